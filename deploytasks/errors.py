@@ -1,0 +1,119 @@
+"""Everything that may go wrong, drawn as a tree.
+
+    DeployError                       an invoke.Exit: Invoke prints its message on stderr and exits with its code
+    ├── Refusal           2           nothing was changed
+    │   ├── Invalid                   envs/, templates or flags: every complaint at once
+    │   ├── NotReady                  the preflight: every complaint at once
+    │   ├── NotBuilt                  no image for that commit
+    │   ├── Older                     the tier would go backwards
+    │   ├── Gated                     the tier before does not run it
+    │   └── Locked                    somebody else is at work
+    ├── Failure           1           something failed at AWS or in a rollout
+    │   ├── BuildFailed
+    │   ├── AwsError                  an AWS call said no
+    │   └── RolloutsFailed            the table says what did change and what did not
+    └── Interrupted       130         SIGINT or SIGTERM
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from invoke.exceptions import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong: `where: what`, and below it, indented, what to do."""
+
+    where: str
+    what: str
+    to_do: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}"
+        return "\n".join([head, *(f"    {line}" for line in self.to_do.splitlines())])
+
+
+class DeployError(Exit):
+    """What a user may see go wrong: complaints in, message and exit code out; never a traceback."""
+
+    code: ClassVar[int] = 1  # Invoke reads it from the exception
+
+    def __init__(self, *complaints: Complaint) -> None:
+        self.complaints = complaints
+        super().__init__(message=self.render(), code=type(self).code)
+
+    @classmethod
+    def of(cls, where: str, what: str, to_do: str = "") -> "DeployError":
+        """The error of one complaint."""
+        return cls(Complaint(where, what, to_do))
+
+    def render(self) -> str:
+        """The whole text that goes to stderr."""
+        return "\n".join(str(complaint) for complaint in self.complaints)
+
+    def __str__(self) -> str:
+        return self.render()
+
+
+class Refusal(DeployError):
+    """Refused before any change."""
+
+    code = 2
+
+
+class Invalid(Refusal):
+    """A file of envs/, a template or a flag is wrong."""
+
+
+class NotReady(Refusal):
+    """The preflight found something; nothing was changed."""
+
+
+class NotBuilt(Refusal):
+    """No image carries the wanted commit."""
+
+
+class Older(Refusal):
+    """The tier's present commit is newer than the wanted one, or it cannot be told."""
+
+
+class Gated(Refusal):
+    """The tier before does not run the wanted image."""
+
+
+class Locked(Refusal):
+    """Somebody else holds the tier's lock."""
+
+
+class Failure(DeployError):
+    """Something failed after the start."""
+
+
+class BuildFailed(Failure):
+    """A builder or a push failed."""
+
+
+class AwsError(Failure):
+    """An AWS call failed. `error_code` is AWS's own, e.g. `AccessDeniedException`."""
+
+    def __init__(self, *complaints: Complaint, error_code: str = "") -> None:
+        self.error_code = error_code
+        super().__init__(*complaints)
+
+
+class RolloutsFailed(Failure):
+    """At least one rollout did not end well."""
+
+
+class Interrupted(DeployError):
+    """The person or the CI engine stopped us."""
+
+    code = 130
+
+
+def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None:
+    """Raise one error with every complaint, if there is any."""
+    if complaints:
+        raise error(*complaints)

@@ -1,18 +1,18 @@
 """Everything that may go wrong, drawn as a tree.
 
-    DeployError                       an invoke.Exit: Invoke prints its message on stderr and exits with its code
-    ├── Refusal           2           nothing was changed
-    │   ├── Invalid                   envs/, templates or flags: every complaint at once
-    │   ├── NotReady                  the preflight: every complaint at once
-    │   ├── NotBuilt                  no image for that commit
-    │   ├── Older                     the tier would go backwards
-    │   ├── Gated                     the tier before does not run it
-    │   └── Locked                    somebody else is at work
-    ├── Failure           1           something failed at AWS or in a rollout
-    │   ├── BuildFailed
-    │   ├── AwsError                  an AWS call said no
-    │   └── RolloutsFailed            the table says what did change and what did not
-    └── Interrupted       130         SIGINT or SIGTERM
+DeployError                       an invoke.Exit: Invoke prints its message on stderr and exits with its code
+├── Refusal           2           nothing was changed
+│   ├── Invalid                   envs/, templates or flags: every complaint at once
+│   ├── NotReady                  the preflight: every complaint at once
+│   ├── NotBuilt                  no image for that commit
+│   ├── Older                     the tier would go backwards
+│   ├── Gated                     the tier before does not run it
+│   └── Locked                    somebody else is at work
+├── Failure           1           something failed at AWS or in a rollout
+│   ├── BuildFailed
+│   ├── AwsError                  an AWS call said no
+│   └── RolloutsFailed            the table says what did change and what did not
+└── Interrupted       130         SIGINT or SIGTERM
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The grammar of image tags: what a commit, a tier and a release are called, and how releases sort.
 
-A commit tag is the full commit; a tier tag the tier's name; a release tag `<tier>-<UTC>`, so that name order is time order.
+A commit tag is the full commit, a tier tag the tier's name, a release tag `<tier>-<UTC>`: name order is time order.
 """
 
 import re

@@ -1,0 +1,190 @@
+"""Images and tags in ECR: found, re-tagged without moving a byte of a layer, and pulled by whom.
+
+Every function takes an ECR client of the registry's account.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from deploytasks.aws.failures import translated
+from deploytasks.errors import AwsError, Complaint
+from deploytasks.model import Image
+
+_MEDIA_TYPES = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+_PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+
+
+def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, Image]:
+    """The images that tags or digests name, by the reference that named them; those that do not exist are left out.
+
+    Raises:
+        AwsError: among others, there is no such repository.
+
+    Source: ecr BatchGetImage (whose failures[] are the missing ones), then DescribeImages for all their tags.
+
+    """
+    wanted = tuple(dict.fromkeys(references))
+    with translated(f"ECR {repository}"):
+        manifests = _manifests(client, repository, wanted)
+        details = _details(client, repository, sorted(manifests))
+    images = [_image(repository, manifests[digest], detail) for digest, detail in details.items()]
+    return {ref: image for ref in wanted for image in images if ref == image.digest or ref in image.tags}
+
+
+def every(client: Any, repository: str) -> tuple[Image, ...]:
+    """All images of a repository that still have a tag, newest first. `children` are not read.
+
+    Source: ecr DescribeImages, in pages of 1,000.
+
+    """
+    with translated(f"ECR {repository}"):
+        pages = client.get_paginator("describe_images").paginate(
+            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+        )
+        images = [_described(repository, detail) for page in pages for detail in page["imageDetails"]]
+    return tuple(sorted(images, key=lambda image: str(image.pushed_at), reverse=True))
+
+
+def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> None:
+    """The tags name the digest, in the order given: put one after the other, then read back.
+
+    A tag that is already there is success.
+
+    Raises:
+        AwsError: `ImageTagAlreadyExistsException` where an immutable tag names another image.
+
+    Source: ecr BatchGetImage and PutImage with the manifest's exact bytes and media type.
+
+    """
+    wanted = tuple(tags)
+    with translated(f"ECR {repository}"):
+        image = _manifests(client, repository, [digest])[digest]
+        _check_bytes(repository, digest, image["imageManifest"])
+        for tag in wanted:
+            _put(client, repository, image, tag)
+        there = _details(client, repository, [digest])[digest].get("imageTags", [])
+    missing = [tag for tag in wanted if tag not in there]
+    if missing:
+        what = f"{', '.join(missing)} should name {digest} and does not"
+        to_do = "somebody else moved it at the same moment; run the same command again"
+        raise AwsError(Complaint(f"ECR {repository}", what, to_do))
+
+
+def login(client: Any, repository: str) -> tuple[str, str]:
+    """The user name and password that push to the registry, good for twelve hours. Never print or store them.
+
+    Source: ecr GetAuthorizationToken.
+
+    """
+    with translated(f"ECR {repository}"):
+        token = client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    return user, password
+
+
+def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
+    """The repository's policy document, None where it has none.
+
+    Source: ecr GetRepositoryPolicy.
+
+    """
+    with translated(f"ECR {repository}"):
+        try:
+            document: dict[str, Any] = json.loads(client.get_repository_policy(repositoryName=repository)["policyText"])
+        except client.exceptions.RepositoryPolicyNotFoundException:
+            return None
+    return document
+
+
+def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
+    """Whether the policy lets the account pull. A statement with a Condition is believed: only AWS can weigh it."""
+    statements = _listed((document or {}).get("Statement", []))
+    allowed = {
+        action.lower()
+        for statement in statements
+        if statement.get("Effect") == "Allow" and _names(statement.get("Principal"), account)
+        for action in _listed(statement.get("Action", []))
+    }
+    return bool(allowed & {"*", "ecr:*"}) or all(
+        action.lower() in allowed or any(a.endswith("*") and action.lower().startswith(a[:-1]) for a in allowed)
+        for action in _PULL_ACTIONS
+    )
+
+
+def pull_policy(accounts: Iterable[str]) -> str:
+    """A repository policy, as JSON, that lets the accounts pull and nothing else."""
+    principals = [f"arn:aws:iam::{account}:root" for account in sorted(accounts)]
+    statement = {"Sid": "deploytasks", "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[str, Any]:
+    """BatchGetImage's answers by digest."""
+    found: dict[str, Any] = {}
+    for batch in _hundreds(references):
+        ids = [{"imageDigest" if ref.startswith("sha256:") else "imageTag": ref} for ref in batch]
+        answer = client.batch_get_image(repositoryName=repository, imageIds=ids, acceptedMediaTypes=_MEDIA_TYPES)
+        found |= {image["imageId"]["imageDigest"]: image for image in answer["images"]}
+    return found
+
+
+def _details(client: Any, repository: str, digests: list[str]) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    for batch in _hundreds(digests):
+        ids = [{"imageDigest": digest} for digest in batch]
+        answer = client.describe_images(repositoryName=repository, imageIds=ids)
+        details |= {detail["imageDigest"]: detail for detail in answer["imageDetails"]}
+    return details
+
+
+def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> None:
+    try:
+        client.put_image(
+            repositoryName=repository,
+            imageManifest=image["imageManifest"],
+            imageManifestMediaType=image["imageManifestMediaType"],
+            imageDigest=image["imageId"]["imageDigest"],
+            imageTag=tag,
+        )
+    except client.exceptions.ImageAlreadyExistsException:
+        return  # this manifest under this tag: what we wanted
+
+
+def _image(repository: str, got: Mapping[str, Any], detail: Mapping[str, Any]) -> Image:
+    children = json.loads(got["imageManifest"]).get("manifests", [])
+    return replace(_described(repository, detail), children=tuple(child["digest"] for child in children))
+
+
+def _described(repository: str, detail: Mapping[str, Any]) -> Image:
+    return Image(
+        repository, detail["imageDigest"], tuple(detail.get("imageTags", ())), pushed_at=detail.get("imagePushedAt")
+    )
+
+
+def _check_bytes(repository: str, digest: str, manifest: str) -> None:
+    actual = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
+    if actual != digest:
+        raise AwsError(Complaint(f"ECR {repository}", f"the manifest of {digest} hashes to {actual}", "push it again"))
+
+
+def _names(principal: Any, account: str) -> bool:
+    named = _listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else _listed(principal)
+    return any(name in ("*", account) or f"::{account}:" in str(name) for name in named)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _hundreds(items: Iterable[str]) -> Iterator[list[str]]:
+    every = list(items)
+    return (every[start : start + 100] for start in range(0, len(every), 100))

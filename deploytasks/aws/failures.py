@@ -1,0 +1,81 @@
+"""What AWS says when it says no, in the words of somebody who has to mend it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from deploytasks.errors import AwsError, Complaint
+
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+_TO_DO = {
+    "RepositoryNotFoundException": "inv envs.bootstrap makes the repository, or mend `repository` in envs/project.toml",
+    "ClusterNotFoundException": "make the cluster, or mend `cluster` in the environment's file",
+    "ServiceNotFoundException": "make the service, or add templates/<service>.service.json.j2",
+}
+
+
+@contextmanager
+def translated(where: str, profile: str = "") -> Iterator[None]:
+    """Whatever botocore raises inside becomes an AwsError that says what to do.
+
+    Raises:
+        AwsError: `where: Operation: what AWS said`.
+
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _said_no(where, profile, error) from error
+    except (BotoCoreError, HTTPClientError) as error:
+        raise AwsError(Complaint(where, str(error), _local_to_do(error, profile))) from error
+
+
+def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", "") or "no reason given"
+    what = f"{error.operation_name}: {code}: {message}"
+    return AwsError(Complaint(where, what, _to_do(code, error.operation_name, profile)), error_code=code)
+
+
+def _to_do(code: str, operation: str, profile: str) -> str:
+    if code in _EXPIRED:
+        return f"the credentials have expired: {_sign_in(profile)}"
+    if code in _UNKNOWN_KEY:
+        return f"the credentials are not known to AWS: {_sign_in(profile)}"
+    if code in _DENIED:
+        return f"allow {operation} to the role that was used (`role`, `profile` in envs/), or let it be assumed"
+    if code in _THROTTLED:
+        return "AWS kept throttling through ten attempts; run the same command again"
+    return _TO_DO.get(code, "")
+
+
+def _local_to_do(error: Exception, profile: str) -> str:
+    match error:
+        case ProfileNotFound():
+            return "aws configure --profile NAME makes it, or mend `profile` in the environment's file"
+        case SSOError() | TokenRetrievalError():
+            return _sign_in(profile)
+        case NoCredentialsError() | PartialCredentialsError():
+            return "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a `profile` in envs/"
+        case ConnectionError() | HTTPClientError():
+            return "check the network, `region` in envs/ and AWS_ENDPOINT_URL; then run the same command again"
+        case _:
+            return ""
+
+
+def _sign_in(profile: str) -> str:
+    return f"sign in again, e.g. aws sso login --profile {profile}" if profile else "sign in again, e.g. aws sso login"

@@ -1,0 +1,160 @@
+"""Clients for many accounts at the price of one: shared models, one connection pool, credentials that refresh.
+
+Every account gets clients of its own, because botocore's retry quota is the client's: one tenant's bad day is its own.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.loaders import Loader
+from botocore.session import Session
+from botocore.utils import parse_timestamp
+
+from deploytasks.aws.failures import translated
+from deploytasks.model import Access, Author
+
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 10},
+    max_pool_connections=40,
+    connect_timeout=10,
+    read_timeout=30,
+    user_agent_extra="deploytasks",
+)
+
+
+class Clients:
+    """Makes each client once, on first use; safe to use from many threads. Assumed roles are named after `author`."""
+
+    def __init__(self, author: Author) -> None:
+        self._author = author
+        self._loader = Loader(include_default_search_paths=True)
+        self._lock = threading.RLock()
+        self._sessions: dict[str | None, _Lender] = {}
+        self._credentials: dict[Access, tuple[Any, str]] = {}
+        self._clients: dict[tuple[str, Access], Any] = {}
+        self._accounts: dict[str | None, str] = {}
+
+    def account(self, access: Access) -> str:
+        """The account that the credentials really belong to.
+
+        Raises:
+            AwsError: there are no credentials, or they were refused.
+
+        Source: sts AssumeRole's own answer, GetCallerIdentity where no role is assumed.
+
+        """
+        return self._entry(access)[1]
+
+    def of(self, service: str, access: Access) -> Any:
+        """The client of an AWS service in an account and region."""
+        with self._lock:
+            known = self._clients.get((service, access))
+        if known is not None:
+            return known
+        credentials, _ = self._entry(access)
+        with self._lock:
+            client = self._clients.get((service, access)) or self._make(service, access, credentials)
+            return self._clients.setdefault((service, access), client)
+
+    def _entry(self, access: Access) -> tuple[Any, str]:
+        with self._lock:
+            known = self._credentials.get(access)
+        if known is None:
+            with translated(f"account {access.account}", access.profile or ""):
+                known = self._assumed(access) if access.role else self._plain(access)
+            with self._lock:
+                known = self._credentials.setdefault(access, known)
+        return known
+
+    def _plain(self, access: Access) -> tuple[Any, str]:
+        with self._lock:
+            if access.profile not in self._accounts:
+                identity = self._sts(access).get_caller_identity()
+                self._accounts[access.profile] = identity["Account"]
+            return None, self._accounts[access.profile]
+
+    def _assumed(self, access: Access) -> tuple[Any, str]:
+        sts = self._sts(access)
+        first, account = _assume(sts, access, self._author)
+        refresh: Callable[[], dict[str, str]] = lambda: _assume(sts, access, self._author)[0]  # noqa: E731  a name for mypy
+        return RefreshableCredentials.create_from_metadata(first, refresh, "assume-role"), account
+
+    def _sts(self, access: Access) -> Any:
+        base = Access(account="", region=access.region, profile=access.profile)
+        with self._lock:
+            key = ("sts", base)
+            if key not in self._clients:
+                self._clients[key] = self._make("sts", base, None)
+            return self._clients[key]
+
+    def _make(self, service: str, access: Access, credentials: Any) -> Any:
+        if access.profile not in self._sessions:
+            self._sessions[access.profile] = _Lender(access.profile, self._loader)
+        return self._sessions[access.profile].client(service, access.region, credentials)
+
+
+class _Lender(Session):
+    """One botocore session that lends each new client the credentials it is to have.
+
+    A session an account would cost 13 ms and 10 MB each; `get_credentials` is what botocore itself asks.
+    """
+
+    def __init__(self, profile: str | None, loader: Loader) -> None:
+        super().__init__(profile=profile)
+        self.register_component("data_loader", loader)
+        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        self.register("needs-retry.ecs.RegisterTaskDefinition", _retry_concurrent_registration)
+        self._lent: Any = None
+        self._pool: Any = None
+
+    def get_credentials(self) -> Any:
+        """The lent credentials, or the profile's own where none are lent."""
+        return self._lent or super().get_credentials()
+
+    def client(self, service: str, region: str, credentials: Any) -> Any:
+        """A client with these credentials, on the connections of all the others."""
+        self._lent = credentials
+        try:
+            client: Any = self.create_client(service, region_name=region, config=_CONFIG)
+        finally:
+            self._lent = None
+        # Each new HTTPS connection makes botocore read the CA bundle again (45 ms of CPU); there is no public switch.
+        self._pool = self._pool or client._endpoint.http_session
+        client._endpoint.http_session = self._pool
+        return client
+
+
+def _assume(sts: Any, access: Access, author: Author) -> tuple[dict[str, str], str]:
+    extra = {"ExternalId": access.external_id} if access.external_id else {}
+    answer = sts.assume_role(RoleArn=access.role, RoleSessionName=_session_name(author), **extra)
+    keys = answer["Credentials"]
+    metadata = {
+        "access_key": keys["AccessKeyId"],
+        "secret_key": keys["SecretAccessKey"],
+        "token": keys["SessionToken"],
+        "expiry_time": keys["Expiration"].isoformat(),
+    }
+    return metadata, answer["AssumedRoleUser"]["Arn"].split(":")[4]
+
+
+def _session_name(author: Author) -> str:
+    legal = "".join(char if char.isascii() and (char.isalnum() or char in "+=,.@-_") else "-" for char in author.by)
+    return f"deploytasks-{legal}"[:64]
+
+
+def _timestamp(value: Any) -> datetime:
+    """ECS sends epoch seconds; botocore's own parser spends most of a DescribeServices on guessing that."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    parsed: datetime = parse_timestamp(value)
+    return parsed
+
+
+def _retry_concurrent_registration(*, response: Any = None, attempts: int = 1, **_: Any) -> Any:
+    """Seconds to wait before registering again: two registrations of one family met, which botocore does not retry."""
+    message = response[1].get("Error", {}).get("Message", "") if response else ""
+    return float(attempts) / 2 if "Too many concurrent attempts" in message and attempts < 10 else None

@@ -67,7 +67,9 @@ def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> Non
     """
     wanted = tuple(tags)
     with translated(f"ECR {repository}"):
-        image = _manifests(client, repository, [digest])[digest]
+        image = _manifests(client, repository, [digest]).get(digest)
+        if image is None:
+            raise AwsError(Complaint(f"ECR {repository}", f"there is no image {digest} any more", "push it again"))
         _check_bytes(repository, digest, image["imageManifest"])
         for tag in wanted:
             _put(client, repository, image, tag)

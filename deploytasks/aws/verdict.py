@@ -1,0 +1,96 @@
+"""How our own deployment stands, read off what DescribeServices answers. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deploytasks.aws.ecs import deployments
+from deploytasks.model import Deployment, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a rollout stands; `outcome` is None while it is under way."""
+
+    outcome: Outcome | None
+    state: str
+    detail: str = ""
+    running: int = 0
+    desired: int = 0
+    last_event: str = ""
+
+
+def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime | None = None) -> Verdict:
+    """How the deployment stands that UpdateService answered with, whatever else goes on in the service.
+
+    COMPLETED counts only with every desired task running: a service's first deployment is born COMPLETED.
+    A deployment that failed and lost its place is `rolled back`, once the rollback has ended itself; one that lost
+    its place without failing is `superseded`.
+    """
+    listed = deployments(service)
+    ours = next((each for each in listed if each.id == deployment_id), None)
+    primary = next((each for each in listed if each.status == "PRIMARY"), None)
+    if ours is not None and ours.status == "PRIMARY":
+        return _as_primary(service, ours)
+    if primary is None:
+        return _verdict(service, ours, "failed", "the service has no deployment any more")
+    if _was_rolled_back(service, ours, primary, deployment_id, started_at):
+        return _as_rolled_back(service, ours, primary)
+    return _verdict(service, ours, "superseded", f"deployment {primary.id} ({_short(primary.revision)}) replaced ours")
+
+
+def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
+    match ours.rollout_state:
+        case "COMPLETED" if ours.running >= ours.desired:
+            detail = "" if ours.desired else "0 desired: nothing proves that it starts"
+            return _verdict(service, ours, "deployed", detail)
+        case "FAILED":
+            return _verdict(service, ours, "failed", ours.reason)
+        case "" if ours.running >= ours.desired and len(service.get("deployments", [])) == 1:
+            return _verdict(service, ours, "deployed", "")  # no circuit breaker state from this controller
+        case _:
+            return _verdict(service, ours, None, ours.reason)
+
+
+def _was_rolled_back(
+    service: Mapping[str, Any],
+    ours: Deployment | None,
+    primary: Deployment,
+    deployment_id: str,
+    started_at: datetime | None,
+) -> bool:
+    if ours is not None:
+        return ours.rollout_state == "FAILED"
+    told = any(f"deployment {deployment_id}" in event.lower() and "fail" in event.lower() for event in _events(service))
+    older = bool(started_at and primary.created_at and primary.created_at < started_at)
+    return told or older
+
+
+def _as_rolled_back(service: Mapping[str, Any], ours: Deployment | None, primary: Deployment) -> Verdict:
+    reason = ours.reason if ours and ours.reason else "ECS gave the deployment up"
+    detail = f"{reason} Back on {_short(primary.revision)}."
+    if primary.rollout_state == "IN_PROGRESS":
+        return _verdict(service, ours, None, detail, state="rolling back")
+    return _verdict(service, ours, "rolled back", detail)
+
+
+def _verdict(
+    service: Mapping[str, Any], ours: Deployment | None, outcome: Outcome | None, detail: str, state: str = "rolling"
+) -> Verdict:
+    return Verdict(
+        outcome=outcome,
+        state=outcome or state,
+        detail=detail,
+        running=ours.running if ours else service.get("runningCount", 0),
+        desired=ours.desired if ours else service.get("desiredCount", 0),
+        last_event=next(iter(_events(service)), ""),
+    )
+
+
+def _events(service: Mapping[str, Any]) -> list[str]:
+    return [event["message"] for event in service.get("events", [])[:20]]
+
+
+def _short(revision: str) -> str:
+    return revision.rsplit("/", 1)[-1]

@@ -1,0 +1,216 @@
+"""Wanted and observed become a plan: which tags are put, which targets roll out, in which waves. Pure.
+
+Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and not carried out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+
+from deploytasks import tags
+from deploytasks.errors import Complaint
+from deploytasks.model import Action, Definition, Evidence, Image, Live, Rollout, TagStep, Target, Tier, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One target with all that its rollout is decided from. `same`: the rendered definition equals the live one."""
+
+    target: Target
+    wish: Wish
+    image: str
+    live: Live
+    same: bool
+    request: Definition
+    create: Definition | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- tags ---------------------------------------------------------------------------------------------------
+
+
+def tag_steps(tier: Tier, wishes: Sequence[Wish], present: Mapping[str, Image], now: datetime) -> tuple[TagStep, ...]:
+    """The steps that point the tier at the wished images; `present` is what its tier tag names now, by service.
+
+    One release tag is shared by all that move. One that was minted and not reached is taken up again.
+    """
+    release = _release(tier, wishes, present, now)
+    return tuple(_tag_step(tier, wish, present.get(wish.service), release) for wish in wishes)
+
+
+def with_releases(wishes: Iterable[Wish], steps: Iterable[TagStep]) -> tuple[Wish, ...]:
+    """The wishes, each with the release tag that its step gives it."""
+    release = {step.service: step.release for step in steps}
+    return tuple(replace(wish, release=release[wish.service]) for wish in wishes)
+
+
+def _tag_step(tier: Tier, wish: Wish, present: Image | None, release: str) -> TagStep:
+    there = _is_there(wish, present)
+    carried = tags.newest_release(wish.image.tags, tier.name) if wish.image and there else None
+    chosen = carried or release
+    before = tags.commits(present.tags) if present else ()
+    return TagStep(
+        service=wish.service,
+        repository=wish.repository,
+        digest=wish.digest,
+        commit_tag=wish.commit_tag,
+        release=chosen,
+        tier_tag=tier.name,
+        mint=wish.image is None or chosen not in wish.image.tags,
+        move=not there,
+        before=next(iter(before), present.digest if present else None),
+    )
+
+
+def _release(tier: Tier, wishes: Sequence[Wish], present: Mapping[str, Image], now: datetime) -> str:
+    moving = [wish for wish in wishes if not _is_there(wish, present.get(wish.service))]
+    commits = {wish.commit_tag for wish in moving}
+    minted = _newest(tier, (wish.image for wish in wishes if wish.commit_tag in commits))
+    reached = _newest(tier, (present.get(wish.service) for wish in moving))
+    if minted and minted > (reached or ""):
+        return minted
+    return tags.next_release(tier.name, now, max(filter(None, (minted, reached)), default=None))
+
+
+def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
+    return tags.newest_release((tag for image in images if image for tag in image.tags), tier.name)
+
+
+def _is_there(wish: Wish, present: Image | None) -> bool:
+    return present is not None and present.digest == wish.digest
+
+
+# --- the gate -----------------------------------------------------------------------------------------------
+
+
+def gate(tier: Tier, wishes: Iterable[Wish], upstream: Sequence[Live], images: Mapping[str, str]) -> list[Complaint]:
+    """What speaks against letting the wishes into the tier; empty where nothing does.
+
+    An image that already carries one of the tier's release tags has passed. `upstream` are the targets that must
+    run it, `images` maps a service to what its image names begin with.
+    """
+    if tier.after is None:
+        return []
+    return [
+        complaint for wish in wishes if not _passed(tier, wish) for complaint in _gated(tier, wish, upstream, images)
+    ]
+
+
+def _passed(tier: Tier, wish: Wish) -> bool:
+    return wish.image is not None and bool(tags.releases(wish.image.tags, tier.name))
+
+
+def _gated(tier: Tier, wish: Wish, upstream: Sequence[Live], images: Mapping[str, str]) -> list[Complaint]:
+    before = [live for live in upstream if live.target.service == wish.service]
+    commit = tags.short(wish.commit_tag)
+    if not before:
+        what = f"no selected tenant runs {wish.service} in {tier.after} or before: nothing has tried {commit}"
+        return [Complaint(f"{tier.name}/{wish.service}", what, f'inv release.{tier.after}, or --override "reason"')]
+    return [
+        Complaint(str(live.target), f"{why}, so {commit} may not go to {tier.name}", _gate_to_do(live))
+        for live in before
+        if (why := _unproven(live, wish, images[wish.service]))
+    ]
+
+
+def _gate_to_do(live: Live) -> str:
+    return f'inv release.{live.target.environment.tier}, or --override "reason"'
+
+
+def _unproven(live: Live, wish: Wish, image: str) -> str:
+    """Why the upstream target is no proof of the wish; empty where it is."""
+    if live.complaint or not live.exists:
+        return "it cannot be seen" if live.complaint else "the service is not there"
+    digests, _ = what_runs(live, image)
+    if not digests or not _is_one_of(digests, wish):
+        return f"it runs {record(live).get('commit', '')[:7] or ', '.join(d[:19] for d in digests) or 'nothing known'}"
+    if live.primary is None or live.primary.rollout_state not in ("COMPLETED", ""):
+        return "its last rollout has not completed"
+    return ""
+
+
+# --- rollouts -----------------------------------------------------------------------------------------------
+
+
+def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
+    """What is to be done for one target; `image` is what the service's image names begin with."""
+    action, reason = _decide(candidate, image, force=force)
+    return Rollout(
+        target=candidate.target,
+        action=action,
+        reason=reason,
+        wish=candidate.wish,
+        image=candidate.image,
+        request=candidate.request if action in ("create", "update") else None,
+        create=candidate.create if action == "create" else None,
+        tags=candidate.tags,
+        live=candidate.live,
+    )
+
+
+def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
+    """The rollouts in the order of their targets' waves, in file order within each."""
+    ordered = sorted(rollouts, key=lambda each: each.target.wave)
+    return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
+
+
+def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
+    """The digests that the target runs, and how they are known; empty where nothing tells."""
+    if live.digests:
+        return live.digests, "seen"
+    pinned = tuple(
+        container["image"].partition("@")[2]
+        for container in (live.definition or {}).get("containerDefinitions", [])
+        if container["image"].startswith(f"{image}@")
+    )
+    if pinned:
+        return pinned, "defined"
+    recorded = record(live).get("digest")
+    return ((recorded,), "recorded") if recorded else ((), None)
+
+
+def record(live: Live) -> Mapping[str, str]:
+    """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
+    registered = (live.definition or {}).get("registeredAt")
+    at = live.service_tags.get("at")
+    if at and (registered is None or datetime.fromisoformat(at) >= registered.replace(microsecond=0)):
+        return live.service_tags
+    return live.revision_tags or live.service_tags
+
+
+def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, str]:
+    live, wish = candidate.live, candidate.wish
+    if not live.exists:
+        return "create", "the service is not there yet"
+    if not candidate.same:
+        return "update", _what_changes(live, wish)
+    if force:
+        return "force", "--force"
+    primary = live.primary
+    if primary is None or primary.rollout_state == "FAILED":
+        return "force", "its last rollout failed"
+    under_way = primary.rollout_state == "IN_PROGRESS"
+    digests = _promised(live, image) if under_way else what_runs(live, image)[0]
+    if not _is_one_of(digests, wish):
+        return "force", "the tag names another image than runs here"
+    return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
+
+
+def _promised(live: Live, image: str) -> tuple[str, ...]:
+    """The digests that a rollout under way brings: running tasks may still be the ones before."""
+    return what_runs(replace(live, digests=()), image)[0]
+
+
+def _what_changes(live: Live, wish: Wish) -> str:
+    before = record(live).get("commit", "")
+    if before == wish.commit_tag:
+        return "the definition changes"
+    return f"{tags.short(before)} → {tags.short(wish.commit_tag)}" if before else "the definition changes"
+
+
+def _is_one_of(digests: Iterable[str], wish: Wish) -> bool:
+    """Whether every digest is the wished image: its own, or a child of its index. Nothing known is no."""
+    known = tuple(digests)
+    ours = {wish.digest, *(wish.image.children if wish.image else ())}
+    return bool(known) and ours.issuperset(known)

@@ -1,0 +1,295 @@
+"""Git, asked about real repositories."""
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deploytasks import git, tags
+from deploytasks.errors import Invalid
+
+
+@pytest.fixture(autouse=True)
+def _plain_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+        monkeypatch.setenv(f"GIT_{role}_DATE", "2020-11-12T10:30:00Z")
+
+
+def run(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(root: Path, name: str, text: str = "one") -> str:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+    run(root, "add", "-A")
+    run(root, "commit", "-qm", f"Change {name}")
+    return run(root, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    root = tmp_path / "repo"
+    root.mkdir()
+    run(root, "init", "-q", "-b", "main")
+    return root
+
+
+def everything(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+# --- which commit
+
+
+def test_head_is_the_full_commit(repo):
+    made = commit(repo, "a")
+    assert git.head_commit(repo) == made
+    assert git.resolve(repo, made[:8]) == made
+    assert git.resolve(repo, "main") == made
+
+
+def test_an_annotated_tag_resolves_to_its_commit(repo):
+    made = commit(repo, "a")
+    run(repo, "tag", "-a", "-m", "one", "v1")
+    assert git.resolve(repo, "v1") == made
+
+
+@pytest.mark.parametrize("rev", ["", " ", "-h", "--all", "--output=x"])
+def test_a_revision_that_git_would_take_for_an_option_is_refused(repo, rev):
+    commit(repo, "a")
+    with pytest.raises(Invalid, match="is no commit"):
+        git.resolve(repo, rev)
+
+
+def test_an_unknown_revision_is_refused_by_name(repo):
+    commit(repo, "a")
+    for rev in ("nowhere", "f" * 40):
+        with pytest.raises(Invalid, match=rev) as caught:
+            git.resolve(repo, rev)
+        assert "git fetch" in str(caught.value)
+
+
+def test_an_unknown_revision_in_a_shallow_clone_says_how_to_get_the_history(repo, tmp_path):
+    first = commit(repo, "a")
+    commit(repo, "b")
+    run(tmp_path, "clone", "-q", "--depth=1", repo.as_uri(), "shallow")
+    with pytest.raises(Invalid, match="fetch-depth: 0"):
+        git.resolve(tmp_path / "shallow", first)
+
+
+def test_a_repository_without_a_commit_is_refused(repo):
+    with pytest.raises(Invalid, match="no commit yet"):
+        git.head_commit(repo)
+
+
+def test_no_repository_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(Invalid) as caught:
+        git.head_commit(tmp_path)
+    assert str(caught.value).startswith(f"git: {tmp_path} is not in a git repository\n    run inside a clone")
+
+
+def test_git_not_installed_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Invalid, match="git is not installed"):
+        git.head_commit(tmp_path)
+
+
+def test_a_hook_s_variables_do_not_point_git_elsewhere(repo, tmp_path, monkeypatch):
+    made = commit(repo, "a")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert git.head_commit(repo) == made
+
+
+# --- dirty trees
+
+
+def test_a_clean_tree_is_tagged_by_its_commit(repo):
+    made = commit(repo, "a")
+    assert git.dirty_paths(repo) == ()
+    assert git.commit_tag(repo, None, allow_dirty=False) == made
+    assert git.commit_tag(repo, None, allow_dirty=True) == made
+
+
+def test_changed_staged_and_untracked_files_are_dirty_and_ignored_ones_are_not(repo):
+    commit(repo, ".gitignore", "*.pyc")
+    commit(repo, "a")
+    (repo / "a").write_text("two")
+    (repo / "b c").write_text("new")
+    (repo / "staged").write_text("new")
+    (repo / "x.pyc").write_text("cache")
+    run(repo, "add", "staged")
+    assert git.dirty_paths(repo) == ("a", "b c", "staged")
+
+
+def test_a_dirty_tree_is_refused_naming_a_few_paths(repo):
+    commit(repo, "a")
+    for number in range(7):
+        (repo / f"new{number}").touch()
+    with pytest.raises(Invalid) as caught:
+        git.commit_tag(repo, None, allow_dirty=False)
+    assert str(caught.value) == (
+        "git: the tree has uncommitted changes: new0, new1, new2, new3, new4 and 2 more\n"
+        "    commit them, or --allow-dirty"
+    )
+
+
+def test_a_dirty_tree_that_is_allowed_is_tagged_by_commit_and_tree(repo):
+    made = commit(repo, "a")
+    (repo / "b").write_text("new")
+    tag = git.commit_tag(repo, None, allow_dirty=True)
+    assert tags.is_commit(tag) and tag.startswith(f"{made}-dirty-")
+    run(repo, "add", "-A")
+    assert tag.endswith(run(repo, "write-tree")[:8])
+
+
+def test_a_named_revision_does_not_care_for_the_tree(repo):
+    first = commit(repo, "a")
+    commit(repo, "b")
+    (repo / "a").write_text("dirty")
+    assert git.commit_tag(repo, "HEAD~1", allow_dirty=False) == first
+
+
+def test_hashing_the_tree_writes_nothing_into_the_repository(repo):
+    commit(repo, "a")
+    (repo / "a").write_text("two")
+    (repo / "deep").mkdir()
+    (repo / "deep" / "b").write_text("new")
+    before = everything(repo)
+    tree = git.tree_of_worktree(repo)
+    assert git.dirty_paths(repo) == ("a", "deep/")
+    assert everything(repo) == before
+    assert subprocess.run(["git", "-C", str(repo), "cat-file", "-e", tree], capture_output=True).returncode != 0
+
+
+def test_the_tree_s_hash_follows_the_content_even_within_the_index_s_own_second(repo):
+    commit(repo, "a", "one")
+    seen = set()
+    for text in ("one", "two", "six", "ten"):
+        (repo / "a").write_text(text)
+        seen.add(git.tree_of_worktree(repo))
+    assert len(seen) == 4
+
+
+def test_the_tree_is_hashed_below_a_path_with_a_colon_too(tmp_path):
+    root = tmp_path / 'a:b "c"'
+    root.mkdir()
+    run(root, "init", "-q")
+    commit(root, "a")
+    assert git.tree_of_worktree(root) == run(root, "rev-parse", "HEAD^{tree}")
+
+
+# --- older and newer
+
+
+def test_relation_tells_newer_older_same_and_diverged(repo):
+    first = commit(repo, "a")
+    second = commit(repo, "b")
+    run(repo, "checkout", "-q", "-b", "side", first)
+    side = commit(repo, "c")
+    assert git.relation(repo, second, first) == "newer"
+    assert git.relation(repo, first, second) == "older"
+    assert git.relation(repo, second, second) == "same"
+    assert git.relation(repo, side, second) == "diverged"
+
+
+def test_relation_looks_through_dirty_suffixes(repo):
+    first = commit(repo, "a")
+    second = commit(repo, "b")
+    assert git.relation(repo, f"{second}-dirty-0123abcd", first) == "newer"
+    assert git.relation(repo, f"{second}-dirty-0123abcd", second) == "same"
+
+
+@pytest.mark.parametrize("present", ["f" * 40, "", "not-a-commit", "main"])
+def test_relation_to_what_this_clone_does_not_have_is_unknown(repo, present):
+    made = commit(repo, "a")
+    assert git.relation(repo, made, present) == "unknown"
+
+
+def test_relation_in_a_shallow_clone_is_unknown_unless_an_ancestor_is_found(repo, tmp_path):
+    commit(repo, "a")
+    second = commit(repo, "b")
+    third = commit(repo, "c")
+    run(repo, "checkout", "-q", "-b", "side", "main~2")
+    side = commit(repo, "d")
+    run(tmp_path, "clone", "-q", "--depth=2", "--no-single-branch", repo.as_uri(), "shallow")
+    shallow = tmp_path / "shallow"
+    assert git.relation(shallow, third, second) == "newer"
+    assert git.relation(shallow, second, third) == "older"
+    run(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), "shallower")
+    assert git.relation(tmp_path / "shallower", side, third) == "unknown"
+
+
+# --- facts
+
+
+def test_subject_and_time_are_the_commit_s(repo):
+    made = commit(repo, "a")
+    assert git.subject(repo, made) == "Change a"
+    assert git.subject(repo, "f" * 40) == ""
+    assert git.committed_at(repo, made) == datetime(2020, 11, 12, 10, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://github.com/acme/shop.git", "https://github.com/acme/shop.git"),
+        ("https://ada:s3cret@github.com/acme/shop.git", "https://github.com/acme/shop.git"),
+        ("https://ghp_token@github.com/acme/shop.git", "https://github.com/acme/shop.git"),
+        ("https://git.example.com:8443/shop?private_token=x", "https://git.example.com:8443/shop"),
+        ("ssh://git:pw@example.com:22/shop.git", "ssh://git@example.com:22/shop.git"),
+        ("git@github.com:acme/shop.git", "git@github.com:acme/shop.git"),
+        ("/srv/shop.git", "/srv/shop.git"),
+    ],
+)
+def test_origin_shows_no_credentials(repo, url, shown):
+    run(repo, "remote", "add", "origin", url)
+    assert git.origin_url(repo) == shown
+
+
+def test_without_an_origin_there_is_no_url(repo):
+    assert git.origin_url(repo) == ""
+
+
+# --- export
+
+
+def test_export_lays_out_the_commit_and_nothing_else(repo, tmp_path):
+    (repo / ".gitattributes").write_text("secret.txt export-ignore\n")
+    (repo / "link").symlink_to("a")
+    (repo / "run.sh").touch(mode=0o755)
+    commit(repo, "secret.txt")
+    first = commit(repo, "a", "one")
+    commit(repo, "a", "two")
+    (repo / "untracked").touch()
+    before = everything(repo)
+    git.export(repo, first, tmp_path / "out")
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [".gitattributes", "a", "link", "run.sh", "secret.txt"]
+    assert (out / "a").read_text() == "one"
+    assert (out / "link").readlink() == Path("a")
+    assert (out / "run.sh").stat().st_mode & 0o100
+    assert everything(repo) == before
+
+
+def test_export_of_a_directory_of_a_larger_repository_is_that_directory(repo, tmp_path):
+    made = commit(repo, "shop/src/a", "one")
+    git.export(repo / "shop", made, tmp_path / "out")
+    assert (tmp_path / "out" / "src" / "a").read_text() == "one"
+
+
+def test_export_of_an_unknown_commit_is_refused(repo, tmp_path):
+    commit(repo, "a")
+    with pytest.raises(Invalid, match="git: "):
+        git.export(repo, "f" * 40, tmp_path / "out")

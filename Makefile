@@ -1,0 +1,84 @@
+# Thin wrappers, for people who come here first and for CI. ARGS goes to the command:
+#     make release-prod ARGS="--tenant mb --no-wait"
+# Make itself turns every failure into exit code 2; call .venv/bin/inv where the difference matters.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+MADE := .venv/.made
+EMULATOR := .venv-emulator/.made
+PIP := pip install --quiet --disable-pip-version-check
+
+# What a machine must have before anything can be made.
+define usable
+@command -v git >/dev/null || \
+  { printf 'make: git is missing\n    install it: apt-get install git, or https://git-scm.com/downloads\n' >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+  { printf 'make: %s is no Python 3.11 or newer\n    say which one is: make setup PYTHON=python3.12\n' '$(PYTHON)' >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+  { printf 'make: %s cannot make virtual environments\n    on Debian and Ubuntu: apt-get install python3-venv\n' '$(PYTHON)' >&2; exit 1; }
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-emulator demo test check format bench status build envs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## / { sub("%", "<tier>", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(MADE) $(EMULATOR) ## the virtual environments .venv and .venv-emulator, made anew only when their lists changed
+
+demo: setup ## the whole journey on an emulated AWS: two tenants, three tiers, under two minutes
+	@$(BIN)/python -m examples.stand.demo
+
+test: setup ## all tests; those that need a Docker engine say so where none answers
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## ruff's layout, and the repairs it can make by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## the ratios of speed that are promised, measured in one run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+status: setup ## which tenant runs what, in which tier
+	@$(BIN)/inv status $(ARGS)
+
+envs: setup ## all environments, checked offline
+	@$(BIN)/inv envs.check $(ARGS)
+
+build: setup ## the images of the present commit, pushed
+	@$(BIN)/inv build $(ARGS)
+
+tag-%: setup ## point the tier at a commit
+	@$(BIN)/inv tag.$* $(ARGS)
+
+deploy-%: setup ## roll out what the tier's tag names
+	@$(BIN)/inv deploy.$* $(ARGS)
+
+release-%: setup ## build (first tier only), tag and deploy
+	@$(BIN)/inv release.$* $(ARGS)
+
+clean: ## remove both virtual environments and every cache
+	rm -rf .venv .venv-emulator .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-emulator: $(EMULATOR)
+
+$(MADE): pyproject.toml
+	$(usable)
+	@echo "making .venv (once; a minute or so)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/$(PIP) --editable '.[test,check]'
+	@touch $@
+
+$(EMULATOR): examples/stand/requirements.txt
+	$(usable)
+	@echo "making .venv-emulator (once)"
+	@$(PYTHON) -m venv .venv-emulator
+	@.venv-emulator/bin/$(PIP) --requirement examples/stand/requirements.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The manual: each test's name is a claim."""

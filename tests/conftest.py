@@ -1,0 +1,123 @@
+"""The ground rules of every test: no network beyond loopback, no real credentials, no sleeping, no machine's habits.
+
+Tests marked `docker` need a real Docker engine, those marked `emulator` need ministack only. Where that is missing they
+are skipped with the reason; with REQUIRE_DOCKER=1 they fail instead.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from examples.stand import emulator, engine
+
+_LOOPBACK = ("127.", "::1", "localhost")
+_FOREIGN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "JENKINS_", "CIRCLE", "GIT_", "DEPLOYTASKS_")
+_MAY_SLEEP = frozenset({*sys.stdlib_module_names, "benchmarks", "examples"}) - {"__main__"}
+_real_sleep = time.sleep
+
+
+class SleepsInTest(AssertionError):
+    """Something under test slept: it should take `sleep` as a parameter."""
+
+
+class ReachesOut(AssertionError):
+    """Something under test left this machine."""
+
+
+_sleeping = {"allowed": False}
+
+
+def _guarded_sleep(seconds: float) -> None:
+    caller = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
+    if not _sleeping["allowed"] and caller not in _MAY_SLEEP:
+        raise SleepsInTest(f"{caller} slept {seconds} s; give it a `sleep` of your own, or patch time.sleep")
+    _real_sleep(seconds)
+
+
+time.sleep = _guarded_sleep  # before the product is imported: a default `sleep=time.sleep` is caught too
+
+
+@pytest.fixture(autouse=True)
+def _no_sleep(request: pytest.FixtureRequest) -> Iterator[None]:
+    _sleeping["allowed"] = _needs(request.node, "emulator") or _needs(request.node, "docker")
+    yield
+    _sleeping["allowed"] = False
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _kept_home(getattr(socket.socket, name)))
+
+
+def _kept_home(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family != socket.AF_UNIX and not str(address[0]).startswith(_LOOPBACK):
+            raise ReachesOut(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    return guarded
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No credentials, CI variables or git settings of whoever runs the tests; a git identity of nobody."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        monkeypatch.delenv(name)
+    nowhere = tmp_path_factory.getbasetemp() / "no-such-file"
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(nowhere),
+        "AWS_SHARED_CREDENTIALS_FILE": str(nowhere),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Nobody",
+        "GIT_AUTHOR_EMAIL": "nobody@example.com",
+        "GIT_COMMITTER_NAME": "Nobody",
+        "GIT_COMMITTER_EMAIL": "nobody@example.com",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test needs and this machine lacks is its skip mark, or its failure where it was demanded."""
+    for item in items:
+        missing = _missing(item)
+        if missing and os.environ.get("REQUIRE_DOCKER") != "1":
+            item.add_marker(pytest.mark.skip(reason=missing))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With REQUIRE_DOCKER=1 nothing that is missing is passed over."""
+    missing = _missing(item)
+    if missing and os.environ.get("REQUIRE_DOCKER") == "1":
+        pytest.fail(f"REQUIRE_DOCKER=1, but {missing}", pytrace=False)
+
+
+def _missing(item: pytest.Item) -> str:
+    if (_needs(item, "emulator") or _needs(item, "docker")) and not emulator.installed():
+        return f"the emulator is not installed: {emulator.HOW_TO_INSTALL}"
+    if _needs(item, "docker") and not _engine_answers():
+        return "no Docker engine answers: start one, or set DOCKER_HOST"
+    return ""
+
+
+def _needs(item: pytest.Item, mark: str) -> bool:
+    return item.get_closest_marker(mark) is not None
+
+
+_answers: list[bool] = []
+
+
+def _engine_answers() -> bool:
+    if not _answers:
+        _answers.append(engine.answering() is not None)
+    return _answers[0]

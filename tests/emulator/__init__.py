@@ -1,0 +1,1 @@
+"""Whole commands against ministack, with a Docker engine where one answers."""

@@ -1,0 +1,114 @@
+"""AWS as far as a release sees it: accounts in memory, and one function for each operation of each service.
+
+Nothing here waits or listens: `endpoint` does, and hands every request to `Cloud.answer`.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REGION = "us-east-1"
+REGISTRY_ACCOUNT = "012345678922"
+
+Ask = Mapping[str, Any]
+"""A request's members, as AWS spells them."""
+Answer = Mapping[str, Any] | str
+"""An answer's members, or the whole of it where it is kept serialised."""
+Operation = Callable[["Account", Ask], Answer]
+
+
+class AwsError(Exception):
+    """What AWS answers instead: its own code, e.g. `ClusterNotFoundException`, and the HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+def invalid(message: str) -> AwsError:
+    """The error for a request outside an operation's limits."""
+    return AwsError("InvalidParameterException", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: `service` is the signing name (`ecs`), `account` whose credentials signed it."""
+
+    account: str
+    service: str
+    operation: str
+    ask: Ask = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Account:
+    """What one AWS account holds, each part kept and understood by the module that serves it."""
+
+    id: str
+    cloud: "Cloud"
+    clusters: dict[str, Any] = field(default_factory=dict)
+    families: dict[str, list[Any]] = field(default_factory=dict)
+    repositories: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    log_streams: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of one of the account's resources."""
+        return f"arn:aws:{service}:{REGION}:{self.id}:{resource}"
+
+
+@dataclass(slots=True)
+class Cloud:
+    """All accounts, made as they are named; a rollout lasts `rollout_s`, and with 0 is over when next looked at."""
+
+    rollout_s: float = 0.0
+    clock: Callable[[], float] = time.time
+    accounts: dict[str, Account] = field(default_factory=dict)
+    serial: int = 0
+
+    def account(self, account_id: str) -> Account:
+        """The account of that number."""
+        if account_id not in self.accounts:
+            self.accounts[account_id] = Account(account_id, self)
+        return self.accounts[account_id]
+
+    def next_id(self) -> int:
+        """A number never given before."""
+        self.serial += 1
+        return self.serial
+
+
+def key_for(account_id: str) -> str:
+    """An access key id as STS makes them, that carries its account."""
+    return f"ASIA{account_id}ROLE"
+
+
+def account_of(key: str) -> str:
+    """The account that an access key id belongs to: the twelve digits in it, else the registry's."""
+    digits = re.search(r"[0-9]{12}", key)
+    return digits[0] if digits else REGISTRY_ACCOUNT
+
+
+def last_part(name_or_arn: str) -> str:
+    """The name at the end of an ARN, or the name itself."""
+    return name_or_arn.rsplit("/", 1)[-1]
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as ECS lists them."""
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Tags as ECS lists them, by key."""
+    return {tag["key"]: tag["value"] for tag in tags}
+
+
+def page(items: list[Any], ask: Ask, size: int) -> tuple[list[Any], dict[str, str]]:
+    """One page of a list, and the `nextToken` member if there is more."""
+    start = int(ask.get("nextToken", 0))
+    end = start + size
+    return items[start:end], {"nextToken": str(end)} if end < len(items) else {}

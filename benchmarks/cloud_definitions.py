@@ -1,0 +1,96 @@
+"""Task definitions in memory: registered ones come back with the defaults and read-only members that ECS adds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, last_part, tag_list, tag_map
+
+_LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+
+
+@dataclass(slots=True)
+class Revision:
+    """One registered task definition; `members` are what DescribeTaskDefinition shows."""
+
+    arn: str
+    members: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """Each container's image, by the container's name."""
+        return {container["name"]: container["image"] for container in self.members["containerDefinitions"]}
+
+
+def register(account: Account, ask: Ask) -> Revision:
+    """The next revision of the request's family."""
+    if not ask.get("containerDefinitions"):
+        raise AwsError("ClientException", "Container list cannot be empty.")
+    family: list[Revision] = account.families.setdefault(ask["family"], [])
+    number = len(family) + 1
+    arn = account.arn("ecs", f"task-definition/{ask['family']}:{number}")
+    given = {key: value for key, value in ask.items() if key != "tags"}
+    members = {
+        "volumes": [],
+        "placementConstraints": [],
+        **given,
+        "containerDefinitions": [_filled(container) for container in ask["containerDefinitions"]],
+        "taskDefinitionArn": arn,
+        "revision": number,
+        "status": "ACTIVE",
+        "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
+        "compatibilities": ["EC2", "FARGATE"],
+        "registeredAt": account.cloud.clock(),
+        "registeredBy": account.arn("sts", "assumed-role/deploy/session"),
+    }
+    family.append(Revision(arn, members, tag_map(ask.get("tags", []))))
+    return family[-1]
+
+
+def _filled(container: Mapping[str, Any]) -> dict[str, Any]:
+    """A container definition with the defaults that ECS fills in."""
+    ports = [
+        {"hostPort": port.get("containerPort"), "protocol": "tcp", **port} for port in container.get("portMappings", [])
+    ]
+    return {"cpu": 0, "essential": True, **{key: [] for key in _LISTS}, **container, "portMappings": ports}
+
+
+def find_revision(account: Account, name: str) -> Revision:
+    """The revision of an ARN or `family:number`; for a bare family its newest active one."""
+    family, _, number = last_part(name).partition(":")
+    revisions: list[Revision] = account.families.get(family, [])
+    if number:
+        wanted = [revision for revision in revisions if str(revision.members["revision"]) == number]
+    else:
+        wanted = [revision for revision in revisions if revision.members["status"] == "ACTIVE"]
+    if not wanted:
+        raise AwsError("ClientException", "Unable to describe task definition.")
+    return wanted[-1]
+
+
+def register_task_definition(account: Account, ask: Ask) -> Answer:
+    """Source: RegisterTaskDefinition."""
+    revision = register(account, ask)
+    return {"taskDefinition": revision.members, "tags": tag_list(revision.tags)}
+
+
+def describe_task_definition(account: Account, ask: Ask) -> Answer:
+    """Source: DescribeTaskDefinition."""
+    revision = find_revision(account, ask["taskDefinition"])
+    tags = {"tags": tag_list(revision.tags)} if "TAGS" in ask.get("include", []) else {}
+    return {"taskDefinition": revision.members, **tags}
+
+
+def deregister_task_definition(account: Account, ask: Ask) -> Answer:
+    """Source: DeregisterTaskDefinition."""
+    revision = find_revision(account, ask["taskDefinition"])
+    revision.members["status"] = "INACTIVE"
+    return {"taskDefinition": revision.members}
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "RegisterTaskDefinition": register_task_definition,
+    "DescribeTaskDefinition": describe_task_definition,
+    "DeregisterTaskDefinition": deregister_task_definition,
+}

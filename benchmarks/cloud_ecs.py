@@ -1,0 +1,196 @@
+"""The operations of ECS on clusters, services and tasks, with the limits and errors of the real API."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from benchmarks import cloud_definitions
+from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, invalid, last_part, page, tag_list, tag_map
+from benchmarks.cloud_definitions import Revision, find_revision
+from benchmarks.cloud_rollouts import Cluster, Service, Task, open_service, settle, start
+
+SERVICES_A_CALL = 10
+TASKS_A_CALL = 100
+
+
+def describe_clusters(account: Account, ask: Ask) -> Answer:
+    """Source: DescribeClusters."""
+    names = [last_part(name) for name in ask.get("clusters", ["default"])]
+    found = [account.clusters[name] for name in names if name in account.clusters]
+    clusters = [{"clusterArn": cluster.arn, "clusterName": cluster.name, "status": "ACTIVE"} for cluster in found]
+    missing = [_missing(account, f"cluster/{name}") for name in names if name not in account.clusters]
+    return {"clusters": clusters, "failures": missing}
+
+
+def create_cluster(account: Account, ask: Ask) -> Answer:
+    """Source: CreateCluster."""
+    cluster = add_cluster(account, ask.get("clusterName", "default"))
+    return {"cluster": {"clusterArn": cluster.arn, "clusterName": cluster.name, "status": "ACTIVE"}}
+
+
+def add_cluster(account: Account, name: str) -> Cluster:
+    """The cluster of that name, made if it is not there."""
+    cluster: Cluster = account.clusters.setdefault(name, Cluster(name, account.arn("ecs", f"cluster/{name}")))
+    return cluster
+
+
+def describe_services(account: Account, ask: Ask) -> Answer:
+    """Source: DescribeServices."""
+    names = [last_part(name) for name in ask["services"]]
+    if not names:
+        raise invalid("Services cannot be empty.")
+    if len(names) > SERVICES_A_CALL:
+        raise invalid(f"Services can have at most {SERVICES_A_CALL} items.")
+    cluster = _cluster(account, ask)
+    found = [cluster.services[name] for name in names if name in cluster.services]
+    for service in found:
+        settle(account, service)
+    with_tags = "TAGS" in ask.get("include", [])
+    services = ", ".join(service.serialise(with_tags=with_tags) for service in found)
+    missing = [_missing(account, f"service/{cluster.name}/{name}") for name in names if name not in cluster.services]
+    return f'{{"services": [{services}], "failures": {json.dumps(missing)}}}'
+
+
+def list_services(account: Account, ask: Ask) -> Answer:
+    """Source: ListServices."""
+    services = _cluster(account, ask).services.values()
+    arns, more = page([service.arn for service in services], ask, _page_size(ask, 10))
+    return {"serviceArns": arns, **more}
+
+
+def update_service(account: Account, ask: Ask) -> Answer:
+    """Source: UpdateService. The answer shows the deployment under way, however short it is."""
+    service = _service(_cluster(account, ask), ask["service"])
+    settle(account, service)
+    service.desired = ask.get("desiredCount", service.desired)
+    running = service.deployments[0].revision
+    revision = _usable(account, ask.get("taskDefinition", running))
+    if ask.get("forceNewDeployment") or revision.arn != running:
+        start(account, service, revision)
+    return f'{{"service": {service.serialise(with_tags=False)}}}'
+
+
+def create_service(account: Account, ask: Ask) -> Answer:
+    """Source: CreateService."""
+    cluster = _cluster(account, ask)
+    if ask["serviceName"] in cluster.services:
+        raise invalid("Creation of service was not idempotent.")
+    revision = _usable(account, ask["taskDefinition"])
+    service = open_service(account, cluster, ask["serviceName"], ask.get("desiredCount", 1))
+    service.tags = tag_map(ask.get("tags", []))
+    start(account, service, revision)
+    return f'{{"service": {service.serialise(with_tags=True)}}}'
+
+
+def list_tasks(account: Account, ask: Ask) -> Answer:
+    """Source: ListTasks; `startedBy` goes with no other filter."""
+    cluster = _cluster(account, ask)
+    if "startedBy" in ask and {"serviceName", "family", "containerInstance"} & ask.keys():
+        raise invalid("Cannot specify startedBy with another filter.")
+    if "serviceName" in ask:
+        _service(cluster, ask["serviceName"])
+    for service in cluster.services.values():
+        settle(account, service)
+    wanted = _task_filter(ask)
+    arns, more = page([task.arn for task in cluster.tasks.values() if wanted(task)], ask, _page_size(ask, 100))
+    return {"taskArns": arns, **more}
+
+
+def _task_filter(ask: Ask) -> Callable[[Task], bool]:
+    status, started_by, family = ask.get("desiredStatus", "RUNNING"), ask.get("startedBy"), ask.get("family")
+    service = last_part(ask["serviceName"]) if "serviceName" in ask else None
+    return lambda task: (
+        task.status == status
+        and service in (None, task.service)
+        and started_by in (None, task.deployment.id)
+        and family in (None, last_part(task.deployment.revision).partition(":")[0])
+    )
+
+
+def describe_tasks(account: Account, ask: Ask) -> Answer:
+    """Source: DescribeTasks."""
+    cluster = _cluster(account, ask)
+    ids = [last_part(name) for name in ask["tasks"]]
+    if not ids or len(ids) > TASKS_A_CALL:
+        raise invalid(f"Tasks must have between 1 and {TASKS_A_CALL} items.")
+    for service in cluster.services.values():
+        settle(account, service)
+    tasks = [cluster.tasks[task_id].describe(cluster.arn) for task_id in ids if task_id in cluster.tasks]
+    missing = [_missing(account, f"task/{cluster.name}/{one}") for one in ids if one not in cluster.tasks]
+    return {"tasks": tasks, "failures": missing}
+
+
+def tag_resource(account: Account, ask: Ask) -> Answer:
+    """Source: TagResource."""
+    _tags(account, ask["resourceArn"]).update(tag_map(ask["tags"]))
+    return {}
+
+
+def untag_resource(account: Account, ask: Ask) -> Answer:
+    """Source: UntagResource."""
+    for key in ask["tagKeys"]:
+        _tags(account, ask["resourceArn"]).pop(key, None)
+    return {}
+
+
+def list_tags_for_resource(account: Account, ask: Ask) -> Answer:
+    """Source: ListTagsForResource."""
+    return {"tags": tag_list(_tags(account, ask["resourceArn"]))}
+
+
+def _tags(account: Account, arn: str) -> dict[str, str]:
+    kind, _, path = arn.split(":", 5)[5].partition("/")
+    match kind, path.split("/"):
+        case "service", [cluster, name]:
+            return _service(_cluster(account, {"cluster": cluster}), name).tags
+        case "task-definition", [name]:
+            return find_revision(account, name).tags
+        case _:
+            raise invalid(f"Cannot tag {arn}.")
+
+
+def _cluster(account: Account, ask: Ask) -> Cluster:
+    cluster: Cluster | None = account.clusters.get(last_part(ask.get("cluster", "default")))
+    if cluster is None:
+        raise AwsError("ClusterNotFoundException", "Cluster not found.")
+    return cluster
+
+
+def _service(cluster: Cluster, name: str) -> Service:
+    service = cluster.services.get(last_part(name))
+    if service is None:
+        raise AwsError("ServiceNotFoundException", "Service not found.")
+    return service
+
+
+def _usable(account: Account, name: str) -> Revision:
+    revision = find_revision(account, name)
+    if revision.members["status"] != "ACTIVE":
+        raise AwsError("ClientException", "TaskDefinition is inactive")
+    return revision
+
+
+def _missing(account: Account, resource: str) -> dict[str, str]:
+    return {"arn": account.arn("ecs", resource), "reason": "MISSING"}
+
+
+def _page_size(ask: Ask, default: int) -> int:
+    size = int(ask.get("maxResults", default))
+    if not 1 <= size <= 100:
+        raise invalid("maxResults must be between 1 and 100.")
+    return size
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    **cloud_definitions.OPERATIONS,
+    "DescribeClusters": describe_clusters,
+    "CreateCluster": create_cluster,
+    "DescribeServices": describe_services,
+    "ListServices": list_services,
+    "UpdateService": update_service,
+    "CreateService": create_service,
+    "ListTasks": list_tasks,
+    "DescribeTasks": describe_tasks,
+    "TagResource": tag_resource,
+    "UntagResource": untag_resource,
+    "ListTagsForResource": list_tags_for_resource,
+}

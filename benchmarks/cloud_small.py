@@ -1,0 +1,93 @@
+"""The little that a release asks of STS, SSM and CloudWatch Logs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, key_for
+
+_XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+def _sts(operation: str, result: str) -> str:
+    """An answer of the query protocol."""
+    return (
+        f'<{operation}Response xmlns="{_XMLNS}"><{operation}Result>{result}</{operation}Result>'
+        f"<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{operation}Response>"
+    )
+
+
+def assume_role(account: Account, ask: Ask) -> Answer:
+    """Source: AssumeRole. The keys handed out, and the ARN of who one is now, carry the role's account."""
+    _, _, _, _, owner, role = ask["RoleArn"].split(":", 5)
+    name, session = role.rsplit("/", 1)[-1], ask["RoleSessionName"]
+    expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _sts(
+        "AssumeRole",
+        f"<AssumedRoleUser><AssumedRoleId>AROA{owner}ROLE:{session}</AssumedRoleId>"
+        f"<Arn>arn:aws:sts::{owner}:assumed-role/{name}/{session}</Arn></AssumedRoleUser>"
+        f"<Credentials><AccessKeyId>{key_for(owner)}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
+        f"<SessionToken>token</SessionToken><Expiration>{expires}</Expiration></Credentials>",
+    )
+
+
+def get_caller_identity(account: Account, ask: Ask) -> Answer:
+    """Source: GetCallerIdentity."""
+    arn = f"arn:aws:sts::{account.id}:assumed-role/deploy/session"
+    return _sts("GetCallerIdentity", f"<Arn>{arn}</Arn><UserId>AROA</UserId><Account>{account.id}</Account>")
+
+
+def put_parameter(account: Account, ask: Ask) -> Answer:
+    """Source: PutParameter."""
+    held = account.parameters.get(ask["Name"])
+    if held and not ask.get("Overwrite"):
+        message = "The parameter already exists. To overwrite this value, set the overwrite option to true."
+        raise AwsError("ParameterAlreadyExists", message)
+    version = held["Version"] + 1 if held else 1
+    account.parameters[ask["Name"]] = {
+        "Name": ask["Name"],
+        "Type": ask.get("Type", "String"),
+        "Value": ask["Value"],
+        "Version": version,
+        "LastModifiedDate": account.cloud.clock(),
+        "ARN": account.arn("ssm", f"parameter{ask['Name']}"),
+        "DataType": "text",
+    }
+    return {"Version": version, "Tier": "Standard"}
+
+
+def get_parameter(account: Account, ask: Ask) -> Answer:
+    """Source: GetParameter."""
+    return {"Parameter": _parameter(account, ask)}
+
+
+def delete_parameter(account: Account, ask: Ask) -> Answer:
+    """Source: DeleteParameter."""
+    _parameter(account, ask)
+    del account.parameters[ask["Name"]]
+    return {}
+
+
+def _parameter(account: Account, ask: Ask) -> dict[str, object]:
+    held = account.parameters.get(ask["Name"])
+    if held is None:
+        raise AwsError("ParameterNotFound", "")
+    return held
+
+
+def get_log_events(account: Account, ask: Ask) -> Answer:
+    """Source: GetLogEvents."""
+    lines = account.log_streams.get((ask["logGroupName"], ask["logStreamName"]))
+    if lines is None:
+        raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+    now = int(account.cloud.clock() * 1000)
+    events = [{"timestamp": now, "ingestionTime": now, "message": line} for line in lines[-ask.get("limit", 10_000) :]]
+    return {"events": events, "nextForwardToken": f"f/{len(lines)}", "nextBackwardToken": "b/0"}
+
+
+STS: Mapping[str, Operation] = {"AssumeRole": assume_role, "GetCallerIdentity": get_caller_identity}
+SSM: Mapping[str, Operation] = {
+    "PutParameter": put_parameter,
+    "GetParameter": get_parameter,
+    "DeleteParameter": delete_parameter,
+}
+LOGS: Mapping[str, Operation] = {"GetLogEvents": get_log_events}

@@ -1,0 +1,81 @@
+"""A made-up company: T tenants with an account each, a cluster a tier, the service `api`, and one shared registry.
+
+`prepare` puts it into a `Cloud` as it stands just before `inv deploy.prod` has something to do.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, Account, Cloud
+from benchmarks.cloud_definitions import register
+from benchmarks.cloud_ecr import MANIFEST, Repository
+from benchmarks.cloud_ecs import add_cluster
+from benchmarks.cloud_rollouts import open_service, settle, start
+
+SERVICE = "api"
+TIERS = ("dev", "staging", "prod")
+IMAGE = f"{REGISTRY_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{SERVICE}"
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+Age = Literal["older", "newer"]
+CERTIFIED: Mapping[Age, str] = {"older": "20260102T030405Z", "newer": "20260203T040506Z"}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is prepared: `commits` of the two images, what each tier's tag names, and what its services run."""
+
+    tenants: int = 1
+    commits: Mapping[Age, str] = field(default_factory=lambda: {"older": "a" * 40, "newer": "b" * 40})
+    tagged: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "newer"})
+    running: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "older"})
+
+
+def tenant_name(number: int) -> str:
+    """The tenant's name, `t1` for the first."""
+    return f"t{number}"
+
+
+def tenant_account(number: int) -> str:
+    """The tenant's own account."""
+    return str(100_000_000_000 + number)
+
+
+def prepare(cloud: Cloud, world: World) -> None:
+    """The world is in the cloud: images with tags, a policy that lets every tenant pull, and running services."""
+    _fill_registry(cloud, world)
+    for number in range(1, world.tenants + 1):
+        account = cloud.account(tenant_account(number))
+        for tier, age in world.running.items():
+            _run(account, f"{tenant_name(number)}-{tier}", world.commits[age])
+
+
+def _fill_registry(cloud: Cloud, world: World) -> None:
+    account = cloud.account(REGISTRY_ACCOUNT)
+    repository = Repository(SERVICE, account, excluded=TIERS)
+    account.repositories[SERVICE] = repository
+    tenants = [f"arn:aws:iam::{tenant_account(number)}:root" for number in range(1, world.tenants + 1)]
+    statement = {"Sid": "pull", "Effect": "Allow", "Principal": {"AWS": tenants}, "Action": PULL}
+    repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for commit in world.commits.values():
+        repository.tags[commit] = repository.store(_manifest(commit)).digest
+    for tier, age in world.tagged.items():
+        digest = repository.tags[world.commits[age]]
+        repository.tags |= {tier: digest, f"{tier}-{CERTIFIED[age]}": digest}
+
+
+def _manifest(commit: str) -> str:
+    """A manifest that is one image's alone."""
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7023, "digest": f"sha256:{commit}"}
+    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}, indent=3)
+
+
+def _run(account: Account, cluster_name: str, commit: str) -> None:
+    """A cluster with one service that has run the commit for a while."""
+    container = {"name": SERVICE, "image": f"{IMAGE}:{commit}", "portMappings": [{"containerPort": 8080}]}
+    ask = {"family": f"shop-{cluster_name}-{SERVICE}", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+    revision = register(account, {**ask, "containerDefinitions": [container]})
+    service = open_service(account, add_cluster(account, cluster_name), SERVICE, desired=2)
+    start(account, service, revision).ends_at = 0.0
+    settle(account, service)

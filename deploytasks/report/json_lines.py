@@ -1,0 +1,65 @@
+"""The face for programs: one JSON object a line, the last one always `{"event": "summary", …}`."""
+
+from typing import Any, TextIO, assert_never
+
+from deploytasks.model import Ended, Event, Planned, Progress, Report, Told
+from deploytasks.report import plan, results
+from deploytasks.report.outlet import Outlet
+from deploytasks.report.show import dumped
+from deploytasks.report.teller import Clock, Face
+from deploytasks.report.text import iso, revision_name, target_json
+
+
+class JsonLines(Face):
+    """Every event as one flushed line. A command that is broken off ends with a summary too, of what had ended."""
+
+    def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
+        super().__init__(command, clock)
+        self._stdout = stdout
+        self._outlet = Outlet(stdout)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Told():
+                self._write("told", {"step": event.step, "service": event.service, "message": event.message})
+            case Planned():
+                self._write("planned", {"plan": plan.as_json(event.plan)})
+            case Progress():
+                self._write("progress", _progress(event))
+            case Ended():
+                self._write("ended", results.result_json(event.result))
+            case _:
+                assert_never(event)
+
+    def _end(self, report: Report) -> None:
+        self._write("summary", {**results.as_json(report), "duration_s": round(self._elapsed_s(), 1)})
+
+    def _leave(self, error: BaseException | None) -> None:
+        if error is None or self._finished:
+            return
+        known = {} if self._plan is None else results.as_json(Report(self._command, self._plan, self._ended))
+        failure = {"exit": _exit_code(error), "error": str(error) or type(error).__name__}
+        self._write("summary", {"command": self._command, **known, **failure})
+
+    def _write(self, event: str, document: dict[str, Any]) -> None:
+        line = {"event": event, "time": iso(self._clock()), **document}
+        self._outlet.write(dumped(line, self._stdout) + "\n")
+
+
+def _progress(progress: Progress) -> dict[str, Any]:
+    return {
+        **target_json(progress.target),
+        "state": progress.state,
+        "revision": revision_name(progress.revision) or None,
+        "running": progress.running,
+        "desired": progress.desired,
+        "last_event": progress.last_event or None,
+    }
+
+
+def _exit_code(error: BaseException) -> int:
+    """What the process will end with: our errors carry it."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    code = getattr(error, "code", 1)
+    return code if isinstance(code, int) else 1

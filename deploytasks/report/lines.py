@@ -1,0 +1,84 @@
+"""The face where stdout is no terminal: `HH:MM:SS  target  message`, UTC, a line an event."""
+
+from datetime import UTC, datetime
+from typing import TextIO, assert_never
+
+from deploytasks.model import Ended, Event, Planned, Progress, Report, Target, Told
+from deploytasks.report import plan, results
+from deploytasks.report.outlet import Outlet
+from deploytasks.report.paint import plain
+from deploytasks.report.sheet import BLANK, OUTCOME_TONES, Line, Sheet, Span, Tone, line
+from deploytasks.report.teller import Clock, Face
+from deploytasks.report.text import lines_of, revision_name
+
+_SUBJECT_WIDTH = 12
+
+
+class Lines(Face):
+    """Plain lines, the same with and without colour; progress that says nothing new is left out."""
+
+    def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
+        super().__init__(command, clock)
+        self._outlet = Outlet(stdout)
+        self._last: dict[Target, Progress] = {}
+        self._width = _SUBJECT_WIDTH
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Told():
+                self._write(tuple(told(event, self._clock(), self._width)))
+            case Planned():
+                self._width = subject_width(event)
+                self._write((*framed(plan.sheet(event.plan)),))
+            case Progress():
+                if self._last.get(event.target) != event:
+                    self._last[event.target] = event
+                    self._write((self._line(event.target, Span(moved(event))),))
+            case Ended(result):
+                self._write((self._line(result.target, Span(results.ending(result), OUTCOME_TONES[result.outcome])),))
+            case _:
+                assert_never(event)
+
+    def _end(self, report: Report) -> None:
+        if self._plan is None and report.dry_run:
+            self._write(framed(plan.sheet(report.plan)))
+        self._write((BLANK, *results.sheet(report, self._elapsed_s())) if report.results else results.sheet(report))
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Lines need no clearing up."""
+
+    def _line(self, target: Target, message: Span) -> Line:
+        return stamped(self._clock(), str(target), message, self._width)
+
+    def _write(self, sheet: Sheet) -> None:
+        self._outlet.write(plain(sheet))
+
+
+def framed(sheet: Sheet) -> Sheet:
+    """The sheet, set off from the lines around it."""
+    return (BLANK, *sheet, BLANK)
+
+
+def subject_width(planned: Planned) -> int:
+    """How wide the second column of the lines is, for every target of the plan to fit."""
+    return max([_SUBJECT_WIDTH, *(len(str(rollout.target)) for rollout in planned.plan.rollouts)])
+
+
+def told(event: Told, at: datetime, width: int) -> list[Line]:
+    """The lines of something told, each stamped; those of a build's own output are indented."""
+    indent = "  " if event.step == "build" else ""
+    said = lines_of(event.message)
+    tone: Tone = "dim" if event.step == "build" else "plain"
+    return [stamped(at, event.service or event.step, Span(indent + each, tone), width) for each in said]
+
+
+def stamped(at: datetime, subject: str, message: Span, width: int) -> Line:
+    """`HH:MM:SS  subject  message`."""
+    return line(Span(f"{at.astimezone(UTC):%H:%M:%S}  ", "dim"), Span(f"{subject:<{width}}  "), message)
+
+
+def moved(progress: Progress) -> str:
+    """What is known of a rollout, in one phrase."""
+    known = [progress.state, f"{progress.running}/{progress.desired} running", revision_name(progress.revision)]
+    said = ", ".join(filter(None, known))
+    return f"{said}: {progress.last_event}" if progress.last_event else said

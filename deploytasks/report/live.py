@@ -1,0 +1,144 @@
+"""The face on a terminal: what is told scrolls by above a live table with one row a target."""
+
+from dataclasses import dataclass
+from typing import TextIO, assert_never
+
+from rich.console import Group
+from rich.live import Live
+
+from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Planned, Progress, Report, Result, Target, Told
+from deploytasks.report import plan, results
+from deploytasks.report.lines import framed, subject_width, told
+from deploytasks.report.paint import Terminal, painted
+from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, Words, line, table
+from deploytasks.report.teller import Clock, Face
+from deploytasks.report.text import duration, revision_name
+
+_COLUMNS = (
+    Column("target", "whole"),
+    Column("revision", "whole"),
+    Column("tasks", "whole"),
+    Column("state", "whole"),
+    Column("last event", "crop"),
+)
+_WIDE = 110
+_OTHER_LINES = 5  # of the screen: the blank, the title, the columns' names, what is left out, the cursor's
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one target: nothing yet, its progress, or its end."""
+
+    target: Target
+    progress: Progress | None = None
+    result: Result | None = None
+
+    @property
+    def rank(self) -> int:
+        """What deserves the room of a small screen first: under way, went wrong, not begun, went well."""
+        if self.result:
+            return 3 if self.result.outcome in GOOD_OUTCOMES else 1
+        return 0 if self.progress else 2
+
+
+class LiveTable(Face):
+    """The table appears with the first rollout's progress, and gives way to the final one.
+
+    Rows are replaced, never changed: rich paints from a thread of its own, which takes no lock of ours.
+    """
+
+    def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
+        super().__init__(command, clock)
+        self._terminal = Terminal(stdout)
+        self._rows: dict[Target, Row] = {}
+        self._live: Live | None = None
+        self._width = 12
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Told():
+                self._print(tuple(told(event, self._clock(), self._width)))
+            case Planned():
+                self._width = subject_width(event)
+                self._rows = {rollout.target: Row(rollout.target) for rollout in event.plan.rollouts}
+                self._print(framed(plan.sheet(event.plan)))
+            case Progress():
+                self._put(Row(event.target, event))
+            case Ended(result):
+                known = self._rows.get(result.target, Row(result.target))
+                self._put(Row(result.target, known.progress, result))
+            case _:
+                assert_never(event)
+
+    def _end(self, report: Report) -> None:
+        self._stop(erase=True)
+        if self._plan is None and report.dry_run:
+            self._print(framed(plan.sheet(report.plan)))
+        self._print(results.sheet(report, self._elapsed_s()))
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._stop(erase=False)
+
+    def _put(self, row: Row) -> None:
+        self._rows = {**self._rows, row.target: row}
+        if self._live is None:
+            self._live = Live(
+                console=self._terminal, get_renderable=self._table, refresh_per_second=4, redirect_stdout=False
+            )
+            self._live.start()
+
+    def _stop(self, *, erase: bool) -> None:
+        if self._live is not None:
+            self._live.transient = erase
+            self._live.stop()
+            self._live = None
+
+    def _print(self, sheet: Sheet) -> None:
+        self._terminal.print(painted(sheet))
+
+    def _table(self) -> Group:
+        width, height = self._terminal.size
+        return painted(live_sheet(self._heading(), tuple(self._rows.values()), width, height - _OTHER_LINES))
+
+    def _heading(self) -> str:
+        ended = sum(row.result is not None for row in self._rows.values())
+        return f"{self._command}  {duration(self._elapsed_s()) or '0s'}  {ended} of {len(self._rows)} ended"
+
+
+def live_sheet(heading: str, rows: tuple[Row, ...], width: int, room: int) -> Sheet:
+    """The table as it stands; where there is no room for all rows, those that matter most, in their order."""
+    chosen = set(sorted(range(len(rows)), key=lambda at: rows[at].rank)[: max(room, 1)])
+    shown = [row for at, row in enumerate(rows) if at in chosen]
+    left_out = len(rows) - len(shown)
+    more: tuple[Block, ...] = (line(Span(f"… and {left_out} more", "dim")),) if left_out else ()
+    return (
+        line(Span(heading, "strong")),
+        table(_COLUMNS, (_cells(row, wide=width >= _WIDE) for row in shown)),
+        *more,
+    )
+
+
+def _cells(row: Row, *, wide: bool) -> list[Words]:
+    known = row.result or row.progress
+    if known is None:
+        return [str(row.target), "", "", Span("waiting", "dim"), ""]
+    revision = revision_name(known.revision)
+    outcome = row.result.outcome if row.result else None
+    return [
+        str(row.target),
+        revision if wide else revision.rpartition(":")[2],
+        f"{known.running}/{known.desired}",
+        Span(outcome, OUTCOME_TONES[outcome]) if outcome else known_state(row),
+        Span(_last_words(row), "dim"),
+    ]
+
+
+def known_state(row: Row) -> str:
+    """What a rollout under way was last said to do."""
+    return row.progress.state if row.progress else ""
+
+
+def _last_words(row: Row) -> str:
+    if row.result and row.result.detail:
+        return row.result.detail
+    return row.progress.last_event if row.progress else ""

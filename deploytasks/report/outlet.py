@@ -1,0 +1,46 @@
+"""A stream whose reader may go away (`| head`): a release must not die, half-way, of not being read."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+
+class Outlet:
+    """Writes whole texts and flushes; from the first failure on it is silent."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._open = True
+
+    def write(self, text: str) -> None:
+        """The text is with the reader, if there is still one."""
+        if not self._open:
+            return
+        try:
+            self._stream.write(writable(text, self._stream))
+            self._stream.flush()
+        except OSError:
+            self._open = False
+            silence(self._stream)
+
+
+def writable(text: str, stream: TextIO) -> str:
+    """The text with its characters that the stream's encoding cannot say written as escapes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether every character may be written to the stream."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def silence(stream: TextIO) -> None:
+    """What is still buffered goes nowhere, so that Python does not complain at its end.
+
+    Source: the signal module's note on SIGPIPE.
+
+    """
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

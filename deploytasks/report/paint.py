@@ -1,0 +1,83 @@
+"""Sheets become rich's tables and text. With `live.py` the only place that imports rich.
+
+Everything is handed over as `Text`, so nothing in it is taken for markup, an emoji's name or something to highlight.
+"""
+
+from io import StringIO
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from deploytasks.report.outlet import silence
+from deploytasks.report.sheet import Block, Column, Entry, Line, Sheet, Span, Table, Tone
+
+_STYLES: dict[Tone, str] = {
+    "plain": "",
+    "good": "green",
+    "bad": "bold red",
+    "warn": "yellow",
+    "dim": "dim",
+    "strong": "bold",
+}
+_UNBOUNDED = 100_000
+
+
+class Terminal(Console):
+    """Rich's console on a stream of ours, which falls silent where the reader has gone, and lets the work go on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(file=stream, highlight=False, markup=False, emoji=False)
+        self._reader = stream
+
+    def on_broken_pipe(self) -> None:
+        """Nothing is written from now on."""
+        self.quiet = True
+        silence(self._reader)
+
+
+def plain(sheet: Sheet, width: int = _UNBOUNDED) -> str:
+    """The sheet as text without any colour; tables take the width that they need, lines stay whole."""
+    written = StringIO()
+    console = Console(file=written, width=width, force_terminal=False, no_color=True, highlight=False, emoji=False)
+    console.print(painted(sheet))
+    return "".join(f"{each.rstrip()}\n" for each in written.getvalue().splitlines())
+
+
+def painted(sheet: Sheet) -> Group:
+    """What rich can print."""
+    return Group(*map(_block, sheet))
+
+
+def _block(block: Block) -> Padding | RichTable:
+    match block:
+        case Line():
+            return Padding(Text.assemble(*map(_text, block.spans)), (0, 0, 0, block.indent), expand=False)
+        case Table():
+            return _table(block)
+
+
+def _table(table: Table) -> RichTable:
+    rich = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)
+    for column in table.columns:
+        rich.add_column(
+            Text(column.name), no_wrap=column.fit == "whole", overflow="fold" if column.fit == "fold" else "ellipsis"
+        )
+    for at, row in enumerate(table.rows, start=1):
+        cells = [_cell(column, each) for column, each in zip(table.columns, row, strict=True)]
+        rich.add_row(*cells, end_section=False)
+        if table.spaced and at < len(table.rows):
+            rich.add_row()
+    return rich
+
+
+def _cell(column: Column, entry: Entry) -> Text:
+    if column.fit == "crop":  # a column that may shrink, with text that may not wrap: rich then cuts it
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(map(_text, entry))
+    return Text("\n").join(map(_text, entry))
+
+
+def _text(span: Span) -> Text:
+    return Text(span.text, style=_STYLES[span.tone])

@@ -1,0 +1,138 @@
+"""The plan: what is built, which tags move, which targets roll out. Never what a definition holds."""
+
+from typing import Any
+
+from deploytasks.model import Build, Plan, Rollout, TagStep
+from deploytasks.report.sheet import Column, Line, Sheet, Span, Tone, line, stacked, table
+from deploytasks.report.text import counted, revision_name, short_commit, short_image, target_json
+
+_TO_BE_BUILT = "(to be built)"
+_COLUMNS = (
+    Column("target", "whole"),
+    Column("action", "whole"),
+    Column("why"),
+    Column("image"),
+    Column("revision"),
+)
+
+
+def sheet(plan: Plan) -> Sheet:
+    """The plan, in the order in which it is carried out."""
+    parts = [_builds(plan.builds), _tag_steps(plan.tag_steps), *_waves(plan)]
+    return stacked(*parts, (line("nothing to do"),)) if is_nothing(plan) else stacked(*parts)
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The plan for programs; a digest is null until its image is built."""
+    return {
+        "tier": plan.tier.name,
+        "nothing_to_do": is_nothing(plan),
+        "builds": [build_json(build) for build in plan.builds],
+        "tags": [tag_json(step) for step in plan.tag_steps],
+        "waves": [[_rollout_json(rollout) for rollout in wave] for wave in plan.waves],
+    }
+
+
+def is_nothing(plan: Plan) -> bool:
+    """Whether carrying the plan out would change nothing."""
+    moves = any(step.mint or step.move for step in plan.tag_steps)
+    return not (plan.builds or moves or any(rollout.action != "nothing" for rollout in plan.rollouts))
+
+
+def build_json(build: Build) -> dict[str, Any]:
+    """One build; its context and Dockerfile are relative to the project's root."""
+    return {
+        "service": build.service.name,
+        "repository": build.service.repository,
+        "commit": build.commit,
+        "tag": build.commit_tag,
+        "platforms": build.service.platforms,
+    }
+
+
+def tag_json(step: TagStep) -> dict[str, Any]:
+    """One tag step; `minted` and `moved` say which of its two tags are put."""
+    return {
+        "service": step.service,
+        "repository": step.repository,
+        "tier_tag": step.tier_tag,
+        "release": step.release,
+        "commit": step.commit_tag,
+        "before": step.before,
+        "digest": step.digest,
+        "minted": step.mint,
+        "moved": step.move,
+    }
+
+
+def _rollout_json(rollout: Rollout) -> dict[str, Any]:
+    return {
+        **target_json(rollout.target),
+        "wave": rollout.target.wave,
+        "action": rollout.action,
+        "reason": rollout.reason,
+        "image": rollout.image if rollout.wish.digest else None,
+        "commit": rollout.wish.commit_tag,
+        "digest": rollout.wish.digest,
+        "release": rollout.wish.release,
+        "revision": _running_revision(rollout) or None,
+        "new_revision": rollout.request is not None,
+    }
+
+
+def _builds(builds: tuple[Build, ...]) -> Sheet:
+    return tuple(
+        line(
+            Span("build ", "strong"),
+            f"{build.service.name} {short_commit(build.commit_tag)} for {', '.join(build.service.platforms)}",
+        )
+        for build in builds
+    )
+
+
+def _tag_steps(steps: tuple[TagStep, ...]) -> Sheet:
+    return tuple(map(_tag_step, steps))
+
+
+def _tag_step(step: TagStep) -> Line:
+    commit = short_commit(step.commit_tag)
+    if not (step.mint or step.move):
+        return line(Span("tag ", "strong"), f"{step.service}: {step.tier_tag} is {commit} already, {step.release}")
+    before = f"was {short_commit(step.before)}" if step.before else "new"
+    moved = f"→ {commit} ({before})" if step.move else f"is {commit} already"
+    release = f"release {step.release}" + ("" if step.mint else ", minted already")
+    unbuilt = "" if step.digest else f" {_TO_BE_BUILT}"
+    return line(Span("tag ", "strong"), f"{step.service}: {step.tier_tag} {moved}, {release}{unbuilt}")
+
+
+def _waves(plan: Plan) -> list[Sheet]:
+    return [
+        (
+            line(
+                Span(f"wave {wave[0].target.wave}" if len(plan.waves) > 1 else "roll out", "strong"),
+                f", {counted(len(wave), 'target')}",
+            ),
+            table(_COLUMNS, map(_row, wave)),
+        )
+        for wave in plan.waves
+        if wave
+    ]
+
+
+def _row(rollout: Rollout) -> list[Span]:
+    tone: Tone = "dim" if rollout.action == "nothing" else "plain"
+    image = short_image(rollout.image) if rollout.wish.digest else f"{rollout.wish.repository} {_TO_BE_BUILT}"
+    texts = (str(rollout.target), rollout.action, rollout.reason, image, _revision_change(rollout))
+    return [Span(text, tone) for text in texts]
+
+
+def _revision_change(rollout: Rollout) -> str:
+    running = _running_revision(rollout)
+    if rollout.request is None:
+        return running
+    return f"{running} → new" if running else "new"
+
+
+def _running_revision(rollout: Rollout) -> str:
+    primary = rollout.live.primary if rollout.live else None
+    return revision_name(primary.revision) if primary else ""

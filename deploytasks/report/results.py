@@ -1,0 +1,158 @@
+"""How a command ended: a row a target, what explains each failure, what it came to, and what to do next."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from deploytasks.model import GOOD_OUTCOMES, DeadTask, Outcome, Plan, Report, Result
+from deploytasks.report.plan import build_json, is_nothing, tag_json
+from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, line, stacked, table
+from deploytasks.report.text import counted, duration, lines_of, revision_name, short_commit, target_json
+
+_COLUMNS = (
+    Column("target", "whole"),
+    Column("outcome", "whole"),
+    Column("commit", "whole"),
+    Column("release"),
+    Column("revision"),
+    Column("digest"),
+    Column("tasks", "whole"),
+    Column("took", "whole"),
+)
+_ZERO = "0 desired: nothing proves that it starts"
+
+
+def sheet(report: Report, elapsed_s: float = 0.0) -> Sheet:
+    """The end of a command. A release that all results share stands above the table, not in each row."""
+    shared = release_of(report)
+    rows = [_row(result, shared) for result in report.results]
+    heading = (line(Span(report.command, "strong"), f" {shared}"), table(_COLUMNS, rows)) if rows and shared else ()
+    return stacked(
+        heading or ((table(_COLUMNS, rows),) if rows else ()),
+        tuple(_remarks(report.results)),
+        tuple(block for result in report.failed if result.outcome != "not attempted" for block in _failure(result)),
+        (line(_summary(report, elapsed_s)),),
+        tuple(line(each) for note in report.notes for each in lines_of(note)),
+    )
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The end of a command for programs; `exit` is what the process ends with, if nothing else goes wrong."""
+    return {
+        "command": report.command,
+        "tier": report.plan.tier.name,
+        "release": release_of(report),
+        "dry_run": report.dry_run,
+        "exit": 1 if report.failed else 0,
+        "outcomes": outcomes(report.results),
+        "builds": [build_json(build) for build in report.plan.builds],
+        "tags": [tag_json(step) for step in report.plan.tag_steps],
+        "results": [result_json(result) for result in report.results],
+        "notes": report.notes,
+    }
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """How one target ended, with the dead tasks that explain it."""
+    return {
+        **target_json(result.target),
+        "outcome": result.outcome,
+        "detail": _detail(result) or None,
+        "commit": result.commit_tag or None,
+        "release": result.release,
+        "revision": revision_name(result.revision) or None,
+        "digest": result.digest,
+        "evidence": result.evidence,
+        "running": result.running,
+        "desired": result.desired,
+        "duration_s": round(result.duration_s, 1),
+        "tasks": [
+            {"id": task.id, "reason": task.reason, "exits": task.exits, "log": task.log} for task in result.tasks
+        ],
+    }
+
+
+def outcomes(results: Iterable[Result]) -> dict[Outcome, int]:
+    """How many ended how, best first."""
+    counts = Counter(result.outcome for result in results)
+    order: tuple[Outcome, ...] = get_args(Outcome)
+    return {outcome: counts[outcome] for outcome in order if counts[outcome]}
+
+
+def release_of(report: Report) -> str | None:
+    """The release tag that everything in the report shares; None where there is none, or several."""
+    named = {result.release for result in report.results} or {step.release for step in report.plan.tag_steps}
+    return next(iter(named)) if len(named) == 1 else None
+
+
+def ending(result: Result) -> str:
+    """How one target ended, in one phrase."""
+    took = duration(result.duration_s)
+    words = [result.outcome + (f" in {took}" if took else ""), _tasks(result), revision_name(result.revision)]
+    proof = [f"digest {result.evidence}"] if result.evidence else []
+    return ", ".join(filter(None, [*words, *proof]))
+
+
+def _row(result: Result, shared: str | None) -> list[Span]:
+    return [
+        Span(str(result.target)),
+        Span(result.outcome, OUTCOME_TONES[result.outcome]),
+        Span(short_commit(result.commit_tag)),
+        Span("" if shared else result.release or ""),
+        Span(revision_name(result.revision)),
+        Span(result.evidence or ""),
+        Span(_tasks(result), "warn" if not result.desired else "plain"),
+        Span(duration(result.duration_s), "dim"),
+    ]
+
+
+def _tasks(result: Result) -> str:
+    return "" if result.outcome == "not attempted" else f"{result.running}/{result.desired}"
+
+
+def _detail(result: Result) -> str:
+    """What is to be said of the result; zero desired tasks are never passed over."""
+    if result.desired or result.outcome not in ("deployed", "unchanged") or _ZERO in result.detail:
+        return result.detail
+    return f"{result.detail}; {_ZERO}" if result.detail else _ZERO
+
+
+def _remarks(results: Iterable[Result]) -> Iterable[Block]:
+    """What is said of those without a failure to explain, targets of which the same is said on one line."""
+    said: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome in GOOD_OUTCOMES or result.outcome == "not attempted":
+            said.setdefault(_detail(result), []).append(str(result.target))
+    return [line(f"{', '.join(targets)}: {detail}") for detail, targets in said.items() if detail]
+
+
+def _failure(result: Result) -> list[Block]:
+    first, *more = lines_of(result.detail) or ["no reason is known"]
+    head = line(str(result.target), " ", Span(result.outcome, OUTCOME_TONES[result.outcome]), f": {first}")
+    return [head, *(line(each, indent=4) for each in more), *(row for task in result.tasks for row in _dead(task))]
+
+
+def _dead(task: DeadTask) -> list[Block]:
+    return [
+        line(f"task {task.id}: {task.reason}", indent=4),
+        *(line(each, indent=8) for exits in task.exits for each in lines_of(exits)),
+        *(line(Span(f"| {each}", "dim"), indent=8) for message in task.log for each in lines_of(message)),
+    ]
+
+
+def _summary(report: Report, elapsed_s: float) -> Span:
+    took = f" in {duration(elapsed_s)}" if duration(elapsed_s) else ""
+    if report.dry_run:
+        return Span("dry run: nothing was changed", "strong")
+    if not report.results:
+        return Span(_without_rollouts(report.plan) + took, "strong")
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes(report.results).items())
+    return Span(counts + took, "bad" if report.failed else "strong")
+
+
+def _without_rollouts(plan: Plan) -> str:
+    if is_nothing(plan):
+        return "nothing to do"
+    built, moved = len(plan.builds), sum(step.mint or step.move for step in plan.tag_steps)
+    said = [f"{counted(built, 'image')} built"] if built else []
+    return ", ".join([*said, f"{counted(moved, 'service')} tagged"] if moved else said) or "nothing was rolled out"

@@ -1,0 +1,87 @@
+"""What must never be read in a report: values of the definitions' environment variables that look like secrets.
+
+No report lays out a definition; this keeps such a value out where a container's log or AWS's reason repeats it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from deploytasks.model import DeadTask, Definition, Ended, Event, Plan, Planned, Progress, Report, Result, Told
+
+MASK = "***"
+_SECRET_WORD = re.compile(
+    r"(?:^|[^a-z])(?:pass|password|passwd|passphrase|pwd|secrets?|tokens?|credentials?|key|apikey|auth|dsn)(?:$|[^a-z])"
+)
+_SHORTEST = 6
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a variable of that name probably holds a secret: `DB_PASSWORD`, `apiKey`, `SENTRY_DSN`."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return _SECRET_WORD.search(words.lower()) is not None
+
+
+def secret_values(plan: Plan) -> frozenset[str]:
+    """Every secret-looking value of the environments that the plan's definitions give, and those that they replace."""
+    pairs: list[tuple[str, str]] = []
+    for rollout in plan.rollouts:
+        running = rollout.live.definition if rollout.live else None
+        pairs += [*_environment(rollout.request), *_environment(running)]
+    return _secret(pairs)
+
+
+def veiled(event: Event, secrets: frozenset[str]) -> Event:
+    """The event without the secrets in its words."""
+    match event:
+        case Told():
+            return replace(event, message=_veil(event.message, secrets))
+        case Progress():
+            return replace(event, state=_veil(event.state, secrets), last_event=_veil(event.last_event, secrets))
+        case Ended():
+            return Ended(_veiled_result(event.result, secrets))
+        case Planned():
+            return event
+
+
+def veiled_report(report: Report) -> Report:
+    """The report without the secrets of its own definitions in its words."""
+    secrets = secret_values(report.plan)
+    return replace(
+        report,
+        results=tuple(_veiled_result(result, secrets) for result in report.results),
+        notes=_veil_all(report.notes, secrets),
+    )
+
+
+def _secret(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(value for name, value in pairs if looks_secret(name) and len(value) >= _SHORTEST)
+
+
+def _environment(definition: Definition | None) -> list[tuple[str, str]]:
+    containers: Iterable[Mapping[str, Any]] = (definition or {}).get("containerDefinitions", [])
+    return [
+        (str(pair.get("name", "")), str(pair.get("value", "")))
+        for container in containers
+        for pair in container.get("environment", [])
+    ]
+
+
+def _veiled_result(result: Result, secrets: frozenset[str]) -> Result:
+    secrets |= _secret(result.target.env.items())
+    tasks = tuple(
+        DeadTask(task.id, _veil(task.reason, secrets), _veil_all(task.exits, secrets), _veil_all(task.log, secrets))
+        for task in result.tasks
+    )
+    return replace(result, detail=_veil(result.detail, secrets), tasks=tasks)
+
+
+def _veil_all(texts: Iterable[str], secrets: frozenset[str]) -> tuple[str, ...]:
+    return tuple(_veil(text, secrets) for text in texts)
+
+
+def _veil(text: str, secrets: frozenset[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text

@@ -1,0 +1,95 @@
+"""The shelf: each service's images in ECR, newest first, every tag of theirs, and where they run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploytasks import tags
+from deploytasks.model import Image, Shelf
+from deploytasks.report.sheet import Column, Sheet, Span, entry, line, stacked, table
+from deploytasks.report.text import iso, minute, short_commit
+
+_COLUMNS = (
+    Column("commit", "whole"),
+    Column("tiers"),
+    Column("releases"),
+    Column("other tags"),
+    Column("pushed (UTC)"),
+    Column("runs in"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """An image's tags by what they are."""
+
+    commits: tuple[str, ...]
+    tiers: tuple[str, ...]
+    releases: tuple[str, ...]
+    other: tuple[str, ...]
+
+
+def sheet(shelves: Sequence[Shelf], tiers: Sequence[str]) -> Sheet:
+    """The shelves, one below the other; `tiers` are the project's, in promotion order."""
+    return stacked(*(_shelf(shelf, tiers) for shelf in shelves)) or (line("no services"),)
+
+
+def as_json(shelves: Sequence[Shelf], tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """The shelves for programs."""
+    return [
+        {
+            "service": shelf.service,
+            "repository": shelf.repository,
+            "images": [_image_json(image, shelf, tiers) for image in shelf.images],
+        }
+        for shelf in shelves
+    ]
+
+
+def labels(image: Image, tiers: Sequence[str]) -> Labels:
+    """The image's tags, sorted out; releases newest first, whatever tier they are of."""
+    commits = tags.commits(image.tags)
+    releases = tuple(sorted(filter(_is_release, image.tags), key=lambda tag: tag.rpartition("-")[2], reverse=True))
+    known = {*commits, *releases, *tiers}
+    return Labels(
+        commits=commits,
+        tiers=tuple(tier for tier in tiers if tier in image.tags),
+        releases=releases,
+        other=tuple(tag for tag in image.tags if tag not in known),
+    )
+
+
+def _is_release(tag: str) -> bool:
+    return tags.is_release(tag, tag.rpartition("-")[0])
+
+
+def _shelf(shelf: Shelf, tiers: Sequence[str]) -> Sheet:
+    heading = line(Span(shelf.service, "strong"), f" in {shelf.repository}")
+    if not shelf.images:
+        return (heading, line("no images", indent=4))
+    return (heading, table(_COLUMNS, (_row(image, shelf, tiers) for image in shelf.images)))
+
+
+def _row(image: Image, shelf: Shelf, tiers: Sequence[str]) -> list[Span | tuple[Span, ...]]:
+    known = labels(image, tiers)
+    return [
+        entry(*map(short_commit, known.commits or (image.digest,))),
+        Span(", ".join(known.tiers), "good"),
+        entry(*known.releases),
+        entry(*known.other),
+        Span(minute(image.pushed_at), "dim"),
+        Span(", ".join(shelf.runs.get(image.digest, ())), "strong"),
+    ]
+
+
+def _image_json(image: Image, shelf: Shelf, tiers: Sequence[str]) -> dict[str, Any]:
+    known = labels(image, tiers)
+    return {
+        "digest": image.digest,
+        "commits": known.commits,
+        "tiers": known.tiers,
+        "releases": known.releases,
+        "other": known.other,
+        "pushed_at": iso(image.pushed_at),
+        "runs_in": shelf.runs.get(image.digest, ()),
+    }

@@ -1,0 +1,28 @@
+"""The two ways out for something that is shown once: a sheet for people, one JSON document for programs."""
+
+import json
+from typing import Any, TextIO
+
+from deploytasks.report.outlet import Outlet, speaks_unicode
+from deploytasks.report.sheet import Sheet
+from deploytasks.report.text import harmless_document
+
+
+def show(sheet: Sheet, stdout: TextIO) -> None:
+    """The sheet stands on the stream: coloured and as wide as a terminal, else plain and as wide as it needs."""
+    from deploytasks.report.paint import Terminal, painted, plain  # rich, which --json does not need
+
+    if stdout.isatty() and speaks_unicode(stdout):
+        Terminal(stdout).print(painted(sheet))
+    else:
+        Outlet(stdout).write(plain(sheet))
+
+
+def show_json(document: Any, stdout: TextIO) -> None:
+    """The document, and nothing else, stands on the stream."""
+    Outlet(stdout).write(dumped(document, stdout, indent=2) + "\n")
+
+
+def dumped(document: Any, stdout: TextIO, *, indent: int | None = None) -> str:
+    """The document as JSON that the stream can take."""
+    return json.dumps(harmless_document(document), ensure_ascii=not speaks_unicode(stdout), indent=indent)

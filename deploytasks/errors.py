@@ -5,8 +5,6 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 │   ├── Invalid                   envs/, templates or flags: every complaint at once
 │   ├── NotReady                  the preflight: every complaint at once
 │   ├── NotBuilt                  no image for that commit
-│   ├── Older                     the tier would go backwards
-│   ├── Gated                     the tier before does not run it
 │   └── Locked                    somebody else is at work
 ├── Failure           1           something failed at AWS or in a rollout
 │   ├── BuildFailed
@@ -73,14 +71,6 @@ class NotReady(Refusal):
 
 class NotBuilt(Refusal):
     """No image carries the wanted commit."""
-
-
-class Older(Refusal):
-    """The tier's present commit is newer than the wanted one, or it cannot be told."""
-
-
-class Gated(Refusal):
-    """The tier before does not run the wanted image."""
 
 
 class Locked(Refusal):

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from deploytasks.errors import Complaint
+
 TagKind = Literal["mutable", "immutable"]
 Pin = Literal["tag", "digest"]
 OnFailure = Literal["stop", "continue"]
@@ -252,7 +254,7 @@ class Live:
 
     target: Target
     exists: bool = False
-    complaint: str = ""
+    complaint: Complaint | None = None
     service_arn: str = ""
     controller: str = "ECS"
     strategy: str = "ROLLING"

@@ -20,6 +20,7 @@ _MEDIA_TYPES = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
+_SID = "deploytasks"
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
 
@@ -122,11 +123,52 @@ def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
     )
 
 
-def pull_policy(accounts: Iterable[str]) -> str:
-    """A repository policy, as JSON, that lets the accounts pull and nothing else."""
+def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
+    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept."""
     principals = [f"arn:aws:iam::{account}:root" for account in sorted(accounts)]
-    statement = {"Sid": "deploytasks", "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
+    others = [each for each in _listed((present or {}).get("Statement", [])) if each.get("Sid") != _SID]
+    return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
+
+
+def bootstrap(
+    client: Any, repository: str, tiers: Iterable[str], accounts: set[str], *, dry_run: bool
+) -> Iterator[str]:
+    """The repository exists and every account may pull; yields what was changed (or would be), in words.
+
+    Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION, SetRepositoryPolicy.
+
+    """
+    with translated(f"ECR {repository}"):
+        there = _exists(client, repository)
+        if not there:
+            yield f"repository {repository}: made, tags immutable but {', '.join(tiers)}"
+            if not dry_run:
+                _create(client, repository, tiers)
+        present = policy(client, repository) if there else None
+        if all(allows_pull(present, account) for account in accounts):
+            return
+        yield f"repository {repository}: {', '.join(sorted(accounts))} may pull"
+        if not dry_run:
+            text = pull_policy(accounts, present)
+            client.set_repository_policy(repositoryName=repository, policyText=text)
+
+
+def _exists(client: Any, repository: str) -> bool:
+    try:
+        client.describe_repositories(repositoryNames=[repository])
+    except client.exceptions.RepositoryNotFoundException:
+        return False
+    return True
+
+
+def _create(client: Any, repository: str, tiers: Iterable[str]) -> None:
+    client.create_repository(
+        repositoryName=repository,
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
+        imageScanningConfiguration={"scanOnPush": True},
+    )
 
 
 def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[str, Any]:

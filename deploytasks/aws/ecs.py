@@ -110,7 +110,7 @@ def _observe_batch(client: Any, cluster: str, batch: Sequence[Target], images: M
     try:
         found = describe(client, cluster, [target.ecs_service for target in batch])
     except AwsError as error:
-        yield from (Live(target, complaint=error.render()) for target in batch)
+        yield from (Live(target, complaint=error.complaints[0]) for target in batch)
         return
     for target in batch:
         yield _observe_one(client, target, found.get(target.ecs_service), images.get(target.service))
@@ -124,7 +124,7 @@ def _observe_one(client: Any, target: Target, service: Mapping[str, Any] | None,
             described = client.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])
             digests = task_digests(running_tasks(client, target), image) if image else ()
     except AwsError as error:
-        return Live(target, complaint=error.render())
+        return Live(target, complaint=error.complaints[0])
     return Live(
         target=target,
         exists=True,

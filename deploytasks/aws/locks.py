@@ -88,16 +88,6 @@ def status(client: Any, project: str, tier: str) -> LockState | None:
     return LockState(**{key: value for key, value in json.loads(value).items() if key in known})
 
 
-@contextmanager
-def held(client: Any, project: str, mine: LockState) -> Iterator[LockState]:
-    """The lock is ours inside, and free again on every way out but SIGKILL."""
-    lock = acquire(client, project, mine)
-    try:
-        yield lock
-    finally:
-        release(client, project, lock)
-
-
 def _put(client: Any, project: str, mine: LockState) -> bool:
     with translated(f"lock of {mine.tier}"):
         try:
@@ -159,12 +149,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def _machine() -> str:
-    """This boot of this host and its process namespace: where a pid means the same process."""
-    parts = [platform.node()]
-    for source in ("/proc/sys/kernel/random/boot_id",):
-        parts += [Path(source).read_text().strip()] if Path(source).exists() else []
-    namespace = Path("/proc/self/ns/pid")
-    return " ".join([*parts, namespace.readlink().name] if namespace.exists() else parts)
+    """The boot of the host and its process namespace: where one pid means one process."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    known = (boot.read_text().strip(), namespace.readlink().name) if boot.exists() and namespace.is_symlink() else ()
+    return " ".join([platform.node(), *known])
 
 
 def _held(holder: LockState) -> Complaint:

@@ -1,7 +1,7 @@
 """Carries rollouts out over many tenants at once: one loop decides and tells, a pool of threads speaks to AWS."""
 
 from deploytasks.fleet.carry_out import carry_out
-from deploytasks.fleet.parallel import each
+from deploytasks.fleet.parallel import each, together
 from deploytasks.fleet.work import Means
 
-__all__ = ["Means", "carry_out", "each"]
+__all__ = ["Means", "carry_out", "each", "together"]

@@ -1,0 +1,29 @@
+"""The Python API: what the tasks do, for a program that is not a shell.
+
+    from deploytasks import journey
+    from deploytasks.model import Options, Scope
+    from deploytasks.project.load import load
+
+    project = load(root)
+    report = journey.release(project, Scope(tier="dev"), Options(), print)
+
+A command takes the project, which of its targets (`Scope`), what a flag would say (`Options`), and a listener that is
+told every `model.Event`; it returns a `model.Report`, and raises what `errors` draws.
+"""
+
+from deploytasks.journey.commands import build, deploy, release, tag
+from deploytasks.journey.looking import shelves, status
+from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
+
+__all__ = [
+    "bootstrap",
+    "build",
+    "deploy",
+    "lock_acquire",
+    "lock_release",
+    "lock_status",
+    "release",
+    "shelves",
+    "status",
+    "tag",
+]

@@ -1,0 +1,84 @@
+"""Images that do not exist yet come to exist, once for each commit."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from deploytasks import git, tags
+from deploytasks.aws import ecr
+from deploytasks.builders import Job, Login, build_and_push, labels
+from deploytasks.errors import AwsError, BuildFailed
+from deploytasks.journey.errand import Errand, say
+from deploytasks.model import Build, Image, Wish
+
+
+def builds(errand: Errand, wishes: Iterable[Wish]) -> tuple[Build, ...]:
+    """The images that are missing; says of the others that they are there."""
+    missing = []
+    for wish in wishes:
+        if wish.image is None:
+            service = errand.project.service(wish.service)
+            missing.append(Build(service, wish.commit_tag[:40], wish.commit_tag))
+        else:
+            say(errand, "build", f"{tags.short(wish.commit_tag)} is already in ECR", wish.service)
+    return tuple(missing)
+
+
+def build_all(errand: Errand, wishes: Iterable[Wish], missing: Iterable[Build]) -> tuple[Wish, ...]:
+    """The wishes with their images, the missing ones built and pushed.
+
+    Raises:
+        BuildFailed: a build or a push failed, and nobody else pushed that commit in the meantime.
+
+    """
+    to_build = {build.service.name: build for build in missing}
+    return tuple(_built(errand, wish, to_build[wish.service]) if wish.service in to_build else wish for wish in wishes)
+
+
+def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
+    user, password = ecr.login(errand.ecr, wish.repository)
+    login = Login(errand.project.registry.host, user, password)
+    try:
+        with _source(errand, build) as root:
+            build_and_push(_job(errand, build, root), login, errand.tell, builder=build.service.builder)
+    except BuildFailed:
+        if not _there(errand, wish):
+            raise
+        say(errand, "build", "somebody else pushed this commit first; theirs is taken", wish.service)
+    return _pushed(errand, wish)
+
+
+def _job(errand: Errand, build: Build, root: Path) -> Job:
+    project = errand.project
+    created = git.committed_at(project.root, build.commit)
+    return Job(
+        build=build,
+        context=root / build.service.context,
+        ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
+        labels=labels(build.commit_tag, created, git.origin_url(project.root)),
+    )
+
+
+def _pushed(errand: Errand, wish: Wish) -> Wish:
+    image = _there(errand, wish)
+    if image is None:
+        raise AwsError.of(wish.service, f"{wish.commit_tag} was pushed, but ECR does not know it", "run it again")
+    return replace(wish, image=image, digest=image.digest)
+
+
+def _there(errand: Errand, wish: Wish) -> Image | None:
+    return ecr.find(errand.ecr, wish.repository, [wish.commit_tag]).get(wish.commit_tag)
+
+
+@contextmanager
+def _source(errand: Errand, build: Build) -> Iterator[Path]:
+    """The tree to build from: the working tree where it is what is asked for, else the commit, exported."""
+    root = errand.project.root
+    if tags.is_dirty(build.commit_tag) or (git.head_commit(root) == build.commit and not git.dirty_paths(root)):
+        yield root
+        return
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+        git.export(root, build.commit, Path(scratch))
+        yield Path(scratch)

@@ -1,0 +1,178 @@
+"""One command under way: the project, what was asked, and the means to do it."""
+
+import getpass
+import os
+import platform
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from deploytasks.aws import locks
+from deploytasks.aws.session import Clients
+from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
+from deploytasks.model import Author, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
+from deploytasks.project.select import select
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A command with everything it works on. `targets` are the selected ones, `images` what image names begin with."""
+
+    command: str
+    project: Project
+    scope: Scope
+    options: Options
+    tell: OnEvent
+    author: Author
+    clients: Clients
+    targets: tuple[Target, ...]
+
+    @property
+    def tier(self) -> Tier:
+        """The tier that the command is about."""
+        return self.project.tier(self.scope.tier)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The services that the selected targets have, in file order."""
+        wanted = {target.service for target in self.targets}
+        return tuple(service for service in self.project.services if service.name in wanted)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Service → `host/repository`."""
+        return images(self.project)
+
+    @property
+    def ecr(self) -> Any:
+        """The registry's ECR client."""
+        return registry_client(self.project, self.clients)
+
+
+def begin(command: str, project: Project, scope: Scope, options: Options, tell: OnEvent) -> Errand:
+    """The command, with its targets selected.
+
+    Raises:
+        Invalid: a tenant or service that is not there, or nothing left to work on.
+
+    """
+    author = whoami_here()
+    return Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
+
+
+def reach() -> Clients:
+    """Clients of our own, for a command that has no errand."""
+    return Clients(whoami_here())
+
+
+def registry_client(project: Project, clients: Clients) -> Any:
+    """The registry's ECR client."""
+    return clients.of("ecr", project.registry.access)
+
+
+def registry_ssm(project: Project, clients: Clients) -> Any:
+    """The SSM client of the registry's account, where the locks are."""
+    return clients.of("ssm", project.registry.access)
+
+
+def images(project: Project) -> dict[str, str]:
+    """Service → what its image names begin with: `host/repository`."""
+    return {service.name: f"{project.registry.host}/{service.repository}" for service in project.services}
+
+
+@contextmanager
+def lock(errand: Errand) -> Iterator[None]:
+    """The tier is ours inside. A dry run takes no lock, because that would be a change."""
+    if errand.options.dry_run:
+        yield
+        return
+    mine = locks.claim(errand.tier.name, errand.author, f"{errand.command}.{errand.tier.name}")
+    with before_any_change():
+        client = registry_ssm(errand.project, errand.clients)
+        held = locks.acquire(client, errand.project.name, mine)
+    try:
+        yield
+    finally:
+        locks.release(client, errand.project.name, held)
+
+
+@contextmanager
+def before_any_change() -> Iterator[None]:
+    """What AWS refuses in here is a refusal of ours: nothing was changed yet.
+
+    Raises:
+        NotReady: for any AwsError.
+
+    """
+    try:
+        yield
+    except AwsError as error:
+        raise NotReady(*error.complaints) from error
+
+
+@contextmanager
+def resumable(errand: Errand, state: str, command: str = "") -> Iterator[None]:
+    """Whatever fails in here says what the state is and which command goes on from it.
+
+    Raises:
+        DeployError: the one that was raised inside, with that added.
+
+    """
+    try:
+        yield
+    except DeployError as error:
+        resume = Complaint(errand.tier.name, state, f"to go on: {spelled(errand, command)}")
+        raise type(error)(*error.complaints, resume) from error
+
+
+def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) -> str:
+    """The command line that does the errand (or another command on its targets) again."""
+    flags = {
+        "tenant": ",".join(tenants or errand.scope.tenants),
+        "service": ",".join(errand.scope.services),
+        "exclude": "" if tenants else ",".join(errand.scope.exclude),
+    }
+    own = {} if command else {"commit": errand.options.commit, "to": errand.options.to}
+    parts = [f"--{flag} {shlex.quote(value)}" for flag, value in (flags | own).items() if value]
+    return " ".join(["inv", f"{command or errand.command}.{errand.tier.name}", *parts])
+
+
+def whoami_here() -> Author:
+    """Who acts in this process."""
+    return whoami(os.environ)
+
+
+def whoami(environ: Mapping[str, str]) -> Author:
+    """Who acts: CI's actor and run where CI says so, else the person at this machine.
+
+    Source: the variables that GitHub Actions, GitLab CI, CircleCI and Buildkite document.
+
+    """
+    if "GITHUB_RUN_ID" in environ:
+        run = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}/actions/runs/"
+        run += environ["GITHUB_RUN_ID"]
+        return Author(environ.get("GITHUB_ACTOR", "github"), run, f"github {environ['GITHUB_RUN_ID']}")
+    if "GITLAB_CI" in environ:
+        by = environ.get("GITLAB_USER_LOGIN", "gitlab")
+        return Author(by, environ.get("CI_PIPELINE_URL", ""), f"gitlab {environ.get('CI_PIPELINE_ID', '')}")
+    if "CIRCLECI" in environ:
+        by, run = environ.get("CIRCLE_USERNAME", "circleci"), environ.get("CIRCLE_WORKFLOW_ID", "")
+        return Author(by, environ.get("CIRCLE_BUILD_URL", ""), f"circleci {run}")
+    if "BUILDKITE" in environ:
+        by, run = environ.get("BUILDKITE_BUILD_CREATOR", "buildkite"), environ.get("BUILDKITE_BUILD_ID", "")
+        return Author(by, environ.get("BUILDKITE_BUILD_URL", ""), f"buildkite {run}")
+    return Author(f"{_user()}@{platform.node()}")
+
+
+def say(errand: Errand, step: str, message: str, service: str | None = None) -> None:
+    """The listener hears that something happened."""
+    errand.tell(Told(step, message, service))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"

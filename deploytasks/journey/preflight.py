@@ -1,0 +1,130 @@
+"""Everything that can be known to go wrong, found before the first write, for all targets at once."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from deploytasks import git, plan, tags
+from deploytasks.aws import ecr
+from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
+from deploytasks.journey.errand import Errand
+from deploytasks.journey.observe import observe
+from deploytasks.model import Image, Live, Wish
+from deploytasks.project.select import upstream_targets
+
+Check = Callable[[], Iterable[Complaint]]
+
+
+def check_all(*checks: Check) -> None:
+    """Nothing speaks against going on.
+
+    Raises:
+        NotReady: with every complaint of every check, each once.
+
+    """
+    complaints = [complaint for check in checks for complaint in _gathered(check)]
+    raise_all(NotReady, list(dict.fromkeys(complaints)))
+
+
+def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
+    """What speaks against the targets: not seen, not there, not ECS's to roll out, somebody else's."""
+    for live in lives:
+        if live.complaint:
+            yield live.complaint
+        elif not live.exists:
+            yield from _missing_service(errand, live)
+        else:
+            yield from _unfit_service(errand, live)
+
+
+def pullable(errand: Errand) -> Iterator[Complaint]:
+    """Which tenants' accounts the registry would not let pull; a policy that may not be read is believed."""
+    accounts = {target.access.account: target for target in errand.targets}
+    accounts.pop(errand.project.registry.access.account, None)
+    for service in errand.services if accounts else ():
+        try:
+            policy = ecr.policy(errand.ecr, service.repository)
+        except AwsError as error:
+            if error.error_code == "AccessDeniedException":
+                continue
+            raise
+        for account, target in accounts.items():
+            if not ecr.allows_pull(policy, account):
+                what = f"account {account} may not pull {service.repository} from the registry"
+                yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
+
+
+def wave_rules(errand: Errand) -> Iterator[Complaint]:
+    """`--no-wait` can't be told from success where later waves depend on earlier ones."""
+    waves = {target.wave for target in errand.targets}
+    if not errand.options.wait and (len(waves) > 1 or errand.tier.soak_s):
+        what = f"--no-wait with {len(waves)} waves{' and a soak' if errand.tier.soak_s else ''}"
+        yield Complaint(errand.tier.name, what, "leave --no-wait out, or name tenants of one wave with --tenant")
+
+
+def taggable(errand: Errand, wishes: Sequence[Wish], present: dict[str, Image]) -> Iterator[Complaint]:
+    """What speaks against pointing the tier at the wishes: dirt, age, the gate."""
+    for wish in wishes:
+        if tags.is_dirty(wish.commit_tag) and errand.tier.tag == "immutable":
+            what = f"{errand.tier.name} is immutable and takes no image of an uncommitted tree"
+            yield Complaint(wish.service, what, "commit, build and promote that")
+        elif not errand.options.allow_older:
+            yield from _older(errand, wish, present.get(wish.service))
+    if not errand.options.override:
+        yield from gated(errand, wishes)
+
+
+def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
+    """What the gate says; asks the tier before only for images that have not passed already."""
+    unpassed = [wish for wish in wishes if not (wish.image and tags.releases(wish.image.tags, errand.tier.name))]
+    if errand.tier.after is None or not unpassed:
+        return []
+    before = upstream_targets(errand.project, errand.tier, errand.targets)
+    pins = {errand.project.tier(target.environment.tier).pin for target in before}
+    lives = observe(errand.clients, before, errand.images, read_tasks="tag" in pins)
+    return plan.gate(errand.tier, unpassed, lives, errand.images)
+
+
+def _gathered(check: Check) -> list[Complaint]:
+    try:
+        return list(check())
+    except DeployError as error:
+        return list(error.complaints)
+
+
+def _missing_service(errand: Errand, live: Live) -> Iterator[Complaint]:
+    template = errand.project.root / "templates" / f"{live.target.service}.service.json.j2"
+    if not template.exists():
+        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+        yield Complaint(str(live.target), what, f"make it, or add templates/{template.name} and it is made from that")
+
+
+def _unfit_service(errand: Errand, live: Live) -> Iterator[Complaint]:
+    where = str(live.target)
+    if live.controller != "ECS":
+        yield Complaint(where, f"its deployment controller is {live.controller}", "only ECS's own can be followed")
+    for record in (live.service_tags, live.revision_tags):
+        owner = record.get("project", errand.project.name)
+        if owner != errand.project.name:
+            what = f"the service belongs to project {owner}, this is {errand.project.name}"
+            yield Complaint(where, what, "mend `cluster` or `ecs_service` in envs/")
+            return
+
+
+def _older(errand: Errand, wish: Wish, present: Image | None) -> Iterator[Complaint]:
+    """Going backwards, or not being able to tell, is no accident only with --allow-older."""
+    before = tags.commits(present.tags) if present else ()
+    if not present or not before or present.digest == wish.digest:
+        return
+    root = errand.project.root
+    relations = [git.relation(root, wish.commit_tag, commit) for commit in before]
+    if {"same", "newer"} & set(relations):
+        return
+    here, there = tags.short(wish.commit_tag), f"{errand.tier.name}'s present {tags.short(before[0])}"
+    match relations[0]:
+        case "older":
+            what, to_do = f"{here} is older than {there}", "--allow-older, if it is meant"
+        case "diverged":
+            what, to_do = f"{here} and {there} have diverged", "merge or rebase; --allow-older if it is meant"
+        case _:
+            what = f"history does not tell whether {here} is newer than {there}"
+            to_do = "fetch all of it (fetch-depth: 0 in CI, git fetch --unshallow); --allow-older if it is meant"
+    yield Complaint(f"{errand.tier.name}/{wish.service}", what, to_do)

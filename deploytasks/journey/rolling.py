@@ -1,0 +1,93 @@
+"""The plan for the targets of a tier: rendered, compared with what runs, decided."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from deploytasks import plan
+from deploytasks.errors import Complaint, Invalid
+from deploytasks.journey.errand import Errand
+from deploytasks.model import Definition, Live, Rollout, Target, Wish
+from deploytasks.plan import Candidate
+from deploytasks.template.canonical import canonical
+from deploytasks.template.render import Renderer, image_name, placeholder
+
+UNBUILT = "(to be built)"
+
+
+def renders(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Iterator[Complaint]:
+    """What is wrong with the templates, or with what they are given, of all selected targets."""
+    by_service = {wish.service: wish for wish in wishes}
+    for target in errand.targets:
+        try:
+            _render(errand, renderer, target, by_service[target.service])
+        except Invalid as error:
+            yield from error.complaints
+
+
+def rollouts(
+    errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]
+) -> tuple[tuple[Rollout, ...], ...]:
+    """The waves of rollouts that bring every selected target to its wish."""
+    by_service = {wish.service: wish for wish in wishes}
+    return plan.waves(_rollout(errand, renderer, live, by_service[live.target.service]) for live in lives)
+
+
+def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:
+    """A definition that names a tag can only roll out what that tag names."""
+    if errand.tier.pin != "tag" or errand.options.to is None:
+        return
+    for wish in wishes:
+        if errand.tier.tag == "mutable":
+            what = f"the definitions name {wish.repository}:{errand.tier.name}, so --to cannot choose another image"
+            yield Complaint(errand.tier.name, what, f"move the tag: inv release.{errand.tier.name} --commit …")
+        elif wish.release is None:
+            what = f"{wish.commit_tag[:7]} has no release tag of {errand.tier.name} that a definition could name"
+            yield Complaint(errand.tier.name, what, f"inv tag.{errand.tier.name} --commit {wish.commit_tag}")
+
+
+def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Rollout:
+    request, create = _render(errand, renderer, live.target, wish)
+    candidate = Candidate(
+        target=live.target,
+        wish=wish,
+        image=_image(errand, live.target, wish),
+        live=live,
+        same=wish.digest is not None
+        and live.definition is not None
+        and canonical(request) == canonical(live.definition),
+        request=request,
+        create=create if not live.exists else None,
+        tags=_audit(errand, wish),
+    )
+    return plan.rollout(candidate, errand.images[wish.service], force=errand.options.force)
+
+
+def _same(request: Definition, live: Live) -> bool:
+    """Whether what runs is what was rendered, however AWS spells it."""
+    return live.definition is not None and canonical(request) == canonical(live.definition)
+
+
+def _render(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Definition, Definition | None]:
+    """The two requests; of an image that is still to be built, with a digest of zeros."""
+    known = wish if wish.digest else replace(wish, digest=placeholder(errand.project, target).digest)
+    image = image_name(errand.project, target, errand.tier, known)
+    return renderer.definition(target, known, image), renderer.service(target, known, image)
+
+
+def _image(errand: Errand, target: Target, wish: Wish) -> str:
+    if wish.digest is None and errand.tier.pin == "digest":
+        return f"{errand.images[wish.service]}@{UNBUILT}"
+    return image_name(errand.project, target, errand.tier, wish)
+
+
+def _audit(errand: Errand, wish: Wish) -> dict[str, str]:
+    """The record that AWS keeps for us on the revision, or on the service."""
+    return {
+        "project": errand.project.name,
+        "commit": wish.commit_tag,
+        "digest": wish.digest or "",
+        "release": wish.release or "",
+        "by": errand.author.by,
+        "ci": errand.author.ci,
+        "override": errand.options.override or "",
+    }

@@ -1,0 +1,121 @@
+"""What a tier shall run: the one digest a service, resolved once, before anything is changed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from deploytasks import git, tags
+from deploytasks.aws import ecr
+from deploytasks.errors import Complaint, NotBuilt, raise_all
+from deploytasks.fleet import each
+from deploytasks.journey.errand import Errand, say
+from deploytasks.model import Image, Service, Wish
+
+
+def to_build(errand: Errand) -> tuple[Wish, ...]:
+    """Each service at the commit that is asked for, HEAD by default; its digest None where ECR has no such image."""
+    commit_tag = git.commit_tag(errand.project.root, errand.options.commit, allow_dirty=errand.options.allow_dirty)
+    return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
+
+
+def to_release(errand: Errand) -> tuple[Wish, ...]:
+    """What a release takes: in the first tier a commit that may have to be built, elsewhere only what there is."""
+    return to_build(errand) if errand.tier.after is None else to_tag(errand)
+
+
+def to_tag(errand: Errand) -> tuple[Wish, ...]:
+    """Each service at what the tier is to be moved to: the commit asked for, else HEAD, else what `after` names.
+
+    Raises:
+        NotBuilt: an image that does not exist, for every service that misses one.
+
+    """
+    after = errand.tier.after
+    if after is None or errand.options.commit:
+        return _built(errand, to_build(errand) if after is None else _as_asked(errand, str(errand.options.commit)))
+    wishes = tuple(each(lambda service: _named(errand, service, after), errand.services))
+    for wish in _built(errand, wishes):
+        say(errand, "commit", f"{tags.short(wish.commit_tag)}, which {after} names", wish.service)
+    return wishes
+
+
+def to_deploy(errand: Errand) -> tuple[Wish, ...]:
+    """Each service at what the tier tag names, or at the release or commit that is asked for.
+
+    Raises:
+        NotBuilt: a tag that names nothing, for every service.
+
+    """
+    to = errand.options.to
+    if to is None:
+        return _built(errand, tuple(each(lambda service: _named(errand, service, errand.tier.name), errand.services)))
+    if tags.is_release(to, errand.tier.name):
+        return _built(errand, tuple(each(lambda service: _named(errand, service, to), errand.services)))
+    return _built(errand, _as_asked(errand, to))
+
+
+def present(errand: Errand) -> dict[str, Image]:
+    """What the tier's tag names now, by service; a service that it names nothing of is left out."""
+
+    def find(service: Service) -> dict[str, Image]:
+        return ecr.find(errand.ecr, service.repository, [errand.tier.name])
+
+    found = each(find, errand.services)
+    return {
+        service.name: images[errand.tier.name] for service, images in zip(errand.services, found, strict=True) if images
+    }
+
+
+def _as_asked(errand: Errand, rev: str) -> tuple[Wish, ...]:
+    """Each service at a commit given by the user: a full commit tag needs no git."""
+    commit_tag = rev if tags.is_commit(rev) else git.resolve(errand.project.root, rev)
+    return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
+
+
+def _at_commit(errand: Errand, service: Service, commit_tag: str) -> Wish:
+    image = ecr.find(errand.ecr, service.repository, [commit_tag]).get(commit_tag)
+    return _wish(errand, service, commit_tag, image)
+
+
+def _named(errand: Errand, service: Service, tag: str) -> Wish:
+    image = ecr.find(errand.ecr, service.repository, [tag]).get(tag)
+    commits = tags.commits(image.tags) if image else ()
+    wish = _wish(errand, service, next(iter(commits), ""), image)
+    return replace(wish, release=tag) if tags.is_release(tag, errand.tier.name) else wish
+
+
+def _wish(errand: Errand, service: Service, commit_tag: str, image: Image | None) -> Wish:
+    return Wish(
+        service=service.name,
+        repository=service.repository,
+        commit_tag=commit_tag,
+        digest=image.digest if image else None,
+        release=tags.newest_release(image.tags, errand.tier.name) if image else None,
+        image=image,
+    )
+
+
+def _built(errand: Errand, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    raise_all(NotBuilt, list(_missing(errand, wishes)))
+    return wishes
+
+
+def _missing(errand: Errand, wishes: Iterable[Wish]) -> Iterable[Complaint]:
+    tier, first = errand.tier, errand.project.tiers[0]
+    for wish in wishes:
+        if wish.image is not None:
+            continue
+        if wish.commit_tag:
+            to_do = (
+                f"inv build --commit {wish.commit_tag}"
+                if not tags.is_dirty(wish.commit_tag)
+                else "inv build --allow-dirty"
+            )
+            yield Complaint(wish.service, f"commit {tags.short(wish.commit_tag)} is not in ECR", to_do)
+        elif errand.options.to:
+            what = f"there is no {errand.options.to} in ECR"
+            yield Complaint(wish.service, what, "inv tag.list shows what there is")
+        elif errand.command == "deploy":
+            yield Complaint(wish.service, f"{tier.name} names no image yet", f"inv tag.{tier.name}")
+        else:
+            what = f"{tier.after} names no image yet, so there is nothing for {tier.name} to take"
+            yield Complaint(wish.service, what, f"inv release.{tier.after or first.name}")

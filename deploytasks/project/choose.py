@@ -1,0 +1,51 @@
+"""What a person names outside a tier's own tasks: services, a tier, an environment, or targets anywhere."""
+
+from collections.abc import Iterable
+
+from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.model import Project, Scope, Service, Target
+from deploytasks.project.select import names
+from deploytasks.project.spelling import suggestion
+
+
+def services(project: Project, text: str | None) -> tuple[Service, ...]:
+    """The services that `--service` names; all where it is left out."""
+    wanted = names("service", text)
+    _refuse_unknown("--service", wanted, (service.name for service in project.services))
+    return tuple(service for service in project.services if not wanted or service.name in wanted)
+
+
+def tier(project: Project, name: str) -> str:
+    """The tier's name, which is one of the project's."""
+    _refuse_unknown("tier", [name], (tier.name for tier in project.tiers))
+    return name
+
+
+def environment(project: Project, name: str, service: str | None) -> tuple[Target, ...]:
+    """The targets of an environment, named as it is shown."""
+    _refuse_unknown("environment", [name], dict.fromkeys(str(target.environment) for target in project.targets))
+    wanted = {each.name for each in services(project, service)}
+    return tuple(each for each in project.targets if str(each.environment) == name and each.service in wanted)
+
+
+def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target, ...]:
+    """The targets of any tier that the flags leave; the scope's own tier is not looked at."""
+    wanted_tiers = names("tier", tiers)
+    _refuse_unknown("--tier", wanted_tiers, (tier.name for tier in project.tiers))
+    _refuse_unknown("--tenant", scope.tenants, project.tenants)
+    _refuse_unknown("--exclude", scope.exclude, project.tenants)
+    _refuse_unknown("--service", scope.services, (service.name for service in project.services))
+    return tuple(
+        target
+        for target in project.targets
+        if target.environment.tier in (wanted_tiers or (target.environment.tier,))
+        and target.environment.tenant in (scope.tenants or (target.environment.tenant,))
+        and target.environment.tenant not in scope.exclude
+        and target.service in (scope.services or (target.service,))
+    )
+
+
+def _refuse_unknown(where: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+    there = tuple(known)
+    unknown = [name for name in wanted if name not in there]
+    raise_all(Invalid, [Complaint(where, f"there is no '{name}'", suggestion(name, there)) for name in unknown])

@@ -1,0 +1,94 @@
+"""`inv envs.list`, `show ENV`, `render ENV`, `check` and `bootstrap`."""
+
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import Task, task
+
+from deploytasks.tasks import flags, shell
+
+_ENV = {"env": "an environment as `inv envs.list` shows it: dev, mb-prod"}
+
+
+def collection(root: Path) -> Collection:
+    """The namespace `envs`."""
+    return Collection("envs", _list(root), _show(root), _render(root), _check(root), _bootstrap(root))
+
+
+def _list(root: Path) -> Task[Any]:
+    @task(name="list", auto_shortflags=False, help=flags.helped("json"))
+    def list_environments(c: Context, json: bool = False) -> None:
+        """List every environment with its account, cluster, wave and services."""
+        from deploytasks.project.load import load
+        from deploytasks.report import settings
+
+        project = load(root)
+        shell.show_json(settings.list_json(project)) if json else shell.show(settings.list_text(project))
+
+    return list_environments
+
+
+def _show(root: Path) -> Task[Any]:
+    @task(name="show", auto_shortflags=False, positional=["env"], help=_ENV | flags.helped("service", "json"))
+    def show(c: Context, env: str, service: str | None = None, json: bool = False) -> None:
+        """Show an environment's merged settings, each with the file and line that it came from."""
+        from deploytasks.project import choose
+        from deploytasks.project.load import load
+        from deploytasks.project.show import settings
+        from deploytasks.report import settings as report
+
+        rows = {target: settings(root, target) for target in choose.environment(load(root), env, service)}
+        shell.show_json(report.show_json(rows)) if json else shell.show(report.show_text(rows))
+
+    return show
+
+
+def _render(root: Path) -> Task[Any]:
+    @task(name="render", auto_shortflags=False, positional=["env"], help=_ENV | flags.helped("service"))
+    def render(c: Context, env: str, service: str | None = None) -> None:
+        """Print the task definition that an environment's template gives, as JSON, for an image of zeros."""
+        from deploytasks.project import choose
+        from deploytasks.project.load import load
+        from deploytasks.template.check import rendered
+
+        project = load(root)
+        targets = choose.environment(project, env, service)
+        requests = {target.service: rendered(project, target) for target in targets}
+        shell.show_json(next(iter(requests.values())) if len(requests) == 1 else requests)
+
+    return render
+
+
+def _check(root: Path) -> Task[Any]:
+    @task(name="check", auto_shortflags=False, help=flags.helped("json"))
+    def check(c: Context, json: bool = False) -> None:
+        """Check every file, template and environment, offline."""
+        from deploytasks.errors import Invalid, raise_all
+        from deploytasks.project.load import load
+        from deploytasks.template.check import check_all
+
+        project = load(root)
+        raise_all(Invalid, check_all(project))
+        count = len({target.environment for target in project.targets})
+        summary = {"environments": count, "targets": len(project.targets), "complaints": 0}
+        shell.show_json(summary) if json else shell.show(
+            f"{count} environments, {len(project.targets)} targets: all good"
+        )
+
+    return check
+
+
+def _bootstrap(root: Path) -> Task[Any]:
+    @task(name="bootstrap", auto_shortflags=False, help=flags.helped("dry-run"))
+    def bootstrap(c: Context, dry_run: bool = False) -> None:
+        """Make the missing ECR repositories, and let all tenants' accounts pull from them."""
+        from deploytasks import journey
+        from deploytasks.project.load import load
+
+        options = flags.options(c, dry_run=dry_run)
+        changes = journey.bootstrap(load(root), dry_run=options.dry_run)
+        shell.show("\n".join(changes) or "every repository is there, and all accounts may pull")
+
+    return bootstrap

@@ -1,0 +1,53 @@
+"""The flags that several tasks share: their help, and what they become."""
+
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+
+if TYPE_CHECKING:
+    from deploytasks.model import Options, Scope
+
+HELP = {
+    "tenant": "only these tenants: mb,acme",
+    "service": "only these services: api,worker",
+    "exclude": "all tenants but these: mb,acme",
+    "tier": "only these tiers: dev,prod",
+    "commit": "the git revision to take",
+    "to": "a release tag or commit instead of what the tier tag names",
+    "override": "pass the gate, with a reason that is recorded",
+    "allow-dirty": "take the uncommitted tree too, under a tag of its own",
+    "allow-older": "let the tier go back to an older, or a diverged, commit",
+    "force": "roll out anew what runs already",
+    "wait": "follow the rollouts to their end",
+    "dry-run": "show the plan and change nothing",
+    "json": "JSON only, on stdout",
+}
+
+
+def helped(*names: str) -> dict[str, str]:
+    """The help of these flags."""
+    return {name: HELP[name] for name in names}
+
+
+def scope(tier: str, tenant: str | None = None, service: str | None = None, exclude: str | None = None) -> "Scope":
+    """Which targets are meant.
+
+    Raises:
+        Invalid: a flag that is there and empty, so that `--tenant $UNSET` never means everybody.
+
+    """
+    from deploytasks.model import Scope
+    from deploytasks.project.select import names
+
+    return Scope(tier, names("tenant", tenant), names("service", service), names("exclude", exclude))
+
+
+def options(context: Context, **given: Any) -> "Options":
+    """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
+    from deploytasks.errors import Invalid
+    from deploytasks.model import Options
+
+    for flag in ("commit", "to", "override"):
+        if given.get(flag) is not None and not given[flag].strip():
+            raise Invalid.of(f"--{flag}", "is empty", "give it a value, or leave it out")
+    return Options(**{**given, "dry_run": given.get("dry_run", False) or context.config.run.dry})

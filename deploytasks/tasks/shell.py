@@ -1,0 +1,78 @@
+"""From a task's body to the journey and back: the face that is shown, the signals, the exit code."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deploytasks.model import OnEvent, Options, Project, Report, Scope
+
+Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
+
+
+def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
+    """The work is done and shown.
+
+    Raises:
+        RolloutsFailed: some rollout did not end well.
+        Interrupted: SIGINT or SIGTERM.
+
+    """
+    from deploytasks.project.load import load
+    from deploytasks.report.face import face
+
+    with interruptible(), face(work.__name__, sys.stdout, as_json=as_json) as show:
+        report = work(load(root), scope, options, show)
+        show.finish(report)
+    _raise_if_failed(report)
+
+
+def show(text: str) -> None:
+    """The text is on stdout; a reader that went away is no failure."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()  # else the interpreter complains about stdout at exit
+
+
+def show_json(document: Any) -> None:
+    """The document is on stdout, as JSON that people can read too."""
+    import json
+
+    show(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM stops what SIGINT stops, and both exit with 130.
+
+    Raises:
+        Interrupted: instead of KeyboardInterrupt, which Invoke would turn into exit 1.
+
+    """
+    from deploytasks.errors import Interrupted
+
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _raise_if_failed(report: "Report") -> None:
+    from deploytasks.errors import Complaint, RolloutsFailed
+
+    if report.failed:
+        what = "; ".join(f"{result.target} {result.outcome}" for result in report.failed)
+        resume = "\n".join(note for note in report.notes if note.startswith("to go on"))
+        raise RolloutsFailed(Complaint(report.command, what, resume))

@@ -1,0 +1,57 @@
+"""`inv tag.<tier>` and `inv tag.list`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import Task, task
+
+from deploytasks.tasks import flags, shell
+
+_HELP = flags.helped("service", "commit", "allow-dirty", "allow-older", "override", "dry-run", "json")
+
+
+def collection(root: Path, tiers: Iterable[str]) -> Collection:
+    """The namespace `tag`."""
+    return Collection("tag", _list(root), *(_tag(root, tier) for tier in tiers))
+
+
+def _tag(root: Path, tier: str) -> Task[Any]:
+    @task(name=tier, auto_shortflags=False, help=_HELP)
+    def tag(
+        c: Context,
+        service: str | None = None,
+        commit: str | None = None,
+        allow_dirty: bool = False,
+        allow_older: bool = False,
+        override: str | None = None,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Point the tier at a commit: mint a release tag, then move the tier tag."""
+        from deploytasks import journey
+
+        asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
+        options = flags.options(c, **asked, dry_run=dry_run)
+        shell.carry_out(root, journey.tag, flags.scope(tier, service=service), options, as_json=json)
+
+    return tag
+
+
+def _list(root: Path) -> Task[Any]:
+    @task(name="list", auto_shortflags=False, help=flags.helped("service", "json"))
+    def list_images(c: Context, service: str | None = None, json: bool = False) -> None:
+        """List the images in ECR, newest first, with all their tags and where each runs."""
+        from deploytasks import journey
+        from deploytasks.project import choose
+        from deploytasks.project.load import load
+        from deploytasks.report import shelf
+
+        project = load(root)
+        with shell.interruptible():
+            shelves = journey.shelves(project, choose.services(project, service))
+        shell.show_json(shelf.as_json(shelves)) if json else shell.show(shelf.as_text(shelves))
+
+    return list_images

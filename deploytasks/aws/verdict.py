@@ -62,7 +62,7 @@ def _was_rolled_back(
 ) -> bool:
     if ours is not None:
         return ours.rollout_state == "FAILED"
-    told = any(f"deployment {deployment_id}" in event.lower() and "fail" in event.lower() for event in _events(service))
+    told = any(f"deployment {deployment_id}" in event and "fail" in event.lower() for event in _events(service))
     older = bool(started_at and primary.created_at and primary.created_at < started_at)
     return told or older
 

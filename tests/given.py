@@ -1,0 +1,85 @@
+"""Values for tests: ordinary ones, of which a test names only what it is about."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deploytasks.model import (
+    Access,
+    Deployment,
+    Environment,
+    Image,
+    Live,
+    Project,
+    Registry,
+    Service,
+    Target,
+    Tier,
+    Wish,
+)
+
+HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
+IMAGES = {"api": f"{HOST}/api"}
+OLD, NEW = "a" * 40, "b" * 40
+OLD_DIGEST, NEW_DIGEST = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+REVISION = "arn:aws:ecs:us-east-1:111111111111:task-definition/shop-prod-api:7"
+
+
+def target(tenant: str = "main", tier: str = "prod", service: str = "api", **changes: Any) -> Target:
+    ordinary = Target(
+        environment=Environment(tenant, tier),
+        service=service,
+        access=Access("111111111111" if tenant == "main" else "222222222222", "us-east-1"),
+        cluster=f"{tenant}-{tier}",
+        ecs_service=service,
+        family=f"shop-{tier}-{service}",
+    )
+    return replace(ordinary, **changes)
+
+
+def image(commit: str = NEW, *more_tags: str, digest: str | None = None, children: tuple[str, ...] = ()) -> Image:
+    return Image("api", digest or (NEW_DIGEST if commit == NEW else OLD_DIGEST), (commit, *more_tags), children)
+
+
+def wish(commit: str = NEW, *more_tags: str, **changes: Any) -> Wish:
+    found = image(commit, *more_tags)
+    return replace(Wish("api", "api", commit, found.digest, None, found), **changes)
+
+
+def deployment(rollout_state: str = "COMPLETED", status: str = "PRIMARY", **changes: Any) -> Deployment:
+    ordinary = Deployment("ecs-svc/1", status, rollout_state, REVISION, desired=2, running=2)
+    return replace(ordinary, **changes)
+
+
+def definition(image: str) -> dict[str, Any]:
+    return {"family": "shop-prod-api", "containerDefinitions": [{"name": "api", "image": image}]}
+
+
+def live(*deployments: Deployment, runs: str = f"{HOST}/api@{OLD_DIGEST}", **changes: Any) -> Live:
+    ordinary = Live(
+        target=target(),
+        exists=True,
+        service_arn="arn:aws:ecs:us-east-1:111111111111:service/main-prod/api",
+        desired=2,
+        running=2,
+        deployments=deployments or (deployment(),),
+        definition=definition(runs),
+    )
+    return replace(ordinary, **changes)
+
+
+def tier(name: str = "prod", **changes: Any) -> Tier:
+    return replace(Tier(name, "immutable" if name == "prod" else "mutable"), **changes)
+
+
+def project(root: Path, *targets: Target, **changes: Any) -> Project:
+    ordinary = Project(
+        root=root,
+        name="shop",
+        registry=Registry(Access("000000000000", "us-east-1"), HOST),
+        services=(Service("api", "api"),),
+        tiers=(tier("dev"), tier("staging", after="dev"), tier("prod", after="staging")),
+        tenants=tuple(dict.fromkeys(each.environment.tenant for each in targets)),
+        targets=targets,
+    )
+    return replace(ordinary, **changes)

@@ -1,0 +1,50 @@
+"""The only image builders: a job in, a pushed image's digest out.
+
+    choose      docker where an engine answers, else append; a service may name its own
+    docker      BuildKit or the engine builds, the engine pushes: takes every Dockerfile
+    append      no engine, no root: files on top of a base, pushed by ourselves; takes Dockerfiles that run nothing
+
+Both push what they built under the one reference they are given, tell of it line by line, and end with the digest.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from deploytasks.builders import append, docker
+from deploytasks.builders.job import BuilderName, Job, Login, Platform, Voice, labels
+from deploytasks.errors import Refusal
+from deploytasks.model import OnEvent
+
+__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels"]
+
+Wanted = Literal["auto", "docker", "append"]
+
+
+def build_and_push(job: Job, login: Login | None, tell: OnEvent, *, builder: Wanted = "auto") -> str:
+    """The job's image is in the registry under its reference; the pushed manifest's digest out.
+
+    Raises: Refusal where nothing was started (no engine, a Dockerfile that needs one, several platforms),
+    BuildFailed where the build or the push failed.
+    """
+    job.platform  # noqa: B018 - refuses several platforms before anything is started
+    voice = Voice(job.service, tell)
+    chosen = choose(builder, docker.answers)
+    if chosen == "docker":
+        return docker.build_and_push(job, login, voice)
+    return append.build_and_push(job, login, voice)
+
+
+def choose(wanted: Wanted, docker_answers: Callable[[], bool]) -> BuilderName:
+    """The builder that is taken. Raises: Refusal where `docker` is wanted and no engine answers."""
+    match wanted:
+        case "append":
+            return "append"
+        case "auto":
+            return "docker" if docker_answers() else "append"
+        case "docker" if docker_answers():
+            return "docker"
+    raise Refusal.of(
+        "docker",
+        f"no Docker engine answers at {docker.address()}",
+        'start it, or set DOCKER_HOST;\nor set builder = "append", which needs none, where the Dockerfile runs nothing',
+    )

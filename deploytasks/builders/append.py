@@ -1,0 +1,106 @@
+"""The builder without an engine: the Dockerfile's files become one layer on its base, pushed straight to the registry.
+
+Needs no root and nothing but this package. The base's layers never pass through an image store: each is read once, to
+know where its directories and links are, and is taken over by the registry itself where that has it already.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploytasks.builders import context, copying, dockerfile, layer, recipe, registry
+from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
+from deploytasks.builders.job import Job, Login, Voice
+from deploytasks.builders.layer import Layer
+from deploytasks.builders.recipe import Recipe
+from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.tree import Tree
+from deploytasks.errors import Refusal
+
+_EPOCH = "1970-01-01T00:00:00Z"
+_CREATED = "org.opencontainers.image.created"
+_OF_THE_BASE_ALONE = ("container", "container_config", "docker_version", "id", "parent", "throwaway")
+_MEDIA_TYPES = {
+    OCI_MANIFEST: ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+gzip"),
+    DOCKER_MANIFEST: (
+        "application/vnd.docker.container.image.v1+json",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    ),
+}
+
+
+def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
+    """The image is in the registry under the job's reference; the manifest's digest out.
+
+    Raises: Refusal where the Dockerfile needs an engine, BuildFailed where a file is missing or a registry says no.
+    """
+    instructions = dockerfile.parse(_text(job), job.shown_dockerfile)
+    given = recipe.base(instructions, job.platform)
+    target = Reference.parse(job.ref, job.service)
+    voice.build(f"FROM {given.image}, appended to without an engine")
+    base = read_base(given, job.platform, login)
+    todo = recipe.evaluate(instructions, given, base.config.get("config") or {})
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch, registry.opened(target, login) as repository:
+        tree = take_over(base, repository, login, voice)
+        added = _pack(job, todo, tree, Path(scratch, "layer"), voice)
+        config = Path(scratch, "config")
+        config.write_bytes(_json(_config(base, job, todo, added)))
+        return _push(base, config, added, repository, voice)
+
+
+def _text(job: Job) -> str:
+    try:
+        return job.dockerfile.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        advice = f"write one, or set services.{job.service}.dockerfile (it is relative to the context)"
+        raise Refusal.of(job.shown_dockerfile, f"cannot be read: {error}", advice) from error
+
+
+def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, voice: Voice) -> Layer | None:
+    """The recipe's one layer, None where it adds no file."""
+    seen = context.visible(job.context, job.dockerfile)
+    entries = copying.entries(job.context, seen, todo.steps, tree)
+    if not entries:
+        return None
+    packed = layer.pack(entries, path)
+    voice.build(
+        f"packed {len(entries)} files and directories ({packed.size_bytes / 1e6:.1f} MB) as {packed.digest[:19]}"
+    )
+    return packed
+
+
+def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dict[str, Any]:
+    """The image's configuration: the base's, what the recipe makes of it, our labels, and one more line of history.
+
+    A base that keeps no history is given none, since its length must fit the layers'.
+    """
+    created = job.labels.get(_CREATED, _EPOCH)
+    config = {**todo.config, "Labels": {**(todo.config.get("Labels") or {}), **job.labels}}
+    kept = {key: value for key, value in base.config.items() if key not in _OF_THE_BASE_ALONE}
+    diff_ids = [*kept["rootfs"]["diff_ids"], *([added.diff_id] if added else [])]
+    line = {"created": created, "created_by": f"deploytasks: {job.shown_dockerfile}"}
+    history = [*(kept.get("history") or ()), line if added else {**line, "empty_layer": True}]
+    has_history = kept.get("history") or not base.layers
+    rootfs = {"type": "layers", "diff_ids": diff_ids}
+    return {**kept, "created": created, "config": config, "rootfs": rootfs, "history": history if has_history else []}
+
+
+def _push(base: BaseImage, config: Path, added: Layer | None, target: Repository, voice: Voice) -> str:
+    """Layer, configuration and manifest are in the registry, in this order; the manifest's digest out."""
+    config_type, layer_type = _MEDIA_TYPES[base.media_type]
+    layers = [*base.layers]
+    if added:
+        voice.push(f"pushing layer {added.digest[:19]}")
+        target.write(added.path)
+        layers.append({"mediaType": layer_type, "digest": added.digest, "size": added.size_bytes})
+    descriptor = {"mediaType": config_type, "digest": target.write(config), "size": config.stat().st_size}
+    said = {"schemaVersion": 2, "mediaType": base.media_type, "config": descriptor, "layers": layers}
+    digest = target.put(Manifest(base.media_type, _json(said)))
+    voice.push(f"pushed {target.reference} as {digest}")
+    return digest
+
+
+def _json(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,139 @@
+"""The image that FROM names: found in its registry for the right platform, read, and taken over layer by layer."""
+
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploytasks.builders import recipe, registry
+from deploytasks.builders.job import Login, Platform, Voice
+from deploytasks.builders.recipe import Base
+from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.tree import Tree
+from deploytasks.errors import BuildFailed, Refusal
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+_INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_USE_DOCKER = 'take another base, or build with Docker: builder = "docker"'
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A base as its registry describes it; `reference` is None for scratch, `layers` are descriptors, lowest first."""
+
+    reference: Reference | None
+    media_type: str
+    config: Mapping[str, Any]
+    layers: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_base(given: Base, platform: Platform, login: Login | None) -> BaseImage:
+    """The base for the platform; its layers are not read yet.
+
+    Raises: Refusal where it is not made for the platform or needs an engine, BuildFailed where it can't be read.
+    """
+    if given.image == recipe.SCRATCH:
+        return BaseImage(None, OCI_MANIFEST, _scratch(platform))
+    reference = Reference.parse(given.image, given.where)
+    with registry.opened(reference, login) as repository:
+        manifest = _for_platform(repository, given, platform)
+        described = manifest.said
+        config = _config(repository, described["config"]["digest"])
+    found = Platform(config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
+    if not platform.accepts(found):
+        raise _wrong_platform(given, platform, [found])
+    if config.get("config", {}).get("OnBuild"):
+        raise Refusal.of(
+            given.where, f"{given.image} has ONBUILD instructions, which need a Docker engine", _USE_DOCKER
+        )
+    return BaseImage(reference, manifest.media_type, config, tuple(described["layers"]))
+
+
+def take_over(base: BaseImage, target: Repository, login: Login | None, voice: Voice) -> Tree:
+    """The base's layers are in the target's repository; what lies in them is known afterwards."""
+    tree = Tree()
+    if base.reference is None:
+        return tree
+    with (
+        registry.opened(base.reference, login) as source,
+        tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
+    ):
+        for descriptor in base.layers:
+            blob = Path(scratch, "layer")
+            voice.build(f"reading base layer {descriptor['digest'][:19]} ({descriptor['size'] / 1e6:.1f} MB)")
+            _read(source, descriptor, blob, tree)
+            _hand_over(descriptor["digest"], blob, source, target, voice)
+    return tree
+
+
+def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: Tree) -> None:
+    with blob.open("w+b") as file:
+        source.read(descriptor["digest"], file)
+        try:
+            tree.add_layer(file)
+        except (tarfile.TarError, OSError) as error:
+            what = f"its layer {descriptor['digest'][:19]} ({descriptor['mediaType']}) is no gzipped tar"
+            raise Refusal.of(str(source.reference), what, _USE_DOCKER) from error
+
+
+def _hand_over(digest: str, blob: Path, source: Repository, target: Repository, voice: Voice) -> None:
+    """The blob is in the target's repository: already, by the registry's own hand, or pushed."""
+    same_registry = source.reference.host == target.reference.host
+    if target.has(digest):
+        voice.push(f"base layer {digest[:19]} is there already")
+    elif same_registry and target.mount(digest, source.reference.repository):
+        voice.push(f"base layer {digest[:19]} taken over from {source.reference.repository}")
+    else:
+        target.write(blob)
+        voice.push(f"base layer {digest[:19]} pushed")
+
+
+def _for_platform(repository: Repository, given: Base, platform: Platform) -> Manifest:
+    """The manifest itself, or that one of an index which is for the platform."""
+    manifest = repository.manifest(repository.reference.wanted)
+    if manifest.media_type in _INDEXES:
+        offered = {_platform(each): each["digest"] for each in manifest.said["manifests"]}
+        fitting = [digest for each, digest in offered.items() if platform.accepts(each)]
+        if not fitting:
+            raise _wrong_platform(given, platform, offered)
+        manifest = repository.manifest(fitting[0])
+    if manifest.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST):
+        raise Refusal.of(given.where, f"{given.image} is a {manifest.media_type}, and no image", _USE_DOCKER)
+    return manifest
+
+
+def _platform(descriptor: Mapping[str, Any]) -> Platform:
+    named = descriptor.get("platform", {})
+    return Platform(named.get("os", ""), named.get("architecture", ""), named.get("variant", ""))
+
+
+def _wrong_platform(given: Base, wanted: Platform, offered: Iterable[Platform]) -> Refusal:
+    listed = ", ".join(sorted(str(each) for each in offered if each.os != "unknown"))
+    advice = "take a base that is, or set the service's `platforms`"
+    return Refusal(
+        *Refusal.of(given.where, f"{given.image} is not made for {wanted}, but for {listed}", advice).complaints
+    )
+
+
+def _config(repository: Repository, digest: str) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as file:
+        repository.read(digest, file)
+        try:
+            config: dict[str, Any] = json.load(file)
+        except ValueError as error:
+            raise BuildFailed.of(str(repository.reference), f"its configuration {digest} is no JSON") from error
+    return config
+
+
+def _scratch(platform: Platform) -> dict[str, Any]:
+    variant = {"variant": platform.variant} if platform.variant else {}
+    about = {"architecture": platform.architecture, "os": platform.os, **variant}
+    return {**about, "config": dict(recipe.SCRATCH_CONFIG), "rootfs": {"type": "layers", "diff_ids": []}, "history": []}

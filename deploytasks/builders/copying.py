@@ -1,0 +1,136 @@
+"""COPY and WORKDIR become the entries of one layer: which file of the context lies where, owned by whom."""
+
+import fnmatch
+import posixpath
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploytasks.builders.recipe import Copy, Owner, Step, Workdir
+from deploytasks.builders.tree import Directory, Link, Tree
+from deploytasks.errors import BuildFailed
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's bytes come from `source`."""
+
+    source: Path
+    mode: int
+    owner: Owner
+
+
+Entry = Directory | File | Link
+Entries = Mapping[str, Entry]
+"""Path in the image (no slash at either end) → what lies there."""
+
+
+class Copying:
+    """Steps carried out one after the other on a base's tree; a later one replaces what an earlier one laid."""
+
+    def __init__(self, context: Path, visible: frozenset[str], tree: Tree) -> None:
+        self.context = context.resolve()
+        self.visible = visible
+        self.tree = tree
+        self.entries: dict[str, Entry] = {}
+
+    def carry_out(self, step: Step) -> None:
+        """Lay what one step lays.
+
+        Raises: BuildFailed where a source is not there, is ignored, or leads out of the context.
+        """
+        match step:
+            case Workdir(path):
+                self._make_directory(self.tree.follow(path), Owner())
+            case Copy():
+                sources = [path for source in step.sources for path in self._found(step, source)]
+                for source in sources:
+                    self._copy(step, source, several=len(sources) > 1)
+
+    def _found(self, step: Copy, source: str) -> list[str]:
+        """The visible paths that a source names, relative to the context; "" is the context itself."""
+        pattern = posixpath.normpath("/" + source).lstrip("/")
+        if not pattern:
+            return [""]
+        found = [pattern] if pattern in self.visible else sorted(self._matching(pattern))
+        if not found:
+            ignored = (self.context / pattern).exists()
+            reason = "is ignored by .dockerignore" if ignored else "is not in the build context"
+            raise BuildFailed.of(step.where, f"COPY {source}: {reason}", f"the context is {self.context}")
+        return found
+
+    def _matching(self, pattern: str) -> Iterator[str]:
+        """Paths that match part by part: a star never stands for a slash. Go's `[^a]` is Python's `[!a]`."""
+        parts = pattern.replace("[^", "[!").split("/")
+        for path in self.visible:
+            names = path.split("/")
+            if len(names) == len(parts) and all(map(fnmatch.fnmatchcase, names, parts)):
+                yield path
+
+    def _copy(self, step: Copy, source: str, *, several: bool) -> None:
+        """A directory's content goes into the destination; a file becomes it, or goes into it where it is one."""
+        origin = (self.context / source).resolve()
+        if not origin.is_relative_to(self.context):
+            raise BuildFailed.of(
+                step.where, f"COPY {source}: the link leads out of the build context", "copy the file in"
+            )
+        target = self.tree.follow(step.destination)
+        if origin.is_dir():
+            self._copy_content(step, origin, target)
+        elif several or step.destination.endswith("/") or self._is_directory(target):
+            self._lay(step, origin, posixpath.join(target, posixpath.basename(source)))
+        else:
+            self._lay(step, origin, self._beside(step.destination))
+
+    def _copy_content(self, step: Copy, origin: Path, target: str) -> None:
+        self._make_directory(target, step.owner)
+        base = origin.relative_to(self.context).as_posix()
+        below = "" if base == "." else f"{base}/"
+        for path in sorted(each for each in self.visible if each.startswith(below)):
+            self._lay(step, self.context / path, self._beside(posixpath.join(target, path[len(below) :])))
+
+    def _lay(self, step: Copy, origin: Path, path: str) -> None:
+        """One file, link or directory at a path; its mode is a fresh checkout's, whatever this machine's umask."""
+        self._make_directory(posixpath.dirname(path), step.owner)
+        mode = origin.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            self._make_directory(self.tree.follow(path), step.owner)
+        elif stat.S_ISLNK(mode):
+            self._put(path, Link(str(origin.readlink())))
+        elif stat.S_ISREG(mode):
+            self._put(path, File(origin, step.mode or (0o755 if mode & stat.S_IXUSR else 0o644), step.owner))
+        else:
+            raise BuildFailed.of(step.where, f"{origin} is no file, directory or link", "name it in .dockerignore")
+
+    def _make_directory(self, path: str, owner: Owner) -> None:
+        """The directory and all above it are listed: as the base has them, else new."""
+        if not path or isinstance(self.entries.get(path), Directory):
+            return
+        self._make_directory(posixpath.dirname(path), owner)
+        self._put(path, self.tree.directory(path) or Directory(0o755, owner.uid, owner.gid))
+
+    def _put(self, path: str, entry: Entry) -> None:
+        if isinstance(self.entries.get(path), Directory) and not isinstance(entry, Directory):
+            raise BuildFailed.of("COPY", f"/{path} is a directory already", "copy into it, or choose another name")
+        self.entries[path] = entry
+        if isinstance(entry, File):
+            self.tree.nodes.pop(path, None)
+        else:
+            self.tree.nodes[path] = entry
+
+    def _is_directory(self, path: str) -> bool:
+        return not path or self.tree.directory(path) is not None
+
+    def _beside(self, path: str) -> str:
+        """The path with the links above it followed, but not the last one, which is replaced."""
+        parent, name = posixpath.split(path.strip("/"))
+        return posixpath.join(self.tree.follow(parent), name)
+
+
+def entries(context: Path, visible: frozenset[str], steps: tuple[Step, ...], tree: Tree) -> Entries:
+    """What the steps lay on top of the tree, which knows of it afterwards; sorted, parents first."""
+    copying = Copying(context, visible, tree)
+    for step in steps:
+        copying.carry_out(step)
+    return dict(sorted(copying.entries.items(), key=lambda item: item[0].split("/")))

@@ -1,0 +1,196 @@
+"""The builder with a Docker engine: BuildKit where its buildx plugin is, else the engine's own builder; then a push.
+
+The registry's password goes to the engine through its API, in memory: for the push, and for base images of the same
+registry where the engine itself builds. `docker buildx` reads only Docker's own configuration, which is left alone:
+a private base image needs a credential helper, or a `docker login`, of the user's own there.
+"""
+
+import os
+import shutil
+import subprocess
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, cast
+
+import docker
+import requests
+from docker.api.build import process_dockerfile
+from docker.context import ContextAPI
+from docker.errors import DockerException
+from docker.utils.build import tar
+
+from deploytasks.builders.context import ignore_patterns
+from deploytasks.builders.job import Job, Login, Platform, Voice
+from deploytasks.builders.registry import Reference
+from deploytasks.errors import BuildFailed
+
+_DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+_PING_TIMEOUT_S = 5
+_PUSH_TIMEOUT_S = 900
+_LAST_LINES = 12
+_BUILDKIT_WORDS = ("buildkit", "unknown flag", "unknown instruction", "dockerfile parse error")
+_INSTALL_BUILDX = "the engine's own builder knows no BuildKit syntax: install the buildx plugin (docker-buildx)"
+
+
+def answers() -> bool:
+    """Whether a Docker engine answers where the environment or Docker's current context say it is."""
+    try:
+        with closing(docker.from_env(timeout=_PING_TIMEOUT_S)) as client:
+            return bool(client.ping())
+    except (DockerException, requests.RequestException):
+        return False
+
+
+def address() -> str:
+    """Where the engine is looked for."""
+    return os.environ.get("DOCKER_HOST") or str(ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT_SOCKET)
+
+
+def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
+    """The image is in the registry under the job's reference; the manifest's digest out.
+
+    Raises: BuildFailed with the last lines of what the engine or the registry said.
+    """
+    with _plainly(job.service, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
+        if _has_buildx():
+            _build_by_buildx(job, voice)
+        else:
+            _build_by_engine(client, job, login, voice)
+        _check_platform(client, job)
+        return _push(client, job, login, voice)
+
+
+# --- build --------------------------------------------------------------------------------------------------
+
+
+def _has_buildx() -> bool:
+    program = shutil.which("docker")
+    if program is None:
+        return False
+    return subprocess.run([program, "buildx", "version"], capture_output=True, check=False).returncode == 0
+
+
+def _build_by_buildx(job: Job, voice: Voice) -> None:
+    """The image is in the engine's store under the job's reference, built by BuildKit."""
+    command = ["docker", "buildx", "build", "--load", "--provenance=false", "--progress=plain"]
+    command += ["--platform", str(job.platform), "--tag", job.ref, "--file", str(job.dockerfile)]
+    command += [part for name, value in job.labels.items() for part in ("--label", f"{name}={value}")]
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with _process([*command, str(job.context)]) as process:
+        for line in _lines(cast(Iterable[str], process.stdout)):
+            last.append(line)
+            voice.build(line)
+    if process.returncode != 0:
+        raise BuildFailed.of(job.service, "docker buildx build failed", "\n".join(last))
+
+
+def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> None:
+    """The image is in the engine's store under the job's reference, built by the engine's own builder."""
+    if login:
+        with _plainly(job.service, f"the registry {login.host} does not let {login.username} in"):
+            client.login(login.username, login.password, registry=login.host, reauth=True)
+    dockerfile = process_dockerfile(str(job.dockerfile.resolve()), str(job.context.resolve()))
+    ignored = ignore_patterns(job.context, job.dockerfile)
+    with cast(Any, tar(job.context, exclude=ignored, dockerfile=dockerfile)) as context:
+        items = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            dockerfile=dockerfile[0],
+            tag=job.ref,
+            labels=dict(job.labels),
+            platform=str(job.platform),
+            rm=True,
+            decode=True,
+        )
+        _follow_build(items, job, voice)
+
+
+def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> None:
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    for item in items:
+        for line in _lines([_said(item)]):
+            last.append(line)
+            voice.build(line)
+        if "error" in item:
+            needs_buildkit = any(word in item["error"].lower() for word in _BUILDKIT_WORDS)
+            advice = [*last, *([_INSTALL_BUILDX] if needs_buildkit else [])]
+            raise BuildFailed.of(job.service, f"the build failed: {item['error'].strip()}", "\n".join(advice))
+
+
+def _check_platform(client: docker.DockerClient, job: Job) -> None:
+    """What was built is for the platform that was asked for, whatever this machine is."""
+    about = client.images.get(job.ref).attrs
+    built = Platform(about["Os"], about["Architecture"], about.get("Variant", ""))
+    if not job.platform.accepts(built):
+        what = f"built for {built}, and not for {job.platform}: a base image is for another platform"
+        raise BuildFailed.of(job.service, what, "take a base that has the platform, or set the service's `platforms`")
+
+
+# --- push ---------------------------------------------------------------------------------------------------
+
+
+def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> str:
+    """The reference is pushed; the digest that the registry gave out, which the engine has noted for the same image."""
+    reference = Reference.parse(job.ref, job.service)
+    repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
+    if login and login.host == reference.host:
+        auth = {"username": login.username, "password": login.password}
+    items = client.api.push(repository, tag=reference.tag, stream=True, decode=True, auth_config=auth)
+    digest = _follow_push(cast(Iterable[Mapping[str, Any]], items), job, voice)
+    if f"{repository}@{digest}" not in client.images.get(job.ref).attrs["RepoDigests"]:
+        raise BuildFailed.of(job.service, f"the engine does not know the digest {digest} it has pushed", "try again")
+    voice.push(f"pushed {reference} as {digest}")
+    return digest
+
+
+def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> str:
+    digest, last = "", deque[str](maxlen=_LAST_LINES)
+    for item in items:
+        for line in _lines([_said(item)]):
+            last.append(line)
+            voice.push(line)
+        if "error" in item:
+            raise BuildFailed.of(job.service, f"the push failed: {item['error'].strip()}", "\n".join(last))
+        digest = (item.get("aux") or {}).get("Digest", digest)
+    if not digest:
+        raise BuildFailed.of(job.service, "the push ended without a digest", "\n".join(last))
+    return digest
+
+
+# --- what engines say ---------------------------------------------------------------------------------------
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    """What is worth telling of a stream's item: its text or status; a progress bar's every step is not."""
+    if item.get("progressDetail"):
+        return ""
+    layer = f"{item['id']}: " if item.get("id") and item.get("status") else ""
+    return layer + str(item.get("stream") or item.get("status") or "")
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    return (line.rstrip() for piece in pieces for line in piece.splitlines() if line.strip())
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process whose output is read line by line, and which does not outlive us if we are stopped."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
+
+
+@contextmanager
+def _plainly(where: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (DockerException, requests.RequestException) as error:
+        said = getattr(error, "explanation", None) or str(error)
+        raise BuildFailed.of(where, f"{what}: {said}", f"the engine is at {address()}") from error

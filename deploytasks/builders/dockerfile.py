@@ -1,0 +1,125 @@
+"""A Dockerfile's text becomes instructions, with the lines they stand on; nothing is carried out here."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from deploytasks.builders import words
+from deploytasks.errors import Complaint, Refusal, raise_all
+
+SUPPORTED = ("FROM", "ARG", "COPY", "ENV", "LABEL", "WORKDIR", "USER", "EXPOSE", "ENTRYPOINT", "CMD")
+
+_FLAGS = {"FROM": ("--platform",), "COPY": ("--chown", "--chmod")}
+_KNOWN_TO_ENGINES = ("RUN", "ADD", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "SHELL", "ONBUILD", "MAINTAINER")
+_CONTINUED = re.compile(r"\\[ \t]*$")
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*(?P<character>\S+)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"#\s*\w+\s*=")
+_HEREDOC = re.compile(r"(^|\s)<<-?[\"']?\w")
+_INSTALL = 'install docker.io and start its engine (then builder = "auto" takes it), or remove the line'
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` all that follows them."""
+
+    where: str
+    name: str
+    text: str
+    flags: tuple[tuple[str, str], ...] = ()
+
+    def flag(self, name: str) -> str | None:
+        """What the flag says, None where it is not given."""
+        return dict(self.flags).get(name)
+
+    def words(self) -> tuple[str, ...]:
+        """The words of an exec form `["a"]`, or of the plain text, variables untouched."""
+        return words.exec_form(self.text) or words.split(self.text)
+
+    def wrong(self, what: str, to_do: str = "") -> Refusal:
+        """The refusal that names this line."""
+        return Refusal(Complaint(self.where, what, to_do))
+
+
+def parse(text: str, name: str) -> tuple[Instruction, ...]:
+    """The instructions of a Dockerfile of one stage that needs no engine.
+
+    Raises: Refusal with every instruction that needs one, by line, and what to install.
+    """
+    instructions = tuple(_instruction(f"{name}:{line}", logical) for line, logical in _logical_lines(text))
+    complaints = [*_escape_complaints(text, name), *_stage_complaints(instructions, name)]
+    complaints += [complaint for each in instructions for complaint in _complaints(each)]
+    raise_all(Refusal, complaints)
+    return instructions
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each instruction's first line number and its text, continued lines joined, comments and blank lines dropped."""
+    first, gathered = 0, ""
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        first = first if gathered else number
+        shortened, continues = _CONTINUED.subn("", line)
+        gathered += shortened if gathered else shortened.lstrip()
+        if not continues:
+            yield first, gathered.strip()
+            gathered = ""
+    if gathered.strip():
+        yield first, gathered.strip()
+
+
+def _instruction(where: str, logical: str) -> Instruction:
+    name, rest = (*logical.split(maxsplit=1), "")[:2]
+    name, flags = name.upper(), []
+    while name in _FLAGS and rest.startswith("--"):
+        flag, *remaining = rest.split(maxsplit=1)
+        flags.append((flag.partition("=")[0], flag.partition("=")[2]))
+        rest = remaining[0] if remaining else ""
+    return Instruction(where, name, rest, tuple(flags))
+
+
+def _complaints(instruction: Instruction) -> Iterator[Complaint]:
+    where, name = instruction.where, instruction.name
+    if name not in SUPPORTED:
+        known = name in _KNOWN_TO_ENGINES
+        yield Complaint(
+            where, f"{name} needs a Docker engine" if known else f"no instruction is called {name}", _INSTALL
+        )
+        return
+    for flag in (flag for flag, _ in instruction.flags if flag not in _FLAGS[name]):
+        yield Complaint(where, f"{name} {flag} needs a Docker engine", _INSTALL)
+    if not instruction.text:
+        yield Complaint(where, f"{name} says nothing", "")
+    elif name == "COPY" and _HEREDOC.search(instruction.text):
+        yield Complaint(where, "COPY of a heredoc needs a Docker engine", _INSTALL)
+    else:
+        yield from _word_complaints(instruction)
+
+
+def _word_complaints(instruction: Instruction) -> Iterator[Complaint]:
+    if instruction.name in ("ENTRYPOINT", "CMD"):
+        return
+    try:
+        instruction.words()
+    except words.Malformed as error:
+        yield Complaint(instruction.where, str(error), "close it")
+
+
+def _stage_complaints(instructions: Iterable[Instruction], name: str) -> Iterator[Complaint]:
+    stages = [each for each in instructions if each.name == "FROM"]
+    if not stages:
+        yield Complaint(name, "there is no FROM", "begin with the image that yours is based on, or FROM scratch")
+    for second in stages[1:]:
+        yield Complaint(second.where, "a second FROM (a multi-stage build) needs a Docker engine", _INSTALL)
+    first = next((each for each in instructions if each.name != "ARG"), None)
+    if stages and first is not stages[0] and first is not None:
+        yield Complaint(first.where, f"{first.name} stands before FROM", "only ARG may")
+
+
+def _escape_complaints(text: str, name: str) -> Iterator[Complaint]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not _DIRECTIVE.match(line):
+            return
+        match = _ESCAPE.match(line)
+        if match and match["character"] != "\\":
+            yield Complaint(f"{name}:{number}", "another escape character needs a Docker engine", _INSTALL)

@@ -1,0 +1,242 @@
+"""Instructions become a recipe: the base, the files to copy in their order, and the image's configuration.
+
+Evaluated in two steps, since ENV, WORKDIR and LABEL build on what the base says of itself.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploytasks.builders import words
+from deploytasks.builders.dockerfile import Instruction
+from deploytasks.builders.job import Platform
+
+SCRATCH = "scratch"
+SCRATCH_CONFIG: Mapping[str, Any] = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+
+_SHELL = ("/bin/sh", "-c")
+_PORT = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol>tcp|udp|sctp))?", re.IGNORECASE)
+_OWNER = re.compile(r"(?P<uid>[0-9]+)(:(?P<gid>[0-9]+))?")
+_MODE = re.compile(r"[0-7]{3,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns what is copied."""
+
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Workdir:
+    """The directory is there afterwards."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The sources lie at an absolute `destination`, which ends with a slash where it must be a directory."""
+
+    where: str
+    sources: tuple[str, ...]
+    destination: str
+    owner: Owner = Owner()
+    mode: int | None = None
+
+
+Step = Workdir | Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What FROM names; `arguments` are the ARGs before it, which an ARG of the stage may take up."""
+
+    where: str
+    image: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The image's `config` in the registry's spelling (Env, Cmd …), and the steps that make its layer."""
+
+    config: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+
+def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
+    """What the image is based on.
+
+    Raises: Refusal where FROM names nothing, or another platform than the one that is built.
+    """
+    variables = {
+        "TARGETPLATFORM": str(platform),
+        "TARGETOS": platform.os,
+        "TARGETARCH": platform.architecture,
+        "TARGETVARIANT": platform.variant,
+    }
+    for instruction in instructions:
+        if instruction.name == "FROM":
+            return _from(instruction, variables, platform)
+        for name, default in _pairs(instruction, variables):
+            variables[name] = default if default is not None else variables.get(name, "")
+    raise AssertionError("parse() has seen a FROM")
+
+
+def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapping[str, Any]) -> Recipe:
+    """The recipe on top of the base's own configuration. Raises: Refusal naming the line that makes no sense."""
+    stage = _Stage(given.arguments, base_config)
+    after = next(position for position, each in enumerate(instructions) if each.name == "FROM") + 1
+    for instruction in instructions[after:]:
+        try:
+            stage.apply(instruction)
+        except words.Malformed as error:
+            raise instruction.wrong(str(error)) from None
+    return Recipe(stage.finished_config(), tuple(stage.steps))
+
+
+def _from(instruction: Instruction, variables: Mapping[str, str], platform: Platform) -> Base:
+    try:
+        image, *rest = (words.expand(word, variables) for word in instruction.words())
+        wanted = words.expand(instruction.flag("--platform") or "", variables)
+    except words.Malformed as error:
+        raise instruction.wrong(str(error)) from None
+    if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
+        raise instruction.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
+    if wanted and not platform.accepts(Platform.parse(wanted)):
+        raise instruction.wrong(
+            f"FROM --platform={wanted}, but the service is built for {platform}", "take one of them"
+        )
+    return Base(instruction.where, image, dict(variables))
+
+
+def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """The names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
+    found = words.split(instruction.text)
+    if instruction.name == "ENV" and "=" not in found[0]:
+        rest = instruction.text[len(found[0]) :].strip()
+        return [(found[0], words.expand(rest, variables))]
+    pairs: list[tuple[str, str | None]] = []
+    for word in found:
+        name, separator, value = word.partition("=")
+        name = words.expand(name, variables)
+        if not name or (not separator and instruction.name != "ARG"):
+            raise instruction.wrong(f"{word!r} is no NAME=VALUE")
+        pairs.append((name, words.expand(value, variables) if separator else None))
+    return pairs
+
+
+class _Stage:
+    """The configuration as it grows, instruction by instruction."""
+
+    def __init__(self, arguments: Mapping[str, str], base_config: Mapping[str, Any]) -> None:
+        self.given = arguments
+        self.arguments: dict[str, str] = {}
+        self.config = dict(base_config)
+        self.environment = dict(entry.partition("=")[::2] for entry in base_config.get("Env") or ())
+        self.steps: list[Step] = []
+        self.has_cmd = False
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `$NAME` may name: an ENV hides an ARG."""
+        return self.arguments | self.environment
+
+    @property
+    def workdir(self) -> str:
+        return self.config.get("WorkingDir") or "/"
+
+    def finished_config(self) -> dict[str, Any]:
+        return self.config | {"Env": [f"{name}={value}" for name, value in self.environment.items()]}
+
+    def apply(self, instruction: Instruction) -> None:
+        """Carry out one instruction."""
+        match instruction.name:
+            case "ARG":
+                self.take_arguments(instruction)
+            case "ENV":
+                self.environment |= {name: value or "" for name, value in _pairs(instruction, self.variables)}
+            case "LABEL":
+                named = {name: value or "" for name, value in _pairs(instruction, self.variables)}
+                self.config["Labels"] = {**(self.config.get("Labels") or {}), **named}
+            case "WORKDIR":
+                self.config["WorkingDir"] = self.absolute(words.expand(instruction.text, self.variables))
+                self.steps.append(Workdir(self.workdir))
+            case "USER":
+                self.config["User"] = words.expand(instruction.text, self.variables)
+            case "EXPOSE":
+                ports = _ports(instruction, self.variables)
+                self.config["ExposedPorts"] = {**(self.config.get("ExposedPorts") or {}), **ports}
+            case "COPY":
+                self.steps.append(self.copy(instruction))
+            case _:
+                self.set_command(instruction)
+
+    def take_arguments(self, instruction: Instruction) -> None:
+        """An ARG without a default takes up the one of that name before FROM."""
+        for name, default in _pairs(instruction, self.variables):
+            value = default if default is not None else self.given.get(name)
+            if value is not None:
+                self.arguments[name] = value
+
+    def set_command(self, instruction: Instruction) -> None:
+        """ENTRYPOINT forgets the base's CMD, which was meant for the base's own."""
+        shell = tuple(self.config.get("Shell") or _SHELL)
+        form = words.exec_form(instruction.text)
+        command = list(form if form is not None else (*shell, instruction.text))
+        if instruction.name == "CMD":
+            self.config["Cmd"], self.has_cmd = command, True
+            return
+        self.config["Entrypoint"] = command
+        if not self.has_cmd:
+            self.config.pop("Cmd", None)
+
+    def copy(self, instruction: Instruction) -> Copy:
+        """The COPY with everything put in."""
+        *sources, destination = (words.expand(word, self.variables) for word in instruction.words())
+        if not sources or not all((*sources, destination)):
+            raise instruction.wrong("COPY needs a source and a destination")
+        into = destination.endswith(("/", "/.")) or destination in (".", "..")
+        if len(sources) > 1 and not into:
+            what = f"COPY of several sources, but {destination!r} is no directory"
+            raise instruction.wrong(what, f"end it with a slash: {destination}/")
+        target = self.absolute(destination)
+        owner, mode = _owner(instruction, self.variables), _mode(instruction, self.variables)
+        return Copy(instruction.where, tuple(sources), f"{target.rstrip('/')}/" if into else target, owner, mode)
+
+    def absolute(self, path: str) -> str:
+        return posixpath.normpath("/" + posixpath.join(self.workdir, path).lstrip("/"))
+
+
+def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    ports: dict[str, dict[str, str]] = {}
+    for word in words.expand(instruction.text, variables).split():
+        match = _PORT.fullmatch(word)
+        first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
+        if match is None or not first <= last <= 65535:
+            raise instruction.wrong(f"{word!r} is no port", "EXPOSE 8080, 8080/tcp or 8000-8010")
+        protocol = (match["protocol"] or "tcp").lower()
+        ports |= {f"{port}/{protocol}": {} for port in range(first, last + 1)}
+    return ports
+
+
+def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
+    text = words.expand(instruction.flag("--chown") or "", variables)
+    match = _OWNER.fullmatch(text)
+    if match:
+        return Owner(int(match["uid"]), int(match["gid"] or match["uid"]))
+    if text:
+        advice = 'give the numbers (--chown=1000:1000), or build with Docker: builder = "docker"'
+        raise instruction.wrong(f"COPY --chown={text}: names are known only inside the image", advice)
+    return Owner()
+
+
+def _mode(instruction: Instruction, variables: Mapping[str, str]) -> int | None:
+    text = words.expand(instruction.flag("--chmod") or "", variables)
+    if text and not _MODE.fullmatch(text):
+        raise instruction.wrong(f"COPY --chmod={text} is no octal mode", "for example --chmod=755")
+    return int(text, 8) if text else None

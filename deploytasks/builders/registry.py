@@ -1,0 +1,212 @@
+"""One repository of a registry, spoken to by HTTP: names, manifests, blobs, and its errors in plain words."""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import requests
+from dxf import DXF, DXFBase
+from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
+
+from deploytasks.builders.job import Login
+from deploytasks.errors import BuildFailed, Refusal
+
+_HUB = "docker.io"
+_HUB_NAMES = (_HUB, "index.docker.io", "registry-1.docker.io")
+_NAME = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._/:-]*?)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_PATIENCE_S = 120
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image's full name: `docker.io` `library/python` `3.12-slim`; a digest wins over a tag."""
+
+    host: str
+    repository: str
+    tag: str = "latest"
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Reference":
+        """The name spelled out, a short one taken for Docker Hub's. Raises: Refusal naming `where` it stands."""
+        match = _NAME.fullmatch(text)
+        if match is None:
+            raise Refusal.of(where, f"{text!r} is no image name", "for example registry.example.com/python:3.12-slim")
+        host, slash, repository = match["name"].partition("/")
+        if not slash or not (re.search(r"[.:]", host) or host == "localhost"):
+            host, repository = _HUB, match["name"]
+        if host in _HUB_NAMES:
+            host, repository = _HUB, repository if "/" in repository else f"library/{repository}"
+        return cls(host, repository, match["tag"] or "latest", match["digest"] or "")
+
+    @property
+    def wanted(self) -> str:
+        """What the registry is asked for."""
+        return self.digest or self.tag
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.repository}" + (f"@{self.digest}" if self.digest else f":{self.tag}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest's exact bytes, what they are, and what they say."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """The digest that names it."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The manifest as a table."""
+        said: dict[str, Any] = json.loads(self.content)
+        return said
+
+
+class Repository:
+    """Reads and writes one repository; every method raises BuildFailed in plain words where the registry says no."""
+
+    def __init__(self, client: DXF, reference: Reference) -> None:
+        self._client = client
+        self.reference = reference
+
+    def manifest(self, wanted: str) -> Manifest:
+        """The manifest that a tag or digest names, checked against the digest."""
+        with self._plainly(f"read the manifest {wanted}"):
+            _, response = self._client.get_manifest_and_response(wanted)
+            media_type = json.loads(response.content).get("mediaType") or response.headers["Content-Type"]
+        manifest = Manifest(media_type, response.content)
+        if wanted.startswith("sha256:") and manifest.digest != wanted:
+            raise BuildFailed.of(str(self.reference), f"the registry sent {manifest.digest} for {wanted}", "try again")
+        return manifest
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        with self._plainly(f"look for {digest}"):
+            try:
+                self._client.blob_size(digest)
+            except requests.HTTPError as error:
+                if error.response.status_code != requests.codes.not_found:
+                    raise
+                return False
+        return True
+
+    def read(self, digest: str, into: IO[bytes]) -> None:
+        """The blob lies in the file, checked against its digest, and the file stands at its beginning."""
+        with self._plainly(f"read {digest}"):
+            pieces = cast(Iterable[bytes], self._client.pull_blob(digest, chunk_size=_PIECE_BYTES))
+            into.writelines(pieces)
+        into.seek(0)
+
+    def mount(self, digest: str, source: str) -> bool:
+        """Whether the blob is here now because the registry took it over from its repository `source`."""
+        with self._plainly(f"mount {digest}"), suppress(DXFMountFailed):
+            self._client.mount_blob(source, digest)
+            return True
+        return False
+
+    def write(self, path: Path) -> str:
+        """The file is a blob of the repository; its digest out."""
+        with self._plainly(f"push the {path.name}"):
+            return self._client.push_blob(str(path))
+
+    def put(self, manifest: Manifest) -> str:
+        """The reference's tag names the manifest, as its registry says itself when asked again; its digest out."""
+        with self._plainly(f"push the manifest {self.reference.tag}"):
+            self._client.set_manifest(self.reference.tag, manifest.content.decode("ascii"))
+        found = self.manifest(self.reference.tag).digest
+        if found != manifest.digest:
+            what = f"pushed {manifest.digest}, but the registry answers {found}"
+            raise BuildFailed.of(str(self.reference), what, "somebody else pushes the same tag: try again")
+        return found
+
+    @contextmanager
+    def _plainly(self, doing: str) -> Iterator[None]:
+        where = f"{self.reference.host}/{self.reference.repository}"
+        try:
+            yield
+        except DXFUnauthorizedError as error:
+            advice = "log in, or ask for access: the registry does not say which of the two it misses"
+            raise BuildFailed.of(where, f"not allowed to {doing}", advice) from error
+        except requests.HTTPError as error:
+            raise BuildFailed.of(where, f"could not {doing}: {_reason(error)}", _advice(error)) from error
+        except requests.RequestException as error:
+            what = f"the registry does not answer ({type(error).__name__})"
+            raise BuildFailed.of(where, what, "check the name, and that it can be reached from here") from error
+        except DXFError as error:
+            raise BuildFailed.of(where, f"could not {doing}: {error}", "try again") from error
+        except (ValueError, KeyError) as error:
+            what = f"could not {doing}: its answer is none of a registry's ({error!r})"
+            raise BuildFailed.of(where, what, "check that the name is a registry's") from error
+
+
+@contextmanager
+def opened(reference: Reference, login: Login | None) -> Iterator[Repository]:
+    """The reference's repository, its connections closed afterwards; the login is used for its own host only."""
+    host = "registry-1.docker.io" if reference.host == _HUB else reference.host
+    ours = login if login and login.host == reference.host else None
+    plain = is_loopback(host)
+    answer = _answer(ours, plain=plain)
+    with _Client(host, reference.repository, auth=answer, insecure=plain, timeout=_PATIENCE_S) as client:
+        yield Repository(client, reference)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the registry is on this machine, and therefore spoken to without TLS, as Docker does."""
+    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+class _Client(DXF):
+    """A client that logs in by password on this machine too, where there is no TLS that the library could wait for."""
+
+    def basic(self, login: Login) -> None:
+        """Send the password with every request."""
+        credentials = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {credentials}"}
+
+
+def _answer(login: Login | None, *, plain: bool) -> Callable[[DXFBase, requests.Response], None]:
+    """What is done when the registry asks who we are; without a login, the token of an anonymous reader is fetched."""
+
+    def authenticate(client: DXFBase, response: requests.Response) -> None:
+        if login is not None and isinstance(client, _Client) and plain:
+            client.basic(login)
+        elif login is not None:
+            client.authenticate(login.username, login.password, response=response)
+        elif not plain:
+            client.authenticate(response=response)
+
+    return authenticate
+
+
+def _reason(error: requests.HTTPError) -> str:
+    """The registry's own words, or the status where it has none."""
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        first = error.response.json()["errors"][0]
+        return str(first.get("message") or first["code"])
+    return f"HTTP {error.response.status_code}"
+
+
+def _advice(error: requests.HTTPError) -> str:
+    status = error.response.status_code
+    if status == requests.codes.not_found:
+        return "check the name; a missing repository is made by `inv envs.bootstrap`"
+    return "try again" if status >= requests.codes.server_error else "see what the registry says"

@@ -1,0 +1,189 @@
+"""`make bench`: the ratios that SPEED's targets are about, measured in one interleaved run, each beside its mark.
+
+No mark is a time: the machine may be any. The numbers are those of the targets; 3, 6 and 7 are not measured yet.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Case, CommandFailed, Rounds, Sample, interleave, ratio
+from benchmarks.stage import Stage, default_cache, ecs_deploy, inv, set_up
+from benchmarks.world import SERVICE, TIERS, tenant_account
+
+HEAVY = ("boto3", "botocore", "docker", "pydantic", "msgspec", "rich", "jinja2")
+MANY = 1000
+"""Tenants of the repository whose environments are checked: times three tiers."""
+ENVIRONMENTS = MANY * len(TIERS)
+EMPTY_LIST_MS = 252
+"""An empty `inv --list` where the target "1 ms an environment" was set; makes a ratio of that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One target: `of` gives its ratio from one round's samples of `cases`, at most `mark`."""
+
+    number: int
+    what: str
+    mark: float
+    cases: tuple[str, ...]
+    of: Callable[[Mapping[str, Sample]], float]
+
+
+def _times(a: str, b: str) -> Callable[[Mapping[str, Sample]], float]:
+    return lambda samples: samples[a].seconds / samples[b].seconds
+
+
+TARGETS = (
+    Target(1, "inv --list ÷ that of an empty tasks.py", 1.05, ("list", "empty"), _times("list", "empty")),
+    Target(2, "deploy to 50 tenants ÷ to 1", 2.0, ("deploy 50", "deploy 1"), _times("deploy 50", "deploy 1")),
+    Target(2, "deploy to 200 tenants ÷ to 1", 5.0, ("deploy 200", "deploy 1"), _times("deploy 200", "deploy 1")),
+    Target(4, "deploy to 1 of 50 ÷ ecs deploy -t", 1.0, ("deploy t1", "ecs deploy"), _times("deploy t1", "ecs deploy")),
+    Target(
+        5,
+        "peak memory, deploy to 200 ÷ to 1",
+        1.3,
+        ("deploy 200", "deploy 1"),
+        lambda samples: samples["deploy 200"].peak_mib / samples["deploy 1"].peak_mib,
+    ),
+    Target(
+        8,
+        f"envs.check of {ENVIRONMENTS:,} less start-up ÷ empty inv --list",
+        ENVIRONMENTS / EMPTY_LIST_MS,
+        ("check many", "check few", "empty"),
+        lambda samples: (samples["check many"].seconds - samples["check few"].seconds) / samples["empty"].seconds,
+    ),
+)
+
+
+class Bench:
+    """The commands on a stage; remembers how many calls each deploy made."""
+
+    def __init__(self, stage: Stage, cache: Path) -> None:
+        self._stage = stage
+        self._cache = cache
+        self.calls: dict[str, int] = {}
+
+    def cases(self, names: frozenset[str]) -> list[Case]:
+        """The named cases, in the order in which a round runs them."""
+        return [self._case(name) for name in CASES if name in names]
+
+    def _case(self, name: str) -> Case:
+        stage, env = self._stage, self._stage.env()
+        match name.split():
+            case ["empty"]:  # Invoke's own answer where there is no task is 1
+                return Case(name, [inv(), "--list"], stage.empty, env, times=3, code=1)
+            case ["list"]:
+                return Case(name, [inv(), "--list"], stage.projects[1], env, times=3)
+            case ["check", size]:
+                return Case(name, [inv(), "envs.check"], stage.projects[MANY if size == "many" else 1], env)
+            case ["deploy", "t1"]:
+                return self._deploy(name, [inv(), "deploy.prod", "--tenant", "t1", "--no-wait"], stage.projects[50], 1)
+            case ["deploy", size]:
+                return self._deploy(name, [inv(), "deploy.prod", "--no-wait"], stage.projects[int(size)], int(size))
+            case _:
+                return self._ecs_deploy(name, waits=name == "ecs deploy")
+
+    def _deploy(self, name: str, command: Sequence[str], cwd: Path, tenants: int) -> Case:
+        def check() -> None:
+            calls = self._stage.calls()
+            self.calls[name] = sum(calls.values())
+            if calls.get("UpdateService") != tenants:
+                raise CommandFailed(f"{name} was to update {tenants} services, but made these calls: {calls}")
+
+        return Case(name, command, cwd, self._stage.env(), self._stage.reset, check)
+
+    def _ecs_deploy(self, name: str, *, waits: bool) -> Case:
+        tool, newer = ecs_deploy(self._cache), self._stage.commits["newer"]
+        command = [tool, "deploy", "t1-prod", SERVICE, "-t", newer, *([] if waits else ["--timeout", "-1"])]
+        case = self._deploy(name, command, self._stage.home, 1)
+        env = self._stage.env(tenant_account(1))
+        return Case(name, command, case.cwd, {**env, "PYTHONPATH": ""}, case.before, case.after)
+
+
+CASES = (
+    "empty",
+    "list",
+    "deploy 1",
+    "deploy t1",
+    "ecs deploy",
+    "ecs deploy blind",
+    "deploy 50",
+    "deploy 200",
+    "check few",
+    "check many",
+)
+
+
+def _imports(stage: Stage, folder: Path) -> frozenset[str]:
+    """The modules that `inv --list` imports there."""
+    command = [sys.executable, "-X", "importtime", inv(), "--list"]
+    said = subprocess.run(command, cwd=folder, env=stage.env(), capture_output=True, text=True, check=False).stderr
+    return frozenset(line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:"))
+
+
+def _show_imports(stage: Stage) -> None:
+    ours, empty = _imports(stage, stage.projects[1]), _imports(stage, stage.empty)
+    heavy = [name for name in HEAVY if name in ours]
+    names = ", ".join(heavy) if heavy else f"none of {', '.join(HEAVY)}"
+    print(f"    inv --list imports {len(ours - empty)} modules beyond Invoke's own {len(empty)}; {names}")
+
+
+def _show(targets: Sequence[Target], rounds: Rounds) -> None:
+    print(f"\n{'#':>2}  {'target':<55}  {'ratio':>6}  {'at most':>7}")
+    for target in targets:
+        found = ratio(rounds, target.of)
+        verdict = "ok" if found <= target.mark else "MISSED"
+        print(f"{target.number:>2}  {target.what:<55}  {found:>6.2f}  {target.mark:>7.2f}  {verdict}")
+
+
+def _show_cases(bench: Bench, rounds: Rounds) -> None:
+    print("\nMedians of this run on this machine; no mark is about them:")
+    for name in (name for name in CASES if name in rounds[0]):
+        seconds = statistics.median(samples[name].seconds for samples in rounds)
+        peak = max(samples[name].peak_mib for samples in rounds)
+        calls = f"  {bench.calls[name]:>5} calls" if name in bench.calls else ""
+        print(f"    {name:<17} {seconds:>7.3f} s  {peak:>6.1f} MiB{calls}")
+
+
+def _announce(number: int) -> None:
+    print(f"round {number}" if number else "a round to warm up, not counted", file=sys.stderr)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="numbers of targets, comma-separated; default: all")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where ecs-deploy gets installed")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Prints the ratios; a missed target is said, and is no failure of the run."""
+    try:
+        _measure(_arguments())
+    except CommandFailed as error:
+        raise SystemExit(f"benchmark: {error}") from None
+
+
+def _measure(args: argparse.Namespace) -> None:
+    only = {int(number) for number in args.only.split(",") if number}
+    targets = [target for target in TARGETS if not only or target.number in only]
+    names = frozenset(name for target in targets for name in target.cases)
+    if "ecs deploy" in names:
+        names |= {"ecs deploy blind"}
+    with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (1, 50, 200, MANY), served=200) as stage:
+        bench = Bench(stage, args.cache)
+        rounds = interleave(bench.cases(names), args.rounds, _announce)
+        _show(targets, rounds)
+        _show_imports(stage)
+        _show_cases(bench, rounds)
+
+
+if __name__ == "__main__":
+    main()

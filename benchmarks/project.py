@@ -1,0 +1,145 @@
+"""A git repository that uses deploytasks for N tenants, written into a folder: what a team of that size would have.
+
+Its first two commits are the same whatever N is, so that one endpoint's images serve repositories of any size.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.cloud import REGION, REGISTRY_ACCOUNT
+from benchmarks.world import SERVICE, Age, tenant_account, tenant_name
+
+TASKS = """\
+from pathlib import Path
+
+from deploytasks import namespace
+
+ns = namespace(Path(__file__).parent)
+"""
+PROJECT = f"""\
+[project]
+name = "shop"
+
+[registry]
+account = "{REGISTRY_ACCOUNT}"
+region = "{REGION}"
+
+[services.{SERVICE}]
+context = "."
+
+[tiers.dev]
+tag = "mutable"
+pin = "tag"
+[tiers.staging]
+tag = "mutable"
+after = "dev"
+[tiers.prod]
+tag = "immutable"
+after = "staging"
+
+[defaults]
+cpu = 256
+memory = 512
+[defaults.env]
+LOG_LEVEL = "info"
+HTTP_TIMEOUT = "30"
+[defaults.services.{SERVICE}]
+vars.port = 8080
+"""
+TENANT = """\
+account = "{account}"
+region = "{region}"
+role = "arn:aws:iam::{account}:role/deploy"
+cluster = "{{tenant}}-{{tier}}"
+
+[env]
+TENANT = "{name}"
+FEATURE_BULK_ORDERS = "on"
+FEATURE_INVOICES = "off"
+SUPPORT_ADDRESS = "support@{name}.example"
+[secrets]
+DATABASE_URL = "arn:aws:secretsmanager:{region}:{account}:secret:db"
+SESSION_KEY = "arn:aws:secretsmanager:{region}:{account}:secret:session"
+[vars]
+subnets = ["subnet-1", "subnet-2"]
+security_groups = ["sg-1"]
+
+[tiers.dev]
+env.LOG_LEVEL = "debug"
+[tiers.staging]
+[tiers.prod]
+cpu = 1024
+memory = 2048
+env.LOG_LEVEL = "warning"
+services.api.env.WORKERS = "8"
+"""
+TEMPLATE = """\
+{
+  "family": {{ family | tojson }},
+  "networkMode": "awsvpc",
+  "requiresCompatibilities": ["FARGATE"],
+  "cpu": "{{ cpu }}",
+  "memory": "{{ memory }}",
+  "executionRoleArn": "arn:aws:iam::{{ account }}:role/execution",
+  "containerDefinitions": [
+    {
+      "name": {{ service | tojson }},
+      "image": {{ image | tojson }},
+      "essential": true,
+      "portMappings": [{"containerPort": {{ vars.port }}}],
+      "environment": {{ env | environment | tojson }},
+      "secrets": {{ secrets | secrets | tojson }},
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": {
+          "awslogs-group": "/ecs/{{ family }}",
+          "awslogs-region": {{ region | tojson }},
+          "awslogs-stream-prefix": {{ service | tojson }}
+        }
+      }
+    }
+  ]
+}
+"""
+
+
+def write(root: Path, tenants: int) -> Mapping[Age, str]:
+    """The repository is there; its two commits are those that an endpoint's images are to carry."""
+    root.mkdir(parents=True)
+    _git(root, "init", "-q", "-b", "main")
+    older = _commit(root, {"Dockerfile": "FROM scratch\n"})
+    newer = _commit(root, {"Dockerfile": "FROM scratch\nLABEL release=two\n"})
+    _commit(root, _files(tenants))
+    return {"older": older, "newer": newer}
+
+
+def _files(tenants: int) -> dict[str, str]:
+    names = ((tenant_name(number), tenant_account(number)) for number in range(1, tenants + 1))
+    tenant_files = {
+        f"envs/{name}.toml": TENANT.format(name=name, account=account, region=REGION) for name, account in names
+    }
+    shared = {"tasks.py": TASKS, "envs/project.toml": PROJECT, f"templates/{SERVICE}.json.j2": TEMPLATE}
+    return {**shared, ".gitignore": "__pycache__/\n", **tenant_files}
+
+
+def _commit(root: Path, files: Mapping[str, str]) -> str:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "Next")
+    return _git(root, "rev-parse", "HEAD")
+
+
+def _git(root: Path, *words: str) -> str:
+    """What git said; who commits and when is always the same, and nobody's own settings count."""
+    moment = {"GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z"}
+    alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    who = ("-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ["git", *who, *words], cwd=root, env={**os.environ, **moment, **alone}, check=True, capture_output=True
+    )
+    return done.stdout.decode().strip()

@@ -1,0 +1,73 @@
+"""What we leave on a revision or a service so that AWS remembers who released what: tags, and their one escape. Pure.
+
+A tag's value takes letters, numbers, blanks and `_.:/=+-@`, at most 256 of them. Everything else becomes `=XX` for each
+byte of its UTF-8, as in quoted-printable; a value that is too long ends with `=...`.
+
+Source: the pattern of TagValue in botocore's model of ECS, and its documentation (no `aws:` in front).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+PREFIX = "deploytasks:"
+KEYS = ("project", "commit", "digest", "release", "by", "ci", "override", "at")
+LONGEST = 256
+CUT = "=..."
+
+_PUNCTUATION = frozenset("_.:/+-@ ")  # without "=", which is the escape
+_ESCAPED = re.compile("(?:=[0-9A-F]{2})+")
+
+
+def escape(value: str) -> str:
+    """The value as a legal tag value that `unescape` turns back; cut, and marked so, where it is too long."""
+    units = [each if _is_legal(each) else _hex(each) for each in value]
+    if value.lower().startswith("aws:") or value.startswith(" "):
+        units[0] = _hex(value[0])
+    if value.endswith(" "):
+        units[-1] = _hex(" ")
+    whole = "".join(units)
+    return whole if len(whole) <= LONGEST else _fitting(units, LONGEST - len(CUT)) + CUT
+
+
+def unescape(value: str) -> str:
+    """What was escaped; one that was cut ends with `…`. Whoever else wrote the tag, this does not fail."""
+    return _ESCAPED.sub(_plain, value.removesuffix(CUT)) + ("…" if value.endswith(CUT) else "")
+
+
+def to_ecs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """The tags as ECS takes them, under our prefix; empty ones are left out."""
+    return [{"key": PREFIX + key, "value": escape(value)} for key, value in tags.items() if value]
+
+
+def from_ecs(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Our tags among those that ECS tells, without the prefix, as they were before they were escaped."""
+    ours = (tag for tag in tags if tag["key"].startswith(PREFIX))
+    return {tag["key"].removeprefix(PREFIX): unescape(tag.get("value", "")) for tag in ours}
+
+
+def _is_legal(character: str) -> bool:
+    """Whether it may stand for itself; beyond 16 bits ECS would count it twice."""
+    return character in _PUNCTUATION or (unicodedata.category(character)[0] in "LN" and ord(character) < 0x10000)
+
+
+def _hex(character: str) -> str:
+    return "".join(f"={byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
+def _plain(escaped: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(escaped[0].replace("=", "")).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return escaped[0]
+
+
+def _fitting(units: Sequence[str], room: int) -> str:
+    """As many whole units as fit."""
+    kept, length = [], 0
+    for unit in units:
+        length += len(unit)
+        if length > room:
+            break
+        kept.append(unit)
+    return "".join(kept)

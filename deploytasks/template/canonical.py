@@ -1,0 +1,116 @@
+"""Two definitions that mean the same become the same: what was asked for, and what ECS made of it. Pure.
+
+ECS answers with keys of its own, with defaults filled in and with unordered lists in an order of its liking. All that
+is no difference, and no reason for a new revision.
+
+Sources: the ECS API reference, "RegisterTaskDefinition", and what others saw ECS return:
+hashicorp/terraform-provider-aws#11526, #36029, #38872, aws-actions/amazon-ecs-deploy-task-definition#216.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from deploytasks.model import Definition
+from deploytasks.template.shape import read_only_keys
+from deploytasks.template.sizes import cpu_units, memory_mib
+
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "containerDefinitions": {"essential": True, "cpu": 0, "versionConsistency": "enabled"},
+    "portMappings": {"protocol": "tcp", "hostPort": 0},
+    "healthCheck": {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0},
+    "restartPolicy": {"restartAttemptPeriod": 300},
+    "dockerVolumeConfiguration": {"scope": "task"},
+    "efsVolumeConfiguration": {"rootDirectory": "/", "transitEncryption": "DISABLED"},
+    "s3filesVolumeConfiguration": {"rootDirectory": "/"},
+    "authorizationConfig": {"iam": "DISABLED"},
+    "proxyConfiguration": {"type": "APPMESH"},
+}
+"""Under the key that holds an object, or a list of them: what ECS takes for said where it is not.
+
+Besides, wherever nothing else stands here, `false`, null and what is empty mean the same as silence.
+"""
+
+_UNORDERED: Mapping[str, str] = {
+    "add": "",
+    "containerDefinitions": "name",
+    "dependsOn": "containerName",
+    "drop": "",
+    "environment": "name",
+    "ignoredExitCodes": "",
+    "inferenceAccelerators": "deviceName",
+    "mountPoints": "containerPath",
+    "placementConstraints": "expression",
+    "portMappings": "containerPort",
+    "properties": "name",
+    "requiresCompatibilities": "",
+    "resourceRequirements": "type",
+    "secretOptions": "name",
+    "secrets": "name",
+    "systemControls": "namespace",
+    "tags": "key",
+    "ulimits": "name",
+    "volumes": "name",
+    "volumesFrom": "sourceContainer",
+}
+"""The lists whose order says nothing, and the key that tells their members apart ("" where those are plain)."""
+
+_FOREIGN_TAGS = ("deploytasks:", "aws:")
+
+
+def canonical(definition: Definition) -> dict[str, Any]:
+    """The request that the definition comes down to; equal for definitions that mean the same to ECS."""
+    request = {key: value for key, value in definition.items() if key not in read_only_keys()}
+    network = request.pop("networkMode", None) or _default_network(request)
+    if network != _default_network(request):
+        request["networkMode"] = network
+    if "tags" in request:
+        request["tags"] = [tag for tag in request["tags"] or () if not tag["key"].startswith(_FOREIGN_TAGS)]
+    if "containerDefinitions" in request:
+        request["containerDefinitions"] = [_container(each, network) for each in request["containerDefinitions"]]
+    for key, whole in (("cpu", cpu_units), ("memory", memory_mib)):
+        if isinstance(request.get(key), str):
+            request[key] = str(whole(request[key]) or request[key])
+    return _object("", request)
+
+
+def _default_network(request: Definition) -> str:
+    return "awsvpc" if "FARGATE" in (request.get("requiresCompatibilities") or ()) else "bridge"
+
+
+def _container(container: Mapping[str, Any], network: str) -> dict[str, Any]:
+    """The container without what ECS derives: variables without a value are dropped, ports are the host's too."""
+    made = dict(container)
+    if made.get("environment"):
+        made["environment"] = [each for each in made["environment"] if each.get("value") is not None]
+    if made.get("portMappings") and network in {"awsvpc", "host"}:
+        made["portMappings"] = [_without_own_port(each) for each in made["portMappings"]]
+    return made
+
+
+def _without_own_port(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in mapping.items() if k != "hostPort" or v != mapping.get("containerPort")}
+
+
+def _object(key: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = _DEFAULTS.get(key, {})
+    made = {name: _value(name, value) for name, value in sorted(members.items())}
+    return {name: value for name, value in made.items() if not _is_silence(value, defaults.get(name, False))}
+
+
+def _value(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _object(key, value)
+    if not isinstance(value, list | tuple):
+        return value
+    items = [item for item in (_value(key, each) for each in value) if item is not None and item != {}]
+    return sorted(items, key=lambda item: _rank(item, _UNORDERED[key])) if key in _UNORDERED else items
+
+
+def _is_silence(value: Any, default: Any) -> bool:
+    return value is None or value in ({}, []) or (type(value) is type(default) and value == default)
+
+
+def _rank(item: Any, name: str) -> tuple[str, str]:
+    own = item.get(name, "") if isinstance(item, Mapping) else item
+    return str(own), json.dumps(item, sort_keys=True, default=str)

@@ -1,0 +1,35 @@
+"""All targets' templates tried offline, with an image that nobody built."""
+
+from collections.abc import Iterator
+
+from deploytasks.errors import Complaint, Invalid
+from deploytasks.model import Project, Target
+from deploytasks.template.render import Renderer, image_name, placeholder
+
+
+def check_all(project: Project) -> tuple[Complaint, ...]:
+    """Everything that is wrong with the templates, or with what the targets give them; the same is said once."""
+    renderer = Renderer(project)
+    targets: dict[tuple[str, str, str], list[Target]] = {}
+    for target in project.targets:
+        for complaint in _complaints(renderer, project, target):
+            place = complaint.where.removesuffix(f": {target}")
+            targets.setdefault((place, complaint.what, complaint.to_do), []).append(target)
+    return tuple(
+        Complaint(f"{place}: {_listed(those)}", what, to_do) for (place, what, to_do), those in targets.items()
+    )
+
+
+def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterator[Complaint]:
+    wish = placeholder(project, target)
+    image = image_name(project, target, project.tier(target.environment.tier), wish)
+    for render in (renderer.definition, renderer.service):
+        try:
+            render(target, wish, image)
+        except Invalid as error:
+            yield from error.complaints
+
+
+def _listed(targets: list[Target]) -> str:
+    names = ", ".join(map(str, targets[:3]))
+    return names if len(targets) <= 3 else f"{names} and {len(targets) - 3} more"

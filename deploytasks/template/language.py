@@ -1,0 +1,116 @@
+"""What a template can say and see: Jinja in a sandbox, strict about names, at home in JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateRuntimeError, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
+
+from deploytasks.model import Project, Target, Wish
+from deploytasks.template.shape import nearest
+
+
+class Unset(StrictUndefined):
+    """A name that stands for nothing: any use of it is an error that says what there is."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        known = self._undefined_obj if isinstance(self._undefined_obj, Mapping) else ()
+        if self._undefined_hint:
+            return str(self._undefined_hint)
+        if self._undefined_obj is missing and self._undefined_name in _OPTIONAL:
+            return f"{self._undefined_name} is not set\nset it in envs/, for all in [defaults] of envs/project.toml"
+        names = list(map(str, known)) if known else list(SEEN)
+        owner = "there" if known or self._undefined_obj is not missing else "in a template"
+        return f"nothing is called '{self._undefined_name}' {owner}\n{nearest(str(self._undefined_name), names)}"
+
+
+SEEN = (
+    *("project", "tenant", "tier", "environment", "service", "image", "commit", "release", "family"),
+    *("cpu", "memory", "account", "region", "cluster", "env", "secrets", "vars", "env_var"),
+)
+_OPTIONAL = ("cpu", "memory")
+
+
+def environment(templates: Path, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
+    """The one Jinja environment of a project: it compiles each file of `templates` once and reads no other."""
+    jinja = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(templates),
+        undefined=Unset,
+        finalize=_written,
+        autoescape=False,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    jinja.filters |= {"tojson": to_json, "environment": to_environment, "secrets": to_secrets}
+    jinja.globals["env_var"] = env_var
+    return jinja
+
+
+def seen(project: Project, target: Target, wish: Wish, image: str) -> dict[str, Any]:
+    """The names that a template sees; `cpu` and `memory` only where they are set."""
+    sizes = {"cpu": target.cpu, "memory": target.memory}
+    return {
+        "project": project.name,
+        "tenant": target.environment.tenant,
+        "tier": target.environment.tier,
+        "environment": str(target.environment),
+        "service": target.service,
+        "image": image,
+        "commit": wish.commit_tag,
+        "release": wish.release or "",
+        "family": target.family,
+        **{name: size for name, size in sizes.items() if size is not None},
+        "account": target.access.account,
+        "region": target.access.region,
+        "cluster": target.cluster,
+        "env": target.env,
+        "secrets": target.secrets,
+        "vars": target.vars,
+    }
+
+
+def to_json(value: Any) -> str:
+    """The value as JSON, its characters as they are: nothing here is HTML."""
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def to_environment(variables: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A map as ECS wants a container's `environment`; what is no string becomes its JSON."""
+    return [{"name": name, "value": each if isinstance(each, str) else to_json(each)} for name, each in _of(variables)]
+
+
+def to_secrets(secrets: Mapping[str, str]) -> list[dict[str, str]]:
+    """A map as ECS wants a container's `secrets`."""
+    return [{"name": name, "valueFrom": each} for name, each in _of(secrets)]
+
+
+def _of(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Undefined):
+        str(value)  # raises, and says which name it is
+    if not isinstance(value, Mapping):
+        raise TemplateRuntimeError(f"{to_json(value)} is no map\ngive the filter a map of names and values")
+    return value.items()
+
+
+def _written(value: Any) -> Any:
+    """What an expression puts into the document: lists, maps, true, false and null as JSON, the rest as it is."""
+    if value is None or isinstance(value, bool | list | tuple | Mapping):
+        return to_json(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """What json cannot write by itself."""
+    match value:
+        case Mapping():
+            return dict(value)
+        case Undefined():
+            return str(value)  # raises, and says which name it is
+        case _:
+            raise TemplateRuntimeError(f"a {type(value).__name__} has no JSON\nuse strings, numbers, lists and maps")

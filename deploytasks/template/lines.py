@@ -1,0 +1,94 @@
+"""Where something in a rendered document comes from: used only once something is wrong.
+
+A template is rendered again with a mark before each piece of it, and the document's JSON is walked with its offsets.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from json.decoder import scanstring
+from typing import Any
+
+from jinja2 import Environment, Template, nodes
+
+from deploytasks.template.shape import Path
+
+_MARK = re.compile("\ue000([0-9]+)\ue001")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_BLANK = re.compile(r"[ \t\n\r]*")
+_scalar = json.JSONDecoder().raw_decode
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Which line of its template each piece of a text was rendered from: `starts` are offsets, ascending."""
+
+    starts: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
+
+    def at(self, offset: int) -> int:
+        """The template's line that the text at the offset comes from; 0 where it cannot be told."""
+        index = bisect_right(self.starts, offset) - 1
+        return self.lines[index] if index >= 0 else 0
+
+
+def lines_of(environment: Environment, name: str, context: Mapping[str, Any], text: str) -> Lines:
+    """The template's lines behind the text that it rendered; none where the marks changed what it says."""
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    tree = environment.parse(source, name)
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [piece for child in output.nodes for piece in _marked(child)]
+    code = environment.compile(tree, name)
+    pieces = _MARK.split(Template.from_code(environment, code, environment.make_globals(None)).render(context))
+    starts, offset = [], len(pieces[0])
+    for piece in pieces[2::2]:
+        starts.append(offset)
+        offset += len(piece)
+    return Lines(tuple(starts), tuple(map(int, pieces[1::2]))) if "".join(pieces[::2]) == text else Lines()
+
+
+def offsets(text: str) -> Iterator[tuple[Path, int]]:
+    """Every place of a JSON document, and where in the text its key (its value, in a list) begins.
+
+    A key that stands twice in one object comes twice.
+    """
+    places: list[tuple[Path, int]] = [((), _skip(text, 0))]
+    _walk(text, _skip(text, 0), (), places)
+    yield from places
+
+
+def _marked(child: nodes.Expr) -> Iterator[nodes.Expr]:
+    if not isinstance(child, nodes.TemplateData):
+        yield nodes.TemplateData(f"\ue000{child.lineno}\ue001", lineno=child.lineno)
+        yield child
+        return
+    for number, line in enumerate(_LINE.findall(child.data), child.lineno):
+        yield nodes.TemplateData(f"\ue000{number}\ue001{line}", lineno=child.lineno)
+
+
+def _walk(text: str, start: int, path: Path, places: list[tuple[Path, int]]) -> int:
+    """The offset behind the value that begins at `start`; its members' places are added."""
+    match text[start]:
+        case "{" | "[" as bracket:
+            at, index = _skip(text, start + 1), 0
+            while text[at] not in "}]":
+                member = at
+                if bracket == "{":
+                    key, at = scanstring(text, at + 1)
+                    at = _skip(text, _skip(text, at) + 1)
+                places.append(((*path, key if bracket == "{" else index), member))
+                at = _skip(text, _walk(text, at, places[-1][0], places))
+                at = _skip(text, at + 1) if text[at] == "," else at
+                index += 1
+            return at + 1
+        case _:
+            return _scalar(text, start)[1]
+
+
+def _skip(text: str, offset: int) -> int:
+    blank = _BLANK.match(text, offset)
+    assert blank is not None
+    return blank.end()

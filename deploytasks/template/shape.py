@@ -1,0 +1,150 @@
+"""What botocore's model of ECS knows of a request: its keys, their types, what must be there, what is read-only.
+
+The model is read without credentials or a session, once, on first use.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+
+Path = tuple[str | int, ...]
+"""Where something stands in a JSON document: `("containerDefinitions", 0, "image")`; empty is the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request."""
+
+    path: Path
+    what: str
+    to_do: str = ""
+
+
+def dotted(path: Path) -> str:
+    """The path as people write it: `containerDefinitions[0].image`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+@cache
+def ecs() -> ServiceModel:
+    """The model of ECS that the installed botocore has."""
+    return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
+
+
+@cache
+def request_shape(operation: str) -> Shape:
+    """The shape of an operation's request: `RegisterTaskDefinition`, `CreateService`."""
+    return ecs().operation_model(operation).input_shape
+
+
+@cache
+def read_only_keys() -> frozenset[str]:
+    """What ECS tells of a task definition and cannot be told: members of the answer that the request has not."""
+    return frozenset(ecs().shape_for("TaskDefinition").members) - frozenset(
+        request_shape("RegisterTaskDefinition").members
+    )
+
+
+def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
+    """Every way in which the value does not fit the shape.
+
+    botocore's own ParamValidator finds the same but for enums, which it lets through, and `true` where a number is due.
+    """
+    wanted = _TYPES[shape.type_name]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        yield Problem(path, f"{_kind(value)} where {_NAMES[shape.type_name]} is due", _how_to_write(value, shape))
+        return
+    match shape:
+        case StructureShape():
+            yield from _structure(value, shape, path)
+        case ListShape():
+            for index, item in enumerate(value):
+                yield from problems(item, shape.member, (*path, index))
+        case MapShape():
+            for key, item in value.items():
+                yield from problems(item, shape.value, (*path, key))
+        case _:
+            yield from _scalar(value, shape, path)
+
+
+def _structure(value: dict[str, Any], shape: StructureShape, path: Path) -> Iterator[Problem]:
+    members = shape.members
+    for required in shape.required_members:
+        if required not in value:
+            yield Problem(path, f"the key '{required}' is missing")
+    if shape.is_tagged_union and len(value) != 1:
+        yield Problem(path, f"exactly one key of {', '.join(members)} is due")
+    for key, item in value.items():
+        if key in members:
+            yield from problems(item, members[key], (*path, key))
+        else:
+            yield Problem((*path, key), "unknown key", nearest(key, list(members)))
+
+
+def _scalar(value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
+    choices = getattr(shape, "enum", None)
+    if choices and value not in choices:
+        yield Problem(path, f"'{value}' is none of its values", nearest(value, list(choices)))
+    least = shape.metadata.get("min")
+    if least is not None and (len(value) if isinstance(value, str) else value) < least:
+        yield Problem(path, f"{json.dumps(value)} is less than the least, {least}")
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """What to do about a misspelt word: the nearest known one, or all of them."""
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(word.lower(), by_lower, n=1)
+    return f"did you mean '{by_lower[close[0]]}'?" if close else f"known: {', '.join(sorted(known))}"
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "structure": dict,
+    "map": dict,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "double": (int, float),
+    "float": (int, float),
+}
+
+_NAMES = {
+    "structure": "an object",
+    "map": "an object",
+    "list": "a list",
+    "string": "a string",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "long": "a whole number",
+    "double": "a number",
+    "float": "a number",
+}
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _how_to_write(value: Any, shape: Shape) -> str:
+    match value:
+        case None:
+            return "leave the key out where there is nothing to say"
+        case bool() | int() | float() if shape.type_name == "string":
+            return f'write "{json.dumps(value)}", in quotes'
+        case str() if shape.type_name in {"integer", "long", "double", "float", "boolean"}:
+            return "write it without the quotes"
+        case _:
+            return ""

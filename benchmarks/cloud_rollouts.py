@@ -21,10 +21,11 @@ _HOURS_6 = 6 * 3600.0
 
 @dataclass(slots=True)
 class Deployment:
-    """One deployment; `digests` maps containers to what their images resolved to when it started."""
+    """One deployment; `digests` maps containers to what their `images` resolved to when it started."""
 
     id: str
     revision: str
+    images: dict[str, str]
     digests: dict[str, str]
     created_at: float
     ends_at: float
@@ -69,6 +70,7 @@ class Task:
                 "containerArn": f"{self.arn.replace(':task/', ':container/')}/{name}",
                 "taskArn": self.arn,
                 "name": name,
+                "image": self.deployment.images[name],
                 "imageDigest": digest,
                 "lastStatus": self.status,
                 **({} if self.status == "RUNNING" else {"exitCode": 0}),
@@ -167,7 +169,7 @@ def start(account: Account, service: Service, revision: Revision) -> Deployment:
     found = {name: digest for name, digest in digests.items() if digest}
     ends_at = now + cloud.rollout_s if len(found) == len(digests) else float("inf")
     number = cloud.next_id()
-    deployment = Deployment(f"ecs-svc/{10**18 + number}", revision.arn, found, now, ends_at, service.desired)
+    deployment = Deployment(f"ecs-svc/{10**18 + number}", revision.arn, dict(revision.images), found, now, ends_at, service.desired)
     for older in service.deployments:
         older.status = "ACTIVE"
     service.deployments.insert(0, deployment)

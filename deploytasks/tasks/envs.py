@@ -24,8 +24,8 @@ def _list(root: Path) -> Task[Any]:
         from deploytasks.project.load import load
         from deploytasks.report import settings
 
-        project = load(root)
-        shell.show_json(settings.list_json(project)) if json else shell.show(settings.list_text(project))
+        targets = load(root).targets
+        shell.show(settings.environments_sheet(targets), settings.environments_json(targets), as_json=json)
 
     return list_environments
 
@@ -36,11 +36,11 @@ def _show(root: Path) -> Task[Any]:
         """Show an environment's merged settings, each with the file and line that it came from."""
         from deploytasks.project import choose
         from deploytasks.project.load import load
-        from deploytasks.project.show import settings
-        from deploytasks.report import settings as report
+        from deploytasks.project.show import located
+        from deploytasks.report import settings
 
-        rows = {target: settings(root, target) for target in choose.environment(load(root), env, service)}
-        shell.show_json(report.show_json(rows)) if json else shell.show(report.show_text(rows))
+        targets = [located(root, each) for each in choose.environment(load(root), env, service)]
+        shell.show(settings.targets_sheet(targets), settings.targets_json(targets), as_json=json)
 
     return show
 
@@ -54,9 +54,8 @@ def _render(root: Path) -> Task[Any]:
         from deploytasks.template.check import rendered
 
         project = load(root)
-        targets = choose.environment(project, env, service)
-        requests = {target.service: rendered(project, target) for target in targets}
-        shell.show_json(next(iter(requests.values())) if len(requests) == 1 else requests)
+        renders = {each.service: rendered(project, each) for each in choose.environment(project, env, service)}
+        shell.show((), next(iter(renders.values())) if len(renders) == 1 else renders, as_json=True)
 
     return render
 
@@ -67,15 +66,12 @@ def _check(root: Path) -> Task[Any]:
         """Check every file, template and environment, offline."""
         from deploytasks.errors import Invalid, raise_all
         from deploytasks.project.load import load
+        from deploytasks.report import settings
         from deploytasks.template.check import check_all
 
         project = load(root)
         raise_all(Invalid, check_all(project))
-        count = len({target.environment for target in project.targets})
-        summary = {"environments": count, "targets": len(project.targets), "complaints": 0}
-        shell.show_json(summary) if json else shell.show(
-            f"{count} environments, {len(project.targets)} targets: all good"
-        )
+        shell.show(settings.checked_sheet(project.targets), settings.checked_json(project.targets), as_json=json)
 
     return check
 
@@ -89,6 +85,7 @@ def _bootstrap(root: Path) -> Task[Any]:
 
         options = flags.options(c, dry_run=dry_run)
         changes = journey.bootstrap(load(root), dry_run=options.dry_run)
-        shell.show("\n".join(changes) or "every repository is there, and all accounts may pull")
+        for change in changes or ("every repository is there, and all accounts may pull",):
+            shell.say(change)
 
     return bootstrap

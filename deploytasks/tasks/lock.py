@@ -27,7 +27,8 @@ def _status(root: Path) -> Task[Any]:
 
         project = load(root)
         states = journey.lock_status(project, [tier.name for tier in project.tiers])
-        shell.show_json(locks.as_json(states)) if json else shell.show(locks.as_text(states))
+        sheet = tuple(block for tier, state in states for block in locks.sheet(tier, state))
+        shell.show(sheet, [locks.as_json(tier, state) for tier, state in states], as_json=json)
 
     return status
 
@@ -44,7 +45,7 @@ def _acquire(root: Path) -> Task[Any]:
 
         project = load(root)
         state = journey.lock_acquire(project, choose.tier(project, tier), reason)
-        shell.show(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
+        shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
 
@@ -59,6 +60,6 @@ def _release(root: Path) -> Task[Any]:
 
         project = load(root)
         state = journey.lock_release(project, choose.tier(project, tier))
-        shell.show(f"{state.tier}: free; {state.by} had held it since {state.since}")
+        shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 
     return release

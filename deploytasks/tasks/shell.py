@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deploytasks.model import OnEvent, Options, Project, Report, Scope
+    from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
 
@@ -30,20 +31,19 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     _raise_if_failed(report)
 
 
-def show(text: str) -> None:
-    """The text is on stdout; a reader that went away is no failure."""
-    try:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stderr.close()  # else the interpreter complains about stdout at exit
+def show(sheet: "Sheet", document: Any, *, as_json: bool) -> None:
+    """One of the two is on stdout: the document for programs, the sheet for people."""
+    from deploytasks.report import show as out
+
+    out.show_json(document, sys.stdout) if as_json else out.show(sheet, sys.stdout)
 
 
-def show_json(document: Any) -> None:
-    """The document is on stdout, as JSON that people can read too."""
-    import json
+def say(text: str) -> None:
+    """One line on stdout."""
+    from deploytasks.report.sheet import line
+    from deploytasks.report.show import show
 
-    show(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    show((line(text),), sys.stdout)
 
 
 @contextmanager

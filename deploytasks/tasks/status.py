@@ -30,6 +30,6 @@ def status(root: Path) -> Task[Any]:
         project = load(root)
         with shell.interruptible():
             seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
-        shell.show_json(board.as_json(seen)) if json else shell.show(board.as_text(seen))
+        shell.show(board.sheet(seen), board.as_json(seen), as_json=json)
 
     return status

@@ -52,6 +52,7 @@ def _list(root: Path) -> Task[Any]:
         project = load(root)
         with shell.interruptible():
             shelves = journey.shelves(project, choose.services(project, service))
-        shell.show_json(shelf.as_json(shelves)) if json else shell.show(shelf.as_text(shelves))
+        tiers = [tier.name for tier in project.tiers]
+        shell.show(shelf.sheet(shelves, tiers), shelf.as_json(shelves, tiers), as_json=json)
 
     return list_images

@@ -1,0 +1,59 @@
+"""The AWS side of the stage: a registry account with its repositories, and a cluster for every environment."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import boto3
+
+from deploytasks.model import Project
+from examples.stand.base_image import REPOSITORY as BASE_REPOSITORY
+from examples.stand.emulator import Emulator
+
+REGISTRY_ACCOUNT = "000000000000"
+REGION = "us-east-1"
+_PULL = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+
+
+def client(emulator: Emulator, service: str, account: str = REGISTRY_ACCOUNT) -> Any:
+    """A client in an account: the emulator takes an access key of 12 digits for the account itself."""
+    return boto3.client(
+        service,
+        endpoint_url=emulator.endpoint,
+        region_name=REGION,
+        aws_access_key_id=account,
+        aws_secret_access_key="emulated",
+    )
+
+
+def make_base_repository(emulator: Emulator) -> None:
+    """The registry takes the base image."""
+    client(emulator, "ecr").create_repository(repositoryName=BASE_REPOSITORY)
+
+
+def make(emulator: Emulator, project: Project) -> None:
+    """Every repository, cluster and secret that the project's files name exists; the services do not, yet."""
+    accounts = sorted({target.access.account for target in project.targets})
+    for service in project.services:
+        _make_repository(emulator, service.repository, [tier.name for tier in project.tiers], accounts)
+    for account, cluster in sorted({(target.access.account, target.cluster) for target in project.targets}):
+        client(emulator, "ecs", account).create_cluster(clusterName=cluster)
+    for account, arn in sorted(
+        {(each.access.account, arn) for each in project.targets for arn in each.secrets.values()}
+    ):
+        name = arn.partition(":secret:")[2]
+        client(emulator, "secretsmanager", account).create_secret(Name=name, SecretString="emulated")
+
+
+def _make_repository(emulator: Emulator, name: str, tiers: Iterable[str], accounts: Iterable[str]) -> None:
+    """Immutable but for the tiers' own tags, and open to the tenants' accounts for pulling."""
+    ecr = client(emulator, "ecr")
+    ecr.create_repository(
+        repositoryName=name,
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
+    )
+    principals = [f"arn:aws:iam::{account}:root" for account in accounts]
+    statement = {"Sid": "Pull", "Effect": "Allow", "Principal": {"AWS": principals}, "Action": _PULL}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    ecr.set_repository_policy(repositoryName=name, policyText=policy)

@@ -1,0 +1,61 @@
+"""Worlds for whole commands: `world` runs real containers, `pretended` needs no engine and runs none."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from examples.stand import accounts, base_image, engine
+from examples.stand import world as worlds
+from examples.stand.emulator import NO_ENGINE, Emulator, running
+from examples.stand.world import World
+
+
+@pytest.fixture(scope="session")
+def base_layer() -> bytes:
+    return base_image.make_layer()
+
+
+@pytest.fixture(scope="session")
+def emulator_with_engine() -> Iterator[Emulator]:
+    with running() as emulator:
+        try:
+            yield emulator
+        finally:
+            engine.clear(emulator.registry, emulator.label)
+
+
+@pytest.fixture(scope="session")
+def emulator_without_engine() -> Iterator[Emulator]:
+    with running(engine=NO_ENGINE) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def world(emulator_with_engine, base_layer, tmp_path) -> Iterator[World]:
+    """Two tenants' empty accounts; what is rolled out in them is really run."""
+    made = _fresh(emulator_with_engine, base_layer, tmp_path)
+    _assert_rollouts_are_real(made)
+    yield made
+    emulator_with_engine.reset()
+
+
+@pytest.fixture
+def pretended(emulator_without_engine, base_layer, tmp_path) -> World:
+    """Two tenants' empty accounts; the emulator says of every task that it runs."""
+    return _fresh(emulator_without_engine, base_layer, tmp_path)
+
+
+def _fresh(emulator: Emulator, layer: bytes, folder) -> World:
+    emulator.reset()
+    accounts.make_base_repository(emulator)
+    return worlds.make(emulator, folder, base_image.push(emulator.registry, layer))
+
+
+def _assert_rollouts_are_real(world: World) -> None:
+    """Without an engine the emulator would say RUNNING of any task at once, whatever its image."""
+    ecs = accounts.client(world.emulator, "ecs")
+    ecs.create_cluster(clusterName="probe")
+    container = {"name": "probe", "image": f"{world.emulator.registry}/{base_image.REPOSITORY}:{base_image.TAG}"}
+    ecs.register_task_definition(family="probe", networkMode="host", containerDefinitions=[container])
+    (task,) = ecs.run_task(cluster="probe", taskDefinition="probe")["tasks"]
+    assert task["lastStatus"] == "PROVISIONING"

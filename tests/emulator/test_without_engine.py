@@ -1,0 +1,106 @@
+"""The whole journey with nothing but Python and git at hand: layers are appended, tasks are pretended."""
+
+import json
+
+import pytest
+
+from tests.emulator import sight
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def released(pretended):
+    """A world whose three tiers run the first commit."""
+    for tier in ("dev", "staging", "prod"):
+        done = pretended.inv(f"release.{tier}")
+        assert done.returncode == 0, done.stdout + done.stderr
+    return pretended
+
+
+def test_one_commit_goes_through_all_tiers_of_all_tenants(released):
+    commit = released.run("git", "rev-parse", "HEAD").stdout.strip()
+    built = sight.digest(released, commit)
+    assert built is not None
+    assert {sight.digest(released, tag) for tag in ("dev", "staging", "prod")} == {built}
+    for tier in ("dev", "staging", "prod"):
+        for target in sight.targets(released, tier).values():
+            assert sight.service(released, target)["deployments"][0]["rolloutState"] == "COMPLETED"
+        assert len(sight.release_tags(released, tier)) == 1
+
+
+def test_a_second_time_changes_nothing(released):
+    before = sight.everything(released)
+    for tier in ("dev", "staging", "prod"):
+        done = released.inv(f"release.{tier}")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert sight.everything(released) == before
+
+
+def test_a_dry_run_changes_nothing(released):
+    _second_commit(released)
+    before = sight.everything(released)
+    for task in ("release.dev", "deploy.prod", "tag.dev"):
+        done = released.inv(task, "--dry-run")
+        assert done.returncode in (0, 2), done.stdout + done.stderr
+    assert sight.everything(released) == before
+
+
+def test_the_gate_refuses_what_the_tier_before_does_not_run(released):
+    _second_commit(released)
+    assert released.inv("release.dev").returncode == 0
+    before = sight.everything(released)
+
+    refused = released.inv("release.prod", "--commit", "HEAD")
+
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "staging" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert sight.everything(released) == before
+
+
+def test_a_wrong_key_is_named_with_its_file_and_line_and_the_right_spelling(released):
+    path = released.root / "envs/mb.toml"
+    path.write_text(f"cpus = 512\n{path.read_text()}")
+
+    refused = released.inv("release.staging")
+
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "envs/mb.toml:1" in refused.stderr
+    assert "cpus" in refused.stderr
+    assert "did you mean 'cpu'?" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_status_says_what_every_environment_runs(released):
+    commit = released.run("git", "rev-parse", "HEAD").stdout.strip()
+
+    board = released.inv("status", "--json")
+
+    assert board.returncode == 0, board.stderr
+    assert board.stdout.count(commit) >= 6
+    json.loads(board.stdout)
+
+
+def test_a_release_in_json_is_lines_of_json_with_the_summary_last(pretended):
+    released = pretended.inv("release.dev", "--json")
+
+    assert released.returncode == 0, released.stderr
+    lines = [json.loads(line) for line in released.stdout.splitlines()]
+    assert lines[-1]["event"] == "summary"
+
+
+def test_build_tag_and_deploy_on_one_line_do_all_three(pretended):
+    done = pretended.inv("build", "tag.dev", "deploy.dev")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    commit = pretended.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert sight.digest(pretended, "dev") == sight.digest(pretended, commit) is not None
+    for target in sight.targets(pretended, "dev").values():
+        assert sight.service(pretended, target)["status"] == "ACTIVE"
+
+
+def _second_commit(world):
+    with (world.root / "examples/api/app.py").open("a") as program:
+        program.write("# changed\n")
+    world.commit("Change the service")

@@ -5,6 +5,7 @@ from typing import Any, TextIO, assert_never
 from deploytasks.model import Ended, Event, Planned, Progress, Report, Told
 from deploytasks.report import plan, results
 from deploytasks.report.outlet import Outlet
+from deploytasks.report.secrets import veil
 from deploytasks.report.show import dumped
 from deploytasks.report.teller import Clock, Face
 from deploytasks.report.text import iso, revision_name, target_json
@@ -38,7 +39,7 @@ class JsonLines(Face):
         if error is None or self._finished:
             return
         known = {} if self._plan is None else results.as_json(Report(self._command, self._plan, self._ended))
-        failure = {"exit": _exit_code(error), "error": str(error) or type(error).__name__}
+        failure = {"exit": _exit_code(error), "error": veil(str(error), self._secrets) or type(error).__name__}
         self._write("summary", {"command": self._command, **known, **failure})
 
     def _write(self, event: str, document: dict[str, Any]) -> None:

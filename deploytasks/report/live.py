@@ -12,16 +12,15 @@ from deploytasks.report.lines import framed, subject_width, told
 from deploytasks.report.paint import Terminal, painted
 from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, Words, line, table
 from deploytasks.report.teller import Clock, Face
-from deploytasks.report.text import duration, revision_name
+from deploytasks.report.text import duration, revision_name, revision_number
 
 _COLUMNS = (
     Column("target", "whole"),
-    Column("revision", "whole"),
+    Column("revision", "whole", brief="rev"),
     Column("tasks", "whole"),
     Column("state", "whole"),
     Column("last event", "crop"),
 )
-_WIDE = 110
 _OTHER_LINES = 5  # of the screen: the blank, the title, the columns' names, what is left out, the cursor's
 
 
@@ -94,18 +93,18 @@ class LiveTable(Face):
             self._live = None
 
     def _print(self, sheet: Sheet) -> None:
-        self._terminal.print(painted(sheet))
+        self._terminal.put(sheet)
 
     def _table(self) -> Group:
-        width, height = self._terminal.size
-        return painted(live_sheet(self._heading(), tuple(self._rows.values()), width, height - _OTHER_LINES))
+        room = self._terminal.height - _OTHER_LINES
+        return painted(live_sheet(self._heading(), tuple(self._rows.values()), room))
 
     def _heading(self) -> str:
         ended = sum(row.result is not None for row in self._rows.values())
         return f"{self._command}  {duration(self._elapsed_s()) or '0s'}  {ended} of {len(self._rows)} ended"
 
 
-def live_sheet(heading: str, rows: tuple[Row, ...], width: int, room: int) -> Sheet:
+def live_sheet(heading: str, rows: tuple[Row, ...], room: int) -> Sheet:
     """The table as it stands; where there is no room for all rows, those that matter most, in their order."""
     chosen = set(sorted(range(len(rows)), key=lambda at: rows[at].rank)[: max(room, 1)])
     shown = [row for at, row in enumerate(rows) if at in chosen]
@@ -113,27 +112,26 @@ def live_sheet(heading: str, rows: tuple[Row, ...], width: int, room: int) -> Sh
     more: tuple[Block, ...] = (line(Span(f"… and {left_out} more", "dim")),) if left_out else ()
     return (
         line(Span(heading, "strong")),
-        table(_COLUMNS, (_cells(row, wide=width >= _WIDE) for row in shown)),
+        table(_COLUMNS, map(_cells, shown)),
         *more,
     )
 
 
-def _cells(row: Row, *, wide: bool) -> list[Words]:
+def _cells(row: Row) -> list[Words]:
     known = row.result or row.progress
     if known is None:
         return [str(row.target), "", "", Span("waiting", "dim"), ""]
-    revision = revision_name(known.revision)
     outcome = row.result.outcome if row.result else None
     return [
         str(row.target),
-        revision if wide else revision.rpartition(":")[2],
+        Span(revision_name(known.revision), brief=revision_number(known.revision)),
         f"{known.running}/{known.desired}",
-        Span(outcome, OUTCOME_TONES[outcome]) if outcome else known_state(row),
+        Span(outcome, OUTCOME_TONES[outcome]) if outcome else _state_of(row),
         Span(_last_words(row), "dim"),
     ]
 
 
-def known_state(row: Row) -> str:
+def _state_of(row: Row) -> str:
     """What a rollout under way was last said to do."""
     return row.progress.state if row.progress else ""
 

@@ -1,16 +1,18 @@
-"""Sheets become rich's tables and text. With `live.py` the only place that imports rich.
+"""Sheets become rich's tables and text. With `fit.py` and `live.py` the only place that imports rich.
 
 Everything is handed over as `Text`, so nothing in it is taken for markup, an emoji's name or something to highlight.
 """
 
+from dataclasses import dataclass
 from io import StringIO
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from deploytasks.report.fit import GAP, fitted
 from deploytasks.report.outlet import silence
 from deploytasks.report.sheet import Block, Column, Entry, Line, Sheet, Span, Table, Tone
 
@@ -32,6 +34,10 @@ class Terminal(Console):
         super().__init__(file=stream, highlight=False, markup=False, emoji=False)
         self._reader = stream
 
+    def put(self, sheet: Sheet) -> None:
+        """The sheet stands on the terminal; whole lines are left to the terminal to wrap."""
+        self.print(painted(sheet), crop=False)
+
     def on_broken_pipe(self) -> None:
         """Nothing is written from now on."""
         self.quiet = True
@@ -51,23 +57,38 @@ def painted(sheet: Sheet) -> Group:
     return Group(*map(_block, sheet))
 
 
-def _block(block: Block) -> Padding | RichTable:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table that is laid out when it is printed: only then its room is known."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for block in fitted(self.table, options.max_width):
+            yield _table(block) if isinstance(block, Table) else _line(block)
+
+
+def _block(block: Block) -> Text | Padding | _Fitted:
     match block:
         case Line():
-            return Padding(Text.assemble(*map(_text, block.spans)), (0, 0, 0, block.indent), expand=False)
+            return _line(block)
         case Table():
-            return _table(block)
+            return _Fitted(block)
+
+
+def _line(line: Line) -> Text | Padding:
+    text = Text(no_wrap=line.whole, overflow="ignore" if line.whole else "fold").join(map(_text, line.spans))
+    return Padding(text, (0, 0, 0, line.indent), expand=False) if line.indent else text
 
 
 def _table(table: Table) -> RichTable:
-    rich = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)
+    rich = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", collapse_padding=True)
     for column in table.columns:
-        rich.add_column(
-            Text(column.name), no_wrap=column.fit == "whole", overflow="fold" if column.fit == "fold" else "ellipsis"
-        )
+        name = Text(column.name, no_wrap=True, overflow="ellipsis")
+        rich.add_column(name, no_wrap=column.fit == "whole", overflow="fold" if column.fit == "fold" else "ellipsis")
     for at, row in enumerate(table.rows, start=1):
         cells = [_cell(column, each) for column, each in zip(table.columns, row, strict=True)]
-        rich.add_row(*cells, end_section=False)
+        rich.add_row(*cells)
         if table.spaced and at < len(table.rows):
             rich.add_row()
     return rich

@@ -4,7 +4,7 @@ from typing import Any
 
 from deploytasks.model import Build, Plan, Rollout, TagStep
 from deploytasks.report.sheet import Column, Line, Sheet, Span, Tone, line, stacked, table
-from deploytasks.report.text import counted, revision_name, short_commit, short_image, target_json
+from deploytasks.report.text import counted, revision_name, revision_number, short_commit, short_image, target_json
 
 _TO_BE_BUILT = "(to be built)"
 _COLUMNS = (
@@ -18,7 +18,7 @@ _COLUMNS = (
 
 def sheet(plan: Plan) -> Sheet:
     """The plan, in the order in which it is carried out."""
-    parts = [_builds(plan.builds), _tag_steps(plan.tag_steps), *_waves(plan)]
+    parts = [(*map(_build, plan.builds), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
     return stacked(*parts, (line("nothing to do"),)) if is_nothing(plan) else stacked(*parts)
 
 
@@ -80,18 +80,9 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def _builds(builds: tuple[Build, ...]) -> Sheet:
-    return tuple(
-        line(
-            Span("build ", "strong"),
-            f"{build.service.name} {short_commit(build.commit_tag)} for {', '.join(build.service.platforms)}",
-        )
-        for build in builds
-    )
-
-
-def _tag_steps(steps: tuple[TagStep, ...]) -> Sheet:
-    return tuple(map(_tag_step, steps))
+def _build(build: Build) -> Line:
+    what = f"{build.service.name}: {short_commit(build.commit_tag)} for {', '.join(build.service.platforms)}"
+    return line(Span("build ", "strong"), what)
 
 
 def _tag_step(step: TagStep) -> Line:
@@ -122,12 +113,15 @@ def _waves(plan: Plan) -> list[Sheet]:
 def _row(rollout: Rollout) -> list[Span]:
     tone: Tone = "dim" if rollout.action == "nothing" else "plain"
     image = short_image(rollout.image) if rollout.wish.digest else f"{rollout.wish.repository} {_TO_BE_BUILT}"
-    texts = (str(rollout.target), rollout.action, rollout.reason, image, _revision_change(rollout))
-    return [Span(text, tone) for text in texts]
-
-
-def _revision_change(rollout: Rollout) -> str:
     running = _running_revision(rollout)
+    return [
+        *(Span(text, tone) for text in (str(rollout.target), rollout.action, rollout.reason)),
+        Span(image, tone, brief=image.rpartition("sha256:")[2]),
+        Span(_change(running, rollout), tone, brief=_change(revision_number(running), rollout)),
+    ]
+
+
+def _change(running: str, rollout: Rollout) -> str:
     if rollout.request is None:
         return running
     return f"{running} → new" if running else "new"

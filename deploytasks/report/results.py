@@ -7,14 +7,22 @@ from typing import Any, get_args
 from deploytasks.model import GOOD_OUTCOMES, DeadTask, Outcome, Plan, Report, Result
 from deploytasks.report.plan import build_json, is_nothing, tag_json
 from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, line, stacked, table
-from deploytasks.report.text import counted, duration, lines_of, revision_name, short_commit, target_json
+from deploytasks.report.text import (
+    counted,
+    duration,
+    lines_of,
+    revision_name,
+    revision_number,
+    short_commit,
+    target_json,
+)
 
 _COLUMNS = (
     Column("target", "whole"),
     Column("outcome", "whole"),
     Column("commit", "whole"),
     Column("release"),
-    Column("revision"),
+    Column("revision", brief="rev"),
     Column("digest"),
     Column("tasks", "whole"),
     Column("took", "whole"),
@@ -32,7 +40,7 @@ def sheet(report: Report, elapsed_s: float = 0.0) -> Sheet:
         tuple(_remarks(report.results)),
         tuple(block for result in report.failed if result.outcome != "not attempted" for block in _failure(result)),
         (line(_summary(report, elapsed_s)),),
-        tuple(line(each) for note in report.notes for each in lines_of(note)),
+        tuple(line(each, whole=True) for note in report.notes for each in lines_of(note)),
     )
 
 
@@ -90,7 +98,9 @@ def ending(result: Result) -> str:
     took = duration(result.duration_s)
     words = [result.outcome + (f" in {took}" if took else ""), _tasks(result), revision_name(result.revision)]
     proof = [f"digest {result.evidence}"] if result.evidence else []
-    return ", ".join(filter(None, [*words, *proof]))
+    said = ", ".join(filter(None, [*words, *proof]))
+    why = "" if result.outcome in GOOD_OUTCOMES else next(iter(lines_of(result.detail)), "")
+    return f"{said}: {why}" if why else said
 
 
 def _row(result: Result, shared: str | None) -> list[Span]:
@@ -99,7 +109,7 @@ def _row(result: Result, shared: str | None) -> list[Span]:
         Span(result.outcome, OUTCOME_TONES[result.outcome]),
         Span(short_commit(result.commit_tag)),
         Span("" if shared else result.release or ""),
-        Span(revision_name(result.revision)),
+        Span(revision_name(result.revision), brief=revision_number(result.revision)),
         Span(result.evidence or ""),
         Span(_tasks(result), "warn" if not result.desired else "plain"),
         Span(duration(result.duration_s), "dim"),

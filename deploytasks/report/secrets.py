@@ -32,13 +32,20 @@ def secret_values(plan: Plan) -> frozenset[str]:
     return _secret(pairs)
 
 
+def veil(text: str, secrets: frozenset[str]) -> str:
+    """The text without the secrets."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
 def veiled(event: Event, secrets: frozenset[str]) -> Event:
     """The event without the secrets in its words."""
     match event:
         case Told():
-            return replace(event, message=_veil(event.message, secrets))
+            return replace(event, message=veil(event.message, secrets))
         case Progress():
-            return replace(event, state=_veil(event.state, secrets), last_event=_veil(event.last_event, secrets))
+            return replace(event, state=veil(event.state, secrets), last_event=veil(event.last_event, secrets))
         case Ended():
             return Ended(_veiled_result(event.result, secrets))
         case Planned():
@@ -71,17 +78,11 @@ def _environment(definition: Definition | None) -> list[tuple[str, str]]:
 def _veiled_result(result: Result, secrets: frozenset[str]) -> Result:
     secrets |= _secret(result.target.env.items())
     tasks = tuple(
-        DeadTask(task.id, _veil(task.reason, secrets), _veil_all(task.exits, secrets), _veil_all(task.log, secrets))
+        DeadTask(task.id, veil(task.reason, secrets), _veil_all(task.exits, secrets), _veil_all(task.log, secrets))
         for task in result.tasks
     )
-    return replace(result, detail=_veil(result.detail, secrets), tasks=tasks)
+    return replace(result, detail=veil(result.detail, secrets), tasks=tasks)
 
 
 def _veil_all(texts: Iterable[str], secrets: frozenset[str]) -> tuple[str, ...]:
-    return tuple(_veil(text, secrets) for text in texts)
-
-
-def _veil(text: str, secrets: frozenset[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+    return tuple(veil(text, secrets) for text in texts)

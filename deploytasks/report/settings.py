@@ -5,38 +5,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from deploytasks.model import Environment, Target
+from deploytasks.model import Environment, Origin, Target
 from deploytasks.report.secrets import MASK, looks_secret
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 
-Row = tuple[str, Any, str]
-"""A dotted setting, its value, and its origin as text, or `default`."""
-
-_ACCESS = ("account", "region", "profile", "role", "external_id")
-_PLACE = ("cluster", "ecs_service", "family", "wave", "cpu", "memory")
-_MAPS = ("env", "secrets", "vars")
-
-
-def rows(target: Target) -> tuple[Row, ...]:
-    """Every setting of the target, in the order of the file format; values that are not set are left out."""
-    values = [
-        *((key, getattr(target.access, key)) for key in _ACCESS),
-        *((key, getattr(target, key)) for key in _PLACE),
-        *((f"{key}.{name}", value) for key in _MAPS for name, value in getattr(target, key).items()),
-    ]
-    return tuple((key, value, _origin(target, key)) for key, value in values if value is not None)
+Row = tuple[str, Any, Origin | None]
+"""A dotted setting, its value, and its origin, None for a default of ours."""
 
 
 def sheet(settings: Iterable[Row]) -> Sheet:
     """The settings for people; of a secret-looking value only that it is there."""
     columns = (Column("setting"), Column("value"), Column("from"))
-    laid_out = [(key, _text(_shown(key, value)), Span(origin, "dim")) for key, value, origin in settings]
+    laid_out = [(key, _text(_shown(key, value)), Span(_place(origin), "dim")) for key, value, origin in settings]
     return (table(columns, laid_out),) if laid_out else (line("no settings"),)
 
 
 def as_json(settings: Iterable[Row]) -> dict[str, Any]:
     """The settings for programs, by their dotted names."""
-    return {key: {"value": _shown(key, value), "from": origin} for key, value, origin in settings}
+    return {key: {"value": _shown(key, value), "from": _place(origin)} for key, value, origin in settings}
+
+
+def services_sheet(settings: Mapping[str, Iterable[Row]]) -> Sheet:
+    """The settings of an environment for people, one table a service."""
+    return tuple(block for name, rows in settings.items() for block in (line(Span(name, "strong")), *sheet(rows)))
+
+
+def services_json(settings: Mapping[str, Iterable[Row]]) -> dict[str, Any]:
+    """The settings of an environment for programs, by service."""
+    return {name: as_json(rows) for name, rows in settings.items()}
+
+
+def checked_sheet(targets: Sequence[Target]) -> Sheet:
+    """What `inv envs.check` says where nothing is wrong."""
+    counts = checked_json(targets)
+    return (line(Span(f"{counts['environments']} environments, {counts['targets']} targets: all good", "good")),)
+
+
+def checked_json(targets: Sequence[Target]) -> dict[str, int]:
+    """The same for programs."""
+    return {"environments": len({target.environment for target in targets}), "targets": len(targets), "complaints": 0}
 
 
 def environments_sheet(targets: Sequence[Target]) -> Sheet:
@@ -75,11 +82,8 @@ def _places(targets: Sequence[Target]) -> list[tuple[Environment, _Place, list[s
     return [(environment, place, services) for (environment, place), services in found.items()]
 
 
-def _origin(target: Target, key: str) -> str:
-    """Where the setting, or the table that it stands in, was written."""
-    while key not in target.origins and "." in key:
-        key = key.rpartition(".")[0]
-    return str(target.origins[key]) if key in target.origins else "default"
+def _place(origin: Origin | None) -> str:
+    return str(origin) if origin else "default"
 
 
 def _shown(key: str, value: Any) -> Any:

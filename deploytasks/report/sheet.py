@@ -26,13 +26,15 @@ OUTCOME_TONES: dict[Outcome, Tone] = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of one line in one tone."""
+    """A piece of one line in one tone; `brief` is what stands for it in a table that lacks room, if anything does."""
 
     text: str
     tone: Tone = "plain"
+    brief: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", one_line(self.text))
+        object.__setattr__(self, "brief", one_line(self.brief))
 
 
 Words = str | Span
@@ -40,10 +42,11 @@ Words = str | Span
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of spans; `indent` in characters, kept where the line is wrapped."""
+    """A line of spans; `indent` in characters, kept where the line is wrapped. A `whole` one can be copied as one."""
 
     spans: tuple[Span, ...] = ()
     indent: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Column:
 
     name: str
     fit: Literal["whole", "fold", "crop"] = "fold"
+    brief: str = ""
 
 
 Entry = tuple[Span, ...]
@@ -77,9 +81,9 @@ def span(words: Words, tone: Tone = "plain") -> Span:
     return words if isinstance(words, Span) else Span(words, tone)
 
 
-def line(*words: Words, indent: int = 0) -> Line:
+def line(*words: Words, indent: int = 0, whole: bool = False) -> Line:
     """A line of these words, set side by side."""
-    return Line(tuple(map(span, words)), indent)
+    return Line(tuple(map(span, words)), indent, whole)
 
 
 def entry(*words: Words) -> Entry:

@@ -10,10 +10,10 @@ from deploytasks.report.text import harmless_document
 
 def show(sheet: Sheet, stdout: TextIO) -> None:
     """The sheet stands on the stream: coloured and as wide as a terminal, else plain and as wide as it needs."""
-    from deploytasks.report.paint import Terminal, painted, plain  # rich, which --json does not need
+    from deploytasks.report.paint import Terminal, plain  # rich, which --json does not need
 
     if stdout.isatty() and speaks_unicode(stdout):
-        Terminal(stdout).print(painted(sheet))
+        Terminal(stdout).put(sheet)
     else:
         Outlet(stdout).write(plain(sheet))
 

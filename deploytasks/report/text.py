@@ -78,6 +78,11 @@ def revision_name(revision: str) -> str:
     return revision.rsplit("/", 1)[-1]
 
 
+def revision_number(revision: str) -> str:
+    """The number alone: the family says what the target says already."""
+    return revision.rpartition(":")[2]
+
+
 def short_image(image: str) -> str:
     """An image's name as people read it: without the registry's host, its digest cut to twelve digits."""
     host, slash, rest = image.partition("/")

@@ -45,6 +45,13 @@ TARGETS = (
     Target(2, "deploy to 200 tenants ÷ to 1", 5.0, ("deploy 200", "deploy 1"), _times("deploy 200", "deploy 1")),
     Target(4, "deploy to 1 of 50 ÷ ecs deploy -t", 1.0, ("deploy t1", "ecs deploy"), _times("deploy t1", "ecs deploy")),
     Target(
+        4,
+        "the same ÷ ecs deploy -t --timeout -1: neither waits",
+        1.0,
+        ("deploy t1", "ecs deploy blind"),
+        _times("deploy t1", "ecs deploy blind"),
+    ),
+    Target(
         5,
         "peak memory, deploy to 200 ÷ to 1",
         1.3,
@@ -175,8 +182,6 @@ def _measure(args: argparse.Namespace) -> None:
     only = {int(number) for number in args.only.split(",") if number}
     targets = [target for target in TARGETS if not only or target.number in only]
     names = frozenset(name for target in targets for name in target.cases)
-    if "ecs deploy" in names:
-        names |= {"ecs deploy blind"}
     with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (1, 50, 200, MANY), served=200) as stage:
         bench = Bench(stage, args.cache)
         rounds = interleave(bench.cases(names), args.rounds, _announce)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.model import Project, Target
+from deploytasks.model import Definition, Project, Target
 from deploytasks.template.render import Renderer, image_name, placeholder
 
 
@@ -18,6 +18,17 @@ def check_all(project: Project) -> tuple[Complaint, ...]:
     return tuple(
         Complaint(f"{place}: {_listed(those)}", what, to_do) for (place, what, to_do), those in targets.items()
     )
+
+
+def rendered(project: Project, target: Target) -> Definition:
+    """The target's RegisterTaskDefinition request, for an image that nobody built.
+
+    Raises:
+        Invalid: with every complaint.
+    """
+    wish = placeholder(project, target)
+    image = image_name(project, target, project.tier(target.environment.tier), wish)
+    return Renderer(project).definition(target, wish, image)
 
 
 def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterator[Complaint]:

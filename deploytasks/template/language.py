@@ -20,21 +20,23 @@ class Unset(StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        known = self._undefined_obj if isinstance(self._undefined_obj, Mapping) else ()
+        name, owner = str(self._undefined_name), self._undefined_obj
         if self._undefined_hint:
             return str(self._undefined_hint)
-        if self._undefined_obj is missing and self._undefined_name in _OPTIONAL:
-            return f"{self._undefined_name} is not set\nset it in envs/, for all in [defaults] of envs/project.toml"
-        names = list(map(str, known)) if known else list(SEEN)
-        owner = "there" if known or self._undefined_obj is not missing else "in a template"
-        return f"nothing is called '{self._undefined_name}' {owner}\n{nearest(str(self._undefined_name), names)}"
+        if owner is missing and name in SIZES:
+            return f"{name} is not set\nset it in envs/, for all under [defaults] of envs/project.toml"
+        if owner is missing:
+            return f"a template sees no '{name}'\n{nearest(name, list(SEEN))}"
+        if isinstance(owner, Mapping):
+            return f"'{name}' is not set\n{nearest(name, list(owner)) if owner else 'set it in envs/'}"
+        return f"{to_json(owner)} has no '{name}'"
 
 
+SIZES = ("cpu", "memory")
 SEEN = (
-    *("project", "tenant", "tier", "environment", "service", "image", "commit", "release", "family"),
-    *("cpu", "memory", "account", "region", "cluster", "env", "secrets", "vars", "env_var"),
+    *("project", "tenant", "tier", "environment", "service", "image", "commit", "release", "family", *SIZES),
+    *("account", "region", "cluster", "env", "secrets", "vars", "env_var"),
 )
-_OPTIONAL = ("cpu", "memory")
 
 
 def environment(templates: Path, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:

@@ -8,7 +8,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Any
 
 from jinja2 import Environment, Template, nodes
@@ -18,7 +17,7 @@ from deploytasks.template.shape import Path
 _MARK = re.compile("\ue000([0-9]+)\ue001")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANK = re.compile(r"[ \t\n\r]*")
-_scalar = json.JSONDecoder().raw_decode
+_scanned = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def _walk(text: str, start: int, path: Path, places: list[tuple[Path, int]]) -> 
             while text[at] not in "}]":
                 member = at
                 if bracket == "{":
-                    key, at = scanstring(text, at + 1)
+                    key, at = _scanned(text, at)
                     at = _skip(text, _skip(text, at) + 1)
                 places.append(((*path, key if bracket == "{" else index), member))
                 at = _skip(text, _walk(text, at, places[-1][0], places))
@@ -85,7 +84,7 @@ def _walk(text: str, start: int, path: Path, places: list[tuple[Path, int]]) -> 
                 index += 1
             return at + 1
         case _:
-            return _scalar(text, start)[1]
+            return _scanned(text, start)[1]
 
 
 def _skip(text: str, offset: int) -> int:

@@ -101,10 +101,8 @@ class Renderer:
         draft = _Draft(name, target, seen(self._project, target, wish, image))
         try:
             text = self._jinja.get_template(name).render(draft.context)
-        except TemplateNotFound as error:
-            raise self._invalid(draft, 0, f"there is no templates/{error.name}", _MISSING) from error
         except Exception as error:  # a template's expressions are code, and may fail in any way
-            what, _, to_do = (str(error) or type(error).__name__).partition("\n")
+            what, _, to_do = _told(error).partition("\n")
             file, line = self._position(error, name)
             raise self._invalid(_Draft(file, target, draft.context), line, what, to_do) from error
         return _Draft(name, target, draft.context, text)
@@ -115,7 +113,7 @@ class Renderer:
             value = json.loads(draft.text, object_pairs_hook=lambda pairs: _object(pairs, repeated))
         except json.JSONDecodeError as error:
             line = lines_of(self._jinja, draft.name, draft.context, draft.text).at(error.pos)
-            what = f"what it renders is no JSON: {error.msg}"
+            what = f"what it renders is no JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
             raise self._invalid(draft, line, what, _pointed_at(draft.text, error.pos)) from error
         if repeated:
             self._refuse(draft, _repeated_keys(draft.text))
@@ -163,7 +161,13 @@ class Renderer:
 
 
 _TELLING = 4  # shorter ones are no secrets, and would be masked out of every other word
-_MISSING = "write it: it renders to the JSON of an ECS request, see docs/templates.md"
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, and on the next line what to do."""
+    if isinstance(error, TemplateNotFound):
+        return f"there is no templates/{error.name}\nwrite it, docs/templates.md says how"
+    return str(error) or type(error).__name__
 
 
 def _object(pairs: list[tuple[str, Any]], repeated: list[bool]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What ECS refuses although botocore's shapes allow it, found offline. Each rule is given requests that fit the shape."""
+"""What ECS refuses although botocore's shapes allow it, found offline. Rules are given requests that fit the shape."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -62,9 +62,7 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 def _fargate(request: Mapping[str, Any]) -> Iterator[Problem]:
     if request.get("networkMode") != "awsvpc":
-        yield Problem(
-            ("networkMode",), "Fargate has no other network mode than awsvpc", 'write "networkMode": "awsvpc"'
-        )
+        yield Problem(("networkMode",), "Fargate knows no network mode but awsvpc", 'write "networkMode": "awsvpc"')
     missing = [key for key in ("cpu", "memory") if key not in request]
     yield from (Problem((), f"the key '{key}' is missing", f"Fargate wants {key} for the task") for key in missing)
     if not missing:

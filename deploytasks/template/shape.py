@@ -38,17 +38,20 @@ def ecs() -> ServiceModel:
 
 
 @cache
-def request_shape(operation: str) -> Shape:
+def request_shape(operation: str) -> StructureShape:
     """The shape of an operation's request: `RegisterTaskDefinition`, `CreateService`."""
-    return ecs().operation_model(operation).input_shape
+    shape = ecs().operation_model(operation).input_shape
+    assert shape is not None, f"{operation} takes a request"
+    return shape
 
 
 @cache
 def read_only_keys() -> frozenset[str]:
     """What ECS tells of a task definition and cannot be told: members of the answer that the request has not."""
-    return frozenset(ecs().shape_for("TaskDefinition").members) - frozenset(
-        request_shape("RegisterTaskDefinition").members
-    )
+    answer = ecs().operation_model("DescribeTaskDefinition").output_shape
+    told = answer.members["taskDefinition"] if answer else None
+    assert isinstance(told, StructureShape)
+    return frozenset(told.members) - frozenset(request_shape("RegisterTaskDefinition").members)
 
 
 def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
@@ -56,8 +59,7 @@ def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
 
     botocore's own ParamValidator finds the same but for enums, which it lets through, and `true` where a number is due.
     """
-    wanted = _TYPES[shape.type_name]
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+    if not _fits(value, _TYPES[shape.type_name]):
         yield Problem(path, f"{_kind(value)} where {_NAMES[shape.type_name]} is due", _how_to_write(value, shape))
         return
     match shape:
@@ -71,6 +73,10 @@ def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
                 yield from problems(item, shape.value, (*path, key))
         case _:
             yield from _scalar(value, shape, path)
+
+
+def _fits(value: Any, wanted: type | tuple[type, ...]) -> bool:
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
 def _structure(value: dict[str, Any], shape: StructureShape, path: Path) -> Iterator[Problem]:
@@ -97,11 +103,15 @@ def _scalar(value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """What to do about a misspelt word: the nearest known one, or all of them."""
+    """What to do about a misspelt word: the nearest known one, or all of them where they are few."""
     by_lower = {each.lower(): each for each in known}
     close = get_close_matches(word.lower(), by_lower, n=1)
-    return f"did you mean '{by_lower[close[0]]}'?" if close else f"known: {', '.join(sorted(known))}"
+    if close:
+        return f"did you mean '{by_lower[close[0]]}'?"
+    return f"known: {', '.join(sorted(known))}" if len(known) <= _FEW else ""
 
+
+_FEW = 20
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,

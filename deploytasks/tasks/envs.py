@@ -36,11 +36,12 @@ def _show(root: Path) -> Task[Any]:
         """Show an environment's merged settings, each with the file and line that it came from."""
         from deploytasks.project import choose
         from deploytasks.project.load import load
-        from deploytasks.project.show import located
+        from deploytasks.project.show import settings as settings_of
         from deploytasks.report import settings
 
-        targets = [located(root, each) for each in choose.environment(load(root), env, service)]
-        shell.show(settings.targets_sheet(targets), settings.targets_json(targets), as_json=json)
+        targets = choose.environment(load(root), env, service)
+        rows = {target.service: settings_of(root, target) for target in targets}
+        shell.show(settings.services_sheet(rows), settings.services_json(rows), as_json=json)
 
     return show
 

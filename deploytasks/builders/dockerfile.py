@@ -48,8 +48,13 @@ def parse(text: str, name: str) -> tuple[Instruction, ...]:
     instructions = tuple(_instruction(f"{name}:{line}", logical) for line, logical in _logical_lines(text))
     complaints = [*_escape_complaints(text, name), *_stage_complaints(instructions, name)]
     complaints += [complaint for each in instructions for complaint in _complaints(each)]
-    raise_all(Refusal, complaints)
+    raise_all(Refusal, sorted(complaints, key=_line))
     return instructions
+
+
+def _line(complaint: Complaint) -> int:
+    line = complaint.where.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -21,7 +21,8 @@ from deploytasks.errors import BuildFailed, Refusal
 _HUB = "docker.io"
 _HUB_NAMES = (_HUB, "index.docker.io", "registry-1.docker.io")
 _NAME = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._/:-]*?)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"((?P<host>([A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?)/)?(?P<path>[a-z0-9][a-z0-9._/-]*)"
+    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _PATIENCE_S = 120
 _PIECE_BYTES = 1 << 20
@@ -42,9 +43,9 @@ class Reference:
         match = _NAME.fullmatch(text)
         if match is None:
             raise Refusal.of(where, f"{text!r} is no image name", "for example registry.example.com/python:3.12-slim")
-        host, slash, repository = match["name"].partition("/")
-        if not slash or not (re.search(r"[.:]", host) or host == "localhost"):
-            host, repository = _HUB, match["name"]
+        host, repository = match["host"] or "", match["path"]
+        if not (re.search(r"[.:]", host) or host == "localhost"):
+            host, repository = _HUB, f"{host}/{repository}" if host else repository
         if host in _HUB_NAMES:
             host, repository = _HUB, repository if "/" in repository else f"library/{repository}"
         return cls(host, repository, match["tag"] or "latest", match["digest"] or "")

@@ -1,0 +1,88 @@
+"""Reads envs/: each file becomes a table, or a fault that says why it can't be read."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploytasks.model import Origin
+from deploytasks.project.faults import Fault
+from deploytasks.project.names import is_name
+
+PROJECT_FILE = "envs/project.toml"
+
+_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of envs/ as it stands: `file` relative to the root, `name` the file's without `.toml`."""
+
+    file: str
+    name: str
+    data: dict[str, Any]
+
+    @property
+    def is_project(self) -> bool:
+        """Whether it is the project's own file, and not a tenant's."""
+        return self.file == PROJECT_FILE
+
+    def origin(self, key: str) -> Origin:
+        """The place of a dotted key in this file."""
+        return Origin(self.file, key)
+
+
+def read_envs(root: Path, faults: list[Fault]) -> tuple[Source, ...]:
+    """The readable files of envs/: project.toml, tenant `main`, the other tenants by name. Adds to `faults`."""
+    files = [root / PROJECT_FILE, *_tenant_files(root)]
+    sources = (_read(path, f"envs/{path.name}", faults) for path in files)
+    return tuple(source for source in sources if source is not None)
+
+
+def table(data: Any, *path: str) -> dict[str, Any]:
+    """The table at a path; an empty one where none stands there."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _tenant_files(root: Path) -> list[Path]:
+    paths = (root / "envs").glob("*.toml")
+    tenants = [path for path in paths if path.name != "project.toml" and not path.name.startswith(".")]
+    return sorted(tenants, key=lambda path: (path.stem != "main", path.stem))
+
+
+def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
+    if not is_name(path.stem):
+        to_do = "rename it: lower-case letters, digits and dashes, a letter first, at most 63"
+        faults.append(Fault(Origin(file, ""), f"'{path.stem}' can't be a tenant's name", to_do))
+    try:
+        data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        faults.append(_unreadable(file, error))
+        return None
+    return Source(file, path.stem, data)
+
+
+def _unreadable(file: str, error: Exception) -> Fault:
+    match error:
+        case FileNotFoundError():
+            return Fault(Origin(file, ""), "there is no such file", "docs/envs.md shows a complete one")
+        case IsADirectoryError():
+            return Fault(Origin(file, ""), "is a directory, not a file", "move it elsewhere, or rename it")
+        case OSError():
+            return Fault(Origin(file, ""), f"can't be read: {error.strerror}")
+        case UnicodeDecodeError():
+            line = error.object[: error.start].count(b"\n") + 1
+            return Fault(Origin(file, "", line), "is not UTF-8", "save it as UTF-8, as TOML wants it")
+        case RecursionError():
+            return Fault(Origin(file, ""), "is nested too deeply to be read")
+    return _syntax_fault(file, str(error))
+
+
+def _syntax_fault(file: str, message: str) -> Fault:
+    found = _LINE.search(message)
+    line = int(found[1]) if found else 0
+    column = f" (column {found[2]})" if found else ""
+    return Fault(Origin(file, "", line), f"is not TOML: {_LINE.sub('', message)}{column}")

@@ -1,0 +1,160 @@
+"""Checks one file key by key against its struct, so that every complaint carries its exact dotted key.
+
+msgspec reports one complaint at a time; here it judges single values, and the walk over the tables is ours.
+"""
+
+import json
+from functools import cache
+from math import isfinite
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import msgspec
+
+from deploytasks.project.faults import Fault
+from deploytasks.project.files import Source
+from deploytasks.project.hints import hint
+from deploytasks.project.schema import ProjectFile, Secret, Tenant, Value, Variable
+from deploytasks.project.toml_lines import dotted
+
+
+class _Bad:
+    """Stands where a wrong value stood, so that no later check complains that it is missing."""
+
+    def __repr__(self) -> str:
+        return "BAD"
+
+
+BAD: Final = _Bad()
+
+
+def checked(source: Source, faults: list[Fault]) -> Source:
+    """The source without unknown keys and with BAD for wrong values. Adds to `faults`."""
+    kind = ProjectFile if source.is_project else Tenant
+    walk = _Walk(source, faults)
+    return Source(source.file, source.name, walk.struct(source.data, kind, ()))
+
+
+class _Walk:
+    """One walk over one file."""
+
+    def __init__(self, source: Source, faults: list[Fault]) -> None:
+        self.source = source
+        self.faults = faults
+
+    def struct(self, table: Any, kind: type[msgspec.Struct], path: tuple[str, ...]) -> dict[str, Any]:
+        """The table with each key checked against the struct's field of that name."""
+        found: dict[str, Any] = {}
+        kinds = _kinds(kind)
+        for key, value in table.items():
+            if key in kinds:
+                found[key] = self.value(value, kinds[key], (*path, key))
+            elif meant := self.unknown(key, kind, path):
+                found.setdefault(meant, BAD)
+        for key in _required(kind):
+            if key not in found:
+                found[key] = self.missing(kinds[key], (*path, key))
+        return found
+
+    def value(self, value: Any, kind: Any, path: tuple[str, ...]) -> Any:
+        """The value, checked; BAD where it is of the wrong kind altogether."""
+        bare = _bare(kind)
+        is_struct, is_map = isinstance(bare, type) and issubclass(bare, msgspec.Struct), get_origin(bare) is dict
+        if (is_struct or is_map) and not isinstance(value, dict):
+            return self.wrong(value, "a table", path)
+        if is_struct:
+            return self.struct(value, bare, path)
+        if is_map:
+            return self.entries(value, bare, path)
+        return value if _fits(value, kind) else self.wrong(value, _description(kind), path)
+
+    def entries(self, table: Any, kind: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        """The table with each name and each value checked."""
+        name, kind = get_args(kind)
+        for key in table:
+            if not _fits(key, name):
+                self.fault(f"'{key}' can't be a name here", f"wanted: {_description(name)}", (*path, key), path)
+        return {key: self.value(each, kind, (*path, key)) for key, each in table.items()}
+
+    def missing(self, kind: Any, path: tuple[str, ...]) -> Any:
+        """What stands for a required key that is not there: its own required keys are what is missing."""
+        bare = _bare(kind)
+        if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+            return self.struct({}, bare, path)
+        if get_origin(bare) is not dict:
+            self.fault("is missing", f"wanted: {_description(kind)}", path)
+            return BAD
+        return {}
+
+    def unknown(self, key: str, kind: type[msgspec.Struct], path: tuple[str, ...]) -> str | None:
+        """Complains of an unknown key and tells which known one was meant."""
+        advice = hint(key, kind)
+        self.fault(f"unknown key '{key}'", advice.to_do, (*path, key), path)
+        return advice.meant
+
+    def wrong(self, value: Any, wanted: str, path: tuple[str, ...]) -> Any:
+        """Complains of a wrong value; what stands under `secrets` may be a secret, and is not shown."""
+        shown = "this" if "secrets" in path else _shown(value)
+        self.fault(f"can't be {shown}", f"wanted: {wanted}", path)
+        return BAD
+
+    def fault(self, what: str, to_do: str, path: tuple[str, ...], shown: tuple[str, ...] | None = None) -> None:
+        """Adds a fault at a path; `shown` is the path to name where it is another."""
+        at = self.source.origin(dotted(*path))
+        self.faults.append(Fault(at, what, to_do, None if shown is None else dotted(*shown)))
+
+
+@cache
+def _kinds(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: _without_none(field.type) for field in msgspec.structs.fields(kind)}
+
+
+@cache
+def _required(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(kind) if field.required)
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    (only,) = (each for each in get_args(kind) if each is not type(None))
+    return only
+
+
+def _bare(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _description(kind: Any) -> str:
+    return next(str(meta.description) for meta in reversed(get_args(kind)) if isinstance(meta, msgspec.Meta))
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is Value:
+        return _is_data(value)
+    if value is True and (kind is Variable or kind is Secret):
+        return False
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _is_data(value: Any) -> bool:
+    """Whether JSON can say it."""
+    match value:
+        case dict():
+            return all(map(_is_data, value.values()))
+        case list():
+            return all(map(_is_data, value))
+        case float():
+            return isfinite(value)
+    return isinstance(value, str | int)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,58 @@
+"""The tiers' names, in promotion order, for whoever only wants to list tasks.
+
+Reads with the standard library alone and never complains; `load` says what is wrong.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+RESERVED_TIER_NAMES = frozenset(
+    {"list", "rollback", "history", "diff", "run", "logs", "wait", "continue", "stop", "matrix"}
+)
+"""The tasks that stand beside the tiers' own in the namespaces `tag`, `deploy` and `release`."""
+
+NAME = r"[a-z][a-z0-9-]{0,62}"
+"""How projects, tenants, tiers and services are called: legal in image tags, SSM paths and ECS families alike."""
+
+_NAME = re.compile(NAME)
+
+
+def tier_names(root: Path) -> tuple[str, ...]:
+    """The names of the readable tiers of envs/project.toml in promotion order; () where there is nothing to read."""
+    try:
+        data = tomllib.loads((root / "envs" / "project.toml").read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return ()
+    tiers = data.get("tiers")
+    if not isinstance(tiers, dict):
+        return ()
+    return promotion_order({name: _after(table) for name, table in tiers.items() if may_be_tier(name)})
+
+
+def is_name(text: str) -> bool:
+    """Whether a project, tenant, tier or service may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def may_be_tier(name: str) -> bool:
+    """Whether a tier may be called so: a legal name that is no other task's."""
+    return is_name(name) and name not in RESERVED_TIER_NAMES
+
+
+def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The names so that each comes after the one it names, else as they stand; those that never can come last."""
+    placed: list[str] = []
+    waiting = list(after)
+    while waiting:
+        ready = (name for name in waiting if after[name] in placed or after[name] is None)
+        name = next(ready, waiting[0])
+        waiting.remove(name)
+        placed.append(name)
+    return tuple(placed)
+
+
+def _after(table: object) -> str | None:
+    after = table.get("after") if isinstance(table, dict) else None
+    return after if isinstance(after, str) else None

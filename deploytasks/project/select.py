@@ -1,0 +1,107 @@
+"""Picks the targets that a command is about, and those that must run an image first."""
+
+from collections.abc import Iterable, Iterator
+
+from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.model import Project, Scope, Target, Tier
+from deploytasks.project.spelling import suggestion
+
+
+def names(flag: str, text: str | None) -> tuple[str, ...]:
+    """The names in the comma-separated text of a flag (`tenant`), each once; () where it was not given.
+
+    Raises:
+        Invalid: where it or one of its items is empty, so that `--tenant $UNSET` never means everybody.
+    """
+    if text is None:
+        return ()
+    found = [item.strip() for item in text.split(",")]
+    if not all(found):
+        what = "is empty" if not text.strip() else f"has an empty name in '{text}'"
+        raise Invalid.of(f"--{flag}", what, f"leave --{flag} out to mean all, or name them: --{flag} one,two")
+    return tuple(dict.fromkeys(found))
+
+
+def tier(project: Project, name: str) -> Tier:
+    """The tier that a person named.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    known = [each.name for each in project.tiers]
+    if name not in known:
+        raise Invalid.of("tier", f"there is no tier '{name}'", suggestion(name, known))
+    return project.tier(name)
+
+
+def select(project: Project, scope: Scope) -> tuple[Target, ...]:
+    """The targets of the scope, in file order; never none.
+
+    Raises:
+        Invalid: it names what is not there, or nothing is left of it.
+    """
+    tier(project, scope.tier)
+    raise_all(Invalid, list(_complaints(project, scope)))
+    chosen = tuple(target for target in project.targets if _is_in(target, scope))
+    if not chosen:
+        to_do = "see which there are: inv envs.list"
+        raise Invalid.of(scope.tier, f"no service of any environment is left {_said(scope)}".rstrip(), to_do)
+    return chosen
+
+
+def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Where the targets' images must run before the tier takes them, each once, in the targets' order.
+
+    That is the same tenant's same service in the tier before, or, where there is none, in the one before that, and so
+    on; a target that has none anywhere contributes nothing.
+    """
+    known = {(each.environment.tenant, each.environment.tier, each.service): each for each in project.targets}
+    found: dict[Target, None] = {}
+    for target in targets:
+        keys = ((target.environment.tenant, before, target.service) for before in _tiers_before(project, tier))
+        nearest = next((known[key] for key in keys if key in known), None)
+        if nearest is not None:
+            found[nearest] = None
+    return tuple(found)
+
+
+def _tiers_before(project: Project, tier: Tier) -> Iterator[str]:
+    while tier.after is not None:
+        yield tier.after
+        tier = project.tier(tier.after)
+
+
+def _is_in(target: Target, scope: Scope) -> bool:
+    tenant = target.environment.tenant
+    return (
+        target.environment.tier == scope.tier
+        and tenant not in scope.exclude
+        and (not scope.tenants or tenant in scope.tenants)
+        and (not scope.services or target.service in scope.services)
+    )
+
+
+def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
+    services = [service.name for service in project.services]
+    yield from _unknown("--tenant", scope.tenants, project.tenants)
+    yield from _unknown("--service", scope.services, services)
+    yield from _unknown("--exclude", scope.exclude, project.tenants)
+    there = [each.environment.tenant for each in project.targets if each.environment.tier == scope.tier]
+    for tenant in scope.tenants:
+        if tenant in project.tenants and tenant not in there:
+            have = ", ".join(dict.fromkeys(there)) or "nobody"
+            to_do = f"{have} has {scope.tier}; add [tiers.{scope.tier}] to envs/{tenant}.toml"
+            yield Complaint("--tenant", f"'{tenant}' has no {scope.tier}", to_do)
+
+
+def _unknown(flag: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Complaint]:
+    word = "service" if flag == "--service" else "tenant"
+    for name in named:
+        if name not in known:
+            yield Complaint(flag, f"there is no {word} '{name}'", suggestion(name, known))
+
+
+def _said(scope: Scope) -> str:
+    """The flags that left nothing, as they were typed."""
+    flags = {"--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
+    return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)

@@ -1,0 +1,91 @@
+"""Where a key stands in a TOML file: tomllib tells lines only for syntax errors.
+
+Best effort, for text that tomllib has read already: headers, keys and dotted keys. What stands inside an inline table
+or an array is found at the line of the key that holds it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from deploytasks.model import Origin
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_KEY = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
+_PARTS = re.compile(_PART)
+_HEADER = re.compile(rf"\s*\[\[?[ \t]*({_KEY})[ \t]*\]")
+_ASSIGNMENT = re.compile(rf"\s*({_KEY})[ \t]*=")
+_TOKEN = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[^"'#\[\]{}\n]+|.''', re.DOTALL
+)
+
+
+def dotted(*parts: str) -> str:
+    """The parts as one TOML key; a part that is no bare key is quoted."""
+    return ".".join(map(_quoted, parts))
+
+
+def parts(key: str) -> tuple[str, ...]:
+    """The parts of a TOML key, unquoted."""
+    return tuple(_unquoted(part) for part in _PARTS.findall(key))
+
+
+def locate(root: Path, origin: Origin) -> Origin:
+    """The origin with its line: of the key itself, else of the nearest table around it; 0 where neither stands."""
+    try:
+        text = (root / origin.file).read_text("utf-8-sig")
+    except (OSError, ValueError):
+        return origin
+    return replace(origin, line=line_of(text, parts(origin.key)))
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """The line of a key's path, or of the nearest table around it; 0 where neither stands in the text."""
+    lines = _lines(text)
+    return next((lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in lines), 0)
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for line, statement in _statements(text):
+        if header := _HEADER.match(statement):
+            path = table = parts(header[1])
+        elif assignment := _ASSIGNMENT.match(statement):
+            path = table + parts(assignment[1])
+        else:
+            continue
+        for size in range(1, len(path) + 1):
+            lines.setdefault(path[:size], line)
+    return lines
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each header or assignment, as long as it may be, with the line it begins at; comments are left out."""
+    begin, line, depth, pieces = 1, 1, 0, list[str]()
+    for token in _TOKEN.findall(text):
+        line += token.count("\n")
+        depth += (token in ("[", "{")) - (token in ("]", "}"))
+        if token == "\n" and depth <= 0:
+            yield begin, "".join(pieces)
+            begin, depth, pieces = line, 0, []
+        elif not token.startswith("#"):
+            pieces.append(token)
+    yield begin, "".join(pieces)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(part: str) -> str:
+    if _BARE.fullmatch(part):
+        return part
+    escaped = part.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + '"'
+
+
+def _unquoted(part: str) -> str:
+    return str(tomllib.loads(f"key = {part}")["key"]) if part[0] in "\"'" else part

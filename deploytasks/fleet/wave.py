@@ -73,9 +73,9 @@ class Wave:
 
     def _polled(self, answers: list[work.UnderWay]) -> None:
         for now in answers:
-            if now.verdict != self._following[now.rollout.target].verdict:
+            before, now = self._following[now.rollout.target], self._timed_out(now)
+            if now.verdict != before.verdict and now.verdict.outcome is None:
                 self._means.tell(_progress(now))
-            now = self._timed_out(now)
             if now.verdict.outcome is None:
                 self._follow(now)
             else:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class UnderWay:
     rollout: Rollout
     deployment: Deployment
     since: float
-    verdict: Verdict = field(default_factory=lambda: Verdict(None, "started"))
+    verdict: Verdict
     errors: int = 0
 
 
@@ -42,13 +42,18 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
     try:
         match rollout.action:
             case "nothing":
-                return outcome_of(rollout, "unchanged", rollout.reason, rollout.live.primary if rollout.live else None)
+                return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
             case "follow" if rollout.live and rollout.live.primary:
-                return UnderWay(rollout, rollout.live.primary, means.clock())
+                return _under_way(rollout, rollout.live.primary, means)
             case _:
-                return UnderWay(rollout, _begin(rollout, means), means.clock())
+                return _under_way(rollout, _begin(rollout, means), means)
     except AwsError as error:
         return outcome_of(rollout, "failed", error.render())
+
+
+def _under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWay:
+    verdict = Verdict(None, "started", running=deployment.running, desired=deployment.desired)
+    return UnderWay(rollout, deployment, means.clock(), verdict)
 
 
 def poll(group: list[UnderWay], means: Means) -> list[UnderWay]:

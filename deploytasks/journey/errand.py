@@ -56,10 +56,23 @@ def begin(command: str, project: Project, scope: Scope, options: Options, tell: 
 
     Raises:
         Invalid: a tenant or service that is not there, or nothing left to work on.
+        NotReady: no credentials for the registry, or those of another account.
 
     """
     author = whoami_here()
-    return Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
+    errand = Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
+    with before_any_change():
+        _guard_registry(errand)
+    return errand
+
+
+def _guard_registry(errand: Errand) -> None:
+    """Images, tags and locks go to the account that the file names, or nowhere."""
+    wanted = errand.project.registry.access.account
+    actual = errand.clients.account(errand.project.registry.access)
+    if actual != wanted:
+        what = f"the credentials belong to account {actual}, the file says {wanted}"
+        raise NotReady.of("envs/project.toml: registry.account", what, "mend it, its `role` or `profile`, or sign in")
 
 
 def reach() -> Clients:

@@ -2,11 +2,12 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from examples.stand import accounts, base_image, emulator, engine, world
+from examples.stand.emulator import Emulator
 from examples.stand.engine import Engine
 from examples.stand.world import World
 
@@ -37,14 +38,19 @@ def setting() -> Iterator[Stage]:
 
 
 @contextmanager
+def emulator_with_engine() -> Iterator[Emulator]:
+    """An emulator that runs containers; afterwards none of them nor of their images is left on the engine."""
+    with ExitStack() as afterwards, emulator.running() as running:  # the emulator ends first: it restarts its tasks
+        afterwards.callback(engine.clear, running.registry, running.label)
+        yield running
+
+
+@contextmanager
 def real(layer: bytes) -> Iterator[tuple[World, str]]:
     """A world whose tasks are containers, and what is wrong with it: empty where the engine runs the base image."""
-    with emulator.running() as running, _folder() as folder:
-        try:
-            made = _world(running, folder, layer)
-            yield made, engine.runs(f"{running.registry}/{base_image.REPOSITORY}:{base_image.TAG}", _NOTHING)
-        finally:
-            engine.clear(running.registry, running.label)
+    with emulator_with_engine() as running, _folder() as folder:
+        made = _world(running, folder, layer)
+        yield made, engine.runs(f"{running.registry}/{base_image.REPOSITORY}:{base_image.TAG}", _NOTHING)
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _world(running: emulator.Emulator, folder: Path, layer: bytes) -> World:
+def _world(running: Emulator, folder: Path, layer: bytes) -> World:
     accounts.make_base_repository(running)
     base = base_image.push(running.registry, layer)
     return world.make(running, folder, base)

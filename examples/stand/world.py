@@ -107,14 +107,18 @@ def _copy(root: Path) -> None:
 
 def _settle(root: Path, emulator: Emulator, base: str) -> None:
     """The files name this machine: its registry, its base image, its kind of processor, its network, its ports."""
-    project, service = root / "envs/project.toml", root / "templates/api.service.json.j2"
+    project = root / "envs/project.toml"
+    service, definition = root / "templates/api.service.json.j2", root / "templates/api.json.j2"
     registry = f'[registry]\naccount = "{accounts.REGISTRY_ACCOUNT}"\nhost = "{emulator.registry}"'
     _replace(project, r"\[registry\]\naccount *= *\"\d+\"", registry)
     _replace(project, r"^(\[services\.[\w-]+\])$", rf'\1\nplatforms = ["linux/{ARCHITECTURE}"]')
     project.write_text(project.read_text() + _HOST_NETWORK)
     _replace(service, r'"minimumHealthyPercent": \d+', '"minimumHealthyPercent": 0')  # two of them would want one port
     _replace(service, r'"maximumPercent": \d+', '"maximumPercent": 100')
-    _replace(root / "templates/api.json.j2", "X86_64", {"arm64": "ARM64"}.get(ARCHITECTURE, "X86_64"))
+    _replace(
+        definition, r'^ *"portMappings": .*\n', ""
+    )  # the emulator maps ports even in the host's network, and fails
+    _replace(definition, "X86_64", {"arm64": "ARM64"}.get(ARCHITECTURE, "X86_64"))
     _replace(root / "examples/api/Dockerfile", r"^ARG BASE=.*$", f"ARG BASE={base}")
     ports = iter(_free_ports(_MOST_ENVIRONMENTS))
     for tenant in sorted((root / "envs").glob("*.toml")):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from examples.stand import accounts, base_image, engine
+from examples.stand import accounts, base_image, stage
 from examples.stand import world as worlds
 from examples.stand.emulator import NO_ENGINE, Emulator, running
 from examples.stand.world import World
@@ -17,11 +17,8 @@ def base_layer() -> bytes:
 
 @pytest.fixture(scope="session")
 def emulator_with_engine() -> Iterator[Emulator]:
-    with running() as emulator:
-        try:
-            yield emulator
-        finally:
-            engine.clear(emulator.registry, emulator.label)
+    with stage.emulator_with_engine() as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")

@@ -169,7 +169,9 @@ def start(account: Account, service: Service, revision: Revision) -> Deployment:
     found = {name: digest for name, digest in digests.items() if digest}
     ends_at = now + cloud.rollout_s if len(found) == len(digests) else float("inf")
     number = cloud.next_id()
-    deployment = Deployment(f"ecs-svc/{10**18 + number}", revision.arn, dict(revision.images), found, now, ends_at, service.desired)
+    deployment = Deployment(
+        f"ecs-svc/{10**18 + number}", revision.arn, dict(revision.images), found, now, ends_at, service.desired
+    )
     for older in service.deployments:
         older.status = "ACTIVE"
     service.deployments.insert(0, deployment)

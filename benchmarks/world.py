@@ -3,6 +3,7 @@
 `prepare` puts it into a `Cloud` as it stands just before `inv deploy.prod` has something to do.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,12 +25,16 @@ CERTIFIED: Mapping[Age, str] = {"older": "20260102T030405Z", "newer": "20260203T
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is prepared: `commits` of the two images, what each tier's tag names, and what its services run."""
+    """What is prepared: `commits` of the two images, what each tier's tag names, and what its services run.
+
+    Services run a definition that pins the digest, but in the tiers of `by_tag`, where somebody wrote the commit tag.
+    """
 
     tenants: int = 1
     commits: Mapping[Age, str] = field(default_factory=lambda: {"older": "a" * 40, "newer": "b" * 40})
     tagged: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "newer"})
     running: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "older"})
+    by_tag: tuple[str, ...] = ("prod",)
 
 
 def tenant_name(number: int) -> str:
@@ -48,7 +53,7 @@ def prepare(cloud: Cloud, world: World) -> None:
     for number in range(1, world.tenants + 1):
         account = cloud.account(tenant_account(number))
         for tier, age in world.running.items():
-            _run(account, f"{tenant_name(number)}-{tier}", world.commits[age])
+            _run(account, f"{tenant_name(number)}-{tier}", _image(world.commits[age], pinned=tier not in world.by_tag))
 
 
 def _fill_registry(cloud: Cloud, world: World) -> None:
@@ -71,9 +76,14 @@ def _manifest(commit: str) -> str:
     return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}, indent=3)
 
 
-def _run(account: Account, cluster_name: str, commit: str) -> None:
-    """A cluster with one service that has run the commit for a while."""
-    container = {"name": SERVICE, "image": f"{IMAGE}:{commit}", "portMappings": [{"containerPort": 8080}]}
+def _image(commit: str, *, pinned: bool) -> str:
+    digest = hashlib.sha256(_manifest(commit).encode()).hexdigest()
+    return f"{IMAGE}@sha256:{digest}" if pinned else f"{IMAGE}:{commit}"
+
+
+def _run(account: Account, cluster_name: str, image: str) -> None:
+    """A cluster with one service that has run the image for a while."""
+    container = {"name": SERVICE, "image": image, "portMappings": [{"containerPort": 8080}]}
     ask = {"family": f"shop-{cluster_name}-{SERVICE}", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
     revision = register(account, {**ask, "containerDefinitions": [container]})
     service = open_service(account, add_cluster(account, cluster_name), SERVICE, desired=2)

@@ -1,0 +1,122 @@
+"""What a release may ask of AWS: so many calls once, so many for each tenant, and not one more."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks import project
+from benchmarks.cloud import REGISTRY_ACCOUNT, key_for
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import World
+from deploytasks import fleet, journey
+from deploytasks.model import Options, Project, Report, Scope
+from deploytasks.project.load import load
+
+MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "Deregister")
+Stage = Callable[[int], tuple[Project, Endpoint]]
+Counts = Mapping[str, int]
+
+# Once: who we are, the lock there and back, the images of the tags, and who may pull.
+DEPLOY_ONCE = {
+    "GetCallerIdentity": 1,
+    "PutParameter": 1,
+    "GetParameter": 1,
+    "DeleteParameter": 1,
+    "BatchGetImage": 1,
+    "DescribeImages": 1,
+    "GetRepositoryPolicy": 1,
+}
+# For each tenant: its keys, what it runs, and the two writes.
+LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
+WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
+# A release also reads the tier before (the gate), puts two tags and reads them back.
+RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
+GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
+# Where it waits: one look at a rollout that is over by then, and its tasks' digests.
+FOLLOW_EACH = {"DescribeServices": 1, "ListTasks": 1, "DescribeTasks": 1}
+
+
+class Clock:
+    """Time passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A project of so many tenants before `release.prod`, and the endpoint that is its AWS.
+
+    A deploy has something to do as well: what runs names its image by a tag, what we render by the digest.
+    """
+
+    def set_up(tenants: int) -> tuple[Project, Endpoint]:
+        commits = project.write(tmp_path / "repo", tenants)
+        world = World(tenants, commits, tagged={"dev": "newer", "staging": "newer", "prod": "older"})
+        endpoint = stack.enter_context(Endpoint(world, latency_s=0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_for(REGISTRY_ACCOUNT))
+        return load(tmp_path / "repo"), endpoint
+
+    clock = Clock()
+    monkeypatch.setattr(fleet, "Means", partial(fleet.Means, clock=clock, sleep=clock.sleep))
+    with ExitStack() as stack:
+        yield set_up
+
+
+def budget(once: Counts, tenants: int, *each: Counts) -> Counter[str]:
+    total = Counter(once)
+    for counts in each:
+        total.update({operation: tenants * count for operation, count in counts.items()})
+    return total
+
+
+def outcomes(report: Report) -> set[str]:
+    return {result.outcome for result in report.results}
+
+
+@pytest.mark.parametrize("tenants", [1, 2, 12])
+def test_a_release_asks_so_much_once_and_so_much_of_each_tenant(stage: Stage, tenants: int) -> None:
+    shop, endpoint = stage(tenants)
+    assert outcomes(journey.release(shop, Scope("prod"), Options())) == {"deployed"}
+    assert endpoint.operations() == budget(RELEASE_ONCE, tenants, LOOK_EACH, GATE_EACH, WRITE_EACH, FOLLOW_EACH)
+
+
+@pytest.mark.parametrize("tenants", [1, 2, 12])
+def test_a_deploy_that_does_not_wait_follows_nothing(stage: Stage, tenants: int) -> None:
+    shop, endpoint = stage(tenants)
+    report = journey.deploy(shop, Scope("prod"), Options(wait=False))
+    assert outcomes(report) == {"started"}
+    assert endpoint.operations() == budget(DEPLOY_ONCE, tenants, LOOK_EACH, WRITE_EACH)
+
+
+def test_what_runs_already_costs_a_look_and_no_write(stage: Stage) -> None:
+    shop, endpoint = stage(2)
+    journey.release(shop, Scope("prod"), Options())
+    endpoint.calls.clear()
+    assert outcomes(journey.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
+    assert endpoint.operations() == budget(DEPLOY_ONCE, 2, LOOK_EACH)
+
+
+def test_each_tenant_is_asked_with_its_own_credentials(stage: Stage) -> None:
+    shop, endpoint = stage(2)
+    journey.deploy(shop, Scope("prod"), Options(wait=False))
+    writers = {account for account, operation in endpoint.calls if operation == "UpdateService"}
+    assert writers == {target.access.account for target in shop.targets}
+
+
+def test_a_dry_run_makes_no_mutating_call(stage: Stage) -> None:
+    shop, endpoint = stage(2)
+    journey.release(shop, Scope("prod"), Options(dry_run=True))
+    assert endpoint.operations()
+    assert [operation for operation in endpoint.operations() if operation.startswith(MUTATING)] == []

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from examples.stand import emulator, engine
+from tests.commands import shop  # noqa: F401  a fixture for all
 
 _LOOPBACK = ("127.", "::1", "localhost")
 _FOREIGN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "JENKINS_", "CIRCLE", "GIT_", "DEPLOYTASKS_")
@@ -44,7 +45,7 @@ time.sleep = _guarded_sleep  # before the product is imported: a default `sleep=
 
 @pytest.fixture(autouse=True)
 def _no_sleep(request: pytest.FixtureRequest) -> Iterator[None]:
-    _sleeping["allowed"] = _needs(request.node, "emulator") or _needs(request.node, "docker")
+    _sleeping["allowed"] = any(_needs(request.node, mark) for mark in ("emulator", "docker", "waits"))
     yield
     _sleeping["allowed"] = False
 

@@ -1,0 +1,106 @@
+"""Real command lines against an endpoint that answers as AWS does: a git repository, two tenants, three tiers."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.program import Program
+
+from benchmarks import project
+from benchmarks.cloud import AwsError, Call
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import World, tenant_account, tenant_name
+from deploytasks import namespace
+
+WRITES = {
+    *("PutImage", "RegisterTaskDefinition", "UpdateService", "CreateService", "TagResource"),
+    *("PutParameter", "DeleteParameter", "CreateRepository", "SetRepositoryPolicy", "RunTask", "StopTask"),
+}
+REGISTRY = "012345678922"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command left behind: its exit code and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last JSON line."""
+        document: dict[str, Any] = json.loads(self.stdout.splitlines()[-1])
+        return document
+
+
+@dataclass
+class Shop:
+    """The repository and the cloud that its commands speak to."""
+
+    root: Path
+    endpoint: Endpoint
+    commits: dict[str, str]
+    capture: Callable[[], tuple[str, str]]
+    told: list[Call] = field(default_factory=list)
+
+    def inv(self, *words: str) -> Ran:
+        """Runs `inv WORDS` in the repository."""
+        self.capture()
+        code = 0
+        with chdir(self.root):
+            try:
+                Program(namespace=namespace(self.root)).run(["inv", *words])
+            except SystemExit as exit:
+                code = int(exit.code or 0)
+        out, err = self.capture()
+        return Ran(code, out, err)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replaces text that is there."""
+        path = self.root / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def tags(self) -> dict[str, str]:
+        """Tag → digest of the repository."""
+        return dict(self.endpoint.cloud.account(REGISTRY).repositories["api"].tags)
+
+    def service(self, number: int, tier: str) -> Any:
+        """A tenant's ECS service as the cloud holds it."""
+        account = self.endpoint.cloud.account(tenant_account(number))
+        return account.clusters[f"{tenant_name(number)}-{tier}"].services["api"]
+
+    def writes(self) -> dict[str, int]:
+        """The mutating calls so far, the lock's left out."""
+        locks = {"PutParameter", "DeleteParameter"}
+        counted = self.endpoint.operations()
+        return {operation: counted[operation] for operation in WRITES - locks if counted[operation]}
+
+    def refuse(self, operation: str, code: str, account: str = "") -> None:
+        """From now on AWS answers the operation with an error."""
+
+        def fault(call: Call) -> AwsError | None:
+            hit = call.operation == operation and account in ("", call.account)
+            return AwsError(code, "said no") if hit else None
+
+        self.endpoint.fault = fault
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    root = tmp_path / "repo"
+    commits = dict(project.write(root, tenants=2))
+    with Endpoint(World(tenants=2, commits=commits), latency_s=0) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+
+        def capture() -> tuple[str, str]:
+            captured = capsys.readouterr()
+            return captured.out, captured.err
+
+        yield Shop(root, endpoint, commits, capture)

@@ -7,10 +7,11 @@ a private base image needs a credential helper, or a `docker login`, of the user
 
 import os
 import shutil
+import socket
 import subprocess
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
 import docker
@@ -36,10 +37,25 @@ _INSTALL_BUILDX = "the engine's own builder knows no BuildKit syntax: install th
 def answers() -> bool:
     """Whether a Docker engine answers where the environment or Docker's current context say it is."""
     try:
+        if not _listens(address()):
+            return False
         with closing(docker.from_env(timeout=_PING_TIMEOUT_S)) as client:
             return bool(client.ping())
     except (DockerException, requests.RequestException):
         return False
+
+
+def _listens(where: str) -> bool:
+    """Whether somebody is at the other end of a local socket; of any other address only the SDK can tell.
+
+    The SDK does not close a socket that it could not connect.
+    """
+    if not where.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(where.removeprefix("unix://"))
+        return True
+    return False
 
 
 def address() -> str:
@@ -92,7 +108,8 @@ def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None,
             client.login(login.username, login.password, registry=login.host, reauth=True)
     dockerfile = process_dockerfile(str(job.dockerfile.resolve()), str(job.context.resolve()))
     ignored = ignore_patterns(job.context, job.dockerfile)
-    with cast(Any, tar(job.context, exclude=ignored, dockerfile=dockerfile)) as context:
+    packed = cast(Any, tar(job.context, exclude=ignored, dockerfile=dockerfile))
+    with packed as context, _plainly(job.service, "the build failed"):
         items = client.api.build(
             fileobj=context,
             custom_context=True,
@@ -107,15 +124,19 @@ def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None,
 
 
 def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> None:
-    last: deque[str] = deque(maxlen=_LAST_LINES)
+    last, error = deque[str](maxlen=_LAST_LINES), ""
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
             voice.build(line)
-        if "error" in item:
-            needs_buildkit = any(word in item["error"].lower() for word in _BUILDKIT_WORDS)
-            advice = [*last, *([_INSTALL_BUILDX] if needs_buildkit else [])]
-            raise BuildFailed.of(job.service, f"the build failed: {item['error'].strip()}", "\n".join(advice))
+        error = str(item.get("error", error)).strip()
+    if error:
+        raise BuildFailed.of(job.service, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
+
+
+def _buildx_advice(error: str) -> list[str]:
+    """What to install, where an error of the engine's own builder sounds like syntax that only BuildKit knows."""
+    return [_INSTALL_BUILDX] if any(word in error.lower() for word in _BUILDKIT_WORDS) else []
 
 
 def _check_platform(client: docker.DockerClient, job: Job) -> None:
@@ -145,16 +166,16 @@ def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voi
 
 
 def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> str:
-    digest, last = "", deque[str](maxlen=_LAST_LINES)
+    digest, error, last = "", "", deque[str](maxlen=_LAST_LINES)
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
             voice.push(line)
-        if "error" in item:
-            raise BuildFailed.of(job.service, f"the push failed: {item['error'].strip()}", "\n".join(last))
+        error = str(item.get("error", error)).strip()
         digest = (item.get("aux") or {}).get("Digest", digest)
-    if not digest:
-        raise BuildFailed.of(job.service, "the push ended without a digest", "\n".join(last))
+    if error or not digest:
+        what = f"the push failed: {error}" if error else "the push ended without a digest"
+        raise BuildFailed.of(job.service, what, "\n".join(last))
     return digest
 
 
@@ -193,4 +214,5 @@ def _plainly(where: str, what: str) -> Iterator[None]:
         yield
     except (DockerException, requests.RequestException) as error:
         said = getattr(error, "explanation", None) or str(error)
-        raise BuildFailed.of(where, f"{what}: {said}", f"the engine is at {address()}") from error
+        advice = _buildx_advice(said) or [f"the engine is at {address()}"]
+        raise BuildFailed.of(where, f"{what}: {said}", "\n".join(advice)) from error

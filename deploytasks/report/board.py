@@ -77,7 +77,7 @@ def _entry(cell: Cell | None) -> Entry:
     what = short_commit(cell.commit or cell.digest)
     return entry(
         Span(f"{what} {tasks}".strip(), "plain" if cell.running >= cell.desired > 0 else "warn"),
-        Span(cell.release, "dim", brief=cell.release.removeprefix(f"{cell.target.environment.tier}-")),
+        Span(cell.release, "dim", brief=cell.release.removeprefix(f"{cell.target.environment.tier}-").rstrip("Z")),
         Span(how, _STATE_TONES.get(state, "plain")),
     )
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from deploytasks.report.sheet import Column, Entry, Line, Sheet, Span, Table
 
 GAP = 2
-_NARROWEST_FOLD = 16
+_NARROWEST_FOLD = 12
 _NARROWEST_CROP = 10
 
 
@@ -65,4 +65,5 @@ def _paragraph(columns: tuple[Column, ...], row: tuple[Entry, ...]) -> Sheet:
     for column, entry in zip(columns[1:], row[1:], strict=True):
         for at, span in enumerate(entry):
             said += [Span(", " if at else f"{'  ' if said else ''}{column.name} ", "dim"), span]
-    return (Line(row[0]), Line(tuple(said), indent=4)) if said else (Line(row[0]),)
+    name = Line((Span(", ".join(span.text for span in row[0]), "strong"),))
+    return (name, Line(tuple(said), indent=4)) if said else (name,)

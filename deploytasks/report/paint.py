@@ -82,7 +82,8 @@ def _line(line: Line) -> Text | Padding:
 
 
 def _table(table: Table) -> RichTable:
-    rich = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", collapse_padding=True)
+    rich = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    rich.show_header = any(column.name for column in table.columns)
     for column in table.columns:
         name = Text(column.name, no_wrap=True, overflow="ellipsis")
         rich.add_column(name, no_wrap=column.fit == "whole", overflow="fold" if column.fit == "fold" else "ellipsis")

@@ -5,7 +5,7 @@ from typing import Any, TextIO
 
 from deploytasks.report.outlet import Outlet, speaks_unicode
 from deploytasks.report.sheet import Sheet
-from deploytasks.report.text import harmless_document
+from deploytasks.report.text import escaped, harmless_document
 
 
 def show(sheet: Sheet, stdout: TextIO) -> None:
@@ -21,6 +21,15 @@ def show(sheet: Sheet, stdout: TextIO) -> None:
 def show_json(document: Any, stdout: TextIO) -> None:
     """The document, and nothing else, stands on the stream."""
     Outlet(stdout).write(dumped(document, stdout, indent=2) + "\n")
+
+
+def show_exact_json(document: Any, stdout: TextIO) -> None:
+    """The document stands on the stream with every value as it is, for a program that will use it.
+
+    Nothing is masked or left out; what a terminal would obey is written as an escape of JSON's own.
+    """
+    text = json.dumps(document, ensure_ascii=not speaks_unicode(stdout), indent=2)
+    Outlet(stdout).write(escaped(text) + "\n")
 
 
 def dumped(document: Any, stdout: TextIO, *, indent: int | None = None) -> str:

@@ -30,6 +30,15 @@ def harmless(text: str) -> str:
     return _URL_PASSWORD.sub(r"\1:***@", _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text)))
 
 
+def escaped(json_text: str) -> str:
+    r"""JSON text, the same document, with letters that a terminal would obey or cannot show written as `\u009b`."""
+    return _SURROGATES.sub(_as_escape, _CONTROLS.sub(_as_escape, json_text))
+
+
+def _as_escape(letter: re.Match[str]) -> str:
+    return f"\\u{ord(letter[0]):04x}"
+
+
 def one_line(text: str) -> str:
     """The harmless text on one line."""
     return harmless(text).replace("\n", " ").replace("\t", "    ")

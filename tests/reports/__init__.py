@@ -1,0 +1,1 @@
+"""Whole expected reports, a file a situation, and the situations themselves."""

@@ -1,0 +1,172 @@
+"""What is shown once, board, shelf, settings, lock, compared as a whole."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+
+from deploytasks.model import Board, Cell, Image, LockState, Origin, Shelf
+from deploytasks.report import board, locks, settings, shelf
+from deploytasks.report.paint import plain
+from deploytasks.report.show import show, show_exact_json, show_json
+from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target
+
+_SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def as_text(document: object) -> str:
+    stdout = StringIO()
+    show_json(document, stdout)
+    return stdout.getvalue()
+
+
+def cell(tenant: str, tier: str, service: str = "api", commit: str = NEW) -> Cell:
+    return Cell(
+        target=target(tenant, service, tier=tier),
+        state="COMPLETED",
+        commit=commit,
+        release=f"{tier}-20260102T030400Z",
+        digest=DIGEST,
+        evidence="seen",
+        running=2,
+        desired=2,
+        since=_SINCE,
+    )
+
+
+def one_service() -> Board:
+    return Board(
+        "shop",
+        ("dev", "staging", "prod"),
+        (
+            cell("main", "dev"),
+            replace(cell("main", "staging"), running=1, state="IN_PROGRESS"),
+            replace(cell("main", "prod", commit=OLD), evidence="recorded"),
+            replace(cell("mb", "dev"), running=0, desired=0, evidence="defined"),
+            Cell(target("mb", tier="prod"), "", complaint="the account is 999999999999\ncheck the profile 'mb'"),
+        ),
+    )
+
+
+def two_services() -> Board:
+    cells = [
+        cell(tenant, tier, service)
+        for tenant in ("main", "mb")
+        for tier in ("dev", "prod")
+        for service in ("api", "worker")
+    ]
+    return Board("shop", ("dev", "prod"), tuple(cells[:-1]))
+
+
+@pytest.mark.parametrize("width", [100, 60])
+@pytest.mark.parametrize(("name", "made"), [("one-service", one_service()), ("two-services", two_services())])
+def test_the_board_reads_as_expected(name, made, width):
+    expect(f"board-{name}.{width}.txt", plain(board.sheet(made), width))
+
+
+def test_the_board_as_json_reads_as_expected():
+    expect("board-one-service.json", as_text(board.as_json(one_service())))
+
+
+def test_a_cell_that_cannot_be_read_costs_only_itself():
+    text = plain(board.sheet(one_service()))
+    assert "mb-prod/api: the account is 999999999999\n    check the profile 'mb'\n" in text
+    assert text.count("1a2b3c4 2/2") == 1
+
+
+def test_an_empty_board_says_so():
+    assert plain(board.sheet(Board("shop", ("dev",), ()))) == "no environments\n"
+
+
+def shelves() -> tuple[Shelf, ...]:
+    newest = Image("api", DIGEST, (NEW, "prod", RELEASE, "staging-20260101T000000Z", "staging", "latest"), (), _SINCE)
+    older = Image(
+        "api", "sha256:" + "cd" * 32, (OLD, f"{OLD}-dirty-01234567", "dev"), (), datetime(2025, 12, 31, tzinfo=UTC)
+    )
+    bare = Image("api", "sha256:" + "ef" * 32)
+    return (
+        Shelf("api", "api", (newest, older, bare), {DIGEST: ("prod", "mb-prod", "staging")}),
+        Shelf("worker", "shop/worker", ()),
+    )
+
+
+def test_the_shelf_reads_as_expected():
+    expect("shelf.txt", plain(shelf.sheet(shelves(), ("dev", "staging", "prod")), 120))
+    expect("shelf.60.txt", plain(shelf.sheet(shelves(), ("dev", "staging", "prod")), 60))
+    expect("shelf.json", as_text(shelf.as_json(shelves(), ("dev", "staging", "prod"))))
+
+
+def rows() -> list[settings.Row]:
+    url, role = "redis://:hunter2@cache/0", "arn:aws:iam::222222222222:role/deploy"
+    secret = "arn:aws:secretsmanager:us-east-1:222222222222:secret:db"
+    return [
+        ("role", role, Origin("envs/mb.toml", "role", 3)),
+        ("family", "shop-mb-prod-api", None),
+        ("cpu", 256, Origin("envs/project.toml", "defaults.cpu", 12)),
+        ("env.LOG_LEVEL", "warning", Origin("envs/mb.toml", "tiers.prod.env.LOG_LEVEL")),
+        ("env.DB_PASSWORD", "hunter2hunter2", Origin("envs/mb.toml", "env.DB_PASSWORD", 8)),
+        ("env.CACHE", url, Origin("envs/mb.toml", "env.CACHE", 9)),
+        ("secrets.DATABASE_PASSWORD", secret, Origin("envs/mb.toml", "secrets.DATABASE_PASSWORD", 12)),
+        ("vars.subnets", ["subnet-1", "subnet-2"], Origin("envs/mb.toml", "vars.subnets", 14)),
+        ("vars.login", {"user": "api", "token": "hunter2"}, Origin("envs/mb.toml", "vars.login", 15)),
+    ]
+
+
+def test_settings_read_as_expected():
+    expect("settings.txt", plain(settings.sheet(rows()), 120))
+    expect("settings.60.txt", plain(settings.sheet(rows()), 60))
+    expect("settings.json", as_text(settings.as_json(rows())))
+
+
+def test_settings_of_several_services_stand_under_their_names():
+    two = {"api": rows()[:2], "worker": rows()[2:3]}
+    expect("settings-of-services.txt", plain(settings.services_sheet(two)))
+    assert settings.services_json(two)["worker"] == {
+        "cpu": {"value": 256, "from": "envs/project.toml:12: defaults.cpu"}
+    }
+
+
+def test_settings_that_look_secret_are_masked_but_references_are_not():
+    text = plain(settings.sheet(rows())) + as_text(settings.as_json(rows()))
+    assert "hunter2" not in text
+    assert "secret:db" in text
+
+
+def test_a_clean_check_counts_what_it_checked():
+    listed = [target(), target(service="worker"), target("mb")]
+    assert plain(settings.checked_sheet(listed)) == "2 environments, 3 targets: all good\n"
+
+
+def test_environments_read_as_expected():
+    apart = replace(target("mb", "worker"), cluster="batch", wave=2)
+    listed = [target(), target(service="worker"), target("mb"), apart]
+    expect("environments.txt", plain(settings.environments_sheet(listed), 100))
+    expect("environments.json", as_text(settings.environments_json(listed)))
+
+
+def test_the_lock_reads_as_expected():
+    held = LockState("prod", "ada", "2026-01-02T03:04:05Z", "release.prod", NEW, machine="ci-7", pid=42, token="t0ken")
+    expect("lock.txt", plain(locks.sheet("prod", held)) + plain(locks.sheet("dev", None)))
+    expect("lock.json", as_text(locks.as_json("prod", held)) + as_text(locks.as_json("dev", None)))
+
+
+def test_a_sheet_is_shown_plain_and_whole_where_there_is_no_terminal():
+    stdout = StringIO()
+    show(board.sheet(one_service()), stdout)
+    assert stdout.getvalue() == plain(board.sheet(one_service()))
+
+
+def test_exact_json_is_the_very_document_and_yet_harmless():
+    document = {"url": "postgres://api:hunter2@db", "odd": "\x1b[31m \x9b \u202e \ud800 \n Zoë"}
+    stdout = StringIO()
+    show_exact_json(document, stdout)
+    assert json.loads(stdout.getvalue()) == document
+    assert "\\u009b \\u202e \\ud800 \\n Zoë" in stdout.getvalue()
+
+
+def test_json_holds_letters_of_every_language():
+    document = json.loads(as_text({"by": "Zoë → 雪"}))
+    assert document == {"by": "Zoë → 雪"}
+    assert "Zoë" in as_text({"by": "Zoë"})

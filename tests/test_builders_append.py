@@ -7,10 +7,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import requests
 
 from deploytasks import builders
 from deploytasks.builders import Job, Login
-from deploytasks.builders.registry import Reference, is_loopback
+from deploytasks.builders.registry import Reference, is_loopback, opened
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Build, Service
 from tests.registry import Registry, digest_of, serving
@@ -376,3 +377,40 @@ def test_a_dockerfile_that_needs_an_engine_is_refused_before_the_registry_is_ask
     with pytest.raises(Refusal, match="examples/api/Dockerfile:2: RUN needs a Docker engine"):
         build(job(registry, context, "FROM scratch\nRUN make\n"))
     assert registry.requests == []
+
+
+def answered(header: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code = 401
+    response.headers["WWW-Authenticate"] = header
+    return response
+
+
+def test_ecr_s_way_of_asking_is_answered_with_the_login():
+    reference = Reference.parse("012345678922.dkr.ecr.us-east-1.amazonaws.com/api:1", "api")
+    asked = 'Basic realm="https://012345678922.dkr.ecr.us-east-1.amazonaws.com/",service="ecr.amazonaws.com"'
+    with opened(reference, Login(reference.host, "AWS", "s3cret")) as repository:
+        client = repository._client
+        client._auth(client, answered(asked))
+        assert client._headers["Authorization"] == "Basic QVdTOnMzY3JldA=="
+
+
+def test_a_base_of_an_old_schema_is_refused(registry, context):
+    registry.put_manifest("base", "1", "application/vnd.docker.distribution.manifest.v1+json", b'{"schemaVersion": 1}')
+    with pytest.raises(Refusal, match=r"is a application/vnd.docker.distribution.manifest.v1\+json, and no image"):
+        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+
+
+def test_a_base_whose_configuration_is_no_json_is_a_plain_message(registry, context):
+    said = registry.manifest("base", base(registry))
+    said["config"]["digest"] = registry.put_blob("base", b"not json")
+    registry.put_manifest("base", "1", OCI, json.dumps(said).encode())
+    with pytest.raises(BuildFailed, match=r"its configuration sha256:\w+ is no JSON"):
+        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+
+
+def test_a_registry_that_cannot_even_look_is_a_plain_message(registry, context):
+    registry.fault = lambda method, path: (500, b"") if method == "HEAD" else None
+    base(registry)
+    with pytest.raises(BuildFailed, match=r"could not look for sha256:.*: HTTP 500\n    try again"):
+        build(job(registry, context, f"FROM {registry.host}/base:1\n"))

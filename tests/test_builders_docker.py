@@ -278,3 +278,29 @@ def test_a_registry_that_is_not_there_fails_the_push(engine, context, without_bu
     with pytest.raises(BuildFailed, match="api: the push failed: "):
         build(made)
     forget(engine, Registry(host="localhost:1"))
+
+
+# --- platforms and interruptions
+
+
+@pytest.mark.parametrize("way", ["without_buildx", "with_buildx"])
+def test_an_image_for_another_platform_says_so(registry, context, request, way):
+    request.getfixturevalue(way)
+    build(job(registry, context, "FROM scratch\nCOPY hello.txt /\n", platform="linux/arm64"))
+    assert registry.config("api", COMMIT)["architecture"] == "arm64"
+
+
+def test_an_interrupted_build_leaves_no_process_behind(registry, context, monkeypatch, tmp_path):
+    noted = tmp_path / "pid"
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\n[ "$2" = version ] && exit 0\necho $$ > {noted}\necho started\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        builders.build_and_push(job(registry, context), None, interrupt, builder="docker")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)

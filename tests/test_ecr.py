@@ -1,0 +1,232 @@
+"""Tags are put by ECR calls alone: exact bytes, media types, every exception that ECR answers with."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+from benchmarks.endpoint import Endpoint
+from deploytasks.aws import ecr
+from deploytasks.errors import AwsError
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+COMMIT = "a" * 40
+
+
+def text(media_type: str | None = MANIFEST, **more: Any) -> str:
+    """A manifest, spaced as no JSON library would space it, so that re-serialising it shows."""
+    media = {"mediaType": media_type} if media_type else {}
+    return json.dumps({"schemaVersion": 2, **media, "config": {"digest": "sha256:c"}, "layers": [], **more}, indent=7)
+
+
+def digest_of(manifest: str) -> str:
+    return "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("ecr", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+        client.create_repository(repositoryName="api")
+        yield client
+
+
+def put(client: Any, manifest: str, tag: str, media_type: str = MANIFEST) -> str:
+    client.put_image(
+        repositoryName="api",
+        imageManifest=manifest,
+        imageManifestMediaType=media_type,
+        imageDigest=digest_of(manifest),
+        imageTag=tag,
+    )
+    return digest_of(manifest)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "media_type"),
+    [(text(), MANIFEST), (text(OCI), OCI), (text(None), OCI)],
+    ids=["docker", "oci", "oci without a mediaType of its own"],
+)
+def test_a_tag_is_put_with_the_exact_bytes_and_media_type(client: Any, manifest: str, media_type: str):
+    digest = put(client, manifest, COMMIT, media_type)
+    sent: list[Any] = []
+    client.meta.events.register("provide-client-params.ecr.PutImage", lambda params, **_: sent.append(params))
+    ecr.point(client, "api", digest, ["prod-20260101T000000Z", "prod"])
+    assert [call["imageTag"] for call in sent] == ["prod-20260101T000000Z", "prod"]
+    assert {(call["imageManifest"], call["imageDigest"]) for call in sent} == {(manifest, digest)}
+    assert {call["imageManifestMediaType"] for call in sent} == {media_type}
+    assert set(ecr.find(client, "api", [COMMIT])[COMMIT].tags) == {COMMIT, "prod", "prod-20260101T000000Z"}
+
+
+def test_an_index_is_tagged_as_it_is_and_tells_its_children(client: Any):
+    children = [{"digest": "sha256:" + "1" * 64}, {"digest": "sha256:" + "2" * 64}]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}, indent=5)
+    with Endpoint(latency_s=0) as endpoint:
+        repository = endpoint.cloud.account("012345678922").repositories["api"]
+        digest = repository.store(index, INDEX).digest
+        real = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        ecr.point(real, "api", digest, ["dev"])
+        found = ecr.find(real, "api", ["dev"])["dev"]
+    assert found.digest == digest
+    assert found.children == ("sha256:" + "1" * 64, "sha256:" + "2" * 64)
+
+
+def test_a_tag_that_is_there_already_is_success(client: Any):
+    digest = put(client, text(), COMMIT)
+    ecr.point(client, "api", digest, ["prod"])
+    ecr.point(client, "api", digest, ["prod"])
+    assert ecr.find(client, "api", ["prod"])["prod"].digest == digest
+
+
+def test_what_is_not_there_is_left_out(client: Any):
+    digest = put(client, text(), COMMIT)
+    found = ecr.find(client, "api", [COMMIT, "b" * 40, digest])
+    assert set(found) == {COMMIT, digest}
+
+
+def test_a_manifest_that_does_not_hash_to_its_digest_is_never_put(client: Any):
+    wrong = "sha256:" + "0" * 64
+    client.put_image(repositoryName="api", imageManifest=text(), imageDigest=wrong, imageTag=COMMIT)
+    with pytest.raises(AwsError, match="hashes to sha256:"):
+        ecr.point(client, "api", wrong, ["prod"])
+
+
+def test_an_image_that_is_gone_is_said_and_not_a_key_error(client: Any):
+    with pytest.raises(AwsError, match="there is no image sha256:"):
+        ecr.point(client, "api", "sha256:" + "3" * 64, ["prod"])
+
+
+def test_a_tag_that_reads_back_otherwise_is_a_failure(client: Any):
+    digest = put(client, text(), COMMIT)
+    client.meta.events.register("before-call.ecr.PutImage", lambda **_: (_answer(), {"image": {}}))
+    with pytest.raises(AwsError, match=r"prod should name sha256:.* and does not"):
+        ecr.point(client, "api", digest, ["prod"])
+
+
+EXCEPTIONS = [
+    "RepositoryNotFoundException",
+    "ImageTagAlreadyExistsException",
+    "ImageDigestDoesNotMatchException",
+    "LayersNotFoundException",
+    "ReferencedImagesNotFoundException",
+    "LimitExceededException",
+    "InvalidParameterException",
+    "ServerException",
+    "KmsException",
+    "AccessDeniedException",
+]
+
+
+@pytest.mark.parametrize("code", EXCEPTIONS)
+def test_every_exception_of_put_image_is_told_by_its_name(client: Any, code: str):
+    digest = put(client, text(), COMMIT)
+    refuse(client, "PutImage", code)
+    with pytest.raises(AwsError) as caught:
+        ecr.point(client, "api", digest, ["prod"])
+    assert caught.value.error_code == code
+    assert str(caught.value).startswith(f"ECR api: PutImage: {code}: said no")
+
+
+def test_image_already_exists_is_what_we_wanted(client: Any):
+    digest = put(client, text(), COMMIT)
+    put(client, text(), "prod")
+    refuse(client, "PutImage", "ImageAlreadyExistsException")
+    ecr.point(client, "api", digest, ["prod"])
+
+
+def test_all_pages_of_images_are_read_newest_first():
+    with Endpoint(latency_s=0) as endpoint:
+        repository = endpoint.cloud.account("012345678922").repositories["api"]
+        for number in range(1203):
+            repository.tags[f"{number:040x}"] = repository.store(text(number=number)).digest
+        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        images = ecr.every(client, "api")
+        assert endpoint.operations()["DescribeImages"] == 2
+    assert len(images) == 1205
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ({"Principal": {"AWS": "arn:aws:iam::222222222222:root"}, "Action": "ecr:*"}, True),
+        (
+            {
+                "Principal": {"AWS": ["222222222222"]},
+                "Action": ["ecr:Batch*", "ecr:GetDownload*"],
+            },
+            True,
+        ),
+        ({"Principal": "*", "Action": list(ecr._PULL_ACTIONS)}, True),
+        ({"Principal": "*", "Action": ["ecr:BatchGetImage"]}, False),
+        ({"Principal": {"AWS": "arn:aws:iam::333333333333:root"}, "Action": "ecr:*"}, False),
+        ({"Effect": "Deny", "Principal": "*", "Action": "ecr:*"}, False),
+        ({"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:*"}, False),
+    ],
+)
+def test_who_may_pull_is_read_off_the_policy(statement: dict[str, Any], allowed: bool):
+    policy = {"Statement": {"Effect": "Allow", **statement}}
+    assert ecr.allows_pull(policy, "222222222222") is allowed
+
+
+def test_no_policy_lets_nobody_pull(client: Any):
+    assert ecr.policy(client, "api") is None
+    assert not ecr.allows_pull(None, "222222222222")
+
+
+def test_bootstrap_makes_what_is_missing_and_a_second_time_nothing(client: Any):
+    made = list(ecr.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False))
+    assert made == [
+        "repository worker: made, tags immutable but dev, prod",
+        "repository worker: 222222222222 may pull",
+    ]
+    assert list(ecr.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False)) == []
+    (described,) = client.describe_repositories(repositoryNames=["worker"])["repositories"]
+    assert described["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+
+
+def test_bootstrap_keeps_the_statements_that_are_not_ours(client: Any):
+    theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}
+    client.set_repository_policy(repositoryName="api", policyText=json.dumps({"Statement": [theirs]}))
+    list(ecr.bootstrap(client, "api", ["dev"], {"222222222222"}, dry_run=False))
+    policy = ecr.policy(client, "api")
+    assert policy is not None and [each["Sid"] for each in policy["Statement"]] == ["theirs", "deploytasks"]
+
+
+def test_a_dry_bootstrap_makes_nothing(client: Any):
+    assert list(ecr.bootstrap(client, "worker", ["dev"], {"222222222222"}, dry_run=True))
+    assert len(client.describe_repositories()["repositories"]) == 1
+
+
+def refuse(client: Any, operation: str, code: str) -> None:
+    """The operation answers with an error, through botocore's own parsing."""
+    from botocore.awsrequest import AWSResponse
+
+    body = json.dumps({"__type": code, "message": "said no"}).encode()
+
+    def answer(request: Any, **_: Any) -> Any:
+        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.1"}, _Raw(body))
+
+    client.meta.events.register_first(f"before-send.ecr.{operation}", answer)
+
+
+class _Raw:
+    """A response body as urllib3 hands it to botocore."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self._body
+
+
+def _answer() -> Any:
+    from botocore.awsrequest import AWSResponse
+
+    return AWSResponse("", 200, {}, _Raw(b"{}"))

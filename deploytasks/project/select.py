@@ -44,8 +44,9 @@ def select(project: Project, scope: Scope) -> tuple[Target, ...]:
     raise_all(Invalid, list(_complaints(project, scope)))
     chosen = tuple(target for target in project.targets if _is_in(target, scope))
     if not chosen:
-        to_do = "see which there are: inv envs.list"
-        raise Invalid.of(scope.tier, f"no service of any environment is left {_said(scope)}".rstrip(), to_do)
+        flags = _flags(scope)
+        what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
+        raise Invalid.of(scope.tier, what, "see which there are: inv envs.list")
     return chosen
 
 
@@ -89,8 +90,8 @@ def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
     there = [each.environment.tenant for each in project.targets if each.environment.tier == scope.tier]
     for tenant in scope.tenants:
         if tenant in project.tenants and tenant not in there:
-            have = ", ".join(dict.fromkeys(there)) or "nobody"
-            to_do = f"{have} has {scope.tier}; add [tiers.{scope.tier}] to envs/{tenant}.toml"
+            having = ", ".join(dict.fromkeys(there)) or "none"
+            to_do = f"tenants that have it: {having}\nto add it, write [tiers.{scope.tier}] in envs/{tenant}.toml"
             yield Complaint("--tenant", f"'{tenant}' has no {scope.tier}", to_do)
 
 
@@ -101,7 +102,7 @@ def _unknown(flag: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
             yield Complaint(flag, f"there is no {word} '{name}'", suggestion(name, known))
 
 
-def _said(scope: Scope) -> str:
+def _flags(scope: Scope) -> str:
     """The flags that left nothing, as they were typed."""
     flags = {"--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
     return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)

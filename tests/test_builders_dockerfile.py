@@ -74,6 +74,8 @@ def test_all_such_instructions_are_listed_at_once():
         ('FROM scratch\nENV A="${B:?say B}"', "Dockerfile:2: B is not set: say B"),
         ("FROM scratch\nEXPOSE http", "Dockerfile:2: 'http' is no port"),
         ("FROM scratch\nEXPOSE 70000", "Dockerfile:2: '70000' is no port"),
+        ("ARG A=${B\nFROM x", "Dockerfile:1: '${B': a ${ is not closed"),
+        ("FROM ${BASE", "Dockerfile:1: '${BASE': a ${ is not closed"),
         ("FROM ${BASE}", "Dockerfile:1: FROM names no image"),
         ("FROM a b", "Dockerfile:1: FROM names no image"),
         ("FROM --platform=linux/arm64 a", "Dockerfile:1: FROM --platform=linux/arm64, but the service is built for"),

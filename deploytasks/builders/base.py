@@ -50,7 +50,7 @@ def read_base(given: Base, platform: Platform, login: Login | None) -> BaseImage
     found = Platform(config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
     if not platform.accepts(found):
         raise _wrong_platform(given, platform, [found])
-    if config.get("config", {}).get("OnBuild"):
+    if (config.get("config") or {}).get("OnBuild"):
         raise Refusal.of(
             given.where, f"{given.image} has ONBUILD instructions, which need a Docker engine", _USE_DOCKER
         )

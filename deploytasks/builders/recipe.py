@@ -80,10 +80,13 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
         "TARGETVARIANT": platform.variant,
     }
     for instruction in instructions:
-        if instruction.name == "FROM":
-            return _from(instruction, variables, platform)
-        for name, default in _pairs(instruction, variables):
-            variables[name] = default if default is not None else variables.get(name, "")
+        try:
+            if instruction.name == "FROM":
+                return _from(instruction, variables, platform)
+            named = _pairs(instruction, variables)
+        except words.Malformed as error:
+            raise instruction.wrong(str(error)) from None
+        variables |= {name: variables.get(name, "") if default is None else default for name, default in named}
     raise AssertionError("parse() has seen a FROM")
 
 
@@ -100,11 +103,8 @@ def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapp
 
 
 def _from(instruction: Instruction, variables: Mapping[str, str], platform: Platform) -> Base:
-    try:
-        image, *rest = (words.expand(word, variables) for word in instruction.words())
-        wanted = words.expand(instruction.flag("--platform") or "", variables)
-    except words.Malformed as error:
-        raise instruction.wrong(str(error)) from None
+    image, *rest = (words.expand(word, variables) for word in instruction.words())
+    wanted = words.expand(instruction.flag("--platform") or "", variables)
     if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
         raise instruction.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
     if wanted and not platform.accepts(Platform.parse(wanted)):

@@ -56,7 +56,7 @@ def _render(root: Path) -> Task[Any]:
 
         project = load(root)
         renders = {each.service: rendered(project, each) for each in choose.environment(project, env, service)}
-        shell.show((), next(iter(renders.values())) if len(renders) == 1 else renders, as_json=True)
+        shell.show_exactly(next(iter(renders.values())) if len(renders) == 1 else renders)
 
     return render
 

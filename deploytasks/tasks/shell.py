@@ -25,7 +25,8 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.project.load import load
     from deploytasks.report.face import face
 
-    with interruptible(), face(work.__name__, sys.stdout, as_json=as_json) as show:
+    command = "build" if work.__name__ == "build" else f"{work.__name__}.{scope.tier}"
+    with interruptible(), face(command, sys.stdout, as_json=as_json) as show:
         report = work(load(root), scope, options, show)
         show.finish(report)
     _raise_if_failed(report)
@@ -36,6 +37,13 @@ def show(sheet: "Sheet", document: Any, *, as_json: bool) -> None:
     from deploytasks.report import show as out
 
     out.show_json(document, sys.stdout) if as_json else out.show(sheet, sys.stdout)
+
+
+def show_exactly(document: Any) -> None:
+    """The document is on stdout with every value as it is, because a program will use it."""
+    from deploytasks.report.show import show_exact_json
+
+    show_exact_json(document, sys.stdout)
 
 
 def say(text: str) -> None:

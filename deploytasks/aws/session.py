@@ -110,6 +110,7 @@ class _Lender(Session):
         self.register("needs-retry.ecs.RegisterTaskDefinition", _retry_concurrent_registration)
         self._lent: Any = None
         self._pool: Any = None
+        self._models: dict[str, Any] = {}
 
     def get_credentials(self) -> Any:
         """The lent credentials, or the profile's own where none are lent."""
@@ -122,9 +123,17 @@ class _Lender(Session):
             client: Any = self.create_client(service, region_name=region, config=_CONFIG)
         finally:
             self._lent = None
-        # Each new HTTPS connection makes botocore read the CA bundle again (45 ms of CPU); there is no public switch.
+        return self._sharing(service, client)
+
+    def _sharing(self, service: str, client: Any) -> Any:
+        """The client, on the connections of all the others and with the parsed model of its kind.
+
+        Botocore has no public switch for either. A new HTTPS connection costs it 45 ms of CPU for reading the CA
+        bundle again, a model of its own half a megabyte a client.
+        """
         self._pool = self._pool or client._endpoint.http_session
         client._endpoint.http_session = self._pool
+        client.meta._service_model = self._models.setdefault(service, client.meta.service_model)
         return client
 
 

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
-from deploytasks.builders import Job, Login, build_and_push, labels
 from deploytasks.errors import AwsError, BuildFailed
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Image, Wish
+
+if TYPE_CHECKING:
+    from deploytasks.builders import Job
 
 
 def builds(errand: Errand, wishes: Iterable[Wish]) -> tuple[Build, ...]:
@@ -40,6 +43,8 @@ def build_all(errand: Errand, wishes: Iterable[Wish], missing: Iterable[Build]) 
 
 
 def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
+    from deploytasks.builders import Login, build_and_push  # docker takes 125 ms, which only a build needs
+
     user, password = ecr.login(errand.ecr, wish.repository)
     login = Login(errand.project.registry.host, user, password)
     try:
@@ -52,7 +57,9 @@ def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
     return _pushed(errand, wish)
 
 
-def _job(errand: Errand, build: Build, root: Path) -> Job:
+def _job(errand: Errand, build: Build, root: Path) -> "Job":
+    from deploytasks.builders import Job, labels
+
     project = errand.project
     created = git.committed_at(project.root, build.commit)
     return Job(

@@ -61,13 +61,9 @@ _FOREIGN_TAGS = ("deploytasks:", "aws:")
 def canonical(definition: Definition) -> dict[str, Any]:
     """The request that the definition comes down to; equal for definitions that mean the same to ECS."""
     request = {key: value for key, value in definition.items() if key not in read_only_keys()}
-    network = request.pop("networkMode", None) or _default_network(request)
-    if network != _default_network(request):
-        request["networkMode"] = network
-    if "tags" in request:
-        request["tags"] = [tag for tag in request["tags"] or () if not tag["key"].startswith(_FOREIGN_TAGS)]
-    if "containerDefinitions" in request:
-        request["containerDefinitions"] = [_container(each, network) for each in request["containerDefinitions"]]
+    network = request["networkMode"] = request.get("networkMode") or _default_network(request)
+    request["tags"] = [tag for tag in request.get("tags") or () if not tag["key"].startswith(_FOREIGN_TAGS)]
+    request["containerDefinitions"] = [_container(each, network) for each in request["containerDefinitions"]]
     for key, whole in (("cpu", cpu_units), ("memory", memory_mib)):
         if isinstance(request.get(key), str):
             request[key] = str(whole(request[key]) or request[key])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.model import Definition, Project, Target
+from deploytasks.model import Definition, Project, Target, Wish
 from deploytasks.template.render import Renderer, image_name, placeholder
 
 
@@ -26,19 +26,21 @@ def rendered(project: Project, target: Target) -> Definition:
     Raises:
         Invalid: with every complaint.
     """
-    wish = placeholder(project, target)
-    image = image_name(project, target, project.tier(target.environment.tier), wish)
-    return Renderer(project).definition(target, wish, image)
+    return Renderer(project).definition(target, *_nobodys(project, target))
 
 
 def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterator[Complaint]:
-    wish = placeholder(project, target)
-    image = image_name(project, target, project.tier(target.environment.tier), wish)
+    wish, image = _nobodys(project, target)
     for render in (renderer.definition, renderer.service):
         try:
             render(target, wish, image)
         except Invalid as error:
             yield from error.complaints
+
+
+def _nobodys(project: Project, target: Target) -> tuple[Wish, str]:
+    wish = placeholder(project, target)
+    return wish, image_name(project, target, project.tier(target.environment.tier), wish)
 
 
 def _listed(targets: list[Target]) -> str:

@@ -1,0 +1,49 @@
+"""A project for template tests: tenant mb's dev and prod, one service, whatever settings and templates a test wants."""
+
+from pathlib import Path
+from typing import Any
+
+from deploytasks.model import Access, Environment, Project, Registry, Service, Target, Tier
+
+ROOT = Path(__file__).parent.parent
+ACCESS = Access("222222222222", "eu-central-1")
+SETTINGS: dict[str, Any] = {
+    "cpu": 256,
+    "memory": 512,
+    "env": {"LOG_LEVEL": "info"},
+    "secrets": {"DATABASE_URL": "arn:db"},
+    "vars": {"port": 8080, "subnets": ["subnet-1", "subnet-2"]},
+}
+
+
+def target(tier: str = "dev", tenant: str = "mb", **settings: Any) -> Target:
+    environment = Environment(tenant, tier)
+    family = f"shop-{environment}-api"
+    return Target(environment, "api", ACCESS, f"{tenant}-{tier}", "api", family, **(SETTINGS | settings))
+
+
+def project(root: Path, *targets: Target) -> Project:
+    return Project(
+        root=root,
+        name="shop",
+        registry=Registry(Access("012345678922", "us-east-1"), "registry.example"),
+        services=(Service("api", "shop/api"),),
+        tiers=(Tier("dev", "mutable", pin="tag"), Tier("prod", "immutable", after="dev")),
+        tenants=("mb",),
+        targets=targets or (target(),),
+    )
+
+
+def write(root: Path, template: str, service: str | None = None, **others: str) -> Path:
+    """The templates of api stand under the root; `others` are further files there, named without `.j2`."""
+    folder = root / "templates"
+    folder.mkdir(exist_ok=True)
+    files = {"api.json": template, **others} | ({"api.service.json": service} if service is not None else {})
+    for name, text in files.items():
+        (folder / f"{name}.j2").write_text(text)
+    return root
+
+
+def shipped(name: str = "api.json.j2") -> str:
+    """The text of a template that the repository ships."""
+    return (ROOT / "templates" / name).read_text()

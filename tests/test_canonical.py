@@ -1,0 +1,373 @@
+"""Two definitions that mean the same are the same, and no others."""
+
+import copy
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.model import ListShape, MapShape, StructureShape
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from deploytasks.model import Wish
+from deploytasks.template import canonical as module
+from deploytasks.template.canonical import canonical
+from deploytasks.template.render import Renderer
+from deploytasks.template.shape import read_only_keys, request_shape
+from tests.template_stage import ROOT, project, target
+
+# --- requests, as people write them -----------------------------------------------------------------------------
+
+words = st.text("abcdef", min_size=1, max_size=3)
+
+
+def some(fields, required=()):
+    """An object with the required fields and any of the others."""
+    return st.fixed_dictionaries(
+        {key: fields[key] for key in required}, optional={key: fields[key] for key in fields if key not in required}
+    )
+
+
+def named(strategy, key="name"):
+    return st.lists(strategy, max_size=3, unique_by=lambda each: each[key])
+
+
+def variables(key):
+    return named(st.fixed_dictionaries({"name": words, key: words | st.just("")}))
+
+
+PORT = some(
+    {
+        "containerPort": st.integers(80, 83),
+        "hostPort": st.sampled_from([0, 80, 8080]),
+        "protocol": st.sampled_from(["tcp", "udp"]),
+        "name": words,
+    },
+    ["containerPort"],
+)
+HEALTH = some(
+    {
+        "command": st.just(["CMD", "true"]),
+        **{key: st.integers(3, 30) for key in ("interval", "timeout", "retries")},
+        "startPeriod": st.integers(0, 30),
+    },
+    ["command"],
+)
+MOUNT = some({"sourceVolume": words, "containerPath": words, "readOnly": st.booleans()}, ["containerPath"])
+CONTAINER = some(
+    {
+        "name": words,
+        "image": words,
+        "memory": st.integers(4, 512),
+        "cpu": st.integers(0, 256),
+        "essential": st.booleans(),
+        "command": st.lists(words, max_size=3),
+        "environment": variables("value"),
+        "secrets": variables("valueFrom"),
+        "portMappings": named(PORT, "containerPort"),
+        "mountPoints": named(MOUNT, "containerPath"),
+        "volumesFrom": named(
+            some({"sourceContainer": words, "readOnly": st.booleans()}, ["sourceContainer"]), "sourceContainer"
+        ),
+        "dependsOn": named(
+            st.fixed_dictionaries({"containerName": words, "condition": st.just("START")}), "containerName"
+        ),
+        "ulimits": named(
+            st.fixed_dictionaries({"name": words, "softLimit": st.just(0), "hardLimit": st.integers(0, 9)})
+        ),
+        "dockerLabels": st.dictionaries(words, words, max_size=2),
+        "healthCheck": HEALTH,
+        "readonlyRootFilesystem": st.booleans(),
+        "logConfiguration": some(
+            {"logDriver": words, "options": st.dictionaries(words, words, max_size=2)}, ["logDriver"]
+        ),
+    },
+    ["name", "image", "memory"],
+)
+EFS = some({"fileSystemId": words, "rootDirectory": st.sampled_from(["/", "/x"])}, ["fileSystemId"])
+VOLUME = some(
+    {
+        "name": words,
+        "host": some({"sourcePath": words}),
+        "dockerVolumeConfiguration": some(
+            {"scope": st.sampled_from(["task", "shared"]), "autoprovision": st.booleans()}
+        ),
+    },
+    ["name"],
+)
+EFS_VOLUME = some({"name": words, "efsVolumeConfiguration": EFS}, ["name", "efsVolumeConfiguration"])
+BASE = {
+    "family": words,
+    "containerDefinitions": named(CONTAINER).filter(len),
+    "tags": named(st.fixed_dictionaries({"key": words, "value": words}), "key"),
+    "taskRoleArn": words,
+    "placementConstraints": st.just([]) | st.just([{"type": "memberOf", "expression": "x"}]),
+    "pidMode": st.just("task"),
+}
+REQUIRED = ["family", "containerDefinitions"]
+ON_EC2 = some(
+    {
+        **BASE,
+        "networkMode": st.sampled_from(["bridge", "host", "awsvpc", "none"]),
+        "requiresCompatibilities": st.sampled_from([[], ["EC2"]]),
+        "cpu": st.sampled_from(["100", "1 vCPU", ".5 vcpu"]),
+        "memory": st.sampled_from(["512", "2 GB"]),
+        "volumes": named(VOLUME),
+    },
+    REQUIRED,
+)
+ON_FARGATE = some(
+    {
+        **BASE,
+        "networkMode": st.just("awsvpc"),
+        "requiresCompatibilities": st.sampled_from([["FARGATE"], ["FARGATE", "EC2"], ["EC2", "FARGATE"]]),
+        "cpu": st.sampled_from(["256", "1 vCPU"]),
+        "memory": st.sampled_from(["512", "2 GB"]),
+        "volumes": named(EFS_VOLUME),
+    },
+    [*REQUIRED, "networkMode", "requiresCompatibilities", "cpu", "memory"],
+)
+REQUESTS = ON_EC2 | ON_FARGATE
+
+
+# --- what ECS makes of them -------------------------------------------------------------------------------------
+
+
+def as_ecs_tells_it(request, shuffle):
+    """A model of the real ECS: what DescribeTaskDefinition answers once the request was registered."""
+    told = copy.deepcopy(request)
+    network = told.setdefault("networkMode", "bridge")
+    for container in told["containerDefinitions"]:
+        told_container(container, network, shuffle)
+    for volume in told.setdefault("volumes", []):
+        told_volume(volume)
+    told["containerDefinitions"] = shuffle(told["containerDefinitions"])
+    told.setdefault("placementConstraints", [])
+    if not told.get("requiresCompatibilities"):
+        told.pop("requiresCompatibilities", None)
+    for key, spellings in {"cpu": {"1 vCPU": "1024", ".5 vcpu": "512"}, "memory": {"2 GB": "2048"}}.items():
+        if key in told:
+            told[key] = spellings.get(told[key], told[key])
+    told["tags"] = shuffle([*told.get("tags", []), {"key": "deploytasks:commit", "value": "c"}])
+    return told | {
+        "taskDefinitionArn": "arn:aws:ecs:us-east-1:222222222222:task-definition/x:7",
+        "revision": 7,
+        "status": "ACTIVE",
+        "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
+        "compatibilities": ["EC2", "FARGATE"],
+        "registeredAt": "2026-01-01",
+        "registeredBy": "arn:aws:iam::222222222222:role/deploy",
+    }
+
+
+def told_container(container, network, shuffle):
+    for key, silence in {"cpu": 0, "essential": True}.items():
+        container.setdefault(key, silence)
+    for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls"):
+        container[key] = shuffle(container.get(key, []))
+    container["secrets"] = shuffle(container.get("secrets", []))
+    for mapping in container["portMappings"]:
+        mapping.setdefault("protocol", "tcp")
+        if network in {"awsvpc", "host"} and not mapping.get("hostPort"):
+            mapping["hostPort"] = mapping["containerPort"]
+        mapping.setdefault("hostPort", 0)
+    if "healthCheck" in container:
+        container["healthCheck"] = {"interval": 30, "timeout": 5, "retries": 3, **container["healthCheck"]}
+    if "logConfiguration" in container:
+        container["logConfiguration"].setdefault("secretOptions", [])
+
+
+def told_volume(volume):
+    if "efsVolumeConfiguration" in volume:
+        volume["efsVolumeConfiguration"].setdefault("rootDirectory", "/")
+    elif "dockerVolumeConfiguration" in volume:
+        volume["dockerVolumeConfiguration"].setdefault("scope", "task")
+    else:
+        volume.setdefault("host", {})
+
+
+# --- properties -------------------------------------------------------------------------------------------------
+
+
+@given(REQUESTS, st.randoms(use_true_random=False))
+def test_what_ecs_tells_of_a_request_means_the_request(request_, random):
+    told = as_ecs_tells_it(request_, lambda listed: random.sample(listed, len(listed)))
+    assert canonical(told) == canonical(request_)
+
+
+@mock_aws
+def test_what_moto_tells_of_a_request_means_the_request():
+    client = boto3.client("ecs", region_name="us-east-1")
+
+    @given(REQUESTS)
+    @settings(deadline=None, max_examples=60)
+    def holds(request_):
+        arn = client.register_task_definition(**copy.deepcopy(request_))["taskDefinition"]["taskDefinitionArn"]
+        answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        assert canonical({**answer["taskDefinition"], "tags": answer.get("tags", [])}) == canonical(request_)
+
+    holds()
+
+
+@given(REQUESTS)
+def test_the_canonical_form_is_its_own(request_):
+    assert canonical(canonical(request_)) == canonical(request_)
+
+
+@given(REQUESTS)
+def test_the_definition_itself_stays_as_it_was(request_):
+    before = copy.deepcopy(request_)
+    canonical(request_)
+    assert request_ == before
+
+
+@given(REQUESTS)
+def test_the_canonical_form_is_plain_json(request_):
+    assert json.loads(json.dumps(canonical(request_))) == canonical(request_)
+
+
+@given(REQUESTS)
+def test_what_is_registered_from_the_canonical_form_means_the_same(request_):
+    told = as_ecs_tells_it(canonical(request_), list)
+    assert canonical(told) == canonical(request_)
+
+
+# --- differences ------------------------------------------------------------------------------------------------
+
+FULL: dict[str, Any] = {
+    "family": "shop",
+    "networkMode": "bridge",
+    "cpu": "256",
+    "volumes": [{"name": "data", "efsVolumeConfiguration": {"fileSystemId": "fs", "rootDirectory": "/"}}],
+    "tags": [{"key": "team", "value": "a"}],
+    "containerDefinitions": [
+        {
+            "name": "api",
+            "image": "x@sha256:1",
+            "essential": True,
+            "command": ["a", "b"],
+            "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+            "portMappings": [{"containerPort": 80, "hostPort": 0, "protocol": "tcp"}],
+            "healthCheck": {"command": ["CMD", "x"], "interval": 30},
+            "dnsServers": ["10.0.0.1", "10.0.0.2"],
+            "mountPoints": [{"sourceVolume": "data", "containerPath": "/d", "readOnly": False}],
+            "linuxParameters": {"maxSwap": 10, "swappiness": 60},
+            "dockerLabels": {"cpu": "0"},
+        }
+    ],
+}
+
+DIFFERENT = {
+    "another image": ("containerDefinitions.0.image", "x@sha256:2"),
+    "another order of the command": ("containerDefinitions.0.command", ["b", "a"]),
+    "another order of name servers": ("containerDefinitions.0.dnsServers", ["10.0.0.2", "10.0.0.1"]),
+    "another variable's value": ("containerDefinitions.0.environment.0.value", "3"),
+    "an empty variable": ("containerDefinitions.0.environment.0.value", ""),
+    "one variable less": ("containerDefinitions.0.environment", [{"name": "A", "value": "1"}]),
+    "not essential": ("containerDefinitions.0.essential", False),
+    "a fixed port of the host": ("containerDefinitions.0.portMappings.0.hostPort", 80),
+    "another protocol": ("containerDefinitions.0.portMappings.0.protocol", "udp"),
+    "another interval": ("containerDefinitions.0.healthCheck.interval", 31),
+    "read-only": ("containerDefinitions.0.mountPoints.0.readOnly", True),
+    "no swap": ("containerDefinitions.0.linuxParameters.maxSwap", 0),
+    "a label": ("containerDefinitions.0.dockerLabels.cpu", ""),
+    "another size": ("cpu", "512"),
+    "another network": ("networkMode", "host"),
+    "another directory": ("volumes.0.efsVolumeConfiguration.rootDirectory", "/x"),
+    "a tag of one's own": ("tags.0.value", "b"),
+}
+
+SAME = {
+    "variables in another order": (
+        "containerDefinitions.0.environment",
+        [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
+    ),
+    "a variable without a value, which ECS drops": (
+        "containerDefinitions.0.environment",
+        [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {"name": "C"}],
+    ),
+    "a default said": ("containerDefinitions.0.cpu", 0),
+    "false said": ("containerDefinitions.0.privileged", False),
+    "nothing said": ("containerDefinitions.0.entryPoint", []),
+    "null said": ("containerDefinitions.0.user", None),
+    "an empty object": ("containerDefinitions.0.linuxParameters.capabilities", {"add": [], "drop": []}),
+    "vCPU": ("cpu", ".25 vCPU"),
+    "a tag of ours": ("tags", [{"key": "team", "value": "a"}, {"key": "deploytasks:by", "value": "me"}]),
+    "a tag of AWS": ("tags", [{"key": "aws:cloudformation:stack-name", "value": "x"}, {"key": "team", "value": "a"}]),
+}
+
+
+def with_change(dotted, value):
+    changed = copy.deepcopy(FULL)
+    *path, last = [int(step) if step.isdigit() else step for step in dotted.split(".")]
+    owner: Any = changed
+    for step in path:
+        owner = owner[step]
+    owner[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(("dotted", "value"), DIFFERENT.values(), ids=DIFFERENT)
+def test_a_real_difference_stays_one(dotted, value):
+    assert canonical(with_change(dotted, value)) != canonical(FULL)
+
+
+@pytest.mark.parametrize(("dotted", "value"), SAME.values(), ids=SAME)
+def test_another_way_to_say_it_is_no_difference(dotted, value):
+    assert canonical(with_change(dotted, value)) == canonical(FULL)
+
+
+@pytest.mark.parametrize("network", ["awsvpc", "host"])
+def test_a_port_of_the_task_is_the_hosts_too_in_its_own_or_the_hosts_network(network):
+    said, silent = with_change("networkMode", network), with_change("networkMode", network)
+    said["containerDefinitions"][0]["portMappings"] = [{"containerPort": 80, "hostPort": 80}]
+    silent["containerDefinitions"][0]["portMappings"] = [{"containerPort": 80}]
+    assert canonical(said) == canonical(silent)
+
+
+def test_the_canonical_form_says_only_what_matters():
+    definition = as_ecs_tells_it(
+        Renderer(project(ROOT)).definition(target(), Wish("api", "shop/api", "c", None), "x"), list
+    )
+    assert not read_only_keys() & set(canonical(definition))
+    assert canonical(definition)["containerDefinitions"][0] == {
+        "environment": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "PORT", "value": "8080"}],
+        "image": "x",
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-create-group": "true",
+                "awslogs-group": "/ecs/shop-mb-dev-api",
+                "awslogs-region": "eu-central-1",
+                "awslogs-stream-prefix": "api",
+            },
+        },
+        "name": "api",
+        "portMappings": [{"containerPort": 8080}],
+        "secrets": [{"name": "DATABASE_URL", "valueFrom": "arn:db"}],
+    }
+
+
+def test_every_key_that_the_tables_name_is_one_that_ecs_knows():
+    known: dict[str, set[str]] = {}
+    for key, members in keys(request_shape("RegisterTaskDefinition")):
+        known.setdefault(key, set()).update(members)
+    for owner, defaults in module._DEFAULTS.items():
+        assert set(defaults) <= known[owner], owner
+    assert {key: name for key, name in module._UNORDERED.items() if name and name not in known[key]} == {}
+
+
+def keys(shape, key=""):
+    """Every key that holds objects, or a list of anything, with the keys of those objects."""
+    match shape:
+        case StructureShape():
+            yield key, set(shape.members)
+            for name, member in shape.members.items():
+                yield from keys(member, name)
+        case ListShape():
+            yield key, set()
+            yield from keys(shape.member, key)
+        case MapShape():
+            yield key, set()

@@ -1,0 +1,36 @@
+"""docs/templates.md tells the truth: its examples are rendered, its messages are the real ones."""
+
+import re
+
+from deploytasks.template.check import check_all
+from deploytasks.template.language import SEEN
+from tests.template_stage import ROOT, project, target, write
+
+TEXT = (ROOT / "docs" / "templates.md").read_text()
+
+
+def blocks(info):
+    return re.findall(rf"^```{re.escape(info)}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_each_example_is_a_request_that_ecs_takes(tmp_path):
+    sidecars = {"port": 80, "subnets": ["a"], "sidecars": [{"name": "proxy", "image": "envoy"}]}
+    whole = project(tmp_path, target(), target(tenant="acme", vars=sidecars))
+    (service,) = blocks("jinja api.service.json.j2")
+    definitions = blocks("jinja api.json.j2")
+    assert len(definitions) == 2
+    for definition in definitions:
+        write(tmp_path, definition, service)
+        assert check_all(whole) == ()
+
+
+def test_the_messages_shown_are_those_of_the_example(tmp_path):
+    (broken,), (messages,) = blocks("jinja broken"), blocks("text")
+    write(tmp_path, broken)
+    assert "\n".join(map(str, check_all(project(tmp_path)))) == messages.rstrip()
+
+
+def test_every_name_that_a_template_sees_is_listed():
+    table = TEXT.partition("## What a template sees")[2].partition("The filters")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert [name for row in rows for name in re.findall("`([a-z_]+)`", row)] == list(SEEN)

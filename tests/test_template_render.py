@@ -1,0 +1,181 @@
+"""Templates become the requests that ECS takes."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from deploytasks.errors import Invalid
+from deploytasks.model import Wish
+from deploytasks.template.check import rendered
+from deploytasks.template.language import SEEN, to_json
+from deploytasks.template.render import Renderer, image_name, placeholder
+from tests.template_stage import ROOT, project, shipped, target, write
+
+IMAGE = "registry.example/shop/api@sha256:" + "a" * 64
+WISH = Wish("api", "shop/api", commit_tag="c" * 40, digest="sha256:" + "a" * 64, release="prod-20260101T000000Z")
+
+BARE = '{"containerDefinitions": [{"name": "api", "image": "{{ image }}", "memory": 128 %s}] %s}'
+
+
+def definition(root, template, where=None, environ=None, **others):
+    renderer = Renderer(project(write(root, template, **others)), environ or {})
+    return renderer.definition(where or target(), WISH, IMAGE)
+
+
+def labels(root, **expressions):
+    """What each expression writes, between quotes, as a label of the container."""
+    text = ", ".join(f'"{name}": "{{{{ {expression} }}}}"' for name, expression in expressions.items())
+    return definition(root, BARE % (f', "dockerLabels": {{{text}}}', ""))["containerDefinitions"][0]["dockerLabels"]
+
+
+def test_the_shipped_template_is_a_fargate_task_that_logs_to_cloudwatch():
+    shown = Renderer(project(ROOT)).definition(target(), WISH, IMAGE)
+    assert shown["requiresCompatibilities"] == ["FARGATE"]
+    assert (shown["family"], shown["networkMode"], shown["cpu"], shown["memory"]) == (
+        *("shop-mb-dev-api", "awsvpc", "256", "512"),
+    )
+    (container,) = shown["containerDefinitions"]
+    assert (container["name"], container["image"]) == ("api", IMAGE)
+    assert container["portMappings"] == [{"containerPort": 8080}]
+    assert container["environment"] == [{"name": "LOG_LEVEL", "value": "info"}, {"name": "PORT", "value": "8080"}]
+    assert container["secrets"] == [{"name": "DATABASE_URL", "valueFrom": "arn:db"}]
+    assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/shop-mb-dev-api"
+
+
+def test_the_shipped_templates_run_on_ec2_in_the_hosts_network_where_vars_say_so():
+    there = target(vars={"port": 9000, "launch_type": "EC2", "network_mode": "host"})
+    renderer = Renderer(project(ROOT))
+    shown, service = renderer.definition(there, WISH, IMAGE), renderer.service(there, WISH, IMAGE)
+    assert (shown["requiresCompatibilities"], shown["networkMode"]) == (["EC2"], "host")
+    assert service is not None
+    assert service["launchType"] == "EC2"
+    assert "networkConfiguration" not in service
+
+
+def test_the_shipped_service_template_rolls_back_by_itself():
+    service = Renderer(project(ROOT)).service(target(), WISH, IMAGE)
+    assert service is not None
+    assert (service["serviceName"], service["cluster"], service["desiredCount"]) == ("api", "mb-dev", 1)
+    assert service["deploymentConfiguration"]["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
+    assert service["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
+
+
+def test_a_service_without_a_template_of_its_own_is_never_created(tmp_path):
+    assert Renderer(project(write(tmp_path, shipped()))).service(target(), WISH, IMAGE) is None
+
+
+def test_a_template_sees_who_and_what_it_is_rendered_for(tmp_path):
+    plain = {name: name for name in SEEN if name not in {"image", "env", "secrets", "vars", "env_var"}}
+    assert labels(tmp_path, **plain) == {
+        **{"project": "shop", "tenant": "mb", "tier": "dev", "environment": "mb-dev", "service": "api"},
+        **{"commit": "c" * 40, "release": "prod-20260101T000000Z", "family": "shop-mb-dev-api"},
+        **{"cpu": "256", "memory": "512"},
+        **{"account": "222222222222", "region": "eu-central-1", "cluster": "mb-dev"},
+    }
+
+
+def test_tenant_main_is_shown_as_the_bare_tier(tmp_path):
+    template = BARE % ("", ', "taskRoleArn": "{{ tenant }} {{ environment }}"')
+    assert definition(tmp_path, template, target(tenant="main"))["taskRoleArn"] == "main dev"
+
+
+def test_lists_maps_true_and_null_are_written_as_json_and_strings_as_they_are(tmp_path):
+    template = "{{ [vars.subnets, {'a': true}, none, 1, 'x' == 'x'] }}"
+    text = Renderer(project(tmp_path))._jinja.from_string(template).render(vars=target().vars)
+    assert text == '[["subnet-1", "subnet-2"], {"a": true}, null, 1, true]'
+
+
+def test_tojson_quotes_text_and_leaves_html_alone(tmp_path):
+    template = BARE % (', "dockerLabels": {"motd": {{ vars.motd | tojson }}}', "")
+    text = 'say "hällo" <b>&\n'
+    shown = definition(tmp_path, template, target(vars=MappingProxyType({"motd": text})))
+    assert shown["containerDefinitions"][0]["dockerLabels"]["motd"] == text
+
+
+def test_a_variable_that_is_no_string_becomes_its_json(tmp_path):
+    template = BARE % (', "environment": {{ vars.extra | environment }}', "")
+    shown = definition(tmp_path, template, target(vars={"extra": {"A": True, "B": 1, "C": ["x"]}}))
+    values = [each["value"] for each in shown["containerDefinitions"][0]["environment"]]
+    assert values == ["true", "1", '["x"]']
+
+
+def test_an_environment_variable_enters_by_env_var(tmp_path):
+    template = BARE % ("", ', "taskRoleArn": "{{ env_var("ROLE") }}"')
+    assert definition(tmp_path, template, environ={"ROLE": "arn:role"})["taskRoleArn"] == "arn:role"
+
+
+def test_an_unset_environment_variable_fails_loudly(tmp_path):
+    with pytest.raises(Invalid, match="the environment variable ROLE is not set"):
+        definition(tmp_path, BARE % ("", ', "taskRoleArn": "{{ env_var("ROLE") }}"'))
+
+
+def test_a_template_may_include_another(tmp_path):
+    shown = definition(tmp_path, BARE % (", {% include 'user.j2' %}", ""), user='"user": "{{ tenant }}"')
+    assert shown["containerDefinitions"][0]["user"] == "mb"
+
+
+def test_no_file_outside_templates_can_be_read(tmp_path):
+    (tmp_path / "secret").write_text('"user": "root"')
+    with pytest.raises(Invalid, match=r"there is no templates/\.\./secret"):
+        definition(tmp_path, BARE % (", {% include '../secret' %}", ""))
+
+
+def test_a_template_cannot_reach_into_python(tmp_path):
+    with pytest.raises(Invalid, match="unsafe"):
+        definition(tmp_path, BARE % (', "user": "{{ service.__class__.__mro__ }}"', ""))
+
+
+def test_a_template_cannot_change_what_other_targets_see(tmp_path):
+    with pytest.raises(Invalid, match="unsafe"):
+        definition(tmp_path, BARE % ("{% if env.update({'A': '1'}) %}{% endif %}", ""))
+
+
+def test_many_threads_render_the_same_as_one(tmp_path):
+    targets = [target(cpu=256, env={"N": str(number)}) for number in range(200)]
+    renderer = Renderer(project(write(tmp_path, shipped()), *targets))
+    with ThreadPoolExecutor(8) as pool:
+        rendered = list(pool.map(lambda each: renderer.definition(each, WISH, IMAGE), targets))
+    numbers = [each["containerDefinitions"][0]["environment"][0]["value"] for each in rendered]
+    assert numbers == [str(number) for number in range(200)]
+
+
+def test_what_is_rendered_survives_a_trip_through_json():
+    shown = Renderer(project(ROOT)).definition(target(), WISH, IMAGE)
+    assert json.loads(json.dumps(shown)) == shown
+
+
+@pytest.mark.parametrize(
+    ("tier", "release", "name"),
+    [
+        ("dev", None, "registry.example/shop/api:dev"),
+        ("prod", None, "registry.example/shop/api@sha256:" + "a" * 64),
+    ],
+)
+def test_an_image_is_named_as_the_tier_pins_it(tier, release, name):
+    whole = project(ROOT)
+    assert image_name(whole, target(tier), whole.tier(tier), WISH) == name
+
+
+def test_an_immutable_tier_pinned_to_its_tag_names_the_release_and_before_that_the_commit():
+    whole = project(ROOT)
+    tier = replace(whole.tier("prod"), pin="tag")
+    assert image_name(whole, target("prod"), tier, WISH).endswith("shop/api:prod-20260101T000000Z")
+    assert image_name(whole, target("prod"), tier, replace(WISH, release=None)).endswith(f"shop/api:{'c' * 40}")
+
+
+def test_a_target_is_shown_with_an_image_that_nobody_built():
+    (container,) = rendered(project(ROOT), target("prod"))["containerDefinitions"]
+    assert container["image"] == "registry.example/shop/api@sha256:" + "0" * 64
+
+
+def test_the_placeholder_is_an_image_that_nobody_built():
+    wish = placeholder(project(ROOT), target())
+    assert (wish.repository, wish.commit_tag, wish.digest) == ("shop/api", "0" * 40, "sha256:" + "0" * 64)
+
+
+def test_maps_that_cannot_be_changed_have_json_too():
+    frozen = MappingProxyType({"a": MappingProxyType({"b": (1,)})})
+    assert to_json(frozen) == '{"a": {"b": [1]}}'

@@ -201,6 +201,11 @@ def test_a_line_that_cannot_be_told_is_left_out(tmp_path):
     assert said(tmp_path, template).startswith("templates/api.json.j2: mb-dev/api: ")
 
 
+def test_a_template_that_cannot_bear_marks_is_refused_all_the_same(tmp_path):
+    template = '{% set key %}port{% endset %}{"wrong": {{ vars[key] }}}'
+    assert said(tmp_path, template).splitlines()[1].endswith("wrong: unknown key")
+
+
 def test_an_error_in_an_included_file_names_that_file(tmp_path):
     (write(tmp_path, "") / "templates" / "part.j2").write_text("\n\n{{ nobody }}")
     assert said(tmp_path, "{% include 'part.j2' %}").startswith("templates/part.j2:3: mb-dev/api: a template sees no")

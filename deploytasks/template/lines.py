@@ -35,13 +35,10 @@ class Lines:
 
 def lines_of(environment: Environment, name: str, context: Mapping[str, Any], text: str) -> Lines:
     """The template's lines behind the text that it rendered; none where the marks changed what it says."""
-    assert environment.loader is not None
-    source, _, _ = environment.loader.get_source(environment, name)
-    tree = environment.parse(source, name)
-    for output in tree.find_all(nodes.Output):
-        output.nodes = [piece for child in output.nodes for piece in _marked(child)]
-    code = environment.compile(tree, name)
-    pieces = _MARK.split(Template.from_code(environment, code, environment.make_globals(None)).render(context))
+    try:
+        pieces = _MARK.split(_with_marks(environment, name).render(context))
+    except Exception:  # what a template says of a text may fail once there are marks in it
+        return Lines()
     starts, offset = [], len(pieces[0])
     for piece in pieces[2::2]:
         starts.append(offset)
@@ -57,6 +54,15 @@ def offsets(text: str) -> Iterator[tuple[Path, int]]:
     places: list[tuple[Path, int]] = [((), _skip(text, 0))]
     _walk(text, _skip(text, 0), (), places)
     yield from places
+
+
+def _with_marks(environment: Environment, name: str) -> Template:
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    tree = environment.parse(source, name)
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [piece for child in output.nodes for piece in _marked(child)]
+    return Template.from_code(environment, environment.compile(tree, name), environment.make_globals(None))
 
 
 def _marked(child: nodes.Expr) -> Iterator[nodes.Expr]:

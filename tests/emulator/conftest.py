@@ -42,6 +42,17 @@ def pretended(emulator_without_engine, base_layer, tmp_path) -> World:
     return _fresh(emulator_without_engine, base_layer, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def released(base_layer, tmp_path_factory) -> Iterator[World]:
+    """A pretended world whose three tiers run the repository's first commit; its tests leave AWS as it is."""
+    with running(engine=NO_ENGINE) as emulator:
+        made = _fresh(emulator, base_layer, tmp_path_factory.mktemp("released"))
+        for tier in ("dev", "staging", "prod"):
+            done = made.inv(f"release.{tier}")
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+
+
 def _fresh(emulator: Emulator, layer: bytes, folder) -> World:
     emulator.reset()
     accounts.make_base_repository(emulator)

@@ -80,9 +80,14 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     renderer = Renderer(project)
     with lock(errand):
         with before_any_change():
-            wanted, lives = fleet.together(lambda: wishes.to_deploy(errand), lambda: _observe(errand))
+            wanted, lives, unpullable = fleet.together(
+                lambda: wishes.to_deploy(errand), lambda: _observe(errand), lambda: preflight.unpullable(errand)
+            )
             preflight.check_all(
-                *_about_targets(errand, renderer, lives, wanted), lambda: rolling.pin_rules(errand, wanted)
+                *_about_targets(errand, renderer, lives, wanted),
+                lambda: unpullable,
+                lambda: rolling.pin_rules(errand, wanted),
+                lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
             )
         whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
         tell(Planned(whole))
@@ -102,11 +107,15 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
     renderer = Renderer(project)
     with lock(errand):
         with before_any_change():
-            wanted, present, lives = fleet.together(
-                lambda: wishes.to_release(errand), lambda: wishes.present(errand), lambda: _observe(errand)
+            wanted, present, lives, unpullable = fleet.together(
+                lambda: wishes.to_release(errand),
+                lambda: wishes.present(errand),
+                lambda: _observe(errand),
+                lambda: preflight.unpullable(errand),
             )
             preflight.check_all(
                 *_about_targets(errand, renderer, lives, wanted),
+                lambda: unpullable,
                 lambda: preflight.taggable(errand, wanted, present),
             )
         missing = Plan(errand.tier, builds=builds(errand, wanted))
@@ -126,7 +135,6 @@ def _about_targets(
     return (
         lambda: preflight.ready(errand, lives),
         lambda: rolling.renders(errand, renderer, wanted),
-        lambda: preflight.pullable(errand),
         lambda: preflight.wave_rules(errand),
     )
 

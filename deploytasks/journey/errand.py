@@ -5,14 +5,15 @@ import os
 import platform
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from deploytasks.aws import locks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
-from deploytasks.model import Author, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
+from deploytasks.fleet import each, together
+from deploytasks.model import Access, Author, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
 from deploytasks.project.select import select
 
 
@@ -62,8 +63,18 @@ def begin(command: str, project: Project, scope: Scope, options: Options, tell: 
     author = whoami_here()
     errand = Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
     with before_any_change():
-        _guard_registry(errand)
+        together(lambda: _guard_registry(errand), lambda: _sign_in(errand))
     return errand
+
+
+def _sign_in(errand: Errand) -> None:
+    """Every account's credentials are at hand before they are needed; what fails is told where it is observed."""
+
+    def enter(access: Access) -> None:
+        with suppress(AwsError):
+            errand.clients.of("ecs", access)
+
+    each(enter, () if errand.command in ("build", "tag") else {target.access: None for target in errand.targets})
 
 
 def _guard_registry(errand: Errand) -> None:

@@ -35,8 +35,12 @@ def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
             yield from _unfit_service(errand, live)
 
 
-def pullable(errand: Errand) -> Iterator[Complaint]:
+def unpullable(errand: Errand) -> list[Complaint]:
     """Which tenants' accounts the registry would not let pull; a policy that may not be read is believed."""
+    return list(_unpullable(errand))
+
+
+def _unpullable(errand: Errand) -> Iterator[Complaint]:
     accounts = {target.access.account: target for target in errand.targets}
     accounts.pop(errand.project.registry.access.account, None)
     for service in errand.services if accounts else ():

@@ -21,6 +21,9 @@ GOOD_OUTCOMES: frozenset[Outcome] = frozenset({"deployed", "unchanged", "started
 Evidence = Literal["seen", "recorded", "defined"]
 """How a digest is known: seen on tasks, recorded in our tags, or pinned in the definition that runs."""
 
+Reading = Literal["none", "unpinned", "all"]
+"""Of which targets the tasks are read too: where their definition pins no digest, or everywhere."""
+
 Definition = Mapping[str, Any]
 """A RegisterTaskDefinition request, or a task definition as ECS describes it; camelCase, as AWS writes it."""
 

@@ -18,6 +18,7 @@ from deploytasks.errors import AwsError
 from deploytasks.journey.observe import observe
 from deploytasks.model import Access, Author, Environment, Target
 
+IMAGES = {"api": IMAGE}
 ACCESS = Access(tenant_account(1), "us-east-1", role=f"arn:aws:iam::{tenant_account(1)}:role/deploy")
 
 
@@ -47,7 +48,7 @@ def test_services_are_described_ten_a_call(cloud: Endpoint):
     for number in range(23):
         add_service(cloud, f"s{number}")
     wanted = [target(f"s{number}") for number in range(23)]
-    lives = ecs.observe(client(), wanted, {}, read_tasks=False)
+    lives = ecs.observe(client(), wanted, {t.service: IMAGE for t in wanted}, reading="none")
     assert [live.target for live in lives] == wanted and all(live.exists for live in lives)
     assert cloud.operations()["DescribeServices"] == 3
 
@@ -67,7 +68,7 @@ def test_only_our_containers_count(cloud: Endpoint):
 
 
 def test_a_service_that_is_not_there_is_no_complaint_but_a_fact(cloud: Endpoint):
-    (live,) = ecs.observe(client(), [target("nope")], {}, read_tasks=False)
+    (live,) = ecs.observe(client(), [target("nope")], {"nope": IMAGE}, reading="none")
     assert (live.exists, live.complaint) == (False, None)
 
 
@@ -78,14 +79,14 @@ def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):
         return call.operation == "AssumeRole" and tenant_account(2) in call.ask["RoleArn"]
 
     other = Access(tenant_account(2), "us-east-1", role=f"arn:aws:iam::{tenant_account(2)}:role/deploy")
-    mine, theirs = observe(Clients(Author("x")), [target(), target("api", other)], {}, read_tasks=False)
+    mine, theirs = observe(Clients(Author("x")), [target(), target("api", other)], IMAGES, reading="none")
     assert mine.exists and mine.complaint is None
     assert "AssumeRole: AccessDenied: no" in str(theirs.complaint)
 
 
 def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoint):
     wrong = Access("999999999999", "us-east-1", role=ACCESS.role)
-    (live,) = observe(Clients(Author("x")), [target("api", wrong)], {}, read_tasks=False)
+    (live,) = observe(Clients(Author("x")), [target("api", wrong)], IMAGES, reading="none")
     assert f"the credentials belong to account {tenant_account(1)}, the file says 999999999999" in str(live.complaint)
     assert cloud.operations()["DescribeServices"] == 0
 
@@ -128,7 +129,7 @@ def failing(cloud: Endpoint, operation: str, times: int, error: Answered) -> Non
 )
 def test_throttling_and_server_errors_are_retried(cloud: Endpoint, naps: list[float], error: Answered):
     failing(cloud, "DescribeServices", 3, error)
-    (live,) = ecs.observe(client(), [target()], {}, read_tasks=False)
+    (live,) = ecs.observe(client(), [target()], IMAGES, reading="none")
     assert live.exists and len(naps) == 3
 
 

@@ -1,11 +1,14 @@
 """`inv release`, `deploy` and `tag` as a person types them: what they change, what they refuse, how they end."""
 
 import json
+import subprocess
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from benchmarks.world import tenant_account
-from tests.commands import WRITES, Shop
+from tests.commands import REGISTRY, WRITES, Shop
 
 pytestmark = pytest.mark.waits
 
@@ -240,3 +243,47 @@ def test_only_json_is_on_stdout(shop: Shop):
     ran = shop.inv("release.prod", "--json", "--dry-run")
     events = [json.loads(line)["event"] for line in ran.stdout.splitlines()]
     assert events[-1] == "summary"
+
+
+def test_the_gate_reads_what_runs_where_the_tier_before_was_set_up_by_hand(shop: Shop):
+    shop.endpoint.world = replace(shop.endpoint.world, by_tag=("staging",))
+    shop.endpoint.reset()
+    untested = {tag: digest for tag, digest in shop.tags().items() if not tag.startswith("prod-")}
+    shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags = untested
+    assert shop.inv("tag.prod").code == 0
+
+
+def test_a_broken_file_leaves_the_tiers_their_tasks_and_they_show_what_is_wrong(shop: Shop):
+    shop.edit("envs/project.toml", "[registry]", "[registry")
+    ran = shop.inv("deploy.prod")
+    assert ran.code == 2
+    assert ran.stderr.startswith("envs/project.toml:4: ")
+
+
+def test_a_folder_without_git_says_so(shop: Shop):
+    (shop.root / ".git").rename(shop.root / "not-git")
+    ran = shop.inv("release.dev")
+    assert ran.code == 2
+    assert "git" in ran.stderr and "Traceback" not in ran.stderr
+    assert shop.writes() == {}
+
+
+def test_a_shallow_history_says_what_to_fetch(shop: Shop):
+    git = partial(subprocess.run, cwd=shop.root, check=True, capture_output=True)
+    git(["git", "config", "user.name", "nobody"])
+    newest = git(["git", "rev-parse", "HEAD"]).stdout.decode().strip()
+    (shop.root / ".git" / "shallow").write_text(f"{newest}\n")
+    ran = shop.inv("tag.dev", "--commit", shop.commits["older"])
+    assert ran.code == 2
+    assert "fetch-depth: 0" in ran.stderr
+
+
+def test_an_engine_that_is_not_there_is_named_before_anything_moves(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
+    shop.edit("envs/project.toml", 'context = "."', 'context = "."\nbuilder = "docker"')
+    git = partial(subprocess.run, cwd=shop.root, check=True, capture_output=True)
+    git(["git", "commit", "-qam", "Build with docker"])
+    ran = shop.inv("release.dev")
+    assert ran.code == 2
+    assert "/no/such/docker.sock" in ran.stderr
+    assert shop.writes() == {}

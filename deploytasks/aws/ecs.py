@@ -10,16 +10,16 @@ from deploytasks.aws import audit
 from deploytasks.aws.failures import translated
 from deploytasks.aws.tasks import running_tasks, task_digests
 from deploytasks.errors import AwsError
-from deploytasks.model import Definition, Deployment, Live, Target
+from deploytasks.model import Definition, Deployment, Live, Reading, Target
 
 _GONE = frozenset({"INACTIVE", "DRAINING"})
 
 
-def observe(client: Any, targets: Iterable[Target], images: Mapping[str, str], *, read_tasks: bool) -> tuple[Live, ...]:
+def observe(client: Any, targets: Iterable[Target], images: Mapping[str, str], *, reading: Reading) -> tuple[Live, ...]:
     """Each target as it is now; one whose cluster or service is missing, or may not be read, says so in it.
 
     `images` maps a service to what its image names begin with (`host/repository`): our container's, among others.
-    `read_tasks` also reads what the running tasks' digests are, at the price of two more calls a target.
+    What the tasks run is read as `reading` says, at the price of two more calls a target.
 
     Source: ecs DescribeServices (ten a call), DescribeTaskDefinition, ListTasks, DescribeTasks.
 
@@ -27,7 +27,7 @@ def observe(client: Any, targets: Iterable[Target], images: Mapping[str, str], *
     return tuple(
         live
         for cluster, batch in _tens(targets)
-        for live in _observe_batch(client, cluster, batch, images if read_tasks else {})
+        for live in _observe_batch(client, cluster, batch, images, reading=reading)
     )
 
 
@@ -106,23 +106,30 @@ def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
     )
 
 
-def _observe_batch(client: Any, cluster: str, batch: Sequence[Target], images: Mapping[str, str]) -> Iterator[Live]:
+def _observe_batch(
+    client: Any, cluster: str, batch: Sequence[Target], images: Mapping[str, str], *, reading: Reading
+) -> Iterator[Live]:
     try:
         found = describe(client, cluster, [target.ecs_service for target in batch])
     except AwsError as error:
         yield from (Live(target, complaint=error.complaints[0]) for target in batch)
         return
     for target in batch:
-        yield _observe_one(client, target, found.get(target.ecs_service), images.get(target.service))
+        service = found.get(target.ecs_service)
+        yield _observe_one(client, target, service, images[target.service], reading=reading)
 
 
-def _observe_one(client: Any, target: Target, service: Mapping[str, Any] | None, image: str | None) -> Live:
+def _observe_one(
+    client: Any, target: Target, service: Mapping[str, Any] | None, image: str, *, reading: Reading
+) -> Live:
     if service is None:
         return Live(target)
     try:
         with translated(str(target)):
             described = client.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])
-            digests = task_digests(running_tasks(client, target), image) if image else ()
+            pinned = _is_pinned(described["taskDefinition"], image)
+            read = reading == "all" or (reading == "unpinned" and not pinned)
+            digests = task_digests(running_tasks(client, target), image) if read else ()
     except AwsError as error:
         return Live(target, complaint=error.complaints[0])
     return Live(
@@ -140,6 +147,10 @@ def _observe_one(client: Any, target: Target, service: Mapping[str, Any] | None,
         service_tags=audit.from_ecs(service.get("tags", [])),
         digests=digests,
     )
+
+
+def _is_pinned(definition: Definition, image: str) -> bool:
+    return any(container["image"].startswith(f"{image}@") for container in definition["containerDefinitions"])
 
 
 def _tens(targets: Iterable[Target]) -> Iterator[tuple[str, list[Target]]]:

@@ -21,6 +21,7 @@ from deploytasks.model import (
     Plan,
     Planned,
     Project,
+    Reading,
     Report,
     Result,
     Scope,
@@ -143,7 +144,8 @@ def _observe(errand: Errand) -> tuple[Live, ...]:
     say(
         errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
     )
-    return observe(errand.clients, errand.targets, errand.images, read_tasks=errand.tier.pin == "tag")
+    reading: Reading = "unpinned" if errand.tier.pin == "tag" else "none"
+    return observe(errand.clients, errand.targets, errand.images, reading=reading)
 
 
 def _build(errand: Errand, whole: Plan, wanted: Sequence[Wish]) -> tuple[Wish, ...]:

@@ -16,7 +16,7 @@ from deploytasks.model import Board, Cell, Image, Live, Project, Service, Shelf,
 def status(project: Project, targets: Sequence[Target]) -> Board:
     """The tenant × tier board of the targets, from what really runs; one that can't be seen is a cell that says so."""
     clients = reach()
-    lives = observe(clients, targets, images(project), read_tasks=True)
+    lives = observe(clients, targets, images(project), reading="all")
     known = _known(project, clients, lives)
     cells = tuple(_cell(project, live, known) for live in lives)
     return Board(project.name, tuple(tier.name for tier in project.tiers), cells)
@@ -27,7 +27,7 @@ def shelves(project: Project, services: Sequence[Service]) -> tuple[Shelf, ...]:
     clients = reach()
     wanted = [target for target in project.targets if target.service in {service.name for service in services}]
     lives, found = together(
-        lambda: observe(clients, wanted, images(project), read_tasks=True),
+        lambda: observe(clients, wanted, images(project), reading="all"),
         lambda: each(lambda one: ecr.every(registry_client(project, clients), one.repository), services),
     )
     return tuple(

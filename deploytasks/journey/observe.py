@@ -6,11 +6,11 @@ from deploytasks.aws import ecs
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
-from deploytasks.model import Access, Live, Target
+from deploytasks.model import Access, Live, Reading, Target
 
 
 def observe(
-    clients: Clients, targets: Iterable[Target], images: dict[str, str], *, read_tasks: bool
+    clients: Clients, targets: Iterable[Target], images: dict[str, str], *, reading: Reading
 ) -> tuple[Live, ...]:
     """Each target as it is, in the order given. What cannot be seen says why, and hides nothing of the others.
 
@@ -20,19 +20,19 @@ def observe(
     groups: dict[Access, list[Target]] = {}
     for target in listed:
         groups.setdefault(target.access, []).append(target)
-    answers = each(lambda group: _account(clients, *group, images, read_tasks=read_tasks), groups.items())
+    answers = each(lambda group: _account(clients, *group, images, reading=reading), groups.items())
     by_target = {live.target: live for answer in answers for live in answer}
     return tuple(by_target[target] for target in listed)
 
 
 def _account(
-    clients: Clients, access: Access, targets: list[Target], images: dict[str, str], *, read_tasks: bool
+    clients: Clients, access: Access, targets: list[Target], images: dict[str, str], *, reading: Reading
 ) -> tuple[Live, ...]:
     try:
         actual = clients.account(access)
         if actual != access.account:
             return tuple(Live(target, complaint=_wrong_account(target, actual)) for target in targets)
-        return ecs.observe(clients.of("ecs", access), targets, images, read_tasks=read_tasks)
+        return ecs.observe(clients.of("ecs", access), targets, images, reading=reading)
     except AwsError as error:
         return tuple(Live(target, complaint=error.complaints[0]) for target in targets)
 

@@ -82,8 +82,7 @@ def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
     if errand.tier.after is None or not unpassed:
         return []
     before = upstream_targets(errand.project, errand.tier, errand.targets)
-    pins = {errand.project.tier(target.environment.tier).pin for target in before}
-    lives = observe(errand.clients, before, errand.images, read_tasks="tag" in pins)
+    lives = observe(errand.clients, before, errand.images, reading="unpinned")
     return plan.gate(errand.tier, unpassed, lives, errand.images)
 
 

@@ -17,18 +17,16 @@ NAME = r"[a-z][a-z0-9-]{0,62}"
 """How projects, tenants, tiers and services are called: legal in image tags, SSM paths and ECS families alike."""
 
 _NAME = re.compile(NAME)
+_HEADER = re.compile(rf"^\[tiers\.({NAME})\]", re.MULTILINE)
 
 
 def tier_names(root: Path) -> tuple[str, ...]:
     """The names of the readable tiers of envs/project.toml in promotion order; () where there is nothing to read."""
     try:
-        data = tomllib.loads((root / "envs" / "project.toml").read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        text = (root / "envs" / "project.toml").read_text("utf-8-sig")
+    except (OSError, ValueError):
         return ()
-    tiers = data.get("tiers")
-    if not isinstance(tiers, dict):
-        return ()
-    return promotion_order({name: _after(table) for name, table in tiers.items() if may_be_tier(name)})
+    return promotion_order({name: _after(table) for name, table in _tiers(text).items() if may_be_tier(name)})
 
 
 def is_name(text: str) -> bool:
@@ -51,6 +49,15 @@ def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
         waiting.remove(name)
         placed.append(name)
     return tuple(placed)
+
+
+def _tiers(text: str) -> Mapping[str, object]:
+    """The tables of the tiers; of a file that is no TOML at least the names, so that their tasks can tell why."""
+    try:
+        tiers = tomllib.loads(text).get("tiers")
+    except (ValueError, RecursionError):
+        return dict.fromkeys(_HEADER.findall(text))
+    return tiers if isinstance(tiers, dict) else {}
 
 
 def _after(table: object) -> str | None:

@@ -7,7 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 MADE := .venv/.made
 EMULATOR := .venv-emulator/.made
-PIP := pip install --quiet --disable-pip-version-check
+PIP := pip install --quiet --disable-pip-version-check --use-pep517
 
 # What a machine must have before anything can be made.
 define usable

@@ -110,12 +110,12 @@ def _show(world: World, step: Step) -> None:
 def _change(world: World) -> None:
     """A second commit, which changes what the service says."""
     world.edit("examples/api/app.py", "return 200, about()", 'return 200, about() | {"news": "bulk orders"}')
-    _say("\n# somebody commits\n$ git commit --all --message 'Offer bulk orders'")
+    _say("\n# somebody gives the service some news to tell\n$ git commit --all --message 'Offer bulk orders'")
     world.commit("Offer bulk orders")
 
 
 def _misspell(world: World) -> None:
-    _say("\n# somebody mistypes `cpu`\n$ echo 'cpus = 512' >> envs/mb.toml   # at its top")
+    _say("\n# somebody mistypes `cpu`\n$ sed -i '1i cpus = 512' envs/mb.toml")
     path = world.root / "envs/mb.toml"
     path.write_text(f"cpus = 512\n{path.read_text()}")
 

@@ -269,10 +269,7 @@ def test_a_folder_without_git_says_so(shop: Shop):
 
 
 def test_a_shallow_history_says_what_to_fetch(shop: Shop):
-    git = partial(subprocess.run, cwd=shop.root, check=True, capture_output=True)
-    git(["git", "config", "user.name", "nobody"])
-    newest = git(["git", "rev-parse", "HEAD"]).stdout.decode().strip()
-    (shop.root / ".git" / "shallow").write_text(f"{newest}\n")
+    (shop.root / ".git" / "shallow").write_text(f"{shop.commits['newer']}\n")
     ran = shop.inv("tag.dev", "--commit", shop.commits["older"])
     assert ran.code == 2
     assert "fetch-depth: 0" in ran.stderr

@@ -4,10 +4,12 @@ Tests marked `docker` need a real Docker engine, those marked `emulator` need mi
 are skipped with the reason; with REQUIRE_DOCKER=1 they fail instead.
 """
 
+import gc
 import os
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,5 +122,8 @@ _answers: list[bool] = []
 
 def _engine_answers() -> bool:
     if not _answers:
-        _answers.append(engine.answering() is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # docker-py forgets the socket of a vain attempt
+            _answers.append(engine.answering() is not None)
+            gc.collect()
     return _answers[0]

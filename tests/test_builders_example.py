@@ -19,7 +19,7 @@ API = Path(__file__).resolve().parents[1] / "examples" / "api"
 
 @pytest.fixture
 def service():
-    given = {"PORT": "0", "HOST": "127.0.0.1", "COMMIT": "abc", "TIER": "dev", "TENANT": "mb"}
+    given = {"PORT": "0", "HOST": "127.0.0.1", "TIER": "dev", "TENANT": "mb"}
     process = subprocess.Popen(
         [sys.executable, str(API / "app.py")], env={**os.environ, **given}, stderr=subprocess.PIPE, text=True
     )
@@ -40,7 +40,7 @@ def fetched(url: str):
 
 def test_it_says_what_it_is_and_that_it_is_well(service):
     at = address(service)
-    assert fetched(at) == {"commit": "abc", "tier": "dev", "tenant": "mb"}
+    assert fetched(at) == {"tier": "dev", "tenant": "mb"}
     assert fetched(f"{at}/health") == {"status": "ok"}
     with pytest.raises(urllib.error.HTTPError) as caught:
         fetched(f"{at}/nowhere")

@@ -333,7 +333,12 @@ def test_the_canonical_form_says_only_what_matters():
     )
     assert not read_only_keys() & set(canonical(definition))
     assert canonical(definition)["containerDefinitions"][0] == {
-        "environment": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "PORT", "value": "8080"}],
+        "environment": [
+            {"name": "LOG_LEVEL", "value": "info"},
+            {"name": "PORT", "value": "8080"},
+            {"name": "TENANT", "value": "mb"},
+            {"name": "TIER", "value": "dev"},
+        ],
         "image": "x",
         "logConfiguration": {
             "logDriver": "awslogs",
@@ -371,3 +376,8 @@ def keys(shape, key=""):
             yield from keys(shape.member, key)
         case MapShape():
             yield key, set()
+
+
+def test_an_empty_string_in_place_of_a_member_is_not_set():
+    request = {"family": "f", "containerDefinitions": [{"name": "api", "image": "i"}]}
+    assert canonical(request | {"taskRoleArn": "", "pidMode": "", "ipcMode": ""}) == canonical(request)

@@ -38,11 +38,11 @@ CASES = {
         "templates/api.json.j2:7: mb-dev/api: a template sees no 'cpuu'\n    did you mean 'cpu'?",
     ),
     "a name nobody knows, given to `environment`": (
-        edited("dict(env, PORT=vars.port)", "envv"),
+        edited("dict(env, PORT=vars.port, TENANT=tenant, TIER=tier)", "envv"),
         "templates/api.json.j2:15: mb-dev/api: a template sees no 'envv'\n    did you mean 'env'?",
     ),
     "a name nobody knows, inside a list": (
-        edited("dict(env, PORT=vars.port)", "{'A': [envv]}"),
+        edited("dict(env, PORT=vars.port, TENANT=tenant, TIER=tier)", "{'A': [envv]}"),
         "templates/api.json.j2:15: mb-dev/api: a template sees no 'envv'\n    did you mean 'env'?",
     ),
     "a filter given something else": (

@@ -40,7 +40,8 @@ def test_the_shipped_template_is_a_fargate_task_that_logs_to_cloudwatch():
     (container,) = shown["containerDefinitions"]
     assert (container["name"], container["image"]) == ("api", IMAGE)
     assert container["portMappings"] == [{"containerPort": 8080}]
-    assert container["environment"] == [{"name": "LOG_LEVEL", "value": "info"}, {"name": "PORT", "value": "8080"}]
+    given = {each["name"]: each["value"] for each in container["environment"]}
+    assert given == {"LOG_LEVEL": "info", "PORT": "8080", "TENANT": "mb", "TIER": "dev"}
     assert container["secrets"] == [{"name": "DATABASE_URL", "valueFrom": "arn:db"}]
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/shop-mb-dev-api"
 

@@ -59,8 +59,11 @@ _FOREIGN_TAGS = ("deploytasks:", "aws:")
 
 
 def canonical(definition: Definition) -> dict[str, Any]:
-    """The request that the definition comes down to; equal for definitions that mean the same to ECS."""
-    request = {key: value for key, value in definition.items() if key not in read_only_keys()}
+    """The request that the definition comes down to; equal for definitions that mean the same to ECS.
+
+    An empty string in place of a whole member (`"taskRoleArn": ""`) is how some endpoints spell what is not set.
+    """
+    request = {key: value for key, value in definition.items() if key not in read_only_keys() and value != ""}
     network = request["networkMode"] = request.get("networkMode") or _default_network(request)
     request["tags"] = [tag for tag in request.get("tags") or () if not tag["key"].startswith(_FOREIGN_TAGS)]
     request["containerDefinitions"] = [_container(each, network) for each in request["containerDefinitions"]]

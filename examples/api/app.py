@@ -1,4 +1,4 @@
-"""A small HTTP service that says what it is: the commit, tier and tenant that its task definition gave it."""
+"""A small HTTP service that says where it is: the tier and tenant that its task definition gave it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 def about() -> dict[str, str]:
     """What the environment says of this copy; "" where it says nothing."""
-    return {name.lower(): os.environ.get(name, "") for name in ("COMMIT", "TIER", "TENANT")}
+    return {name.lower(): os.environ.get(name, "") for name in ("TIER", "TENANT")}
 
 
 def answer(path: str) -> tuple[int, dict[str, str]]:

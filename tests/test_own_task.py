@@ -14,7 +14,7 @@ DOC = Path(__file__).resolve().parents[1] / "docs" / "own-task.md"
 pytestmark = pytest.mark.waits
 
 
-def test_the_documented_task_releases_and_tells(shop: Shop, capfd: pytest.CaptureFixture[str]):
+def test_the_documented_task_releases_and_tells(shop: Shop):
     (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
     code = code.replace('Scope("dev", tenants=("main",))', 'Scope("staging", tenants=("t1",))')
     tasks = shop.root / "tasks.py"
@@ -23,4 +23,4 @@ def test_the_documented_task_releases_and_tells(shop: Shop, capfd: pytest.Captur
     exec(compile(code, str(tasks), "exec"), made)
     with chdir(shop.root):
         Program(namespace=made["ns"]).run(["inv", "nightly"])
-    assert "1 of 1 targets are good" in capfd.readouterr().out
+    assert "1 of 1 targets are good" in shop.capture()[0]

@@ -8,21 +8,26 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore import __version__
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.loaders import Loader
+from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from deploytasks.aws.failures import translated
 from deploytasks.model import Access, Author
 
+ECS_OPERATIONS = (
+    *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
+    *("RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
+)
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 10},
     max_pool_connections=40,
     connect_timeout=10,
     read_timeout=30,
-    user_agent_extra="deploytasks",
+    user_agent=f"deploytasks botocore/{__version__}",  # else botocore puts its own together anew for each request
 )
 
 
@@ -31,7 +36,7 @@ class Clients:
 
     def __init__(self, author: Author) -> None:
         self._author = author
-        self._loader = Loader(include_default_search_paths=True)
+        self._loader = _OwnOperations(include_default_search_paths=True)
         self._lock = threading.RLock()
         self._sessions: dict[str | None, _Lender] = {}
         self._credentials: dict[Access, tuple[Any, str]] = {}
@@ -95,6 +100,21 @@ class Clients:
         if access.profile not in self._sessions:
             self._sessions[access.profile] = _Lender(access.profile, self._loader)
         return self._sessions[access.profile].client(service, access.region, credentials)
+
+
+class _OwnOperations(Loader):
+    """Loads of ECS only the operations that this package calls: a client's methods are half of what it costs."""
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """The model as botocore has it, each time the same object."""
+        if (service_name, type_name) != ("ecs", "service-2"):
+            return super().load_service_model(service_name, type_name, api_version)
+        return self._ecs_model(api_version)
+
+    @instance_cache
+    def _ecs_model(self, api_version: str | None) -> Any:
+        whole = super().load_service_model("ecs", "service-2", api_version)
+        return {**whole, "operations": {name: whole["operations"][name] for name in ECS_OPERATIONS}}
 
 
 class _Lender(Session):

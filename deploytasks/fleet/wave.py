@@ -65,8 +65,8 @@ class Wave:
         if isinstance(answer, Result):
             self._end(answer)
             return
-        self._means.tell(_progress(answer))
         if self._wait:
+            self._means.tell(_progress(answer))
             self._follow(answer)
         else:
             self._end(work.outcome_of(answer.rollout, "started", "not waited for", answer.deployment))

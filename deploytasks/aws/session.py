@@ -4,11 +4,11 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore import __version__
+from botocore import __version__, handlers
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.loaders import Loader, instance_cache
@@ -17,6 +17,9 @@ from botocore.utils import parse_timestamp
 
 from deploytasks.aws.failures import translated
 from deploytasks.model import Access, Author
+
+SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
+"""The services that are called, by the names that botocore's events give them."""
 
 ECS_OPERATIONS = (
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
@@ -117,6 +120,14 @@ class _OwnOperations(Loader):
         return {**whole, "operations": {name: whole["operations"][name] for name in ECS_OPERATIONS}}
 
 
+def _own_handlers() -> Iterator[tuple[Any, ...]]:
+    """Those of botocore's event handlers that concern the services used here: each client copies all it is given."""
+    for entry in handlers.BUILTIN_HANDLERS:
+        kind, _, rest = entry[0].partition(".")
+        if kind != "docs" and rest.partition(".")[0] in ("", "*", *SERVICES):
+            yield entry
+
+
 class _Lender(Session):
     """One botocore session that lends each new client the credentials it is to have.
 
@@ -124,7 +135,11 @@ class _Lender(Session):
     """
 
     def __init__(self, profile: str | None, loader: Loader) -> None:
-        super().__init__(profile=profile)
+        super().__init__(include_builtin_handlers=False, profile=profile)
+        emitter: Any = self.get_component("event_emitter")
+        register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
+        for event, handler, *order in _own_handlers():
+            register.get(next(iter(order), None), emitter.register)(event, handler)
         self.register_component("data_loader", loader)
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
         self.register("needs-retry.ecs.RegisterTaskDefinition", _retry_concurrent_registration)

@@ -1,0 +1,40 @@
+"""What the README says is true: its tenant file loads, its tasks exist, its libraries are the package's."""
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+from deploytasks import namespace
+from deploytasks.project.load import load
+from deploytasks.template.check import check_all
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path):
+    for folder in ("envs", "templates"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (text,) = re.findall(r"```toml\n(# envs/acme.toml\n.*?)```", README, re.DOTALL)
+    (tmp_path / "envs" / "acme.toml").write_text(text)
+    project = load(tmp_path)
+    assert "acme-prod/api" in map(str, project.targets)
+    assert check_all(project) == ()
+
+
+def test_every_task_that_it_lists_exists_and_none_is_left_out():
+    table = README[README.index("| task | does |") : README.index("Flags:")]
+    listed = {name.replace("<tier>", "dev") for name in re.findall(r"[a-z]+\.(?:<tier>|[a-z]+)", table)}
+    short = set(re.findall(r"`([a-z]+)(?: ENV| TIER)?`", table))
+    tasks = {name for name in namespace(ROOT).task_names if not name.endswith((".staging", ".prod"))}
+    missing = {name for name in tasks if name not in listed and name.rpartition(".")[2] not in short}
+    assert missing - {"build", "status"} == set()
+    assert listed <= tasks
+
+
+def test_its_pip_line_is_the_packages_own_dependencies():
+    (line,) = re.findall(r"`pip install ('invoke.*?)`", README)
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = [re.split(r"[<>=,]", each)[0] for each in declared]
+    assert re.findall(r"[a-z0-9-]{3,}", re.sub(r"'invoke>=3'", "invoke", line)) == names

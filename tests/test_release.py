@@ -284,3 +284,24 @@ def test_an_engine_that_is_not_there_is_named_before_anything_moves(shop: Shop, 
     assert ran.code == 2
     assert "/no/such/docker.sock" in ran.stderr
     assert shop.writes() == {}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--to", "prod-20260203T040506Z", "--no-wait"], ["--tenant", "t2", "--force", "--no-wait"]],
+)
+def test_the_command_that_goes_on_is_the_one_that_was_typed(shop: Shop, flags: list[str]):
+    shop.refuse("UpdateService", "AccessDeniedException", tenant_account(2))
+    ran = shop.inv("deploy.prod", *flags)
+    assert ran.code == 1
+    said = ran.stderr.splitlines()[-1]
+    assert said.startswith("    to go on: inv deploy.prod --tenant t2 ")
+    assert all(flag in said for flag in flags)
+
+
+def test_a_tag_that_ecr_refuses_half_way_names_the_whole_command(shop: Shop):
+    shop.refuse("PutImage", "ImageTagAlreadyExistsException")
+    older = shop.commits["older"]
+    ran = shop.inv("tag.dev", "--commit", older, "--allow-older")
+    assert ran.code == 1
+    assert ran.stderr.endswith(f"    to go on: inv tag.dev --commit {older} --allow-older\n")

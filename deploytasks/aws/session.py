@@ -80,10 +80,10 @@ class Clients:
 
     def _plain(self, access: Access) -> tuple[Any, str]:
         with self._lock:
-            if access.profile not in self._accounts:
-                identity = self._sts(access).get_caller_identity()
-                self._accounts[access.profile] = identity["Account"]
-            return None, self._accounts[access.profile]
+            known = self._accounts.get(access.profile)
+        account = known or self._sts(access).get_caller_identity()["Account"]
+        with self._lock:
+            return None, self._accounts.setdefault(access.profile, account)
 
     def _assumed(self, access: Access) -> tuple[Any, str]:
         sts = self._sts(access)

@@ -10,7 +10,7 @@ from deploytasks import fleet, plan
 from deploytasks.aws import ecr
 from deploytasks.journey import preflight, rolling, wishes
 from deploytasks.journey.building import build_all, builds
-from deploytasks.journey.errand import Errand, before_any_change, begin, lock, resumable, say, spelled
+from deploytasks.journey.errand import Errand, before_any_change, begin, lock, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
 from deploytasks.model import (
     GOOD_OUTCOMES,
@@ -179,7 +179,7 @@ def _roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
 
 def _report(errand: Errand, whole: Plan, results: tuple[Result, ...] = ()) -> Report:
     return Report(
-        command=f"{errand.command}.{errand.tier.name}" if errand.command != "build" else "build",
+        command=shown_command(errand.command, errand.tier),
         plan=whole,
         results=results,
         notes=(*_left_behind(errand, whole), *_resume(errand, results)),

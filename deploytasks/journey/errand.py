@@ -153,14 +153,34 @@ def resumable(errand: Errand, state: str, command: str = "") -> Iterator[None]:
 
 def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) -> str:
     """The command line that does the errand (or another command on its targets) again."""
-    flags = {
+    again = command in ("", errand.command)
+    given = {
         "tenant": ",".join(tenants or errand.scope.tenants),
         "service": ",".join(errand.scope.services),
         "exclude": "" if tenants else ",".join(errand.scope.exclude),
+        **(_own_flags(errand.options) if again else {}),
     }
-    own = {} if command else {"commit": errand.options.commit, "to": errand.options.to}
-    parts = [f"--{flag} {shlex.quote(value)}" for flag, value in (flags | own).items() if value]
-    return " ".join(["inv", f"{command or errand.command}.{errand.tier.name}", *parts])
+    flags = [
+        f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
+    ]
+    return " ".join(["inv", shown_command(command or errand.command, errand.tier), *flags])
+
+
+def shown_command(command: str, tier: Tier) -> str:
+    """The task that a person types: `build` is of no tier."""
+    return command if command == "build" else f"{command}.{tier.name}"
+
+
+def _own_flags(options: Options) -> dict[str, str | bool | None]:
+    return {
+        "commit": options.commit,
+        "to": options.to,
+        "override": options.override,
+        "allow-dirty": options.allow_dirty,
+        "allow-older": options.allow_older,
+        "force": options.force,
+        "no-wait": not options.wait,
+    }
 
 
 def whoami_here() -> Author:

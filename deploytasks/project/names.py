@@ -16,14 +16,11 @@ RESERVED_TIER_NAMES = frozenset(
 NAME = r"[a-z][a-z0-9-]{0,62}"
 """How projects, tenants, tiers and services are called: legal in image tags, SSM paths and ECS families alike."""
 
-_NAME = re.compile(NAME)
-_HEADER = re.compile(rf"^\[tiers\.({NAME})\]", re.MULTILINE)
-
 
 def tier_names(root: Path) -> tuple[str, ...]:
     """The names of the readable tiers of envs/project.toml in promotion order; () where there is nothing to read."""
     try:
-        text = (root / "envs" / "project.toml").read_text("utf-8-sig")
+        text = (root / "envs" / "project.toml").read_text("utf-8").removeprefix("\ufeff")
     except (OSError, ValueError):
         return ()
     return promotion_order({name: _after(table) for name, table in _tiers(text).items() if may_be_tier(name)})
@@ -31,7 +28,7 @@ def tier_names(root: Path) -> tuple[str, ...]:
 
 def is_name(text: str) -> bool:
     """Whether a project, tenant, tier or service may be called so."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(NAME, text) is not None
 
 
 def may_be_tier(name: str) -> bool:
@@ -56,7 +53,7 @@ def _tiers(text: str) -> Mapping[str, object]:
     try:
         tiers = tomllib.loads(text).get("tiers")
     except (ValueError, RecursionError):
-        return dict.fromkeys(_HEADER.findall(text))
+        return dict.fromkeys(re.findall(rf"^\[tiers\.({NAME})\]", text, re.MULTILINE))
     return tiers if isinstance(tiers, dict) else {}
 
 

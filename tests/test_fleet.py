@@ -1,5 +1,6 @@
 """Rollouts carried out over many tenants at once, against an endpoint that answers as AWS does."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import cloud_ecs, cloud_rollouts
 from benchmarks.cloud import AwsError, Call
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account, tenant_name
@@ -265,3 +267,20 @@ def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
     results, _ = carry_out(cloud, clock, many)
     assert {each.outcome for each in results} == {"deployed"}
     assert max(asked) <= 10
+
+
+def test_a_strategy_that_waits_on_a_hook_is_paused_and_names_it(cloud, clock, monkeypatch):
+    waits = {"lifecycleHookDetails": [{"hookId": "approve", "status": "AWAITING_ACTION", "targetType": "PAUSE"}]}
+    monkeypatch.setitem(
+        cloud_ecs.OPERATIONS, "DescribeServiceDeployments", lambda _account, _ask: {"serviceDeployments": [waits]}
+    )
+    as_it_is = cloud_rollouts.Service.serialise
+
+    def blue_green(self: Any, *, with_tags: bool) -> str:
+        members = json.loads(as_it_is(self, with_tags=with_tags))
+        members["deploymentConfiguration"]["strategy"] = "BLUE_GREEN"
+        return json.dumps(members | {"currentServiceDeployment": "arn:aws:ecs:us-east-1:1:service-deployment/c/api/1"})
+
+    monkeypatch.setattr(cloud_rollouts.Service, "serialise", blue_green)
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, result.detail) == ("paused", "waits on hook approve")

@@ -1,7 +1,7 @@
 """ministack on a free loopback port, in a process of its own: the AWS of the demo and of the integration tests.
 
 It lives no longer than the process that started it, however that one ends: its standard input is a pipe from us,
-and when the pipe closes it shuts down by itself and removes the containers it runs.
+and when the pipe closes it shuts down by itself, removes the containers it runs, and of an orphan the files too.
 """
 
 import json
@@ -25,13 +25,18 @@ _STOP_TIMEOUT_S = 30.0
 _ATTEMPTS = 3
 
 _RUN = """
-import os, signal, sys, threading
+import os, shutil, signal, sys, threading
+parent = os.getppid()
 def follow_parent():
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=follow_parent, daemon=True).start()
 from ministack.app import main
-main()
+try:
+    main()
+finally:
+    if os.getppid() != parent:
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 """
 
 

@@ -27,13 +27,14 @@ def test_the_emulator_does_not_outlive_a_killed_parent():
     program = (
         "import time\nfrom examples.stand import emulator\n"
         "with emulator.running(engine=emulator.NO_ENGINE) as running:\n"
-        "    print(running.process.pid, flush=True)\n    time.sleep(60)\n"
+        "    print(running.process.pid, running.log.parent, flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=_ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        pid, home = parent.stdout.readline().split()
         parent.kill()
-    assert _within(20, lambda: not _alive(pid))
+    assert _within(20, lambda: not _alive(int(pid)))
+    assert not Path(home).exists()
 
 
 @pytest.mark.docker

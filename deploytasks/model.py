@@ -352,6 +352,8 @@ class Report:
     plan: Plan
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
+    resume: str = ""
+    """What to do about the results that are no success; empty where all are."""
     dry_run: bool = False
 
     @property

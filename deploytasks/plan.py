@@ -5,7 +5,7 @@ Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 
 from deploytasks import tags
@@ -173,10 +173,18 @@ def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]
 def record(live: Live) -> Mapping[str, str]:
     """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
     registered = (live.definition or {}).get("registeredAt")
-    at = live.service_tags.get("at")
-    if at and (registered is None or datetime.fromisoformat(at) >= registered.replace(microsecond=0)):
+    at = _time(live.service_tags.get("at", ""))
+    if at and (registered is None or at >= registered.replace(microsecond=0)):
         return live.service_tags
     return live.revision_tags or live.service_tags
+
+
+def _time(text: str) -> datetime | None:
+    """The time that a tag tells; None for one that somebody wrote by hand and not as a time."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, str]:

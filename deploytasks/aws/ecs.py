@@ -124,6 +124,9 @@ def _observe_one(
 ) -> Live:
     if service is None:
         return Live(target)
+    controller = service.get("deploymentController", {}).get("type", "ECS")
+    if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
+        return Live(target, exists=True, controller=controller, service_arn=service["serviceArn"])
     try:
         with translated(str(target)):
             described = client.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])
@@ -136,7 +139,7 @@ def _observe_one(
         target=target,
         exists=True,
         service_arn=service["serviceArn"],
-        controller=service.get("deploymentController", {}).get("type", "ECS"),
+        controller=controller,
         strategy=service.get("deploymentConfiguration", {}).get("strategy", "ROLLING"),
         desired=service["desiredCount"],
         running=service["runningCount"],

@@ -84,8 +84,16 @@ def status(client: Any, project: str, tier: str) -> LockState | None:
             value = client.get_parameter(Name=path(project, tier))["Parameter"]["Value"]
         except client.exceptions.ParameterNotFound:
             return None
-    known = {field.name for field in fields(LockState)}
-    return LockState(**{key: value for key, value in json.loads(value).items() if key in known})
+    return _read(tier, value)
+
+
+def _read(tier: str, value: str) -> LockState:
+    """What is written in the lock; of one that nobody can read at least that it is there."""
+    try:
+        known = {field.name for field in fields(LockState)}
+        return LockState(**{key: value for key, value in json.loads(value).items() if key in known})
+    except (ValueError, TypeError, AttributeError):
+        return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
 
 
 def _put(client: Any, project: str, mine: LockState) -> bool:

@@ -16,6 +16,7 @@ from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from deploytasks.aws.failures import translated
+from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Access, Author
 
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
@@ -156,6 +157,9 @@ class _Lender(Session):
         self._lent = credentials
         try:
             client: Any = self.create_client(service, region_name=region, config=_CONFIG)
+        except ValueError as error:  # of an address that is none, which botocore gives no name of its own
+            to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
+            raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
         finally:
             self._lent = None
         return self._sharing(service, client)

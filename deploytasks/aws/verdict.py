@@ -45,12 +45,20 @@ def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
         case "COMPLETED" if ours.running >= ours.desired:
             detail = "" if ours.desired else "0 desired: nothing proves that it starts"
             return _verdict(service, ours, "deployed", detail)
+        case "FAILED" if _rolls_back(service):
+            return _verdict(service, ours, None, ours.reason, state="rolling back")
         case "FAILED":
             return _verdict(service, ours, "failed", ours.reason)
         case "" if ours.running >= ours.desired and len(service.get("deployments", [])) == 1:
             return _verdict(service, ours, "deployed", "")  # no circuit breaker state from this controller
         case _:
             return _verdict(service, ours, None, ours.reason)
+
+
+def _rolls_back(service: Mapping[str, Any]) -> bool:
+    """Whether ECS is about to put an earlier deployment in the place of the failed one."""
+    breaker = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+    return bool(breaker.get("rollback")) and len(service.get("deployments", [])) > 1
 
 
 def _was_rolled_back(

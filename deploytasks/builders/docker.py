@@ -96,7 +96,8 @@ def _build_by_buildx(job: Job, voice: Voice) -> None:
     with _process([*command, str(job.context)]) as process:
         for line in _lines(cast(Iterable[str], process.stdout)):
             last.append(line)
-            voice.build(line)
+            if not line.lstrip().startswith(_CHATTER):
+                voice.build(line)
     if process.returncode != 0:
         raise BuildFailed.of(job.service, "docker buildx build failed", "\n".join(last))
 
@@ -123,12 +124,17 @@ def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None,
         _follow_build(items, job, voice)
 
 
+_CHATTER = ("--->", "Removing intermediate container", "Successfully ")
+_PUSH_CHATTER = (": Preparing", ": Waiting", ": Layer already exists")
+
+
 def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> None:
     last, error = deque[str](maxlen=_LAST_LINES), ""
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
-            voice.build(line)
+            if not line.lstrip().startswith(_CHATTER):
+                voice.build(line)
         error = str(item.get("error", error)).strip()
     if error:
         raise BuildFailed.of(job.service, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
@@ -170,7 +176,8 @@ def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> 
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
-            voice.push(line)
+            if not line.endswith(_PUSH_CHATTER):
+                voice.push(line)
         error = str(item.get("error", error)).strip()
         digest = (item.get("aux") or {}).get("Digest", digest)
     if error or not digest:

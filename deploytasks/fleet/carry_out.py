@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from deploytasks.errors import Interrupted
 from deploytasks.fleet.parallel import MAX_THREADS
-from deploytasks.fleet.wave import Wave
+from deploytasks.fleet.wave import Wave, not_attempted
 from deploytasks.fleet.work import Means, outcome_of
 from deploytasks.model import GOOD_OUTCOMES, Ended, OnEvent, Plan, Result, Rollout, Told
 
@@ -25,10 +26,14 @@ def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, .
             if plan.tier.on_failure == "stop" and any(result.outcome not in GOOD_OUTCOMES for result in results):
                 results += _not_attempted(wave, means.tell)
                 continue
-            _soak(plan, number, means)
-            results += Wave(plan.tier, means, pool, wait=wait).run(wave)
+            try:
+                _soak(plan, means, rolled=any(result.outcome == "deployed" for result in results))
+                results += Wave(plan.tier, means, pool, wait=wait).run(wave)
+            except Interrupted as stopped:
+                later = (rollout for wave in plan.waves[number + 1 :] for rollout in wave)
+                raise Interrupted(*stopped.complaints, *map(not_attempted, later)) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)  # what still writes must end before the lock is free
     return tuple(results)
 
 
@@ -39,7 +44,7 @@ def _not_attempted(wave: tuple[Rollout, ...], tell: OnEvent) -> list[Result]:
     return results
 
 
-def _soak(plan: Plan, number: int, means: Means) -> None:
-    if number and plan.tier.soak_s:
+def _soak(plan: Plan, means: Means, *, rolled: bool) -> None:
+    if rolled and plan.tier.soak_s:
         means.tell(Told("soak", f"{plan.tier.soak_s} s until the next wave"))
         means.sleep(plan.tier.soak_s)

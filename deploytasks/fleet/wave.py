@@ -30,7 +30,8 @@ class Wave:
                 self._poll_due()
                 self._await_something()
         except KeyboardInterrupt:
-            raise Interrupted(*self._left_behind(queue)) from None
+            self._means.stopped.set()
+            raise Interrupted(*self._left_behind(queue, wave)) from None
         return [self._results[rollout.target] for rollout in wave]
 
     def _launch(self, queue: deque[Rollout], total: int) -> None:
@@ -97,14 +98,21 @@ class Wave:
         self._results[result.target] = result
         self._means.tell(Ended(result))
 
-    def _left_behind(self, queue: deque[Rollout]) -> Iterator[Complaint]:
-        for target in self._following:
-            yield Complaint(str(target), "interrupted: its rollout goes on at AWS, nobody follows it")
-        for rollout in queue:
-            yield Complaint(str(rollout.target), "interrupted: not attempted")
+    def _left_behind(self, queue: deque[Rollout], wave: tuple[Rollout, ...]) -> Iterator[Complaint]:
+        for rollout in wave:
+            if rollout in queue:
+                yield not_attempted(rollout)
+            elif rollout.target not in self._results:
+                what = "interrupted: its rollout goes on at AWS, nobody follows it"
+                yield Complaint(str(rollout.target), what)
 
     def _now(self) -> float:
         return self._means.clock()
+
+
+def not_attempted(rollout: Rollout) -> Complaint:
+    """What is said of a target that an interruption came before."""
+    return Complaint(str(rollout.target), "interrupted: not attempted, it runs what it ran")
 
 
 def _progress(now: work.UnderWay) -> Progress:

@@ -1,16 +1,17 @@
 """What the fleet's threads do: AWS calls for one rollout, with every error turned into a value."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from deploytasks.aws import ecs, native, tasks
 from deploytasks.aws.session import Clients
 from deploytasks.aws.verdict import Verdict, judge
 from deploytasks.errors import AwsError
-from deploytasks.model import Deployment, Evidence, OnEvent, Outcome, Result, Rollout
+from deploytasks.model import Deployment, Evidence, OnEvent, Outcome, Result, Rollout, Target, Told
 
 _POLL_ERRORS = 5
 
@@ -24,6 +25,8 @@ class Means:
     tell: OnEvent
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    stopped: Event = field(default_factory=Event)
+    """Set once somebody interrupts: no further write is begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,27 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
     target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
     revision = ecs.register(client, target, rollout.request, rollout.tags) if rollout.request else None
+    if means.stopped.is_set():
+        raise AwsError.of(str(target), "interrupted before its service was touched")
     if rollout.action == "create" and rollout.create and revision:
         service = ecs.create(client, target, rollout.create, revision)
     else:
         service = ecs.update(client, target, revision)
     if revision is None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        ecs.record(client, target, service["serviceArn"], {**rollout.tags, "at": at})
-    return next(each for each in ecs.deployments(service) if each.status == "PRIMARY")
+        _record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
+    primary = next((each for each in ecs.deployments(service) if each.status == "PRIMARY"), None)
+    if primary is None:
+        raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
+    return primary
+
+
+def _record(means: Means, target: Target, service_arn: str, tags: Mapping[str, str]) -> None:
+    """The service carries the audit tags; a rollout under way is followed even where it may not be recorded."""
+    try:
+        ecs.record(means.clients.of("ecs", target.access), target, service_arn, tags)
+    except AwsError as error:
+        means.tell(Told("record", f"the rollout could not be recorded: {error.complaints[0].what}", str(target)))
 
 
 def _judged(client: Any, under_way: UnderWay, services: dict[str, Any]) -> UnderWay:
@@ -114,9 +130,17 @@ def _judged(client: Any, under_way: UnderWay, services: dict[str, Any]) -> Under
     if service is None:
         return replace(under_way, verdict=Verdict("failed", "failed", "the service is gone"))
     verdict = judge(service, under_way.deployment.id, under_way.deployment.created_at)
-    if verdict.outcome is None and (hook := native.waiting_hook(client, service)):
+    if verdict.outcome is None and (hook := _waiting_hook(client, service)):
         verdict = replace(verdict, outcome="paused", state="paused", detail=f"waits on hook {hook}")
     return replace(under_way, verdict=verdict, errors=0)
+
+
+def _waiting_hook(client: Any, service: dict[str, Any]) -> str | None:
+    """The hook that is waited on; a role that may not ask is told of none."""
+    try:
+        return native.waiting_hook(client, service)
+    except AwsError:
+        return None
 
 
 def _could_not_see(under_way: UnderWay, error: AwsError) -> UnderWay:
@@ -132,7 +156,7 @@ def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Res
     wish = rollout.wish
     ours = {wish.digest, *(wish.image.children if wish.image else ())}
     if digests and not ours.issuperset(digests):
-        detail = f"its tasks run {', '.join(digests)}, wished was {wish.digest}"
+        detail = f"its tasks run {', '.join(digests)}, and not {wish.digest}"
         return replace(result, outcome="failed", detail=detail, digest=digests[0], evidence="seen")
     return replace(result, evidence=evidence)
 

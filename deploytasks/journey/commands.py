@@ -88,6 +88,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
                 *_about_targets(errand, renderer, lives, wanted),
                 lambda: unpullable,
                 lambda: rolling.pin_rules(errand, wanted),
+                lambda: preflight.dirty(errand, wanted),
                 lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
             )
         whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
@@ -137,6 +138,7 @@ def _about_targets(
         lambda: preflight.ready(errand, lives),
         lambda: rolling.renders(errand, renderer, wanted),
         lambda: preflight.wave_rules(errand),
+        lambda: preflight.promised(errand),
     )
 
 
@@ -173,7 +175,7 @@ def _roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
     if errand.options.dry_run:
         return ()
     means = fleet.Means(errand.clients, errand.images, errand.tell)
-    with resumable(errand, f"{errand.tier.name} is tagged, its targets may differ", command="deploy"):
+    with resumable(errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command="deploy"):
         return fleet.carry_out(whole, means, wait=errand.options.wait)
 
 
@@ -182,7 +184,8 @@ def _report(errand: Errand, whole: Plan, results: tuple[Result, ...] = ()) -> Re
         command=shown_command(errand.command, errand.tier),
         plan=whole,
         results=results,
-        notes=(*_left_behind(errand, whole), *_resume(errand, results)),
+        notes=_left_behind(errand, whole),
+        resume=_resume(errand, results),
         dry_run=errand.options.dry_run,
     )
 
@@ -198,7 +201,14 @@ def _left_behind(errand: Errand, whole: Plan) -> tuple[str, ...]:
     return (f"stay behind until `inv deploy.{errand.tier.name}`: {names}",)
 
 
-def _resume(errand: Errand, results: Sequence[Result]) -> tuple[str, ...]:
-    open_ends = [result.target for result in results if result.outcome not in GOOD_OUTCOMES]
-    tenants = tuple(dict.fromkeys(target.environment.tenant for target in open_ends))
-    return (f"to go on: {spelled(errand, 'deploy', tenants)}",) if open_ends else ()
+def _resume(errand: Errand, results: Sequence[Result]) -> str:
+    """What goes on where these results ended; nothing, where all ended well."""
+    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    if not open_ends:
+        return ""
+    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in open_ends))
+    everybody = {target.environment.tenant for target in errand.targets}
+    command = spelled(errand, "deploy", () if everybody <= set(tenants) else tenants)
+    if any(result.outcome == "rolled back" for result in open_ends):
+        return f"mend the image and release it; to try this one again: {command}"
+    return f"to go on: {command}"

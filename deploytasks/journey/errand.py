@@ -13,7 +13,7 @@ from deploytasks.aws import locks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
 from deploytasks.fleet import each, together
-from deploytasks.model import Access, Author, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
+from deploytasks.model import Access, Author, LockState, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
 from deploytasks.project.select import select
 
 
@@ -63,7 +63,7 @@ def begin(command: str, project: Project, scope: Scope, options: Options, tell: 
     author = whoami_here()
     errand = Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
     with before_any_change():
-        together(lambda: _guard_registry(errand), lambda: _sign_in(errand))
+        together(lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand))
     return errand
 
 
@@ -77,10 +77,14 @@ def _sign_in(errand: Errand) -> None:
     each(enter, () if errand.command in ("build", "tag") else {target.access: None for target in errand.targets})
 
 
-def _guard_registry(errand: Errand) -> None:
-    """Images, tags and locks go to the account that the file names, or nowhere."""
-    wanted = errand.project.registry.access.account
-    actual = errand.clients.account(errand.project.registry.access)
+def guard_registry(project: Project, clients: Clients) -> None:
+    """Images, tags and locks go to the account that the file names, or nowhere.
+
+    Raises:
+        NotReady: the credentials belong to another.
+
+    """
+    wanted, actual = project.registry.access.account, clients.account(project.registry.access)
     if actual != wanted:
         what = f"the credentials belong to account {actual}, the file says {wanted}"
         raise NotReady.of("envs/project.toml: registry.account", what, "mend it, its `role` or `profile`, or sign in")
@@ -113,13 +117,22 @@ def lock(errand: Errand) -> Iterator[None]:
         yield
         return
     mine = locks.claim(errand.tier.name, errand.author, f"{errand.command}.{errand.tier.name}")
-    with before_any_change():
-        client = registry_ssm(errand.project, errand.clients)
-        held = locks.acquire(client, errand.project.name, mine)
+    client = registry_ssm(errand.project, errand.clients)
     try:
+        with before_any_change():
+            locks.acquire(client, errand.project.name, mine)
         yield
     finally:
-        locks.release(client, errand.project.name, held)
+        _unlock(errand, client, mine)
+
+
+def _unlock(errand: Errand, client: Any, mine: LockState) -> None:
+    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else."""
+    try:
+        locks.release(client, errand.project.name, mine)
+    except AwsError as error:
+        what = f"{error.complaints[0].what}; inv lock.release {mine.tier} frees it"
+        say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")
 
 
 @contextmanager
@@ -158,7 +171,7 @@ def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) ->
         "tenant": ",".join(tenants or errand.scope.tenants),
         "service": ",".join(errand.scope.services),
         "exclude": "" if tenants else ",".join(errand.scope.exclude),
-        **(_own_flags(errand.options) if again else {}),
+        **_own_flags(errand.options, again=again),
     }
     flags = [
         f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
@@ -171,16 +184,20 @@ def shown_command(command: str, tier: Tier) -> str:
     return command if command == "build" else f"{command}.{tier.name}"
 
 
-def _own_flags(options: Options) -> dict[str, str | bool | None]:
-    return {
-        "commit": options.commit,
-        "to": options.to,
+def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
+    """The options as flags: all where it is the same command again, else those that every command takes."""
+    shared: dict[str, str | bool | None] = {
         "override": options.override,
-        "allow-dirty": options.allow_dirty,
-        "allow-older": options.allow_older,
         "force": options.force,
         "no-wait": not options.wait,
     }
+    own: dict[str, str | bool | None] = {
+        "commit": options.commit,
+        "to": options.to,
+        "allow-dirty": options.allow_dirty,
+        "allow-older": options.allow_older,
+    }
+    return own | shared if again else shared
 
 
 def whoami_here() -> Author:
@@ -200,14 +217,19 @@ def whoami(environ: Mapping[str, str]) -> Author:
         return Author(environ.get("GITHUB_ACTOR", "github"), run, f"github {environ['GITHUB_RUN_ID']}")
     if "GITLAB_CI" in environ:
         by = environ.get("GITLAB_USER_LOGIN", "gitlab")
-        return Author(by, environ.get("CI_PIPELINE_URL", ""), f"gitlab {environ.get('CI_PIPELINE_ID', '')}")
+        return Author(by, environ.get("CI_PIPELINE_URL", ""), _run("gitlab", environ.get("CI_PIPELINE_ID", "")))
     if "CIRCLECI" in environ:
         by, run = environ.get("CIRCLE_USERNAME", "circleci"), environ.get("CIRCLE_WORKFLOW_ID", "")
-        return Author(by, environ.get("CIRCLE_BUILD_URL", ""), f"circleci {run}")
+        return Author(by, environ.get("CIRCLE_BUILD_URL", ""), _run("circleci", run))
     if "BUILDKITE" in environ:
         by, run = environ.get("BUILDKITE_BUILD_CREATOR", "buildkite"), environ.get("BUILDKITE_BUILD_ID", "")
-        return Author(by, environ.get("BUILDKITE_BUILD_URL", ""), f"buildkite {run}")
+        return Author(by, environ.get("BUILDKITE_BUILD_URL", ""), _run("buildkite", run))
     return Author(f"{_user()}@{platform.node()}")
+
+
+def _run(engine: str, number: str) -> str:
+    """What all jobs of one CI run share; empty where the engine does not tell, since that may share nothing."""
+    return f"{engine} {number}" if number else ""
 
 
 def say(errand: Errand, step: str, message: str, service: str | None = None) -> None:

@@ -57,16 +57,21 @@ def _cell(project: Project, live: Live, known: Mapping[str, Image]) -> Cell:
         return replace(cell, complaint=str(live.complaint))
     digests, evidence = plan.what_runs(live, images(project)[target.service])
     image, record = known.get(next(iter(digests), "")), plan.record(live)
-    commits = tags.commits(image.tags) if image else ()
     release = (tags.newest_release(image.tags, tier) if image else None) or record.get("release", "")
     return replace(
         cell,
-        commit=record.get("commit", "") if record.get("commit") in commits else next(iter(commits), ""),
+        commit=_commit(image, record),
         release=release,
         digest=", ".join(digests),
         evidence=evidence,
         since=tags.certified_at(release, tier),
     )
+
+
+def _commit(image: Image | None, record: Mapping[str, str]) -> str:
+    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
+    recorded, known = record.get("commit", ""), tags.commits(image.tags) if image else ()
+    return recorded if recorded in known or not known else known[0]
 
 
 def _state(live: Live) -> str:

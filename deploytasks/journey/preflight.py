@@ -56,6 +56,15 @@ def _unpullable(errand: Errand) -> Iterator[Complaint]:
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
 
 
+def promised(errand: Errand) -> Iterator[Complaint]:
+    """A service whose one-off tasks must run first is not rolled out without them."""
+    for service in errand.services:
+        if service.before_deploy:
+            what = "one-off tasks before a deploy are not carried out yet, and the service is not touched without them"
+            to_do = "run them by other means, and take `before_deploy` out of envs/project.toml"
+            yield Complaint(f"services.{service.name}.before_deploy", what, to_do)
+
+
 def wave_rules(errand: Errand) -> Iterator[Complaint]:
     """`--no-wait` can't be told from success where later waves depend on earlier ones."""
     waves = {target.wave for target in errand.targets}
@@ -66,14 +75,19 @@ def wave_rules(errand: Errand) -> Iterator[Complaint]:
 
 def taggable(errand: Errand, wishes: Sequence[Wish], present: dict[str, Image]) -> Iterator[Complaint]:
     """What speaks against pointing the tier at the wishes: dirt, age, the gate."""
-    for wish in wishes:
-        if tags.is_dirty(wish.commit_tag) and errand.tier.tag == "immutable":
-            what = f"{errand.tier.name} is immutable and takes no image of an uncommitted tree"
-            yield Complaint(wish.service, what, "commit, build and promote that")
-        elif not errand.options.allow_older:
-            yield from _older(errand, wish, present.get(wish.service))
+    yield from dirty(errand, wishes)
+    for wish in wishes if not errand.options.allow_older else ():
+        yield from _older(errand, wish, present.get(wish.service))
     if not errand.options.override:
         yield from gated(errand, wishes)
+
+
+def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
+    """Which wishes were built from an uncommitted tree, where the tier takes none."""
+    for wish in wishes if errand.tier.tag == "immutable" else ():
+        if tags.is_dirty(wish.commit_tag):
+            what = f"{errand.tier.name} is immutable and takes no image of an uncommitted tree"
+            yield Complaint(wish.service, what, "commit, build and promote that")
 
 
 def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:

@@ -52,9 +52,7 @@ def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Roll
         wish=wish,
         image=_image(errand, live.target, wish),
         live=live,
-        same=wish.digest is not None
-        and live.definition is not None
-        and canonical(request) == canonical(live.definition),
+        same=wish.digest is not None and _same(request, live),
         request=request,
         create=create if not live.exists else None,
         tags=_audit(errand, wish),

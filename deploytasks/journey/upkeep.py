@@ -1,16 +1,17 @@
 """What is done beside releases: a tier's lock by hand, and the ECR repositories that everything else needs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from deploytasks.aws import ecr, locks
 from deploytasks.errors import NotReady
-from deploytasks.journey.errand import before_any_change, reach, registry_client, registry_ssm, whoami_here
+from deploytasks.journey.errand import before_any_change, guard_registry, reach, whoami_here
 from deploytasks.model import LockState, Project
 
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None], ...]:
     """Each tier with who holds its lock, None where nobody does."""
-    client = registry_ssm(project, reach())
+    client = _registry(project, "ssm")
     return tuple((tier, locks.status(client, project.name, tier)) for tier in tiers)
 
 
@@ -23,22 +24,23 @@ def lock_acquire(project: Project, tier: str, reason: str) -> LockState:
     """
     claim = locks.as_hold(locks.claim(tier, whoami_here(), "lock.acquire", reason=reason))
     with before_any_change():
-        return locks.acquire(registry_ssm(project, reach()), project.name, claim)
+        return locks.acquire(_registry(project, "ssm"), project.name, claim)
 
 
 def lock_release(project: Project, tier: str) -> LockState:
     """The tier's lock is free, whoever held it; returns who did.
 
     Raises:
-        NotReady: nobody holds it.
+        NotReady: nobody holds it, or somebody else took it at this moment.
 
     """
-    client = registry_ssm(project, reach())
     with before_any_change():
+        client = _registry(project, "ssm")
         holder = locks.status(client, project.name, tier)
         if holder is None:
             raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
-        locks.release(client, project.name, holder)
+        if not locks.release(client, project.name, holder):
+            raise NotReady.of(tier, "somebody else holds the lock since a moment ago", "inv lock.status shows who")
     return holder
 
 
@@ -47,7 +49,7 @@ def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:
 
     Returns what was changed (or would be), in words; a repository that is there keeps its settings.
     """
-    client = registry_client(project, reach())
+    client = _registry(project, "ecr")
     accounts = {target.access.account for target in project.targets} - {project.registry.access.account}
     tiers = [tier.name for tier in project.tiers]
     return tuple(
@@ -55,3 +57,10 @@ def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:
         for service in project.services
         for change in ecr.bootstrap(client, service.repository, tiers, accounts, dry_run=dry_run)
     )
+
+
+def _registry(project: Project, service: str) -> Any:
+    """The registry's client of an AWS service, in the account that the file names and no other."""
+    clients = reach()
+    guard_registry(project, clients)
+    return clients.of(service, project.registry.access)

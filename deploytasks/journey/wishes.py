@@ -30,8 +30,10 @@ def to_tag(errand: Errand) -> tuple[Wish, ...]:
 
     """
     after = errand.tier.after
-    if after is None or errand.options.commit:
-        return _built(errand, to_build(errand) if after is None else _as_asked(errand, str(errand.options.commit)))
+    if errand.options.commit:
+        return _built(errand, _as_asked(errand, errand.options.commit))
+    if after is None:
+        return _built(errand, to_build(errand))
     wishes = tuple(each(lambda service: _named(errand, service, after), errand.services))
     for wish in _built(errand, wishes):
         say(errand, "commit", f"{tags.short(wish.commit_tag)}, which {after} names", wish.service)

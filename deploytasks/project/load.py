@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploytasks.errors import Invalid
-from deploytasks.model import Environment, Project, Target
+from deploytasks.model import Environment, Origin, Project, Target
 from deploytasks.project import agreement, policy
 from deploytasks.project.faults import Fault, complaints
 from deploytasks.project.files import Source, read_envs, table
@@ -28,6 +28,10 @@ def load(root: Path) -> Project:
     project = next((source for source in sources if source.is_project), None)
     if project is None:
         raise Invalid(*complaints(root, faults))
+    if not (tenants or faults):
+        faults.append(
+            Fault(Origin("envs/", ""), "there is no tenant", "write envs/<tenant>.toml: docs/envs.md shows one")
+        )
     faults.extend(policy.faults_in(project))
     faults.extend(agreement.disagreements(project, tenants))
     targets = tuple(_targets(project, tenants, faults))

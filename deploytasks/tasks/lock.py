@@ -26,7 +26,8 @@ def _status(root: Path) -> Task[Any]:
         from deploytasks.report import locks
 
         project = load(root)
-        states = journey.lock_status(project, [tier.name for tier in project.tiers])
+        with shell.interruptible():
+            states = journey.lock_status(project, [tier.name for tier in project.tiers])
         sheet = tuple(block for tier, state in states for block in locks.sheet(tier, state))
         shell.show(sheet, [locks.as_json(tier, state) for tier, state in states], as_json=json)
 
@@ -37,14 +38,15 @@ def _acquire(root: Path) -> Task[Any]:
     @task(
         name="acquire", auto_shortflags=False, help={"tier": "the tier to lock", "reason": "why, for all who meet it"}
     )
-    def acquire(c: Context, tier: str, reason: str) -> None:
+    def acquire(c: Context, tier: str, reason: str = "") -> None:
         """Lock a tier by hand: no release of it starts until lock.release."""
         from deploytasks import journey
         from deploytasks.project import choose
         from deploytasks.project.load import load
 
         project = load(root)
-        state = journey.lock_acquire(project, choose.tier(project, tier), reason)
+        with shell.interruptible():
+            state = journey.lock_acquire(project, choose.tier(project, tier), reason)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
@@ -59,7 +61,8 @@ def _release(root: Path) -> Task[Any]:
         from deploytasks.project.load import load
 
         project = load(root)
-        state = journey.lock_release(project, choose.tier(project, tier))
+        with shell.interruptible():
+            state = journey.lock_release(project, choose.tier(project, tier))
         shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 
     return release

@@ -67,16 +67,20 @@ def interruptible() -> Iterator[None]:
     """
     from deploytasks.errors import Interrupted
 
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    before = {number: signal.signal(number, _as_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _as_interrupt(_number: int, _frame: Any) -> None:
+    """The first signal stops us; those that follow shall not stop the cleaning up, the lock's release among it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -85,5 +89,4 @@ def _raise_if_failed(report: "Report") -> None:
 
     if report.failed:
         what = "; ".join(f"{result.target} {result.outcome}" for result in report.failed)
-        resume = "\n".join(note for note in report.notes if note.startswith("to go on"))
-        raise RolloutsFailed(Complaint(report.command, what, resume))
+        raise RolloutsFailed(Complaint(report.command, what, report.resume))

@@ -246,7 +246,6 @@ class Deployment:
     revision: str
     desired: int = 0
     running: int = 0
-    failed: int = 0
     reason: str = ""
     created_at: datetime | None = None
 
@@ -258,13 +257,10 @@ class Live:
     target: Target
     exists: bool = False
     complaint: Complaint | None = None
-    service_arn: str = ""
     controller: str = "ECS"
-    strategy: str = "ROLLING"
     desired: int = 0
     running: int = 0
     deployments: tuple[Deployment, ...] = ()
-    events: tuple[str, ...] = ()
     definition: Definition | None = None
     revision_tags: Mapping[str, str] = field(default_factory=dict)
     service_tags: Mapping[str, str] = field(default_factory=dict)

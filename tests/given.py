@@ -59,7 +59,6 @@ def live(*deployments: Deployment, runs: str = f"{HOST}/api@{OLD_DIGEST}", **cha
     ordinary = Live(
         target=target(),
         exists=True,
-        service_arn="arn:aws:ecs:us-east-1:111111111111:service/main-prod/api",
         desired=2,
         running=2,
         deployments=deployments or (deployment(),),

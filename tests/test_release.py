@@ -105,6 +105,7 @@ def test_one_tenants_failure_exits_1_and_prints_the_command_that_goes_on(shop: S
     ran = shop.inv("release.prod", "--json")
     assert ran.code == 1
     assert ran.summary["outcomes"] == {"deployed": 1, "failed": 1}
+    assert ran.summary["resume"] == "to go on: inv deploy.prod --tenant t2"
     assert ran.stderr.endswith("release.prod: t2-prod/api failed\n    to go on: inv deploy.prod --tenant t2\n")
 
 

@@ -98,7 +98,6 @@ def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
             revision=each["taskDefinition"],
             desired=each.get("desiredCount", 0),
             running=each.get("runningCount", 0),
-            failed=each.get("failedTasks", 0),
             reason=each.get("rolloutStateReason", ""),
             created_at=each.get("createdAt"),
         )
@@ -126,7 +125,7 @@ def _observe_one(
         return Live(target)
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
-        return Live(target, exists=True, controller=controller, service_arn=service["serviceArn"])
+        return Live(target, exists=True, controller=controller)
     try:
         with translated(str(target)):
             described = client.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])
@@ -138,13 +137,10 @@ def _observe_one(
     return Live(
         target=target,
         exists=True,
-        service_arn=service["serviceArn"],
         controller=controller,
-        strategy=service.get("deploymentConfiguration", {}).get("strategy", "ROLLING"),
         desired=service["desiredCount"],
         running=service["runningCount"],
         deployments=deployments(service),
-        events=tuple(event["message"] for event in service.get("events", [])[:5]),
         definition={**described["taskDefinition"], "tags": described.get("tags", [])},
         revision_tags=audit.from_ecs(described.get("tags", [])),
         service_tags=audit.from_ecs(service.get("tags", [])),

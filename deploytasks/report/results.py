@@ -57,6 +57,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "tags": [tag_json(step) for step in report.plan.tag_steps],
         "results": [result_json(result) for result in report.results],
         "notes": report.notes,
+        "resume": report.resume,
     }
 
 

@@ -93,11 +93,12 @@ def gate(tier: Tier, wishes: Iterable[Wish], upstream: Sequence[Live], images: M
     if tier.after is None:
         return []
     return [
-        complaint for wish in wishes if not _passed(tier, wish) for complaint in _gated(tier, wish, upstream, images)
+        complaint for wish in wishes if not passed(tier, wish) for complaint in _gated(tier, wish, upstream, images)
     ]
 
 
-def _passed(tier: Tier, wish: Wish) -> bool:
+def passed(tier: Tier, wish: Wish) -> bool:
+    """Whether the image carries one of the tier's release tags already."""
     return wish.image is not None and bool(tags.releases(wish.image.tags, tier.name))
 
 

@@ -92,7 +92,7 @@ def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
 
 def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
     """What the gate says; asks the tier before only for images that have not passed already."""
-    unpassed = [wish for wish in wishes if not (wish.image and tags.releases(wish.image.tags, errand.tier.name))]
+    unpassed = [wish for wish in wishes if not plan.passed(errand.tier, wish)]
     if errand.tier.after is None or not unpassed:
         return []
     before = upstream_targets(errand.project, errand.tier, errand.targets)

@@ -1,10 +1,11 @@
 """What a person names outside a tier's own tasks: services, a tier, an environment, or targets anywhere."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Project, Scope, Service, Target
-from deploytasks.project.select import names
+from deploytasks.project.select import is_in, names
 from deploytasks.project.spelling import suggestion
 
 
@@ -39,9 +40,7 @@ def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target,
         target
         for target in project.targets
         if target.environment.tier in (wanted_tiers or (target.environment.tier,))
-        and target.environment.tenant in (scope.tenants or (target.environment.tenant,))
-        and target.environment.tenant not in scope.exclude
-        and target.service in (scope.services or (target.service,))
+        and is_in(target, replace(scope, tier=target.environment.tier))
     )
 
 

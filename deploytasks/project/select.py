@@ -42,7 +42,7 @@ def select(project: Project, scope: Scope) -> tuple[Target, ...]:
     """
     tier(project, scope.tier)
     raise_all(Invalid, list(_complaints(project, scope)))
-    chosen = tuple(target for target in project.targets if _is_in(target, scope))
+    chosen = tuple(target for target in project.targets if is_in(target, scope))
     if not chosen:
         flags = _flags(scope)
         what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
@@ -72,7 +72,8 @@ def _tiers_before(project: Project, tier: Tier) -> Iterator[str]:
         tier = project.tier(tier.after)
 
 
-def _is_in(target: Target, scope: Scope) -> bool:
+def is_in(target: Target, scope: Scope) -> bool:
+    """Whether the scope's tier and flags leave the target."""
     tenant = target.environment.tenant
     return (
         target.environment.tier == scope.tier

@@ -10,6 +10,7 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 │   ├── BuildFailed
 │   ├── AwsError                  an AWS call said no
 │   └── RolloutsFailed            the table says what did change and what did not
+├── Different         3           what was looked at is not as it should be: a diff, `status --check`
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
@@ -95,6 +96,12 @@ class AwsError(Failure):
 
 class RolloutsFailed(Failure):
     """At least one rollout did not end well."""
+
+
+class Different(DeployError):
+    """Everything could be looked at, and something is not as it should be; nothing was changed."""
+
+    code = 3
 
 
 class Interrupted(DeployError):

@@ -148,8 +148,33 @@ def test_all_pages_of_images_are_read_newest_first():
             repository.tags[f"{number:040x}"] = repository.store(text(number=number)).digest
         client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
         images = ecr.every(client, "api")
-        assert endpoint.operations()["DescribeImages"] == 2
+        assert endpoint.operations() == {"DescribeImages": 2}
     assert len(images) == 1205
+
+
+def test_the_sweep_reads_the_children_of_tagged_indexes_a_hundred_a_call():
+    with Endpoint(latency_s=0) as endpoint:
+        repository = endpoint.cloud.account("012345678922").repositories["api"]
+        for number in range(101):
+            children = [{"digest": f"sha256:{number:064x}"}]
+            index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children})
+            repository.tags[f"{number:040x}"] = repository.store(index, INDEX).digest
+        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        images = {tag: image for image in ecr.every(client, "api") for tag in image.tags}
+        assert endpoint.operations() == {"DescribeImages": 1, "BatchGetImage": 2}
+    assert images[f"{100:040x}"].children == (f"sha256:{100:064x}",)
+    assert images["dev"].children == ()
+
+
+def test_the_sweep_tells_of_images_without_a_tag_at_no_further_call():
+    with Endpoint(latency_s=0) as endpoint:
+        repository = endpoint.cloud.account("012345678922").repositories["api"]
+        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": "sha256:c"}]})
+        untagged = {repository.store(text(number=7)).digest, repository.store(index, INDEX).digest}
+        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        images = ecr.every(client, "api")
+        assert endpoint.operations() == {"DescribeImages": 1}
+    assert {image.digest for image in images if not image.tags} == untagged
 
 
 @pytest.mark.parametrize(

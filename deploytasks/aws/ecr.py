@@ -7,16 +7,18 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Image
 
-_MEDIA_TYPES = [
+_INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_MEDIA_TYPES = [
+    *_INDEXES,
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
@@ -42,16 +44,18 @@ def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, I
 
 
 def every(client: Any, repository: str) -> tuple[Image, ...]:
-    """All images of a repository that still have a tag, newest first. `children` are not read.
+    """All images of a repository, newest first: those without a tag too, a tagged index with its `children`.
 
-    Source: ecr DescribeImages, in pages of 1,000.
+    Source: ecr DescribeImages, in pages of 1,000; BatchGetImage for the tagged indexes alone, 100 a call.
 
     """
     with translated(f"ECR {repository}"):
         pages = client.get_paginator("describe_images").paginate(
-            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+            repositoryName=repository, PaginationConfig={"PageSize": 1000}
         )
-        images = [_described(repository, detail) for page in pages for detail in page["imageDetails"]]
+        details = [detail for page in pages for detail in page["imageDetails"]]
+        indexes = _manifests(client, repository, map(_digest, filter(_is_tagged_index, details)))
+    images = (_image(repository, indexes.get(_digest(detail)), detail) for detail in details)
     return tuple(sorted(images, key=lambda image: str(image.pushed_at), reverse=True))
 
 
@@ -203,15 +207,25 @@ def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> No
         return  # this manifest under this tag: what we wanted
 
 
-def _image(repository: str, got: Mapping[str, Any], detail: Mapping[str, Any]) -> Image:
-    children = json.loads(got["imageManifest"]).get("manifests", [])
-    return replace(_described(repository, detail), children=tuple(child["digest"] for child in children))
-
-
-def _described(repository: str, detail: Mapping[str, Any]) -> Image:
+def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> Image:
+    """The image as DescribeImages tells it, with the children that its manifest names, if that was got."""
+    children = json.loads(got["imageManifest"]).get("manifests", []) if got else []
     return Image(
-        repository, detail["imageDigest"], tuple(detail.get("imageTags", ())), pushed_at=detail.get("imagePushedAt")
+        repository=repository,
+        digest=_digest(detail),
+        tags=tuple(detail.get("imageTags", ())),
+        children=tuple(child["digest"] for child in children),
+        pushed_at=detail.get("imagePushedAt"),
     )
+
+
+def _digest(detail: Mapping[str, Any]) -> str:
+    digest: str = detail["imageDigest"]
+    return digest
+
+
+def _is_tagged_index(detail: Mapping[str, Any]) -> bool:
+    return bool(detail.get("imageTags")) and detail.get("imageManifestMediaType") in _INDEXES
 
 
 def _check_bytes(repository: str, digest: str, manifest: str) -> None:

@@ -95,7 +95,11 @@ class AwsError(Failure):
 
 
 class RolloutsFailed(Failure):
-    """At least one rollout did not end well."""
+    """At least one rollout did not end well. `each` says of every one what went wrong with it."""
+
+    def __init__(self, *complaints: Complaint, each: Sequence[Complaint] = ()) -> None:
+        self.each = each or complaints
+        super().__init__(*complaints)
 
 
 class Different(DeployError):

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -137,6 +137,25 @@ def export(root: Path, commit: str, into: Path) -> None:
 def subject(root: Path, commit: str) -> str:
     """The commit's first line, "" where this clone does not have it."""
     return _git(root, "log", "-1", "--format=%s", _clean(commit)) if _has(root, _clean(commit)) else ""
+
+
+def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
+    """Commit tag → its commit's first line, asked in one go; what this clone does not have is left out.
+
+    Nothing is raised: subjects are an extra, and where git or the repository is missing there are none.
+    """
+    wanted = {tag: _clean(tag) for tag in commits if tags.is_commit(tag)}
+    known = _first_lines(root, sorted(set(wanted.values()))) if wanted else {}
+    return {tag: known[commit] for tag, commit in wanted.items() if commit in known}
+
+
+def _first_lines(root: Path, full: Iterable[str]) -> dict[str, str]:
+    asked = ("log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "-z", "--format=%H %s")
+    try:
+        listed = _git(root, *asked, *full, "--", extra={"GIT_NO_LAZY_FETCH": "1"})  # looking fetches nothing
+    except Invalid:
+        return {}
+    return {line[:40]: line[41:] for line in listed.split("\0") if line}
 
 
 def committed_at(root: Path, commit: str) -> datetime:

@@ -5,12 +5,13 @@ Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 from deploytasks import tags
 from deploytasks.errors import Complaint
-from deploytasks.model import Action, Definition, Evidence, Image, Live, Rollout, TagStep, Target, Tier, Wish
+from deploytasks.model import Action, Definition, Image, Live, Rollout, TagStep, Target, Tier, Wish
+from deploytasks.running import record, what_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,38 +155,6 @@ def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
     """The rollouts in the order of their targets' waves, in file order within each."""
     ordered = sorted(rollouts, key=lambda each: each.target.wave)
     return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
-
-
-def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
-    """The digests that the target runs, and how they are known; empty where nothing tells."""
-    if live.digests:
-        return live.digests, "seen"
-    pinned = tuple(
-        container["image"].partition("@")[2]
-        for container in (live.definition or {}).get("containerDefinitions", [])
-        if container["image"].startswith(f"{image}@")
-    )
-    if pinned:
-        return pinned, "defined"
-    recorded = record(live).get("digest")
-    return ((recorded,), "recorded") if recorded else ((), None)
-
-
-def record(live: Live) -> Mapping[str, str]:
-    """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
-    registered = (live.definition or {}).get("registeredAt")
-    at = _time(live.service_tags.get("at", ""))
-    if at and (registered is None or at >= registered.replace(microsecond=0)):
-        return live.service_tags
-    return live.revision_tags or live.service_tags
-
-
-def _time(text: str) -> datetime | None:
-    """The time that a tag tells; None for one that somebody wrote by hand and not as a time."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, str]:

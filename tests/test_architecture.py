@@ -13,14 +13,16 @@ import deploytasks
 from deploytasks.aws.session import ECS_OPERATIONS
 
 PACKAGE = Path(deploytasks.__file__).parent
-MIDDLE = {"project", "template", "plan", "git", "builders", "aws", "fleet"}
+MIDDLE = {"project", "template", "plan", "board", "running", "git", "builders", "aws", "fleet"}
 MAY_IMPORT = {
     "errors": set(),
     "tags": {"errors"},
     "model": {"tags", "errors"},
     "project": {"model", "tags", "errors"},
     "template": {"model", "tags", "errors"},
-    "plan": {"model", "tags", "errors"},
+    "running": {"model"},
+    "plan": {"running", "model", "tags", "errors"},
+    "board": {"running", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "builders": {"model", "tags", "errors"},
     "aws": {"model", "tags", "errors"},

@@ -241,6 +241,41 @@ def test_subject_and_time_are_the_commit_s(repo):
     assert git.committed_at(repo, made) == datetime(2020, 11, 12, 10, 30, tzinfo=UTC)
 
 
+def test_subjects_are_asked_in_one_go_and_what_is_not_here_is_left_out(repo, monkeypatch):
+    first, second = commit(repo, "a"), commit(repo, "b")
+    dirty = f"{second}-dirty-0123abcd"
+    asked = []
+    monkeypatch.setattr(git, "_run", lambda *words, real=git._run, **more: asked.append(words) or real(*words, **more))
+    found = git.subjects(repo, [first, dirty, "f" * 40, "", "main", "-x"])
+    assert found == {first: "Change a", dirty: "Change b"}
+    assert len(asked) == 1
+
+
+def test_subjects_of_a_shallow_clone_are_those_it_has(repo, tmp_path):
+    first, second = commit(repo, "a"), commit(repo, "b")
+    run(tmp_path, "clone", "-q", "--depth=1", repo.as_uri(), "shallow")
+    assert git.subjects(tmp_path / "shallow", [first, second]) == {second: "Change b"}
+
+
+def test_of_none_but_unknown_commits_there_are_no_subjects(repo):
+    commit(repo, "a")
+    assert git.subjects(repo, ["f" * 40]) == {}
+
+
+def test_without_git_or_a_repository_there_are_no_subjects(repo, tmp_path, monkeypatch):
+    made = commit(repo, "a")
+    assert git.subjects(tmp_path, [made]) == {}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git.subjects(repo, [made]) == {}
+
+
+def test_a_subject_keeps_its_odd_characters(repo):
+    commit(repo, "a")
+    run(repo, "commit", "-q", "--amend", "-m", "Zoë's \x1b[31m <b>  two\nlines\n\nand more")
+    head = git.head_commit(repo)
+    assert git.subjects(repo, [head]) == {head: "Zoë's \x1b[31m <b>  two lines"}
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

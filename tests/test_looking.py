@@ -28,7 +28,7 @@ def test_the_board_tells_of_every_target_what_its_tasks_run(shop: Shop):
     assert len(cells) == 6
     prod = cells["t1-prod/api"]
     assert (prod["commit"], prod["running"], prod["desired"]) == (shop.commits["older"], 2, 2)
-    assert (prod["evidence"], prod["state"]) == ("seen", "steady")
+    assert (prod["evidence"], prod["standing"]) == ("seen", "completed")
     assert cells["t2-dev/api"]["release"] == "dev-20260203T040506Z"
 
 
@@ -41,13 +41,71 @@ def test_looking_changes_nothing(shop: Shop):
 def test_a_tenant_whose_credentials_fail_is_one_cell_that_says_so(shop: Shop):
     shop.refuse("DescribeServices", "ExpiredTokenException", tenant_account(2))
     cells = board(shop)
-    assert cells["t1-prod/api"]["state"] == "steady"
+    assert cells["t1-prod/api"]["standing"] == "completed"
     assert "ExpiredTokenException" in str(cells["t2-prod/api"]["complaint"])
 
 
 def test_the_board_does_without_the_registry(shop: Shop):
-    shop.refuse("BatchGetImage", "AccessDeniedException", REGISTRY)
-    assert board(shop)["t1-prod/api"]["running"] == 2
+    shop.refuse("DescribeImages", "AccessDeniedException", REGISTRY)
+    ran = shop.inv("status", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.stdout)["cells"][0]["running"] == 2
+    assert "the registry could not be read" in ran.stdout
+    assert shop.inv("status", "--check").code == 1
+
+
+def test_after_a_release_nothing_deserves_a_second_look(shop: Shop):
+    assert shop.inv("deploy.prod").code == 0
+    ran = shop.inv("status", "--tier", "prod", "--check")
+    assert ran.code == 0, ran.stdout
+    cell = board(shop, "--tier", "prod")["t1-prod/api"]
+    assert (cell["subject"], cell["marks"], cell["standing"]) == ("Next", [], "completed")
+    assert "@" in str(cell["by"]) and str(cell["certified_at"]).endswith("Z")
+
+
+def test_the_check_ends_with_3_on_any_mark_and_says_which(shop: Shop):
+    ran = shop.inv("status", "--tier", "prod", "--check")
+    assert ran.code == 3
+    assert "status: 2 targets: 0 as wanted, 2 behind, 2 drifted, 2 foreign" in ran.stderr
+    assert {"behind", "foreign", "drifted"} == set(board(shop)["t1-prod/api"]["marks"])
+
+
+def test_the_check_never_passes_what_it_could_not_see(shop: Shop):
+    assert shop.inv("deploy.prod").code == 0
+    shop.refuse("DescribeTasks", "AccessDeniedException", tenant_account(2))
+    ran = shop.inv("status", "--tier", "prod", "--check")
+    assert (ran.code, "1 of 2 targets could not be seen" in ran.stderr) == (1, True)
+
+
+def test_a_board_on_which_nothing_could_be_seen_is_a_failure(shop: Shop):
+    shop.refuse("DescribeServices", "AccessDeniedException")
+    ran = shop.inv("status")
+    assert ran.code == 1
+    assert "6 of 6 targets could not be seen" in ran.stderr and "AccessDeniedException" in ran.stdout
+
+
+def test_a_changed_setting_is_drift_until_it_is_deployed(shop: Shop):
+    assert shop.inv("deploy.prod").code == 0
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 2048")
+    shop.edit("envs/t1.toml", "memory = 2048", "memory = 4096")
+    cells = board(shop, "--tier", "prod")
+    assert (cells["t1-prod/api"]["marks"], cells["t2-prod/api"]["marks"]) == (["drifted"], [])
+
+
+def test_a_template_that_cannot_be_rendered_here_costs_the_judgement_of_drift_alone(shop: Shop):
+    shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
+    ran = shop.inv("status")
+    assert ran.code == 0
+    assert "drift could not be judged" in ran.stdout and "NOWHERE_SET" in ran.stdout
+
+
+def test_the_board_as_a_page_is_written_whole_or_not_at_all(shop: Shop):
+    assert shop.inv("status", "--html", "board.html").code == 0
+    assert (shop.root / "board.html").read_text().lower().startswith("<!doctype html>")
+    ran = shop.inv("status", "--html", "nowhere/board.html")
+    assert (ran.code, ran.stdout) == (2, "")
+    assert shop.inv("status", "--html", "").code == 2
+    assert [path.name for path in shop.root.glob(".board*")] == []
 
 
 def test_the_board_can_be_narrowed(shop: Shop):

@@ -48,14 +48,14 @@ def test_services_are_described_ten_a_call(cloud: Endpoint):
     for number in range(23):
         add_service(cloud, f"s{number}")
     wanted = [target(f"s{number}") for number in range(23)]
-    lives = ecs.observe(client(), wanted, {t.service: IMAGE for t in wanted}, reading="none")
+    lives = observe(Clients(Author("x")), wanted, {t.service: IMAGE for t in wanted}, reading="none")
     assert [live.target for live in lives] == wanted and all(live.exists for live in lives)
     assert cloud.operations()["DescribeServices"] == 3
 
 
 def test_tasks_are_listed_in_pages_and_described_a_hundred_a_call(cloud: Endpoint):
     add_service(cloud, "big", desired=250)
-    found = tasks.running_tasks(client(), target("big"))
+    found = tasks.tasks_of(client(), target("big"))
     assert len({task["taskArn"] for task in found}) == 250
     assert (cloud.operations()["ListTasks"], cloud.operations()["DescribeTasks"]) == (3, 3)
 
@@ -68,7 +68,7 @@ def test_only_our_containers_count(cloud: Endpoint):
 
 
 def test_a_service_that_is_not_there_is_no_complaint_but_a_fact(cloud: Endpoint):
-    (live,) = ecs.observe(client(), [target("nope")], {"nope": IMAGE}, reading="none")
+    (live,) = observe(Clients(Author("x")), [target("nope")], {"nope": IMAGE}, reading="none")
     assert (live.exists, live.complaint) == (False, None)
 
 
@@ -129,7 +129,7 @@ def failing(cloud: Endpoint, operation: str, times: int, error: Answered) -> Non
 )
 def test_throttling_and_server_errors_are_retried(cloud: Endpoint, naps: list[float], error: Answered):
     failing(cloud, "DescribeServices", 3, error)
-    (live,) = ecs.observe(client(), [target()], IMAGES, reading="none")
+    (live,) = observe(Clients(Author("x")), [target()], IMAGES, reading="none")
     assert live.exists and len(naps) == 3
 
 

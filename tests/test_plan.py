@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from deploytasks import plan
+from deploytasks import plan, running
 from deploytasks.model import Live, Wish
 from deploytasks.plan import Candidate
 from tests.given import (
@@ -220,6 +220,6 @@ def test_the_first_tier_has_no_gate():
 def test_the_newer_record_speaks():
     registered = definition(TAGGED) | {"registeredAt": datetime(2026, 11, 23, 10, 0, tzinfo=UTC)}
     seen = live(revision_tags={"commit": OLD}, service_tags=RECORDED)
-    assert plan.record(replace(seen, definition=registered))["commit"] == NEW
+    assert running.record(replace(seen, definition=registered))["commit"] == NEW
     later = registered | {"registeredAt": datetime(2026, 11, 23, 11, 30, tzinfo=UTC)}
-    assert plan.record(replace(seen, definition=later))["commit"] == OLD
+    assert running.record(replace(seen, definition=later))["commit"] == OLD

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 
+from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Image, LockState, Origin, Shelf
 from deploytasks.report import board, locks, settings, shelf
+from deploytasks.report.marks import LEGEND, STANDINGS
 from deploytasks.report.paint import plain
 from deploytasks.report.show import show, show_exact_json, show_json
 from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target
@@ -22,31 +25,42 @@ def as_text(document: object) -> str:
     return stdout.getvalue()
 
 
-def cell(tenant: str, tier: str, service: str = "api", commit: str = NEW) -> Cell:
-    return Cell(
+def cell(tenant: str, tier: str, service: str = "api", **changes: Any) -> Cell:
+    ordinary = Cell(
         target=target(tenant, service, tier=tier),
-        state="COMPLETED",
-        commit=commit,
+        standing="completed",
+        commit=NEW,
+        subject="Take orders of many articles at once, and say which of them failed",
         release=f"{tier}-20260102T030400Z",
-        digest=DIGEST,
+        certified_at=_SINCE,
+        by="ann@office",
+        digests=(DIGEST,),
         evidence="seen",
+        revision="arn:aws:ecs:us-east-1:111111111111:task-definition/shop-api:7",
         running=2,
         desired=2,
         since=_SINCE,
     )
+    return replace(ordinary, **changes)
 
 
 def one_service() -> Board:
+    account = Complaint("envs/mb.toml:1: account", "the account is 999999999999", "check the profile 'mb'")
+    stuck = "ECS deployment circuit breaker: tasks failed to start."
     return Board(
         "shop",
         ("dev", "staging", "prod"),
         (
             cell("main", "dev"),
-            replace(cell("main", "staging"), running=1, state="IN_PROGRESS"),
-            replace(cell("main", "prod", commit=OLD), evidence="recorded"),
-            replace(cell("mb", "dev"), running=0, desired=0, evidence="defined"),
-            Cell(target("mb", tier="prod"), "", complaint="the account is 999999999999\ncheck the profile 'mb'"),
+            cell("main", "staging", standing="rolling", running=1, marks=("mixed", "short", "rolling")),
+            cell("main", "prod", commit=OLD, subject="", by="", evidence="recorded", wanted=NEW, marks=("behind",)),
+            cell("mb", "dev", running=0, desired=0, evidence="defined", marks=("drifted",), override="at night"),
+            cell("mb", "staging", standing="rolled back", marks=("failed", "mixed"), detail=stuck),
+            Cell(target("mb", tier="prod"), "unseen", complaint=account),
+            Cell(target("new", tier="dev"), "missing"),
         ),
+        at=_SINCE + timedelta(hours=3),
+        notes=("drift could not be judged: templates/api.json.j2: there is no TOKEN",),
     )
 
 
@@ -57,10 +71,10 @@ def two_services() -> Board:
         for tier in ("dev", "prod")
         for service in ("api", "worker")
     ]
-    return Board("shop", ("dev", "prod"), tuple(cells[:-1]))
+    return Board("shop", ("dev", "prod"), tuple(cells[:-1]), at=_SINCE + timedelta(days=2))
 
 
-@pytest.mark.parametrize("width", [100, 60])
+@pytest.mark.parametrize("width", [140, 60])
 @pytest.mark.parametrize(("name", "made"), [("one-service", one_service()), ("two-services", two_services())])
 def test_the_board_reads_as_expected(name, made, width):
     expect(f"board-{name}.{width}.txt", plain(board.sheet(made), width))
@@ -72,12 +86,18 @@ def test_the_board_as_json_reads_as_expected():
 
 def test_a_cell_that_cannot_be_read_costs_only_itself():
     text = plain(board.sheet(one_service()))
-    assert "mb-prod/api: the account is 999999999999\n    check the profile 'mb'\n" in text
-    assert text.count("1a2b3c4 2/2") == 1
+    assert "mb-prod/api: envs/mb.toml:1: account: the account is 999999999999\n    check the profile 'mb'\n" in text
+    assert text.count("1a2b3c4 2/2") == 2
+
+
+def test_every_mark_on_the_board_has_its_legend_and_no_other_has():
+    text = plain(board.sheet(one_service()))
+    told = {word for word in (*LEGEND, *STANDINGS) if f"\n{word}: " in text}
+    assert told == set(board.counts(one_service()))
 
 
 def test_an_empty_board_says_so():
-    assert plain(board.sheet(Board("shop", ("dev",), ()))) == "no environments\n"
+    assert plain(board.sheet(Board("shop", ("dev",), (), at=_SINCE))) == "no environments\n"
 
 
 def shelves() -> tuple[Shelf, ...]:

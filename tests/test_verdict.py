@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws.verdict import judge
+from deploytasks.aws.verdict import given_up, judge
 
 OURS, THEIRS, BEFORE = "ecs-svc/ours", "ecs-svc/theirs", "ecs-svc/before"
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -84,3 +84,53 @@ def test_zero_desired_is_said_and_not_counted_as_proof():
 def test_a_superseded_rollout_names_the_one_that_replaced_it():
     verdict = judge(service(deployment(THEIRS, "PRIMARY", "COMPLETED", at=5)), OURS, START)
     assert verdict.detail == f"deployment {THEIRS} (theirs:1) replaced ours"
+
+
+PRIMARY = deployment(BEFORE, "PRIMARY", "COMPLETED", at=0)
+
+
+def told(message: str, at: int) -> dict[str, Any]:
+    return {"message": message, "createdAt": START + timedelta(minutes=at)}
+
+
+FAILED_EVENT = f"(service api) (deployment {OURS}) deployment failed: tasks failed to start."
+BACK_EVENT = f"(service api) rolling back to deployment {BEFORE}."
+PASTS = {
+    "nothing happened": ({"deployments": [PRIMARY]}, ""),
+    "the failed one is still listed": (
+        {"deployments": [PRIMARY, deployment(OURS, "ACTIVE", "FAILED", at=5, reason=TRIGGERED)]},
+        TRIGGERED,
+    ),
+    "the failed one is gone, and only the events tell": (
+        {"deployments": [PRIMARY], "events": [told(FAILED_EVENT, 7)]},
+        "tasks failed to start.",
+    ),
+    "the rollback is a deployment of its own": (
+        {
+            "deployments": [deployment(BEFORE, "PRIMARY", "COMPLETED", at=9)],
+            "events": [told(BACK_EVENT, 9), told(FAILED_EVENT, 8)],
+        },
+        "tasks failed to start.",
+    ),
+    "a later rollout went well": (
+        {
+            "deployments": [
+                deployment(THEIRS, "PRIMARY", "COMPLETED", at=20),
+                deployment(OURS, "ACTIVE", "FAILED", at=5),
+            ],
+            "events": [told(BACK_EVENT, 8), told(FAILED_EVENT, 7)],
+        },
+        "",
+    ),
+    "the present one failed": (
+        {"deployments": [deployment(OURS, "PRIMARY", "FAILED", reason=TRIGGERED)]},
+        TRIGGERED,
+    ),
+    "no deployment at all": ({"deployments": []}, ""),
+}
+
+
+@pytest.mark.parametrize("past", PASTS)
+def test_why_the_last_rollout_was_given_up(past: str):
+    described, reason = PASTS[past]
+    assert given_up(described) == reason

@@ -3,32 +3,43 @@
 Every function takes an ECS client of the target's account.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deploytasks.aws import audit
 from deploytasks.aws.failures import translated
-from deploytasks.aws.tasks import running_tasks, task_digests
-from deploytasks.errors import AwsError
-from deploytasks.model import Definition, Deployment, Live, Reading, Target
+from deploytasks.aws.verdict import deployments, given_up
+from deploytasks.model import Definition, Live, Target
 
 _GONE = frozenset({"INACTIVE", "DRAINING"})
 
 
-def observe(client: Any, targets: Iterable[Target], images: Mapping[str, str], *, reading: Reading) -> tuple[Live, ...]:
-    """Each target as it is now; one whose cluster or service is missing, or may not be read, says so in it.
+def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ...]:
+    """Each target, ten at most and all of the cluster, as its service is described; `exists` is off where none is.
 
-    `images` maps a service to what its image names begin with (`host/repository`): our container's, among others.
-    What the tasks run is read as `reading` says, at the price of two more calls a target.
+    Raises:
+        AwsError: among others, there is no such cluster.
 
-    Source: ecs DescribeServices (ten a call), DescribeTaskDefinition, ListTasks, DescribeTasks.
+    Source: ecs DescribeServices.
 
     """
-    return tuple(
-        live
-        for cluster, batch in _tens(targets)
-        for live in _observe_batch(client, cluster, batch, images, reading=reading)
-    )
+    found = describe(client, cluster, [target.ecs_service for target in targets])
+    return tuple(_live(target, found.get(target.ecs_service)) for target in targets)
+
+
+def defined(client: Any, live: Live) -> Live:
+    """The target with its running definition and the audit tags that its revision carries.
+
+    Source: ecs DescribeTaskDefinition.
+
+    """
+    if live.primary is None:
+        return live
+    with translated(str(live.target)):
+        described = client.describe_task_definition(taskDefinition=live.primary.revision, include=["TAGS"])
+    tags = described.get("tags", [])
+    return replace(live, definition={**described["taskDefinition"], "tags": tags}, revision_tags=audit.from_ecs(tags))
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
@@ -88,52 +99,12 @@ def record(client: Any, target: Target, service_arn: str, tags: Mapping[str, str
         client.tag_resource(resourceArn=service_arn, tags=audit.to_ecs(tags))
 
 
-def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
-    """A described service's deployments as values, in ECS's own order."""
-    return tuple(
-        Deployment(
-            id=each["id"],
-            status=each["status"],
-            rollout_state=each.get("rolloutState", ""),
-            revision=each["taskDefinition"],
-            desired=each.get("desiredCount", 0),
-            running=each.get("runningCount", 0),
-            reason=each.get("rolloutStateReason", ""),
-            created_at=each.get("createdAt"),
-        )
-        for each in service.get("deployments", [])
-    )
-
-
-def _observe_batch(
-    client: Any, cluster: str, batch: Sequence[Target], images: Mapping[str, str], *, reading: Reading
-) -> Iterator[Live]:
-    try:
-        found = describe(client, cluster, [target.ecs_service for target in batch])
-    except AwsError as error:
-        yield from (Live(target, complaint=error.complaints[0]) for target in batch)
-        return
-    for target in batch:
-        service = found.get(target.ecs_service)
-        yield _observe_one(client, target, service, images[target.service], reading=reading)
-
-
-def _observe_one(
-    client: Any, target: Target, service: Mapping[str, Any] | None, image: str, *, reading: Reading
-) -> Live:
+def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
     if service is None:
         return Live(target)
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
         return Live(target, exists=True, controller=controller)
-    try:
-        with translated(str(target)):
-            described = client.describe_task_definition(taskDefinition=service["taskDefinition"], include=["TAGS"])
-            pinned = _is_pinned(described["taskDefinition"], image)
-            read = reading == "all" or (reading == "unpinned" and not pinned)
-            digests = task_digests(running_tasks(client, target), image) if read else ()
-    except AwsError as error:
-        return Live(target, complaint=error.complaints[0])
     return Live(
         target=target,
         exists=True,
@@ -141,20 +112,6 @@ def _observe_one(
         desired=service["desiredCount"],
         running=service["runningCount"],
         deployments=deployments(service),
-        definition={**described["taskDefinition"], "tags": described.get("tags", [])},
-        revision_tags=audit.from_ecs(described.get("tags", [])),
         service_tags=audit.from_ecs(service.get("tags", [])),
-        digests=digests,
+        failure=given_up(service),
     )
-
-
-def _is_pinned(definition: Definition, image: str) -> bool:
-    return any(container["image"].startswith(f"{image}@") for container in definition["containerDefinitions"])
-
-
-def _tens(targets: Iterable[Target]) -> Iterator[tuple[str, list[Target]]]:
-    by_cluster: dict[str, list[Target]] = {}
-    for target in targets:
-        by_cluster.setdefault(target.cluster, []).append(target)
-    for cluster, members in by_cluster.items():
-        yield from ((cluster, members[start : start + 10]) for start in range(0, len(members), 10))

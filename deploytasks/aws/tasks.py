@@ -1,6 +1,6 @@
 """The tasks of a service: what digest they really run, and why those that died did."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deploytasks.aws.failures import translated
@@ -11,13 +11,36 @@ _LOG_LINES = 10
 _DEAD_SHOWN = 3
 
 
-def running_tasks(client: Any, target: Target) -> list[dict[str, Any]]:
-    """The service's tasks that are meant to run, described.
+def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> list[str]:
+    """The ARNs of the service's tasks that are meant to run, or of those that stopped in the last hour.
 
-    Source: ecs ListTasks, DescribeTasks (a hundred a call).
+    Source: ecs ListTasks.
 
     """
-    return _tasks(client, target, "RUNNING")
+    with translated(str(target)):
+        pages = client.get_paginator("list_tasks").paginate(
+            cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=desired_status
+        )
+        return [arn for page in pages for arn in page["taskArns"]]
+
+
+def described(client: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:
+    """The tasks of these ARNs, of whatever services of the cluster; those that are gone by now are left out.
+
+    Source: ecs DescribeTasks (a hundred a call).
+
+    """
+    with translated(f"cluster {cluster}"):
+        return [
+            task
+            for start in range(0, len(arns), 100)
+            for task in client.describe_tasks(cluster=cluster, tasks=list(arns[start : start + 100]))["tasks"]
+        ]
+
+
+def tasks_of(client: Any, target: Target, desired_status: str = "RUNNING") -> list[dict[str, Any]]:
+    """The service's tasks that are meant to run, or those that stopped in the last hour, described."""
+    return described(client, target.cluster, task_arns(client, target, desired_status))
 
 
 def task_digests(tasks: Iterable[Mapping[str, Any]], image: str) -> tuple[str, ...]:
@@ -57,27 +80,13 @@ def dead_tasks(ecs: Any, logs: Any, target: Target, deployment_id: str, revision
 
     """
     try:
-        stopped = started_by(_tasks(ecs, target, "STOPPED"), deployment_id, revision)
+        stopped = started_by(tasks_of(ecs, target, "STOPPED"), deployment_id, revision)
         stopped = [task for task in stopped if _died(task)] or stopped
         definition = _definition(ecs, target, revision) if stopped else {}
     except AwsError as error:
         return (DeadTask("?", f"the stopped tasks could not be read: {error}"),)
     newest = sorted(stopped, key=lambda task: str(task.get("stoppedAt", "")), reverse=True)[:_DEAD_SHOWN]
     return tuple(_dead(task, definition, logs) for task in newest)
-
-
-def _tasks(client: Any, target: Target, desired_status: str) -> list[dict[str, Any]]:
-    with translated(str(target)):
-        pages = client.get_paginator("list_tasks").paginate(
-            cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=desired_status
-        )
-        arns = [arn for page in pages for arn in page["taskArns"]]
-        return [task for start in range(0, len(arns), 100) for task in _described(client, target, arns[start:][:100])]
-
-
-def _described(client: Any, target: Target, arns: list[str]) -> list[dict[str, Any]]:
-    described: list[dict[str, Any]] = client.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"]
-    return described
 
 
 def _definition(client: Any, target: Target, revision: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deploytasks.aws.ecs import deployments
 from deploytasks.model import Deployment, Outcome
 
 
@@ -19,6 +18,23 @@ class Verdict:
     running: int = 0
     desired: int = 0
     last_event: str = ""
+
+
+def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
+    """A described service's deployments as values, in ECS's own order."""
+    return tuple(
+        Deployment(
+            id=each["id"],
+            status=each["status"],
+            rollout_state=each.get("rolloutState", ""),
+            revision=each["taskDefinition"],
+            desired=each.get("desiredCount", 0),
+            running=each.get("runningCount", 0),
+            reason=each.get("rolloutStateReason", ""),
+            created_at=each.get("createdAt"),
+        )
+        for each in service.get("deployments", [])
+    )
 
 
 def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime | None = None) -> Verdict:
@@ -38,6 +54,39 @@ def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime |
     if _was_rolled_back(service, ours, primary, deployment_id, started_at):
         return _as_rolled_back(service, ours, primary)
     return _verdict(service, ours, "superseded", f"deployment {primary.id} ({_short(primary.revision)}) replaced ours")
+
+
+def given_up(service: Mapping[str, Any]) -> str:
+    """Why the service's last rollout was given up; empty where it was not, or where a later one began.
+
+    A deployment that failed is told by its own state; once ECS has let go of it, by the service's events alone.
+    """
+    listed = deployments(service)
+    primary = next((each for each in listed if each.status == "PRIMARY"), None)
+    if primary is None:
+        return ""
+    failed = [each for each in listed if each.rollout_state == "FAILED" and not _is_before(each, primary)]
+    if failed:
+        return failed[0].reason or "ECS gave the deployment up"
+    return _told_failure(service, primary)
+
+
+def _is_before(deployment: Deployment, primary: Deployment) -> bool:
+    """Whether the primary began after it, and so is no deployment that was gone back to."""
+    if deployment.id == primary.id or not deployment.created_at or not primary.created_at:
+        return False
+    return deployment.created_at < primary.created_at
+
+
+def _told_failure(service: Mapping[str, Any], primary: Deployment) -> str:
+    """What the newest event about a failed deployment says, if the primary is what was gone back to after it."""
+    events = service.get("events", [])
+    back = any(f"rolling back to deployment {primary.id}" in event["message"] for event in events)
+    for event in events:
+        at, said = event.get("createdAt"), str(event["message"]).partition("deployment failed:")[2]
+        if said and (back or (at and primary.created_at and at > primary.created_at)):
+            return said.strip()
+    return ""
 
 
 def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:

@@ -2,6 +2,6 @@
 
 from deploytasks.fleet.carry_out import carry_out
 from deploytasks.fleet.parallel import each, together
-from deploytasks.fleet.work import Means
+from deploytasks.fleet.work import Means, outcome_of
 
-__all__ = ["Means", "carry_out", "each", "together"]
+__all__ = ["Means", "carry_out", "each", "outcome_of", "together"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from deploytasks.aws import ecs, native, tasks
 from deploytasks.aws.session import Clients
-from deploytasks.aws.verdict import Verdict, judge
+from deploytasks.aws.verdict import Verdict, deployments, judge
 from deploytasks.errors import AwsError
 from deploytasks.model import Deployment, Evidence, OnEvent, Outcome, Result, Rollout, Target, Told
 
@@ -46,8 +46,8 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
         match rollout.action:
             case "nothing":
                 return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
-            case "follow" if rollout.live and rollout.live.primary:
-                return _under_way(rollout, rollout.live.primary, means)
+            case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):
+                return _under_way(rollout, followed, means)
             case _:
                 return _under_way(rollout, _begin(rollout, means), means)
     except AwsError as error:
@@ -90,7 +90,7 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
     target, deployment = result.target, ended.deployment
     client = means.clients.of("ecs", target.access)
     if result.outcome == "deployed":
-        running = tasks.started_by(tasks.running_tasks(client, target), deployment.id, deployment.revision)
+        running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
         return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
     if result.outcome in ("failed", "rolled back", "timed out"):
         logs = means.clients.of("logs", target.access)
@@ -111,7 +111,7 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     if revision is None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         _record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
-    primary = next((each for each in ecs.deployments(service) if each.status == "PRIMARY"), None)
+    primary = next((each for each in deployments(service) if each.status == "PRIMARY"), None)
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
@@ -151,9 +151,14 @@ def _could_not_see(under_way: UnderWay, error: AwsError) -> UnderWay:
 
 
 def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:
-    """The result with the digest that the tasks run, and how that is known; another than the wished is a failure."""
-    evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"
+    """The result with the digest that the tasks run, and how that is known; another than the wished is a failure.
+
+    A wish without a digest is met by any: nobody said which it shall be.
+    """
     wish = rollout.wish
+    if wish.digest is None:
+        return replace(result, digest=next(iter(digests), None), evidence="seen" if digests else None)
+    evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"
     ours = {wish.digest, *(wish.image.children if wish.image else ())}
     if digests and not ours.issuperset(digests):
         detail = f"its tasks run {', '.join(digests)}, and not {wish.digest}"

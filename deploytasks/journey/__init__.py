@@ -12,8 +12,10 @@ told every `model.Event`; it returns a `model.Report`, and raises what `errors` 
 """
 
 from deploytasks.journey.commands import build, deploy, release, tag
-from deploytasks.journey.looking import shelves, status
+from deploytasks.journey.looking import status
+from deploytasks.journey.shelves import shelves
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
+from deploytasks.journey.waiting import wait
 
 __all__ = [
     "bootstrap",
@@ -26,4 +28,5 @@ __all__ = [
     "shelves",
     "status",
     "tag",
+    "wait",
 ]

@@ -180,8 +180,14 @@ def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) ->
 
 
 def shown_command(command: str, tier: Tier) -> str:
-    """The task that a person types: `build` is of no tier."""
-    return command if command == "build" else f"{command}.{tier.name}"
+    """The task that a person types: `build` is of no tier, `wait` is told which."""
+    match command:
+        case "build":
+            return command
+        case "wait":
+            return f"deploy.wait {tier.name}"
+        case _:
+            return f"{command}.{tier.name}"
 
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:

@@ -1,62 +1,83 @@
 """The board: what runs where, tenants down, tiers across; a target that cannot be read costs only its own cell."""
 
-from typing import Any
+from collections import Counter
+from typing import Any, get_args
 
-from deploytasks.model import Board, Cell, Target
-from deploytasks.report.sheet import Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
-from deploytasks.report.text import iso, lines_of, short_commit, target_json
+from deploytasks.model import Board, Cell, Mark, Target
+from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
+from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
 
-_LEGEND = (
-    "commit running/desired · release · state. The digest is seen on tasks, recorded in tags,"
-    " or defined by the definition that runs."
-)
-_STATE_TONES: dict[str, Tone] = {
-    "completed": "dim",
-    "in progress": "warn",
-    "rolling back": "bad",
-    "rolled back": "bad",
-    "failed": "bad",
-}
+_HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
+_LONGEST_SUBJECT = 36
+_TONES: dict[Mark, Tone] = {"failed": "bad", "rolling": "good"}
 
 
 def sheet(board: Board) -> Sheet:
-    """The board for people; complaints stand below it."""
+    """The board for people; below it complaints, what the marks are about, what it comes to, and the legend."""
     if not board.cells:
         return (line("no environments"),)
     cells = {(_row_name(board, cell.target), cell.target.environment.tier): cell for cell in board.cells}
     rows: list[list[Span | Entry]] = [
-        [Span(row, "strong"), *(_entry(cells.get((row, tier))) for tier in board.tiers)]
+        [Span(row, "strong"), *(_entry(cells.get((row, tier)), board) for tier in board.tiers)]
         for row in dict.fromkeys(row for row, _ in cells)
     ]
     columns = [Column("tenant", "whole"), *(Column(tier) for tier in board.tiers)]
     return stacked(
         (table(columns, rows, spaced=True),),
-        tuple(block for cell in board.cells if cell.complaint for block in _complaint(cell)),
-        (line(Span(_LEGEND, "dim")),),
+        tuple(block for cell in board.cells for block in _remarks(cell)),
+        tuple(line(each) for note in board.notes for each in lines_of(note)),
+        (line(Span(summary(board), "strong")),),
+        _legend(board),
     )
 
 
 def as_json(board: Board) -> dict[str, Any]:
-    """The board for programs: a flat list of cells; what is not known is null."""
+    """The board for programs: a flat list of cells; what is not known is null. The marks are fixed words."""
     return {
         "project": board.project,
+        "at": iso(board.at),
         "tiers": board.tiers,
+        "marks": counts(board),
+        "notes": board.notes,
         "cells": [_cell_json(cell) for cell in board.cells],
     }
+
+
+def counts(board: Board) -> dict[str, int]:
+    """How many targets carry each mark, or are missing or unseen; what none is, is left out."""
+    found = Counter(word for cell in board.cells for word in {*cell.marks, cell.standing})
+    return {word: found[word] for word in (*get_args(Mark), *STANDINGS) if found[word]}
+
+
+def summary(board: Board) -> str:
+    """What the board comes to, in one sentence."""
+    good = sum(cell.as_wanted for cell in board.cells)
+    words = [f"{good} as wanted", *(f"{count} {word}" for word, count in counts(board).items())]
+    return f"{counted(len(board.cells), 'target')}: {', '.join(words)}"
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
     return {
         **target_json(cell.target),
-        "state": cell.state or None,
+        "standing": cell.standing,
+        "marks": cell.marks,
         "commit": cell.commit or None,
+        "subject": cell.subject or None,
         "release": cell.release or None,
-        "digest": cell.digest or None,
+        "certified_at": iso(cell.certified_at),
+        "by": cell.by or None,
+        "ci": cell.ci or None,
+        "override": cell.override or None,
+        "digests": cell.digests,
         "evidence": cell.evidence,
+        "wanted": cell.wanted or None,
+        "revision": revision_name(cell.revision) or None,
         "running": cell.running,
         "desired": cell.desired,
         "since": iso(cell.since),
-        "complaint": cell.complaint or None,
+        "detail": cell.detail or None,
+        "complaint": str(cell.complaint) if cell.complaint else None,
     }
 
 
@@ -66,22 +87,50 @@ def _row_name(board: Board, target: Target) -> str:
     return tenant if len(services) == 1 else f"{tenant}/{target.service}"
 
 
-def _entry(cell: Cell | None) -> Entry:
+def _entry(cell: Cell | None, board: Board) -> Entry:
     if cell is None:
         return entry(Span("-", "dim"))
-    if cell.complaint:
-        return entry(Span("not known, see below", "bad"))
-    state = cell.state.lower().replace("_", " ")
-    how = f"{state}, {cell.evidence}" if state and cell.evidence else state or cell.evidence or ""
-    tasks = f"{cell.running}/{cell.desired}" if cell.commit or cell.digest or cell.desired else ""
-    what = short_commit(cell.commit or cell.digest)
+    if cell.standing in ("missing", "unseen"):
+        return entry(Span(cell.standing, "bad"))
+    what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {cell.running}/{cell.desired}"
+    worst: Tone = next((_TONES[mark] for mark in cell.marks if mark in _TONES), "warn")
     return entry(
-        Span(f"{what} {tasks}".strip(), "plain" if cell.running >= cell.desired > 0 else "warn"),
+        Span(f"{what} {_cut(cell.subject)}".strip(), "plain" if cell.running >= cell.desired > 0 else "warn", what),
         Span(cell.release, "dim", brief=cell.release.removeprefix(f"{cell.target.environment.tier}-").rstrip("Z")),
-        Span(how, _STATE_TONES.get(state, "plain")),
+        Span(_rollout(cell, board), "dim", brief=f"{cell.standing} {age(cell.since, board.at)}"),
+        Span(", ".join(cell.marks), worst),
     )
 
 
-def _complaint(cell: Cell) -> Sheet:
-    first, *more = lines_of(cell.complaint) or ["not known"]
-    return (line(Span(str(cell.target), "bad"), f": {first}"), *(line(each, indent=4) for each in more))
+def _rollout(cell: Cell, board: Board) -> str:
+    """How the last rollout stands; how the digest is known only where no task showed it."""
+    ago = f" {age(cell.since, board.at)} ago" if cell.since else ""
+    by = f" by {cell.by}" if cell.by else ""
+    return f"{cell.standing}{ago}{by}" + (f", {cell.evidence}" if cell.evidence not in ("seen", None) else "")
+
+
+def _cut(subject: str) -> str:
+    return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[: _LONGEST_SUBJECT - 1].rstrip()}…"
+
+
+def _remarks(cell: Cell) -> list[Block]:
+    """Why the target could not be seen, what it is behind of, why its rollout failed."""
+    if cell.complaint:
+        where, what = cell.complaint.where, cell.complaint.what
+        place = "" if where == str(cell.target) else f"{cell.target}: "
+        to_do = (line(each, indent=4) for each in lines_of(cell.complaint.to_do))
+        return [line(Span(f"{place}{where}: {what}", "bad")), *to_do]
+    said = [f"{cell.standing}: {cell.detail}"] if cell.detail else []
+    said += [f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"] if cell.wanted else []
+    said += [f"released with --override: {cell.override}"] if cell.override else []
+    return [line(Span(str(cell.target), "strong"), f" {each}") for each in said]
+
+
+def _legend(board: Board) -> Sheet:
+    """What the words mean that stand on this board."""
+    known = [*LEGEND.items(), *STANDINGS.items()]
+    words = [f"{word}: {meaning}" for word, meaning in known if word in counts(board)]
+    evidence = {cell.evidence for cell in board.cells}
+    words += ["recorded: no task showed its digest, our own tags name it"] if "recorded" in evidence else []
+    words += ["defined: no task showed its digest, the definition pins it"] if "defined" in evidence else []
+    return tuple(line(Span(each, "dim")) for each in [_HOW_TO_READ, *words])

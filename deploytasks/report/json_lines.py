@@ -2,12 +2,12 @@
 
 from typing import Any, TextIO, assert_never
 
-from deploytasks.model import Ended, Event, Planned, Progress, Report, Told
+from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
 from deploytasks.report import plan, results
 from deploytasks.report.outlet import Outlet
 from deploytasks.report.secrets import veil
 from deploytasks.report.show import dumped
-from deploytasks.report.teller import Clock, Face
+from deploytasks.report.teller import Clock, Face, exit_code
 from deploytasks.report.text import iso, revision_name, target_json
 
 
@@ -23,6 +23,8 @@ class JsonLines(Face):
         match event:
             case Told():
                 self._write("told", {"step": event.step, "service": event.service, "message": event.message})
+            case Logged():
+                self._write("log", _logged(event))
             case Planned():
                 self._write("planned", {"plan": plan.as_json(event.plan)})
             case Progress():
@@ -39,12 +41,17 @@ class JsonLines(Face):
         if error is None or self._finished:
             return
         known = {} if self._plan is None else results.as_json(Report(self._command, self._plan, self._ended))
-        failure = {"exit": _exit_code(error), "error": veil(str(error), self._secrets) or type(error).__name__}
+        failure = {"exit": exit_code(error), "error": veil(str(error), self._secrets) or type(error).__name__}
         self._write("summary", {"command": self._command, **known, **failure})
 
     def _write(self, event: str, document: dict[str, Any]) -> None:
         line = {"event": event, "time": iso(self._clock()), **document}
         self._outlet.write(dumped(line, self._stdout) + "\n")
+
+
+def _logged(event: Logged) -> dict[str, Any]:
+    known = {"task": event.task, "container": event.container, "message": event.message, "at": iso(event.at)}
+    return {**target_json(event.target), **known}
 
 
 def _progress(progress: Progress) -> dict[str, Any]:
@@ -56,11 +63,3 @@ def _progress(progress: Progress) -> dict[str, Any]:
         "desired": progress.desired,
         "last_event": progress.last_event or None,
     }
-
-
-def _exit_code(error: BaseException) -> int:
-    """What the process will end with: our errors carry it."""
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    code = getattr(error, "code", 1)
-    return code if isinstance(code, int) else 1

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TextIO, assert_never
 
-from deploytasks.model import Ended, Event, Planned, Progress, Report, Target, Told
+from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Target, Told
 from deploytasks.report import plan, results
 from deploytasks.report.outlet import Outlet
 from deploytasks.report.paint import plain
@@ -27,6 +27,8 @@ class Lines(Face):
         match event:
             case Told():
                 self._write(tuple(told(event, self._clock(), self._width)))
+            case Logged():
+                self._write(tuple(logged(event, self._width)))
             case Planned():
                 self._width = subject_width(event)
                 self._write((*framed(plan.sheet(event.plan)),))
@@ -70,6 +72,13 @@ def told(event: Told, at: datetime, width: int) -> list[Line]:
     said = lines_of(event.message)
     tone: Tone = "dim" if event.step == "build" else "plain"
     return [stamped(at, event.service or event.step, Span(indent + each, tone), width) for each in said]
+
+
+def logged(event: Logged, width: int) -> list[Line]:
+    """The lines that a container wrote, stamped with its own time: target, task, container, what it said."""
+    source = f"{event.task[:8]} {event.container} | "
+    said = lines_of(event.message)
+    return [stamped(event.at, str(event.target), Span(source + each), width) for each in said]
 
 
 def stamped(at: datetime, subject: str, message: Span, width: int) -> Line:

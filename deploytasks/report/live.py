@@ -6,9 +6,9 @@ from typing import TextIO, assert_never
 from rich.console import Group
 from rich.live import Live
 
-from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Planned, Progress, Report, Result, Target, Told
+from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Logged, Planned, Progress, Report, Result, Target, Told
 from deploytasks.report import plan, results
-from deploytasks.report.lines import framed, subject_width, told
+from deploytasks.report.lines import framed, logged, subject_width, told
 from deploytasks.report.paint import Terminal, painted
 from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, Words, line, table
 from deploytasks.report.teller import Clock, Face
@@ -57,6 +57,8 @@ class LiveTable(Face):
         match event:
             case Told():
                 self._print(tuple(told(event, self._clock(), self._width)))
+            case Logged():
+                self._print(tuple(logged(event, self._width)))
             case Planned():
                 self._width = subject_width(event)
                 self._rows = {rollout.target: Row(rollout.target) for rollout in event.plan.rollouts}

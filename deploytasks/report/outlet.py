@@ -44,3 +44,21 @@ def silence(stream: TextIO) -> None:
     """
     with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def room_in(file: Path, most: int) -> int:
+    """How many bytes may be added to a file that shall hold `most` of them."""
+    try:
+        return most - file.stat().st_size
+    except OSError:
+        return most
+
+
+def append(file: Path, text: str) -> str:
+    """The text stands at the file's end, or, returned, why it does not."""
+    try:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        return f"{file} could not be written: {error.strerror or error}"
+    return ""

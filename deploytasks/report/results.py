@@ -33,10 +33,15 @@ _ZERO = "0 desired: nothing proves that it starts"
 def sheet(report: Report, elapsed_s: float = 0.0) -> Sheet:
     """The end of a command. A release that all results share stands above the table, not in each row."""
     shared = release_of(report)
-    rows = [_row(result, shared) for result in report.results]
-    heading = (line(Span(report.command, "strong"), f" {shared}"), table(_COLUMNS, rows)) if rows and shared else ()
+    heading = (line(Span(report.command, "strong"), f" {shared}"),) if report.results and shared else ()
+    return (*heading, *body(report, elapsed_s))
+
+
+def body(report: Report, elapsed_s: float = 0.0) -> Sheet:
+    """The end of a command, for whoever has a heading of his own: the table, what explains it, what comes next."""
+    rows = [_row(result, release_of(report)) for result in report.results]
     return stacked(
-        heading or ((table(_COLUMNS, rows),) if rows else ()),
+        (table(_COLUMNS, rows),) if rows else (),
         tuple(_remarks(report.results)),
         tuple(block for result in report.failed if result.outcome != "not attempted" for block in _failure(result)),
         (line(_summary(report, elapsed_s)),),

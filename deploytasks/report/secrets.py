@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from deploytasks.model import DeadTask, Definition, Ended, Event, Plan, Planned, Progress, Report, Result, Told
+from deploytasks.model import DeadTask, Definition, Ended, Event, Logged, Plan, Planned, Progress, Report, Result, Told
 
 MASK = "***"
 _SECRET_WORD = re.compile(
@@ -42,7 +42,7 @@ def veil(text: str, secrets: frozenset[str]) -> str:
 def veiled(event: Event, secrets: frozenset[str]) -> Event:
     """The event without the secrets in its words."""
     match event:
-        case Told():
+        case Told() | Logged():
             return replace(event, message=veil(event.message, secrets))
         case Progress():
             return replace(event, state=veil(event.state, secrets), last_event=veil(event.last_event, secrets))

@@ -1,4 +1,4 @@
-"""What the three faces of a running command share: they take events from many threads, and keep secrets back."""
+"""What the faces of a running command share: they take events from many threads, and keep secrets back."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,6 +16,14 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The time now, in UTC."""
     return datetime.now(UTC)
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process will end with: our errors carry it."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    code = getattr(error, "code", 1)
+    return code if isinstance(code, int) else 1
 
 
 class Face(ABC):

@@ -82,6 +82,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
+def age(then: datetime | None, now: datetime) -> str:
+    """How long ago, in the coarsest unit that says enough: `40s`, `12m`, `5h`, `3d`; nothing where it is not known."""
+    if then is None:
+        return ""
+    seconds = max(0, round((now - then).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 def revision_name(revision: str) -> str:
     """`family:number` of a task definition, whether given as that or as its ARN."""
     return revision.rsplit("/", 1)[-1]

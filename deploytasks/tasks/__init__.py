@@ -9,6 +9,7 @@ from invoke.collection import Collection
 
 from deploytasks.project.names import tier_names
 from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
+from deploytasks.tasks.in_ci import reporting
 
 
 def namespace(root: Path) -> Collection:
@@ -24,4 +25,4 @@ def namespace(root: Path) -> Collection:
         tasks.add_collection(room.collection(root, tiers))
     tasks.add_collection(envs.collection(root))
     tasks.add_collection(lock.collection(root))
-    return tasks
+    return reporting(tasks, root)

@@ -1,5 +1,6 @@
 """The flags that several tasks share: their help, and what they become."""
 
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
@@ -21,6 +22,8 @@ HELP = {
     "wait": "follow the rollouts to their end",
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
+    "check": "exit 3 if any target deserves a second look",
+    "html": "write the board to this file too, as one page",
 }
 
 
@@ -40,6 +43,24 @@ def scope(tier: str, tenant: str | None = None, service: str | None = None, excl
     from deploytasks.project.select import names
 
     return Scope(tier, names("tenant", tenant), names("service", service), names("exclude", exclude))
+
+
+def file(flag: str, given: str | None) -> FilePath | None:
+    """The file that is to be written, None where none is asked for.
+
+    Raises:
+        Invalid: the flag is there and names nothing, or nothing that could be written.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if given is None:
+        return None
+    path = FilePath(given)
+    if not given.strip() or path.is_dir() or not path.parent.is_dir():
+        what = "is empty" if not given.strip() else f"{given} is no file in a folder that is there"
+        raise Invalid.of(f"--{flag}", what, f"--{flag} board.html")
+    return path
 
 
 def options(context: Context, **given: Any) -> "Options":

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -28,18 +29,31 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.report.face import face
 
     atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
-    command = "build" if work.__name__ == "build" else f"{work.__name__}.{scope.tier}"
-    with interruptible(), face(command, sys.stdout, as_json=as_json) as show:
+    with interruptible(), face(_typed(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
         report = work(load(root), scope, options, show)
         show.finish(report)
     _raise_if_failed(report)
 
 
-def show(sheet: "Sheet", document: Any, *, as_json: bool) -> None:
-    """One of the two is on stdout: the document for programs, the sheet for people."""
+def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> None:
+    """One of the two is on stdout: the document for programs, the sheet for people.
+
+    With `summary`, a title, the sheet stands in CI's summary of this step as well.
+    """
     from deploytasks.report import show as out
 
+    if summary:
+        _summarise(summary, sheet)
     out.show_json(document, sys.stdout) if as_json else out.show(sheet, sys.stdout)
+
+
+def _summarise(title: str, sheet: "Sheet") -> None:
+    """The sheet stands in the step's summary; one line on stderr says why, where it does not."""
+    from deploytasks.report import around, ci
+
+    file = ci.engine(os.environ).summary
+    if file and (problem := around.summarise(file, title, sheet)):
+        sys.stderr.write(f"summary: {problem}\n")
 
 
 def show_exactly(document: Any) -> None:
@@ -47,6 +61,24 @@ def show_exactly(document: Any) -> None:
     from deploytasks.report.show import show_exact_json
 
     show_exact_json(document, sys.stdout)
+
+
+def write(file: Path, text: str) -> None:
+    """The file holds the text; whoever reads it meanwhile finds the whole text before, or the whole of this one.
+
+    Raises:
+        Failure: it could not be written.
+
+    """
+    from deploytasks.errors import Failure
+
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Failure.of(str(file), f"it could not be written: {error.strerror}", "name another file") from error
 
 
 def say(text: str) -> None:
@@ -84,9 +116,24 @@ def _as_interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _typed(work: str, tier: str) -> str:
+    """The task as a person types it."""
+    match work:
+        case "build":
+            return work
+        case "wait":
+            return f"deploy.wait {tier}"
+        case _:
+            return f"{work}.{tier}"
+
+
 def _raise_if_failed(report: "Report") -> None:
     from deploytasks.errors import Complaint, RolloutsFailed
+    from deploytasks.report import ci
+    from deploytasks.report.secrets import veiled_report
 
     if report.failed:
-        what = "; ".join(f"{result.target} {result.outcome}" for result in report.failed)
-        raise RolloutsFailed(Complaint(report.command, what, report.resume))
+        ends = [f"{result.target} {result.outcome}" for result in report.failed]
+        why = [ci.explained(result) for result in veiled_report(report).failed]
+        each = [Complaint(end, what) for end, what in zip(ends, why, strict=True)]
+        raise RolloutsFailed(Complaint(report.command, "; ".join(ends), report.resume), each=each)

@@ -1,35 +1,71 @@
 """`inv status`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
 
+if TYPE_CHECKING:
+    from deploytasks.model import Board
+
+_HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "json")
+
 
 def status(root: Path) -> Task[Any]:
     """The task that shows the board."""
 
-    @task(auto_shortflags=False, help=flags.helped("tenant", "tier", "service", "exclude", "json"))
+    @task(auto_shortflags=False, help=_HELP)
     def status(
         c: Context,
         tenant: str | None = None,
         tier: str | None = None,
         service: str | None = None,
         exclude: str | None = None,
+        check: bool = False,
+        html: str | None = None,
         json: bool = False,
     ) -> None:
-        """Show what runs where: commit, release, running/desired of every tenant and tier."""
+        """Show what runs where: commit, release, tasks and rollout of every tenant and tier."""
         from deploytasks import journey
         from deploytasks.project import choose
         from deploytasks.project.load import load
         from deploytasks.report import board
 
-        project = load(root)
+        file, project = flags.file("html", html), load(root)
         with shell.interruptible():
             seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
+        _write(seen, file)
         shell.show(board.sheet(seen), board.as_json(seen), as_json=json)
+        _judge(seen, check=check)
 
     return status
+
+
+def _write(seen: "Board", file: Path | None) -> None:
+    from deploytasks.report.page import page
+
+    if file:
+        shell.write(file, page(seen))
+
+
+def _judge(seen: "Board", *, check: bool) -> None:
+    """What the board comes to as an exit code.
+
+    Raises:
+        AwsError: no target could be seen; with `check`, some could not, or something could not be judged.
+        Different: with `check`, some target deserves a second look.
+
+    """
+    from deploytasks.errors import AwsError, Different
+    from deploytasks.report.board import summary
+
+    unseen = sum(cell.standing == "unseen" for cell in seen.cells)
+    if unseen and (check or unseen == len(seen.cells)):
+        raise AwsError.of("status", f"{unseen} of {len(seen.cells)} targets could not be seen", "the board says why")
+    if check and seen.notes:
+        raise AwsError.of("status", "not everything could be judged", "the notes below the board say why")
+    if check and not all(cell.as_wanted for cell in seen.cells):
+        raise Different.of("status", summary(seen))

@@ -1,0 +1,158 @@
+"""Lives and the registry's images become the board: what runs where, since when, and what deserves a second look. Pure.
+
+Nothing here asks AWS, git or the clock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from deploytasks import tags
+from deploytasks.model import Board, Cell, Image, Live, Mark, Standing, Target
+from deploytasks.running import brought_by, record, what_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What the registry holds for a service, by digest (an index's children are the index) and by tag.
+
+    `name` is what image names begin with. Nothing is `known` where the registry could not be read.
+    """
+
+    name: str
+    known: bool = False
+    by_digest: Mapping[str, Image] = field(default_factory=dict)
+    by_tag: Mapping[str, Image] = field(default_factory=dict)
+
+    def whole(self, digest: str) -> str:
+        """The digest of the image that it is of: a child's is its index's, another's its own."""
+        return self.by_digest[digest].digest if digest in self.by_digest else digest
+
+
+def stock(name: str, images: Iterable[Image]) -> Stock:
+    """The stock of these images."""
+    listed = tuple(images)
+    own = {image.digest: image for image in listed}
+    children = {child: image for image in listed for child in image.children}
+    return Stock(name, True, own | children, {tag: image for image in listed for tag in image.tags})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidences:
+    """All that the board is made of beside the lives: `drifted` targets, and each service's stock."""
+
+    project: str
+    stocks: Mapping[str, Stock]
+    drifted: Collection[Target] = ()
+
+
+def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
+    """The board of the lives as they were seen `at` that time; `tiers` are the project's, in promotion order."""
+    mixed = _mixed(lives, known)
+    seen = {live.target.environment.tier for live in lives}
+    return Board(
+        project=known.project,
+        tiers=tuple(tier for tier in tiers if tier in seen),
+        cells=tuple(_cell(live, known, mixed=_place(live) in mixed) for live in lives),
+        at=at,
+    )
+
+
+def titled(board: Board, subjects: Mapping[str, str]) -> Board:
+    """The board with the subjects of its commits, where they are known."""
+    cells = (replace(cell, subject=subjects.get(cell.commit, "")) for cell in board.cells)
+    return replace(board, cells=tuple(cells))
+
+
+def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
+    if live.complaint:
+        return Cell(live.target, "unseen", complaint=live.complaint)
+    if live.primary is None:
+        return Cell(live.target, "missing")
+    stock, tier = known.stocks[live.target.service], live.target.environment.tier
+    digests, evidence = what_runs(live, stock.name)
+    image, kept = stock.by_digest.get(next(iter(digests), "")), record(live)
+    commit = _commit(image, kept)
+    told = kept if kept.get("commit") == commit else {}
+    release = _release(image, told, tier)
+    wanted = _wanted(stock, tier, digests)
+    return Cell(
+        target=live.target,
+        standing=_standing(live),
+        marks=_marks(live, known, digests, behind=bool(wanted), mixed=mixed),
+        commit=commit,
+        release=release,
+        certified_at=tags.certified_at(release, tier),
+        by=told.get("by", ""),
+        ci=told.get("ci", ""),
+        override=told.get("override", ""),
+        digests=digests,
+        evidence=evidence,
+        wanted=wanted,
+        revision=live.primary.revision,
+        running=live.running,
+        desired=live.desired,
+        since=live.primary.created_at,
+        detail=live.failure,
+    )
+
+
+def _marks(live: Live, known: Evidences, digests: tuple[str, ...], *, behind: bool, mixed: bool) -> tuple[Mark, ...]:
+    stock = known.stocks[live.target.service]
+    stray = stock.known and not stock.by_digest.keys() >= set(digests)
+    standing = _standing(live)
+    found: dict[Mark, bool] = {
+        "failed": standing in ("failed", "rolled back"),
+        "behind": behind,
+        "mixed": mixed,
+        "short": live.running < live.desired,
+        "foreign": stray or not brought_by(live, known.project),
+        "drifted": live.target in known.drifted,
+        "rolling": standing == "rolling",
+    }
+    return tuple(mark for mark, holds in found.items() if holds)
+
+
+def _standing(live: Live) -> Standing:
+    match live.primary.rollout_state if live.primary else "":
+        case "IN_PROGRESS":
+            return "rolling"
+        case "FAILED":
+            return "failed"
+        case _:
+            return "rolled back" if live.failure else "completed"
+
+
+def _wanted(stock: Stock, tier: str, digests: Iterable[str]) -> str:
+    """The commit tag (or digest) that the tier's tag names, where something else runs; else nothing."""
+    image = stock.by_tag.get(tier)
+    if image is None or {stock.whole(digest) for digest in digests} <= {image.digest}:
+        return ""
+    return next(iter(tags.commits(image.tags)), image.digest)
+
+
+def _commit(image: Image | None, kept: Mapping[str, str]) -> str:
+    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
+    recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
+    return recorded if recorded in known or not known else known[0]
+
+
+def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:
+    """The release that brought it, as recorded; else the newest release of the tier that the image carries."""
+    newest = tags.newest_release(image.tags, tier) if image else None
+    return told.get("release", "") or newest or ""
+
+
+def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
+    """The tiers' services of which more than one image runs, among their tenants or among one's tasks."""
+    running: dict[tuple[str, str], set[str]] = {}
+    for live in lives:
+        if not live.complaint:
+            stock = known.stocks[live.target.service]
+            whole = {stock.whole(digest) for digest in what_runs(live, stock.name)[0]}
+            running.setdefault(_place(live), set()).update(whole)
+    return {place for place, digests in running.items() if len(digests) > 1}
+
+
+def _place(live: Live) -> tuple[str, str]:
+    return live.target.environment.tier, live.target.service

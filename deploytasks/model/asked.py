@@ -1,0 +1,53 @@
+"""What a person asks for, and who that person is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which targets of a tier a command is about; empty `tenants` or `services` mean all of them."""
+
+    tier: str
+    tenants: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person who types a command adds to it; each field is the flag of that name."""
+
+    commit: str | None = None
+    to: str | None = None
+    override: str | None = None
+    allow_dirty: bool = False
+    allow_older: bool = False
+    force: bool = False
+    wait: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who acts: `by` a person or CI's actor, `ci` the run's address or "", `run` what is the same for all its jobs."""
+
+    by: str
+    ci: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host."""
+
+    tier: str
+    by: str
+    since: str
+    command: str
+    commit: str = ""
+    reason: str = ""
+    ci: str = ""
+    run: str = ""
+    machine: str = ""
+    pid: int = 0
+    token: str = ""

@@ -1,0 +1,58 @@
+"""What runs, as AWS tells it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from deploytasks.errors import Complaint
+from deploytasks.model.project import Target
+
+Evidence = Literal["seen", "recorded", "defined"]
+"""How a digest is known: seen on tasks, recorded in our tags, or pinned in the definition that runs."""
+
+Reading = Literal["none", "unpinned", "all"]
+"""Of which targets the tasks are read too: where their definition pins no digest, or everywhere."""
+
+Definition = Mapping[str, Any]
+"""A RegisterTaskDefinition request, or a task definition as ECS describes it; camelCase, as AWS writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of an ECS service as DescribeServices lists it; `revision` is a task definition's ARN."""
+
+    id: str
+    status: str
+    rollout_state: str
+    revision: str
+    desired: int = 0
+    running: int = 0
+    reason: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One target as observed. `complaint` says why it could not be; `digests` is empty where no task was read.
+
+    `failure` says why the last rollout was given up, if it was and no later one began.
+    """
+
+    target: Target
+    exists: bool = False
+    complaint: Complaint | None = None
+    controller: str = "ECS"
+    desired: int = 0
+    running: int = 0
+    deployments: tuple[Deployment, ...] = ()
+    definition: Definition | None = None
+    revision_tags: Mapping[str, str] = field(default_factory=dict)
+    service_tags: Mapping[str, str] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def primary(self) -> Deployment | None:
+        """The deployment that ECS works towards, None where the service is not there."""
+        return next((each for each in self.deployments if each.status == "PRIMARY"), None)

@@ -1,0 +1,97 @@
+"""What a command will do, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deploytasks.model.images import Build, TagStep, Wish
+from deploytasks.model.live import Definition, Deployment, Evidence, Live
+from deploytasks.model.project import Target, Tier
+
+Outcome = Literal[
+    "deployed", "unchanged", "started", "rolled back", "superseded", "paused", "timed out", "failed", "not attempted"
+]
+GOOD_OUTCOMES: frozenset[Outcome] = frozenset({"deployed", "unchanged", "started"})
+Action = Literal["create", "update", "force", "follow", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Everything that carrying one target out needs: register + update + follow is this one step.
+
+    `request` is the RegisterTaskDefinition request, None where the running revision stays;
+    `create` the CreateService request where the service is not there yet; `tags` the audit tags.
+    """
+
+    target: Target
+    action: Action
+    reason: str
+    wish: Wish
+    image: str
+    request: Definition | None = None
+    create: Definition | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    live: Live | None = None
+    deployment: Deployment | None = None
+    """The deployment to follow, where that is not the live PRIMARY one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do."""
+
+    tier: Tier
+    builds: tuple[Build, ...] = ()
+    tag_steps: tuple[TagStep, ...] = ()
+    waves: tuple[tuple[Rollout, ...], ...] = ()
+
+    @property
+    def rollouts(self) -> tuple[Rollout, ...]:
+        """All rollouts, in the order of their waves."""
+        return tuple(rollout for wave in self.waves for rollout in wave)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadTask:
+    """A task that stopped while its deployment was under way: why, each container's exit, its last log lines."""
+
+    id: str
+    reason: str
+    exits: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one rollout ended. `evidence` says how `digest` is known; `tasks` explains a failure."""
+
+    target: Target
+    outcome: Outcome
+    detail: str = ""
+    revision: str = ""
+    commit_tag: str = ""
+    release: str | None = None
+    digest: str | None = None
+    evidence: Evidence | None = None
+    running: int = 0
+    desired: int = 0
+    duration_s: float = 0.0
+    tasks: tuple[DeadTask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command came to: the plan it made and how each rollout ended; `notes` are for people."""
+
+    command: str
+    plan: Plan
+    results: tuple[Result, ...] = ()
+    notes: tuple[str, ...] = ()
+    resume: str = ""
+    """What to do about the results that are no success; empty where all are."""
+    dry_run: bool = False
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        """The results that are no success."""
+        return tuple(result for result in self.results if result.outcome not in GOOD_OUTCOMES)

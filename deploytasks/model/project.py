@@ -1,0 +1,128 @@
+"""What the files of envs/ say, checked and merged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+TagKind = Literal["mutable", "immutable"]
+Pin = Literal["tag", "digest"]
+OnFailure = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one account is reached: credentials from `profile`, or `role` assumed from it, else the default chain."""
+
+    account: str
+    region: str
+    profile: str | None = None
+    role: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The one ECR that all tenants share; `host` is what image names begin with."""
+
+    access: Access
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is built into one image; `context` and `dockerfile` are relative to the root and to the context."""
+
+    name: str
+    repository: str
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    platforms: tuple[str, ...] = ("linux/amd64",)
+    builder: Literal["auto", "docker", "append"] = "auto"
+    before_deploy: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A stage's policy; `after` names the tier that must run an image before this one takes it."""
+
+    name: str
+    tag: TagKind
+    after: str | None = None
+    pin: Pin = "digest"
+    parallel: int = 20
+    timeout_s: int = 1200
+    soak_s: int = 0
+    on_failure: OnFailure = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Tenant × tier. Tenant `main`'s are shown as the bare tier."""
+
+    tenant: str
+    tier: str
+
+    def __str__(self) -> str:
+        return self.tier if self.tenant == "main" else f"{self.tenant}-{self.tier}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value came from: `envs/mb.toml`, `tiers.prod.cpu`; `line` 0 where it was not found."""
+
+    file: str
+    key: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.key}" if self.line else f"{self.file}: {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Environment × service with its merged settings: one ECS service.
+
+    `origins` maps a dotted setting (`env.LOG_LEVEL`) to the place its value came from; defaults of ours have none.
+    """
+
+    environment: Environment
+    service: str
+    access: Access
+    cluster: str
+    ecs_service: str
+    family: str
+    wave: int = 1
+    cpu: str | int | None = None
+    memory: str | int | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.service}"
+
+    def __hash__(self) -> int:
+        return hash((self.environment, self.service))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service, in file order."""
+
+    root: Path
+    name: str
+    registry: Registry
+    services: tuple[Service, ...]
+    tiers: tuple[Tier, ...]
+    tenants: tuple[str, ...]
+    targets: tuple[Target, ...]
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name, which exists: tasks are made from the tiers themselves."""
+        return next(tier for tier in self.tiers if tier.name == name)
+
+    def service(self, name: str) -> Service:
+        """The service of that name, which exists: targets and selections are made from the services."""
+        return next(service for service in self.services if service.name == name)

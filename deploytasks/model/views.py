@@ -1,0 +1,121 @@
+"""What people ask to see: the board, the images on the shelf, the releases, the differences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from deploytasks.errors import Complaint
+from deploytasks.model.images import Image
+from deploytasks.model.live import Definition, Evidence
+from deploytasks.model.project import Target
+
+Mark = Literal["behind", "mixed", "drifted", "foreign", "short", "failed", "rolling"]
+"""What deserves a second look at a target; `report.board` has the legend."""
+
+Standing = Literal["completed", "rolling", "rolled back", "failed", "missing", "unseen"]
+"""How a target's last rollout stands; `missing`: there is no such service, `unseen`: it could not be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One target on the board: what runs there, who brought it, and how its last rollout stands.
+
+    `digests` holds more than one where its tasks differ; `wanted` is the commit tag (or digest) that the tier tag names
+    where something else runs; `since` is when the last rollout began; `detail` says why it failed.
+    """
+
+    target: Target
+    standing: Standing
+    marks: tuple[Mark, ...] = ()
+    commit: str = ""
+    subject: str = ""
+    release: str = ""
+    certified_at: datetime | None = None
+    by: str = ""
+    ci: str = ""
+    override: str = ""
+    digests: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    wanted: str = ""
+    revision: str = ""
+    running: int = 0
+    desired: int = 0
+    since: datetime | None = None
+    detail: str = ""
+    complaint: Complaint | None = None
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether nothing about the target deserves a second look."""
+        return not self.marks and self.standing not in ("missing", "unseen")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The tenant × tier board as it stood `at` a time, cells in file order; `notes` say what could not be judged."""
+
+    project: str
+    tiers: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    at: datetime
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One service's images in ECR, newest first, and the digests that each tier tag and target runs."""
+
+    service: str
+    repository: str
+    images: tuple[Image, ...]
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """digest → names of the environments that run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release tag of a tier and what it named; services of other commits under the same tag are another value.
+
+    `by`, `ci` and `override` are empty where nothing on AWS recorded them; `runs_in` names environments.
+    """
+
+    tag: str
+    certified_at: datetime
+    services: tuple[str, ...]
+    commit: str
+    subject: str = ""
+    by: str = ""
+    ci: str = ""
+    override: str = ""
+    runs_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A tier's releases, newest first; `older` counts those that were left out."""
+
+    tier: str
+    releases: tuple[Release, ...]
+    older: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two definitions of one service, both in canonical form, and what each is called; None where there is none.
+
+    `against` is the other environment's target, where two are compared; `complaints` say why they could not be.
+    """
+
+    target: Target
+    left: str
+    right: str
+    before: Definition | None = None
+    after: Definition | None = None
+    against: Target | None = None
+    complaints: tuple[Complaint, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether both could be seen and are not the same."""
+        return not self.complaints and self.before != self.after

@@ -1,0 +1,27 @@
+"""What the board's words mean, one short sentence a word: every report that shows a board has its legend from here."""
+
+from collections.abc import Mapping
+
+from deploytasks.model import Evidence, Mark, Standing
+
+LEGEND: Mapping[Mark, str] = {
+    "behind": "the tier's tag names another image",
+    "mixed": "tenants of this tier, or tasks of this service, run different images",
+    "drifted": "the live definition differs from the rendered one",
+    "foreign": "the image is not in ECR, or the revision is not ours",
+    "short": "fewer tasks run than are desired",
+    "failed": "the last rollout failed or was rolled back",
+    "rolling": "a rollout is under way",
+}
+
+STANDINGS: Mapping[Standing, str] = {
+    "missing": "the environment has no such ECS service yet",
+    "unseen": "it could not be looked at; its place on the board says why",
+}
+"""The standings that deserve a second look and that no mark tells."""
+
+EVIDENCE: Mapping[Evidence, str] = {
+    "seen": "the running tasks report this image",
+    "recorded": "our tags on the service name this image; no task reports one",
+    "defined": "the definition that runs pins this image; no task was read",
+}

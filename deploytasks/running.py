@@ -1,0 +1,60 @@
+"""What runs on a target as it was observed, how that is known, and who brought it there. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from deploytasks.model import Evidence, Live
+
+
+def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
+    """The digests that the target runs, and how they are known; empty where nothing tells.
+
+    `image` is what the service's image names begin with: `host/repository`.
+    """
+    if live.digests:
+        return live.digests, "seen"
+    if defined := pinned(live, image):
+        return defined, "defined"
+    recorded = record(live).get("digest")
+    return ((recorded,), "recorded") if recorded else ((), None)
+
+
+def pinned(live: Live, image: str) -> tuple[str, ...]:
+    """The digests that the definition itself names for our image; empty where it names a tag."""
+    containers = (live.definition or {}).get("containerDefinitions", [])
+    return tuple(each["image"].partition("@")[2] for each in containers if each["image"].startswith(f"{image}@"))
+
+
+def record(live: Live) -> Mapping[str, str]:
+    """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
+    if _service_is_newer(live):
+        return live.service_tags
+    return live.revision_tags or live.service_tags
+
+
+def recorded_at(live: Live) -> datetime | None:
+    """When that record was written; None where nothing tells."""
+    if _service_is_newer(live):
+        return _time(live.service_tags["at"])
+    registered: datetime | None = (live.definition or {}).get("registeredAt")
+    return registered
+
+
+def brought_by(live: Live, project: str) -> bool:
+    """Whether a release of this project brought what runs, and not somebody's hand or another tool."""
+    tags = live.service_tags if _service_is_newer(live) else live.revision_tags
+    return tags.get("project") == project
+
+
+def _service_is_newer(live: Live) -> bool:
+    registered = (live.definition or {}).get("registeredAt")
+    at = _time(live.service_tags.get("at", ""))
+    return at is not None and (registered is None or at >= registered.replace(microsecond=0))
+
+
+def _time(text: str) -> datetime | None:
+    """The time that a tag tells; None for one that somebody wrote by hand and not as a time."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None

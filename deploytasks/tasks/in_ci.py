@@ -1,0 +1,91 @@
+"""A task's way out in CI: what it complains of is annotated, and nothing that it prints is obeyed by the runner."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from invoke.collection import Collection
+from invoke.tasks import Task
+
+if TYPE_CHECKING:
+    from deploytasks.errors import DeployError
+
+
+class Reporting(Task[Any]):
+    """A task that reports to the CI engine as well, where there is one."""
+
+    def __init__(self, task: Task[Any], root: Path) -> None:
+        vars(self).update(vars(task))  # the same task: its name, body, flags and help
+        self._root = root
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The task is done; a task without `--json` may print something for programs, so it is annotated on stderr."""
+        if os.environ.get("GITHUB_ACTIONS") != "true":
+            return super().__call__(*args, **kwargs)
+        with _annotating(self._root, for_people=not kwargs.get("json", True)), _harmless(as_json=kwargs.get("json")):
+            return super().__call__(*args, **kwargs)
+
+
+def reporting(tasks: Collection, root: Path) -> Collection:
+    """The collection, each of its tasks reporting to CI."""
+    for name, task in tasks.tasks.items():
+        tasks.tasks[name] = Reporting(task, root)
+    for inner in tasks.collections.values():
+        reporting(inner, root)
+    return tasks
+
+
+class _Sieve:
+    """A stream whose every text goes through `change` first."""
+
+    def __init__(self, stream: TextIO, change: Callable[[str], str]) -> None:
+        self._stream, self._change = stream, change
+
+    def write(self, text: str) -> int:
+        return self._stream.write(self._change(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _harmless(*, as_json: bool | None) -> Iterator[None]:
+    """Nothing that is printed inside, whoever wrote it, is a command to GitHub's runner."""
+    from deploytasks.report.ci import defused, defused_json
+
+    out = cast("TextIO", _Sieve(sys.stdout, defused_json if as_json else defused))
+    with redirect_stdout(out), redirect_stderr(cast("TextIO", _Sieve(sys.stderr, defused))):
+        yield
+
+
+@contextmanager
+def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
+    """Each complaint of what is raised inside is annotated, and what Invoke prints of it is no command either.
+
+    Raises:
+        DeployError: the same one.
+
+    """
+    from deploytasks.errors import DeployError
+    from deploytasks.report.ci import defused
+
+    try:
+        yield
+    except DeployError as error:
+        stream = sys.stdout if for_people else sys.stderr
+        stream.write("".join(_annotations(error, root)))
+        stream.flush()
+        error.message = defused(error.render())
+        raise
+
+
+def _annotations(error: "DeployError", root: Path) -> Iterator[str]:
+    from deploytasks.errors import RolloutsFailed
+    from deploytasks.report import ci
+
+    folder = ci.folder_of(root, ci.engine(os.environ).workspace)
+    for complaint in error.each if isinstance(error, RolloutsFailed) else error.complaints:
+        yield ci.annotation(complaint.where, f"{complaint.what}\n{complaint.to_do}".rstrip(), folder)

@@ -1,6 +1,7 @@
 """`make bench`: the ratios that SPEED's targets are about, measured in one interleaved run, each beside its mark.
 
-No mark is a time: the machine may be any. The numbers are those of the targets; 3, 6 and 7 are not measured yet.
+No mark is a time: the machine may be any. The numbers are those of the targets; 9 is the
+board of one tier. 3, 6 and 7 are not measured yet.
 """
 
 import argparse
@@ -65,6 +66,8 @@ TARGETS = (
         ("check many", "check few", "empty"),
         lambda samples: (samples["check many"].seconds - samples["check few"].seconds) / samples["empty"].seconds,
     ),
+    Target(9, "status of 50 tenants ÷ of 1", 2.0, ("status 50", "status 1"), _times("status 50", "status 1")),
+    Target(9, "status of 200 tenants ÷ of 1", 8.0, ("status 200", "status 1"), _times("status 200", "status 1")),
 )
 
 
@@ -89,6 +92,8 @@ class Bench:
                 return Case(name, [inv(), "--list"], stage.projects[1], env, times=3)
             case ["check", size]:
                 return Case(name, [inv(), "envs.check"], stage.projects[MANY if size == "many" else 1], env)
+            case ["status", size]:
+                return self._status(name, stage.projects[int(size)], int(size))
             case ["deploy", "t1"]:
                 return self._deploy(name, [inv(), "deploy.prod", "--tenant", "t1", "--no-wait"], stage.projects[50], 1)
             case ["deploy", size]:
@@ -104,6 +109,15 @@ class Bench:
                 raise CommandFailed(f"{name} was to update {tenants} services, but made these calls: {calls}")
 
         return Case(name, command, cwd, self._stage.env(), self._stage.reset, check)
+
+    def _status(self, name: str, cwd: Path, tenants: int) -> Case:
+        def check() -> None:
+            calls = self._stage.calls()
+            self.calls[name] = sum(calls.values())
+            if (calls.get("DescribeServices"), calls.get("DescribeImages")) != (tenants, 1):
+                raise CommandFailed(f"{name} was to look once at each service and at the registry: {calls}")
+
+        return Case(name, [inv(), "status", "--tier", "prod"], cwd, self._stage.env(), self._stage.reset, check)
 
     def _ecs_deploy(self, name: str, *, waits: bool) -> Case:
         tool, newer = ecs_deploy(self._cache), self._stage.commits["newer"]
@@ -124,6 +138,9 @@ CASES = (
     "deploy 200",
     "check few",
     "check many",
+    "status 1",
+    "status 50",
+    "status 200",
 )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 
 from benchmarks import project
 from benchmarks.cloud import REGISTRY_ACCOUNT, key_for
+from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World
 from deploytasks import fleet, journey
-from deploytasks.model import Options, Project, Report, Scope
+from deploytasks.model import Environment, Options, Project, Report, Scope
 from deploytasks.project.load import load
 
 MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "Deregister")
@@ -36,6 +38,8 @@ WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
 # A release also reads the tier before (the gate), puts two tags and reads them back.
 RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
+# The board: what each runs, and what its tasks say; the definition tells of drift and who released.
+SEE_EACH = {**LOOK_EACH, "ListTasks": 1, "DescribeTasks": 1}
 # Where it waits: one look at a rollout that is over by then, and its tasks' digests.
 FOLLOW_EACH = {"DescribeServices": 1, "ListTasks": 1, "DescribeTasks": 1}
 
@@ -106,6 +110,29 @@ def test_what_runs_already_costs_a_look_and_no_write(stage: Stage) -> None:
     endpoint.calls.clear()
     assert outcomes(journey.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
     assert endpoint.operations() == budget(DEPLOY_ONCE, 2, LOOK_EACH)
+
+
+@pytest.mark.parametrize("tenants", [1, 2, 12])
+def test_the_board_of_a_tier_looks_once_at_each_tenant_and_sweeps_the_registry_once(stage: Stage, tenants: int) -> None:
+    shop, endpoint = stage(tenants)
+    board = journey.status(shop, [target for target in shop.targets if target.environment.tier == "prod"])
+    assert {cell.standing for cell in board.cells} == {"completed"}
+    assert endpoint.operations() == budget({"GetCallerIdentity": 1, "DescribeImages": 1}, tenants, SEE_EACH)
+
+
+def test_the_boards_calls_grow_with_tens_of_services_and_hundreds_of_tasks(stage: Stage) -> None:
+    shop, endpoint = stage(1)
+    (prod,) = (target for target in shop.targets if target.environment.tier == "prod")
+    account = endpoint.cloud.account(prod.access.account)
+    for number in range(12):
+        service = open_service(account, account.clusters[prod.cluster], f"s{number}", desired=11)
+        start(account, service, account.families[prod.family][0]).ends_at = 0.0
+        settle(account, service)
+    targets = [replace(prod, environment=Environment(f"x{n}", "prod"), ecs_service=f"s{n}") for n in range(12)]
+    assert {cell.running for cell in journey.status(shop, targets).cells} == {11}
+    counted = endpoint.operations()
+    assert (counted["DescribeServices"], counted["DescribeTasks"], counted["ListTasks"]) == (2, 2, 12)
+    assert counted["DescribeImages"] == 1
 
 
 def test_each_tenant_is_asked_with_its_own_credentials(stage: Stage) -> None:

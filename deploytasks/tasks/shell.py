@@ -28,7 +28,6 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.project.load import load
     from deploytasks.report.face import face
 
-    atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
     with interruptible(), face(_typed(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
         report = work(load(root), scope, options, show)
         show.finish(report)
@@ -99,6 +98,7 @@ def interruptible() -> Iterator[None]:
     """
     from deploytasks.errors import Interrupted
 
+    atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
     before = {number: signal.signal(number, _as_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,5 +1,6 @@
 """Whole releases to two tenants' accounts, with a Docker engine that runs what they roll out."""
 
+import json
 import signal
 import subprocess
 import time
@@ -67,6 +68,13 @@ def test_a_crashing_second_image_is_rolled_back_and_the_other_tenant_reported(wo
     assert "deployed" in said
     second = sight.digest(world, "dev")
     assert sight.digests(world, "dev") == {"main": {second}, "mb": {first}}
+    looked = world.inv("status", "--tier", "dev", "--check", "--json")
+    cells = {cell["target"]: cell for cell in json.loads(looked.stdout)["cells"]}
+    assert looked.returncode == 3, looked.stderr
+    assert cells["mb-dev/api"]["standing"] == "rolled back"
+    assert cells["mb-dev/api"]["marks"] == ["failed", "behind", "mixed"]
+    assert cells["dev/api"]["marks"] == ["mixed"]
+    assert cells["dev/api"]["evidence"] == "seen"
 
 
 def test_a_wrong_account_in_one_tenants_file_stops_everything_before_the_first_write(world):

@@ -1,0 +1,111 @@
+"""The board as one page for people who would rather look than read: `page(board)` is a whole HTML document.
+
+It asks for nothing (its own policy forbids that) and is complete without its script, which only adds a filter and
+sorting. `markup` escapes, `words` counts, `cell` and `table` lay out; style and script are constant files beside them.
+"""
+
+import base64
+import hashlib
+from importlib import resources
+
+from deploytasks.model import Board
+from deploytasks.report.board import counts
+from deploytasks.report.marks import EVIDENCE
+from deploytasks.report.page.cell import when
+from deploytasks.report.page.markup import Html, element, joined, lines, unescaped
+from deploytasks.report.page.table import table
+from deploytasks.report.page.words import MEANINGS, Word, headline, tone
+
+__all__ = ["page"]
+
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cg fill='%233b76c4'%3E"
+    "%3Crect x='1' y='1' width='6' height='6' rx='1.5'/%3E%3Crect x='9' y='1' width='6' height='6' rx='1.5'/%3E"
+    "%3Crect x='1' y='9' width='6' height='6' rx='1.5'/%3E%3Crect x='9' y='9' width='6' height='6' rx='1.5'"
+    " fill-opacity='.4'/%3E%3C/g%3E%3C/svg%3E"
+)
+
+
+def page(board: Board) -> str:
+    """The whole document: a pure function of the board, ages counted back from the time of its look."""
+    body = element("body", lines(_header(board), _main(board), _legend(), unescaped("script", _source("script.js"))))
+    return f"<!DOCTYPE html>\n{element('html', lines(_head(board), body), lang='en').markup}"
+
+
+def _head(board: Board) -> Html:
+    style, script = _source("style.css"), _source("script.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+    known = [
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("title", f"{board.project}: what runs where"),
+        element("link", rel="icon", href=_ICON),
+        unescaped("style", style),
+    ]
+    return element("head", lines(*known))
+
+
+def _header(board: Board) -> Html:
+    looked = joined(
+        "What runs where, as it stood on ", when(board.at), ". Times are UTC; ages count back from this one."
+    )
+    notes = [element("li", note) for note in board.notes]
+    return element(
+        "header",
+        lines(
+            element("h1", element("bdi", board.project)),
+            element("p", looked),
+            _summary(board),
+            element("ul", lines(*notes), class_="notes", aria_label="Notes") if notes else None,
+        ),
+    )
+
+
+def _summary(board: Board) -> Html | None:
+    if not board.cells:
+        return None
+    numbers = counts(board)
+    said = [_said(word, f"{numbers[word]} {word}") for word in MEANINGS if word in numbers]
+    return element("p", joined(headline(board), *said, by=", "), class_="summary")
+
+
+def _main(board: Board) -> Html:
+    if not board.cells:
+        return element("main", element("p", "There are no environments to look at."))
+    hint = "tenant, commit, is:failed …"
+    box = element("input", type="search", placeholder=hint, autocomplete="off", spellcheck="false")
+    tools = element("div", element("label", "Filter ", box), element("output"), id="tools", hidden=True)
+    scrolled = element("div", lines(table(board)), class_="scroll", role="region", aria_label="The board", tabindex="0")
+    return element("main", lines(tools, scrolled))
+
+
+def _legend() -> Html:
+    marks = [_meaning(_said(word, word, "flag"), what) for word, what in MEANINGS.items()]
+    evidence = [_meaning(element("b", word), what) for word, what in EVIDENCE.items() if word != "seen"]
+    listed = element("dl", lines(*marks, *evidence))
+    note = element("p", "An age is that of the rollout's beginning. Commits, ages, revisions: hover to see more.")
+    return element("section", lines(element("h2", "Legend", id="legend"), listed, note), aria_labelledby="legend")
+
+
+def _meaning(word: Html, what: str) -> Html:
+    return element("div", element("dt", word), element("dd", what))
+
+
+def _said(word: Word, text: str, kind: str = "count") -> Html:
+    """One of the legend's words; the script makes it a button that filters."""
+    return element("span", text, class_=f"{kind} {tone(word)}", data_filter=f"is:{word}")
+
+
+def _source(name: str) -> str:
+    return "\n" + resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    """How a content security policy names an inline style or script: no other is obeyed."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,0 +1,116 @@
+"""One target on the page: what runs there, who certified it, how its rollout stands, and what deserves a look."""
+
+import re
+from datetime import datetime
+
+from deploytasks.model import Cell
+from deploytasks.report.marks import EVIDENCE, STANDINGS
+from deploytasks.report.page.markup import Content, Html, element, joined
+from deploytasks.report.page.words import MEANINGS, Word, gravest, rank, tone, words
+from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+
+
+def table_cell(cell: Cell | None, at: datetime) -> Html:
+    """The target as it stood `at` that time, in its place in the table."""
+    if cell is None:
+        content = (element("span", "–", aria_hidden="true"), element("span", "no such environment", class_="spoken"))
+        return element("td", *content, class_="absent", data_rank=str(rank(cell)))
+    said = [_flags(cell), *_look(cell, at), _complaint(cell)]
+    return element("td", element("div", *said), class_=gravest(cell), data_rank=str(rank(cell)))
+
+
+def when(at: datetime) -> Html:
+    """A time, in UTC, that programs can read too."""
+    return element("time", minute(at), datetime=iso(at))
+
+
+def _look(cell: Cell, at: datetime) -> list[Content]:
+    if cell.standing in STANDINGS:
+        return []
+    return [_image(cell), _certified(cell), _state(cell, at), *_remarks(cell)]
+
+
+def _flags(cell: Cell) -> Content:
+    flags = [_flag(word) for word in words(cell)]
+    return element("p", joined(*flags, by=" "), class_="flags") if flags else None
+
+
+def _flag(word: Word) -> Html:
+    return element("span", word, class_=f"flag {tone(word)}", data_word=word, title=MEANINGS[word])
+
+
+def _image(cell: Cell) -> Html:
+    known = cell.commit or next(iter(cell.digests), "")
+    code = element("code", short_commit(known), title=known) if known else "image not known"
+    return element("p", joined(code, _isolated(cell.subject), by=" "), class_="image", title=cell.subject)
+
+
+def _certified(cell: Cell) -> Content:
+    at = joined("certified ", when(cell.certified_at)) if cell.certified_at else None
+    by = joined("by ", _isolated(cell.by)) if cell.by else None
+    release = element("code", cell.release) if cell.release else None
+    return _line(release, joined(at, by, _ci(cell.ci), by=" "))
+
+
+def _ci(ci: str) -> Content:
+    address = one_line(ci)
+    if not _ADDRESS.fullmatch(address):
+        return joined("from ", _isolated(ci)) if ci else None
+    return element("a", "CI run", href=address, title=address, rel="noopener noreferrer")
+
+
+def _state(cell: Cell, at: datetime) -> Content:
+    how = "" if cell.evidence in ("seen", None) else f", {cell.evidence}"
+    tasks = f"{cell.running}/{cell.desired} running{how}"
+    return _line(
+        element("abbr", tasks, title=EVIDENCE[cell.evidence] if cell.evidence else None),
+        None if cell.desired else "no task is desired",
+        _stands(cell, at),
+        element("span", f"revision {revision_number(cell.revision)}", title=revision_name(cell.revision))
+        if cell.revision
+        else None,
+    )
+
+
+def _stands(cell: Cell, at: datetime) -> Html:
+    if cell.since is None:
+        return joined(cell.standing)
+    ago = f"for {age(cell.since, at)}" if cell.standing == "rolling" else f"{age(cell.since, at)} ago"
+    began = element("time", ago, datetime=iso(cell.since), title=f"begun {minute(cell.since)} UTC")
+    return joined(cell.standing, began, by=" ")
+
+
+def _line(*pieces: Content) -> Content:
+    """The pieces side by side, each kept whole where there is room; nothing where all say nothing."""
+    said = [element("span", each) for each in pieces if each and each != Html("")]
+    return element("p", joined(*said, by=" "), class_="line") if said else None
+
+
+def _remarks(cell: Cell) -> list[Content]:
+    """What is said below the state, each where there is anything to say."""
+    differing = ", ".join(map(short_commit, cell.digests)) if len(cell.digests) > 1 else ""
+    return [
+        element("p", "the tier's tag names ", element("code", short_commit(cell.wanted), title=cell.wanted))
+        if cell.wanted
+        else None,
+        element("p", "its tasks run ", element("code", differing)) if differing else None,
+        element("p", "gate overridden: ", _isolated(cell.override)) if cell.override else None,
+        *(element("p", each, class_="why") for each in lines_of(cell.detail)),
+    ]
+
+
+def _complaint(cell: Cell) -> Content:
+    """What is wrong, then what to do; where it is wrong only if that is not this very target."""
+    said = cell.complaint
+    if said is None:
+        return element("p", STANDINGS["missing"], class_="why") if cell.standing == "missing" else None
+    where = "" if said.where in (str(cell.target), str(cell.target.environment)) else f"{said.where}: "
+    to_do = [element("p", each) for each in lines_of(said.to_do)]
+    return joined(element("p", where + said.what, class_="why"), *to_do)
+
+
+def _isolated(text: str) -> Content:
+    """Text of whatever language and direction, which leaves its neighbours' direction alone."""
+    return element("bdi", text) if text else None

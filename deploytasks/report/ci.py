@@ -76,7 +76,7 @@ def explained(result: Result) -> str:
     """Why a rollout did not end well: its detail, then its dead tasks with their last log lines."""
     said = lines_of(result.detail) or ["no reason is known"]
     for task in result.tasks:
-        said += [f"task {task.id}: {task.reason}", *(f"    {each}" for each in task.exits)]
+        said += [f"task {task.id}: {task.reason}", *(f"    {each}" for exits in task.exits for each in lines_of(exits))]
         said += [f"    | {each}" for message in task.log for each in lines_of(message)]
     return "\n".join(said)
 
@@ -120,12 +120,12 @@ def phase(event: Event, now: str) -> str:
 
 def section_start(name: str, header: str, at: datetime) -> str:
     """A section of GitLab's log begins, folded."""
-    return f"\x1b[0Ksection_start:{at.timestamp():.0f}:{name}[collapsed=true]\r\x1b[0K{header}\n"
+    return f"\x1b[0Ksection_start:{int(at.timestamp())}:{name}[collapsed=true]\r\x1b[0K{header}\n"
 
 
 def section_end(name: str, at: datetime) -> str:
     """A section of GitLab's log ends."""
-    return f"\x1b[0Ksection_end:{at.timestamp():.0f}:{name}\r\x1b[0K\n"
+    return f"\x1b[0Ksection_end:{int(at.timestamp())}:{name}\r\x1b[0K\n"
 
 
 def section_names(command: str, at: datetime) -> Iterator[str]:

@@ -13,7 +13,9 @@ from deploytasks.report.text import counted, one_line
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$]")
 _BLOCK_START = re.compile(r"^\d+(?=[.)])|^(?=[#+=:-])")
-_LINKING = re.compile(r"(?<=@)(?:(?<!\w@)|(?=[\w.-]*\.\w))|(?<=:)(?=//|[\w+-]+:)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?i:(?<=www)(?=\.))")
+_LINKING = re.compile(
+    r"(?<=@)(?:(?<!\w@)|(?=[\w.-]*\.\w))|(?<=:)(?=//|[\w+-]+:)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?i:(?<=www)(?=\.))"
+)
 _APART = "&#8203;"  # takes no room: the renderer looks for mentions, addresses and emoji after it unescaped the text
 _BOLD: frozenset[Tone] = frozenset({"strong", "bad"})
 

@@ -1,4 +1,4 @@
-"""`inv deploy.<tier>`."""
+"""`inv deploy.<tier>` and `inv deploy.wait TIER`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +11,12 @@ from invoke.tasks import Task, task
 from deploytasks.tasks import flags, shell
 
 _HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "dry-run", "json")
+_WAIT_HELP = {"tier": "the tier, as envs/project.toml names it"} | flags.helped("tenant", "service", "exclude", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
-    return Collection("deploy", *(_deploy(root, tier) for tier in tiers))
+    return Collection("deploy", _wait(root), *(_deploy(root, tier) for tier in tiers))
 
 
 def _deploy(root: Path, tier: str) -> Task[Any]:
@@ -39,3 +40,22 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         shell.carry_out(root, journey.deploy, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return deploy
+
+
+def _wait(root: Path) -> Task[Any]:
+    @task(name="wait", auto_shortflags=False, positional=["tier"], help=_WAIT_HELP)
+    def wait(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        json: bool = False,
+    ) -> None:
+        """Follow whatever rollout is under way to its end; change nothing."""
+        from deploytasks import journey
+
+        scope = flags.scope(tier, tenant, service, exclude)
+        shell.carry_out(root, journey.wait, scope, flags.options(c), as_json=json)
+
+    return wait

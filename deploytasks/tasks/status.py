@@ -38,7 +38,7 @@ def status(root: Path) -> Task[Any]:
         with shell.interruptible():
             seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
         _write(seen, file)
-        shell.show(board.sheet(seen), board.as_json(seen), as_json=json)
+        shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status")
         _judge(seen, check=check)
 
     return status

@@ -1,0 +1,178 @@
+"""Rollouts that others began are followed to their end: no lock, no write, the same report as of a deploy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from deploytasks import fleet, running, tags
+from deploytasks.aws import ecr
+from deploytasks.errors import AwsError
+from deploytasks.journey.commands import quiet
+from deploytasks.journey.errand import Errand, begin, resumable, say, shown_command, spelled
+from deploytasks.journey.observe import observe
+from deploytasks.model import (
+    GOOD_OUTCOMES,
+    Deployment,
+    Ended,
+    Image,
+    Live,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Result,
+    Rollout,
+    Scope,
+    Target,
+    Wish,
+)
+from deploytasks.project import choose
+
+_RECORDED_WITHIN = timedelta(minutes=10)
+
+
+def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Whatever rollout was under way has come to its end, of all selected targets at once; nothing was changed.
+
+    A target whose last rollout was given up is no success, and neither is one that can't be seen.
+
+    Raises:
+        Refusal: a tier or tenant that is not there, or no credentials for the registry.
+        Interrupted: names what goes on at AWS.
+
+    """
+    choose.tier(project, scope.tier)
+    errand = begin("wait", project, scope, options, tell)
+    lives = observe(errand.clients, errand.targets, errand.images, reading="none")
+    images = _images(errand, lives)
+    stands = {live.target: _stand(errand, live, images) for live in lives}
+    over = [stand for stand in stands.values() if isinstance(stand, Result)]
+    followed = tuple(stand for stand in stands.values() if isinstance(stand, Rollout))
+    whole = Plan(replace(errand.tier, parallel=max(1, len(followed))), waves=(followed,) if followed else ())
+    if followed:
+        tell(Planned(whole))
+    for result in over:
+        tell(Ended(result))
+    results = {result.target: result for result in (*over, *_follow(errand, whole))}
+    ordered = tuple(results[target] for target in stands)
+    unseen = {live.target for live in lives if live.complaint}
+    return Report(shown_command("wait", errand.tier), whole, ordered, resume=_resume(errand, ordered, unseen))
+
+
+def _follow(errand: Errand, whole: Plan) -> tuple[Result, ...]:
+    with resumable(errand, "nothing was changed by waiting"):
+        return fleet.carry_out(whole, fleet.Means(errand.clients, errand.images, errand.tell))
+
+
+def _stand(errand: Errand, live: Live, images: Mapping[str, Image]) -> Rollout | Result:
+    """What is to be followed of the target, or how it ended already."""
+    reason = "a rollout is under way"
+    image = errand.images[live.target.service]
+    rollout = Rollout(live.target, "follow", reason, _wish(errand, live, images), _names(live, image), live=live)
+    if problem := _unseen(live):
+        return fleet.outcome_of(rollout, "failed", problem)
+    if deployment := _under_way(live):
+        return replace(rollout, deployment=deployment)
+    if live.failure:
+        return fleet.outcome_of(rollout, "rolled back", live.failure, live.primary)
+    return fleet.outcome_of(rollout, "unchanged", "no rollout is under way", live.primary)
+
+
+def _unseen(live: Live) -> str:
+    """Why there is nothing that could be followed; empty where there is."""
+    if live.complaint:
+        return str(live.complaint)
+    if not live.exists:
+        return f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+    if live.primary is None:
+        return f"its deployment controller is {live.controller}; only ECS's own can be followed"
+    return ""
+
+
+def _under_way(live: Live) -> Deployment | None:
+    """The deployment whose end is not known yet, or not yet explained: one that ECS gave up before any other.
+
+    COMPLETED counts only with every desired task running: a service's first deployment is born COMPLETED.
+    """
+    primary = live.primary
+    failed = [each for each in live.deployments if each.rollout_state == "FAILED"]
+    if live.failure:
+        return next(iter(failed), None)
+    if primary is None or _is_over(primary, alone=len(live.deployments) == 1):
+        return None
+    return primary
+
+
+def _is_over(primary: Deployment, *, alone: bool) -> bool:
+    ended = primary.rollout_state == "COMPLETED" or (not primary.rollout_state and alone)
+    return ended and primary.running >= primary.desired
+
+
+def _names(live: Live, image: str) -> str:
+    """What the definition calls our image; empty where no container of it runs ours."""
+    containers = (live.definition or {}).get("containerDefinitions", [])
+    ours = (each["image"] for each in containers if each["image"].startswith((f"{image}:", f"{image}@")))
+    return next(ours, "")
+
+
+def _wish(errand: Errand, live: Live, images: Mapping[str, Image]) -> Wish:
+    """What the rollout brings, as far as that is known; only an image that ECR knows can be compared with tasks."""
+    service, tier = errand.project.service(live.target.service), errand.tier.name
+    image = images.get(_promised(live, errand.images[service.name]))
+    record = running.record(live)
+    commits = tags.commits(image.tags) if image else ()
+    commit = record.get("commit", "")
+    return Wish(
+        service=service.name,
+        repository=service.repository,
+        commit_tag=commit if commit in commits or not commits else commits[0],
+        digest=image.digest if image else None,
+        release=record.get("release") or (tags.newest_release(image.tags, tier) if image else None),
+        image=image,
+    )
+
+
+def _promised(live: Live, image: str) -> str:
+    """The digest that the rollout shall bring; empty where nothing tells, or only a record of an earlier rollout."""
+    digests, evidence = running.what_runs(replace(live, digests=()), image)
+    if evidence == "recorded" and not _is_recent(live):
+        return ""
+    return next(iter(digests), "") if len(set(digests)) == 1 else ""
+
+
+def _is_recent(live: Live) -> bool:
+    """Whether the record was written for the rollout at hand, and not for one before."""
+    at, began = running.recorded_at(live), live.primary.created_at if live.primary else None
+    return at is not None and began is not None and began - at < _RECORDED_WITHIN
+
+
+def _images(errand: Errand, lives: Iterable[Live]) -> dict[str, Image]:
+    """The images that the rollouts bring, by digest; none where the registry may not be read, which is told."""
+    wanted: dict[str, set[str]] = {}
+    for live in lives:
+        if promised := _promised(live, errand.images[live.target.service]):
+            repository = errand.project.service(live.target.service).repository
+            wanted.setdefault(repository, set()).add(promised)
+    try:
+        found = fleet.each(lambda one: ecr.find(errand.ecr, one[0], sorted(one[1])), wanted.items())
+    except AwsError as error:
+        say(errand, "observe", f"what the tasks run is compared with nothing: {error.complaints[0]}")
+        return {}
+    return {digest: image for images in found for digest, image in images.items()}
+
+
+def _resume(errand: Errand, results: Sequence[Result], unseen: set[Target]) -> str:
+    """What to do about those that did not end well: wait again where the end is not known, else roll out again."""
+    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    unknown = [each for each in open_ends if each.outcome in ("timed out", "paused") or each.target in unseen]
+    lost = [each for each in open_ends if each not in unknown]
+    said = [f"to go on: {_again(errand, 'wait', unknown)}"] if unknown else []
+    return "\n".join([*said, f"to try again: {_again(errand, 'deploy', lost)}"] if lost else said)
+
+
+def _again(errand: Errand, command: str, results: Iterable[Result]) -> str:
+    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
+    everybody = {target.environment.tenant for target in errand.targets}
+    return spelled(errand, command, () if everybody <= set(tenants) else tenants)

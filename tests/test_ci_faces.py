@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from html import unescape
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from benchmarks.cloud import AwsError, Call
 from deploytasks.errors import NotReady, RolloutsFailed
@@ -25,6 +27,7 @@ from deploytasks.report.face import face
 from deploytasks.report.lines import Lines
 from deploytasks.report.markdown import escaped, markdown
 from deploytasks.report.sheet import Column, Span, line, table
+from deploytasks.report.text import one_line
 from tests.commands import Shop
 from tests.reports.situations import PROD, SITUATIONS, Situation, ended, expect, rolling, target, ticking
 
@@ -100,6 +103,24 @@ def test_no_text_opens_markup_or_another_line(text):
     shown = escaped(text)
     assert not re.search(r"(?<!\\)(?:\\\\)*[`<>|\[\]*~$]", shown)
     assert "\n" not in shown
+
+
+_PUNCTUATED = st.text(alphabet="a1 \\`*_{}[]()<>#+-.!|~&;:=$@/^'\"\t")
+
+
+@given(st.text() | _PUNCTUATED)
+def test_what_a_reader_sees_is_the_text_itself(text):
+    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escaped(text))
+    shown = unescape(html.removeprefix("<p>").removesuffix("\n").removesuffix("</p>")).replace("\u200b", "")
+    assert shown == one_line(text).strip()
+
+
+@given(_PUNCTUATED, _PUNCTUATED)
+def test_a_cell_shows_the_text_itself(left, right):
+    sheet = (table([Column("a"), Column("b")], [[Span(f"x{left}"), Span(f"x{right}")]]),)
+    html = MarkdownIt("commonmark").enable("table").render(markdown("x", sheet))
+    cells = [unescape(cell).replace("\u200b", "") for cell in re.findall(r"<td>(.*?)</td>", html)]
+    assert cells == [one_line(f"x{each}").strip() for each in (left, right)]
 
 
 @given(st.lists(st.text(alphabet="`~ax \t|"), min_size=1))
@@ -241,6 +262,9 @@ def obeys(text: str) -> bool:
     return any(each.lstrip().startswith("::") or "##[" in each for each in re.split(r"\r\n|\r|\n", text))
 
 
+@example("::error::x")
+@example("a\r \u2003::error::x")
+@example("a ##[error]x")
 @given(st.text(alphabet=":#[] \t\r\nerror\u00a0\u2003"))
 def test_defused_text_holds_no_command(text):
     assert not obeys(ci.defused(text))

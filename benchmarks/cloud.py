@@ -112,3 +112,11 @@ def page(items: list[Any], ask: Ask, size: int) -> tuple[list[Any], dict[str, st
     start = int(ask.get("nextToken", 0))
     end = start + size
     return items[start:end], {"nextToken": str(end)} if end < len(items) else {}
+
+
+def page_size(ask: Ask, default: int) -> int:
+    """How many items of ECS's lists are asked for a page: between 1 and 100."""
+    size = int(ask.get("maxResults", default))
+    if not 1 <= size <= 100:
+        raise invalid("maxResults must be between 1 and 100.")
+    return size

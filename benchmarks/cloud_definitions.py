@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, last_part, tag_list, tag_map
+from benchmarks.cloud import (
+    Account,
+    Answer,
+    Ask,
+    AwsError,
+    Operation,
+    invalid,
+    last_part,
+    page,
+    page_size,
+    tag_list,
+    tag_map,
+)
 
 _LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
 
@@ -89,8 +101,20 @@ def deregister_task_definition(account: Account, ask: Ask) -> Answer:
     return {"taskDefinition": revision.members}
 
 
+def list_task_definitions(account: Account, ask: Ask) -> Answer:
+    """Source: ListTaskDefinitions, whose familyPrefix is a whole family and which lists the active, unless told."""
+    if ask.get("sort", "ASC") not in ("ASC", "DESC"):
+        raise invalid("sort must be ASC or DESC.")
+    status, families = ask.get("status", "ACTIVE"), [ask["familyPrefix"]] if "familyPrefix" in ask else account.families
+    known = (one for family in sorted(families) for one in account.families.get(family, []))
+    arns = [revision.arn for revision in known if revision.members["status"] == status]
+    listed, more = page(arns[::-1] if ask.get("sort") == "DESC" else arns, ask, page_size(ask, 100))
+    return {"taskDefinitionArns": listed, **more}
+
+
 OPERATIONS: Mapping[str, Operation] = {
     "RegisterTaskDefinition": register_task_definition,
     "DescribeTaskDefinition": describe_task_definition,
+    "ListTaskDefinitions": list_task_definitions,
     "DeregisterTaskDefinition": deregister_task_definition,
 }

@@ -4,7 +4,19 @@ import json
 from collections.abc import Callable, Mapping
 
 from benchmarks import cloud_definitions
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, invalid, last_part, page, tag_list, tag_map
+from benchmarks.cloud import (
+    Account,
+    Answer,
+    Ask,
+    AwsError,
+    Operation,
+    invalid,
+    last_part,
+    page,
+    page_size,
+    tag_list,
+    tag_map,
+)
 from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_rollouts import Cluster, Service, Task, open_service, settle, start
 
@@ -53,7 +65,7 @@ def describe_services(account: Account, ask: Ask) -> Answer:
 def list_services(account: Account, ask: Ask) -> Answer:
     """Source: ListServices."""
     services = _cluster(account, ask).services.values()
-    arns, more = page([service.arn for service in services], ask, _page_size(ask, 10))
+    arns, more = page([service.arn for service in services], ask, page_size(ask, 10))
     return {"serviceArns": arns, **more}
 
 
@@ -91,7 +103,7 @@ def list_tasks(account: Account, ask: Ask) -> Answer:
     for service in cluster.services.values():
         settle(account, service)
     wanted = _task_filter(ask)
-    arns, more = page([task.arn for task in cluster.tasks.values() if wanted(task)], ask, _page_size(ask, 100))
+    arns, more = page([task.arn for task in cluster.tasks.values() if wanted(task)], ask, page_size(ask, 100))
     return {"taskArns": arns, **more}
 
 
@@ -171,13 +183,6 @@ def _usable(account: Account, name: str) -> Revision:
 
 def _missing(account: Account, resource: str) -> dict[str, str]:
     return {"arn": account.arn("ecs", resource), "reason": "MISSING"}
-
-
-def _page_size(ask: Ask, default: int) -> int:
-    size = int(ask.get("maxResults", default))
-    if not 1 <= size <= 100:
-        raise invalid("maxResults must be between 1 and 100.")
-    return size
 
 
 OPERATIONS: Mapping[str, Operation] = {

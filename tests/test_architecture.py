@@ -13,7 +13,7 @@ import deploytasks
 from deploytasks.aws.session import ECS_OPERATIONS
 
 PACKAGE = Path(deploytasks.__file__).parent
-MIDDLE = {"project", "template", "plan", "board", "running", "git", "builders", "aws", "fleet"}
+MIDDLE = {"project", "template", "plan", "board", "history", "running", "git", "builders", "aws", "fleet"}
 MAY_IMPORT = {
     "errors": set(),
     "tags": {"errors"},
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "running": {"model"},
     "plan": {"running", "model", "tags", "errors"},
     "board": {"running", "model", "tags", "errors"},
+    "history": {"running", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "builders": {"model", "tags", "errors"},
     "aws": {"model", "tags", "errors"},
@@ -112,7 +113,7 @@ def test_every_ecs_operation_that_is_called_is_loaded():
     known = {xform_name(operation): operation for operation in operations}
     called = {
         known[node.attr if isinstance(node, ast.Attribute) else node.value]
-        for name in ("ecs", "tasks", "native")
+        for name in ("ecs", "revisions", "tasks", "native")
         for node in ast.walk(ast.parse((PACKAGE / "aws" / f"{name}.py").read_text()))
         if getattr(node, "attr", getattr(node, "value", None)) in known
     }

@@ -24,7 +24,7 @@ SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
 
 ECS_OPERATIONS = (
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
-    *("RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
+    *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 10},

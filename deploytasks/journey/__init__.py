@@ -12,6 +12,7 @@ told every `model.Event`; it returns a `model.Report`, and raises what `errors` 
 """
 
 from deploytasks.journey.commands import build, deploy, release, tag
+from deploytasks.journey.history import history
 from deploytasks.journey.looking import status
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
@@ -21,6 +22,7 @@ __all__ = [
     "bootstrap",
     "build",
     "deploy",
+    "history",
     "lock_acquire",
     "lock_release",
     "lock_status",

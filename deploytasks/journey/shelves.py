@@ -1,8 +1,10 @@
 """The images on the shelf: what ECR holds of each service, and who runs it. Changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from deploytasks.aws import ecr
+from deploytasks.aws.session import Clients
 from deploytasks.board import Stock, stock
 from deploytasks.fleet import each, together
 from deploytasks.journey.errand import guard_registry, images, reach, registry_client
@@ -20,23 +22,32 @@ def shelves(project: Project, services: Sequence[Service]) -> tuple[Shelf, ...]:
 
     """
     clients, names = reach(), images(project)
-    wanted = [target for target in project.targets if target.service in {service.name for service in services}]
-
-    def sweep(service: Service) -> tuple[Image, ...]:
-        return ecr.every(registry_client(project, clients), service.repository)
-
-    guard_registry(project, clients)
-    lives, swept = together(lambda: observe(clients, wanted, names, reading="all"), lambda: each(sweep, services))
-    return tuple(
-        _shelf(service, found, [live for live in lives if live.target.service == service.name], names[service.name])
-        for service, found in zip(services, swept, strict=True)
+    targets = [target for target in project.targets if target.service in {service.name for service in services}]
+    lives, swept = together(
+        lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
     )
+    return tuple(_shelf(service, swept[service.name], lives, names[service.name]) for service in services)
+
+
+def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> dict[str, tuple[Image, ...]]:
+    """Every image in ECR by service, one sweep a repository.
+
+    Raises:
+        NotReady: the registry's credentials belong to another account.
+        AwsError: the registry can't be read.
+
+    """
+    guard_registry(project, clients)
+    client = registry_client(project, clients)
+    repositories = list(dict.fromkeys(service.repository for service in services))
+    swept = dict(zip(repositories, each(partial(ecr.every, client), repositories), strict=True))
+    return {service.name: swept[service.repository] for service in services}
 
 
 def _shelf(service: Service, swept: Iterable[Image], lives: Iterable[Live], name: str) -> Shelf:
-    held = stock(name, swept)
     tagged = tuple(image for image in swept if image.tags)
-    return Shelf(service.name, service.repository, tagged, _runs(held, lives))
+    own = (live for live in lives if live.target.service == service.name)
+    return Shelf(service.name, service.repository, tagged, _runs(stock(name, swept), own))
 
 
 def _runs(held: Stock, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:

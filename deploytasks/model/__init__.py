@@ -7,7 +7,7 @@ order in which a command meets them: `project`, `asked`, `images`, `live`, `plan
 from deploytasks.model.asked import Author, LockState, Options, Scope
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.images import Build, Image, TagStep, Wish
-from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading
+from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision
 from deploytasks.model.plans import GOOD_OUTCOMES, Action, DeadTask, Outcome, Plan, Report, Result, Rollout
 from deploytasks.model.project import (
     Access,
@@ -22,7 +22,7 @@ from deploytasks.model.project import (
     Target,
     Tier,
 )
-from deploytasks.model.views import Board, Cell, Difference, History, Mark, Release, Shelf, Standing
+from deploytasks.model.views import Board, Cell, Difference, Exited, History, Mark, Release, Shelf, Standing
 
 __all__ = [
     "GOOD_OUTCOMES",
@@ -40,6 +40,7 @@ __all__ = [
     "Environment",
     "Event",
     "Evidence",
+    "Exited",
     "History",
     "Image",
     "Live",
@@ -61,6 +62,7 @@ __all__ = [
     "Release",
     "Report",
     "Result",
+    "Revision",
     "Rollout",
     "Scope",
     "Service",

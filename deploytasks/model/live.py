@@ -33,6 +33,15 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """One registered task definition; `record` is what our tags on it say, without their prefix."""
+
+    arn: str
+    record: Mapping[str, str] = field(default_factory=dict)
+    registered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """One target as observed. `complaint` says why it could not be; `digests` is empty where no task was read.
 

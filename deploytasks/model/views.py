@@ -75,14 +75,15 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release tag of a tier and what it named; services of other commits under the same tag are another value.
+    """One release tag of a tier, with `digests`, service → what it names; other commits under it are another value.
 
-    `by`, `ci` and `override` are empty where nothing on AWS recorded them; `runs_in` names environments.
+    `commit` is empty where the images carry no commit tag; `by`, `ci` and `override` where nothing recorded them.
+    `runs_in` names the environments that run it now, or the target (`mb-prod/api`) where only some of its services do.
     """
 
     tag: str
-    certified_at: datetime
-    services: tuple[str, ...]
+    certified_at: datetime | None
+    digests: Mapping[str, str]
     commit: str
     subject: str = ""
     by: str = ""
@@ -93,11 +94,23 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A tier's releases, newest first; `older` counts those that were left out."""
+    """The releases of a tier's `services`, newest first; `older` counts those left out, `notes` say what is missing."""
 
     tier: str
+    services: tuple[str, ...]
     releases: tuple[Release, ...]
     older: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """How a one-off task ended; `code` is None where its container never started, `reason` says why."""
+
+    target: Target
+    task: str
+    code: int | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ HELP = {
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
     "check": "exit 3 if any target deserves a second look",
+    "last": "so many releases, 20 unless told",
     "html": "write the board to this file too, as one page",
 }
 
@@ -61,6 +62,20 @@ def file(flag: str, given: str | None) -> FilePath | None:
         what = "is empty" if not given.strip() else f"{given} is no file in a folder that is there"
         raise Invalid.of(f"--{flag}", what, f"--{flag} board.html")
     return path
+
+
+def number(flag: str, given: str) -> int:
+    """The number that a flag gives, 1 or more.
+
+    Raises:
+        Invalid: it is none.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if not (given.isascii() and given.isdigit() and int(given)):
+        raise Invalid.of(f"--{flag}", f"'{given}' is no number of 1 or more", f"--{flag} 20")
+    return int(given)
 
 
 def options(context: Context, **given: Any) -> "Options":

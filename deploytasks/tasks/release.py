@@ -1,4 +1,4 @@
-"""`inv release.<tier>`."""
+"""`inv release.<tier>` and `inv release.history TIER`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +14,12 @@ _HELP = flags.helped(
     *("tenant", "service", "exclude", "commit", "allow-dirty", "allow-older", "override"),
     *("force", "wait", "dry-run", "json"),
 )
+_HISTORY_HELP = {"tier": "the tier, as envs/project.toml names it"} | flags.helped("service", "last", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `release`."""
-    return Collection("release", *(_release(root, tier) for tier in tiers))
+    return Collection("release", _history(root), *(_release(root, tier) for tier in tiers))
 
 
 def _release(root: Path, tier: str) -> Task[Any]:
@@ -45,3 +46,21 @@ def _release(root: Path, tier: str) -> Task[Any]:
         shell.carry_out(root, journey.release, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return release
+
+
+def _history(root: Path) -> Task[Any]:
+    @task(name="history", auto_shortflags=False, positional=["tier"], help=_HISTORY_HELP)
+    def history(c: Context, tier: str, service: str | None = None, last: str = "20", json: bool = False) -> None:
+        """List a tier's releases, newest first: what was certified when, by whom, and where each runs."""
+        from deploytasks import journey
+        from deploytasks.project import choose, select
+        from deploytasks.project.load import load
+        from deploytasks.report import history
+
+        most, project = flags.number("last", last), load(root)
+        with shell.interruptible():
+            wanted = select.tier(project, tier), choose.services(project, service)
+            seen = journey.history(project, *wanted, most)
+        shell.show(history.sheet(seen), history.as_json(seen), as_json=json)
+
+    return history

@@ -1,0 +1,46 @@
+"""Registered revisions of a family: which there are, and what our tags on each record.
+
+Every function takes an ECS client of the target's account.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from deploytasks.aws import audit
+from deploytasks.aws.failures import translated
+from deploytasks.model import Revision, Target
+
+
+def arns(client: Any, target: Target) -> Iterator[str]:
+    """The ARNs of the target's usable revisions, newest first, read a hundred a call as far as they are taken.
+
+    Raises:
+        AwsError: AWS said no.
+
+    Source: ecs ListTaskDefinitions, whose `familyPrefix` is the family's whole name.
+
+    """
+    pages = client.get_paginator("list_task_definitions").paginate(
+        familyPrefix=target.family, status="ACTIVE", sort="DESC", PaginationConfig={"PageSize": 100}
+    )
+    with translated(str(target)):
+        for page in pages:
+            yield from (arn for arn in page["taskDefinitionArns"] if _family(arn) == target.family)
+
+
+def described(client: Any, target: Target, arn: str) -> Revision:
+    """One revision with what our tags on it record.
+
+    Raises:
+        AwsError: AWS said no.
+
+    Source: ecs DescribeTaskDefinition.
+
+    """
+    with translated(str(target)):
+        answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    return Revision(arn, audit.from_ecs(answer.get("tags", [])), answer["taskDefinition"].get("registeredAt"))
+
+
+def _family(arn: str) -> str:
+    return arn.rpartition("/")[2].rpartition(":")[0]

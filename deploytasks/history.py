@@ -1,0 +1,144 @@
+"""The registry's tags, the lives and what revisions record become a tier's history. Pure.
+
+Whatever carries one of the tier's release tags is a release; tags that somebody made up by hand are none.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import takewhile
+
+from deploytasks import tags
+from deploytasks.model import History, Image, Live, Release, Target
+from deploytasks.running import record, recorded_at, what_runs
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A tier as it was found: each service's images in ECR, all of them, and its targets.
+
+    `names` maps a service to what its image names begin with; `minted` is release tag → service → the image that it
+    names, newest release first.
+    """
+
+    tier: str
+    images: Mapping[str, Sequence[Image]]
+    names: Mapping[str, str]
+    lives: Sequence[Live]
+    minted: Mapping[str, Mapping[str, Image]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was written down when a release was brought to a target of the service: our tags, without their prefix."""
+
+    service: str
+    kept: Mapping[str, str]
+    written_at: datetime | None = None
+
+
+def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str, str], lives: Sequence[Live]) -> Past:
+    """The tier's past, with every release that the images' tags tell of."""
+    found: dict[str, dict[str, Image]] = {}
+    for service, held in images.items():
+        for image in held:
+            for tag in tags.releases(image.tags, tier):
+                found.setdefault(tag, {})[service] = image
+    return Past(tier, images, names, lives, dict(sorted(found.items(), reverse=True)))
+
+
+def told_by(live: Live) -> tuple[Record, ...]:
+    """What the target itself records of what it runs, and what its revision does."""
+    service, registered = live.target.service, (live.definition or {}).get("registeredAt")
+    return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, registered)
+
+
+def tells_who(past: Past, one: Record) -> bool:
+    """Whether the record is of a release of this tier, and of those who released it.
+
+    One that was written when the service had a newer release already is of somebody who went back, or came late.
+    """
+    tag, written_at = one.kept.get("release", ""), one.written_at or _NEVER
+    newer = takewhile(lambda each: each > tag, past.minted)
+    next_one = min((each for each in newer if one.service in past.minted[each]), default="")
+    overtaken = (tags.certified_at(next_one, past.tier) or _NEVER) <= written_at < _NEVER
+    return one.service in past.minted.get(tag, {}) and not overtaken
+
+
+def told(past: Past, records: Iterable[Record]) -> dict[str, Record]:
+    """Release tag → the earliest record of who released it."""
+    telling = [each for each in records if tells_who(past, each)]
+    telling.sort(key=lambda each: each.written_at or _NEVER, reverse=True)
+    return {each.kept["release"]: each for each in telling}
+
+
+def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
+    """The last so many releases, with what the records tell of each and where each runs now."""
+    who, runs = told(past, records), _runs(past)
+    rows = [row for tag in list(past.minted)[:last] for row in _rows(past, tag, who.get(tag))]
+    placed = tuple(replace(row, runs_in=_places(past, runs.get(row.tag, []), row)) for row in rows)
+    return History(past.tier, tuple(past.images), placed, older=max(0, len(past.minted) - last))
+
+
+def titled(history: History, subjects: Mapping[str, str]) -> History:
+    """The history with the subjects of its commits, where they are known."""
+    rows = (replace(row, subject=subjects.get(row.commit, "")) for row in history.releases)
+    return replace(history, releases=tuple(rows))
+
+
+def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
+    """The release, once for each commit that its services have under it: nearly always that is one."""
+    kept = one.kept if one else {}
+    by_commit: dict[str, dict[str, str]] = {}
+    for service, image in past.minted[tag].items():
+        by_commit.setdefault(_commit(image, kept.get("commit", "")), {})[service] = image.digest
+    for commit, digests in by_commit.items():
+        yield Release(
+            tag=tag,
+            certified_at=tags.certified_at(tag, past.tier),
+            digests=digests,
+            commit=commit,
+            by=kept.get("by", ""),
+            ci=kept.get("ci", ""),
+            override=kept.get("override", ""),
+        )
+
+
+def _commit(image: Image, recorded: str) -> str:
+    """The commit that was released: the recorded one, where the image carries it, else its first; "" without any."""
+    carried = tags.commits(image.tags)
+    return recorded if recorded in carried else next(iter(carried), "")
+
+
+def _runs(past: Past) -> dict[str, list[Target]]:
+    """Release tag → the targets that run it now."""
+    whole = {service: _by_digest(held) for service, held in past.images.items()}
+    runs: dict[str, list[Target]] = {}
+    for live in past.lives:
+        service = live.target.service
+        found = (whole[service].get(digest) for digest in what_runs(live, past.names[service])[0])
+        for tag in {_release(image, live) for image in found if image}:
+            runs.setdefault(tag, []).append(live.target)
+    return runs
+
+
+def _by_digest(images: Iterable[Image]) -> dict[str, Image]:
+    """The images by their own digests, and by those of their children."""
+    listed = tuple(images)
+    return {child: each for each in listed for child in each.children} | {each.digest: each for each in listed}
+
+
+def _release(image: Image, live: Live) -> str:
+    """Which of the tier's releases that the image carries brought it: the recorded one, else the newest; "" if none."""
+    carried, recorded = tags.releases(image.tags, live.target.environment.tier), record(live).get("release", "")
+    return recorded if recorded in carried else next(reversed(carried), "")
+
+
+def _places(past: Past, running: Sequence[Target], row: Release) -> tuple[str, ...]:
+    """The environments where all of the row's services that they have run it; elsewhere the targets that do."""
+    there = [live.target for live in past.lives if live.target.service in row.digests]
+    missing = {target.environment for target in there if target not in running}
+    ours = (target for target in there if target in running)
+    return tuple(dict.fromkeys(str(each if each.environment in missing else each.environment) for each in ours))

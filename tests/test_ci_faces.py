@@ -1,46 +1,28 @@
-"""What CI is shown: GitHub's step summary and annotations, GitLab's folding sections; and that nothing injects any."""
+"""What GitHub is shown of a command, a step's summary and annotations; and that nothing injects any."""
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-from collections.abc import Mapping
 from dataclasses import replace
-from html import unescape
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from benchmarks.cloud import AwsError, Call
-from deploytasks.errors import NotReady, RolloutsFailed
-from deploytasks.model import Ended, Plan, Planned, Report, Told
+from deploytasks.errors import NotReady
+from deploytasks.model import Ended, Plan, Planned, Report
 from deploytasks.report import ci
 from deploytasks.report.around import ending, summarise, title
 from deploytasks.report.face import face
-from deploytasks.report.lines import Lines
-from deploytasks.report.markdown import escaped, markdown
-from deploytasks.report.sheet import Column, Span, line, table
-from deploytasks.report.text import one_line
+from deploytasks.report.markdown import markdown
+from deploytasks.report.sheet import line
 from tests.commands import Shop
-from tests.reports.situations import PROD, SITUATIONS, Situation, ended, expect, rolling, target, ticking
+from tests.reports.situations import PROD, SITUATIONS, ended, expect, target, ticking
+from tests.test_report_faces import told_to
 
 _every_situation = pytest.mark.parametrize("name", SITUATIONS)
-
-
-def told_to(situation: Situation, *, as_json: bool = False) -> str:
-    stdout = StringIO()
-    with face(situation.report.command, stdout, as_json=as_json, clock=ticking()) as tell:
-        for event in situation.events:
-            tell(event)
-        tell.finish(situation.report)
-    return stdout.getvalue()
 
 
 # --- whole texts ----------------------------------------------------------------------------------------------
@@ -59,101 +41,6 @@ def test_annotations_read_as_expected(name):
     expect(f"{name}.annotations.txt", text)
 
 
-@pytest.mark.parametrize("name", ["all-good", "rolled-back"])
-def test_gitlabs_log_reads_as_expected(name, monkeypatch):
-    monkeypatch.setenv("GITLAB_CI", "true")
-    text = told_to(SITUATIONS[name]).replace("\x1b", "ESC").replace("\r", "CR")
-    expect(f"{name}.gitlab.txt", text)
-
-
-# --- Markdown that cannot be broken out of --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a|b", r"a\|b"),
-        ("`x`", r"\`x\`"),
-        ("<img src=x>", r"\<img src=x\>"),
-        ("[a](http://b.example)", r"\[a\](http:&#8203;//b.example)"),
-        ("&lt;", r"\&lt;"),
-        ("@octocat", "@&#8203;octocat"),
-        ("mail a@b.example", "mail a@&#8203;b.example"),
-        ("api@sha256:12", "api@sha256:12"),
-        ("www.example.com", "www&#8203;.example.com"),
-        (":smile:", "\\:&#8203;smile:"),
-        ("#12 and GH-3", "\\#&#8203;12 and GH-&#8203;3"),
-        ("# heading", r"\# heading"),
-        ("- item", r"\- item"),
-        ("1. item", r"1\. item"),
-        ("---", r"\---"),
-        ("===", r"\==="),
-        ("$x$ ~y~ *z* _w_", r"\$x\$ \~y\~ \*z\* \_w\_"),
-        ("back\\slash", "back\\\\slash"),
-        ("two\nlines", "two lines"),
-        ("prod-20260102T030400Z", "prod-20260102T030400Z"),
-    ],
-)
-def test_text_shows_as_text(text, expected):
-    assert escaped(text) == expected
-
-
-@given(st.text())
-def test_no_text_opens_markup_or_another_line(text):
-    shown = escaped(text)
-    assert not re.search(r"(?<!\\)(?:\\\\)*[`<>|\[\]*~$]", shown)
-    assert "\n" not in shown
-
-
-_PUNCTUATED = st.text(alphabet="a1 \\`*_{}[]()<>#+-.!|~&;:=$@/^'\"\t")
-
-
-@given(st.text() | _PUNCTUATED)
-def test_what_a_reader_sees_is_the_text_itself(text):
-    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escaped(text))
-    shown = unescape(html.removeprefix("<p>").removesuffix("\n").removesuffix("</p>")).replace("\u200b", "")
-    assert shown == one_line(text).strip()
-
-
-@given(_PUNCTUATED, _PUNCTUATED)
-def test_a_cell_shows_the_text_itself(left, right):
-    sheet = (table([Column("a"), Column("b")], [[Span(f"x{left}"), Span(f"x{right}")]]),)
-    html = MarkdownIt("commonmark").enable("table").render(markdown("x", sheet))
-    cells = [unescape(cell).replace("\u200b", "") for cell in re.findall(r"<td>(.*?)</td>", html)]
-    assert cells == [one_line(f"x{each}").strip() for each in (left, right)]
-
-
-@given(st.lists(st.text(alphabet="`~ax \t|"), min_size=1))
-def test_no_line_closes_its_block_of_code(lines):
-    fenced = markdown("x", tuple(line(each, indent=4) for each in lines)).splitlines()[2:-1]
-    fence = fenced[0].removesuffix("text")
-    assert fenced[-1] == fence
-    assert not any(each.strip().startswith(fence) for each in fenced[1:-1])
-
-
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_a_table_has_the_same_columns_in_every_row(left, right):
-    text = markdown("x", (table([Column("a"), Column("b", "whole")], [[Span(left), Span(right)], ["c", "d"]]),))
-    rows = [each for each in text.splitlines() if each.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} <= {2, 3}
-    assert len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows}) == 1
-
-
-def test_a_summary_that_is_too_long_loses_its_logs_first_and_says_so():
-    block = (line("mb/api failed"), line("x" * 400, indent=4), line("inv deploy.prod", whole=True))
-    text = markdown("deploy.prod", block, room=300)
-    assert text == (
-        "## deploy.prod\n\nmb/api failed\n\n```text\ninv deploy.prod\n```\n\n"
-        "1 of 4 parts had no room here; the job's log has everything.\n\n"
-    )
-
-
-@given(st.integers(0, 3000), st.lists(st.text(max_size=300), max_size=20))
-def test_a_summary_never_takes_more_than_its_room(room, texts):
-    sheet = tuple(line(text, indent=4 * (at % 2)) for at, text in enumerate(texts))
-    assert len(markdown("x", sheet, room).encode()) <= room
-
-
 # --- the step's summary ---------------------------------------------------------------------------------------
 
 
@@ -161,7 +48,7 @@ def test_summaries_of_one_step_stand_below_each_other(monkeypatch, tmp_path):
     file = tmp_path / "summary.md"
     file.write_text("# mine\n\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
-    told_to(SITUATIONS["all-good"])
+    told_to(SITUATIONS["all-good"], as_json=False)
     told_to(SITUATIONS["rolled-back"], as_json=True)
     headings = [line for line in file.read_text().splitlines() if line.startswith("#")]
     assert headings == ["# mine", "## release.dev dev-20260102T030400Z", "## release.prod prod-20260102T030400Z"]
@@ -377,127 +264,3 @@ def test_tasks_of_one_name_still_all_run_and_take_their_flags(shop: Shop, github
         "## tag.prod prod-20260203T040506Z",
         "## deploy.prod prod-20260203T040506Z",
     ]
-
-
-# --- sections -------------------------------------------------------------------------------------------------
-
-_START = re.compile(r"\x1b\[0Ksection_start:\d+:([A-Za-z0-9_.-]+)\[collapsed=true\]\r\x1b\[0K")
-_END = re.compile(r"\x1b\[0Ksection_end:\d+:([A-Za-z0-9_.-]+)\r\x1b\[0K")
-
-
-@_every_situation
-def test_sections_are_closed_in_turn_and_the_end_stands_open(name, monkeypatch):
-    monkeypatch.setenv("GITLAB_CI", "true")
-    text = told_to(SITUATIONS[name])
-    starts, ends = _START.findall(text), _END.findall(text)
-    assert starts == ends and len(set(starts)) == len(starts) > 0
-    assert "section_" not in text.rpartition("section_end")[2]
-    assert text.rpartition("section_end")[2].count("target ") == (1 if SITUATIONS[name].report.results else 0)
-    assert text.count("\x1b[0K") == 4 * len(starts)
-
-
-@pytest.mark.parametrize("error", [RolloutsFailed.of("x", "y"), KeyboardInterrupt(), RuntimeError("z")])
-def test_sections_are_closed_on_every_way_out(monkeypatch, error):
-    monkeypatch.setenv("GITLAB_CI", "true")
-    stdout = StringIO()
-    with pytest.raises(type(error)), face("release.prod", stdout, as_json=False, clock=ticking()) as tell:
-        tell(rolling(target(), 1))
-        raise error
-    assert _START.findall(stdout.getvalue()) == _END.findall(stdout.getvalue()) != []
-
-
-def test_json_has_no_sections(monkeypatch):
-    monkeypatch.setenv("GITLAB_CI", "true")
-    assert "section_" not in told_to(SITUATIONS["all-good"], as_json=True)
-
-
-def test_no_section_is_opened_by_what_a_build_says(monkeypatch):
-    monkeypatch.setenv("GITLAB_CI", "true")
-    stdout = StringIO()
-    with face("build", stdout, as_json=False, clock=ticking()) as tell:
-        tell(Told("build", "\x1b[0Ksection_start:1:evil\r\x1b[0Kowned\n\x1b[0Ksection_end:1:evil\r\x1b[0K", "api"))
-    assert [name for name in _START.findall(stdout.getvalue()) if "evil" in name] == []
-    assert len(_END.findall(stdout.getvalue())) == 1
-
-
-def test_a_message_between_rollouts_opens_no_section_of_its_own():
-    assert [ci.phase(Told(step, ""), "rollouts") for step in ("soak", "record")] == ["rollouts"] * 2
-    assert ci.phase(Told("tag", ""), "plan") == ""
-
-
-def test_names_of_sections_are_legal_whatever_was_typed():
-    names = ci.section_names("deploy.wait ../x\n", ticking()())
-    assert re.fullmatch(r"[A-Za-z0-9_.-]+", next(names))
-    assert next(names) != next(names)
-
-
-# --- no colour ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "GITLAB_CI"])
-def test_no_table_moves_in_a_ci_log_even_if_it_calls_itself_a_terminal(monkeypatch, variable):
-    class Screen(StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setenv(variable, "true")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    stdout = Screen()
-    face("x", stdout, as_json=False, clock=ticking()).finish(Report("x", Plan(PROD), (ended(target()),)))
-    assert "\x1b" not in stdout.getvalue()
-    assert isinstance(face("x", StringIO(), as_json=False), Lines) or variable == "GITLAB_CI"
-
-
-_SHOWS_ALL = """
-import sys
-from deploytasks.report import results
-from deploytasks.report.face import face
-from deploytasks.report.show import show
-from tests.reports.situations import SITUATIONS
-situation = SITUATIONS["rolled-back"]
-with face("release.prod", sys.stdout, as_json=False) as tell:
-    for event in situation.events:
-        tell(event)
-    tell.finish(situation.report)
-show(results.sheet(situation.report), sys.stdout)
-"""
-_COLOUR = re.compile(rb"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
-
-
-def on_a_pty(environ: Mapping[str, str]) -> bytes:
-    """All that a terminal receives."""
-    reader, writer = pty.openpty()
-    child = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environ}
-    with subprocess.Popen([sys.executable, "-c", _SHOWS_ALL], stdout=writer, env=child) as process:
-        os.close(writer)
-        received = b"".join(iter(lambda: _read(reader), b""))
-    os.close(reader)
-    assert process.returncode == 0
-    return received
-
-
-def _read(reader: int) -> bytes:
-    select.select([reader], [], [], 30)
-    try:
-        return os.read(reader, 65536)
-    except OSError:  # what Linux answers once the other end is closed
-        return b""
-
-
-@pytest.mark.waits
-def test_a_terminal_is_coloured_and_no_color_takes_that_away(monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert _COLOUR.search(on_a_pty({}))
-    assert _COLOUR.search(on_a_pty({"NO_COLOR": ""}))
-    without = on_a_pty({"NO_COLOR": "1"})
-    assert b"rolled back" in without
-    assert not _COLOUR.search(without)
-    assert not _COLOUR.search(on_a_pty({"NO_COLOR": "1", "FORCE_COLOR": "1"}))
-
-
-@pytest.mark.waits
-def test_what_is_no_terminal_receives_no_escape_whatever_is_forced():
-    forced = {**os.environ, "FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-256color", "TTY_COMPATIBLE": "1"}
-    run = subprocess.run([sys.executable, "-c", _SHOWS_ALL], env=forced, capture_output=True, check=True)
-    assert b"rolled back" in run.stdout
-    assert b"\x1b" not in run.stdout

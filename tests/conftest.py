@@ -1,7 +1,7 @@
 """The ground rules of every test: no network beyond loopback, no real credentials, no sleeping, no machine's habits.
 
-Tests marked `docker` need a real Docker engine, those marked `emulator` need ministack only. Where that is missing they
-are skipped with the reason; with REQUIRE_DOCKER=1 they fail instead.
+Tests marked `docker` need a real Docker engine, those marked `emulator` need ministack only, those marked `browser`
+need Chromium. Where that is missing they are skipped with the reason; with REQUIRE_DOCKER=1 they fail instead.
 """
 
 import gc
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from examples.stand import emulator, engine
+from tests import browser
 from tests.commands import shop  # noqa: F401  a fixture for all
 
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -110,6 +111,8 @@ def _missing(item: pytest.Item) -> str:
         return f"the emulator is not installed: {emulator.HOW_TO_INSTALL}"
     if _needs(item, "docker") and not _engine_answers():
         return "no Docker engine answers: start one, or set DOCKER_HOST"
+    if _needs(item, "browser") and not browser.EXECUTABLE:
+        return f"no Chromium is found: {browser.HOW_TO_INSTALL}"
     return ""
 
 

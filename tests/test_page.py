@@ -1,0 +1,225 @@
+"""The board as one page: the whole document, what is counted and sorted by, and that text stays text."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatch
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploytasks.errors import Complaint
+from deploytasks.model import Board, Cell
+from deploytasks.report import board as text_board
+from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.page import page
+from deploytasks.report.page.words import rank
+from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, hostile, telling
+from tests.reports.situations import DIGEST, NEW, OLD, expect, target
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Read(HTMLParser):
+    """A document as a parser sees it: its tags in order, their attributes, its text outside style and script."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self.cdata_elem else data
+
+
+def cells_of(document: str) -> list[str]:
+    """Each cell of the table, as the text that it shows."""
+    return [" ".join(Read(each).text.split()) for each in re.findall(r"<td.*?</td>", document, re.DOTALL)]
+
+
+def only_cell(**changes: object) -> str:
+    (text,) = cells_of(page(board([cell("main", "dev", **changes)], tiers=("dev",))))
+    return text
+
+
+def test_the_page_reads_as_expected():
+    expect("board.html", page(telling()))
+
+
+def test_a_target_says_what_runs_who_certified_it_and_how_its_rollout_stands():
+    assert only_cell() == (
+        "1a2b3c4 Take orders of many articles at once"
+        " dev-20260101T103000Z certified 2026-01-01 10:30 by ada CI run"
+        " 2/2 running completed 3h ago revision 7"
+    )
+
+
+def test_what_is_not_known_is_left_out():
+    bare = Cell(target("main", tier="dev"), "completed")
+    (text,) = cells_of(page(board([bare], tiers=("dev",))))
+    assert text == "image not known 0/0 running no task is desired completed"
+
+
+def test_a_digest_that_no_task_showed_says_how_it_is_known():
+    assert "2/2 running, recorded " in only_cell(evidence="recorded")
+    assert "2/2 running completed" in only_cell(evidence="seen")
+
+
+def test_an_image_without_a_commit_tag_is_its_digest():
+    assert only_cell(commit="").startswith("sha256:abababababab ")
+
+
+def test_a_rollout_under_way_says_for_how_long():
+    assert "rolling for 3h" in only_cell(standing="rolling")
+
+
+def test_ages_are_those_at_the_time_of_the_look():
+    later = replace(telling(), at=AT + timedelta(days=400))
+    assert "completed 400d ago" in cells_of(page(later))[0]
+
+
+def test_a_target_that_could_not_be_seen_says_what_is_wrong_and_what_to_do():
+    mb, own = (text for text in cells_of(page(telling())) if text.startswith("unseen"))
+    assert mb == "unseen envs/mb.toml:1: account: the account is 999999999999 mend `profile` there, or sign in"
+    assert own == "unseen the account is 999999999999 mend `profile` there, or sign in"
+
+
+def test_the_headline_counts_as_the_other_reports_do():
+    document = Read(page(telling())).text
+    assert text_board.summary(telling()) in document
+
+
+def test_the_legend_explains_every_word_that_can_stand_on_the_board():
+    document = page(board([cell("main", "dev")]))
+    assert all(f">{word}</span></dt><dd>" in re.sub(r"\n", "", document) for word in (*LEGEND, *STANDINGS))
+
+
+def test_a_board_without_targets_says_so():
+    text = Read(page(Board("shop", TIERS, (), AT, ("nothing matched",)))).text
+    assert "There are no environments to look at." in text
+    assert "nothing matched" in text
+
+
+def test_several_services_have_rows_of_their_own():
+    document = page(big(2))
+    heads = [" ".join(Read(each).text.split()) for each in re.findall(r'<th scope="row".*?</th>', document)]
+    assert heads == ["tenant-0 api", "tenant-0 web", "tenant-1 api", "tenant-1 web"]
+    assert document.count('<tr class="first">') == 2
+
+
+@pytest.mark.parametrize("address", ["https://ci.example.com/runs/7?a=1&b=2", "HTTP://ci.example.com"])
+def test_an_address_of_the_web_is_a_link(address):
+    assert ("href", address) in Read(page(board([cell("main", "dev", ci=address)]))).attributes
+
+
+@pytest.mark.parametrize(
+    "ci",
+    ["javascript:alert(1)", "data:text/html,x", " https://x y", "//ci.example.com", "file:///etc/passwd", "by hand"],
+)
+def test_anything_else_is_no_link(ci):
+    read = Read(page(board([cell("main", "dev", ci=ci)])))
+    assert "a" not in read.tags
+    assert f"from {ci}" in read.text
+
+
+def test_a_password_in_an_address_is_not_shown():
+    document = page(board([cell("main", "dev", ci="https://ada:hunter2@ci.example.com/7")]))
+    assert "hunter2" not in document
+
+
+def test_the_gravest_comes_first_and_what_is_not_there_last():
+    unseen, failed = Cell(target(), "unseen"), cell("main", "prod", marks=("behind", "failed"))
+    rolling, good = cell("main", "prod", marks=("rolling",)), cell("main", "prod")
+    assert sorted([None, good, rolling, failed, unseen], key=rank) == [unseen, failed, rolling, good, None]
+
+
+# --- text stays text ------------------------------------------------------------------------------------------
+
+
+def filled(text: str) -> Board:
+    """A board that has this text wherever a text can stand that is not split into lines."""
+    words = dict.fromkeys(("commit", "subject", "release", "by", "override", "wanted", "revision"), text)
+    fell = Cell(target(text, tier="dev"), "unseen", complaint=Complaint(text, text))
+    many = cell(text, "prod", text, digests=(text, text), marks=("behind",), **words)
+    return Board(text, ("dev", "prod"), (fell, many), AT, (text,))
+
+
+ORDINARY = Read(page(filled("x")))
+
+
+@given(st.text(min_size=1) | st.sampled_from([SCRIPT, IMAGE, "</style>", "</script>", "<!--", "&lt;", "]]>", "' x='"]))
+def test_no_text_changes_what_the_document_is_made_of(text):
+    document = page(filled(text))
+    read = Read(document)
+    assert read.tags == ORDINARY.tags
+    assert {name for name, _ in read.attributes} <= {name for name, _ in ORDINARY.attributes}
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", document)
+
+
+def test_hostile_words_are_shown_to_the_letter():
+    document = page(hostile())
+    read = Read(document)
+    assert read.text.count(SCRIPT) >= 6
+    assert read.text.count(IMAGE) >= 6
+    assert "txt.exe" in read.text
+    assert "img" not in read.tags
+    assert read.tags.count("script") == 1
+    document.encode()
+
+
+def test_no_data_stands_in_the_script_or_the_style():
+    sources = [
+        re.findall(r"<(?:script|style)>.*?</(?:script|style)>", page(each), re.DOTALL)
+        for each in (telling(), hostile())
+    ]
+    assert len(sources[0]) == 2
+    assert sources[0] == sources[1]
+
+
+def test_the_page_names_no_address_but_those_of_the_ci_runs():
+    document = page(telling()).replace("http://www.w3.org/2000/svg", "")
+    assert set(re.findall(r"https?:[^\"]+", document)) == {"https://ci.example.com/runs/7"}
+    assert not re.search(r"@import|url\(|\bsrc=", document)
+
+
+# --- shipping -------------------------------------------------------------------------------------------------
+
+
+def test_every_file_that_is_no_code_is_declared_as_part_of_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    files = {path for path in (ROOT / "deploytasks").rglob("*.*") if path.suffix not in (".py", ".pyc")}
+    assert {path.name for path in files} == {"style.css", "script.js"}
+    for path in files:
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(fnmatch(path.name, pattern) for pattern in patterns[package])
+
+
+def test_a_plain_copy_of_the_folder_makes_pages(tmp_path):
+    shutil.copytree(ROOT / "deploytasks", tmp_path / "deploytasks", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "from datetime import UTC, datetime; from deploytasks.model import Board; from deploytasks.report import page;"
+        "print(page.__file__); page.page(Board('shop', (), (), datetime.now(UTC)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith(str(tmp_path))
+
+
+def test_the_full_commit_and_digest_are_there_for_those_who_need_them():
+    attributes = Read(
+        page(board([cell("main", "dev"), cell("mb", "dev", commit=""), cell("zoo", "dev", wanted=OLD)]))
+    ).attributes
+    assert {("title", NEW), ("title", OLD), ("title", DIGEST)} <= set(attributes)

@@ -89,7 +89,8 @@ def _legend() -> Html:
     marks = [_meaning(_said(word, word, "flag"), what) for word, what in MEANINGS.items()]
     evidence = [_meaning(element("b", word), what) for word, what in EVIDENCE.items() if word != "seen"]
     listed = element("dl", lines(*marks, *evidence))
-    note = element("p", "An age is that of the rollout's beginning. Commits, ages, revisions: hover to see more.")
+    hint = element("span", "Commits, ages, revisions: hover to see more.", class_="hint")
+    note = element("p", "An age is that of the rollout's beginning. ", hint)
     return element("section", lines(element("h2", "Legend", id="legend"), listed, note), aria_labelledby="legend")
 
 

@@ -53,7 +53,8 @@ class Account:
     families: dict[str, list[Any]] = field(default_factory=dict)
     repositories: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
-    log_streams: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    one_offs: dict[str, Any] = field(default_factory=dict)
+    log_streams: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of one of the account's resources."""
@@ -68,6 +69,8 @@ class Cloud:
     clock: Callable[[], float] = time.time
     accounts: dict[str, Account] = field(default_factory=dict)
     serial: int = 0
+    scripts: Callable[[Any], Any] | None = None
+    """What the commands of one-off tasks do; see `cloud_oneoff.Script`."""
 
     def account(self, account_id: str) -> Account:
         """The account of that number."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from benchmarks import cloud_definitions
+from benchmarks import cloud_definitions, cloud_oneoff
 from benchmarks.cloud import (
     Account,
     Answer,
@@ -127,7 +127,9 @@ def describe_tasks(account: Account, ask: Ask) -> Answer:
     for service in cluster.services.values():
         settle(account, service)
     tasks = [cluster.tasks[task_id].describe(cluster.arn) for task_id in ids if task_id in cluster.tasks]
-    missing = [_missing(account, f"task/{cluster.name}/{one}") for one in ids if one not in cluster.tasks]
+    tasks += [cloud_oneoff.describe(account, account.one_offs[one]) for one in ids if one in account.one_offs]
+    known = {*cluster.tasks, *account.one_offs}
+    missing = [_missing(account, f"task/{cluster.name}/{one}") for one in ids if one not in known]
     return {"tasks": tasks, "failures": missing}
 
 
@@ -187,6 +189,7 @@ def _missing(account: Account, resource: str) -> dict[str, str]:
 
 OPERATIONS: Mapping[str, Operation] = {
     **cloud_definitions.OPERATIONS,
+    **cloud_oneoff.OPERATIONS,
     "DescribeClusters": describe_clusters,
     "CreateCluster": create_cluster,
     "DescribeServices": describe_services,

@@ -17,6 +17,7 @@ from benchmarks.cloud_ecr import resolve
 
 EVENTS = 100
 _HOURS_6 = 6 * 3600.0
+NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}}
 
 
 @dataclass(slots=True)
@@ -121,6 +122,7 @@ class Service:
             "deployments": [deployment.describe() for deployment in self.deployments],
             "createdAt": self.created_at,
             "schedulingStrategy": "REPLICA",
+            "networkConfiguration": NETWORK,
             "deploymentController": {"type": "ECS"},
             **({"tags": tag_list(self.tags)} if with_tags else {}),
         }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, key_for
+from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, key_for, page
 
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
@@ -74,14 +74,38 @@ def _parameter(account: Account, ask: Ask) -> dict[str, object]:
     return held
 
 
+def write_log(account: Account, group: str, stream: str, message: str) -> None:
+    """One more line in a log stream, which is made if it is not there."""
+    account.log_streams.setdefault((group, stream), []).append((int(account.cloud.clock() * 1000), message))
+
+
 def get_log_events(account: Account, ask: Ask) -> Answer:
     """Source: GetLogEvents."""
     lines = account.log_streams.get((ask["logGroupName"], ask["logStreamName"]))
     if lines is None:
         raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
-    now = int(account.cloud.clock() * 1000)
-    events = [{"timestamp": now, "ingestionTime": now, "message": line} for line in lines[-ask.get("limit", 10_000) :]]
+    events = [
+        {"timestamp": at, "ingestionTime": at, "message": line} for at, line in lines[-ask.get("limit", 10_000) :]
+    ]
     return {"events": events, "nextForwardToken": f"f/{len(lines)}", "nextBackwardToken": "b/0"}
+
+
+def filter_log_events(account: Account, ask: Ask) -> Answer:
+    """Source: FilterLogEvents. A page may be empty and not the last, as AWS's may: the first one is."""
+    group, prefix = ask["logGroupName"], ask.get("logStreamNamePrefix", "")
+    if group not in {name for name, _ in account.log_streams}:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    found = [
+        {"eventId": f"{stream}:{n}", "logStreamName": stream, "timestamp": at, "ingestionTime": at, "message": line}
+        for (name, stream), lines in account.log_streams.items()
+        for n, (at, line) in enumerate(lines)
+        if name == group and stream.startswith(prefix) and at >= ask.get("startTime", 0)
+    ]
+    found.sort(key=lambda event: str(event["timestamp"]))
+    if "nextToken" not in ask:
+        return {"events": [], "nextToken": "0", "searchedLogStreams": []}
+    events, more = page(found, ask, min(int(ask.get("limit", 10_000)), 10_000))
+    return {"events": events, **more, "searchedLogStreams": []}
 
 
 STS: Mapping[str, Operation] = {"AssumeRole": assume_role, "GetCallerIdentity": get_caller_identity}
@@ -90,4 +114,4 @@ SSM: Mapping[str, Operation] = {
     "GetParameter": get_parameter,
     "DeleteParameter": delete_parameter,
 }
-LOGS: Mapping[str, Operation] = {"GetLogEvents": get_log_events}
+LOGS: Mapping[str, Operation] = {"GetLogEvents": get_log_events, "FilterLogEvents": filter_log_events}

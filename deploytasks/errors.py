@@ -9,6 +9,7 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 ├── Failure           1           something failed at AWS or in a rollout
 │   ├── BuildFailed
 │   ├── AwsError                  an AWS call said no
+│   ├── CommandFailed             a one-off task's command did; the exit code is the command's own
 │   └── RolloutsFailed            the table says what did change and what did not
 ├── Different         3           what was looked at is not as it should be: a diff, `status --check`
 └── Interrupted       130         SIGINT or SIGTERM
@@ -92,6 +93,14 @@ class AwsError(Failure):
     def __init__(self, *complaints: Complaint, error_code: str = "") -> None:
         self.error_code = error_code
         super().__init__(*complaints)
+
+
+class CommandFailed(Failure):
+    """A one-off task's command failed: the process ends with its exit code, with 125 where it never started."""
+
+    def __init__(self, *complaints: Complaint, exit_code: int | None = None) -> None:
+        super().__init__(*complaints)
+        self.code = 125 if exit_code is None else exit_code  # type: ignore[misc]  # the one error whose code varies
 
 
 class RolloutsFailed(Failure):

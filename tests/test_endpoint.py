@@ -290,7 +290,7 @@ def test_one_writer_of_forty_gets_the_parameter(client: Clients) -> None:
 
 
 def test_log_lines_are_read_from_their_stream(endpoint: Endpoint, client: Clients) -> None:
-    endpoint.cloud.account(ONE).log_streams["api", "api/api/1"] = ["one", "two"]
+    endpoint.cloud.account(ONE).log_streams["api", "api/api/1"] = [(1, "one"), (2, "two")]
     events = client("logs").get_log_events(logGroupName="api", logStreamName="api/api/1", limit=1)["events"]
     assert [event["message"] for event in events] == ["two"]
 

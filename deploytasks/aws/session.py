@@ -23,6 +23,7 @@ SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
 """The services that are called, by the names that botocore's events give them."""
 
 ECS_OPERATIONS = (
+    *("RunTask", "StopTask"),
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )

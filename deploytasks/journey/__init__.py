@@ -13,7 +13,9 @@ told every `model.Event`; it returns a `model.Report`, and raises what `errors` 
 
 from deploytasks.journey.commands import build, deploy, release, tag
 from deploytasks.journey.history import history
+from deploytasks.journey.logs import logs, watch
 from deploytasks.journey.looking import status
+from deploytasks.journey.oneoff import run
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
 from deploytasks.journey.waiting import wait
@@ -26,9 +28,12 @@ __all__ = [
     "lock_acquire",
     "lock_release",
     "lock_status",
+    "logs",
     "release",
+    "run",
     "shelves",
     "status",
     "tag",
     "wait",
+    "watch",
 ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Project, Scope, Service, Target
-from deploytasks.project.select import is_in, names
+from deploytasks.project.select import is_in, names, select
 from deploytasks.project.spelling import suggestion
 
 
@@ -42,6 +42,22 @@ def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target,
         if target.environment.tier in (wanted_tiers or (target.environment.tier,))
         and is_in(target, replace(scope, tier=target.environment.tier))
     )
+
+
+def one(project: Project, scope: Scope) -> Target:
+    """The one target that the scope leaves.
+
+    Raises:
+        Invalid: it leaves several, or names what is not there.
+
+    """
+    found = select(project, scope)
+    if len(found) > 1:
+        tenants = list(dict.fromkeys(target.environment.tenant for target in found))
+        missing = ["--tenant"] * (len(tenants) > 1) + ["--service"] * (len({each.service for each in found}) > 1)
+        to_do = f"name one: {' '.join(missing)}; there are {', '.join(map(str, found[:8]))}"
+        raise Invalid.of(scope.tier, f"{len(found)} targets are meant, and a command runs in one", to_do)
+    return found[0]
 
 
 def _refuse_unknown(where: str, wanted: Iterable[str], known: Iterable[str]) -> None:

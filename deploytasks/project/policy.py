@@ -127,6 +127,11 @@ def account_of(role: str) -> str:
     return role.split(":")[4]
 
 
+def is_duration(text: str) -> bool:
+    """Whether it is a length of time as the files write it, and more than none."""
+    return _DURATION.fullmatch(text) is not None and seconds(text) > 0
+
+
 def seconds(duration: str) -> int:
     """The seconds in `20m`, `90s` or `1h30m`."""
     match = _DURATION.fullmatch(duration)

@@ -24,7 +24,7 @@ class JsonLines(Face):
             case Told():
                 self._write("told", {"step": event.step, "service": event.service, "message": event.message})
             case Logged():
-                self._write("log", _logged(event))
+                self._write("log", logged_json(event))
             case Planned():
                 self._write("planned", {"plan": plan.as_json(event.plan)})
             case Progress():
@@ -49,7 +49,8 @@ class JsonLines(Face):
         self._outlet.write(dumped(line, self._stdout) + "\n")
 
 
-def _logged(event: Logged) -> dict[str, Any]:
+def logged_json(event: Logged) -> dict[str, Any]:
+    """A line that a container wrote."""
     known = {"task": event.task, "container": event.container, "message": event.message, "at": iso(event.at)}
     return {**target_json(event.target), **known}
 

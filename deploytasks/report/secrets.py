@@ -32,6 +32,11 @@ def secret_values(plan: Plan) -> frozenset[str]:
     return _secret(pairs)
 
 
+def secrets_of(definitions: Iterable[Definition]) -> frozenset[str]:
+    """Every secret-looking value of the definitions' environments."""
+    return _secret(pair for definition in definitions for pair in _environment(definition))
+
+
 def veil(text: str, secrets: frozenset[str]) -> str:
     """The text without the secrets."""
     for secret in sorted(secrets, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""`inv deploy.<tier>` and `inv deploy.wait TIER`."""
+"""`inv deploy.<tier>`, and what looks at or works in what is deployed: `deploy.wait`, `logs` and `run` TIER."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +11,14 @@ from invoke.tasks import Task, task
 from deploytasks.tasks import flags, shell
 
 _HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "dry-run", "json")
-_WAIT_HELP = {"tier": "the tier, as envs/project.toml names it"} | flags.helped("tenant", "service", "exclude", "json")
+_TIER = {"tier": "the tier, as envs/project.toml names it"}
+_WAIT_HELP = _TIER | flags.helped("tenant", "service", "exclude", "json")
+_LOGS_HELP = _TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
-    return Collection("deploy", _wait(root), *(_deploy(root, tier) for tier in tiers))
+    return Collection("deploy", _wait(root), _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers))
 
 
 def _deploy(root: Path, tier: str) -> Task[Any]:
@@ -59,3 +61,44 @@ def _wait(root: Path) -> Task[Any]:
         shell.carry_out(root, journey.wait, scope, flags.options(c), as_json=json)
 
     return wait
+
+
+def _logs(root: Path) -> Task[Any]:
+    @task(name="logs", auto_shortflags=False, positional=["tier"], help=_LOGS_HELP)
+    def logs(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        since: str = "10m",
+        follow: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Show the recent log lines of a tier's targets, or follow them."""
+        from deploytasks.project.load import load
+        from deploytasks.project.select import select
+
+        back = flags.duration("since", since)
+        targets = select(load(root), flags.scope(tier, tenant, service, exclude))
+        with shell.interruptible():
+            shell.show_logs(load(root), targets, back, follow=follow, as_json=json)
+
+    return logs
+
+
+def _run(root: Path) -> Task[Any]:
+    @task(
+        name="run", auto_shortflags=False, positional=["tier"], help=_TIER | flags.helped("tenant", "service", "json")
+    )
+    def run(c: Context, tier: str, tenant: str | None = None, service: str | None = None, json: bool = False) -> None:
+        """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD…."""
+        from deploytasks.project import choose
+        from deploytasks.project.load import load
+
+        words, project = flags.words_after_dashes(), load(root)
+        target = choose.one(project, flags.scope(tier, tenant, service))
+        with shell.interruptible():
+            shell.run_once(project, target, words, as_json=json)
+
+    return run

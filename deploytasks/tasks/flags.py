@@ -1,5 +1,7 @@
 """The flags that several tasks share: their help, and what they become."""
 
+import sys
+from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ HELP = {
     "wait": "follow the rollouts to their end",
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
+    "since": "how far to look back: 30s, 10m, 2h",
+    "follow": "go on until Ctrl-C",
     "check": "exit 3 if any target deserves a second look",
     "last": "so many releases, 20 unless told",
     "html": "write the board to this file too, as one page",
@@ -76,6 +80,37 @@ def number(flag: str, given: str) -> int:
     if not (given.isascii() and given.isdigit() and int(given)):
         raise Invalid.of(f"--{flag}", f"'{given}' is no number of 1 or more", f"--{flag} 20")
     return int(given)
+
+
+def duration(flag: str, given: str) -> timedelta:
+    """How long `10m`, `90s` or `1h30m` is.
+
+    Raises:
+        Invalid: it is nothing of the kind.
+
+    """
+    from deploytasks.errors import Invalid
+    from deploytasks.project.policy import is_duration, seconds
+
+    if not is_duration(given):
+        raise Invalid.of(f"--{flag}", f"'{given}' is no length of time", f"--{flag} 30s, --{flag} 10m, --{flag} 2h")
+    return timedelta(seconds=seconds(given))
+
+
+def words_after_dashes() -> tuple[str, ...]:
+    """The command after `--`, word for word as the shell gave it: Invoke's own joins them with blanks.
+
+    Raises:
+        Invalid: there is none.
+
+    """
+    from deploytasks.errors import Invalid
+
+    words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    if not words:
+        to_do = "inv deploy.run dev --tenant main --service api -- ./manage migrate"
+        raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {to_do}")
+    return tuple(words)
 
 
 def options(context: Context, **given: Any) -> "Options":

@@ -12,6 +12,7 @@ told every `model.Event`; it returns a `model.Report`, and raises what `errors` 
 """
 
 from deploytasks.journey.commands import build, deploy, release, tag
+from deploytasks.journey.differences import across, differences
 from deploytasks.journey.history import history
 from deploytasks.journey.logs import logs, watch
 from deploytasks.journey.looking import status
@@ -21,9 +22,11 @@ from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lo
 from deploytasks.journey.waiting import wait
 
 __all__ = [
+    "across",
     "bootstrap",
     "build",
     "deploy",
+    "differences",
     "history",
     "lock_acquire",
     "lock_release",

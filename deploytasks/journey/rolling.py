@@ -19,7 +19,7 @@ def renders(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Itera
     by_service = {wish.service: wish for wish in wishes}
     for target in errand.targets:
         try:
-            _render(errand, renderer, target, by_service[target.service])
+            render(errand, renderer, target, by_service[target.service])
         except Invalid as error:
             yield from error.complaints
 
@@ -46,7 +46,7 @@ def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:
 
 
 def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Rollout:
-    request, create = _render(errand, renderer, live.target, wish)
+    request, create = render(errand, renderer, live.target, wish)
     candidate = Candidate(
         target=live.target,
         wish=wish,
@@ -65,7 +65,7 @@ def _same(request: Definition, live: Live) -> bool:
     return live.definition is not None and canonical(request) == canonical(live.definition)
 
 
-def _render(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Definition, Definition | None]:
+def render(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Definition, Definition | None]:
     """The two requests; of an image that is still to be built, with a digest of zeros."""
     known = wish if wish.digest else replace(wish, digest=placeholder(errand.project, target).digest)
     image = image_name(errand.project, target, errand.tier, known)

@@ -1,8 +1,8 @@
 """`inv deploy.<tier>`, and what looks at or works in what is deployed: `deploy.wait`, `logs` and `run` TIER."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -10,15 +10,21 @@ from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
 
+if TYPE_CHECKING:
+    from deploytasks.model import Difference
+
 _HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "dry-run", "json")
 _TIER = {"tier": "the tier, as envs/project.toml names it"}
 _WAIT_HELP = _TIER | flags.helped("tenant", "service", "exclude", "json")
+_DIFF_HELP = _TIER | flags.helped("tenant", "service", "exclude", "across", "json")
 _LOGS_HELP = _TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
-    return Collection("deploy", _wait(root), _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers))
+    return Collection(
+        "deploy", _diff(root), _wait(root), _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers)
+    )
 
 
 def _deploy(root: Path, tier: str) -> Task[Any]:
@@ -61,6 +67,48 @@ def _wait(root: Path) -> Task[Any]:
         shell.carry_out(root, journey.wait, scope, flags.options(c), as_json=json)
 
     return wait
+
+
+def _diff(root: Path) -> Task[Any]:
+    @task(name="diff", auto_shortflags=False, positional=["tier"], help=_DIFF_HELP)
+    def diff(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        across: str | None = None,
+        json: bool = False,
+    ) -> None:
+        """Show how live definitions differ from the rendered ones, or from another tenant's; exit 3 if they do."""
+        from deploytasks import journey
+        from deploytasks.project.load import load
+        from deploytasks.report import diff
+
+        scope, other, project = flags.scope(tier, tenant, service, exclude), flags.text("across", across), load(root)
+        with shell.interruptible():
+            found = journey.across(project, scope, other) if other else journey.differences(project, scope)
+        shell.show(diff.sheet(found), diff.as_json(found), as_json=json)
+        _judge(found)
+
+    return diff
+
+
+def _judge(found: Sequence["Difference"]) -> None:
+    """What the differences come to as an exit code.
+
+    Raises:
+        AwsError: some target could not be compared.
+        Different: some target differs.
+
+    """
+    from deploytasks.errors import AwsError, Different
+    from deploytasks.report.diff import summary
+
+    if any(each.complaints for each in found):
+        raise AwsError.of("deploy.diff", f"not everything could be compared; {summary(found)}")
+    if any(each.differs for each in found):
+        raise Different.of("deploy.diff", summary(found))
 
 
 def _logs(root: Path) -> Task[Any]:

@@ -24,6 +24,7 @@ HELP = {
     "wait": "follow the rollouts to their end",
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
+    "across": "compare with this tenant, or environment, instead of with the templates",
     "since": "how far to look back: 30s, 10m, 2h",
     "follow": "go on until Ctrl-C",
     "check": "exit 3 if any target deserves a second look",
@@ -82,6 +83,20 @@ def number(flag: str, given: str) -> int:
     return int(given)
 
 
+def text(flag: str, given: str | None) -> str | None:
+    """What the flag says, None where it was not given.
+
+    Raises:
+        Invalid: the flag is there and empty.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if given is not None and not given.strip():
+        raise Invalid.of(f"--{flag}", "is empty", "give it a value, or leave it out")
+    return given
+
+
 def duration(flag: str, given: str) -> timedelta:
     """How long `10m`, `90s` or `1h30m` is.
 
@@ -115,10 +130,8 @@ def words_after_dashes() -> tuple[str, ...]:
 
 def options(context: Context, **given: Any) -> "Options":
     """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
-    from deploytasks.errors import Invalid
     from deploytasks.model import Options
 
     for flag in ("commit", "to", "override"):
-        if given.get(flag) is not None and not given[flag].strip():
-            raise Invalid.of(f"--{flag}", "is empty", "give it a value, or leave it out")
+        text(flag, given.get(flag))
     return Options(**{**given, "dry_run": given.get("dry_run", False) or context.config.run.dry})

@@ -1,0 +1,166 @@
+"""What differs between definitions: unified diffs, what is the same in many tenants shown once, secrets masked."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploytasks.model import Definition, Difference
+from deploytasks.report.masking import Path, masked, named
+from deploytasks.report.sheet import Line, Sheet, Span, Tone, line, stacked
+from deploytasks.report.text import counted, lines_of, target_json
+
+_CONTEXT = 2
+_TONES: dict[str, Tone] = {"+": "good", "-": "bad", "@": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a definition, and what it is about, whatever line it stands on."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Targets between whose definitions the same differs; `lines` are the first one's unified diff, without names."""
+
+    members: tuple[Difference, ...]
+    lines: tuple[str, ...]
+
+
+def sheet(differences: Sequence[Difference]) -> Sheet:
+    """The differences for people: a diff a group, then who does not differ, and who could not be seen."""
+    found = groups(differences)
+    same = [each for each in differences if _is_same(each)]
+    return stacked(
+        *(_group(group) for group in found),
+        tuple(block for each in differences for block in _complaints(each)),
+        (line(Span(summary(differences), "strong")),),
+        (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and found else (),
+    )
+
+
+def as_json(differences: Sequence[Difference]) -> dict[str, Any]:
+    """The differences for programs; `diff` holds the lines of a unified diff, secrets masked."""
+    return {
+        "different": [
+            {
+                "targets": [target_json(each.target) for each in group.members],
+                "left": [each.left for each in group.members],
+                "right": [each.right for each in group.members],
+                "diff": group.lines,
+            }
+            for group in groups(differences)
+        ],
+        "same": [str(each.target) for each in differences if _is_same(each)],
+        "complaints": [
+            {"target": str(each.target), "complaint": str(complaint)}
+            for each in differences
+            for complaint in each.complaints
+        ],
+    }
+
+
+def groups(differences: Iterable[Difference]) -> tuple[Group, ...]:
+    """The targets that differ, those together between whose definitions the same does.
+
+    The same is: the same lines, of the same members. Lines around them, and where they stand, may be another tenant's.
+    """
+    members: dict[tuple[Any, ...], list[Difference]] = {}
+    lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
+    for each in differences:
+        if each.differs:
+            before, after = (rows(one) for one in masked(each.before, each.after))
+            key = tuple(_changed(before, after))
+            members.setdefault(key, []).append(each)
+            lines.setdefault(key, tuple(_unified(before, after)))
+    return tuple(Group(tuple(those), lines[key]) for key, those in members.items())
+
+
+def summary(differences: Sequence[Difference]) -> str:
+    """What it comes to, in one sentence."""
+    unseen = sum(bool(each.complaints) for each in differences)
+    same = sum(_is_same(each) for each in differences)
+    differ = len(differences) - unseen - same
+    said = f"{differ or 'none'} of {counted(len(differences), 'target')} differ{'s' if differ == 1 else ''}"
+    return f"{said}, {unseen} could not be compared" if unseen else said
+
+
+def rows(definition: Definition | None) -> tuple[Row, ...]:
+    """The definition as JSON that compares well: sorted keys, a variable or a port a line; none for no definition."""
+    return () if definition is None else tuple(_rows("", definition, (), 0))
+
+
+def _rows(head: str, value: Any, path: Path, depth: int) -> Iterator[Row]:
+    indent = "  " * depth
+    match value:
+        case Mapping() if value and not (depth > 1 and _is_flat(value)):
+            yield Row(path, f"{indent}{head}{{")
+            for key in sorted(value):
+                yield from _rows(f"{json.dumps(key)}: ", value[key], (*path, key), depth + 1)
+            yield Row(path, f"{indent}}},")
+        case list() | tuple() if value and not all(isinstance(item, str | int) for item in value):
+            yield Row(path, f"{indent}{head}[")
+            for at, item in enumerate(value):
+                yield from _rows("", item, (*path, named(item, at)), depth + 1)
+            yield Row(path, f"{indent}],")
+        case _:
+            text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+            yield Row(path, f"{indent}{head}{text},")
+
+
+def _is_flat(value: Mapping[str, Any]) -> bool:
+    """Whether the object has at most a name and a value, so to say: it goes on one line."""
+    return len(value) <= 3 and not any(isinstance(member, Mapping | list | tuple) for member in value.values())
+
+
+def _changed(before: Sequence[Row], after: Sequence[Row]) -> Iterator[tuple[str, Path, str]]:
+    for tag, a, b, c, d in _matcher(before, after).get_opcodes():
+        if tag != "equal":
+            yield from (("-", row.path, row.text) for row in before[a:b])
+            yield from (("+", row.path, row.text) for row in after[c:d])
+
+
+def _unified(before: Sequence[Row], after: Sequence[Row]) -> Iterator[str]:
+    for hunk in _matcher(before, after).get_grouped_opcodes(_CONTEXT):
+        (_, a, _, c, _), (_, _, b, _, d) = hunk[0], hunk[-1]
+        yield f"@@ -{a + 1},{b - a} +{c + 1},{d - c} @@"
+        for tag, i, j, k, m in hunk:
+            if tag == "equal":
+                yield from (f" {row.text}" for row in before[i:j])
+            else:
+                yield from (f"-{row.text}" for row in before[i:j])
+                yield from (f"+{row.text}" for row in after[k:m])
+
+
+def _matcher(before: Sequence[Row], after: Sequence[Row]) -> difflib.SequenceMatcher[Row]:
+    return difflib.SequenceMatcher(None, before, after, autojunk=False)
+
+
+def _group(group: Group) -> Sheet:
+    first, *more = group.members
+    also = (line(f"the same in {', '.join(_name(each) for each in more)}"),) if more else ()
+    return (
+        line(Span(f"--- {first.left}", "strong")),
+        line(Span(f"+++ {first.right}", "strong")),
+        *also,
+        *(line(Span(each, _TONES.get(each[0], "plain"))) for each in group.lines),
+    )
+
+
+def _complaints(difference: Difference) -> Iterator[Line]:
+    for complaint in difference.complaints:
+        place = "" if complaint.where == str(difference.target) else f"{complaint.where}: "
+        yield line(Span(f"{difference.target}: not compared: {place}{complaint.what}", "bad"))
+        yield from (line(each, indent=4) for each in lines_of(complaint.to_do))
+
+
+def _is_same(difference: Difference) -> bool:
+    return not difference.complaints and not difference.differs
+
+
+def _name(difference: Difference) -> str:
+    return str(difference.target)

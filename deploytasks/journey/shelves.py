@@ -1,7 +1,6 @@
 """The images on the shelf: what ECR holds of each service, and who runs it. Changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 
 from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
@@ -39,9 +38,8 @@ def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> di
     """
     guard_registry(project, clients)
     client = registry_client(project, clients)
-    repositories = list(dict.fromkeys(service.repository for service in services))
-    swept = dict(zip(repositories, each(partial(ecr.every, client), repositories), strict=True))
-    return {service.name: swept[service.repository] for service in services}
+    swept = each(lambda service: ecr.every(client, service.repository), services)
+    return {service.name: images for service, images in zip(services, swept, strict=True)}
 
 
 def _shelf(service: Service, swept: Iterable[Image], lives: Iterable[Live], name: str) -> Shelf:

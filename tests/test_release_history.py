@@ -1,0 +1,214 @@
+"""`inv release.history TIER` and `inv tag.list` against an endpoint that answers as AWS does, and what they cost."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import project
+from benchmarks.cloud_definitions import register
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import World, tenant_account
+from deploytasks import journey
+from deploytasks.aws.audit import to_ecs
+from deploytasks.project.load import load
+from tests.commands import REGISTRY, WRITES, Shop
+
+pytestmark = pytest.mark.waits
+INDEX = "application/vnd.oci.image.index.v1+json"
+NEWEST = "prod-20260203T040506Z"
+START = datetime(2025, 6, 1, tzinfo=UTC)
+
+
+def history(shop: Shop, *words: str, tier: str = "prod") -> dict[str, Any]:
+    ran = shop.inv("release.history", tier, "--json", *words)
+    assert ran.code == 0, ran.stderr
+    document: dict[str, Any] = json.loads(ran.stdout)
+    return document
+
+
+def by(document: Mapping[str, Any]) -> dict[str, str | None]:
+    return {release["release"]: release["by"] for release in document["releases"]}
+
+
+def released(shop: Shop, number: int, tenants: tuple[int, ...] = (1,), later: timedelta = timedelta(minutes=5)) -> str:
+    """A release of long ago: its image and tag in ECR, and a revision of each of these tenants that records it."""
+    minted = START + timedelta(days=number)
+    tag = f"prod-{minted:%Y%m%dT%H%M%SZ}"
+    repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]
+    commit = f"{number:040x}"
+    repository.tags |= dict.fromkeys((commit, tag), repository.store(json.dumps({"number": number})).digest)
+    for tenant in tenants:
+        revise(shop, tenant, minted + later, release=tag, by=f"person {number}", commit=commit)
+    return tag
+
+
+def revise(shop: Shop, tenant: int, at: datetime, **kept: str) -> None:
+    """One more revision of the tenant's, registered at that time."""
+    ask = {"family": f"shop-t{tenant}-prod-api", "containerDefinitions": [{"name": "api", "image": "x"}]}
+    account = shop.endpoint.cloud.account(tenant_account(tenant))
+    register(account, {**ask, "tags": to_ecs(kept)}).members["registeredAt"] = at.timestamp()
+
+
+def test_a_release_tells_its_commit_when_by_whom_the_run_the_reason_and_where_it_runs(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GITHUB_RUN_ID", "42")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/shop")
+    monkeypatch.setenv("GITHUB_ACTOR", "ann")
+    older = ("--commit", shop.commits["older"], "--allow-older", "--override", "the shop is down")
+    assert shop.inv("release.prod", *older, "--tenant", "t1").code == 0
+    newest, before = history(shop)["releases"]
+    assert (newest["commit"], newest["subject"]) == (shop.commits["older"], "Next")
+    assert (newest["by"], newest["override"]) == ("ann", "the shop is down")
+    assert newest["ci"] == "/acme/shop/actions/runs/42"
+    assert newest["runs_in"] == ["t1-prod", "t2-prod"]
+    assert newest["certified_at"][:4] == newest["release"][5:9]
+    assert (before["release"], before["by"], before["runs_in"]) == (NEWEST, None, [])
+
+
+def test_older_releases_are_told_by_the_revisions_that_recorded_them(shop: Shop):
+    tags = [released(shop, number) for number in range(1, 5)]
+    assert by(history(shop)) == {NEWEST: None} | {tag: f"person {n}" for n, tag in enumerate(tags, 1)}
+
+
+def test_what_one_tenant_does_not_record_the_next_may(shop: Shop):
+    first, second = released(shop, 1, (1,)), released(shop, 2, (2,))
+    told = by(history(shop))
+    assert (told[first], told[second]) == ("person 1", "person 2")
+
+
+def test_who_goes_back_later_is_not_taken_for_who_released(shop: Shop):
+    first, second = released(shop, 1), released(shop, 2)
+    revise(shop, 1, START + timedelta(days=3), release=first, by="who went back")
+    assert by(history(shop)) == {NEWEST: None, second: "person 2", first: "person 1"}
+
+
+def test_only_as_many_revisions_are_read_as_the_releases_need(shop: Shop):
+    for number in range(1, 31):
+        released(shop, number, (1, 2))
+    shop.inv("release.prod")
+    shop.endpoint.calls.clear()
+    assert None not in by(history(shop, "--last", "5")).values()
+    counted = shop.endpoint.operations()
+    assert counted["ListTaskDefinitions"] == 1
+    assert counted["DescribeTaskDefinition"] == 2 + 4
+
+
+def test_revisions_that_say_nothing_are_read_no_further_than_twice_the_releases_of_three_tenants(shop: Shop):
+    tag = released(shop, 1, ())
+    for _ in range(40):
+        for tenant in (1, 2):
+            revise(shop, tenant, START + timedelta(days=2))
+    assert by(history(shop))[tag] is None
+    counted = shop.endpoint.operations()
+    assert counted["ListTaskDefinitions"] == 2
+    assert counted["DescribeTaskDefinition"] == 2 + 2 * 4
+
+
+def test_revisions_older_than_the_release_are_not_read_for_it(shop: Shop):
+    tag = released(shop, 5, ())
+    for _ in range(40):
+        revise(shop, 1, START)
+    assert by(history(shop, "--last", "20"))[tag] is None
+    assert shop.endpoint.operations()["DescribeTaskDefinition"] == 2 + 1
+
+
+def test_a_tenant_that_cannot_be_seen_costs_only_its_own_entry(shop: Shop):
+    assert shop.inv("release.prod").code == 0
+    shop.refuse("DescribeServices", "ExpiredTokenException", tenant_account(2))
+    seen = history(shop)
+    assert seen["releases"][0]["runs_in"] == ["t1-prod"]
+    (note,) = seen["notes"]
+    assert note.startswith("t2-prod could not be seen: cluster t2-prod: DescribeServices: ExpiredTokenException")
+
+
+def test_revisions_that_may_not_be_listed_cost_only_who_released(shop: Shop):
+    tag = released(shop, 1, (1, 2))
+    shop.refuse("ListTaskDefinitions", "AccessDeniedException", tenant_account(1))
+    seen = history(shop)
+    assert by(seen)[tag] == "person 1"
+    assert seen["notes"][0].startswith("who released may be missing, revisions could not be read: t1-prod/api: List")
+
+
+def test_a_registry_that_cannot_be_read_is_a_failure(shop: Shop):
+    shop.refuse("DescribeImages", "AccessDeniedException", REGISTRY)
+    ran = shop.inv("release.history", "prod")
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("ECR api: DescribeImages: AccessDeniedException: said no\n    allow DescribeImages")
+
+
+def test_a_tier_without_a_release_says_so_and_is_no_failure(shop: Shop):
+    tags = shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags
+    del tags[NEWEST]
+    ran = shop.inv("release.history", "prod")
+    assert (ran.code, ran.stdout) == (0, "prod: no release of api yet; inv release.prod makes the first\n")
+    assert "ListTaskDefinitions" not in shop.endpoint.operations()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["prd"], "tier: there is no tier 'prd'\n    did you mean 'prod'?"),
+        (["prod", "--last", "0"], "--last: '0' is no number of 1 or more\n    --last 20"),
+        (["prod", "--last", "x"], "--last: 'x' is no number of 1 or more"),
+        (["prod", "--service", ""], "--service: is empty"),
+        (["prod", "--service", "apo"], "--service: there is no 'apo'\n    did you mean 'api'?"),
+    ],
+)
+def test_what_is_mistyped_is_refused_and_aws_is_not_asked(shop: Shop, words: list[str], complaint: str):
+    ran = shop.inv("release.history", *words)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(complaint)
+    assert not shop.endpoint.operations()
+
+
+def test_where_no_revision_is_registered_the_service_tells_of_what_runs_now(shop: Shop):
+    """The mutable tier with `pin = "tag"`: the definition stays, its ECS service carries the record."""
+    shop.inv("deploy.dev")
+    assert shop.inv("deploy.dev", "--force").code == 0
+    (only,) = history(shop, tier="dev")["releases"]
+    assert only["by"] is not None
+    assert only["runs_in"] == ["t1-dev", "t2-dev"]
+
+
+def test_looking_back_changes_nothing(shop: Shop):
+    history(shop)
+    assert not WRITES & set(shop.endpoint.operations())
+
+
+# --- what it costs
+
+ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1}
+EACH = ("AssumeRole", "DescribeServices", "DescribeTaskDefinition", "ListTasks", "DescribeTasks")
+
+
+@pytest.mark.parametrize("tenants", [1, 2, 50])
+def test_it_sweeps_a_repository_once_however_many_tenants_there_are(
+    tenants: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    commits = project.write(tmp_path / "repo", tenants)
+    with Endpoint(World(tenants, commits), latency_s=0) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        shop = load(tmp_path / "repo")
+        journey.history(shop, shop.tier("dev"), shop.services, 20)
+        looked = min(tenants, 3)
+        expected = {**ONCE, **dict.fromkeys(EACH, tenants), "ListTaskDefinitions": looked}
+        assert endpoint.operations() == expected
+
+
+# --- the shelf
+
+
+def test_an_index_runs_where_tasks_report_one_of_its_children(shop: Shop):
+    repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]
+    child = repository.tags[shop.commits["older"]]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": child}]})
+    repository.tags[shop.commits["older"]] = repository.store(index, INDEX).digest
+    (shelf,) = json.loads(shop.inv("tag.list", "--json").stdout)
+    runs = {image["commits"][0]: image["runs_in"] for image in shelf["images"]}
+    assert runs[shop.commits["older"]] == ["t1-prod", "t2-prod"]
+    assert child not in [image["digest"] for image in shelf["images"]]

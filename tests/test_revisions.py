@@ -1,0 +1,80 @@
+"""A family's registered revisions, newest first, and no more of them than are asked for."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from benchmarks.cloud import Account
+from benchmarks.cloud_definitions import register
+from benchmarks.endpoint import Endpoint
+from deploytasks.aws import audit, revisions
+from tests.given import target
+
+TARGET = target(family="shop-prod-api")
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint(latency_s=0) as running:
+        yield running
+
+
+@pytest.fixture
+def client(endpoint: Endpoint) -> Any:
+    return boto3.client("ecs", region_name="us-east-1", endpoint_url=endpoint.url)
+
+
+@pytest.fixture
+def account(endpoint: Endpoint) -> Account:
+    return endpoint.cloud.account("012345678922")
+
+
+def add(account: Account, count: int = 1, family: str = TARGET.family, **kept: str) -> None:
+    for _ in range(count):
+        ask = {"family": family, "containerDefinitions": [{"name": "api", "image": "x"}]}
+        register(account, {**ask, "tags": [{"key": "team", "value": "shop"}, *audit.to_ecs(kept)]})
+
+
+def numbers(client: Any) -> list[int]:
+    return [int(arn.rpartition(":")[2]) for arn in revisions.arns(client, TARGET)]
+
+
+def test_they_come_newest_first_over_all_pages(client: Any, account: Account, endpoint: Endpoint):
+    add(account, 203)
+    assert numbers(client) == list(range(203, 0, -1))
+    assert endpoint.operations() == {"ListTaskDefinitions": 3}
+
+
+def test_a_page_that_is_not_needed_is_not_asked_for(client: Any, account: Account, endpoint: Endpoint):
+    add(account, 203)
+    assert len(list(islice(revisions.arns(client, TARGET), 100))) == 100
+    assert endpoint.operations() == {"ListTaskDefinitions": 1}
+
+
+def test_those_of_other_families_and_deregistered_ones_are_left_out(client: Any, account: Account):
+    add(account, 3)
+    add(account, 2, TARGET.family + "-canary")
+    client.deregister_task_definition(taskDefinition=f"{TARGET.family}:2")
+    assert numbers(client) == [3, 1]
+
+
+def test_a_family_that_was_never_registered_has_none(client: Any):
+    assert numbers(client) == []
+
+
+def test_a_revision_tells_what_our_tags_on_it_record_and_when_it_was_registered(client: Any, account: Account):
+    add(account, release="prod-20260101T000000Z", by="Zoë <zoë@office>")
+    (arn,) = revisions.arns(client, TARGET)
+    found = revisions.described(client, TARGET, arn)
+    assert (found.arn, dict(found.record)) == (arn, {"release": "prod-20260101T000000Z", "by": "Zoë <zoë@office>"})
+    assert found.registered_at is not None
+
+
+@pytest.mark.parametrize("wrong", [{"maxResults": 0}, {"maxResults": 101}, {"sort": "NEWEST"}])
+def test_the_endpoint_keeps_to_the_limits_of_aws(client: Any, wrong: dict[str, Any]):
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        client.list_task_definitions(**wrong)

@@ -134,11 +134,6 @@ def export(root: Path, commit: str, into: Path) -> None:
 # --- facts for labels and reports ---------------------------------------------------------------------------
 
 
-def subject(root: Path, commit: str) -> str:
-    """The commit's first line, "" where this clone does not have it."""
-    return _git(root, "log", "-1", "--format=%s", _clean(commit)) if _has(root, _clean(commit)) else ""
-
-
 def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
     """Commit tag → its commit's first line, asked in one go; what this clone does not have is left out.
 

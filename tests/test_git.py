@@ -234,10 +234,8 @@ def test_relation_in_a_shallow_clone_is_unknown_unless_an_ancestor_is_found(repo
 # --- facts
 
 
-def test_subject_and_time_are_the_commit_s(repo):
+def test_a_commit_s_time_has_its_zone(repo):
     made = commit(repo, "a")
-    assert git.subject(repo, made) == "Change a"
-    assert git.subject(repo, "f" * 40) == ""
     assert git.committed_at(repo, made) == datetime(2020, 11, 12, 10, 30, tzinfo=UTC)
 
 

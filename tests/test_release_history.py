@@ -212,3 +212,14 @@ def test_an_index_runs_where_tasks_report_one_of_its_children(shop: Shop):
     runs = {image["commits"][0]: image["runs_in"] for image in shelf["images"]}
     assert runs[shop.commits["older"]] == ["t1-prod", "t2-prod"]
     assert child not in [image["digest"] for image in shelf["images"]]
+
+
+def test_the_shelf_says_which_environments_could_not_be_seen(shop: Shop):
+    shop.refuse("DescribeServices", "ExpiredTokenException", tenant_account(2))
+    ran = shop.inv("tag.list")
+    assert ran.code == 0
+    assert (
+        "t2-prod could not be seen: cluster t2-prod: DescribeServices: ExpiredTokenException: said no\n" in ran.stdout
+    )
+    (shelf,) = json.loads(shop.inv("tag.list", "--json").stdout)
+    assert [note.partition(" ")[0] for note in shelf["notes"]] == ["t2-dev", "t2-staging", "t2-prod"]

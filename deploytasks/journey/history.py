@@ -1,6 +1,6 @@
 """A tier's releases: what was certified when, by whom, and where each runs now. Changes nothing."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from deploytasks.history import Past, Record, history_of, past_of, titled, told,
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
 from deploytasks.journey.revisions import newest_first
-from deploytasks.journey.shelves import sweep
+from deploytasks.journey.shelves import sweep, unseen
 from deploytasks.model import History, Live, Project, Service, Tier
 
 _ROUNDS = 3
@@ -49,7 +49,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
     records, unread = _records(clients, past, list(past.minted)[:last])
     seen = history_of(past, last, records)
     seen = titled(seen, git.subjects(project.root, {row.commit for row in seen.releases}))
-    return replace(seen, notes=(*_unseen(lives), *unread))
+    return replace(seen, notes=(*unseen(lives), *unread))
 
 
 def _records(clients: Clients, past: Past, shown: Sequence[str]) -> tuple[list[Record], list[str]]:
@@ -101,9 +101,3 @@ def _is_enough(past: Past, records: Sequence[Record], wanted: Sequence[str]) -> 
     minted_at, written_at = tags.certified_at(wanted[-1], past.tier), records[-1].written_at
     too_old = bool(minted_at and written_at and written_at < minted_at - _SKEW)
     return too_old or set(wanted) <= told(past, records).keys()
-
-
-def _unseen(lives: Iterable[Live]) -> Iterator[str]:
-    """One note for each environment and reason: the services of one are mostly out of sight together."""
-    reasons = {(str(live.target.environment), str(live.complaint)): None for live in lives if live.complaint}
-    return (f"{environment} could not be seen: {why}" for environment, why in reasons)

@@ -44,8 +44,14 @@ def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> di
 
 def _shelf(service: Service, swept: Iterable[Image], lives: Iterable[Live], name: str) -> Shelf:
     tagged = tuple(image for image in swept if image.tags)
-    own = (live for live in lives if live.target.service == service.name)
-    return Shelf(service.name, service.repository, tagged, _runs(stock(name, swept), own))
+    own = [live for live in lives if live.target.service == service.name]
+    return Shelf(service.name, service.repository, tagged, _runs(stock(name, swept), own), unseen(own))
+
+
+def unseen(lives: Iterable[Live]) -> tuple[str, ...]:
+    """One note for each environment and reason: the services of one are mostly out of sight together."""
+    reasons = {(str(live.target.environment), str(live.complaint)): None for live in lives if live.complaint}
+    return tuple(f"{environment} could not be seen: {why}" for environment, why in reasons)
 
 
 def _runs(held: Stock, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:

@@ -64,13 +64,14 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One service's images in ECR, newest first, and the digests that each tier tag and target runs."""
+    """One service's images in ECR, newest first, and who runs them; `notes` say who could not be seen."""
 
     service: str
     repository: str
     images: tuple[Image, ...]
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """digest → names of the environments that run it."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,16 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """How a one-off task ended; `code` is None where its container never started, `reason` says why."""
+    """How a one-off task ended: its container's exit `code`, None where there is none, and `reason` says why.
+
+    Without a code it either never began, or it `began` and nobody knows how it ended.
+    """
 
     target: Target
     task: str
     code: int | None
     reason: str = ""
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True)

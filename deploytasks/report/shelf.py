@@ -7,7 +7,7 @@ from typing import Any
 from deploytasks import tags
 from deploytasks.model import Image, Shelf
 from deploytasks.report.sheet import Column, Sheet, Span, entry, line, stacked, table
-from deploytasks.report.text import iso, minute, short_commit
+from deploytasks.report.text import iso, lines_of, minute, short_commit
 
 _COLUMNS = (
     Column("commit", "whole"),
@@ -41,6 +41,7 @@ def as_json(shelves: Sequence[Shelf], tiers: Sequence[str]) -> list[dict[str, An
             "service": shelf.service,
             "repository": shelf.repository,
             "images": [_image_json(image, shelf, tiers) for image in shelf.images],
+            "notes": shelf.notes,
         }
         for shelf in shelves
     ]
@@ -65,9 +66,9 @@ def _is_release(tag: str) -> bool:
 
 def _shelf(shelf: Shelf, tiers: Sequence[str]) -> Sheet:
     heading = line(Span(shelf.service, "strong"), f" in {shelf.repository}")
-    if not shelf.images:
-        return (heading, line("no images", indent=4))
-    return (heading, table(_COLUMNS, (_row(image, shelf, tiers) for image in shelf.images)))
+    rows = [_row(image, shelf, tiers) for image in shelf.images]
+    notes = (line(Span(each, "warn")) for note in shelf.notes for each in lines_of(note))
+    return (heading, table(_COLUMNS, rows) if rows else line("no images", indent=4), *notes)
 
 
 def _row(image: Image, shelf: Shelf, tiers: Sequence[str]) -> list[Span | tuple[Span, ...]]:

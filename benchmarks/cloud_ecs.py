@@ -127,9 +127,9 @@ def describe_tasks(account: Account, ask: Ask) -> Answer:
     for service in cluster.services.values():
         settle(account, service)
     tasks = [cluster.tasks[task_id].describe(cluster.arn) for task_id in ids if task_id in cluster.tasks]
-    tasks += [cloud_oneoff.describe(account, account.one_offs[one]) for one in ids if one in account.one_offs]
-    known = {*cluster.tasks, *account.one_offs}
-    missing = [_missing(account, f"task/{cluster.name}/{one}") for one in ids if one not in known]
+    one_offs = {one: cloud_oneoff.described(account, cluster.name, one) for one in ids if one not in cluster.tasks}
+    tasks += [task for task in one_offs.values() if task]
+    missing = [_missing(account, f"task/{cluster.name}/{one}") for one, task in one_offs.items() if task is None]
     return {"tasks": tasks, "failures": missing}
 
 

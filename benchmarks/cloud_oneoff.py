@@ -1,6 +1,7 @@
-"""One-off tasks in memory: RunTask and StopTask, and a log that the task writes until it ends."""
+"""One-off tasks in memory: RunTask and StopTask with AWS's limits, and a log that the task writes until it ends."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +12,25 @@ from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_ecr import resolve
 from benchmarks.cloud_small import write_log
 
+_OVERRIDES = 8192
+"""The most characters of a request's overrides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a command does: the lines that it writes, how it ends, how long it takes; exit None: it never starts."""
+    """What a command does: the lines that it writes, how it ends, and how long it takes.
+
+    Exit None: it never starts, or, with `began`, nobody gets to know its code. The task ends `lingers_s` after the
+    command; `refused` is why ECS finds no place for it.
+    """
 
     lines: Sequence[str] = ()
     exit: int | None = 0
     lasts_s: float = 0.0
+    lingers_s: float = 0.0
     reason: str = ""
+    began: bool = False
+    refused: str = ""
 
 
 def echo(command: Sequence[str]) -> Script:
@@ -32,10 +43,11 @@ class OneOff:
     """One task that RunTask started; `ask` is what it was asked with."""
 
     arn: str
+    cluster: str
     ask: Ask
     revision: Revision
     script: Script
-    ends_at: float
+    created_at: float
     stopped: str = ""
     written: bool = False
     tags: dict[str, str] = field(default_factory=dict)
@@ -47,42 +59,74 @@ def run_task(account: Account, ask: Ask) -> Answer:
     if cluster is None:
         raise AwsError("ClusterNotFoundException", "Cluster not found.")
     revision = find_revision(account, ask["taskDefinition"])
-    if revision.members.get("networkMode") == "awsvpc" and "networkConfiguration" not in ask:
-        raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
-    if len(ask.get("startedBy", "")) > 128 or len(ask.get("clientToken", "")) > 64:
-        raise invalid("startedBy or clientToken is too long.")
-    command = next(iter(_overrides(ask).values()), [])
+    _check(ask, revision)
+    before = [each for each in account.one_offs.values() if each.ask.get("clientToken") == ask.get("clientToken", "")]
+    if before:
+        return {"tasks": [describe(account, before[0])], "failures": []}
     scripted: Callable[[Sequence[str]], Script] = account.cloud.scripts or echo
-    script = scripted(command)
+    script = scripted(next(iter(_overrides(ask).values()), []))
+    if script.refused:
+        return {"tasks": [], "failures": [{"reason": script.refused}]}
     arn = account.arn("ecs", f"task/{cluster.name}/{uuid.uuid4().hex}")
-    task = OneOff(arn, ask, revision, script, account.cloud.clock() + script.lasts_s, tags=tag_map(ask.get("tags", [])))
+    task = OneOff(arn, cluster.name, ask, revision, script, account.cloud.clock(), tags=tag_map(ask.get("tags", [])))
     account.one_offs[last_part(arn)] = task
     return {"tasks": [describe(account, task, "PROVISIONING")], "failures": []}
 
 
+def _check(ask: Ask, revision: Revision) -> None:
+    if revision.members["status"] != "ACTIVE":
+        raise AwsError("ClientException", "TaskDefinition is inactive")
+    if revision.members.get("networkMode") == "awsvpc" and "networkConfiguration" not in ask:
+        raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+    if "launchType" in ask and ask.get("capacityProviderStrategy"):
+        raise invalid("Specify either launch type or capacity provider strategy, not both.")
+    if ask.get("count", 1) != 1:
+        raise invalid("Only one task at a time is served here.")
+    if not re.fullmatch(r"[A-Za-z0-9_/-]{0,128}", ask.get("startedBy", "")) or len(ask.get("clientToken", "")) > 64:
+        raise invalid("startedBy or clientToken is too long, or holds illegal characters.")
+    if len(json.dumps(ask.get("overrides", {}))) > _OVERRIDES:
+        raise invalid(f"Container Overrides length must be at most {_OVERRIDES}")
+    for name in _overrides(ask):
+        if name not in revision.images:
+            raise invalid(f"Override for container named {name} is not a container in the TaskDefinition.")
+
+
 def stop_task(account: Account, ask: Ask) -> Answer:
-    """Source: StopTask."""
+    """Source: StopTask. One that has ended already stays as it ended."""
     task = account.one_offs.get(last_part(ask["task"]))
     if task is None:
         raise invalid("The referenced task was not found.")
-    task.stopped = ask.get("reason", "Task stopped by user")
+    if account.cloud.clock() < task.created_at + task.script.lasts_s + task.script.lingers_s:
+        task.stopped = ask.get("reason", "Task stopped by user")
     return {"task": describe(account, task)}
+
+
+def described(account: Account, cluster: str, task_id: str) -> dict[str, Any] | None:
+    """The one-off task of that id in the cluster, as DescribeTasks shows it."""
+    task = account.one_offs.get(task_id)
+    return describe(account, task) if task and task.cluster == cluster else None
 
 
 def describe(account: Account, task: OneOff, status: str = "") -> dict[str, Any]:
     """The task as DescribeTasks shows it; what it has to say is in its log from the first look on."""
-    over = bool(task.stopped) or account.cloud.clock() >= task.ends_at
+    now, ends_at = account.cloud.clock(), task.created_at + task.script.lasts_s
+    over = bool(task.stopped) or now >= ends_at + task.script.lingers_s
+    ended = bool(task.stopped) or now >= ends_at
     status = status or ("STOPPED" if over else "RUNNING")
-    if status != "PROVISIONING" and task.script.exit is not None and not task.written:
+    began = task.script.exit is not None or task.script.began
+    if status != "PROVISIONING" and began and not task.written:
         _write(account, task)
+    own = "STOPPED" if ended and status != "PROVISIONING" else status
     return {
         "taskArn": task.arn,
         "taskDefinitionArn": task.revision.arn,
         "startedBy": task.ask.get("startedBy", ""),
+        "createdAt": task.created_at,
+        **({"startedAt": task.created_at} if status != "PROVISIONING" and began else {}),
         "lastStatus": status,
         "desiredStatus": "STOPPED" if over else "RUNNING",
         **({"stoppedReason": _reason(task), "stopCode": _code(task)} if status == "STOPPED" else {}),
-        "containers": [_container(account, task, name, status) for name in task.revision.images],
+        "containers": [_container(account, task, name, own) for name in task.revision.images],
     }
 
 
@@ -94,6 +138,7 @@ def _container(account: Account, task: OneOff, name: str, status: str) -> dict[s
         "imageDigest": resolve(account.cloud, task.revision.images[name]),
         "lastStatus": status,
         **({"exitCode": 137 if task.stopped else task.script.exit} if ended else {}),
+        **({"reason": task.script.reason} if status == "STOPPED" and task.script.reason else {}),
     }
 
 
@@ -113,13 +158,17 @@ def _overrides(ask: Ask) -> Mapping[str, list[str]]:
 
 
 def _reason(task: OneOff) -> str:
-    return task.stopped or task.script.reason or "Essential container in task exited"
+    if task.stopped:
+        return task.stopped
+    never = task.script.exit is None and not task.script.began
+    return task.script.reason or "Task failed to start" if never else "Essential container in task exited"
 
 
 def _code(task: OneOff) -> str:
     if task.stopped:
         return "UserInitiated"
-    return "TaskFailedToStart" if task.script.exit is None else "EssentialContainerExited"
+    never = task.script.exit is None and not task.script.began
+    return "TaskFailedToStart" if never else "EssentialContainerExited"
 
 
 OPERATIONS: Mapping[str, Operation] = {"RunTask": run_task, "StopTask": stop_task}

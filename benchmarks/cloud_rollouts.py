@@ -123,6 +123,7 @@ class Service:
             "createdAt": self.created_at,
             "schedulingStrategy": "REPLICA",
             "networkConfiguration": NETWORK,
+            "platformVersion": "LATEST",
             "deploymentController": {"type": "ECS"},
             **({"tags": tag_list(self.tags)} if with_tags else {}),
         }

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, key_for, page
 
+MOST_EVENTS = 10_000
+"""The most lines of a page of FilterLogEvents; AWS's pages hold fewer as well, and ours always do."""
+_EVENTS_A_PAGE = 100
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
@@ -74,9 +78,10 @@ def _parameter(account: Account, ask: Ask) -> dict[str, object]:
     return held
 
 
-def write_log(account: Account, group: str, stream: str, message: str) -> None:
-    """One more line in a log stream, which is made if it is not there."""
-    account.log_streams.setdefault((group, stream), []).append((int(account.cloud.clock() * 1000), message))
+def write_log(account: Account, group: str, stream: str, message: str, *, ago_s: float = 0) -> None:
+    """One more line in a log stream, which is made if it is not there; written some time ago, it arrives now."""
+    at = int((account.cloud.clock() - ago_s) * 1000)
+    account.log_streams.setdefault((group, stream), []).append((at, message))
 
 
 def get_log_events(account: Account, ask: Ask) -> Answer:
@@ -92,7 +97,9 @@ def get_log_events(account: Account, ask: Ask) -> Answer:
 
 def filter_log_events(account: Account, ask: Ask) -> Answer:
     """Source: FilterLogEvents. A page may be empty and not the last, as AWS's may: the first one is."""
-    group, prefix = ask["logGroupName"], ask.get("logStreamNamePrefix", "")
+    group, prefix, limit = ask["logGroupName"], ask.get("logStreamNamePrefix", ""), int(ask.get("limit", MOST_EVENTS))
+    if not 1 <= limit <= MOST_EVENTS or (prefix and "logStreamNames" in ask):
+        raise AwsError("InvalidParameterException", "limit, logStreamNames or logStreamNamePrefix is not valid.")
     if group not in {name for name, _ in account.log_streams}:
         raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
     found = [
@@ -101,10 +108,10 @@ def filter_log_events(account: Account, ask: Ask) -> Answer:
         for n, (at, line) in enumerate(lines)
         if name == group and stream.startswith(prefix) and at >= ask.get("startTime", 0)
     ]
-    found.sort(key=lambda event: str(event["timestamp"]))
+    found.sort(key=itemgetter("timestamp"))
     if "nextToken" not in ask:
         return {"events": [], "nextToken": "0", "searchedLogStreams": []}
-    events, more = page(found, ask, min(int(ask.get("limit", 10_000)), 10_000))
+    events, more = page(found, ask, min(limit, _EVENTS_A_PAGE))
     return {"events": events, **more, "searchedLogStreams": []}
 
 

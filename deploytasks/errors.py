@@ -98,9 +98,11 @@ class AwsError(Failure):
 class CommandFailed(Failure):
     """A one-off task's command failed: the process ends with its exit code, with 125 where it never started."""
 
-    def __init__(self, *complaints: Complaint, exit_code: int | None = None) -> None:
+    NEVER_STARTED: ClassVar[int] = 125
+
+    def __init__(self, *complaints: Complaint, exit_code: int = NEVER_STARTED) -> None:
         super().__init__(*complaints)
-        self.code = 125 if exit_code is None else exit_code  # type: ignore[misc]  # the one error whose code varies
+        self.code = exit_code  # type: ignore[misc]  # the one error whose code varies
 
 
 class RolloutsFailed(Failure):

@@ -113,7 +113,7 @@ def test_every_ecs_operation_that_is_called_is_loaded():
     known = {xform_name(operation): operation for operation in operations}
     called = {
         known[node.attr if isinstance(node, ast.Attribute) else node.value]
-        for name in ("ecs", "revisions", "tasks", "native", "oneoff")
+        for name in ("ecs", "revisions", "tasks", "native", "oneoff", "following")
         for node in ast.walk(ast.parse((PACKAGE / "aws" / f"{name}.py").read_text()))
         if getattr(node, "attr", getattr(node, "value", None)) in known
     }

@@ -44,6 +44,16 @@ def translated(where: str, profile: str = "") -> Iterator[None]:
         raise AwsError(Complaint(where, str(error), _local_to_do(error, profile))) from error
 
 
+def may_pass(error: AwsError) -> bool:
+    """Whether the same call may well succeed a little later: throttling, AWS's own failures, a lost connection."""
+    match error.__cause__:
+        case ClientError() as said:
+            status = said.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return error.error_code in _THROTTLED or status >= 500
+        case cause:
+            return isinstance(cause, ConnectionError | HTTPClientError)
+
+
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"

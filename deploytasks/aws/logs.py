@@ -1,15 +1,18 @@
 """What containers write, read from CloudWatch by the awslogs settings of their definition."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws.failures import translated
-from deploytasks.model import Access, Definition, Logged, Target
+from deploytasks.aws.failures import may_pass, translated
+from deploytasks.errors import AwsError
+from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
 
-_LATE_MS = 60_000
+_LATE_MS = 30_000
 """How far behind the newest line another may still arrive: CloudWatch takes them in from many agents."""
+_NO_GROUP = "ResourceNotFoundException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,51 +31,132 @@ def sources(target: Target, definition: Definition) -> tuple[Source, ...]:
     return tuple(_sources(target, definition))
 
 
+def elsewhere(definition: Definition) -> tuple[str, ...]:
+    """The names of the other containers: what they write can't be found, or not be told from others' lines."""
+    listed = definition.get("containerDefinitions", [])
+    return tuple(each["name"] for each in listed if not _is_readable(each))
+
+
 def of_task(source: Source, task: str) -> Source:
     """The source narrowed to one task, given by its id."""
     return replace(source, prefix=f"{source.prefix}{task}")
 
 
-class Tail:
-    """Reads a source from a time on, each line once: those too that come late, or all at the same moment."""
+def is_missing(error: AwsError) -> bool:
+    """Whether the log group does not exist; it may come with its first line."""
+    return error.error_code == _NO_GROUP
 
-    def __init__(self, client: Any, source: Source, since: datetime) -> None:
-        self._client, self._source = client, source
-        self._from_ms = int(since.timestamp() * 1000)
+
+class Tail:
+    """Reads a source from a time on, each line once: those too that come late, or all at the same moment.
+
+    A look goes back some way behind the newest line (or behind now, where a container's clock is ahead), and leaves
+    out, by their ids, the lines that were read before.
+    """
+
+    def __init__(self, client: Any, source: Source, since: datetime, *, clock: Callable[[], float] = time.time) -> None:
+        self.source = source
+        self._client, self._clock = client, clock
+        self._from_ms = max(0, int(since.timestamp() * 1000))
         self._seen: dict[str, int] = {}
 
     def read(self) -> list[Logged]:
         """The lines that were not read before, oldest first.
 
         Raises:
-            AwsError: among others, there is no such log group.
+            AwsError: among others, there is no such log group. The next look reads what this one could not.
 
         Source: logs FilterLogEvents, all pages, since an empty one need not be the last.
 
         """
-        with translated(f"{self._source.target}: log group {self._source.group}"):
+        with translated(f"{self.source.target}: log group {self.source.group}"):
             pages = self._client.get_paginator("filter_log_events").paginate(
-                logGroupName=self._source.group, logStreamNamePrefix=self._source.prefix, startTime=self._from_ms
+                logGroupName=self.source.group, logStreamNamePrefix=self.source.prefix, startTime=self._from_ms
             )
-            events = [event for page in pages for event in page["events"] if event["eventId"] not in self._seen]
+            events = [event for page in pages for event in page["events"] if self._is_new(event)]
         self._remember({event["eventId"]: event["timestamp"] for event in events})
-        return [_logged(self._source, event) for event in sorted(events, key=lambda event: int(event["timestamp"]))]
+        return [_logged(self.source, event) for event in sorted(events, key=_timestamp)]
+
+    def _is_new(self, event: Mapping[str, Any]) -> bool:
+        """Not read before, and ours: an emulator may know no prefixes."""
+        return event["eventId"] not in self._seen and event["logStreamName"].startswith(self.source.prefix)
 
     def _remember(self, new: Mapping[str, int]) -> None:
         """What was read just now may be told again, as long as late lines are waited for."""
         self._seen |= new
-        self._from_ms = max(self._from_ms, max(self._seen.values(), default=0) - _LATE_MS)
+        newest = min(max(self._seen.values(), default=0), int(self._clock() * 1000))
+        self._from_ms = max(self._from_ms, newest - _LATE_MS)
         self._seen = {event: at for event, at in self._seen.items() if at >= self._from_ms}
+
+
+class TaskLog:
+    """Tells what one container of one task writes; what keeps it from being read is told once, and ends nothing.
+
+    Where there is nothing to read, `tail` says why.
+    """
+
+    def __init__(self, target: Target, tail: Tail | str, tell: OnEvent) -> None:
+        self._target, self._tell = target, tell
+        self._tail = None if isinstance(tail, str) else tail
+        self._missing: AwsError | None = None
+        if isinstance(tail, str):
+            self._say(tail)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to read."""
+        return self._tail is not None
+
+    def hear(self) -> bool:
+        """Whether there was something new, and it was told."""
+        if self._tail is None:
+            return False
+        try:
+            lines = self._tail.read()
+        except AwsError as error:
+            self._put_up_with(error)
+            return False
+        self._missing = None
+        for line in lines:
+            self._tell(line)
+        return bool(lines)
+
+    def close(self) -> None:
+        """It is said, if it is so, that there never was a log group."""
+        if self._missing:
+            self._say(self._missing.complaints[0].what)
+
+    def _put_up_with(self, error: AwsError) -> None:
+        """A group comes with its first line, throttling and lost connections go by; anything else stays as it is."""
+        if is_missing(error):
+            self._missing = error
+        elif not may_pass(error):
+            self._tail = None
+            self._say(f"{error.complaints[0].what}\n    {error.complaints[0].to_do}".rstrip())
+
+    def _say(self, why: str) -> None:
+        self._tell(Told("run", f"its log can't be shown: {why}", str(self._target)))
 
 
 def _sources(target: Target, definition: Definition) -> Iterator[Source]:
     for container in definition.get("containerDefinitions", []):
-        config = container.get("logConfiguration", {})
-        options = config.get("options", {})
-        if config.get("logDriver") == "awslogs" and "awslogs-stream-prefix" in options:
+        if _is_readable(container):
+            options = container["logConfiguration"]["options"]
             access = replace(target.access, region=options.get("awslogs-region", target.access.region))
             prefix = f"{options['awslogs-stream-prefix']}/{container['name']}/"
             yield Source(target, container["name"], options["awslogs-group"], prefix, access)
+
+
+def _is_readable(container: Mapping[str, Any]) -> bool:
+    config = container.get("logConfiguration") or {}
+    return config.get("logDriver") == "awslogs" and {"awslogs-group", "awslogs-stream-prefix"} <= {
+        *config.get("options", {})
+    }
+
+
+def _timestamp(event: Mapping[str, Any]) -> int:
+    at: int = event["timestamp"]
+    return at
 
 
 def _logged(source: Source, event: Mapping[str, Any]) -> Logged:
@@ -80,6 +164,6 @@ def _logged(source: Source, event: Mapping[str, Any]) -> Logged:
         target=source.target,
         task=event["logStreamName"].rpartition("/")[2],
         container=source.container,
-        message=event["message"].rstrip("\n"),
+        message=event["message"].rstrip("\r\n"),
         at=datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
     )

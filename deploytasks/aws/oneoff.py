@@ -1,102 +1,103 @@
-"""One-off tasks: a command run once from a service's revision, as the service's own tasks are run."""
+"""One-off tasks: a command run once from a revision, as a service's own tasks are run.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+`start` begins it; `following` has what comes after: its states and lines, its exit code, its stop.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws import audit, ecs
+from deploytasks.aws import audit
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Target
-
-_PLACEMENT = ("networkConfiguration", "capacityProviderStrategy", "platformVersion", "launchType")
+from deploytasks.model import Author, Target
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """What is to be run: the words, in which container, of which revision (an ARN)."""
+class OneOff:
+    """What is to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
-    words: tuple[str, ...]
-    container: str
+    Where the container is not `essential`, the task does not end with it.
+    """
+
+    target: Target
     revision: str
+    container: str
+    words: tuple[str, ...]
+    place: Mapping[str, Any] = field(default_factory=dict)
+    essential: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class TaskState:
-    """How a task stands. `exit_code` is the container's, None while it runs or if it never started."""
+class Started:
+    """A one-off task that ECS runs, or is about to run."""
 
-    stopped: bool
-    exit_code: int | None = None
-    reason: str = ""
+    one_off: OneOff
+    arn: str
+    at: datetime
+
+    @property
+    def id(self) -> str:
+        """The task's id, with which its log stream's name ends."""
+        return self.arn.rpartition("/")[2]
 
 
-def start(client: Any, target: Target, command: Command, tags: Mapping[str, str]) -> str:
-    """The command runs where and as the service's tasks do; returns the task's ARN.
+def place(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Where and how the tasks of a described service run, as RunTask's members.
+
+    A launch type and capacity providers exclude each other; providers win.
+    """
+    listed: Iterable[Mapping[str, Any]] = service.get("deployments", [])
+    primary = next((each for each in listed if each.get("status") == "PRIMARY"), {})
+    own = ("capacityProviderStrategy", "launchType", "platformVersion", "placementConstraints", "placementStrategy")
+    found = {key: service.get(key) for key in own}
+    for key in ("networkConfiguration", "volumeConfigurations"):
+        found[key] = service.get(key) or primary.get(key)
+    if found["capacityProviderStrategy"]:
+        del found["launchType"]
+    return {key: value for key, value in found.items() if value}
+
+
+def containers_of(definition: Mapping[str, Any], image: str) -> tuple[str, ...]:
+    """The names of the containers that run our image; `image` is `host/repository`."""
+    listed = definition.get("containerDefinitions", [])
+    return tuple(each["name"] for each in listed if each["image"].startswith((f"{image}:", f"{image}@")))
+
+
+def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str]) -> Started:
+    """The command is about to run; the task says who began it, in `startedBy` and in its tags.
 
     Raises:
         AwsError: ECS found no place for it, or said no.
 
-    Source: ecs DescribeServices, RunTask.
+    Source: ecs RunTask; botocore's own client token keeps a repeated call from starting a second one.
 
     """
-    service = ecs.describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
-    override = {"name": command.container, "command": list(command.words)}
+    target = one_off.target
     with translated(str(target)):
         answer = client.run_task(
             cluster=target.cluster,
-            taskDefinition=command.revision,
-            overrides={"containerOverrides": [override]},
+            taskDefinition=one_off.revision,
+            overrides={"containerOverrides": [{"name": one_off.container, "command": list(one_off.words)}]},
             count=1,
-            startedBy="deploytasks",
+            startedBy=_started_by(author),
             tags=audit.to_ecs(tags),
-            **_placement(service),
+            **one_off.place,
         )
     if not answer["tasks"]:
         raise AwsError(*(_no_place(target, failure) for failure in answer.get("failures") or [{}]))
-    arn: str = answer["tasks"][0]["taskArn"]
-    return arn
-
-
-def look(client: Any, target: Target, arn: str, container: str) -> TaskState:
-    """How the task stands; a task that ECS does not know yet is about to start.
-
-    Source: ecs DescribeTasks.
-
-    """
-    with translated(str(target)):
-        found = client.describe_tasks(cluster=target.cluster, tasks=[arn])["tasks"]
-    task: Mapping[str, Any] = next(iter(found), {})
-    if task.get("lastStatus") != "STOPPED":
-        return TaskState(stopped=False)
-    ours: Mapping[str, Any] = next((each for each in task.get("containers", []) if each["name"] == container), {})
-    reasons = dict.fromkeys(filter(None, [task.get("stoppedReason"), ours.get("reason")]))
-    return TaskState(stopped=True, exit_code=ours.get("exitCode"), reason="; ".join(reasons))
-
-
-def stop(client: Any, target: Target, arn: str, reason: str) -> None:
-    """The task is told to stop.
-
-    Source: ecs StopTask.
-
-    """
-    with translated(str(target)):
-        client.stop_task(cluster=target.cluster, task=arn, reason=reason)
-
-
-def _placement(service: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the service's tasks run. A launch type and capacity providers exclude each other; providers win."""
-    asked = {key: service[key] for key in _PLACEMENT if service.get(key)}
-    if "capacityProviderStrategy" in asked:
-        asked.pop("launchType", None)
-    return asked
+    task = answer["tasks"][0]
+    return Started(one_off, task["taskArn"], task.get("createdAt") or datetime.now(UTC))
 
 
 def _no_place(target: Target, failure: Mapping[str, Any]) -> Complaint:
     reason = failure.get("reason") or "ECS started nothing and gave no reason"
-    return Complaint(str(target), f"RunTask: {reason} {failure.get('detail', '')}".rstrip(), "run it again")
+    what = f"RunTask: {reason} {failure.get('detail') or ''}".rstrip()
+    return Complaint(str(target), what, "run it again; there may be room in the cluster by then")
 
 
-def containers_of(definition: Mapping[str, Any], image: str) -> Sequence[str]:
-    """The names of the containers that run our image; `image` is `host/repository`."""
-    listed = definition.get("containerDefinitions", [])
-    return [each["name"] for each in listed if each["image"].startswith((f"{image}:", f"{image}@"))]
+def _started_by(author: Author) -> str:
+    """Source: ECS's documentation of startedBy: up to 128 letters, digits, - / and _."""
+    return re.sub(r"[^A-Za-z0-9_/-]", "-", f"deploytasks/{author.by}")[:128]

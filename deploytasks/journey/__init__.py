@@ -16,7 +16,7 @@ from deploytasks.journey.differences import across, differences
 from deploytasks.journey.history import history
 from deploytasks.journey.logs import logs, watch
 from deploytasks.journey.looking import status
-from deploytasks.journey.oneoff import run
+from deploytasks.journey.oneoff import prepare, run
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
 from deploytasks.journey.waiting import wait
@@ -32,6 +32,7 @@ __all__ = [
     "lock_release",
     "lock_status",
     "logs",
+    "prepare",
     "release",
     "run",
     "shelves",

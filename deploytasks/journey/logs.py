@@ -1,35 +1,43 @@
 """The log lines of a tier's targets, as they come. Changes nothing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from deploytasks.aws import logs as cloudwatch
+from deploytasks.aws.failures import may_pass
 from deploytasks.aws.logs import Source, Tail
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint
-from deploytasks.fleet import each
+from deploytasks.errors import AwsError, Complaint, Interrupted
+from deploytasks.fleet.parallel import MAX_THREADS
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
-from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target
+from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
 
-_POLL_S = 2.0
+POLL_S = 2.0
+_FIRST_S = 10.0
+"""How long following waits for the recent lines of everybody before it shows those that it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The places that are read, the definitions that name them, and which targets have none to read."""
+    """What is to be read, and the definitions that name it.
+
+    `complaints` are about targets of which nothing can be read, `notes` about single containers.
+    """
 
     clients: Clients
     sources: tuple[Source, ...]
     definitions: tuple[Definition, ...]
-    complaints: tuple[Complaint, ...]
+    complaints: tuple[Complaint, ...] = ()
+    notes: tuple[Complaint, ...] = ()
 
 
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
-    """Where the targets' containers write to, by their live definitions; who can't be read is among the complaints."""
+    """Where the targets' containers write to, by their live definitions."""
     clients = reach()
     lives = observe(clients, targets, images(project), reading="none")
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
@@ -38,40 +46,113 @@ def watch(project: Project, targets: Sequence[Target]) -> Watched:
         sources=tuple(source for sources in found.values() for source in sources),
         definitions=tuple(live.definition for live in lives if live.definition),
         complaints=tuple(_unreadable(live) for live in lives if not found[live.target]),
+        notes=tuple(note for live in lives if found[live.target] for note in _elsewhere(live)),
     )
 
 
 def logs(
-    watched: Watched, since: timedelta, tell: OnEvent, *, follow: bool, sleep: Callable[[float], None] = time.sleep
+    watched: Watched,
+    since: timedelta,
+    tell: OnEvent,
+    *,
+    follow: Callable[[], bool] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Complaint, ...]:
-    """Every line since then was told, oldest first; with `follow` for ever, until Ctrl-C. Returns what went wrong.
+    """Every line since then was told, oldest first; returns what could not be read, which was told too, once.
 
-    What cannot be read is said once and not asked again; the others go on.
+    With `follow` it goes on with new lines, for as long as that says so.
+
+    Raises:
+        Interrupted: Ctrl-C, with which following ends.
+
     """
-    start = datetime.now(UTC) - since
-    tails = [Tail(_client(watched, source), source, start) for source in watched.sources]
-    wrong: tuple[Complaint, ...] = ()
-    while tails:
-        answers = each(_read, tails)
-        for line in sorted((line for lines in answers if isinstance(lines, list) for line in lines), key=_time):
-            tell(line)
-        wrong += tuple(answer for answer in answers if isinstance(answer, Complaint))
-        tails = [tail for tail, answer in zip(tails, answers, strict=True) if isinstance(answer, list)]
-        if not follow:
-            break
-        sleep(_POLL_S)
-    return tuple(dict.fromkeys(wrong))
-
-
-def _read(tail: Tail) -> list[Logged] | Complaint:
+    ears = _Ears(watched, tell, following=follow is not None)
     try:
-        return tail.read()
-    except AwsError as error:
-        return error.complaints[0]
+        with ears.reading(watched, datetime.now(UTC) - since):
+            ears.hear(_FIRST_S if follow else None)
+            while follow and follow() and ears.tails:
+                sleep(POLL_S)
+                ears.hear(POLL_S)
+    except KeyboardInterrupt:
+        raise Interrupted.of("deploy.logs", "interrupted") from None
+    return tuple(ears.complaints)
 
 
-def _client(watched: Watched, source: Source) -> Any:
-    return watched.clients.of("logs", source.access)
+class _Ears:
+    """All that is listened to, at once: an account that answers late keeps no other's lines back."""
+
+    def __init__(self, watched: Watched, tell: OnEvent, *, following: bool) -> None:
+        self._tell, self._following = tell, following
+        self.tails: list[Tail] = []
+        self.complaints: list[Complaint] = []
+        self._asked: dict[Tail, Future[list[Logged]]] = {}
+        self._said: set[Complaint] = set()
+        for each in watched.complaints:
+            self._complain(each)
+        for each in watched.notes:
+            self._say(each)
+
+    @contextmanager
+    def reading(self, watched: Watched, since: datetime) -> Iterator[None]:
+        """Inside, the sources are asked in parallel; afterwards nobody is waited for."""
+        for source in watched.sources:
+            try:
+                self.tails.append(Tail(watched.clients.of("logs", source.access), source, since))
+            except AwsError as error:
+                self._complain(error.complaints[0])
+        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), MAX_THREADS)))
+        try:
+            yield
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def hear(self, within_s: float | None) -> None:
+        """What the sources answer within that time is told, sorted by time; None waits for all of them."""
+        for tail in self.tails:
+            if tail not in self._asked:
+                self._asked[tail] = self._pool.submit(tail.read)
+        done, _ = wait(self._asked.values(), timeout=within_s)
+        answered = [tail for tail, asked in self._asked.items() if asked in done]
+        lines = [line for tail in answered for line in self._lines(tail, self._asked.pop(tail))]
+        for line in sorted(lines, key=_time):
+            self._tell(line)
+
+    def _lines(self, tail: Tail, asked: "Future[list[Logged]]") -> list[Logged]:
+        try:
+            return asked.result()
+        except AwsError as error:
+            self._put_up_with(tail, error)
+            return []
+
+    def _put_up_with(self, tail: Tail, error: AwsError) -> None:
+        """What may pass is asked again, as is a group that may come yet; anything else is given up."""
+        if self._following and may_pass(error):
+            what = f"log group {tail.source.group} does not answer, and is asked again: {error.complaints[0].what}"
+            self._say(Complaint(str(tail.source.target), what))
+            return
+        self._complain(_about(tail, error))
+        if not cloudwatch.is_missing(error):
+            self.tails.remove(tail)
+
+    def _complain(self, complaint: Complaint) -> None:
+        if complaint not in self.complaints:
+            self.complaints.append(complaint)
+            self._say(complaint)
+
+    def _say(self, complaint: Complaint) -> None:
+        """Told once, in the words and the form of an error."""
+        if complaint not in self._said:
+            self._said.add(complaint)
+            self._tell(Told("logs", str(complaint)[len(complaint.where) + 2 :], complaint.where))
+
+
+def _about(tail: Tail, error: AwsError) -> Complaint:
+    """What is wrong with a target's log: the same words each time, so that they are told once."""
+    said, where = error.complaints[0], str(tail.source.target)
+    if cloudwatch.is_missing(error):
+        to_do = "it comes with the first line, where the definition has `awslogs-create-group`; else make it"
+        return Complaint(where, f"there is no log group {tail.source.group}", to_do)
+    return Complaint(where, f"log group {tail.source.group} can't be read: {said.what}", said.to_do)
 
 
 def _time(line: Logged) -> datetime:
@@ -81,7 +162,16 @@ def _time(line: Logged) -> datetime:
 def _unreadable(live: Live) -> Complaint:
     if live.complaint:
         return live.complaint
-    if live.definition is None:
-        return Complaint(str(live.target), f"there is no ECS service {live.target.ecs_service} to read a log of")
+    where = str(live.target)
+    if not live.exists:
+        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+        return Complaint(where, what, "inv status shows what there is")
     to_do = "give its logConfiguration `awslogs` with an `awslogs-stream-prefix`, or look where its log goes"
-    return Complaint(str(live.target), "no container of its definition writes to CloudWatch Logs", to_do)
+    return Complaint(where, "no container of its definition writes to CloudWatch Logs", to_do)
+
+
+def _elsewhere(live: Live) -> Iterable[Complaint]:
+    names = cloudwatch.elsewhere(live.definition or {})
+    if names:
+        what = f"without the lines of {', '.join(names)}, which writes elsewhere than to CloudWatch Logs"
+        yield Complaint(str(live.target), what)

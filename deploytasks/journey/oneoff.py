@@ -2,141 +2,144 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-from deploytasks.aws import logs as cloudwatch
-from deploytasks.aws import oneoff
-from deploytasks.aws.logs import Tail
-from deploytasks.aws.oneoff import Command, TaskState
+from deploytasks.aws import ecs, following, oneoff
+from deploytasks.aws.following import Means
+from deploytasks.aws.logs import TaskLog
+from deploytasks.aws.oneoff import OneOff, Started
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import images, whoami_here
+from deploytasks.journey.errand import before_any_change, images, whoami_here
 from deploytasks.journey.observe import observe
-from deploytasks.model import Author, Exited, Live, OnEvent, Project, Target, Told
+from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
 
-_POLL_S = 1.0
-_LATE_LOOKS, _LATE_S = 4, 0.5
-"""How often, and how far apart, the log is looked at after the task has stopped: CloudWatch is late."""
-_PATIENCE = 30
-"""Looks at a task, one after the other, that may fail before it is given up."""
+_STOPS_WITHIN_S = 10.0
+_STOPPED = "stopped by the person who ran it"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What following a task needs."""
+class Prepared:
+    """A command that may be run: everything was looked at, nothing started. `definition` is the one it runs with."""
 
-    tell: OnEvent
+    project: Project
+    author: Author
     clients: Clients
-    sleep: Callable[[float], None] = field(default=time.sleep)
+    one_off: OneOff
+    definition: Definition
+
+    def __str__(self) -> str:
+        revision = self.one_off.revision.rpartition("/")[2]
+        return f"container {self.one_off.container} of {revision} in cluster {self.one_off.target.cluster}"
 
 
-def run(
-    project: Project,
-    target: Target,
-    words: Sequence[str],
-    tell: OnEvent = quiet,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Exited:
-    """The command has run in the target's cluster, with the definition that its service runs; its log was told.
+def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
+    """The command may be run with the definition that the target's service runs; nothing was started.
 
     Raises:
-        NotReady: nothing was started, and why.
-        CommandFailed: ECS started no task.
-        Interrupted: Ctrl-C; the task was told to stop.
+        NotReady: it may not, and why.
 
     """
     author = whoami_here()
-    waiting = Waiting(tell, Clients(author), sleep)
-    (live,) = observe(waiting.clients, [target], images(project), reading="none")
-    command = Command(tuple(words), _container(project, live), live.primary.revision if live.primary else "")
-    try:
-        arn = oneoff.start(_ecs(waiting, target), target, command, _audit(project, author))
-    except AwsError as error:
-        raise CommandFailed(*error.complaints) from error
-    tell(Told("run", f"task {_id(arn)} of {_short(command.revision)} in cluster {target.cluster}", str(target)))
-    try:
-        return _followed(waiting, live, command, arn)
-    except KeyboardInterrupt:
-        raise Interrupted.of(str(target), _stopped(waiting, target, arn)) from None
-
-
-def _container(project: Project, live: Live) -> str:
-    """The one container of the running definition that runs our image."""
-    where = str(live.target)
+    clients = Clients(author)
+    (live,) = observe(clients, [target], images(project), reading="none")
     if live.complaint:
         raise NotReady(live.complaint)
-    if live.primary is None or live.definition is None:
-        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
-        raise NotReady.of(where, what, f"inv deploy.{live.target.environment.tier} makes it, where it has a template")
-    names = oneoff.containers_of(live.definition, images(project)[live.target.service])
-    if len(names) != 1:
-        what = f"{len(names)} containers of {_short(live.primary.revision)} run our image, and one should"
-        raise NotReady.of(where, what, "inv deploy.diff shows the definition that runs")
-    return names[0]
+    definition = _definition(live)
+    container = _container(definition, images(project)[target.service], live)
+    with before_any_change():
+        found = ecs.describe(clients.of("ecs", target.access), target.cluster, [target.ecs_service])
+    one_off = OneOff(
+        target=target,
+        revision=definition["taskDefinitionArn"],
+        container=container,
+        words=tuple(words),
+        place=oneoff.place(found.get(target.ecs_service, {})),
+        essential=_is_essential(definition, container),
+    )
+    return Prepared(project, author, clients, one_off, definition)
 
 
-def _followed(waiting: Waiting, live: Live, command: Command, arn: str) -> Exited:
-    target, tail = live.target, _tail(waiting, live, command, arn)
-    state, failures = TaskState(stopped=False), 0
-    while not state.stopped:
-        try:
-            state, failures = oneoff.look(_ecs(waiting, target), target, arn, command.container), 0
-        except AwsError as error:
-            failures += 1
-            if failures >= _PATIENCE:
-                what = f"task {_id(arn)} can no longer be seen, and goes on: {error.complaints[0].what}"
-                raise CommandFailed.of(str(target), what, "look at it in ECS") from error
-        _tell_log(waiting, tail)
-        waiting.sleep(0 if state.stopped else _POLL_S)
-    for _ in range(_LATE_LOOKS if state.exit_code is not None and tail else 0):
-        waiting.sleep(_LATE_S)
-        _tell_log(waiting, tail)
-    return Exited(target, _id(arn), state.exit_code, state.reason)
+def run(
+    prepared: Prepared,
+    tell: OnEvent = quiet,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Exited:
+    """The command has run, and what it said was told.
 
+    Raises:
+        CommandFailed: ECS started no task.
+        AwsError: the task can no longer be seen.
+        Interrupted: Ctrl-C; the task was told to stop, and the message says what came of it.
 
-def _tail(waiting: Waiting, live: Live, command: Command, arn: str) -> Tail | None:
-    """What reads the task's log, None where its definition sends it elsewhere."""
-    found = cloudwatch.sources(live.target, live.definition or {})
-    source = next((each for each in found if each.container == command.container), None)
-    if source is None:
-        what = "its log can't be shown: the definition sends it elsewhere than to CloudWatch Logs"
-        waiting.tell(Told("run", what, str(live.target)))
-        return None
-    client = waiting.clients.of("logs", source.access)
-    return Tail(client, cloudwatch.of_task(source, _id(arn)), datetime.now(UTC) - timedelta(minutes=5))
-
-
-def _tell_log(waiting: Waiting, tail: Tail | None) -> None:
-    """What is new in the log is told. A log that can't be read (yet) does not end the task."""
-    if tail:
-        with suppress(AwsError):
-            for line in tail.read():
-                waiting.tell(line)
-
-
-def _stopped(waiting: Waiting, target: Target, arn: str) -> str:
+    """
+    target = prepared.one_off.target
+    means = Means(prepared.clients.of("ecs", target.access), tell, clock, sleep)
+    pool = ThreadPoolExecutor(1)  # an interruption must not lose the answer that says what was started
+    starting = pool.submit(_start, prepared, means)
     try:
-        oneoff.stop(_ecs(waiting, target), target, arn, "stopped by the person who ran it")
+        return following.follow(means, *starting.result())
+    except KeyboardInterrupt:
+        raise Interrupted.of(str(target), _stop(means, starting)) from None
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _start(prepared: Prepared, means: Means) -> tuple[Started, TaskLog]:
+    author = prepared.author
+    audit = {"project": prepared.project.name, "by": author.by, "ci": author.ci}
+    try:
+        started = oneoff.start(means.client, prepared.one_off, author, audit)
     except AwsError as error:
-        return f"interrupted; task {_id(arn)} could not be stopped, and goes on: {error.complaints[0].what}"
-    return f"interrupted; task {_id(arn)} was told to stop"
+        raise CommandFailed(*error.complaints) from error
+    means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
+    return started, following.log_of(prepared.clients, started, prepared.definition, means.tell)
 
 
-def _ecs(waiting: Waiting, target: Target) -> Any:
-    return waiting.clients.of("ecs", target.access)
+def _stop(means: Means, starting: "Future[tuple[Started, TaskLog]]") -> str:
+    """What is to be said of the task after an interruption: it was stopped, wherever that was possible."""
+    try:
+        started, log = starting.result()
+    except CommandFailed:
+        return "interrupted; ECS had started no task"
+    try:
+        ended = following.stop(means, started, log, _STOPPED, within_s=_STOPS_WITHIN_S)
+    except AwsError as error:
+        return f"interrupted; task {started.id} could not be stopped, and goes on: {error.complaints[0].what}"
+    if ended is None:
+        return f"interrupted; task {started.id} was told to stop, and ECS ends it once its stopTimeout is over"
+    return f"interrupted; task {started.id} was stopped"
 
 
-def _audit(project: Project, author: Author) -> dict[str, str]:
-    return {"project": project.name, "by": author.by, "ci": author.ci}
+def _definition(live: Live) -> Definition:
+    where, target = str(live.target), live.target
+    if not live.exists:
+        what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
+        raise NotReady.of(where, what, f"inv deploy.{target.environment.tier} makes it, where it has a template")
+    if live.definition is None:
+        what = f"its deployment controller is {live.controller}, whose services have no task definition of their own"
+        raise NotReady.of(where, what, "run the command by that controller's own means")
+    return live.definition
 
 
-def _id(arn: str) -> str:
-    return arn.rpartition("/")[2]
+def _container(definition: Definition, image: str, live: Live) -> str:
+    """The container that runs our image; of several the one that is called as the service is."""
+    names = oneoff.containers_of(definition, image)
+    if len(names) == 1 or live.target.service in names:
+        return names[0] if len(names) == 1 else live.target.service
+    revision = definition["taskDefinitionArn"].rpartition("/")[2]
+    where, tier = str(live.target), live.target.environment.tier
+    if names:
+        what = f"{len(names)} containers of {revision} run {image}: {', '.join(names)}"
+        raise NotReady.of(where, what, f"call the one that runs commands {live.target.service}, as the service is")
+    to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
+    raise NotReady.of(where, f"no container of {revision} runs {image}", to_do)
 
 
-def _short(revision: str) -> str:
-    return revision.rpartition("/")[2]
+def _is_essential(definition: Definition, container: str) -> bool:
+    named = (each for each in definition["containerDefinitions"] if each["name"] == container)
+    return all(each.get("essential", True) for each in named)

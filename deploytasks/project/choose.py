@@ -53,9 +53,11 @@ def one(project: Project, scope: Scope) -> Target:
     """
     found = select(project, scope)
     if len(found) > 1:
-        tenants = list(dict.fromkeys(target.environment.tenant for target in found))
-        missing = ["--tenant"] * (len(tenants) > 1) + ["--service"] * (len({each.service for each in found}) > 1)
-        to_do = f"name one: {' '.join(missing)}; there are {', '.join(map(str, found[:8]))}"
+        tenants = dict.fromkeys(f"--tenant {target.environment.tenant}" for target in found)
+        services = dict.fromkeys(f"--service {target.service}" for target in found)
+        flags = " ".join(next(iter(each)) for each in (tenants, services) if len(each) > 1)
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        to_do = f"name one, such as {flags}; there are {', '.join(map(str, found[:8]))}{more}"
         raise Invalid.of(scope.tier, f"{len(found)} targets are meant, and a command runs in one", to_do)
     return found[0]
 

@@ -1,57 +1,88 @@
 """Log lines as they are read: for people with where each comes from, or bare; for programs as JSON lines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO
 
-from deploytasks.model import Definition, Event, Exited, Logged, Told
+from deploytasks.model import Definition, Event, Exited, Logged, Target, Told
 from deploytasks.report.json_lines import logged_json
 from deploytasks.report.lines import logged
 from deploytasks.report.outlet import Outlet
-from deploytasks.report.paint import plain
-from deploytasks.report.secrets import secrets_of, veiled
-from deploytasks.report.sheet import Line, Span
+from deploytasks.report.secrets import secrets_of, veil, veiled
 from deploytasks.report.show import dumped
-from deploytasks.report.text import iso, lines_of, target_json
+from deploytasks.report.teller import exit_code
+from deploytasks.report.text import harmless, iso, target_json
+
+Form = Literal["stamped", "bare", "json"]
+"""`stamped`: when, which target, task and container. `bare`: the message alone, exactly as it is where it is piped."""
 
 
 class Log:
     """Shows every line that it is told (it is an OnEvent), without the secrets of the definitions that wrote it.
 
-    `bare` lines are the message alone, which can be piped; what else is told goes to `aside`.
+    What else is told stands on `aside`, in the form of an error; as JSON all stands on stdout, the summary last.
     """
 
-    def __init__(
-        self, stdout: TextIO, aside: TextIO, definitions: Iterable[Definition], *, as_json: bool, bare: bool = False
-    ) -> None:
+    def __init__(self, command: str, stdout: TextIO, aside: TextIO, form: Form, *, width: int = 0) -> None:
+        self._command, self._form, self._width = command, form, width
         self._stdout, self._out, self._aside = stdout, Outlet(stdout), Outlet(aside)
-        self._secrets = secrets_of(definitions)
-        self._as_json, self._bare = as_json, bare
+        self._secrets: frozenset[str] = frozenset()
+        self._finished = False
         self.lines = 0
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is still somebody who reads it."""
+        return self._out.is_read
+
+    def keep_back(self, definitions: Iterable[Definition], targets: Iterable[Target]) -> None:
+        """From now on no secret of these definitions, and of these targets' settings, is shown."""
+        self._secrets |= secrets_of(definitions, targets)
+
+    def shown(self, text: str) -> str:
+        """The text as it may be shown."""
+        return harmless(veil(text, self._secrets))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not self._finished:
+            self.finish({"exit": exit_code(error), "error": self.shown(str(error)) or type(error).__name__})
+
     def __call__(self, event: Event) -> None:
-        """The line is on the stream."""
+        """The event is on its stream."""
         match veiled(event, self._secrets):
             case Logged() as line:
                 self.lines += 1
-                self._out.write(self._json("log", logged_json(line)) if self._as_json else self._text(line))
-            case Told() as told:
-                self._aside.write(f"{told.service or told.step}: {told.message}\n")
+                self._out.write(self._json("log", logged_json(line)) if self._form == "json" else self._text(line))
+            case Told(step, message, subject) if self._form == "json":
+                self._out.write(self._json("told", {"step": step, "service": subject, "message": message}))
+            case Told(step, message, subject):
+                self._aside.write(f"{subject or step}: {harmless(message)}\n")
             case _:
                 pass
 
-    def summary(self, command: str, exited: Exited | None = None, exit: int = 0) -> None:
+    def finish(self, known: Mapping[str, Any]) -> None:
         """The last JSON line; people need none."""
-        if self._as_json:
-            ended = (
-                {} if exited is None else {**target_json(exited.target), "task": exited.task, "reason": exited.reason}
-            )
-            self._out.write(self._json("summary", {"command": command, "exit": exit, "lines": self.lines, **ended}))
+        self._finished = True
+        if self._form == "json":
+            self._out.write(self._json("summary", {"command": self._command, "lines": self.lines, **known}))
 
     def _text(self, line: Logged) -> str:
-        if self._bare:
-            return plain(tuple(Line((Span(each),)) for each in lines_of(line.message)))
-        return plain(tuple(logged(line, len(str(line.target)))))
+        if self._form == "bare":
+            return f"{harmless(line.message) if self._stdout.isatty() else line.message}\n"
+        stamped = logged(line, self._width)  # joined here, since rich takes half a millisecond for each
+        return "".join("".join(span.text for span in each.spans).rstrip() + "\n" for each in stamped)
 
-    def _json(self, event: str, document: dict[str, object]) -> str:
+    def _json(self, event: str, document: Mapping[str, Any]) -> str:
         return dumped({"event": event, "time": iso(datetime.now(UTC)), **document}, self._stdout) + "\n"
+
+
+def exited_json(exited: Exited, code: int) -> dict[str, Any]:
+    """How a one-off task ended; `code` is what the process ends with."""
+    known = {"task": exited.task, "exit_code": exited.code, "reason": exited.reason or None, "exit": code}
+    return {**target_json(exited.target), **known}

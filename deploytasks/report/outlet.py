@@ -13,6 +13,11 @@ class Outlet:
         self._stream = stream
         self._open = True
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the reader was still there at the last writing."""
+        return self._open
+
     def write(self, text: str) -> None:
         """The text is with the reader, if there is still one."""
         if not self._open:

@@ -8,7 +8,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from deploytasks.model import DeadTask, Definition, Ended, Event, Logged, Plan, Planned, Progress, Report, Result, Told
+from deploytasks.model import (
+    DeadTask,
+    Definition,
+    Ended,
+    Event,
+    Logged,
+    Plan,
+    Planned,
+    Progress,
+    Report,
+    Result,
+    Target,
+    Told,
+)
 
 MASK = "***"
 _SECRET_WORD = re.compile(
@@ -32,9 +45,10 @@ def secret_values(plan: Plan) -> frozenset[str]:
     return _secret(pairs)
 
 
-def secrets_of(definitions: Iterable[Definition]) -> frozenset[str]:
-    """Every secret-looking value of the definitions' environments."""
-    return _secret(pair for definition in definitions for pair in _environment(definition))
+def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()) -> frozenset[str]:
+    """Every secret-looking value of the definitions' environments, and of the targets' own settings."""
+    settings = _secret(pair for target in targets for pair in target.env.items())
+    return settings | _secret(pair for definition in definitions for pair in _environment(definition))
 
 
 def veil(text: str, secrets: frozenset[str]) -> str:

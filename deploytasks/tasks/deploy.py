@@ -17,6 +17,7 @@ _HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", 
 _TIER = {"tier": "the tier, as envs/project.toml names it"}
 _WAIT_HELP = _TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = _TIER | flags.helped("tenant", "service", "exclude", "across", "json")
+_RUN_HELP = _TIER | flags.helped("tenant", "service", "dry-run", "json")
 _LOGS_HELP = _TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
@@ -124,29 +125,28 @@ def _logs(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Show the recent log lines of a tier's targets, or follow them."""
-        from deploytasks.project.load import load
-        from deploytasks.project.select import select
+        from deploytasks.tasks import containers
 
-        back = flags.duration("since", since)
-        targets = select(load(root), flags.scope(tier, tenant, service, exclude))
-        with shell.interruptible():
-            shell.show_logs(load(root), targets, back, follow=follow, as_json=json)
+        back, scope = flags.duration("since", since), flags.scope(tier, tenant, service, exclude)
+        containers.logs(root, scope, back, follow=follow, as_json=json)
 
     return logs
 
 
 def _run(root: Path) -> Task[Any]:
-    @task(
-        name="run", auto_shortflags=False, positional=["tier"], help=_TIER | flags.helped("tenant", "service", "json")
-    )
-    def run(c: Context, tier: str, tenant: str | None = None, service: str | None = None, json: bool = False) -> None:
+    @task(name="run", auto_shortflags=False, positional=["tier"], help=_RUN_HELP)
+    def run(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
         """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD…."""
-        from deploytasks.project import choose
-        from deploytasks.project.load import load
+        from deploytasks.tasks import containers
 
-        words, project = flags.words_after_dashes(), load(root)
-        target = choose.one(project, flags.scope(tier, tenant, service))
-        with shell.interruptible():
-            shell.run_once(project, target, words, as_json=json)
+        scope, options = flags.scope(tier, tenant, service), flags.options(c, dry_run=dry_run)
+        containers.run(root, scope, flags.words_after_dashes(c, tier), dry_run=options.dry_run, as_json=json)
 
     return run

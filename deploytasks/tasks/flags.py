@@ -1,5 +1,6 @@
 """The flags that several tasks share: their help, and what they become."""
 
+import shlex
 import sys
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -112,8 +113,10 @@ def duration(flag: str, given: str) -> timedelta:
     return timedelta(seconds=seconds(given))
 
 
-def words_after_dashes() -> tuple[str, ...]:
+def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
     """The command after `--`, word for word as the shell gave it: Invoke's own joins them with blanks.
+
+    Where the process was started with other words than those that Invoke parsed, its text is split as a shell would.
 
     Raises:
         Invalid: there is none.
@@ -122,9 +125,14 @@ def words_after_dashes() -> tuple[str, ...]:
     from deploytasks.errors import Invalid
 
     words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    if " ".join(words) != context.remainder:
+        try:
+            words = shlex.split(context.remainder)
+        except ValueError as error:
+            raise Invalid.of("deploy.run", f"no words can be made of it: {error}", "mend its quotes") from error
     if not words:
-        to_do = "inv deploy.run dev --tenant main --service api -- ./manage migrate"
-        raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {to_do}")
+        example = f"inv deploy.run {tier} --tenant T --service S -- ./manage migrate"
+        raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {example}")
     return tuple(words)
 
 

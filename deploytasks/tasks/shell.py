@@ -5,15 +5,13 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from deploytasks.model import OnEvent, Options, Project, Report, Scope, Target
+    from deploytasks.model import OnEvent, Options, Project, Report, Scope
     from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
@@ -62,54 +60,6 @@ def show_exactly(document: Any) -> None:
     from deploytasks.report.show import show_exact_json
 
     show_exact_json(document, sys.stdout)
-
-
-def show_logs(
-    project: "Project", targets: Sequence["Target"], since: "timedelta", *, follow: bool, as_json: bool
-) -> None:
-    """The targets' log lines are on stdout.
-
-    Raises:
-        AwsError: those of some target could not be read; the others' are there.
-
-    """
-    from deploytasks import journey
-    from deploytasks.errors import AwsError, raise_all
-    from deploytasks.report.log import Log
-
-    watched = journey.watch(project, targets)
-    log = Log(sys.stdout, sys.stderr, watched.definitions, as_json=as_json)
-    complaints = watched.complaints + journey.logs(watched, since, log, follow=follow)
-    log.summary("deploy.logs", exit=1 if complaints else 0)
-    raise_all(AwsError, complaints)
-    if not log.lines and not as_json:
-        sys.stderr.write("no log lines in that time; --since 2h looks further back\n")
-
-
-def run_once(project: "Project", target: "Target", words: Sequence[str], *, as_json: bool) -> None:
-    """The command's own words are on stdout, and what is said about it on stderr.
-
-    Raises:
-        CommandFailed: with the command's exit code, 125 where it never started.
-
-    """
-    from deploytasks import journey
-    from deploytasks.errors import CommandFailed, Complaint
-    from deploytasks.report.log import Log
-
-    log = Log(sys.stdout, sys.stderr, [{"containerDefinitions": [_environment_of(target)]}], as_json=as_json, bare=True)
-    exited = journey.run(project, target, words, log)
-    log.summary("deploy.run", exited, 125 if exited.code is None else exited.code)
-    if exited.code is None:
-        raise CommandFailed.of(str(target), f"the command never started: {exited.reason or 'no reason is known'}")
-    if exited.code:
-        what = f"the command ended with exit code {exited.code}; {exited.reason}".rstrip("; ")
-        raise CommandFailed(Complaint(str(target), what), exit_code=exited.code)
-
-
-def _environment_of(target: "Target") -> dict[str, Any]:
-    """A container with the target's variables: those whose values may not be shown are among them."""
-    return {"environment": [{"name": name, "value": value} for name, value in target.env.items()]}
 
 
 def write(file: Path, text: str) -> None:

@@ -1,0 +1,109 @@
+"""What containers say and how they end, on this process's streams and as its exit code."""
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploytasks.tasks import shell
+
+if TYPE_CHECKING:
+    from deploytasks.model import Exited, Scope
+    from deploytasks.report.log import Log
+
+LOST = 1
+"""What we end with where nobody knows how the command did."""
+
+
+def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json: bool) -> None:
+    """The targets' log lines are on stdout; what could not be read is on stderr.
+
+    Raises:
+        AwsError: those of some target could not be read; the others' are there.
+        Interrupted: Ctrl-C, with which following ends.
+
+    """
+    from deploytasks import journey
+    from deploytasks.errors import AwsError
+    from deploytasks.project.load import load
+    from deploytasks.project.select import select
+    from deploytasks.report.log import Log
+
+    project = load(root)
+    targets, command = select(project, scope), f"deploy.logs {scope.tier}"
+    width = max(len(str(target)) for target in targets)
+    with (
+        shell.interruptible(),
+        Log(command, sys.stdout, sys.stderr, "json" if as_json else "stamped", width=width) as log,
+    ):
+        watched = journey.watch(project, targets)
+        log.keep_back(watched.definitions, targets)
+        complaints = journey.logs(watched, since, log, follow=(lambda: log.is_read) if follow else None)
+        log.finish({"complaints": [str(each) for each in complaints], "exit": 1 if complaints else 0})
+    if complaints:
+        unread = {complaint.where for complaint in complaints}
+        raise AwsError.of(command, f"not every log could be read: {', '.join(sorted(unread))}")
+    if not log.lines and not as_json:
+        sys.stderr.write(f"{command}: {_nothing_since(since)}\n")
+
+
+def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """The command's own words are on stdout, and what is said about it on stderr.
+
+    Raises:
+        NotReady: nothing was started.
+        CommandFailed: with the command's exit code, 125 where it never started.
+        AwsError: nobody knows how it ended.
+        Interrupted: Ctrl-C; the task was stopped.
+
+    """
+    from deploytasks import journey
+    from deploytasks.model import Told
+    from deploytasks.project import choose
+    from deploytasks.project.load import load
+    from deploytasks.report.log import Log, exited_json
+
+    project = load(root)
+    target, command = choose.one(project, scope), f"deploy.run {scope.tier}"
+    with shell.interruptible(), Log(command, sys.stdout, sys.stderr, "json" if as_json else "bare") as log:
+        prepared = journey.prepare(project, target, words)
+        log.keep_back([prepared.definition], [target])
+        if dry_run:
+            log(Told("run", f"dry run: nothing was started; it would run in {prepared}", str(target)))
+            log.finish({"dry_run": True, "exit": 0})
+            return
+        exited = journey.run(prepared, log)
+        log.finish(exited_json(exited, _code(exited)))
+        _raise_unless_well(exited, log)
+
+
+def _code(exited: "Exited") -> int:
+    """What the process ends with: the command's own exit code, as far as a process can have it."""
+    from deploytasks.errors import CommandFailed
+
+    if exited.code is None:
+        return LOST if exited.began else CommandFailed.NEVER_STARTED
+    return exited.code if 0 <= exited.code <= 255 else 255
+
+
+def _raise_unless_well(exited: "Exited", log: "Log") -> None:
+    from deploytasks.errors import AwsError, CommandFailed, Complaint
+
+    where, reason = str(exited.target), log.shown(exited.reason)
+    match exited.code:
+        case 0:
+            return
+        case None if exited.began:
+            raise AwsError.of(where, f"how the command ended is not known: {reason or 'ECS tells no exit code'}")
+        case None:
+            raise CommandFailed.of(where, f"the command never started: {reason or 'no reason is known'}")
+        case code:
+            what = f"the command ended with exit code {code}" + (f": {reason}" if reason else "")
+            raise CommandFailed(Complaint(where, what), exit_code=_code(exited))
+
+
+def _nothing_since(since: timedelta) -> str:
+    hours = int(since.total_seconds() // 3600)
+    further = f"--since {hours * 6 or 1}h looks further back"
+    return f"no line in that time; {further}, and a target that runs no task writes none: inv status"

@@ -15,7 +15,7 @@ from deploytasks.model import Difference
 from deploytasks.report import diff
 from deploytasks.report.masking import masked
 from deploytasks.report.paint import plain
-from tests.commands import WRITES, Shop
+from tests.commands import REGISTRY, WRITES, Shop
 from tests.given import target
 from tests.reports.situations import expect
 
@@ -65,9 +65,17 @@ def situation() -> list[Difference]:
     ]
 
 
+def as_text(differences: list[Difference]) -> str:
+    return plain(diff.sheet(differences, diff.groups(differences)))
+
+
+def as_json(differences: list[Difference]) -> str:
+    return json.dumps(diff.as_json(differences, diff.groups(differences)), indent=2, default=list) + "\n"
+
+
 def test_the_differences_read_as_expected():
-    expect("diff.txt", plain(diff.sheet(situation())))
-    expect("diff.json", json.dumps(diff.as_json(situation()), indent=2, default=list) + "\n")
+    expect("diff.txt", as_text(situation()))
+    expect("diff.json", as_json(situation()))
 
 
 def test_the_same_change_in_many_tenants_is_shown_once_whatever_stands_around_it():
@@ -90,7 +98,7 @@ SECRETS = ("hunter22", "correct horse", "t0ps3cret", "sp1unk")
 
 
 def test_no_secret_is_shown_and_that_one_differs_is():
-    shown = plain(diff.sheet(situation())) + json.dumps(diff.as_json(situation()), default=list)
+    shown = as_text(situation()) + as_json(situation())
     assert not [secret for secret in SECRETS if secret in shown]
     assert '-        {"name": "DB_PASSWORD", "value": "*** (before)"},' in shown
     assert '+        {"name": "DB_PASSWORD", "value": "*** (after)"},' in shown
@@ -117,6 +125,67 @@ def test_whatever_the_secret_its_value_never_appears(one: str, other: str, name:
     text = str(masked(*definitions))
     assert one not in text and other not in text
     assert ("(before)" in text) == (one != other)
+
+
+WORD = some.sampled_from(["hunter2", "s3cr3t-two", "open", "p@ss w", "x=", "--v", "https://u:pw123456@h", ""])
+TEXT = some.lists(WORD, max_size=3).map("".join)
+DEFINITION = some.fixed_dictionaries(
+    {
+        "command": some.lists(TEXT, max_size=3),
+        "environment": some.dictionaries(some.sampled_from(["API_TOKEN", "URL"]), TEXT).map(
+            lambda pairs: [{"name": name, "value": value} for name, value in sorted(pairs.items())]
+        ),
+        "dockerLabels": some.dictionaries(some.sampled_from(["a", "app-key"]), TEXT),
+    }
+)
+
+
+@given(DEFINITION, DEFINITION)
+def test_what_differs_is_seen_however_much_of_it_is_masked(one: dict[str, Any], other: dict[str, Any]):
+    left, right = (diff.rows(each) for each in masked(one, other))
+    assert (left == right) == (one == other)
+
+
+def test_a_secret_that_changes_within_a_text_is_seen_to_change():
+    sides = [
+        {"labels": {"url": f"https://api:{word}@db/?v=1", "java": f"-Xmx1g -Ddb.password={word}"}} for word in "ab"
+    ]
+    before, after = masked(*sides)
+    assert before == {
+        "labels": {"url": "https://api:*** (before)@db/?v=1", "java": "-Xmx1g -Ddb.password=*** (before)"}
+    }
+    assert after == {"labels": {"url": "https://api:*** (after)@db/?v=1", "java": "-Xmx1g -Ddb.password=*** (after)"}}
+
+
+def test_secrets_that_overlap_are_masked_as_one():
+    environment = [{"name": "A_KEY", "value": "abcdefxyz"}, {"name": "B_KEY", "value": "xyzghijkl"}]
+    shown, _ = masked({"environment": environment, "command": ["abcdefxyzghijkl"]}, None)
+    assert shown is not None and shown["command"] == ["***"]
+
+
+def test_members_of_one_name_are_kept_apart():
+    ports = [{"containerPort": 53, "protocol": each} for each in ("tcp", "udp")]
+    assert masked({"portMappings": ports}, None)[0] == {"portMappings": ports}
+
+
+def test_what_settings_and_variables_keep_secret_is_masked_wherever_a_template_put_it():
+    where = target(env={"DB_PASSWORD": "from-settings"}, vars={"mail": {"token": "from-vars"}})
+    after = {**BEFORE, "family": "from-settings from-vars from-ci"}
+    found = Difference(where, "live", "rendered", BEFORE, after)
+    (group,) = diff.groups([found], {"CI_TOKEN": "from-ci", "HOME": "shop"})
+    assert '+  "family": "*** (after) *** (after) *** (after)",' in group.lines
+
+
+def test_a_list_of_members_grows_by_one_line():
+    one = {"portMappings": [{"containerPort": 1, "name": "http"}]}
+    two = {"portMappings": [{"containerPort": 1, "name": "http", "protocol": "udp", "appProtocol": "grpc"}]}
+    (group,) = diff.groups([difference(before={"c": one, "d": 1}, after={"c": two, "d": 1})])
+    assert [line[0] for line in group.lines if line[0] in "+-"] == ["-", "+"]
+
+
+def test_letters_that_a_terminal_would_obey_or_hide_are_seen():
+    (group,) = diff.groups([difference(before={"family": "a"}, after={"family": "a\u202e\x9b"})])
+    assert '+  "family": "a\\u202e\\u009b",' in group.lines
 
 
 pytestmark = pytest.mark.waits
@@ -155,7 +224,10 @@ def test_two_environments_are_compared_with_each_other(shop: Shop):
     ("words", "complaint"),
     [
         (("prod", "--across", "t2"), "--across: no tenant main has prod to compare with\n    name one: --tenant t1,t2"),
-        (("prod", "--tenant", "t1", "--across", "t3"), "there is no 't3'"),
+        (("prod", "--tenant", "t1", "--across", "t3"), "--across: there is no tenant or environment 't3'"),
+        (("prod", "--tenant", "t1", "--across", "t2-prd"), "did you mean 't2-prod'?"),
+        (("prod", "--tenant", "t1", "--across", "t1"), "--across: t1 would be compared with itself"),
+        (("prod", "--tenant", "t1", "--across", "t1-prod"), "--across: t1-prod would be compared with itself"),
         (("prod", "--across", ""), "--across: is empty"),
         (("prd",), "there is no tier 'prd'"),
     ],
@@ -178,3 +250,44 @@ def test_a_template_that_cannot_be_rendered_is_refused(shop: Shop):
     shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
     ran = shop.inv("deploy.diff", "prod")
     assert (ran.code, "NOWHERE_SET" in ran.stderr) == (2, True)
+
+
+def test_all_that_keeps_it_from_rendering_is_said_at_once(shop: Shop):
+    shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags.pop("prod")
+    shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
+    ran = shop.inv("deploy.diff", "prod")
+    assert (ran.code, ran.stdout) == (2, "")
+    assert "api: prod names no image yet\n    inv tag.prod\n" in ran.stderr
+    assert ran.stderr.count("NOWHERE_SET is not set") == 2
+
+
+def cluster(shop: Shop, number: int, tier: str) -> Any:
+    return shop.endpoint.cloud.account(tenant_account(number)).clusters[f"t{number}-{tier}"]
+
+
+def test_of_a_service_that_is_not_there_everything_is_added(shop: Shop):
+    cluster(shop, 1, "prod").services.clear()
+    ran = shop.inv("deploy.diff", "prod", "--tenant", "t1", "--json")
+    (found,) = json.loads(ran.stdout)["different"]
+    assert (ran.code, found["left"]) == (3, ["live t1-prod/api (no service yet)"])
+    assert {line[0] for line in found["diff"]} == {"@", "+"}
+
+
+def test_two_services_that_are_not_there_are_not_taken_for_alike(shop: Shop):
+    for number in (1, 2):
+        cluster(shop, number, "prod").services.clear()
+    ran = shop.inv("deploy.diff", "prod", "--tenant", "t1", "--across", "t2", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.stdout)["complaints"] == [
+        {"target": "t1-prod/api", "complaint": "t1-prod/api: there is no ECS service, here or in t2-prod"}
+    ]
+
+
+def test_values_of_the_environment_that_look_secret_never_reach_the_output(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MAIL_TOKEN", "never-ever-shown")
+    shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "task", "cpu"')
+    shop.edit("templates/api.json.j2", '"essential"', '"command": ["mail", "{{ env_var("MAIL_TOKEN") }}"], "essential"')
+    for words in ((), ("--json",)):
+        ran = shop.inv("deploy.diff", "prod", *words)
+        assert ran.code == 3 and "***" in ran.stdout
+        assert "never-ever-shown" not in ran.stdout + ran.stderr

@@ -4,14 +4,16 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from deploytasks.model import Definition, Difference
 from deploytasks.report.masking import Path, masked, named
 from deploytasks.report.sheet import Line, Sheet, Span, Tone, line, stacked
-from deploytasks.report.text import counted, lines_of, target_json
+from deploytasks.report.text import counted, escaped, lines_of, target_json
 
 _CONTEXT = 2
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _TONES: dict[str, Tone] = {"+": "good", "-": "bad", "@": "dim"}
 
 
@@ -31,19 +33,18 @@ class Group:
     lines: tuple[str, ...]
 
 
-def sheet(differences: Sequence[Difference]) -> Sheet:
+def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
     """The differences for people: a diff a group, then who does not differ, and who could not be seen."""
-    found = groups(differences)
     same = [each for each in differences if _is_same(each)]
     return stacked(
-        *(_group(group) for group in found),
+        *(_group(group) for group in grouped),
         tuple(block for each in differences for block in _complaints(each)),
         (line(Span(summary(differences), "strong")),),
-        (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and found else (),
+        (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and grouped else (),
     )
 
 
-def as_json(differences: Sequence[Difference]) -> dict[str, Any]:
+def as_json(differences: Sequence[Difference], grouped: Sequence[Group]) -> dict[str, Any]:
     """The differences for programs; `diff` holds the lines of a unified diff, secrets masked."""
     return {
         "different": [
@@ -53,7 +54,7 @@ def as_json(differences: Sequence[Difference]) -> dict[str, Any]:
                 "right": [each.right for each in group.members],
                 "diff": group.lines,
             }
-            for group in groups(differences)
+            for group in grouped
         ],
         "same": [str(each.target) for each in differences if _is_same(each)],
         "complaints": [
@@ -64,16 +65,17 @@ def as_json(differences: Sequence[Difference]) -> dict[str, Any]:
     }
 
 
-def groups(differences: Iterable[Difference]) -> tuple[Group, ...]:
+def groups(differences: Iterable[Difference], environ: Mapping[str, str] = _NOTHING) -> tuple[Group, ...]:
     """The targets that differ, those together between whose definitions the same does.
 
     The same is: the same lines, of the same members. Lines around them, and where they stand, may be another tenant's.
+    `environ` is what templates may have taken values from: the secret ones are masked wherever they stand.
     """
     members: dict[tuple[Any, ...], list[Difference]] = {}
     lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
     for each in differences:
         if each.differs:
-            before, after = (rows(one) for one in masked(each.before, each.after))
+            before, after = (rows(one) for one in masked(each.before, each.after, [environ, *_settings(each)]))
             key = tuple(_changed(before, after))
             members.setdefault(key, []).append(each)
             lines.setdefault(key, tuple(_unified(before, after)))
@@ -91,30 +93,40 @@ def summary(differences: Sequence[Difference]) -> str:
 
 def rows(definition: Definition | None) -> tuple[Row, ...]:
     """The definition as JSON that compares well: sorted keys, a variable or a port a line; none for no definition."""
-    return () if definition is None else tuple(_rows("", definition, (), 0))
+    return () if definition is None else tuple(_rows("", definition, ()))
 
 
-def _rows(head: str, value: Any, path: Path, depth: int) -> Iterator[Row]:
-    indent = "  " * depth
+def _settings(difference: Difference) -> Iterator[Mapping[str, Any]]:
+    """What the two definitions may have been made from."""
+    for target in filter(None, (difference.target, difference.against)):
+        yield from (target.env, target.vars)
+
+
+def _rows(head: str, value: Any, path: Path, *, item: bool = False) -> Iterator[Row]:
+    """What stands under the head; a list's item that holds nothing deeper is one line, so that it changes as one."""
+    indent = "  " * len(path)
     match value:
-        case Mapping() if value and not (depth > 1 and _is_flat(value)):
+        case Mapping() if value and not (item and _is_flat(value)):
             yield Row(path, f"{indent}{head}{{")
             for key in sorted(value):
-                yield from _rows(f"{json.dumps(key)}: ", value[key], (*path, key), depth + 1)
+                yield from _rows(f"{_json(key)}: ", value[key], (*path, key))
             yield Row(path, f"{indent}}},")
-        case list() | tuple() if value and not all(isinstance(item, str | int) for item in value):
+        case list() | tuple() if value and not all(isinstance(member, str | int) for member in value):
             yield Row(path, f"{indent}{head}[")
-            for at, item in enumerate(value):
-                yield from _rows("", item, (*path, named(item, at)), depth + 1)
+            for name, member in named(value):
+                yield from _rows("", member, (*path, name), item=True)
             yield Row(path, f"{indent}],")
         case _:
-            text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-            yield Row(path, f"{indent}{head}{text},")
+            yield Row(path, f"{indent}{head}{_json(value)},")
+
+
+def _json(value: Any) -> str:
+    """The value on one line; what a terminal would obey, or not show, is written as an escape."""
+    return escaped(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def _is_flat(value: Mapping[str, Any]) -> bool:
-    """Whether the object has at most a name and a value, so to say: it goes on one line."""
-    return len(value) <= 3 and not any(isinstance(member, Mapping | list | tuple) for member in value.values())
+    return not any(isinstance(member, Mapping | list | tuple) for member in value.values())
 
 
 def _changed(before: Sequence[Row], after: Sequence[Row]) -> Iterator[tuple[str, Path, str]]:
@@ -127,13 +139,19 @@ def _changed(before: Sequence[Row], after: Sequence[Row]) -> Iterator[tuple[str,
 def _unified(before: Sequence[Row], after: Sequence[Row]) -> Iterator[str]:
     for hunk in _matcher(before, after).get_grouped_opcodes(_CONTEXT):
         (_, a, _, c, _), (_, _, b, _, d) = hunk[0], hunk[-1]
-        yield f"@@ -{a + 1},{b - a} +{c + 1},{d - c} @@"
+        place = ".".join(_first_changed(hunk, before, after).path[:-1])
+        yield f"@@ -{a + (b > a)},{b - a} +{c + (d > c)},{d - c} @@ {place}".rstrip()
         for tag, i, j, k, m in hunk:
             if tag == "equal":
                 yield from (f" {row.text}" for row in before[i:j])
             else:
                 yield from (f"-{row.text}" for row in before[i:j])
                 yield from (f"+{row.text}" for row in after[k:m])
+
+
+def _first_changed(hunk: Iterable[tuple[str, int, int, int, int]], before: Sequence[Row], after: Sequence[Row]) -> Row:
+    _, i, j, k, _ = next(each for each in hunk if each[0] != "equal")
+    return before[i] if j > i else after[k]
 
 
 def _matcher(before: Sequence[Row], after: Sequence[Row]) -> difflib.SequenceMatcher[Row]:

@@ -1,7 +1,13 @@
-"""Definitions with their secrets masked, so that they may be shown; that a secret differs stays visible. Pure."""
+"""Definitions with their secrets masked, so that they may be shown; that a secret differs stays visible. Pure.
+
+Every string of a definition becomes pieces, open and secret ones. The pieces at the same place on the other side tell
+whether a secret differs, which its mask then says.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from deploytasks.model import Definition
@@ -13,51 +19,72 @@ Path = tuple[str, ...]
 _NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
 """Which member of an object tells it from the others of its list."""
 
-_ASSIGNMENT = re.compile(r"(-{0,2}[A-Za-z][\w.-]*=)(.+)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<secret>[^\s&;,'\"]+)")
+_IN_ADDRESS = re.compile(r"://[^/\s:@]*:(?P<secret>[^/\s@]+)@")
 _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
 """Members that name a secret, or anything else, and are none."""
 
 _SHORTEST = 6
 
 
-def masked(before: Definition | None, after: Definition | None) -> tuple[Definition | None, Definition | None]:
-    """Both definitions without their secrets. Where a secret differs between the two, its masks do."""
-    secrets = dict(_secrets(before or {})), dict(_secrets(after or {}))
-    known = frozenset(value for found in secrets for value in found.values() if len(value) >= _SHORTEST)
-    differing = {path for path in secrets[0].keys() & secrets[1].keys() if secrets[0][path] != secrets[1][path]}
-    words = tuple(
-        {path: f"{MASK} ({side})" if path in differing else MASK for path in found}
-        for found, side in zip(secrets, ("before", "after"), strict=True)
-    )
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A string taken apart: an open piece, a secret, an open piece, and so on; first and last are open."""
+
+    open: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
+
+    def said(self, masks: Iterable[str]) -> str:
+        """The string with these in place of its secrets."""
+        return self.open[0] + "".join(mask + text for mask, text in zip(masks, self.open[1:], strict=True))
+
+
+def masked(
+    before: Definition | None, after: Definition | None, settings: Iterable[Mapping[str, Any]] = ()
+) -> tuple[Definition | None, Definition | None]:
+    """Both definitions without their secrets. Where a secret differs between the two, its masks do.
+
+    A secret of theirs, or of the settings that they may have been made from, is masked wherever it stands.
+    """
+    known = frozenset(secret for each in (before, after, *settings) for secret in _secrets(each or {}))
+    sides = tuple(dict(_strings(each or {}, known)) for each in (before, after))
     return (
-        None if before is None else _without(before, (), words[0], known),
-        None if after is None else _without(after, (), words[1], known),
+        None if before is None else _without(before, (), _texts(sides[0], sides[1], "before"), known),
+        None if after is None else _without(after, (), _texts(sides[1], sides[0], "after"), known),
     )
 
 
-def named(item: Any, index: int) -> str:
-    """What a list's item is called in a path: by its telling member, else by its place."""
-    if not isinstance(item, Mapping):
-        return str(index)
-    return next((str(item[key]) for key in _NAMES if key in item), str(index))
+def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """The list's items, each with what it is called in a path: by its telling member, else by its place."""
+    used: set[str] = set()
+    for index, item in enumerate(items):
+        telling = (str(item[key]) for key in _NAMES if key in item) if isinstance(item, Mapping) else iter(())
+        name = next(telling, str(index))
+        yield (f"{name}[{index}]" if name in used else name), item
+        used.add(name)
 
 
-def _secrets(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every secret of the value with its path."""
+def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
+    """Every secret that its name gives away, and that is long enough to be known again."""
+    for _, pieces in _strings(definition, frozenset()):
+        yield from (secret for secret in pieces.secrets if len(secret) >= _SHORTEST)
+
+
+def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:
+    """Every string of the value, taken apart, with its path."""
     match value:
         case Mapping():
             for key, member in value.items():
-                if isinstance(member, str) and member and _hides(value, key):
-                    yield (*path, key), member
+                if isinstance(member, str):
+                    yield (*path, key), _taken_apart(member, known, whole=_hides(value, key))
                 else:
-                    yield from _secrets(member, (*path, key))
+                    yield from _strings(member, known, (*path, key))
         case list() | tuple():
-            for index, item in enumerate(value):
-                own = (*path, named(item, index))
+            for index, (name, item) in enumerate(named(value)):
                 if isinstance(item, str):
-                    yield from ((own, secret) for secret in _in_words(value, index) if secret)
+                    yield (*path, name), _taken_apart(item, known, whole=_is_argument(value, index))
                 else:
-                    yield from _secrets(item, own)
+                    yield from _strings(item, known, (*path, name))
 
 
 def _hides(owner: Mapping[str, Any], key: str) -> bool:
@@ -68,28 +95,65 @@ def _hides(owner: Mapping[str, Any], key: str) -> bool:
     return not reference and looks_secret(key)
 
 
-def _in_words(words: Any, index: int) -> Iterator[str]:
-    """The secret in one word of a command line: after `--password`, or in `--password=…`."""
-    before = str(words[index - 1]) if index else ""
-    assignment = _ASSIGNMENT.fullmatch(words[index])
-    if before.startswith("-") and "=" not in before and looks_secret(before):
-        yield words[index]
-    elif assignment and looks_secret(assignment[1]):
-        yield assignment[2]
+def _is_argument(words: Any, index: int) -> bool:
+    """Whether the word of a command line is what `--password` before it asks for."""
+    flag = str(words[index - 1]) if index else ""
+    return flag.startswith("-") and "=" not in flag and looks_secret(flag)
 
 
-def _without(value: Any, path: Path, words: Mapping[Path, str], known: frozenset[str]) -> Any:
-    """The value, with masks where its secrets stand, and wherever else the same text appears."""
+def _taken_apart(text: str, known: frozenset[str], *, whole: bool) -> Pieces:
+    if whole and text:
+        return Pieces(("", ""), (text,))
+    spans = _joined(_spans(text, known))
+    if not spans:
+        return Pieces((text,))
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    return Pieces(
+        tuple(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)),
+        tuple(text[start:end] for start, end in spans),
+    )
+
+
+def _spans(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Where secrets begin and end: known ones, passwords in addresses, what `token=` assigns. They may overlap."""
+    for secret in known:
+        if secret in text:
+            yield from (found.span() for found in re.finditer(re.escape(secret), text))
+    if "=" in text:
+        yield from (found.span("secret") for found in _ASSIGNMENT.finditer(text) if looks_secret(found["name"]))
+    if "://" in text:
+        yield from (found.span("secret") for found in _IN_ADDRESS.finditer(text))
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans in their order, those that overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _texts(own: Mapping[Path, Pieces], other: Mapping[Path, Pieces], side: str) -> dict[Path, str]:
+    """The strings of one side as they may be shown; a secret that is another one on the other side says so."""
+    texts = {}
+    for path, pieces in own.items():
+        opposite = other[path].secrets if path in other else pieces.secrets
+        pairs = zip_longest(pieces.secrets, opposite[: len(pieces.secrets)])
+        texts[path] = pieces.said(MASK if ours == theirs else f"{MASK} ({side})" for ours, theirs in pairs)
+    return texts
+
+
+def _without(value: Any, path: Path, texts: Mapping[Path, str], known: frozenset[str]) -> Any:
+    """The value with these texts for its strings, and no secret in its keys."""
     match value:
-        case str() if path in words:
-            assignment = _ASSIGNMENT.fullmatch(value)
-            kept = assignment[1] if assignment and looks_secret(assignment[1]) and path[-1].isdigit() else ""
-            return kept + words[path]
         case str():
-            return veil(value, known)
+            return texts[path]
         case Mapping():
-            return {key: _without(member, (*path, key), words, known) for key, member in value.items()}
+            return {veil(key, known): _without(member, (*path, key), texts, known) for key, member in value.items()}
         case list() | tuple():
-            return [_without(item, (*path, named(item, at)), words, known) for at, item in enumerate(value)]
+            return [_without(item, (*path, name), texts, known) for name, item in named(value)]
         case _:
             return value

@@ -6,6 +6,7 @@ No report lays out a definition; this keeps such a value out where a container's
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from deploytasks.model import (
@@ -30,6 +31,7 @@ _SECRET_WORD = re.compile(
 _SHORTEST = 6
 
 
+@lru_cache(4096)
 def looks_secret(name: str) -> bool:
     """Whether a variable of that name probably holds a secret: `DB_PASSWORD`, `apiKey`, `SENTRY_DSN`."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)

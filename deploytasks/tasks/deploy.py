@@ -1,5 +1,6 @@
 """`inv deploy.<tier>`, and what looks at or works in what is deployed: `deploy.wait`, `logs` and `run` TIER."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,15 +85,22 @@ def _diff(root: Path) -> Task[Any]:
         """Show how live definitions differ from the rendered ones, or from another tenant's; exit 3 if they do."""
         from deploytasks import journey
         from deploytasks.project.load import load
-        from deploytasks.report import diff
 
         scope, other, project = flags.scope(tier, tenant, service, exclude), flags.text("across", across), load(root)
         with shell.interruptible():
             found = journey.across(project, scope, other) if other else journey.differences(project, scope)
-        shell.show(diff.sheet(found), diff.as_json(found), as_json=json)
+        _show(found, as_json=json)
         _judge(found)
 
     return diff
+
+
+def _show(found: Sequence["Difference"], *, as_json: bool) -> None:
+    """The differences are on stdout, without what this process's variables keep secret."""
+    from deploytasks.report import diff
+
+    grouped = diff.groups(found, os.environ)
+    shell.show(diff.sheet(found, grouped), diff.as_json(found, grouped), as_json=as_json)
 
 
 def _judge(found: Sequence["Difference"]) -> None:

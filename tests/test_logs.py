@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -362,15 +363,20 @@ def test_a_look_that_fails_half_way_loses_nothing(shop: Shop, monkeypatch: pytes
 # --- whole processes ----------------------------------------------------------------------------------------
 
 
-def process(shop: Shop, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def process(shop: Shop, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
         [sys.executable, "-m", "invoke", "deploy.logs", "prod", *words],
         cwd=shop.root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 @pytest.mark.waits
@@ -408,4 +414,5 @@ def test_following_ends_when_nobody_reads_any_more(shop: Shop):
         while running.poll() is None and time.monotonic() < deadline:
             writes(shop, "unread")
             time.sleep(0.2)
-        assert (running.returncode, running.stderr.read()) == (0, "")
+        assert running.poll() == 0
+        assert running.stderr.read() == ""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deploytasks.aws import ecs, following, oneoff
@@ -79,17 +79,19 @@ def run(
     """
     target = prepared.one_off.target
     means = Means(prepared.clients.of("ecs", target.access), tell, clock, sleep)
+    begun: list[tuple[Started, TaskLog]] = []
     pool = ThreadPoolExecutor(1)  # an interruption must not lose the answer that says what was started
-    starting = pool.submit(_start, prepared, means)
     try:
-        return following.follow(means, *starting.result())
+        pool.submit(_start, prepared, means, begun).result()
+        return following.follow(means, *begun[0])
     except KeyboardInterrupt:
-        raise Interrupted.of(str(target), _stop(means, starting)) from None
+        pool.shutdown()
+        raise Interrupted.of(str(target), _stop(means, begun)) from None
     finally:
         pool.shutdown(wait=False)
 
 
-def _start(prepared: Prepared, means: Means) -> tuple[Started, TaskLog]:
+def _start(prepared: Prepared, means: Means, begun: list[tuple[Started, TaskLog]]) -> None:
     author = prepared.author
     audit = {"project": prepared.project.name, "by": author.by, "ci": author.ci}
     try:
@@ -97,15 +99,14 @@ def _start(prepared: Prepared, means: Means) -> tuple[Started, TaskLog]:
     except AwsError as error:
         raise CommandFailed(*error.complaints) from error
     means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
-    return started, following.log_of(prepared.clients, started, prepared.definition, means.tell)
+    begun.append((started, following.log_of(prepared.clients, started, prepared.definition, means.tell)))
 
 
-def _stop(means: Means, starting: "Future[tuple[Started, TaskLog]]") -> str:
+def _stop(means: Means, begun: list[tuple[Started, TaskLog]]) -> str:
     """What is to be said of the task after an interruption: it was stopped, wherever that was possible."""
-    try:
-        started, log = starting.result()
-    except CommandFailed:
-        return "interrupted; ECS had started no task"
+    if not begun:
+        return "interrupted; no task was started"
+    started, log = begun[0]
     try:
         ended = following.stop(means, started, log, _STOPPED, within_s=_STOPS_WITHIN_S)
     except AwsError as error:

@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from deploytasks.errors import Complaint
 from deploytasks.model import Difference
 from deploytasks.report import diff
 from deploytasks.report.masking import masked
-from deploytasks.report.paint import plain
+from deploytasks.report.paint import Terminal, plain
 from tests.commands import REGISTRY, WRITES, Shop
 from tests.given import target
 from tests.reports.situations import expect
@@ -76,6 +77,15 @@ def as_json(differences: list[Difference]) -> str:
 def test_the_differences_read_as_expected():
     expect("diff.txt", as_text(situation()))
     expect("diff.json", as_json(situation()))
+
+
+def test_a_line_of_a_diff_is_never_broken_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    found = [difference(after=changed(LOG_LEVEL="more than a terminal of forty columns shows"))]
+    Terminal(screen := StringIO()).put(diff.sheet(found, diff.groups(found)))
+    assert (
+        '+        {"name": "LOG_LEVEL", "value": "more than a terminal of forty columns shows"},' in screen.getvalue()
+    )
 
 
 def test_the_same_change_in_many_tenants_is_shown_once_whatever_stands_around_it():

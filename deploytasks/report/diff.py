@@ -165,7 +165,7 @@ def _group(group: Group) -> Sheet:
         line(Span(f"--- {first.left}", "strong")),
         line(Span(f"+++ {first.right}", "strong")),
         *also,
-        *(line(Span(each, _TONES.get(each[0], "plain"))) for each in group.lines),
+        *(line(Span(each, _TONES.get(each[0], "plain")), whole=True) for each in group.lines),
     )
 
 

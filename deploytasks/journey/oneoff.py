@@ -80,15 +80,22 @@ def run(
     target = prepared.one_off.target
     means = Means(prepared.clients.of("ecs", target.access), tell, clock, sleep)
     begun: list[tuple[Started, TaskLog]] = []
-    pool = ThreadPoolExecutor(1)  # an interruption must not lose the answer that says what was started
+    pool = _one_thread()
     try:
         pool.submit(_start, prepared, means, begun).result()
         return following.follow(means, *begun[0])
     except KeyboardInterrupt:
-        pool.shutdown()
+        pool.shutdown()  # waits for the answer that says what was started
         raise Interrupted.of(str(target), _stop(means, begun)) from None
     finally:
         pool.shutdown(wait=False)
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    """A pool whose thread is there already: an interruption while it is being made would be lost to `shutdown`."""
+    pool = ThreadPoolExecutor(1)
+    pool.submit(int).result()
+    return pool
 
 
 def _start(prepared: Prepared, means: Means, begun: list[tuple[Started, TaskLog]]) -> None:

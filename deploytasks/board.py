@@ -4,37 +4,13 @@ Nothing here asks AWS, git or the clock.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploytasks import tags
 from deploytasks.model import Board, Cell, Image, Live, Mark, Standing, Target
-from deploytasks.running import brought_by, record, what_runs
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """What the registry holds for a service, by digest (an index's children are the index) and by tag.
-
-    `name` is what image names begin with. Nothing is `known` where the registry could not be read.
-    """
-
-    name: str
-    known: bool = False
-    by_digest: Mapping[str, Image] = field(default_factory=dict)
-    by_tag: Mapping[str, Image] = field(default_factory=dict)
-
-    def whole(self, digest: str) -> str:
-        """The digest of the image that it is of: a child's is its index's, another's its own."""
-        return self.by_digest[digest].digest if digest in self.by_digest else digest
-
-
-def stock(name: str, images: Iterable[Image]) -> Stock:
-    """The stock of these images."""
-    listed = tuple(images)
-    own = {image.digest: image for image in listed}
-    children = {child: image for image in listed for child in image.children}
-    return Stock(name, True, own | children, {tag: image for image in listed for tag in image.tags})
+from deploytasks.running import brought_by, commit_of, record, what_runs
+from deploytasks.stock import Stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +48,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     stock, tier = known.stocks[live.target.service], live.target.environment.tier
     digests, evidence = what_runs(live, stock.name)
     image, kept = stock.by_digest.get(next(iter(digests), "")), record(live)
-    commit = _commit(image, kept)
+    commit = commit_of(image, kept)
     told = kept if kept.get("commit") == commit else {}
     release = _release(image, told, tier)
     wanted = _wanted(stock, tier, digests)
@@ -129,12 +105,6 @@ def _wanted(stock: Stock, tier: str, digests: Iterable[str]) -> str:
     if image is None or {stock.whole(digest) for digest in digests} <= {image.digest}:
         return ""
     return next(iter(tags.commits(image.tags)), image.digest)
-
-
-def _commit(image: Image | None, kept: Mapping[str, str]) -> str:
-    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
-    recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
-    return recorded if recorded in known or not known else known[0]
 
 
 def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:

@@ -11,6 +11,7 @@ from itertools import takewhile
 from deploytasks import tags
 from deploytasks.model import History, Image, Live, Release, Target
 from deploytasks.running import record, recorded_at, what_runs
+from deploytasks.stock import stock
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -114,20 +115,14 @@ def _commit(image: Image, recorded: str) -> str:
 
 def _runs(past: Past) -> dict[str, list[Target]]:
     """Release tag → the targets that run it now."""
-    whole = {service: _by_digest(held) for service, held in past.images.items()}
+    held = {service: stock(past.names[service], images) for service, images in past.images.items()}
     runs: dict[str, list[Target]] = {}
     for live in past.lives:
         service = live.target.service
-        found = (whole[service].get(digest) for digest in what_runs(live, past.names[service])[0])
+        found = (held[service].by_digest.get(digest) for digest in what_runs(live, past.names[service])[0])
         for tag in {_release(image, live) for image in found if image}:
             runs.setdefault(tag, []).append(live.target)
     return runs
-
-
-def _by_digest(images: Iterable[Image]) -> dict[str, Image]:
-    """The images by their own digests, and by those of their children."""
-    listed = tuple(images)
-    return {child: each for each in listed for child in each.children} | {each.digest: each for each in listed}
 
 
 def _release(image: Image, live: Live) -> str:

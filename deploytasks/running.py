@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from deploytasks.model import Evidence, Live
+from deploytasks import tags
+from deploytasks.model import Evidence, Image, Live
 
 
 def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
@@ -40,10 +41,16 @@ def recorded_at(live: Live) -> datetime | None:
     return registered
 
 
+def commit_of(image: Image | None, kept: Mapping[str, str]) -> str:
+    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
+    recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
+    return recorded if recorded in known or not known else known[0]
+
+
 def brought_by(live: Live, project: str) -> bool:
     """Whether a release of this project brought what runs, and not somebody's hand or another tool."""
-    tags = live.service_tags if _service_is_newer(live) else live.revision_tags
-    return tags.get("project") == project
+    kept = live.service_tags if _service_is_newer(live) else live.revision_tags
+    return kept.get("project") == project
 
 
 def _service_is_newer(live: Live) -> bool:

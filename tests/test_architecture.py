@@ -13,17 +13,18 @@ import deploytasks
 from deploytasks.aws.session import ECS_OPERATIONS
 
 PACKAGE = Path(deploytasks.__file__).parent
-MIDDLE = {"project", "template", "plan", "board", "history", "running", "git", "builders", "aws", "fleet"}
+MIDDLE = {"project", "template", "plan", "board", "history", "running", "stock", "git", "builders", "aws", "fleet"}
 MAY_IMPORT = {
     "errors": set(),
     "tags": {"errors"},
     "model": {"tags", "errors"},
     "project": {"model", "tags", "errors"},
     "template": {"model", "tags", "errors"},
-    "running": {"model"},
+    "running": {"model", "tags"},
+    "stock": {"model"},
     "plan": {"running", "model", "tags", "errors"},
-    "board": {"running", "model", "tags", "errors"},
-    "history": {"running", "model", "tags", "errors"},
+    "board": {"running", "stock", "model", "tags", "errors"},
+    "history": {"running", "stock", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "builders": {"model", "tags", "errors"},
     "aws": {"model", "tags", "errors"},

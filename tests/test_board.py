@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from deploytasks.board import Evidences, board, stock, titled
+from deploytasks.board import Evidences, board, titled
 from deploytasks.errors import Complaint
 from deploytasks.model import Cell, Image, Live
+from deploytasks.stock import stock
 from tests.given import HOST, IMAGES, NEW, NEW_DIGEST, OLD, OLD_DIGEST, definition, deployment, image, live, target
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -125,6 +125,11 @@ def test_a_child_of_an_index_is_the_index():
     assert places(history_of(past(running("c2"), api=[index]), 20, [])) == {THIRD: ("prod",)}
 
 
+def test_a_child_that_ecr_lists_by_itself_is_the_index_all_the_same():
+    listed = [image("c2"), image("3", C, THIRD, children=("sha256:c1", "sha256:c2")), image("c1")]
+    assert places(history_of(past(running("c2"), api=listed), 20, [])) == {THIRD: ("prod",)}
+
+
 def test_of_a_digest_with_several_releases_the_recorded_one_runs_else_the_newest():
     twice = [image("1", A, FIRST, THIRD), image("2", B, SECOND)]
     first = running("1", revision_tags={"release": FIRST})

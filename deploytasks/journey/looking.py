@@ -5,15 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import board, git
-from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
-from deploytasks.board import Evidences, Stock
+from deploytasks.board import Evidences
 from deploytasks.errors import Complaint, DeployError
-from deploytasks.fleet import each, together
+from deploytasks.fleet import together
 from deploytasks.journey.drift import drifted
-from deploytasks.journey.errand import guard_registry, images, reach, registry_client
+from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
+from deploytasks.journey.shelves import sweep
 from deploytasks.model import Board, Project, Target
+from deploytasks.stock import Stock, stock
 
 
 def status(project: Project, targets: Sequence[Target]) -> Board:
@@ -39,13 +40,10 @@ def _stocks(
     services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
     names = images(project)
     try:
-        guard_registry(project, clients)
-        client = registry_client(project, clients)
-        swept = each(lambda service: ecr.every(client, service.repository), services)
+        swept = sweep(project, clients, services)
     except DeployError as error:
         return {service.name: Stock(names[service.name]) for service in services}, error.complaints
-    pairs = zip(services, swept, strict=True)
-    return {service.name: board.stock(names[service.name], found) for service, found in pairs}, ()
+    return {name: stock(names[name], found) for name, found in swept.items()}, ()
 
 
 def _notes(unread: Iterable[Complaint], unjudged: Iterable[Complaint]) -> Iterable[str]:

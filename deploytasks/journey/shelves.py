@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
-from deploytasks.board import Stock, stock
 from deploytasks.fleet import each, together
 from deploytasks.journey.errand import guard_registry, images, reach, registry_client
 from deploytasks.journey.observe import observe
 from deploytasks.model import Image, Live, Project, Service, Shelf
 from deploytasks.running import what_runs
+from deploytasks.stock import Stock, stock
 
 
 def shelves(project: Project, services: Sequence[Service]) -> tuple[Shelf, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deploytasks.model import Deployment, Outcome
+from deploytasks.model import Deployment, Outcome, primary_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime |
     """
     listed = deployments(service)
     ours = next((each for each in listed if each.id == deployment_id), None)
-    primary = next((each for each in listed if each.status == "PRIMARY"), None)
+    primary = primary_of(listed)
     if ours is not None and ours.status == "PRIMARY":
         return _as_primary(service, ours)
     if primary is None:
@@ -62,7 +62,7 @@ def given_up(service: Mapping[str, Any]) -> str:
     A deployment that failed is told by its own state; once ECS has let go of it, by the service's events alone.
     """
     listed = deployments(service)
-    primary = next((each for each in listed if each.status == "PRIMARY"), None)
+    primary = primary_of(listed)
     if primary is None:
         return ""
     failed = [each for each in listed if each.rollout_state == "FAILED" and not _is_before(each, primary)]

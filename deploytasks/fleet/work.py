@@ -11,7 +11,7 @@ from deploytasks.aws import ecs, native, tasks
 from deploytasks.aws.session import Clients
 from deploytasks.aws.verdict import Verdict, deployments, judge
 from deploytasks.errors import AwsError
-from deploytasks.model import Deployment, Evidence, OnEvent, Outcome, Result, Rollout, Target, Told
+from deploytasks.model import Deployment, Evidence, OnEvent, Outcome, Result, Rollout, Target, Told, primary_of
 
 _POLL_ERRORS = 5
 
@@ -111,7 +111,7 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     if revision is None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         _record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
-    primary = next((each for each in deployments(service) if each.status == "PRIMARY"), None)
+    primary = primary_of(deployments(service))
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary

@@ -10,7 +10,7 @@ from deploytasks import fleet, plan
 from deploytasks.aws import ecr
 from deploytasks.journey import preflight, rolling, wishes
 from deploytasks.journey.building import build_all, builds
-from deploytasks.journey.errand import Errand, before_any_change, begin, lock, resumable, say, shown_command, spelled
+from deploytasks.journey.errand import Errand, again, before_any_change, begin, lock, resumable, say, shown_command
 from deploytasks.journey.observe import observe
 from deploytasks.model import (
     GOOD_OUTCOMES,
@@ -181,7 +181,7 @@ def _roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
 
 def _report(errand: Errand, whole: Plan, results: tuple[Result, ...] = ()) -> Report:
     return Report(
-        command=shown_command(errand.command, errand.tier),
+        command=shown_command(errand.command, errand.tier.name),
         plan=whole,
         results=results,
         notes=_left_behind(errand, whole),
@@ -206,9 +206,7 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     if not open_ends:
         return ""
-    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in open_ends))
-    everybody = {target.environment.tenant for target in errand.targets}
-    command = spelled(errand, "deploy", () if everybody <= set(tenants) else tenants)
+    command = again(errand, "deploy", open_ends)
     if any(result.outcome == "rolled back" for result in open_ends):
         return f"mend the image and release it; to try this one again: {command}"
     return f"to go on: {command}"

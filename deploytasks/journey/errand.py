@@ -4,7 +4,7 @@ import getpass
 import os
 import platform
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,20 @@ from deploytasks.aws import locks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
 from deploytasks.fleet import each, together
-from deploytasks.model import Access, Author, LockState, OnEvent, Options, Project, Scope, Service, Target, Tier, Told
+from deploytasks.model import (
+    Access,
+    Author,
+    LockState,
+    OnEvent,
+    Options,
+    Project,
+    Result,
+    Scope,
+    Service,
+    Target,
+    Tier,
+    Told,
+)
 from deploytasks.project.select import select
 
 
@@ -176,18 +189,25 @@ def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) ->
     flags = [
         f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
     ]
-    return " ".join(["inv", shown_command(command or errand.command, errand.tier), *flags])
+    return " ".join(["inv", shown_command(command or errand.command, errand.tier.name), *flags])
 
 
-def shown_command(command: str, tier: Tier) -> str:
+def again(errand: Errand, command: str, results: Iterable[Result]) -> str:
+    """The command line that goes on with these results' tenants, named where they are not all."""
+    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
+    everybody = {target.environment.tenant for target in errand.targets}
+    return spelled(errand, command, () if everybody <= set(tenants) else tenants)
+
+
+def shown_command(command: str, tier: str) -> str:
     """The task that a person types: `build` is of no tier, `wait` is told which."""
     match command:
         case "build":
             return command
         case "wait":
-            return f"deploy.wait {tier.name}"
+            return f"deploy.wait {tier}"
         case _:
-            return f"{command}.{tier.name}"
+            return f"{command}.{tier}"
 
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:

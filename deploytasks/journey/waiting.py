@@ -8,7 +8,7 @@ from deploytasks import fleet, running, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, begin, resumable, say, shown_command, spelled
+from deploytasks.journey.errand import Errand, again, begin, resumable, say, shown_command
 from deploytasks.journey.observe import observe
 from deploytasks.model import (
     GOOD_OUTCOMES,
@@ -58,7 +58,7 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
     results = {result.target: result for result in (*over, *_follow(errand, whole))}
     ordered = tuple(results[target] for target in stands)
     unseen = {live.target for live in lives if live.complaint}
-    return Report(shown_command("wait", errand.tier), whole, ordered, resume=_resume(errand, ordered, unseen))
+    return Report(shown_command("wait", errand.tier.name), whole, ordered, resume=_resume(errand, ordered, unseen))
 
 
 def _follow(errand: Errand, whole: Plan) -> tuple[Result, ...]:
@@ -122,12 +122,10 @@ def _wish(errand: Errand, live: Live, images: Mapping[str, Image]) -> Wish:
     service, tier = errand.project.service(live.target.service), errand.tier.name
     image = images.get(_promised(live, errand.images[service.name]))
     record = running.record(live)
-    commits = tags.commits(image.tags) if image else ()
-    commit = record.get("commit", "")
     return Wish(
         service=service.name,
         repository=service.repository,
-        commit_tag=commit if commit in commits or not commits else commits[0],
+        commit_tag=running.commit_of(image, record),
         digest=image.digest if image else None,
         release=record.get("release") or (tags.newest_release(image.tags, tier) if image else None),
         image=image,
@@ -168,11 +166,5 @@ def _resume(errand: Errand, results: Sequence[Result], unseen: set[Target]) -> s
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     unknown = [each for each in open_ends if each.outcome in ("timed out", "paused") or each.target in unseen]
     lost = [each for each in open_ends if each not in unknown]
-    said = [f"to go on: {_again(errand, 'wait', unknown)}"] if unknown else []
-    return "\n".join([*said, f"to try again: {_again(errand, 'deploy', lost)}"] if lost else said)
-
-
-def _again(errand: Errand, command: str, results: Iterable[Result]) -> str:
-    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
-    everybody = {target.environment.tenant for target in errand.targets}
-    return spelled(errand, command, () if everybody <= set(tenants) else tenants)
+    said = [f"to go on: {again(errand, 'wait', unknown)}"] if unknown else []
+    return "\n".join([*said, f"to try again: {again(errand, 'deploy', lost)}"] if lost else said)

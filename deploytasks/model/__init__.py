@@ -7,7 +7,7 @@ order in which a command meets them: `project`, `asked`, `images`, `live`, `plan
 from deploytasks.model.asked import Author, LockState, Options, Scope
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.images import Build, Image, TagStep, Wish
-from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision
+from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.plans import GOOD_OUTCOMES, Action, DeadTask, Outcome, Plan, Report, Result, Rollout
 from deploytasks.model.project import (
     Access,
@@ -74,4 +74,5 @@ __all__ = [
     "Tier",
     "Told",
     "Wish",
+    "primary_of",
 ]

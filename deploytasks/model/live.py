@@ -1,6 +1,6 @@
 """What runs, as AWS tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -41,6 +41,11 @@ class Revision:
     registered_at: datetime | None = None
 
 
+def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
+    """The deployment that ECS works towards, None where there is none."""
+    return next((each for each in deployments if each.status == "PRIMARY"), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """One target as observed. `complaint` says why it could not be; `digests` is empty where no task was read.
@@ -64,4 +69,4 @@ class Live:
     @property
     def primary(self) -> Deployment | None:
         """The deployment that ECS works towards, None where the service is not there."""
-        return next((each for each in self.deployments if each.status == "PRIMARY"), None)
+        return primary_of(self.deployments)

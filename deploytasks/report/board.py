@@ -17,7 +17,8 @@ def sheet(board: Board) -> Sheet:
     """The board for people; below it complaints, what the marks are about, what it comes to, and the legend."""
     if not board.cells:
         return (line("no environments"),)
-    cells = {(_row_name(board, cell.target), cell.target.environment.tier): cell for cell in board.cells}
+    several = len({cell.target.service for cell in board.cells}) > 1
+    cells = {(_row_name(cell.target, several=several), cell.target.environment.tier): cell for cell in board.cells}
     rows: list[list[Span | Entry]] = [
         [Span(row, "strong"), *(_entry(cells.get((row, tier)), board) for tier in board.tiers)]
         for row in dict.fromkeys(row for row, _ in cells)
@@ -52,9 +53,13 @@ def counts(board: Board) -> dict[str, int]:
 
 def summary(board: Board) -> str:
     """What the board comes to, in one sentence."""
+    return ", ".join([headline(board), *(f"{count} {word}" for word, count in counts(board).items())])
+
+
+def headline(board: Board) -> str:
+    """How many targets there are, and how many of them are as wanted."""
     good = sum(cell.as_wanted for cell in board.cells)
-    words = [f"{good} as wanted", *(f"{count} {word}" for word, count in counts(board).items())]
-    return f"{counted(len(board.cells), 'target')}: {', '.join(words)}"
+    return f"{counted(len(board.cells), 'target')}: {good} as wanted"
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
@@ -81,16 +86,16 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _row_name(board: Board, target: Target) -> str:
-    services = {cell.target.service for cell in board.cells}
+def _row_name(target: Target, *, several: bool) -> str:
+    """The tenant, with the service where the board has several."""
     tenant = target.environment.tenant
-    return tenant if len(services) == 1 else f"{tenant}/{target.service}"
+    return f"{tenant}/{target.service}" if several else tenant
 
 
 def _entry(cell: Cell | None, board: Board) -> Entry:
     if cell is None:
         return entry(Span("-", "dim"))
-    if cell.standing in ("missing", "unseen"):
+    if cell.standing in STANDINGS:
         return entry(Span(cell.standing, "bad"))
     what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {cell.running}/{cell.desired}"
     worst: Tone = next((_TONES[mark] for mark in cell.marks if mark in _TONES), "warn")
@@ -128,8 +133,8 @@ def _remarks(cell: Cell) -> list[Block]:
 
 def _legend(board: Board) -> Sheet:
     """What the words mean that stand on this board."""
-    known = [*LEGEND.items(), *STANDINGS.items()]
-    words = [f"{word}: {meaning}" for word, meaning in known if word in counts(board)]
+    known, there = [*LEGEND.items(), *STANDINGS.items()], counts(board)
+    words = [f"{word}: {meaning}" for word, meaning in known if word in there]
     evidence = {cell.evidence for cell in board.cells}
     words += ["recorded: no task showed its digest, our own tags name it"] if "recorded" in evidence else []
     words += ["defined: no task showed its digest, the definition pins it"] if "defined" in evidence else []

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from deploytasks.model import Definition
-from deploytasks.report.secrets import MASK, looks_secret, veil
+from deploytasks.report.secrets import MASK, SHORTEST, looks_secret, veil
 
 Path = tuple[str, ...]
 """Where something stands: `("containerDefinitions", "api", "environment", "LOG_LEVEL", "value")`."""
@@ -23,8 +23,6 @@ _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<secret>[^\s&;,'\"]+)")
 _IN_ADDRESS = re.compile(r"://[^/\s:@]*:(?P<secret>[^/\s@]+)@")
 _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
 """Members that name a secret, or anything else, and are none."""
-
-_SHORTEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
     """Every secret that its name gives away, and that is long enough to be known again."""
     for _, pieces in _strings(definition, frozenset()):
-        yield from (secret for secret in pieces.secrets if len(secret) >= _SHORTEST)
+        yield from (secret for secret in pieces.secrets if len(secret) >= SHORTEST)
 
 
 def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:

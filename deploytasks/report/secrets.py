@@ -28,7 +28,7 @@ MASK = "***"
 _SECRET_WORD = re.compile(
     r"(?:^|[^a-z])(?:pass|password|passwd|passphrase|pwd|secrets?|tokens?|credentials?|key|apikey|auth|dsn)(?:$|[^a-z])"
 )
-_SHORTEST = 6
+SHORTEST = 6
 
 
 @lru_cache(4096)
@@ -84,7 +84,7 @@ def veiled_report(report: Report) -> Report:
 
 
 def _secret(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(value for name, value in pairs if looks_secret(name) and len(value) >= _SHORTEST)
+    return frozenset(value for name, value in pairs if looks_secret(name) and len(value) >= SHORTEST)
 
 
 def _environment(definition: Definition | None) -> list[tuple[str, str]]:

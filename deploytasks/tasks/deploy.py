@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from deploytasks.model import Difference
 
 _HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "dry-run", "json")
-_TIER = {"tier": "the tier, as envs/project.toml names it"}
-_WAIT_HELP = _TIER | flags.helped("tenant", "service", "exclude", "json")
-_DIFF_HELP = _TIER | flags.helped("tenant", "service", "exclude", "across", "json")
-_RUN_HELP = _TIER | flags.helped("tenant", "service", "dry-run", "json")
-_LOGS_HELP = _TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
+_WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
+_DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
+_RUN_HELP = flags.TIER | flags.helped("tenant", "service", "dry-run", "json")
+_LOGS_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:

@@ -33,6 +33,9 @@ HELP = {
     "html": "write the board to this file too, as one page",
 }
 
+TIER = {"tier": "the tier, as envs/project.toml names it"}
+"""The help of a tier that is named as an argument."""
+
 
 def helped(*names: str) -> dict[str, str]:
     """The help of these flags."""

@@ -9,8 +9,6 @@ from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
 
-_TIER = {"tier": "the tier, as envs/project.toml names it"}
-
 
 def collection(root: Path) -> Collection:
     """The namespace `lock`."""
@@ -53,7 +51,7 @@ def _acquire(root: Path) -> Task[Any]:
 
 
 def _release(root: Path) -> Task[Any]:
-    @task(name="release", auto_shortflags=False, positional=["tier"], help=_TIER)
+    @task(name="release", auto_shortflags=False, positional=["tier"], help=flags.TIER)
     def release(c: Context, tier: str) -> None:
         """Free a tier's lock, whoever holds it."""
         from deploytasks import journey

@@ -14,7 +14,7 @@ _HELP = flags.helped(
     *("tenant", "service", "exclude", "commit", "allow-dirty", "allow-older", "override"),
     *("force", "wait", "dry-run", "json"),
 )
-_HISTORY_HELP = {"tier": "the tier, as envs/project.toml names it"} | flags.helped("service", "last", "json")
+_HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:

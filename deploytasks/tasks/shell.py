@@ -25,10 +25,11 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
         Interrupted: SIGINT or SIGTERM.
 
     """
+    from deploytasks.journey.errand import shown_command
     from deploytasks.project.load import load
     from deploytasks.report.face import face
 
-    with interruptible(), face(_typed(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
+    with interruptible(), face(shown_command(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
         report = work(load(root), scope, options, show)
         show.finish(report)
     _raise_if_failed(report)
@@ -114,17 +115,6 @@ def _as_interrupt(_number: int, _frame: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _typed(work: str, tier: str) -> str:
-    """The task as a person types it."""
-    match work:
-        case "build":
-            return work
-        case "wait":
-            return f"deploy.wait {tier}"
-        case _:
-            return f"{work}.{tier}"
 
 
 def _raise_if_failed(report: "Report") -> None:

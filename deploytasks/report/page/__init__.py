@@ -1,7 +1,7 @@
 """The board as one page for people who would rather look than read: `page(board)` is a whole HTML document.
 
 It asks for nothing (its own policy forbids that) and is complete without its script, which only adds a filter and
-sorting. `markup` escapes, `words` counts, `cell` and `table` lay out; style and script are constant files beside them.
+sorting. `markup` escapes, `words` weighs, `cell` and `table` lay out; style and script are constant files beside them.
 """
 
 import base64
@@ -9,12 +9,12 @@ import hashlib
 from importlib import resources
 
 from deploytasks.model import Board
-from deploytasks.report.board import counts
+from deploytasks.report.board import counts, headline
 from deploytasks.report.marks import EVIDENCE
 from deploytasks.report.page.cell import when
 from deploytasks.report.page.markup import Html, element, joined, lines, unescaped
 from deploytasks.report.page.table import table
-from deploytasks.report.page.words import MEANINGS, Word, headline, tone
+from deploytasks.report.page.words import MEANINGS, Word, tone
 
 __all__ = ["page"]
 

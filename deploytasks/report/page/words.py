@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from deploytasks.model import Board, Cell, Mark, Standing
+from deploytasks.model import Cell, Mark, Standing
 from deploytasks.report.marks import LEGEND, STANDINGS
-from deploytasks.report.text import counted
 
 Word = Mark | Standing
 MEANINGS: dict[Word, str] = dict([*LEGEND.items(), *STANDINGS.items()])
@@ -47,9 +46,3 @@ def rank(cell: Cell | None) -> int:
     if cell is None:
         return len(_GRAVEST_FIRST) + 1
     return min(map(_GRAVEST_FIRST.index, words(cell)), default=len(_GRAVEST_FIRST))
-
-
-def headline(board: Board) -> str:
-    """How many targets there are, and how many of them are as wanted."""
-    good = sum(cell.as_wanted for cell in board.cells)
-    return f"{counted(len(board.cells), 'target')}: {good} as wanted"

@@ -62,12 +62,35 @@ def test_the_plan_shows_names_of_no_variable():
     assert not any(word in shown for pair in _ENV.items() for word in pair)
 
 
-@pytest.mark.parametrize("name", ["DB_PASSWORD", "API_KEY", "apiToken", "SENTRY_DSN", "token", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DB_PASSWORD",
+        "API_KEY",
+        "apiToken",
+        "SENTRY_DSN",
+        "token",
+        "AWS_SECRET_ACCESS_KEY",
+        "PGPASSWORD",
+        "MYSQLPASSWORD",
+        "ROOTPASSWORD",
+        "ACCESSTOKEN",
+        "SECRETKEY",
+        "API_KEYS",
+        "ENCRYPTION_KEYS",
+        "DB_PW",
+        "PRIVATE_PEM",
+        "COOKIE_SALT",
+        "APIKEY",
+    ],
+)
 def test_names_that_look_secret(name):
     assert looks_secret(name)
 
 
-@pytest.mark.parametrize("name", ["LOG_LEVEL", "KEYBOARD", "TOKENIZER", "COMPASS", "AUTHOR"])
+@pytest.mark.parametrize(
+    "name", ["LOG_LEVEL", "KEYBOARD", "TOKENIZER", "COMPASS", "AUTHOR", "MONKEY", "PASSENGERS", "POWER"]
+)
 def test_names_that_do_not_look_secret(name):
     assert not looks_secret(name)
 

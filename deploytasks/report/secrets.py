@@ -26,7 +26,8 @@ from deploytasks.model import (
 
 MASK = "***"
 _SECRET_WORD = re.compile(
-    r"(?:^|[^a-z])(?:pass|password|passwd|passphrase|pwd|secrets?|tokens?|credentials?|key|apikey|auth|dsn)(?:$|[^a-z])"
+    r"password|passwd|passphrase|secret|token(?!iz)|credential|(?:access|secret|private|auth|api)_?keys?"
+    r"|(?:^|[^a-z])(?:pass|pwd|pw|keys?|pem|salt|cookie|signing|auth|dsn)(?:$|[^a-z])"
 )
 SHORTEST = 6
 

@@ -15,6 +15,7 @@ from benchmarks.cloud import Call
 from benchmarks.cloud_small import write_log
 from deploytasks import journey
 from deploytasks.aws import following
+from deploytasks.aws.oneoff import start
 from deploytasks.errors import NotReady
 from deploytasks.model import Event
 from tests.commands import Ran, Shop
@@ -25,7 +26,9 @@ from tests.oneoffs import (
     Clock,
     container,
     containers,
+    ecs_client,
     logged,
+    no_log,
     one_off,
     prepared,
     said,
@@ -355,3 +358,59 @@ def test_a_task_that_may_not_be_stopped_is_said_to_go_on(shop: Shop, run: Run):
     ran = run("sleep", "600")
     assert ran.code == 130
     assert "could not be stopped, and goes on: StopTask: AccessDeniedException" in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_after_the_commands_end_leaves_it_its_exit_code(shop: Shop, run: Run, number: signal.Signals):
+    def interrupt(call: Call) -> None:
+        if call.operation == "FilterLogEvents":
+            shop.endpoint.fault = None
+            os.kill(os.getpid(), number)
+
+    script(shop, exit=3, lines=["no such table"])
+    shop.endpoint.fault = interrupt
+    ran = run("./manage", "migrate")
+    assert (ran.code, ran.stdout, one_off(shop).stopped) == (3, "no such table\n", "")
+    assert ran.stderr.endswith(
+        "t1-prod/api: interrupted; the command had ended by then, and its late lines are not waited for\n"
+        "t1-prod/api: the command ended with exit code 3\n"
+    )
+    assert "StopTask" not in shop.endpoint.operations()
+
+
+def test_an_interruption_while_late_lines_are_awaited_ends_the_wait(shop: Shop, clock: Clock):
+    with_log(shop, 1)
+    script(shop, exit=0, lines=["done"])
+    told: list[Event] = []
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    clock.at[2.0] = interrupted
+    assert journey.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 0
+    assert (logged(told), clock.passed_s) == (["done"], 2.0)
+    assert "the command had ended by then" in said(told)[-1]
+
+
+def test_an_interruption_after_the_commands_end_still_stops_what_would_go_on_without_it(shop: Shop, clock: Clock):
+    container(shop)["essential"] = False
+    script(shop, exit=4, lingers_s=float("inf"))
+    client, ready = ecs_client(shop), prepared(shop)
+    running = start(client, ready.one_off, ready.author, {})
+    means = following.Means(client, lambda _event: None, clock, clock.sleep)
+    ended = following.already_over(means, running, no_log(shop))
+    client.close()
+    assert ended is not None and ended.code == 4
+    assert one_off(shop).stopped == "the command of this one-off task has ended"
+
+
+def test_an_interruption_when_the_task_cannot_be_seen_stops_it(shop: Shop, run: Run):
+    def interrupt(call: Call) -> None:
+        if call.operation == "DescribeTasks":
+            shop.refuse("DescribeTasks", "AccessDeniedException")
+            os.kill(os.getpid(), signal.SIGINT)
+
+    script(shop, lasts_s=600)
+    shop.endpoint.fault = interrupt
+    ran = run("sleep", "600")
+    assert (ran.code, bool(one_off(shop).stopped)) == (130, True)

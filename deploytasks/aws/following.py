@@ -66,8 +66,7 @@ def follow(means: Means, started: Started, log: TaskLog) -> Exited:
         ended = watch.look()
         log.hear()
         means.sleep(0 if ended else POLL_S)
-    if not started.one_off.essential:
-        _end_the_others(means, started)
+    _finish(means, started)
     if ended.began and log.is_open:
         _hear_late(means, log)
     log.close()
@@ -89,6 +88,23 @@ def stop(means: Means, started: Started, log: TaskLog, reason: str, *, within_s:
         means.sleep(POLL_S)
         ended = watch.look()
         log.hear()
+    return ended
+
+
+def already_over(means: Means, started: Started, log: TaskLog) -> Exited | None:
+    """How the task ended, by one look, after which no late line is waited for.
+
+    None where it goes on, or can't be seen.
+    """
+    try:
+        task = _described(means.client, started)
+    except AwsError:
+        return None
+    ended = ending(task, started) if task else None
+    if ended:
+        _finish(means, started)
+        log.hear()
+        log.close()
     return ended
 
 
@@ -169,8 +185,10 @@ def _stop(means: Means, started: Started, reason: str) -> None:
         means.client.stop_task(cluster=target.cluster, task=started.arn, reason=reason[:255])
 
 
-def _end_the_others(means: Means, started: Started) -> None:
+def _finish(means: Means, started: Started) -> None:
     """A task whose other containers would run on for ever is told to stop; it is said where that fails."""
+    if started.one_off.essential:
+        return
     try:
         _stop(means, started, "the command of this one-off task has ended")
     except AwsError as error:

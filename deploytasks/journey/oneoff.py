@@ -74,7 +74,7 @@ def run(
     Raises:
         CommandFailed: ECS started no task.
         AwsError: the task can no longer be seen.
-        Interrupted: Ctrl-C; the task was told to stop, and the message says what came of it.
+        Interrupted: Ctrl-C while it went on; the task was told to stop, and the message says what came of it.
 
     """
     target = prepared.one_off.target
@@ -86,7 +86,10 @@ def run(
         return following.follow(means, *begun[0])
     except KeyboardInterrupt:
         pool.shutdown()  # waits for the answer that says what was started
-        raise Interrupted.of(str(target), _stop(means, begun)) from None
+        ended = _ended(means, begun)
+        if ended is None:
+            raise Interrupted.of(str(target), _stop(means, begun)) from None
+        return ended
     finally:
         pool.shutdown(wait=False)
 
@@ -107,6 +110,15 @@ def _start(prepared: Prepared, means: Means, begun: list[tuple[Started, TaskLog]
         raise CommandFailed(*error.complaints) from error
     means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
     begun.append((started, following.log_of(prepared.clients, started, prepared.definition, means.tell)))
+
+
+def _ended(means: Means, begun: list[tuple[Started, TaskLog]]) -> Exited | None:
+    """How the task ended, None where it goes on: an interruption that comes after its end takes no exit code away."""
+    ended = following.already_over(means, *begun[0]) if begun else None
+    if ended:
+        what = "interrupted; the command had ended by then, and its late lines are not waited for"
+        means.tell(Told("run", what, str(ended.target)))
+    return ended
 
 
 def _stop(means: Means, begun: list[tuple[Started, TaskLog]]) -> str:

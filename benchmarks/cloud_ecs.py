@@ -124,6 +124,8 @@ def describe_tasks(account: Account, ask: Ask) -> Answer:
     ids = [last_part(name) for name in ask["tasks"]]
     if not ids or len(ids) > TASKS_A_CALL:
         raise invalid(f"Tasks must have between 1 and {TASKS_A_CALL} items.")
+    if any(len(task_id) not in (32, 36) for task_id in ids):
+        raise invalid("taskId length should be one of [32,36]")
     for service in cluster.services.values():
         settle(account, service)
     tasks = [cluster.tasks[task_id].describe(cluster.arn) for task_id in ids if task_id in cluster.tasks]

@@ -120,6 +120,7 @@ def describe(account: Account, task: OneOff, status: str = "") -> dict[str, Any]
     return {
         "taskArn": task.arn,
         "taskDefinitionArn": task.revision.arn,
+        "group": task.ask.get("group") or f"family:{last_part(task.revision.arn).partition(':')[0]}",
         "startedBy": task.ask.get("startedBy", ""),
         "createdAt": task.created_at,
         **({"startedAt": task.created_at} if status != "PROVISIONING" and began else {}),

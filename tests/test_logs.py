@@ -344,6 +344,13 @@ def test_lines_of_other_streams_are_left_out_where_an_endpoint_knows_no_prefix()
     assert [line.message for line in tail_of(pages, now).read()] == ["ours"]
 
 
+def test_lines_of_a_longer_prefix_that_begins_as_ours_does_are_left_out():
+    pages, now = Pages(), 1_800_000_000.0
+    pages.add(now, "ours")
+    pages.events.append({**pages.events[0], "eventId": "other", "logStreamName": "api/api/worker/1"})
+    assert [line.message for line in tail_of(pages, now).read()] == ["ours"]
+
+
 def test_a_look_that_fails_half_way_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(session, "_CONFIG", session._CONFIG.merge(session.Config(retries={"total_max_attempts": 1})))
     writes(shop, *(f"line {n}" for n in range(150)))

@@ -1,11 +1,13 @@
 """What containers write, read from CloudWatch by the awslogs settings of their definition."""
 
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from deploytasks.aws import tasks
 from deploytasks.aws.failures import may_pass, translated
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
@@ -13,17 +15,33 @@ from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
 _LATE_MS = 30_000
 """How far behind the newest line another may still arrive: CloudWatch takes them in from many agents."""
 _NO_GROUP = "ResourceNotFoundException"
+_TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
+"""Of any other id DescribeTasks says that it is not valid, and answers for none of those asked with it."""
+
+
+Streams = tuple[str, str, str, str]
+"""Account, region, log group, and what the streams' names begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one container of a target writes to: a log group, and what its streams' names begin with."""
+    """Where one container of a target writes to: a log group, and what its streams' names begin with.
+
+    `shared_with` names the other targets that write to streams of the same beginning, or may do so.
+    """
 
     target: Target
     container: str
     group: str
     prefix: str
     access: Access
+    family: str = ""
+    shared_with: tuple[str, ...] = ()
+
+    @property
+    def streams(self) -> Streams:
+        """What two sources have in common whose lines stand in the same streams, as far as their names tell."""
+        return self.access.account, self.access.region, self.group, self.prefix
 
 
 def sources(target: Target, definition: Definition) -> tuple[Source, ...]:
@@ -47,16 +65,58 @@ def is_missing(error: AwsError) -> bool:
     return error.error_code == _NO_GROUP
 
 
+class OwnTasks:
+    """Tells the tasks of a source's target from those of others, by their ids; each is asked about once.
+
+    Its own are those of its service, and one-off tasks of its family in its cluster. What ECS does not know there is
+    not: it is another cluster's, or it stopped more than an hour ago.
+    """
+
+    def __init__(self, client: Any, source: Source) -> None:
+        self._client, self._target, self._family = client, source.target, source.family
+        self._own: dict[str, bool] = {}
+
+    def among(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are the target's own.
+
+        Raises:
+            AwsError: ECS does not tell.
+
+        """
+        named = set(ids)
+        asked = sorted(each for each in named - self._own.keys() if _TASK_ID.fullmatch(each))
+        found = tasks.described(self._client, self._target.cluster, asked)
+        own = {task["taskArn"].rpartition("/")[2] for task in found if self._is_own(task)}
+        self._own |= {each: each in own for each in asked}
+        return {each for each in named if self._own.get(each)}
+
+    def _is_own(self, task: Mapping[str, Any]) -> bool:
+        """Source: ECS's documentation of a task's `group`: `service:` and its name, where a service runs it."""
+        group: str = task.get("group", "")
+        if group.startswith("service:"):
+            return group == f"service:{self._target.ecs_service}"
+        family: str = task["taskDefinitionArn"].rpartition("/")[2].rpartition(":")[0]
+        return family == self._family
+
+
 class Tail:
     """Reads a source from a time on, each line once: those too that come late, or all at the same moment.
 
     A look goes back some way behind the newest line (or behind now, where a container's clock is ahead), and leaves
-    out, by their ids, the lines that were read before.
+    out, by their ids, the lines that were read before. With `own`, the lines of others' tasks are left out.
     """
 
-    def __init__(self, client: Any, source: Source, since: datetime, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: Any,
+        source: Source,
+        since: datetime,
+        *,
+        own: OwnTasks | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.source = source
-        self._client, self._clock = client, clock
+        self._client, self._own, self._clock = client, own, clock
         self._from_ms = max(0, int(since.timestamp() * 1000))
         self._seen: dict[str, int] = {}
 
@@ -74,12 +134,20 @@ class Tail:
                 logGroupName=self.source.group, logStreamNamePrefix=self.source.prefix, startTime=self._from_ms
             )
             events = [event for page in pages for event in page["events"] if self._is_new(event)]
+        lines = self._owned([_logged(self.source, event) for event in sorted(events, key=_timestamp)])
         self._remember({event["eventId"]: event["timestamp"] for event in events})
-        return [_logged(self.source, event) for event in sorted(events, key=_timestamp)]
+        return lines
 
     def _is_new(self, event: Mapping[str, Any]) -> bool:
-        """Not read before, and ours: an emulator may know no prefixes."""
-        return event["eventId"] not in self._seen and event["logStreamName"].startswith(self.source.prefix)
+        """Not read before, and the container's: an emulator may know no prefixes, and a prefix may hold a slash."""
+        stream, prefix = event["logStreamName"], self.source.prefix
+        return event["eventId"] not in self._seen and stream.startswith(prefix) and "/" not in stream[len(prefix) :]
+
+    def _owned(self, lines: list[Logged]) -> list[Logged]:
+        if self._own is None:
+            return lines
+        own = self._own.among(line.task for line in lines)
+        return [line for line in lines if line.task in own]
 
     def _remember(self, new: Mapping[str, int]) -> None:
         """What was read just now may be told again, as long as late lines are waited for."""
@@ -144,7 +212,8 @@ def _sources(target: Target, definition: Definition) -> Iterator[Source]:
             options = container["logConfiguration"]["options"]
             access = replace(target.access, region=options.get("awslogs-region", target.access.region))
             prefix = f"{options['awslogs-stream-prefix']}/{container['name']}/"
-            yield Source(target, container["name"], options["awslogs-group"], prefix, access)
+            family = definition.get("family", "")
+            yield Source(target, container["name"], options["awslogs-group"], prefix, access, family)
 
 
 def _is_readable(container: Mapping[str, Any]) -> bool:

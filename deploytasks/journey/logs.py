@@ -1,23 +1,32 @@
-"""The log lines of a tier's targets, as they come. Changes nothing."""
+"""The log lines of a tier's targets, as they come. Changes nothing.
+
+A stream is called after the prefix, the container and the task. Where targets of one account share group, prefix and
+container, a target is given the lines of the tasks that ECS knows as its own, and no others.
+"""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
+from deploytasks.aws import ecs
 from deploytasks.aws import logs as cloudwatch
 from deploytasks.aws.failures import may_pass
-from deploytasks.aws.logs import Source, Tail
+from deploytasks.aws.logs import OwnTasks, Source, Streams, Tail
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, Interrupted
-from deploytasks.fleet.parallel import MAX_THREADS
+from deploytasks.fleet import parallel
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
-from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
+from deploytasks.model import Access, Definition, Live, Logged, OnEvent, Project, Target, Told
 
 POLL_S = 2.0
+_REMEMBERED = timedelta(hours=1)
+"""How long ECS knows a task that has stopped."""
+_NO_CLUSTER = "ClusterNotFoundException"
 _FIRST_S = 10.0
 """How long following waits for the recent lines of everybody before it shows those that it has."""
 
@@ -43,7 +52,7 @@ def watch(project: Project, targets: Sequence[Target]) -> Watched:
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
     return Watched(
         clients=clients,
-        sources=tuple(source for sources in found.values() for source in sources),
+        sources=_told_apart(clients, project, [source for sources in found.values() for source in sources]),
         definitions=tuple(live.definition for live in lives if live.definition),
         complaints=tuple(_unreadable(live) for live in lives if not found[live.target]),
         notes=tuple(note for live in lives if found[live.target] for note in _elsewhere(live)),
@@ -67,6 +76,8 @@ def logs(
 
     """
     ears = _Ears(watched, tell, following=follow is not None)
+    if since > _REMEMBERED:
+        ears.warn(_forgotten(watched.sources))
     try:
         with ears.reading(watched, datetime.now(UTC) - since):
             ears.hear(_FIRST_S if follow else None)
@@ -89,7 +100,11 @@ class _Ears:
         self._said: set[Complaint] = set()
         for each in watched.complaints:
             self._complain(each)
-        for each in watched.notes:
+        self.warn(watched.notes)
+
+    def warn(self, notes: Iterable[Complaint]) -> None:
+        """What is no failure was told, each once."""
+        for each in notes:
             self._say(each)
 
     @contextmanager
@@ -97,10 +112,10 @@ class _Ears:
         """Inside, the sources are asked in parallel; afterwards nobody is waited for."""
         for source in watched.sources:
             try:
-                self.tails.append(Tail(watched.clients.of("logs", source.access), source, since))
+                self.tails.append(_tail(watched.clients, source, since))
             except AwsError as error:
                 self._complain(error.complaints[0])
-        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), MAX_THREADS)))
+        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), parallel.MAX_THREADS)))
         try:
             yield
         finally:
@@ -144,6 +159,56 @@ class _Ears:
         if complaint not in self._said:
             self._said.add(complaint)
             self._tell(Told("logs", str(complaint)[len(complaint.where) + 2 :], complaint.where))
+
+
+def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources, each with the names of the other targets that write to its streams, those of other tiers too.
+
+    Costs two calls for each target of these accounts whose definition was not looked at for its own sake.
+    """
+    reached = {source.access.account: source.target.access for source in sources}
+    known = {source.target for source in sources}
+    others = [each for each in project.targets if each not in known and each.access.account in reached]
+    looked = parallel.each(lambda other: _writes(clients, reached[other.access.account], other), others)
+    writers: dict[Streams | str, set[str]] = {}
+    for place, name in chain(((source.streams, str(source.target)) for source in sources), *looked):
+        writers.setdefault(place, set()).add(name)
+    return tuple(replace(source, shared_with=_others(writers, source)) for source in sources)
+
+
+def _writes(clients: Clients, access: Access, target: Target) -> list[tuple[Streams | str, str]]:
+    """Where a target writes to, with its name; its whole account where that can't be seen, since it may be anywhere.
+
+    It is looked at with the credentials of those whose lines are read, since nobody asked for its own.
+    """
+    try:
+        client = clients.of("ecs", replace(access, region=target.access.region))
+        (live,) = ecs.look(client, target.cluster, [target])
+        live = ecs.defined(client, live)
+    except AwsError as error:
+        return [] if error.error_code == _NO_CLUSTER else [(access.account, str(target))]
+    return [(source.streams, str(target)) for source in cloudwatch.sources(target, live.definition or {})]
+
+
+def _others(writers: Mapping[Streams | str, set[str]], source: Source) -> tuple[str, ...]:
+    names = writers[source.streams] | writers.get(source.access.account, set())
+    return tuple(sorted(names - {str(source.target)}))
+
+
+def _tail(clients: Clients, source: Source, since: datetime) -> Tail:
+    own = OwnTasks(clients.of("ecs", source.target.access), source) if source.shared_with else None
+    return Tail(clients.of("logs", source.access), source, since, own=own)
+
+
+def _forgotten(sources: Iterable[Source]) -> Iterator[Complaint]:
+    """What is to be said where lines are asked for that are older than what ECS remembers."""
+    for source in sources:
+        if source.shared_with:
+            names = ", ".join(source.shared_with)
+            what = (
+                f"without the lines of tasks that stopped more than an hour ago: {names} may write to the same streams"
+            )
+            yield Complaint(str(source.target), what, "an `awslogs-stream-prefix` of its own tells all of them apart")
 
 
 def _about(tail: Tail, error: AwsError) -> Complaint:

@@ -18,7 +18,6 @@ _NO_GROUP = "ResourceNotFoundException"
 _TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
 """Of any other id DescribeTasks says that it is not valid, and answers for none of those asked with it."""
 
-
 Streams = tuple[str, str, str, str]
 """Account, region, log group, and what the streams' names begin with."""
 

@@ -10,18 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
-from deploytasks.aws import ecs
 from deploytasks.aws import logs as cloudwatch
 from deploytasks.aws.failures import may_pass
 from deploytasks.aws.logs import OwnTasks, Source, Streams, Tail
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, Interrupted
-from deploytasks.fleet import parallel
+from deploytasks.fleet.parallel import MAX_THREADS
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
-from deploytasks.model import Access, Definition, Live, Logged, OnEvent, Project, Target, Told
+from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
 
 POLL_S = 2.0
 _REMEMBERED = timedelta(hours=1)
@@ -115,7 +113,7 @@ class _Ears:
                 self.tails.append(_tail(watched.clients, source, since))
             except AwsError as error:
                 self._complain(error.complaints[0])
-        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), parallel.MAX_THREADS)))
+        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), MAX_THREADS)))
         try:
             yield
         finally:
@@ -164,30 +162,30 @@ class _Ears:
 def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:
     """The sources, each with the names of the other targets that write to its streams, those of other tiers too.
 
-    Costs two calls for each target of these accounts whose definition was not looked at for its own sake.
+    The others of these accounts are looked at with the credentials of those whose lines are read, since nobody asked
+    for their own.
     """
     reached = {source.access.account: source.target.access for source in sources}
     known = {source.target for source in sources}
-    others = [each for each in project.targets if each not in known and each.access.account in reached]
-    looked = parallel.each(lambda other: _writes(clients, reached[other.access.account], other), others)
+    others = [
+        replace(each, access=replace(reached[each.access.account], region=each.access.region))
+        for each in project.targets
+        if each not in known and each.access.account in reached
+    ]
     writers: dict[Streams | str, set[str]] = {}
-    for place, name in chain(((source.streams, str(source.target)) for source in sources), *looked):
-        writers.setdefault(place, set()).add(name)
+    for source in sources:
+        writers.setdefault(source.streams, set()).add(str(source.target))
+    for live in observe(clients, others, images(project), reading="none"):
+        for place in _written(live):
+            writers.setdefault(place, set()).add(str(live.target))
     return tuple(replace(source, shared_with=_others(writers, source)) for source in sources)
 
 
-def _writes(clients: Clients, access: Access, target: Target) -> list[tuple[Streams | str, str]]:
-    """Where a target writes to, with its name; its whole account where that can't be seen, since it may be anywhere.
-
-    It is looked at with the credentials of those whose lines are read, since nobody asked for its own.
-    """
-    try:
-        client = clients.of("ecs", replace(access, region=target.access.region))
-        (live,) = ecs.look(client, target.cluster, [target])
-        live = ecs.defined(client, live)
-    except AwsError as error:
-        return [] if error.error_code == _NO_CLUSTER else [(access.account, str(target))]
-    return [(source.streams, str(target)) for source in cloudwatch.sources(target, live.definition or {})]
+def _written(live: Live) -> list[Streams | str]:
+    """Where a target writes to; its whole account where that can't be seen, since it may be anywhere."""
+    if live.complaint:
+        return [] if live.error_code == _NO_CLUSTER else [live.target.access.account]
+    return [source.streams for source in cloudwatch.sources(live.target, live.definition or {})]
 
 
 def _others(writers: Mapping[Streams | str, set[str]], source: Source) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:
     try:
         return ecs.look(clients.of("ecs", access), cluster, targets)
     except AwsError as error:
-        return tuple(Live(target, complaint=error.complaints[0]) for target in targets)
+        return tuple(Live(each, complaint=error.complaints[0], error_code=error.error_code) for each in targets)
 
 
 def _defined(clients: Clients, live: Live) -> Live:

@@ -50,12 +50,15 @@ def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
 class Live:
     """One target as observed. `complaint` says why it could not be; `digests` is empty where no task was read.
 
+    `error_code` is AWS's, where it was AWS that answered with an error when its service was looked at.
+
     `failure` says why the last rollout was given up, if it was and no later one began.
     """
 
     target: Target
     exists: bool = False
     complaint: Complaint | None = None
+    error_code: str = ""
     controller: str = "ECS"
     desired: int = 0
     running: int = 0

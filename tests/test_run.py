@@ -347,15 +347,21 @@ def test_an_interruption_while_ecs_starts_the_task_stops_it(shop: Shop, run: Run
     assert one_off(shop).stopped
 
 
-def test_a_task_that_may_not_be_stopped_is_said_to_go_on(shop: Shop, run: Run):
+def interrupted_while_refused(shop: Shop, run: Run, operation: str) -> Ran:
+    """A long command interrupted at the first look at its task, from when on the operation is denied."""
+
     def interrupt(call: Call) -> None:
         if call.operation == "DescribeTasks":
-            shop.refuse("StopTask", "AccessDeniedException")
+            shop.refuse(operation, "AccessDeniedException")
             os.kill(os.getpid(), signal.SIGINT)
 
     script(shop, lasts_s=600)
     shop.endpoint.fault = interrupt
-    ran = run("sleep", "600")
+    return run("sleep", "600")
+
+
+def test_a_task_that_may_not_be_stopped_is_said_to_go_on(shop: Shop, run: Run):
+    ran = interrupted_while_refused(shop, run, "StopTask")
     assert ran.code == 130
     assert "could not be stopped, and goes on: StopTask: AccessDeniedException" in ran.stderr
 
@@ -405,12 +411,5 @@ def test_an_interruption_after_the_commands_end_still_stops_what_would_go_on_wit
 
 
 def test_an_interruption_when_the_task_cannot_be_seen_stops_it(shop: Shop, run: Run):
-    def interrupt(call: Call) -> None:
-        if call.operation == "DescribeTasks":
-            shop.refuse("DescribeTasks", "AccessDeniedException")
-            os.kill(os.getpid(), signal.SIGINT)
-
-    script(shop, lasts_s=600)
-    shop.endpoint.fault = interrupt
-    ran = run("sleep", "600")
+    ran = interrupted_while_refused(shop, run, "DescribeTasks")
     assert (ran.code, bool(one_off(shop).stopped)) == (130, True)

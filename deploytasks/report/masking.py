@@ -4,14 +4,14 @@ Every string of a definition becomes pieces, open and secret ones. The pieces at
 whether a secret differs, which its mask then says.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 from deploytasks.model import Definition
-from deploytasks.report.secrets import MASK, SHORTEST, looks_secret, veil
+from deploytasks.report.secrets import MASK, looks_secret, veil
+from deploytasks.report.spans import recognisable, secret_spans
 
 Path = tuple[str, ...]
 """Where something stands: `("containerDefinitions", "api", "environment", "LOG_LEVEL", "value")`."""
@@ -19,8 +19,6 @@ Path = tuple[str, ...]
 _NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
 """Which member of an object tells it from the others of its list."""
 
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<secret>[^\s&;,'\"]+)")
-_IN_ADDRESS = re.compile(r"://[^/\s:@]*:(?P<secret>[^/\s@]+)@")
 _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
 """Members that name a secret, or anything else, and are none."""
 
@@ -65,7 +63,7 @@ def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
     """Every secret that its name gives away, and that is long enough to be known again."""
     for _, pieces in _strings(definition, frozenset()):
-        yield from (secret for secret in pieces.secrets if len(secret) >= SHORTEST)
+        yield from (part for secret in pieces.secrets for part in recognisable(secret))
 
 
 def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:
@@ -102,7 +100,7 @@ def _is_argument(words: Any, index: int) -> bool:
 def _taken_apart(text: str, known: frozenset[str], *, whole: bool) -> Pieces:
     if whole and text:
         return Pieces(("", ""), (text,))
-    spans = _joined(_spans(text, known))
+    spans = secret_spans(text, known)
     if not spans:
         return Pieces((text,))
     edges = [0, *(edge for span in spans for edge in span), len(text)]
@@ -110,28 +108,6 @@ def _taken_apart(text: str, known: frozenset[str], *, whole: bool) -> Pieces:
         tuple(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)),
         tuple(text[start:end] for start, end in spans),
     )
-
-
-def _spans(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Where secrets begin and end: known ones, passwords in addresses, what `token=` assigns. They may overlap."""
-    for secret in known:
-        if secret in text:
-            yield from (found.span() for found in re.finditer(re.escape(secret), text))
-    if "=" in text:
-        yield from (found.span("secret") for found in _ASSIGNMENT.finditer(text) if looks_secret(found["name"]))
-    if "://" in text:
-        yield from (found.span("secret") for found in _IN_ADDRESS.finditer(text))
-
-
-def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans in their order, those that overlap as one."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _texts(own: Mapping[Path, Pieces], other: Mapping[Path, Pieces], side: str) -> dict[Path, str]:

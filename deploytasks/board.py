@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploytasks import tags
-from deploytasks.model import Board, Cell, Image, Live, Mark, Standing, Target
+from deploytasks.model import Board, Cell, Evidence, Image, Live, Mark, Standing, Target
 from deploytasks.running import brought_by, commit_of, record, what_runs
 from deploytasks.stock import Stock
 
@@ -115,13 +115,14 @@ def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:
 
 def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
     """The tiers' services of which more than one image runs, among their tenants or among one's tasks."""
-    running: dict[tuple[str, str], set[str]] = {}
+    running: dict[tuple[str, str, Evidence | None], set[str]] = {}
     for live in lives:
         if not live.complaint:
             stock = known.stocks[live.target.service]
-            whole = {stock.whole(digest) for digest in what_runs(live, stock.name)[0]}
-            running.setdefault(_place(live), set()).update(whole)
-    return {place for place, digests in running.items() if len(digests) > 1}
+            digests, evidence = what_runs(live, stock.name)
+            kind = None if stock.known else evidence  # a task names a child, a definition its index: ECR knows them one
+            running.setdefault((*_place(live), kind), set()).update(stock.whole(digest) for digest in digests)
+    return {(tier, service) for (tier, service, _), digests in running.items() if len(digests) > 1}
 
 
 def _place(live: Live) -> tuple[str, str]:

@@ -84,6 +84,16 @@ def test_without_the_registry_nothing_is_called_behind_or_foreign():
     assert cell.marks == ()
 
 
+def test_without_the_registry_a_child_is_not_held_against_its_index():
+    stocks = {"api": replace(stock(IMAGES["api"], ()), known=False)}
+    child, other = seen(digests=("sha256:" + "a" * 64,)), seen(target=target("zoo"), digests=("sha256:" + "c" * 64,))
+    index = seen(target=target("mb"), digests=(), definition=definition(f"{HOST}/api@{OLD_DIGEST}"))
+    alike = board(["prod"], [child, index], Evidences("shop", stocks), NOW).cells
+    mixed = board(["prod"], [child, index, other], Evidences("shop", stocks), NOW).cells
+    assert [cell.marks for cell in alike] == [(), ()]
+    assert [cell.marks for cell in mixed] == [("mixed",), ("mixed",), ("mixed",)]
+
+
 def test_who_released_is_told_only_of_the_commit_that_runs():
     (cell,) = cells(seen(digests=(NEW_DIGEST,)))
     assert (cell.commit, cell.by) == (NEW, "")

@@ -16,6 +16,7 @@ from deploytasks.model import Difference
 from deploytasks.report import diff
 from deploytasks.report.masking import masked
 from deploytasks.report.paint import Terminal, plain
+from deploytasks.report.text import harmless
 from tests.commands import REGISTRY, WRITES, Shop
 from tests.given import target
 from tests.reports.situations import expect
@@ -233,7 +234,8 @@ def test_two_environments_are_compared_with_each_other(shop: Shop):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("prod", "--across", "t2"), "--across: no tenant main has prod to compare with\n    name one: --tenant t1,t2"),
+        (("prod", "--across", "t2"), "--across: tenant main has no prod to compare\n    say which to compare with t2"),
+        (("prod", "--across", "t9"), "--across: there is no tenant or environment 't9'"),
         (("prod", "--tenant", "t1", "--across", "t3"), "--across: there is no tenant or environment 't3'"),
         (("prod", "--tenant", "t1", "--across", "t2-prd"), "did you mean 't2-prod'?"),
         (("prod", "--tenant", "t1", "--across", "t1"), "--across: t1 would be compared with itself"),
@@ -256,19 +258,52 @@ def test_a_target_that_cannot_be_seen_hides_no_other_and_is_no_success(shop: Sho
     assert "t2-prod/api: not compared:" in ran.stdout and "ExpiredTokenException" in ran.stdout
 
 
-def test_a_template_that_cannot_be_rendered_is_refused(shop: Shop):
+def test_a_template_that_cannot_be_rendered_is_no_success(shop: Shop):
     shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
     ran = shop.inv("deploy.diff", "prod")
-    assert (ran.code, "NOWHERE_SET" in ran.stderr) == (2, True)
+    assert ran.code == 1
+    assert ran.stdout.count("NOWHERE_SET is not set") == 2
+
+
+def test_one_tenant_that_cannot_be_rendered_hides_no_other(shop: Shop):
+    user = '{% if tenant == "t2" %}{{ env_var("NOWHERE_SET") }}{% endif %}app'
+    shop.edit("templates/api.json.j2", '"essential"', f'"user": "{user}", "essential"')
+    ran = shop.inv("deploy.diff", "prod", "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.code, [each["target"] for each in told["complaints"]]) == (1, ["t2-prod/api"])
+    assert [each["target"] for group in told["different"] for each in group["targets"]] == ["t1-prod/api"]
+
+
+def test_one_service_without_a_repository_hides_no_other(shop: Shop):
+    shop.add_service("worker")
+    ran = shop.inv("deploy.diff", "prod", "--json")
+    told = json.loads(ran.stdout)
+    assert {each["target"] for each in told["complaints"]} == {"t1-prod/worker", "t2-prod/worker"}
+    assert {each["target"] for group in told["different"] for each in group["targets"]} == {
+        "t1-prod/api",
+        "t2-prod/api",
+    }
+    assert "RepositoryNotFound" in ran.stdout
+
+
+def test_two_environments_that_run_the_same_do_not_differ_by_their_families(shop: Shop):
+    for tenant in ("t1", "t2"):
+        shop.edit(f"envs/{tenant}.toml", f'TENANT = "{tenant}"', 'TENANT = "one"')
+        shop.edit(f"envs/{tenant}.toml", f"support@{tenant}.example", "support@one.example")
+    for own in ("iam::{{ account }}", "/ecs/{{ family }}", '"secrets": {{ secrets | secrets | tojson }},'):
+        shop.edit("templates/api.json.j2", own, {"i": "iam::012345678922", "/": "/ecs/one"}.get(own[0], ""))
+    assert shop.inv("deploy.prod").code == 0
+    ran = shop.inv("deploy.diff", "prod", "--tenant", "t1", "--across", "t2")
+    assert (ran.code, ran.stdout) == (0, "none of 1 target differ\n")
 
 
 def test_all_that_keeps_it_from_rendering_is_said_at_once(shop: Shop):
     shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags.pop("prod")
     shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
     ran = shop.inv("deploy.diff", "prod")
-    assert (ran.code, ran.stdout) == (2, "")
-    assert "api: prod names no image yet\n    inv tag.prod\n" in ran.stderr
-    assert ran.stderr.count("NOWHERE_SET is not set") == 2
+    assert ran.code == 1
+    assert "t1-prod/api, t2-prod/api: not compared: api: prod names no image yet\n    inv tag.prod\n" in ran.stdout
+    assert ran.stdout.count("NOWHERE_SET is not set") == 2
 
 
 def cluster(shop: Shop, number: int, tier: str) -> Any:
@@ -301,3 +336,38 @@ def test_values_of_the_environment_that_look_secret_never_reach_the_output(shop:
         ran = shop.inv("deploy.diff", "prod", *words)
         assert ran.code == 3 and "***" in ran.stdout
         assert "never-ever-shown" not in ran.stdout + ran.stderr
+
+
+LEAKY = (
+    '{"user": "app", "password": "%s", "port": 5432}',
+    "{'db': {'password': '%s'}}",
+    r"{\"apiKey\": \"%s\"}",
+    "postgres://app:%s@db.internal:5432/shop",
+    "sh -c 'migrate --password %s --verbose'",
+    'migrate --password="%s" --verbose',
+    "export DB_PASSWORD='%s'; ./serve",
+    "password: '%s'",
+    'db_password = "%s"',
+)
+
+
+@pytest.mark.parametrize("text", LEAKY)
+@given(some.text("abc123,;:/@ .!#-=", min_size=1, max_size=20).map("zq".__add__).map(lambda made: f"{made}qz"))
+def test_no_part_of_a_secret_inside_a_text_is_shown(text: str, secret: str):
+    if "://" in text or "--password %s" in text:
+        secret = secret.replace(" ", "_")
+    shown = masked({"environment": [{"name": "SETTINGS", "value": text % secret}]}, None)[0]["environment"][0]["value"]
+    assert "zq" not in shown and "qz" not in shown
+    assert not shown.startswith("***"), "what surrounds a secret stays to be read"
+
+
+@pytest.mark.parametrize("text", ["level=debug", "a: b", "--verbose on", "http://a:80/x and me@x.y", '{"mode": "x"}'])
+def test_what_is_no_secret_stays_to_be_read(text: str):
+    assert masked({"value": text}, None)[0] == {"value": text}
+
+
+@pytest.mark.parametrize("secret", ["a/b", "a@b", "a:b", "a@b/c:d"])
+def test_an_address_hides_its_whole_password_in_every_report(secret: str):
+    assert harmless(f"cannot reach amqp://app:{secret}@mq:5672/x, see me@x.y") == (
+        "cannot reach amqp://app:***@mq:5672/x, see me@x.y"
+    )

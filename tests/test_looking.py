@@ -1,5 +1,6 @@
 """The tasks that only look, and what happens to one that is stopped in the middle."""
 
+import errno
 import json
 import os
 import signal
@@ -52,6 +53,38 @@ def test_the_board_does_without_the_registry(shop: Shop):
     assert json.loads(ran.stdout)["cells"][0]["running"] == 2
     assert "the registry could not be read" in ran.stdout
     assert shop.inv("status", "--check").code == 1
+
+
+def test_a_service_without_a_repository_blanks_no_other_service(shop: Shop):
+    shop.add_service("worker")
+    cells = board(shop)
+    assert cells["t1-prod/api"]["commit"] == shop.commits["older"]
+    assert "behind" in cells["t1-prod/api"]["marks"]
+    (note,) = json.loads(shop.inv("status", "--json").stdout)["notes"]
+    assert note.startswith("worker: the registry could not be read") and "RepositoryNotFound" in note
+    listed = shop.inv("tag.list")
+    assert listed.code == 0 and "not read" in listed.stdout and shop.commits["older"][:7] in listed.stdout
+
+
+def test_a_page_that_cannot_be_written_costs_no_board(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ran = shop.inv("status", "--html", f"{'b' * 300}.html")
+    assert (ran.code, ran.stdout) == (2, "") and "is no file in a folder that is there" in ran.stderr
+    assert shop.inv("status", "--html", f"{'b' * 250}.html").code == 0
+    (shop.root / "pages").mkdir()
+    monkeypatch.setattr(Path, "replace", refuse)
+    ran = shop.inv("status", "--html", "pages/b.html")
+    assert ran.code == 1 and "t1" in ran.stdout
+    assert "pages/b.html: it could not be written: No space left on device" in ran.stderr
+    assert not list((shop.root / "pages").iterdir())
+
+
+@pytest.mark.parametrize("since", ["999999999h", "99999999999999h", "87601h", "٣h"])
+def test_a_length_of_time_that_nobody_means_is_refused(shop: Shop, since: str):
+    ran = shop.inv("deploy.logs", "prod", "--tenant", "t1", "--service", "api", "--since", since)
+    assert ran.code == 2 and "is no length of time up to ten years" in ran.stderr
 
 
 def test_after_a_release_nothing_deserves_a_second_look(shop: Shop):

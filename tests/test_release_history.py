@@ -153,8 +153,9 @@ def test_a_tier_without_a_release_says_so_and_is_no_failure(shop: Shop):
     ("words", "complaint"),
     [
         (["prd"], "tier: there is no tier 'prd'\n    did you mean 'prod'?"),
-        (["prod", "--last", "0"], "--last: '0' is no number of 1 or more\n    --last 20"),
-        (["prod", "--last", "x"], "--last: 'x' is no number of 1 or more"),
+        (["prod", "--last", "0"], "--last: '0' is no number of 1 to 999,999,999\n    --last 20"),
+        (["prod", "--last", "9" * 5000], "--last: '9999"),
+        (["prod", "--last", "x"], "--last: 'x' is no number of 1 to 999,999,999"),
         (["prod", "--service", ""], "--service: is empty"),
         (["prod", "--service", "apo"], "--service: there is no 'apo'\n    did you mean 'api'?"),
     ],
@@ -223,3 +224,11 @@ def test_the_shelf_says_which_environments_could_not_be_seen(shop: Shop):
     )
     (shelf,) = json.loads(shop.inv("tag.list", "--json").stdout)
     assert [note.partition(" ")[0] for note in shelf["notes"]] == ["t2-dev", "t2-staging", "t2-prod"]
+
+
+def test_a_service_without_a_repository_is_a_note_and_hides_no_release(shop: Shop):
+    shop.add_service("worker")
+    ran = shop.inv("release.history", "prod", "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.code, len(told["releases"]) > 0) == (0, True), ran.stderr
+    assert any("releases of worker are missing" in note and "RepositoryNotFound" in note for note in told["notes"])

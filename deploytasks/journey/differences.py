@@ -1,26 +1,36 @@
 """What differs: live definitions from the rendered ones, or one environment's from another's. Changes nothing."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from deploytasks import tags
-from deploytasks.errors import Complaint, Invalid, NotBuilt, NotReady, raise_all
-from deploytasks.fleet import together
+from deploytasks.errors import AwsError, Complaint, Invalid
+from deploytasks.fleet import each, together
 from deploytasks.journey import rolling, wishes
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, before_any_change, begin, images, reach
 from deploytasks.journey.observe import observe
-from deploytasks.model import Definition, Difference, Live, Options, Project, Scope, Target, Wish
+from deploytasks.model import Definition, Difference, Live, Options, Project, Scope, Service, Target, Wish
 from deploytasks.project.select import select
 from deploytasks.project.spelling import suggestion
 from deploytasks.template.canonical import canonical
 from deploytasks.template.render import Renderer, placeholder
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a deploy would register, in canonical form, and what it is called; without it, complaints say why."""
+
+    name: str
+    definition: Definition | None = None
+    complaints: tuple[Complaint, ...] = ()
+
+
 def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
     """Each target's live definition against what a deploy of its tier would register now, both in canonical form.
 
     Raises:
-        Refusal: tier tags that name nothing, templates that cannot be rendered, names that are not there; all at once.
+        Refusal: tier tags of which none names an image, names that are not there.
 
     """
     errand = begin("deploy", project, scope, Options(), quiet)
@@ -28,19 +38,22 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
         lives, rendered = together(
             lambda: observe(errand.clients, errand.targets, errand.images, reading="none"), lambda: _rendered(errand)
         )
-    return tuple(_from_rendered(live, *rendered[live.target]) for live in lives)
+    return tuple(_from_rendered(live, rendered[live.target]) for live in lives)
 
 
 def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     """Each target's live definition against that of the same service in the environment, or of the tenant, so named.
 
-    Without tenants in the scope the targets are those of tenant `main`; what would meet itself is left out.
+    Without tenants in the scope the targets are those of tenant `main`; what would meet itself is left out. Families
+    are not compared: two environments' always differ.
 
     Raises:
         Invalid: there is no such environment, or no tenant `main` in the tier, or nothing to compare.
 
     """
-    lefts, others = _lefts(project, scope), _environment(project, scope.tier, name)
+    select(project, scope)
+    others = _environment(project, scope.tier, name)
+    lefts = _lefts(project, scope, name)
     pairs = {left: others.get(left.service) for left in lefts if left not in others.values()}
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
@@ -49,42 +62,47 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
 
 
-def _rendered(errand: Errand) -> dict[Target, tuple[Wish, Definition]]:
-    """Each target's request in canonical form, and the image that it is for.
-
-    Raises:
-        NotReady: what names no image and what cannot be rendered.
-
-    """
-    wanted, complaints = _wanted(errand)
+def _rendered(errand: Errand) -> dict[Target, Rendered]:
+    """What a deploy would register for each target, or why it would not."""
+    wanted = {service.name: answer for service, answer in zip(errand.services, _wanted(errand), strict=True)}
     renderer = Renderer(errand.project)
-    made: dict[Target, tuple[Wish, Definition]] = {}
-    for target in errand.targets:
-        wish = wanted[target.service]
-        try:
-            made[target] = wish, canonical(rolling.render(errand, renderer, target, wish)[0])
-        except Invalid as error:
-            complaints += error.complaints
-    raise_all(NotReady, complaints)
-    return made
+    return {target: _request(errand, renderer, target, wanted[target.service]) for target in errand.targets}
 
 
-def _wanted(errand: Errand) -> tuple[dict[str, Wish], list[Complaint]]:
-    """What each service shall run; where some tag names nothing, an image of zeros to try the templates with."""
+def _wanted(errand: Errand) -> list[Wish | Complaint]:
+    return each(lambda service: _named(errand, service), errand.services)
+
+
+def _named(errand: Errand, service: Service) -> Wish | Complaint:
+    """What the service shall run, or why that is not known."""
     try:
-        return {wish.service: wish for wish in wishes.to_deploy(errand)}, []
-    except NotBuilt as error:
-        return {each.service: placeholder(errand.project, each) for each in errand.targets}, list(error.complaints)
+        wish = wishes.named(errand, service, errand.tier.name)
+    except AwsError as error:
+        return error.complaints[0]
+    return next(iter(wishes.missing(errand, [wish])), wish)
 
 
-def _from_rendered(live: Live, wish: Wish, request: Definition) -> Difference:
+def _request(errand: Errand, renderer: Renderer, target: Target, wanted: Wish | Complaint) -> Rendered:
+    """The request in canonical form. Without an image the template is tried all the same, for what is wrong with it."""
+    complaints = [wanted] if isinstance(wanted, Complaint) else []
+    wish = placeholder(errand.project, target) if isinstance(wanted, Complaint) else wanted
+    try:
+        made = canonical(rolling.render(errand, renderer, target, wish)[0])
+    except Invalid as error:
+        complaints += error.complaints
+    if complaints:
+        return Rendered(f"rendered {target}", complaints=tuple(complaints))
+    return Rendered(f"rendered {target} for {tags.short(wish.commit_tag) or wish.digest}", made)
+
+
+def _from_rendered(live: Live, rendered: Rendered) -> Difference:
     return Difference(
         target=live.target,
         left=_called(live),
-        right=f"rendered {live.target} for {tags.short(wish.commit_tag) or wish.digest}",
+        right=rendered.name,
         before=_canonical(live),
-        after=request,
-        complaints=tuple(_unseen(live)),
+        after=rendered.definition,
+        complaints=(*_unseen(live), *rendered.complaints),
     )
 
 
@@ -100,8 +118,8 @@ def _between(left: Live, right: Live | None, name: str) -> Difference:
         target=left.target,
         left=_called(left),
         right=_called(right),
-        before=_canonical(left),
-        after=_canonical(right),
+        before=_without_family(left),
+        after=_without_family(right),
         against=right.target,
         complaints=tuple(complaints),
     )
@@ -120,6 +138,11 @@ def _canonical(live: Live) -> Definition | None:
     return canonical(live.definition) if live.definition else None
 
 
+def _without_family(live: Live) -> Definition | None:
+    definition = _canonical(live)
+    return {key: value for key, value in definition.items() if key != "family"} if definition else None
+
+
 def _called(live: Live) -> str:
     if live.complaint:
         return f"live {live.target} (not seen)"
@@ -127,13 +150,14 @@ def _called(live: Live) -> str:
     return f"live {live.target} {revision}"
 
 
-def _lefts(project: Project, scope: Scope) -> tuple[Target, ...]:
+def _lefts(project: Project, scope: Scope, name: str) -> tuple[Target, ...]:
     """The targets to compare: those of the tenants that are named, else of the team's own."""
     found = select(project, scope)
-    own = found if scope.tenants else tuple(each for each in found if each.environment.tenant == "main")
+    own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
     if not own:
-        there = ",".join(dict.fromkeys(each.environment.tenant for each in found))
-        raise Invalid.of("--across", f"no tenant main has {scope.tier} to compare with", f"name one: --tenant {there}")
+        there = ",".join(dict.fromkeys(target.environment.tenant for target in found))
+        to_do = f"say which to compare with {name}, of {there}: --tenant {found[0].environment.tenant}"
+        raise Invalid.of("--across", f"tenant main has no {scope.tier} to compare", to_do)
     return own
 
 
@@ -144,12 +168,12 @@ def _environment(project: Project, tier: str, name: str) -> dict[str, Target]:
         Invalid: there is none.
 
     """
-    own = [each for each in project.targets if (each.environment.tenant, each.environment.tier) == (name, tier)]
-    found = own or [each for each in project.targets if str(each.environment) == name]
+    own = [one for one in project.targets if (one.environment.tenant, one.environment.tier) == (name, tier)]
+    found = own or [one for one in project.targets if str(one.environment) == name]
     if not found and name in project.tenants:
-        there = dict.fromkeys(str(each.environment) for each in project.targets if each.environment.tenant == name)
+        there = dict.fromkeys(str(one.environment) for one in project.targets if one.environment.tenant == name)
         raise Invalid.of("--across", f"'{name}' has no {tier}", f"its environments: {', '.join(there) or 'none'}")
     if not found:
-        known = dict.fromkeys([*project.tenants, *(str(each.environment) for each in project.targets)])
+        known = dict.fromkeys([*project.tenants, *(str(one.environment) for one in project.targets)])
         raise Invalid.of("--across", f"there is no tenant or environment '{name}'", suggestion(name, known))
-    return {each.service: each for each in found}
+    return {target.service: target for target in found}

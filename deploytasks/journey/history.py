@@ -37,7 +37,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
 
     Raises:
         NotReady: the registry's credentials belong to another account.
-        AwsError: the registry can't be read.
+        AwsError: no repository can be read.
 
     """
     clients, names, wanted = reach(), images(project), {service.name for service in services}
@@ -45,11 +45,12 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
     lives, swept = together(
         lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
     )
-    past = past_of(tier.name, swept, names, lives)
+    past = past_of(tier.name, swept.images, names, [live for live in lives if live.target.service in swept.images])
     records, unread = _records(clients, past, list(past.minted)[:last])
     seen = history_of(past, last, records)
     seen = titled(seen, git.subjects(project.root, {row.commit for row in seen.releases}))
-    return replace(seen, notes=(*unseen(lives), *unread))
+    missing = (f"releases of {name} are missing: {why}" for name, why in swept.unread.items())
+    return replace(seen, notes=(*missing, *unseen(lives), *unread))
 
 
 def _records(clients: Clients, past: Past, shown: Sequence[str]) -> tuple[list[Record], list[str]]:

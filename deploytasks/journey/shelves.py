@@ -1,9 +1,12 @@
 """The images on the shelf: what ECR holds of each service, and who runs it. Changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
+from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each, together
 from deploytasks.journey.errand import guard_registry, images, reach, registry_client
 from deploytasks.journey.observe import observe
@@ -17,7 +20,7 @@ def shelves(project: Project, services: Sequence[Service]) -> tuple[Shelf, ...]:
 
     Raises:
         NotReady: the registry's credentials belong to another account.
-        AwsError: the registry can't be read.
+        AwsError: no repository can be read.
 
     """
     clients, names = reach(), images(project)
@@ -25,27 +28,49 @@ def shelves(project: Project, services: Sequence[Service]) -> tuple[Shelf, ...]:
     lives, swept = together(
         lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
     )
-    return tuple(_shelf(service, swept[service.name], lives, names[service.name]) for service in services)
+    return tuple(_shelf(service, swept, lives, names[service.name]) for service in services)
 
 
-def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> dict[str, tuple[Image, ...]]:
-    """Every image in ECR by service, one sweep a repository.
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every image in ECR by service; a service whose repository could not be read is among the `unread`."""
+
+    images: Mapping[str, tuple[Image, ...]]
+    unread: Mapping[str, Complaint] = field(default_factory=dict)
+
+
+def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sweep:
+    """What ECR holds, one sweep a repository; one that can't be read hides no other.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
-        AwsError: the registry can't be read.
+        AwsError: no repository can be read.
 
     """
     guard_registry(project, clients)
     client = registry_client(project, clients)
-    swept = each(lambda service: ecr.every(client, service.repository), services)
-    return {service.name: images for service, images in zip(services, swept, strict=True)}
+    answers = each(lambda service: _swept(client, service), services)
+    swept = dict(zip((service.name for service in services), answers, strict=True))
+    unread = {name: answer for name, answer in swept.items() if isinstance(answer, Complaint)}
+    if unread and len(unread) == len(swept):
+        raise AwsError(*dict.fromkeys(unread.values()))
+    return Sweep({name: answer for name, answer in swept.items() if not isinstance(answer, Complaint)}, unread)
 
 
-def _shelf(service: Service, swept: Iterable[Image], lives: Iterable[Live], name: str) -> Shelf:
-    tagged = tuple(image for image in swept if image.tags)
+def _swept(client: Any, service: Service) -> tuple[Image, ...] | Complaint:
+    try:
+        return ecr.every(client, service.repository)
+    except AwsError as error:
+        return error.complaints[0]
+
+
+def _shelf(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -> Shelf:
     own = [live for live in lives if live.target.service == service.name]
-    return Shelf(service.name, service.repository, tagged, _runs(stock(name, swept), own), unseen(own))
+    if complaint := swept.unread.get(service.name):
+        return Shelf(service.name, service.repository, (), notes=(f"not read: {complaint}", *unseen(own)))
+    held = swept.images[service.name]
+    tagged = tuple(image for image in held if image.tags)
+    return Shelf(service.name, service.repository, tagged, _runs(stock(name, held), own), unseen(own))
 
 
 def unseen(lives: Iterable[Live]) -> tuple[str, ...]:

@@ -147,18 +147,22 @@ def _is_recent(live: Live) -> bool:
 
 
 def _images(errand: Errand, lives: Iterable[Live]) -> dict[str, Image]:
-    """The images that the rollouts bring, by digest; none where the registry may not be read, which is told."""
+    """The images that the rollouts bring, by digest; none of a repository that may not be read, which is told."""
     wanted: dict[str, set[str]] = {}
     for live in lives:
         if promised := _promised(live, errand.images[live.target.service]):
             repository = errand.project.service(live.target.service).repository
             wanted.setdefault(repository, set()).add(promised)
-    try:
-        found = fleet.each(lambda one: ecr.find(errand.ecr, one[0], sorted(one[1])), wanted.items())
-    except AwsError as error:
-        say(errand, "observe", f"what the tasks run is compared with nothing: {error.complaints[0]}")
-        return {}
+    found = fleet.each(lambda one: _held(errand, one[0], sorted(one[1])), wanted.items())
     return {digest: image for images in found for digest, image in images.items()}
+
+
+def _held(errand: Errand, repository: str, digests: Sequence[str]) -> dict[str, Image]:
+    try:
+        return ecr.find(errand.ecr, repository, digests)
+    except AwsError as error:
+        say(errand, "observe", f"what the tasks of {repository} run is compared with nothing: {error.complaints[0]}")
+        return {}
 
 
 def _resume(errand: Errand, results: Sequence[Result], unseen: set[Target]) -> str:

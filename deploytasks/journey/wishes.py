@@ -34,7 +34,7 @@ def to_tag(errand: Errand) -> tuple[Wish, ...]:
         return _built(errand, _as_asked(errand, errand.options.commit))
     if after is None:
         return _built(errand, to_build(errand))
-    wishes = tuple(each(lambda service: _named(errand, service, after), errand.services))
+    wishes = tuple(each(lambda service: named(errand, service, after), errand.services))
     for wish in _built(errand, wishes):
         say(errand, "commit", f"{tags.short(wish.commit_tag)}, which {after} names", wish.service)
     return wishes
@@ -49,9 +49,9 @@ def to_deploy(errand: Errand) -> tuple[Wish, ...]:
     """
     to = errand.options.to
     if to is None:
-        return _built(errand, tuple(each(lambda service: _named(errand, service, errand.tier.name), errand.services)))
+        return _built(errand, tuple(each(lambda service: named(errand, service, errand.tier.name), errand.services)))
     if tags.is_release(to, errand.tier.name):
-        return _built(errand, tuple(each(lambda service: _named(errand, service, to), errand.services)))
+        return _built(errand, tuple(each(lambda service: named(errand, service, to), errand.services)))
     return _built(errand, _as_asked(errand, to))
 
 
@@ -78,7 +78,8 @@ def _at_commit(errand: Errand, service: Service, commit_tag: str) -> Wish:
     return _wish(errand, service, commit_tag, image)
 
 
-def _named(errand: Errand, service: Service, tag: str) -> Wish:
+def named(errand: Errand, service: Service, tag: str) -> Wish:
+    """The service at what the tag names; without an image, if that is nothing."""
     image = ecr.find(errand.ecr, service.repository, [tag]).get(tag)
     commits = tags.commits(image.tags) if image else ()
     wish = _wish(errand, service, next(iter(commits), ""), image)
@@ -97,11 +98,12 @@ def _wish(errand: Errand, service: Service, commit_tag: str, image: Image | None
 
 
 def _built(errand: Errand, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
-    raise_all(NotBuilt, list(_missing(errand, wishes)))
+    raise_all(NotBuilt, list(missing(errand, wishes)))
     return wishes
 
 
-def _missing(errand: Errand, wishes: Iterable[Wish]) -> Iterable[Complaint]:
+def missing(errand: Errand, wishes: Iterable[Wish]) -> Iterable[Complaint]:
+    """One complaint for each that names no image, with what makes one."""
     tier, first = errand.tier, errand.project.tiers[0]
     for wish in wishes:
         if wish.image is not None:

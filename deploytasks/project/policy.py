@@ -16,7 +16,8 @@ from deploytasks.project.toml_lines import dotted
 MOST_TIERS = 5
 """A tier's tag needs one of ECR's filters that exclude a tag from immutability; a repository has five."""
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+_LONGEST_S = 10 * 365 * 24 * 3600
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------
@@ -128,8 +129,8 @@ def account_of(role: str) -> str:
 
 
 def is_duration(text: str) -> bool:
-    """Whether it is a length of time as the files write it, and more than none."""
-    return _DURATION.fullmatch(text) is not None and seconds(text) > 0
+    """Whether it is a length of time as the files write it, more than none and at most ten years."""
+    return _DURATION.fullmatch(text) is not None and 0 < seconds(text) <= _LONGEST_S
 
 
 def seconds(duration: str) -> int:

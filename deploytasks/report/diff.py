@@ -38,7 +38,7 @@ def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
     same = [each for each in differences if _is_same(each)]
     return stacked(
         *(_group(group) for group in grouped),
-        tuple(block for each in differences for block in _complaints(each)),
+        tuple(_complaints(differences)),
         (line(Span(summary(differences), "strong")),),
         (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and grouped else (),
     )
@@ -169,11 +169,16 @@ def _group(group: Group) -> Sheet:
     )
 
 
-def _complaints(difference: Difference) -> Iterator[Line]:
-    for complaint in difference.complaints:
-        place = "" if complaint.where == str(difference.target) else f"{complaint.where}: "
-        yield line(Span(f"{difference.target}: not compared: {place}{complaint.what}", "bad"))
-        yield from (line(each, indent=4) for each in lines_of(complaint.to_do))
+def _complaints(differences: Iterable[Difference]) -> Iterator[Line]:
+    """Why some could not be compared: what hinders many is said once."""
+    hindered: dict[tuple[str, str], list[str]] = {}
+    for each in differences:
+        for complaint in each.complaints:
+            place = "" if complaint.where == str(each.target) else f"{complaint.where}: "
+            hindered.setdefault((place + complaint.what, complaint.to_do), []).append(_name(each))
+    for (what, to_do), names in hindered.items():
+        yield line(Span(f"{', '.join(names)}: not compared: {what}", "bad"))
+        yield from (line(text, indent=4) for text in lines_of(to_do))
 
 
 def _is_same(difference: Difference) -> bool:

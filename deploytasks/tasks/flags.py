@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
+_MOST_DIGITS = 9
+
 if TYPE_CHECKING:
     from deploytasks.model import Options, Scope
 
@@ -67,14 +69,21 @@ def file(flag: str, given: str | None) -> FilePath | None:
     if given is None:
         return None
     path = FilePath(given)
-    if not given.strip() or path.is_dir() or not path.parent.is_dir():
+    if not given.strip() or not _can_be_a_file(path):
         what = "is empty" if not given.strip() else f"{given} is no file in a folder that is there"
         raise Invalid.of(f"--{flag}", what, f"--{flag} board.html")
     return path
 
 
+def _can_be_a_file(path: FilePath) -> bool:
+    try:
+        return path.parent.is_dir() and not path.is_dir()
+    except OSError:  # a name that is too long for the file system
+        return False
+
+
 def number(flag: str, given: str) -> int:
-    """The number that a flag gives, 1 or more.
+    """The number that a flag gives, 1 to 999,999,999.
 
     Raises:
         Invalid: it is none.
@@ -82,8 +91,8 @@ def number(flag: str, given: str) -> int:
     """
     from deploytasks.errors import Invalid
 
-    if not (given.isascii() and given.isdigit() and int(given)):
-        raise Invalid.of(f"--{flag}", f"'{given}' is no number of 1 or more", f"--{flag} 20")
+    if not (given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and int(given)):
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no number of 1 to 999,999,999", f"--{flag} 20")
     return int(given)
 
 
@@ -112,7 +121,11 @@ def duration(flag: str, given: str) -> timedelta:
     from deploytasks.project.policy import is_duration, seconds
 
     if not is_duration(given):
-        raise Invalid.of(f"--{flag}", f"'{given}' is no length of time", f"--{flag} 30s, --{flag} 10m, --{flag} 2h")
+        raise Invalid.of(
+            f"--{flag}",
+            f"'{given[:40]}' is no length of time up to ten years",
+            f"--{flag} 30s, --{flag} 10m, --{flag} 2h",
+        )
     return timedelta(seconds=seconds(given))
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +72,13 @@ def write(file: Path, text: str) -> None:
     """
     from deploytasks.errors import Failure
 
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft = file.with_name(f".deploytasks.{os.getpid()}")
     try:
         draft.write_text(text, "utf-8")
         draft.replace(file)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise Failure.of(str(file), f"it could not be written: {error.strerror}", "name another file") from error
 
 

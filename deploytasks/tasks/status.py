@@ -37,8 +37,8 @@ def status(root: Path) -> Task[Any]:
         file, project = flags.file("html", html), load(root)
         with shell.interruptible():
             seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
-        _write(seen, file)
         shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status")
+        _write(seen, file)
         _judge(seen, check=check)
 
     return status

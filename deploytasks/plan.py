@@ -151,6 +151,17 @@ def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
     )
 
 
+def back(rollout: Rollout, revision: str) -> Rollout:
+    """The rollout goes back to the revision, unless that runs already or is on its way."""
+    primary = rollout.live.primary if rollout.live else None
+    if primary is None or primary.revision != revision or primary.rollout_state == "FAILED":
+        number = revision.rpartition("/")[2]
+        return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
+    if primary.rollout_state == "IN_PROGRESS":
+        return replace(rollout, action="follow", reason="this rollout is already under way")
+    return replace(rollout, action="nothing", reason="it runs this already")
+
+
 def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
     """The rollouts in the order of their targets' waves, in file order within each."""
     ordered = sorted(rollouts, key=lambda each: each.target.wave)

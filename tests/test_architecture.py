@@ -13,7 +13,20 @@ import deploytasks
 from deploytasks.aws.session import ECS_OPERATIONS
 
 PACKAGE = Path(deploytasks.__file__).parent
-MIDDLE = {"project", "template", "plan", "board", "history", "running", "stock", "git", "builders", "aws", "fleet"}
+MIDDLE = {
+    "going_back",
+    "project",
+    "template",
+    "plan",
+    "board",
+    "history",
+    "running",
+    "stock",
+    "git",
+    "builders",
+    "aws",
+    "fleet",
+}
 MAY_IMPORT = {
     "errors": set(),
     "tags": {"errors"},
@@ -24,6 +37,7 @@ MAY_IMPORT = {
     "stock": {"model"},
     "plan": {"running", "model", "tags", "errors"},
     "board": {"running", "stock", "model", "tags", "errors"},
+    "going_back": {"model", "tags"},
     "history": {"running", "stock", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "builders": {"model", "tags", "errors"},

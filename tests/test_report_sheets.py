@@ -168,8 +168,14 @@ def test_environments_read_as_expected():
 
 def test_the_lock_reads_as_expected():
     held = LockState("prod", "ada", "2026-01-02T03:04:05Z", "release.prod", NEW, machine="ci-7", pid=42, token="t0ken")
-    expect("lock.txt", plain(locks.sheet("prod", held)) + plain(locks.sheet("dev", None)))
-    expect("lock.json", as_text(locks.as_json("prod", held)) + as_text(locks.as_json("dev", None)))
+    hold = LockState(
+        "dev", "bob", "2026-01-03T03:04:05Z", "release.rollback dev", OLD, "rolled back from b to a", release="dev-1"
+    )
+    expect(
+        "lock.txt", "".join(plain(locks.sheet(*each)) for each in (("prod", held), ("dev", None), ("dev", None, hold)))
+    )
+    documents = (("prod", held), ("dev", None), ("prod", held, hold))
+    expect("lock.json", "".join(as_text(locks.as_json(*each)) for each in documents))
 
 
 def test_a_sheet_is_shown_plain_and_whole_where_there_is_no_terminal():

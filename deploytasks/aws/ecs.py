@@ -89,14 +89,14 @@ def create(client: Any, target: Target, request: Definition, revision: str) -> M
     return dict(answer["service"])
 
 
-def record(client: Any, target: Target, service_arn: str, tags: Mapping[str, str]) -> None:
-    """The service carries the audit tags: used where a rollout registers no revision that could.
+def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> None:
+    """The service, or the revision, carries the audit tags besides those that it has.
 
     Source: ecs TagResource.
 
     """
     with translated(str(target)):
-        client.tag_resource(resourceArn=service_arn, tags=audit.to_ecs(tags))
+        client.tag_resource(resourceArn=arn, tags=audit.to_ecs(tags))
 
 
 def _live(target: Target, service: Mapping[str, Any] | None) -> Live:

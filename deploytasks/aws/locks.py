@@ -21,9 +21,9 @@ from deploytasks.errors import Complaint, Locked
 from deploytasks.model import Author, LockState
 
 
-def path(project: str, tier: str) -> str:
-    """The name of the lock's SSM parameter."""
-    return f"/deploytasks/{project}/{tier}/lock"
+def path(project: str, tier: str, kind: str = "lock") -> str:
+    """The name of the SSM parameter of the tier's lock, or hold."""
+    return f"/deploytasks/{project}/{tier}/{kind}"
 
 
 def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: str = "") -> LockState:
@@ -69,19 +69,19 @@ def release(client: Any, project: str, mine: LockState) -> bool:
     holder = status(client, project, mine.tier)
     if holder is None or holder.token != mine.token:
         return False
-    _delete(client, project, mine.tier)
+    remove(client, project, mine.tier)
     return True
 
 
-def status(client: Any, project: str, tier: str) -> LockState | None:
-    """Who holds the tier's lock, None where nobody does.
+def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
+    """Who holds the tier's lock (or put its hold there), None where nobody does.
 
     Source: ssm GetParameter.
 
     """
-    with translated(f"lock of {tier}"):
+    with translated(f"{kind} of {tier}"):
         try:
-            value = client.get_parameter(Name=path(project, tier))["Parameter"]["Value"]
+            value = client.get_parameter(Name=path(project, tier, kind))["Parameter"]["Value"]
         except client.exceptions.ParameterNotFound:
             return None
     return _read(tier, value)
@@ -109,10 +109,15 @@ def _put(client: Any, project: str, mine: LockState) -> bool:
     return True
 
 
-def _delete(client: Any, project: str, tier: str) -> None:
-    with translated(f"lock of {tier}"):
+def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
+    """There is no lock (or hold) of the tier.
+
+    Source: ssm DeleteParameter.
+
+    """
+    with translated(f"{kind} of {tier}"):
         try:
-            client.delete_parameter(Name=path(project, tier))
+            client.delete_parameter(Name=path(project, tier, kind))
         except client.exceptions.ParameterNotFound:
             return
 
@@ -123,7 +128,7 @@ def _take_over(client: Any, project: str, dead: LockState, mine: LockState) -> L
         holder = status(client, project, mine.tier)
         if holder is not None and holder.token != dead.token:
             raise Locked(_held(holder))
-        _delete(client, project, mine.tier)
+        remove(client, project, mine.tier)
         if not _put(client, project, mine):
             raise Locked(_held(status(client, project, mine.tier) or dead))
     return mine

@@ -93,6 +93,8 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
         running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
         return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
     if result.outcome in ("failed", "rolled back", "timed out"):
+        if ended.rollout.request and result.outcome != "timed out":
+            _record(means, target, deployment.revision, {"ended": result.outcome})
         logs = means.clients.of("logs", target.access)
         return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))
     return result
@@ -101,14 +103,16 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
 def _begin(rollout: Rollout, means: Means) -> Deployment:
     """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
     target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
-    revision = ecs.register(client, target, rollout.request, rollout.tags) if rollout.request else None
+    revision = rollout.revision or None
+    if rollout.request:
+        revision = ecs.register(client, target, rollout.request, rollout.tags)
     if means.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
     if rollout.action == "create" and rollout.create and revision:
         service = ecs.create(client, target, rollout.create, revision)
     else:
         service = ecs.update(client, target, revision)
-    if revision is None:
+    if rollout.request is None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         _record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
     primary = primary_of(deployments(service))
@@ -117,10 +121,10 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     return primary
 
 
-def _record(means: Means, target: Target, service_arn: str, tags: Mapping[str, str]) -> None:
-    """The service carries the audit tags; a rollout under way is followed even where it may not be recorded."""
+def _record(means: Means, target: Target, arn: str, tags: Mapping[str, str]) -> None:
+    """The service, or the revision, carries the tags; a rollout is followed even where it may not be recorded."""
     try:
-        ecs.record(means.clients.of("ecs", target.access), target, service_arn, tags)
+        ecs.record(means.clients.of("ecs", target.access), target, arn, tags)
     except AwsError as error:
         means.tell(Told("record", f"the rollout could not be recorded: {error.complaints[0].what}", str(target)))
 

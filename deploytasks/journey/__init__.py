@@ -17,6 +17,7 @@ from deploytasks.journey.history import history
 from deploytasks.journey.logs import logs, watch
 from deploytasks.journey.looking import status
 from deploytasks.journey.oneoff import prepare, run
+from deploytasks.journey.rollback import rollback
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
 from deploytasks.journey.waiting import wait
@@ -34,6 +35,7 @@ __all__ = [
     "logs",
     "prepare",
     "release",
+    "rollback",
     "run",
     "shelves",
     "status",

@@ -7,26 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from deploytasks import fleet, plan
-from deploytasks.aws import ecr
 from deploytasks.journey import preflight, rolling, wishes
 from deploytasks.journey.building import build_all, builds
-from deploytasks.journey.errand import Errand, again, before_any_change, begin, lock, resumable, say, shown_command
-from deploytasks.journey.observe import observe
-from deploytasks.model import (
-    GOOD_OUTCOMES,
-    Event,
-    Live,
-    OnEvent,
-    Options,
-    Plan,
-    Planned,
-    Project,
-    Reading,
-    Report,
-    Result,
-    Scope,
-    Wish,
-)
+from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
+from deploytasks.journey.errand import Errand, before_any_change, begin, hold_of, lock, resumable
+from deploytasks.model import Event, OnEvent, Options, Plan, Planned, Project, Report, Scope, Wish
 from deploytasks.template.render import Renderer
 
 
@@ -47,7 +32,7 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
         wanted = wishes.to_build(errand)
     whole = Plan(errand.tier, builds=builds(errand, wanted))
     _build(errand, whole, wanted)
-    return _report(errand, whole)
+    return report(errand, whole)
 
 
 def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -61,12 +46,17 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     errand = begin("tag", project, scope, options, tell)
     with lock(errand):
         with before_any_change():
-            wanted, present = wishes.to_tag(errand), wishes.present(errand)
-            preflight.check_all(lambda: preflight.taggable(errand, wanted, present))
+            wanted, present, hold = fleet.together(
+                lambda: wishes.to_tag(errand), lambda: wishes.present(errand), lambda: hold_of(errand)
+            )
+            preflight.check_all(
+                lambda: preflight.held(errand, hold, wanted, present),
+                lambda: preflight.taggable(errand, wanted, present),
+            )
         whole = Plan(errand.tier, tag_steps=plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC)))
         tell(Planned(whole))
-        _put_tags(errand, whole)
-        return _report(errand, whole)
+        put_tags(errand, whole)
+        return report(errand, whole)
 
 
 def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -82,10 +72,10 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     with lock(errand):
         with before_any_change():
             wanted, lives, unpullable = fleet.together(
-                lambda: wishes.to_deploy(errand), lambda: _observe(errand), lambda: preflight.unpullable(errand)
+                lambda: wishes.to_deploy(errand), lambda: look(errand), lambda: preflight.unpullable(errand)
             )
             preflight.check_all(
-                *_about_targets(errand, renderer, lives, wanted),
+                *about_targets(errand, renderer, lives, wanted),
                 lambda: unpullable,
                 lambda: rolling.pin_rules(errand, wanted),
                 lambda: preflight.dirty(errand, wanted),
@@ -93,7 +83,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
             )
         whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
         tell(Planned(whole))
-        return _report(errand, whole, _roll_out(errand, whole))
+        return report(errand, whole, roll_out(errand, whole))
 
 
 def release(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -109,15 +99,17 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
     renderer = Renderer(project)
     with lock(errand):
         with before_any_change():
-            wanted, present, lives, unpullable = fleet.together(
+            wanted, present, hold, lives, unpullable = fleet.together(
                 lambda: wishes.to_release(errand),
                 lambda: wishes.present(errand),
-                lambda: _observe(errand),
+                lambda: hold_of(errand),
+                lambda: look(errand),
                 lambda: preflight.unpullable(errand),
             )
             preflight.check_all(
-                *_about_targets(errand, renderer, lives, wanted),
+                *about_targets(errand, renderer, lives, wanted),
                 lambda: unpullable,
+                lambda: preflight.held(errand, hold, wanted, present),
                 lambda: preflight.taggable(errand, wanted, present),
             )
         missing = Plan(errand.tier, builds=builds(errand, wanted))
@@ -126,28 +118,8 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
         waves = rolling.rollouts(errand, renderer, lives, plan.with_releases(wanted, steps))
         whole = Plan(errand.tier, missing.builds if options.dry_run else (), steps, waves)
         tell(Planned(whole))
-        _put_tags(errand, whole)
-        return _report(errand, whole, _roll_out(errand, whole))
-
-
-def _about_targets(
-    errand: Errand, renderer: Renderer, lives: Sequence[Live], wanted: Sequence[Wish]
-) -> tuple[preflight.Check, ...]:
-    """The checks of every command that rolls out."""
-    return (
-        lambda: preflight.ready(errand, lives),
-        lambda: rolling.renders(errand, renderer, wanted),
-        lambda: preflight.wave_rules(errand),
-        lambda: preflight.promised(errand),
-    )
-
-
-def _observe(errand: Errand) -> tuple[Live, ...]:
-    say(
-        errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
-    )
-    reading: Reading = "unpinned" if errand.tier.pin == "tag" else "none"
-    return observe(errand.clients, errand.targets, errand.images, reading=reading)
+        put_tags(errand, whole)
+        return report(errand, whole, roll_out(errand, whole))
 
 
 def _build(errand: Errand, whole: Plan, wanted: Sequence[Wish]) -> tuple[Wish, ...]:
@@ -157,56 +129,3 @@ def _build(errand: Errand, whole: Plan, wanted: Sequence[Wish]) -> tuple[Wish, .
     errand.tell(Planned(whole))
     with resumable(errand, "the tier is unchanged"):
         return build_all(errand, wanted, whole.builds)
-
-
-def _put_tags(errand: Errand, whole: Plan) -> None:
-    """The release tag first, the record; then the tier tag, the wanted state."""
-    if errand.options.dry_run:
-        return
-    with resumable(errand, "some tags may have moved, no target was touched"):
-        for step in whole.tag_steps:
-            names = [step.release] * step.mint + [step.tier_tag] * step.move
-            if names and step.digest:
-                ecr.point(errand.ecr, step.repository, step.digest, names)
-                say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
-
-
-def _roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
-    if errand.options.dry_run:
-        return ()
-    means = fleet.Means(errand.clients, errand.images, errand.tell)
-    with resumable(errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command="deploy"):
-        return fleet.carry_out(whole, means, wait=errand.options.wait)
-
-
-def _report(errand: Errand, whole: Plan, results: tuple[Result, ...] = ()) -> Report:
-    return Report(
-        command=shown_command(errand.command, errand.tier.name),
-        plan=whole,
-        results=results,
-        notes=_left_behind(errand, whole),
-        resume=_resume(errand, results),
-        dry_run=errand.options.dry_run,
-    )
-
-
-def _left_behind(errand: Errand, whole: Plan) -> tuple[str, ...]:
-    """Who does not follow a tag that moved for everybody."""
-    moved = {step.service for step in whole.tag_steps if step.move}
-    everybody = [target for target in errand.project.targets if target.environment.tier == errand.tier.name]
-    behind = [target for target in everybody if target.service in moved and target not in errand.targets]
-    if not behind or errand.command == "tag":
-        return ()
-    names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
-    return (f"stay behind until `inv deploy.{errand.tier.name}`: {names}",)
-
-
-def _resume(errand: Errand, results: Sequence[Result]) -> str:
-    """What goes on where these results ended; nothing, where all ended well."""
-    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
-    if not open_ends:
-        return ""
-    command = again(errand, "deploy", open_ends)
-    if any(result.outcome == "rolled back" for result in open_ends):
-        return f"mend the image and release it; to try this one again: {command}"
-    return f"to go on: {command}"

@@ -6,10 +6,10 @@ import platform
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from deploytasks.aws import locks
+from deploytasks.aws import holds, locks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
 from deploytasks.fleet import each, together
@@ -129,7 +129,7 @@ def lock(errand: Errand) -> Iterator[None]:
     if errand.options.dry_run:
         yield
         return
-    mine = locks.claim(errand.tier.name, errand.author, f"{errand.command}.{errand.tier.name}")
+    mine = locks.claim(errand.tier.name, errand.author, shown_command(errand.command, errand.tier.name))
     client = registry_ssm(errand.project, errand.clients)
     try:
         with before_any_change():
@@ -137,6 +137,20 @@ def lock(errand: Errand) -> Iterator[None]:
         yield
     finally:
         _unlock(errand, client, mine)
+
+
+def hold_of(errand: Errand) -> LockState | None:
+    """The hold that a rollback left on the tier."""
+    return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
+
+
+def put_hold(errand: Errand, commit: str, release: str, reason: str) -> None:
+    """The tier is held, unless this is a dry run."""
+    if not errand.options.dry_run:
+        command = shown_command(errand.command, errand.tier.name)
+        mine = locks.claim(errand.tier.name, errand.author, command, commit=commit, reason=reason)
+        client = registry_ssm(errand.project, errand.clients)
+        holds.put(client, errand.project.name, replace(mine, release=release))
 
 
 def _unlock(errand: Errand, client: Any, mine: LockState) -> None:
@@ -206,6 +220,8 @@ def shown_command(command: str, tier: str) -> str:
             return command
         case "wait":
             return f"deploy.wait {tier}"
+        case "rollback":
+            return f"release.rollback {tier}"
         case _:
             return f"{command}.{tier}"
 

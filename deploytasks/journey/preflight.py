@@ -1,13 +1,13 @@
 """Everything that can be known to go wrong, found before the first write, for all targets at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from deploytasks import git, plan, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
-from deploytasks.model import Image, Live, Wish
+from deploytasks.model import Image, Live, LockState, Wish
 from deploytasks.project.select import upstream_targets
 
 Check = Callable[[], Iterable[Complaint]]
@@ -80,6 +80,17 @@ def taggable(errand: Errand, wishes: Sequence[Wish], present: dict[str, Image]) 
         yield from _older(errand, wish, present.get(wish.service))
     if not errand.options.override:
         yield from gated(errand, wishes)
+
+
+def held(
+    errand: Errand, hold: LockState | None, wishes: Sequence[Wish], present: Mapping[str, Image]
+) -> list[Complaint]:
+    """After a rollback nothing else comes to the tier, until somebody lifts its hold."""
+    others = [wish for wish in wishes if wish.service not in present or wish.digest != present[wish.service].digest]
+    if hold is None or not others:
+        return []
+    what = f"{hold.by} holds it since {hold.since}: {hold.reason}"
+    return [Complaint(errand.tier.name, what, f"when this release is meant: inv lock.release {errand.tier.name}")]
 
 
 def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:

@@ -1,12 +1,12 @@
 """The plan for the targets of a tier: rendered, compared with what runs, decided."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deploytasks import plan
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.errand import Errand
-from deploytasks.model import Definition, Live, Rollout, Target, Wish
+from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
 from deploytasks.plan import Candidate
 from deploytasks.template.canonical import canonical
 from deploytasks.template.render import Renderer, image_name, placeholder
@@ -30,6 +30,30 @@ def rollouts(
     """The waves of rollouts that bring every selected target to its wish."""
     by_service = {wish.service: wish for wish in wishes}
     return plan.waves(_rollout(errand, renderer, live, by_service[live.target.service]) for live in lives)
+
+
+def returns(
+    errand: Errand,
+    renderer: Renderer,
+    lives: Iterable[Live],
+    wishes: Sequence[Wish],
+    revisions: Mapping[Target, Revision | None],
+) -> tuple[tuple[Rollout, ...], ...]:
+    """The waves of rollouts that bring every target back to its revision; one without is rendered now."""
+    by_service = {wish.service: wish for wish in wishes}
+    return plan.waves(
+        _return(errand, renderer, live, by_service[live.target.service], revisions.get(live.target)) for live in lives
+    )
+
+
+def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision: Revision | None) -> Rollout:
+    if revision is None:
+        rendered = _rollout(errand, renderer, live, wish)
+        why = "rendered now: no revision of then carries the release"
+        return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
+    image = f"{errand.images[wish.service]}@{wish.digest}"
+    back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish), live=live)
+    return plan.back(back, revision.arn)
 
 
 def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from deploytasks.aws import ecr, locks
+from deploytasks.aws import ecr, holds, locks
 from deploytasks.errors import NotReady
 from deploytasks.journey.errand import before_any_change, guard_registry, reach, whoami_here
 from deploytasks.model import LockState, Project
 
 
-def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None], ...]:
-    """Each tier with who holds its lock, None where nobody does."""
+def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
+    """Each tier with who holds its lock, and the hold that a rollback left on it; None where there is none."""
     client = _registry(project, "ssm")
-    return tuple((tier, locks.status(client, project.name, tier)) for tier in tiers)
+    return tuple(
+        (tier, locks.status(client, project.name, tier), holds.status(client, project.name, tier)) for tier in tiers
+    )
 
 
 def lock_acquire(project: Project, tier: str, reason: str) -> LockState:
@@ -27,21 +29,23 @@ def lock_acquire(project: Project, tier: str, reason: str) -> LockState:
         return locks.acquire(_registry(project, "ssm"), project.name, claim)
 
 
-def lock_release(project: Project, tier: str) -> LockState:
-    """The tier's lock is free, whoever held it; returns who did.
+def lock_release(project: Project, tier: str) -> tuple[LockState, ...]:
+    """The tier's lock is free, whoever held it, and its hold is lifted; returns those that there were.
 
     Raises:
-        NotReady: nobody holds it, or somebody else took it at this moment.
+        NotReady: there was neither, or somebody else took the lock at this moment.
 
     """
     with before_any_change():
         client = _registry(project, "ssm")
-        holder = locks.status(client, project.name, tier)
-        if holder is None:
+        holder, hold = locks.status(client, project.name, tier), holds.status(client, project.name, tier)
+        if holder is None and hold is None:
             raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
-        if not locks.release(client, project.name, holder):
+        if holder and not locks.release(client, project.name, holder):
             raise NotReady.of(tier, "somebody else holds the lock since a moment ago", "inv lock.status shows who")
-    return holder
+        if hold:
+            holds.lift(client, project.name, tier)
+    return tuple(state for state in (holder, hold) if state)
 
 
 def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:

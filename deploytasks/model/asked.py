@@ -1,6 +1,7 @@
 """What a person asks for, and who that person is."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Options:
 
     commit: str | None = None
     to: str | None = None
+    at: datetime | None = None
     override: str | None = None
     allow_dirty: bool = False
     allow_older: bool = False
@@ -38,7 +40,10 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host."""
+    """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host.
+
+    Of a hold: who rolled back, and to which `release`.
+    """
 
     tier: str
     by: str
@@ -51,3 +56,4 @@ class LockState:
     machine: str = ""
     pid: int = 0
     token: str = ""
+    release: str = ""

@@ -34,6 +34,8 @@ class Rollout:
     live: Live | None = None
     deployment: Deployment | None = None
     """The deployment to follow, where that is not the live PRIMARY one."""
+    revision: str = ""
+    """The ARN of the revision to go back to, where no new one is registered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,29 +6,39 @@ from deploytasks.model import LockState
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 from deploytasks.report.text import short_commit
 
-_FIELDS = ("by", "since", "command", "commit", "reason", "ci", "run", "machine")
+_FIELDS = ("by", "since", "command", "commit", "release", "reason", "ci", "run", "machine")
 
 
-def sheet(tier: str, state: LockState | None) -> Sheet:
-    """The tier's lock for people."""
+def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
+    """The tier's lock for people, and the hold on it."""
+    held = _state(tier, "on hold: no other commit until `inv lock.release`", hold) if hold else ()
     if state is None:
-        return (line(Span(tier, "strong"), ": ", Span("free", "good")),)
+        return held or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
+    return (*held, *_state(tier, "held", state))
+
+
+def _state(tier: str, word: str, state: LockState) -> Sheet:
     said = {
         "by": state.by,
         "since": state.since,
         "command": state.command,
         "commit": short_commit(state.commit),
+        "release": state.release,
         "reason": state.reason,
         "run": state.ci or state.run,
         "process": f"{state.pid} on {state.machine}" if state.machine else "",
     }
     rows = [(name, text) for name, text in said.items() if text]
-    return (line(Span(tier, "strong"), ": ", Span("held", "warn")), table((Column("", "whole"), Column("")), rows))
+    return (line(Span(tier, "strong"), ": ", Span(word, "warn")), table((Column("", "whole"), Column("")), rows))
 
 
-def as_json(tier: str, state: LockState | None) -> dict[str, Any]:
-    """The tier's lock for programs; never the token that proves the holder."""
+def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -> dict[str, Any]:
+    """The tier's lock and hold for programs; never the token that proves the holder."""
+    kept = {"hold": _fields(hold)} if hold else {}
     if state is None:
-        return {"tier": tier, "held": False}
-    fields = {name: getattr(state, name) or None for name in _FIELDS}
-    return {"tier": tier, "held": True, **fields, "pid": state.pid or None}
+        return {"tier": tier, "held": False, **kept}
+    return {"tier": tier, "held": True, **_fields(state), "pid": state.pid or None, **kept}
+
+
+def _fields(state: LockState) -> dict[str, Any]:
+    return {name: getattr(state, name) or None for name in _FIELDS}

@@ -77,6 +77,7 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
         "release": rollout.wish.release,
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
+        "back_to": revision_name(rollout.revision) or None,
     }
 
 
@@ -122,6 +123,8 @@ def _row(rollout: Rollout) -> list[Span]:
 
 
 def _change(running: str, rollout: Rollout) -> str:
+    if rollout.revision:
+        return f"{running} → {revision_number(rollout.revision)}"
     if rollout.request is None:
         return running
     return f"{running} → new" if running else "new"

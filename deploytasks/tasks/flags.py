@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ HELP = {
     "exclude": "all tenants but these: mb,acme",
     "tier": "only these tiers: dev,prod",
     "commit": "the git revision to take",
+    "at": "the release that stood then: 2026-11-23T12:00Z, in UTC unless it says another offset",
     "to": "a release tag or commit instead of what the tier tag names",
     "override": "pass the gate, with a reason that is recorded",
     "allow-dirty": "take the uncommitted tree too, under a tag of its own",
@@ -127,6 +128,24 @@ def duration(flag: str, given: str) -> timedelta:
             f"--{flag} 30s, --{flag} 10m, --{flag} 2h",
         )
     return timedelta(seconds=seconds(given))
+
+
+def moment(flag: str, given: str | None) -> datetime | None:
+    """The time that a flag gives, UTC where it names no offset; None where it was not given.
+
+    Raises:
+        Invalid: it is none.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no time", f"--{flag} 2026-11-23T12:00Z") from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def collection(root: Path) -> Collection:
 def _status(root: Path) -> Task[Any]:
     @task(name="status", auto_shortflags=False, help=flags.helped("json"))
     def status(c: Context, json: bool = False) -> None:
-        """Show who holds each tier's lock."""
+        """Show who holds each tier's lock, and which are on hold after a rollback."""
         from deploytasks import journey
         from deploytasks.project.load import load
         from deploytasks.report import locks
@@ -26,8 +26,8 @@ def _status(root: Path) -> Task[Any]:
         project = load(root)
         with shell.interruptible():
             states = journey.lock_status(project, [tier.name for tier in project.tiers])
-        sheet = tuple(block for tier, state in states for block in locks.sheet(tier, state))
-        shell.show(sheet, [locks.as_json(tier, state) for tier, state in states], as_json=json)
+        sheet = tuple(block for each in states for block in locks.sheet(*each))
+        shell.show(sheet, [locks.as_json(*each) for each in states], as_json=json)
 
     return status
 
@@ -53,14 +53,15 @@ def _acquire(root: Path) -> Task[Any]:
 def _release(root: Path) -> Task[Any]:
     @task(name="release", auto_shortflags=False, positional=["tier"], help=flags.TIER)
     def release(c: Context, tier: str) -> None:
-        """Free a tier's lock, whoever holds it."""
+        """Free a tier's lock, whoever holds it, and end its hold."""
         from deploytasks import journey
         from deploytasks.project import choose
         from deploytasks.project.load import load
 
         project = load(root)
         with shell.interruptible():
-            state = journey.lock_release(project, choose.tier(project, tier))
-        shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
+            states = journey.lock_release(project, choose.tier(project, tier))
+        for state in states:
+            shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 
     return release

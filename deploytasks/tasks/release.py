@@ -1,4 +1,4 @@
-"""`inv release.<tier>` and `inv release.history TIER`."""
+"""`inv release.<tier>`, `inv release.history TIER` and `inv release.rollback TIER`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,12 +14,13 @@ _HELP = flags.helped(
     *("tenant", "service", "exclude", "commit", "allow-dirty", "allow-older", "override"),
     *("force", "wait", "dry-run", "json"),
 )
+_ROLLBACK_HELP = flags.TIER | flags.helped("to", "at", "tenant", "service", "exclude", "wait", "dry-run", "json")
 _HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `release`."""
-    return Collection("release", _history(root), *(_release(root, tier) for tier in tiers))
+    return Collection("release", _history(root), _rollback(root), *(_release(root, tier) for tier in tiers))
 
 
 def _release(root: Path, tier: str) -> Task[Any]:
@@ -46,6 +47,29 @@ def _release(root: Path, tier: str) -> Task[Any]:
         shell.carry_out(root, journey.release, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return release
+
+
+def _rollback(root: Path) -> Task[Any]:
+    @task(name="rollback", auto_shortflags=False, positional=["tier"], help=_ROLLBACK_HELP)
+    def rollback(
+        c: Context,
+        tier: str,
+        to: str | None = None,
+        at: str | None = None,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        wait: bool = True,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Go back to the release before, or to another one, and hold the tier there."""
+        from deploytasks import journey
+
+        options = flags.options(c, to=to, at=flags.moment("at", at), wait=wait, dry_run=dry_run)
+        shell.carry_out(root, journey.rollback, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+
+    return rollback
 
 
 def _history(root: Path) -> Task[Any]:

@@ -1,0 +1,76 @@
+"""Which release a tier goes back to, and what each of its services ran then. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from deploytasks import tags
+from deploytasks.model import Image
+
+Minted = Mapping[str, Mapping[str, Image]]
+"""Release tag → service → the image that it names, newest release first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: a release tag `to`, or the one that stood `at` a time; neither means the one before."""
+
+    to: str | None = None
+    at: datetime | None = None
+
+
+def candidates(tier: str, minted: Minted, present: Mapping[str, Image], wanted: Wanted, *, held: bool) -> Iterator[str]:
+    """The release tags that may be gone back to, best first.
+
+    The one before is the newest older one under which some service ran another image. Where the tier is `held`, it
+    was taken back already: then no image that came after the first release of its present ones is gone back to.
+    """
+    if wanted.to:
+        yield from (tag for tag in minted if tag == wanted.to)
+    elif wanted.at:
+        yield from (tag for tag in minted if _minted_by(tag, tier, wanted.at))
+    else:
+        start = _start(tier, present, held=held)
+        later = [tag for tag in minted if tag > start] if held else []
+        fled = _digests(minted, later) - {image.digest for image in present.values()}
+        earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
+        yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
+
+
+def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, tuple[str, Image]]:
+    """What each service ran when the release was minted: its newest release until then, and the image.
+
+    One that had none yet is left out.
+    """
+    found: dict[str, tuple[str, Image]] = {}
+    for tag in sorted(tag for tag in minted if tag <= release):
+        found |= {service: (tag, image) for service, image in minted[tag].items() if service in services}
+    return found
+
+
+def newest_of(images: Sequence[Image], tier: str) -> Image | None:
+    """Of several images that run, the one of the newest release."""
+    return max(images, key=lambda image: tags.newest_release(image.tags, tier) or "", default=None)
+
+
+def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
+    """Only what was released before this tag may be gone back to."""
+    releases = [tags.releases(image.tags, tier) for image in present.values()]
+    return max((each[0] if held else each[-1] for each in releases if each), default="")
+
+
+def _differs(then: Mapping[str, tuple[str, Image]], present: Mapping[str, Image]) -> bool:
+    return any(image.digest != present[service].digest for service, (_, image) in then.items())
+
+
+def _digests(minted: Minted, releases: Iterable[str]) -> set[str]:
+    return {image.digest for release in releases for image in minted[release].values()}
+
+
+def _digests_of(then: Mapping[str, tuple[str, Image]]) -> set[str]:
+    return {image.digest for _, image in then.values()}
+
+
+def _minted_by(tag: str, tier: str, at: datetime) -> bool:
+    certified = tags.certified_at(tag, tier)
+    return certified is not None and certified <= at

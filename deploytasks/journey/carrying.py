@@ -1,0 +1,88 @@
+"""What the commands that change a tier share: looking at its targets, moving its tags, rolling out, reporting."""
+
+from collections.abc import Sequence
+
+from deploytasks import fleet
+from deploytasks.aws import ecr
+from deploytasks.journey import preflight, rolling
+from deploytasks.journey.errand import Errand, again, resumable, say, shown_command
+from deploytasks.journey.observe import observe
+from deploytasks.model import GOOD_OUTCOMES, Live, Plan, Reading, Report, Result, Wish
+from deploytasks.template.render import Renderer
+
+
+def about_targets(
+    errand: Errand, renderer: Renderer, lives: Sequence[Live], wanted: Sequence[Wish]
+) -> tuple[preflight.Check, ...]:
+    """The checks of every command that rolls out."""
+    return (
+        lambda: preflight.ready(errand, lives),
+        lambda: rolling.renders(errand, renderer, wanted),
+        lambda: preflight.wave_rules(errand),
+        lambda: preflight.promised(errand),
+    )
+
+
+def look(errand: Errand, reading: Reading = "none") -> tuple[Live, ...]:
+    """The selected targets as they are, their tasks too where the tier's definitions name a tag."""
+    say(
+        errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
+    )
+    if errand.tier.pin == "tag" and reading == "none":
+        reading = "unpinned"
+    return observe(errand.clients, errand.targets, errand.images, reading=reading)
+
+
+def put_tags(errand: Errand, whole: Plan) -> None:
+    """The release tag first, the record; then the tier tag, the wanted state."""
+    if errand.options.dry_run:
+        return
+    with resumable(errand, "some tags may have moved, no target was touched"):
+        for step in whole.tag_steps:
+            names = [step.release] * step.mint + [step.tier_tag] * step.move
+            if names and step.digest:
+                ecr.point(errand.ecr, step.repository, step.digest, names)
+                say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
+
+
+def roll_out(errand: Errand, whole: Plan, command: str = "deploy") -> tuple[Result, ...]:
+    """How every rollout of the plan ended; whatever stops them says that `command` goes on."""
+    if errand.options.dry_run:
+        return ()
+    means = fleet.Means(errand.clients, errand.images, errand.tell)
+    with resumable(errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=command):
+        return fleet.carry_out(whole, means, wait=errand.options.wait)
+
+
+def report(errand: Errand, whole: Plan, results: tuple[Result, ...] = (), notes: tuple[str, ...] = ()) -> Report:
+    """What the command came to."""
+    return Report(
+        command=shown_command(errand.command, errand.tier.name),
+        plan=whole,
+        results=results,
+        notes=(*notes, *_left_behind(errand, whole)),
+        resume=_resume(errand, results),
+        dry_run=errand.options.dry_run,
+    )
+
+
+def _left_behind(errand: Errand, whole: Plan) -> tuple[str, ...]:
+    """Who does not follow a tag that moved for everybody."""
+    moved = {step.service for step in whole.tag_steps if step.move}
+    everybody = [target for target in errand.project.targets if target.environment.tier == errand.tier.name]
+    behind = [target for target in everybody if target.service in moved and target not in errand.targets]
+    if not behind or errand.command == "tag":
+        return ()
+    names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
+    return (f"stay behind until `inv deploy.{errand.tier.name}`: {names}",)
+
+
+def _resume(errand: Errand, results: Sequence[Result]) -> str:
+    """What goes on where these results ended; nothing, where all ended well."""
+    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    if not open_ends:
+        return ""
+    command = again(errand, errand.command if errand.command == "rollback" else "deploy", open_ends)
+    if any(result.outcome == "rolled back" for result in open_ends):
+        return f"mend the image and release it; to try this one again: {command}"
+    return f"to go on: {command}"

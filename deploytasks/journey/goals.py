@@ -1,0 +1,148 @@
+"""Where a tier may go back to: the releases that ECR holds, and the revisions that each target ran them with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from deploytasks import fleet, going_back, tags
+from deploytasks.errors import Complaint, NotBuilt, NotReady, raise_all
+from deploytasks.going_back import Wanted
+from deploytasks.history import past_of
+from deploytasks.journey import wishes
+from deploytasks.journey.carrying import look
+from deploytasks.journey.errand import Errand, hold_of, say
+from deploytasks.journey.revisions import newest_first
+from deploytasks.journey.shelves import Sweep, sweep
+from deploytasks.model import Image, Live, LockState, Revision, Target, Wish
+from deploytasks.running import what_runs
+from deploytasks.stock import stock
+
+_REVISIONS = 200
+"""So many revisions of a target are looked through, newest first, for the one that a release ran with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where it goes: what each service shall run, and each target's revision of then, as far as there is one."""
+
+    name: str
+    wishes: tuple[Wish, ...]
+    revisions: Mapping[Target, Revision | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that the goal is chosen from; `present` is what is gone back from, by service."""
+
+    swept: Sweep
+    present: Mapping[str, Image]
+    lives: tuple[Live, ...]
+    hold: LockState | None
+
+
+def found_by(errand: Errand) -> Found:
+    """All that a rollback looks at, seen at once.
+
+    Raises:
+        NotReady: a repository can't be read.
+
+    """
+    swept, pointed, lives, hold = fleet.together(
+        lambda: sweep(errand.project, errand.clients, errand.services),
+        lambda: wishes.present(errand),
+        lambda: look(errand, "all"),
+        lambda: hold_of(errand),
+    )
+    raise_all(NotReady, list(swept.unread.values()))
+    present = _running(errand, swept, lives) if is_partial(errand) else pointed
+    return Found(swept, present, lives, hold)
+
+
+def is_partial(errand: Errand) -> bool:
+    """Whether only some of the tier's targets are selected: then the tier tag, which is everybody's, stays."""
+    scope = errand.scope
+    return bool(scope.tenants or scope.services or scope.exclude)
+
+
+def _running(errand: Errand, swept: Sweep, lives: Sequence[Live]) -> dict[str, Image]:
+    """What the selected targets run, by service; of several images the one of the newest release."""
+    running: dict[str, list[Image]] = {}
+    for live in lives:
+        service = live.target.service
+        held = stock(errand.images[service], swept.images[service])
+        known = (held.by_digest.get(digest) for digest in what_runs(live, held.name)[0])
+        running.setdefault(service, []).extend(image for image in known if image)
+    newest = {service: going_back.newest_of(images, errand.tier.name) for service, images in running.items()}
+    return {service: image for service, image in newest.items() if image}
+
+
+def goals(errand: Errand, found: Found) -> Iterator[Goal]:
+    """Where the tier may go back to, best first; where no release is asked for, those known to have failed last.
+
+    The hold of a rollback names what it went back to; whether that is done already, the caller sees.
+    """
+    tier, to, at = errand.tier.name, errand.options.to, errand.options.at
+    if to and not tags.is_release(to, tier):
+        yield _to_commit(errand, found)
+        return
+    minted = past_of(tier, found.swept.images, errand.images, ()).minted
+    if found.hold and not (to or at):
+        yield from (_to_release(errand, found, minted, tag) for tag in minted if tag == found.hold.release)
+    for release in going_back.candidates(tier, minted, found.present, Wanted(to, at), held=found.hold is not None):
+        goal = _to_release(errand, found, minted, release)
+        if to or at or not _failed(goal):
+            yield goal
+        else:
+            say(errand, "choose", f"{release} is passed over: its rollouts failed")
+
+
+def nowhere(errand: Errand) -> NotBuilt:
+    """Why there is nothing to go back to, and what to do."""
+    what = "there is no release before the present one"
+    if errand.options.to:
+        what = f"there is no {errand.options.to} in ECR"
+    elif errand.options.at:
+        what = f"there was no release at {errand.options.at:%Y-%m-%dT%H:%M:%SZ}"
+    to_do = f"inv release.history {errand.tier.name} shows what there is"
+    return NotBuilt(Complaint(errand.tier.name, what, to_do))
+
+
+def _to_release(errand: Errand, found: Found, minted: going_back.Minted, release: str) -> Goal:
+    then = going_back.state(minted, release, found.swept.images)
+    return Goal(release, tuple(_wishes(errand, found, then)), _revisions(errand, found, then))
+
+
+def _to_commit(errand: Errand, found: Found) -> Goal:
+    wanted = wishes.to_deploy(errand)
+    then = {wish.service: (wish.release or "", wish.image) for wish in wanted if wish.image}
+    return Goal(wanted[0].commit_tag, wanted, _revisions(errand, found, then))
+
+
+def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[Wish]:
+    """What each service ran then; one that had no release yet stays as it is."""
+    for service in errand.services:
+        release, image = then.get(service.name, ("", found.present.get(service.name)))
+        if image:
+            commit = next(iter(tags.commits(image.tags)), "")
+            yield Wish(service.name, service.repository, commit, image.digest, release or None, image)
+
+
+def _revisions(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> dict[Target, Revision | None]:
+    """Each target's newest revision of the image's releases; a mutable tag says what runs, whatever the revision."""
+    if errand.tier.pin == "tag" and errand.tier.tag == "mutable":
+        return {}
+    targets = [live.target for live in found.lives if live.exists and live.target.service in then]
+    carried = {service: tags.releases(image.tags, errand.tier.name) for service, (_, image) in then.items()}
+    return dict(fleet.each(partial(_revision, errand, carried), targets))
+
+
+def _revision(errand: Errand, carried: Mapping[str, Sequence[str]], target: Target) -> tuple[Target, Revision | None]:
+    revisions = islice(newest_first(errand.clients, target, at_once=8), _REVISIONS)
+    ours = (one for one in revisions if one.record.get("project") == errand.project.name)
+    return target, next((one for one in ours if one.record.get("release") in carried[target.service]), None)
+
+
+def _failed(goal: Goal) -> bool:
+    known = [revision for revision in goal.revisions.values() if revision]
+    return bool(known) and all("ended" in revision.record for revision in known)

@@ -1,0 +1,104 @@
+"""A tier, or some of its tenants, goes back to a release that it ran before; then it is held, so that it stays there.
+
+What is gone back to are images and definitions as AWS kept them. Nothing is built, and nothing deregistered.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks import plan, tags
+from deploytasks.errors import Complaint
+from deploytasks.journey import preflight, rolling
+from deploytasks.journey.carrying import put_tags, report, roll_out
+from deploytasks.journey.commands import quiet
+from deploytasks.journey.errand import Errand, before_any_change, begin, lock, put_hold
+from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
+from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope
+from deploytasks.template.render import Renderer
+
+
+def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Every selected target runs what the release before brought, or what `options.to` or `.at` say; the tier is held.
+
+    With tenants, services or exceptions named, the tier tag stays: it is everybody's.
+
+    Raises:
+        Refusal: nothing was changed; there is no release to go back to, or its image is gone.
+        Interrupted: names what goes on at AWS.
+
+    """
+    errand = begin("rollback", project, scope, options, tell)
+    renderer = Renderer(project)
+    with lock(errand):
+        with before_any_change():
+            found = found_by(errand)
+            goal = _goal(errand, renderer, found)
+            errand = replace(errand, options=replace(options, to=goal.name, at=None))
+            preflight.check_all(*_checks(errand, renderer, found, goal))
+        whole = _plan(errand, renderer, found, goal)
+        tell(Planned(whole))
+        put_hold(errand, goal.wishes[0].commit_tag, goal.name, _reason(found, goal))
+        put_tags(errand, whole)
+        return report(errand, whole, roll_out(errand, whole, "rollback"), _notes(errand, goal))
+
+
+def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
+    """The best goal; what the tier is held at counts only as long as somebody has not arrived there.
+
+    Raises:
+        NotBuilt: there is none.
+
+    """
+    for goal in goals(errand, found):
+        resumed = found.hold is not None and goal.name == found.hold.release and not errand.options.to
+        if not resumed or not _is_reached(_plan(errand, renderer, found, goal)):
+            return goal
+    raise nowhere(errand)
+
+
+def _is_reached(whole: Plan) -> bool:
+    moves = any(step.mint or step.move for step in whole.tag_steps)
+    return not moves and all(rollout.action == "nothing" for rollout in whole.rollouts)
+
+
+def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
+    rendered = tuple(live.target for live in found.lives if not goal.revisions.get(live.target))
+    return (
+        lambda: preflight.ready(errand, found.lives),
+        lambda: rolling.renders(replace(errand, targets=rendered), renderer, goal.wishes),
+        lambda: preflight.wave_rules(errand),
+        lambda: rolling.pin_rules(errand, goal.wishes) if is_partial(errand) else [],
+        lambda: _without_image(errand, goal),
+    )
+
+
+def _without_image(errand: Errand, goal: Goal) -> Iterator[Complaint]:
+    for service in errand.services:
+        if service.name not in [wish.service for wish in goal.wishes]:
+            yield Complaint(service.name, f"it had no image at {goal.name}", "leave it out: name others by --service")
+
+
+def _plan(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Plan:
+    if is_partial(errand):
+        return Plan(errand.tier, waves=rolling.returns(errand, renderer, found.lives, goal.wishes, goal.revisions))
+    steps = plan.tag_steps(errand.tier, goal.wishes, found.present, datetime.now(UTC))
+    wanted = plan.with_releases(goal.wishes, steps)
+    return Plan(
+        errand.tier, tag_steps=steps, waves=rolling.returns(errand, renderer, found.lives, wanted, goal.revisions)
+    )
+
+
+def _reason(found: Found, goal: Goal) -> str:
+    here = ", ".join(
+        dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in tags.commits(image.tags)[:1])
+    )
+    there = ", ".join(dict.fromkeys(tags.short(wish.commit_tag) for wish in goal.wishes))
+    return f"rolled back from {here or 'what ran'} to {there} ({goal.name})"
+
+
+def _notes(errand: Errand, goal: Goal) -> tuple[str, ...]:
+    tier = errand.tier.name
+    stays = f"the tag {tier} was left where it is: inv deploy.{tier} would bring these targets forward again"
+    held = f"{tier} is on hold: no other commit is tagged or released there until inv lock.release {tier}"
+    return (held, *([stays] if is_partial(errand) else []))

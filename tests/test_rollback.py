@@ -1,0 +1,104 @@
+"""`inv release.rollback`: which release it goes back to, how, and that the tier stays there."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from benchmarks.world import tenant_account
+from deploytasks import tags
+from tests.commands import WRITES, Shop
+
+pytestmark = pytest.mark.waits
+
+
+@pytest.fixture
+def released(shop: Shop) -> Shop:
+    """Both tenants run the newer commit in prod, after the older one, each released as a whole."""
+    for commit in ("older", "newer"):
+        ran = shop.inv("release.prod", "--commit", shop.commits[commit], "--allow-older", "--override", "test")
+        assert ran.code == 0, ran.stderr
+    return shop
+
+
+def test_it_goes_back_to_the_release_before_with_the_definition_of_then(released: Shop):
+    registered = released.endpoint.operations()["RegisterTaskDefinition"]
+    ran = released.inv("release.rollback", "prod", "--json")
+    assert ran.code == 0, ran.stderr
+    assert ran.summary["outcomes"] == {"deployed": 2}
+    assert {result["commit"] for result in ran.summary["results"]} == {released.commits["older"]}
+    assert released.endpoint.operations()["RegisterTaskDefinition"] == registered
+    assert released.tags()["prod"] == released.tags()[released.commits["older"]]
+
+
+def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
+    assert released.inv("release.rollback", "prod").code == 0
+    ran = released.inv("release.prod")
+    assert ran.code == 2 and "rolled back from" in ran.stderr and "inv lock.release prod" in ran.stderr
+    assert "on hold" in released.inv("lock.status").stdout
+    assert released.inv("deploy.prod").code == 0
+    assert released.inv("lock.release", "prod").code == 0
+    assert released.inv("release.prod").code == 0
+
+
+def test_a_dry_run_of_it_changes_nothing(released: Shop):
+    released.endpoint.calls.clear()
+    ran = released.inv("release.rollback", "prod", "--dry-run")
+    assert ran.code == 0 and "back to shop-t1-prod-api:" in ran.stdout
+    assert not WRITES & set(released.endpoint.operations())
+
+
+def test_without_a_release_before_it_is_refused(shop: Shop):
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, ran.stderr.startswith("prod: there is no release before")) == (2, True)
+    assert shop.writes() == {} and shop.inv("lock.status").stdout.count("free") == 3
+
+
+def test_again_it_goes_further_back_and_never_to_what_it_fled_from(released: Shop):
+    assert released.inv("release.rollback", "prod").code == 0
+    ran = released.inv("release.rollback", "prod")
+    assert ran.code == 2 and "no release before" in ran.stderr, ran.stdout
+
+
+def test_one_that_was_killed_half_way_goes_on_to_the_same_release(released: Shop):
+    released.refuse("UpdateService", "AccessDeniedException", tenant_account(2))
+    ran = released.inv("release.rollback", "prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (1, {"deployed": 1, "failed": 1})
+    assert "inv release.rollback prod --tenant t2 --to prod-" in ran.summary["resume"]
+    released.endpoint.fault = None
+    ran = released.inv("release.rollback", "prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"unchanged": 1, "deployed": 1})
+    assert {result["commit"] for result in ran.summary["results"]} == {released.commits["older"]}
+
+
+@pytest.mark.parametrize("given", [["--to", "older"], ["--to", "release"], ["--at", "now"]])
+def test_it_goes_where_it_is_told(released: Shop, given: list[str]):
+    named = released.tags()
+    older = named[released.commits["older"]]
+    first = min(tag for tag in named if tag.startswith("prod-") and named[tag] == older)
+    at = (tags.certified_at(first, "prod") or datetime.now(UTC)).isoformat()
+    words = {"older": released.commits["older"], "release": first, "now": at}
+    ran = released.inv("release.rollback", "prod", given[0], words[given[1]], "--json")
+    assert ran.code == 0, ran.stderr
+    assert {result["commit"] for result in ran.summary["results"]} == {released.commits["older"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--to", "prod-20200101T000000Z"], "prod: there is no prod-20200101T000000Z in ECR"),
+        (["--at", "2020-01-01"], "prod: there was no release at 2020-01-01T00:00:00Z"),
+        (["--at", "noon"], "--at: 'noon' is no time"),
+        (["--to", "0" * 40], "api: commit 0000000 is not in ECR"),
+    ],
+)
+def test_what_is_not_there_is_refused(shop: Shop, words: list[str], complaint: str):
+    ran = shop.inv("release.rollback", "prod", *words)
+    assert (ran.code, ran.stderr.startswith(complaint)) == (2, True), ran.stderr
+    assert shop.writes() == {}
+
+
+def test_one_tenant_goes_back_and_the_tag_stays(released: Shop):
+    named = released.tags()["prod"]
+    ran = released.inv("release.rollback", "prod", "--tenant", "t1", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 1})
+    assert released.tags()["prod"] == named

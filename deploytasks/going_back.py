@@ -1,7 +1,6 @@
 """Which release a tier goes back to, and what each of its services ran then. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from deploytasks import tags
@@ -11,30 +10,22 @@ Minted = Mapping[str, Mapping[str, Image]]
 """Release tag → service → the image that it names, newest release first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for: a release tag `to`, or the one that stood `at` a time; neither means the one before."""
-
-    to: str | None = None
-    at: datetime | None = None
+def until(minted: Minted, tier: str, at: datetime) -> list[str]:
+    """The release tags that were minted by that time, newest first."""
+    return [tag for tag in minted if _minted_by(tag, tier, at)]
 
 
-def candidates(tier: str, minted: Minted, present: Mapping[str, Image], wanted: Wanted, *, held: bool) -> Iterator[str]:
-    """The release tags that may be gone back to, best first.
+def before(tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool) -> Iterator[str]:
+    """The release tags before the present one that may be gone back to, best first.
 
-    The one before is the newest older one under which some service ran another image. Where the tier is `held`, it
-    was taken back already: then no image that came after the first release of its present ones is gone back to.
+    The best is the newest older one under which some service ran another image. Where the tier is `held`, it was
+    taken back already: then no image that came after the first release of its present ones is gone back to.
     """
-    if wanted.to:
-        yield from (tag for tag in minted if tag == wanted.to)
-    elif wanted.at:
-        yield from (tag for tag in minted if _minted_by(tag, tier, wanted.at))
-    else:
-        start = _start(tier, present, held=held)
-        later = [tag for tag in minted if tag > start] if held else []
-        fled = _digests(minted, later) - {image.digest for image in present.values()}
-        earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
-        yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
+    start = _start(tier, present, held=held)
+    later = [tag for tag in minted if tag > start] if held else []
+    fled = _digests(minted, later) - {image.digest for image in present.values()}
+    earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
+    yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
 
 
 def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, tuple[str, Image]]:

@@ -47,7 +47,7 @@ def with_releases(wishes: Iterable[Wish], steps: Iterable[TagStep]) -> tuple[Wis
 
 
 def _tag_step(tier: Tier, wish: Wish, present: Image | None, release: str) -> TagStep:
-    there = _is_there(wish, present)
+    there = is_there(wish, present)
     carried = tags.newest_release(wish.image.tags, tier.name) if wish.image and there else None
     chosen = carried or release
     before = tags.commits(present.tags) if present else ()
@@ -65,7 +65,7 @@ def _tag_step(tier: Tier, wish: Wish, present: Image | None, release: str) -> Ta
 
 
 def _release(tier: Tier, wishes: Sequence[Wish], present: Mapping[str, Image], now: datetime) -> str:
-    moving = [wish for wish in wishes if not _is_there(wish, present.get(wish.service))]
+    moving = [wish for wish in wishes if not is_there(wish, present.get(wish.service))]
     commits = {wish.commit_tag for wish in moving}
     minted = _newest(tier, (wish.image for wish in wishes if wish.commit_tag in commits))
     reached = _newest(tier, (present.get(wish.service) for wish in moving))
@@ -78,7 +78,8 @@ def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
     return tags.newest_release((tag for image in images if image for tag in image.tags), tier.name)
 
 
-def _is_there(wish: Wish, present: Image | None) -> bool:
+def is_there(wish: Wish, present: Image | None) -> bool:
+    """Whether the tier names the wished image already; `present` is what it names."""
     return present is not None and present.digest == wish.digest
 
 

@@ -23,14 +23,13 @@ def about_targets(
     )
 
 
-def look(errand: Errand, reading: Reading = "none") -> tuple[Live, ...]:
-    """The selected targets as they are, their tasks too where the tier's definitions name a tag."""
+def look(errand: Errand, reading: Reading | None = None) -> tuple[Live, ...]:
+    """The selected targets as they are; unless told, their tasks only where the tier's definitions name a tag."""
     say(
         errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
     )
-    if errand.tier.pin == "tag" and reading == "none":
-        reading = "unpinned"
-    return observe(errand.clients, errand.targets, errand.images, reading=reading)
+    usual: Reading = "unpinned" if errand.tier.pin == "tag" else "none"
+    return observe(errand.clients, errand.targets, errand.images, reading=reading or usual)
 
 
 def put_tags(errand: Errand, whole: Plan) -> None:
@@ -45,13 +44,20 @@ def put_tags(errand: Errand, whole: Plan) -> None:
                 say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
 
 
-def roll_out(errand: Errand, whole: Plan, command: str = "deploy") -> tuple[Result, ...]:
-    """How every rollout of the plan ended; whatever stops them says that `command` goes on."""
+def roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
+    """How every rollout of the plan ended; whatever stops them says what goes on."""
     if errand.options.dry_run:
         return ()
     means = fleet.Means(errand.clients, errand.images, errand.tell)
-    with resumable(errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=command):
+    with resumable(
+        errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=_goes_on(errand)
+    ):
         return fleet.carry_out(whole, means, wait=errand.options.wait)
+
+
+def _goes_on(errand: Errand) -> str:
+    """The command that finishes rollouts once the tags stand: only a rollback knows the definitions of then."""
+    return errand.command if errand.command == "rollback" else "deploy"
 
 
 def report(errand: Errand, whole: Plan, results: tuple[Result, ...] = (), notes: tuple[str, ...] = ()) -> Report:
@@ -82,7 +88,7 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     if not open_ends:
         return ""
-    command = again(errand, errand.command if errand.command == "rollback" else "deploy", open_ends)
+    command = again(errand, _goes_on(errand), open_ends)
     if any(result.outcome == "rolled back" for result in open_ends):
         return f"mend the image and release it; to try this one again: {command}"
     return f"to go on: {command}"

@@ -30,7 +30,7 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
     """Each target's live definition against what a deploy of its tier would register now, both in canonical form.
 
     Raises:
-        Refusal: tier tags of which none names an image, names that are not there.
+        Refusal: names that are not there, or no credentials for the registry.
 
     """
     errand = begin("deploy", project, scope, Options(), quiet)
@@ -51,9 +51,8 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
         Invalid: there is no such environment, or no tenant `main` in the tier, or nothing to compare.
 
     """
-    select(project, scope)
-    others = _environment(project, scope.tier, name)
-    lefts = _lefts(project, scope, name)
+    found, others = select(project, scope), _environment(project, scope.tier, name)
+    lefts = _lefts(found, scope, name)
     pairs = {left: others.get(left.service) for left in lefts if left not in others.values()}
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
@@ -64,13 +63,10 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
 
 def _rendered(errand: Errand) -> dict[Target, Rendered]:
     """What a deploy would register for each target, or why it would not."""
-    wanted = {service.name: answer for service, answer in zip(errand.services, _wanted(errand), strict=True)}
+    answers = each(lambda service: _named(errand, service), errand.services)
+    wanted = dict(zip((service.name for service in errand.services), answers, strict=True))
     renderer = Renderer(errand.project)
     return {target: _request(errand, renderer, target, wanted[target.service]) for target in errand.targets}
-
-
-def _wanted(errand: Errand) -> list[Wish | Complaint]:
-    return each(lambda service: _named(errand, service), errand.services)
 
 
 def _named(errand: Errand, service: Service) -> Wish | Complaint:
@@ -150,9 +146,8 @@ def _called(live: Live) -> str:
     return f"live {live.target} {revision}"
 
 
-def _lefts(project: Project, scope: Scope, name: str) -> tuple[Target, ...]:
+def _lefts(found: tuple[Target, ...], scope: Scope, name: str) -> tuple[Target, ...]:
     """The targets to compare: those of the tenants that are named, else of the team's own."""
-    found = select(project, scope)
     own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
     if not own:
         there = ",".join(dict.fromkeys(target.environment.tenant for target in found))

@@ -1,13 +1,12 @@
 """Where a tier may go back to: the releases that ECR holds, and the revisions that each target ran them with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
 from deploytasks import fleet, going_back, tags
 from deploytasks.errors import Complaint, NotBuilt, NotReady, raise_all
-from deploytasks.going_back import Wanted
 from deploytasks.history import past_of
 from deploytasks.journey import wishes
 from deploytasks.journey.carrying import look
@@ -67,18 +66,18 @@ def is_partial(errand: Errand) -> bool:
 
 def _running(errand: Errand, swept: Sweep, lives: Sequence[Live]) -> dict[str, Image]:
     """What the selected targets run, by service; of several images the one of the newest release."""
+    stocks = {service: stock(errand.images[service], images) for service, images in swept.images.items()}
     running: dict[str, list[Image]] = {}
     for live in lives:
-        service = live.target.service
-        held = stock(errand.images[service], swept.images[service])
+        held = stocks[live.target.service]
         known = (held.by_digest.get(digest) for digest in what_runs(live, held.name)[0])
-        running.setdefault(service, []).extend(image for image in known if image)
+        running.setdefault(live.target.service, []).extend(image for image in known if image)
     newest = {service: going_back.newest_of(images, errand.tier.name) for service, images in running.items()}
     return {service: image for service, image in newest.items() if image}
 
 
 def goals(errand: Errand, found: Found) -> Iterator[Goal]:
-    """Where the tier may go back to, best first; where no release is asked for, those known to have failed last.
+    """Where the tier may go back to, best first; unless it is asked for, no release that is known to have failed.
 
     The hold of a rollback names what it went back to; whether that is done already, the caller sees.
     """
@@ -87,11 +86,22 @@ def goals(errand: Errand, found: Found) -> Iterator[Goal]:
         yield _to_commit(errand, found)
         return
     minted = past_of(tier, found.swept.images, errand.images, ()).minted
-    if found.hold and not (to or at):
-        yield from (_to_release(errand, found, minted, tag) for tag in minted if tag == found.hold.release)
-    for release in going_back.candidates(tier, minted, found.present, Wanted(to, at), held=found.hold is not None):
+    if to:
+        asked = [to] if to in minted else []
+    elif at:
+        asked = going_back.until(minted, tier, at)
+    else:
+        asked = [found.hold.release] if found.hold and found.hold.release in minted else []
+    yield from (_to_release(errand, found, minted, release) for release in asked)
+    if not (to or at):
+        yield from _before(errand, found, minted)
+
+
+def _before(errand: Errand, found: Found, minted: going_back.Minted) -> Iterator[Goal]:
+    """The releases before the present one; those whose every known rollout failed are passed over, which is told."""
+    for release in going_back.before(errand.tier.name, minted, found.present, held=found.hold is not None):
         goal = _to_release(errand, found, minted, release)
-        if to or at or not _failed(goal):
+        if not _failed(goal):
             yield goal
         else:
             say(errand, "choose", f"{release} is passed over: its rollouts failed")
@@ -124,8 +134,7 @@ def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]])
     for service in errand.services:
         release, image = then.get(service.name, ("", found.present.get(service.name)))
         if image:
-            commit = next(iter(tags.commits(image.tags)), "")
-            yield Wish(service.name, service.repository, commit, image.digest, release or None, image)
+            yield replace(wishes.of_image(errand, service, image), release=release or None)
 
 
 def _revisions(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> dict[Target, Revision | None]:

@@ -30,18 +30,18 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     known = Evidences(project.name, stocks, changed)
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
-    return replace(seen, notes=tuple(_notes(unread, unjudged)))
+    return replace(seen, notes=(*unread, *(f"drift could not be judged: {each}" for each in unjudged)))
 
 
 def _stocks(project: Project, clients: Clients, targets: Iterable[Target]) -> tuple[dict[str, Stock], tuple[str, ...]]:
     """Each service's stock, one sweep a repository, and a note on each that could not be read."""
     services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
     names = images(project)
+    unknown = {service.name: Stock(names[service.name]) for service in services}
     try:
         swept = sweep(project, clients, services)
     except DeployError as error:
-        return {service.name: Stock(names[service.name]) for service in services}, _unread("", error.complaints)
-    unknown = {name: Stock(names[name]) for name in swept.unread}
+        return unknown, _unread("", error.complaints)
     notes = [note for name, complaint in swept.unread.items() for note in _unread(f"{name}: ", [complaint])]
     return unknown | {name: stock(names[name], found) for name, found in swept.images.items()}, tuple(notes)
 
@@ -49,8 +49,3 @@ def _stocks(project: Project, clients: Clients, targets: Iterable[Target]) -> tu
 def _unread(where: str, complaints: Iterable[Complaint]) -> tuple[str, ...]:
     lost = "neither what is behind is told, nor which images ECR does not know"
     return tuple(f"{where}the registry could not be read, so {lost}: {each}" for each in complaints)
-
-
-def _notes(unread: Iterable[str], unjudged: Iterable[Complaint]) -> Iterable[str]:
-    yield from unread
-    yield from (f"drift could not be judged: {each}" for each in unjudged)

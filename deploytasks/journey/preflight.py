@@ -86,8 +86,7 @@ def held(
     errand: Errand, hold: LockState | None, wishes: Sequence[Wish], present: Mapping[str, Image]
 ) -> list[Complaint]:
     """After a rollback nothing else comes to the tier, until somebody lifts its hold."""
-    others = [wish for wish in wishes if wish.service not in present or wish.digest != present[wish.service].digest]
-    if hold is None or not others:
+    if hold is None or all(plan.is_there(wish, present.get(wish.service)) for wish in wishes):
         return []
     what = f"{hold.by} holds it since {hold.since}: {hold.reason}"
     return [Complaint(errand.tier.name, what, f"when this release is meant: inv lock.release {errand.tier.name}")]

@@ -40,7 +40,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         tell(Planned(whole))
         put_hold(errand, goal.wishes[0].commit_tag, goal.name, _reason(found, goal))
         put_tags(errand, whole)
-        return report(errand, whole, roll_out(errand, whole, "rollback"), _notes(errand, goal))
+        return report(errand, whole, roll_out(errand, whole), _notes(errand, goal))
 
 
 def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
@@ -52,14 +52,9 @@ def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
     """
     for goal in goals(errand, found):
         resumed = found.hold is not None and goal.name == found.hold.release and not errand.options.to
-        if not resumed or not _is_reached(_plan(errand, renderer, found, goal)):
+        if not resumed or not _plan(errand, renderer, found, goal).is_nothing:
             return goal
     raise nowhere(errand)
-
-
-def _is_reached(whole: Plan) -> bool:
-    moves = any(step.mint or step.move for step in whole.tag_steps)
-    return not moves and all(rollout.action == "nothing" for rollout in whole.rollouts)
 
 
 def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from deploytasks.aws import ecr, holds, locks
 from deploytasks.errors import NotReady
+from deploytasks.fleet import each
 from deploytasks.journey.errand import before_any_change, guard_registry, reach, whoami_here
 from deploytasks.model import LockState, Project
 
@@ -12,9 +13,8 @@ from deploytasks.model import LockState, Project
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
     """Each tier with who holds its lock, and the hold that a rollback left on it; None where there is none."""
     client = _registry(project, "ssm")
-    return tuple(
-        (tier, locks.status(client, project.name, tier), holds.status(client, project.name, tier)) for tier in tiers
-    )
+    held = each(lambda tier: locks.status(client, project.name, tier), tiers)
+    return tuple(zip(tiers, held, each(lambda tier: holds.status(client, project.name, tier), tiers), strict=True))
 
 
 def lock_acquire(project: Project, tier: str, reason: str) -> LockState:

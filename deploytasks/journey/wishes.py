@@ -80,10 +80,13 @@ def _at_commit(errand: Errand, service: Service, commit_tag: str) -> Wish:
 
 def named(errand: Errand, service: Service, tag: str) -> Wish:
     """The service at what the tag names; without an image, if that is nothing."""
-    image = ecr.find(errand.ecr, service.repository, [tag]).get(tag)
-    commits = tags.commits(image.tags) if image else ()
-    wish = _wish(errand, service, next(iter(commits), ""), image)
+    wish = of_image(errand, service, ecr.find(errand.ecr, service.repository, [tag]).get(tag))
     return replace(wish, release=tag) if tags.is_release(tag, errand.tier.name) else wish
+
+
+def of_image(errand: Errand, service: Service, image: Image | None) -> Wish:
+    """The service at the image, with the commit and the newest release that it carries."""
+    return _wish(errand, service, next(iter(tags.commits(image.tags)), "") if image else "", image)
 
 
 def _wish(errand: Errand, service: Service, commit_tag: str, image: Image | None) -> Wish:

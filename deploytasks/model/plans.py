@@ -52,6 +52,12 @@ class Plan:
         """All rollouts, in the order of their waves."""
         return tuple(rollout for wave in self.waves for rollout in wave)
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether carrying it out would change nothing."""
+        moves = any(step.mint or step.move for step in self.tag_steps)
+        return not (self.builds or moves or any(rollout.action != "nothing" for rollout in self.rollouts))
+
 
 @dataclass(frozen=True, slots=True)
 class DeadTask:

@@ -19,24 +19,18 @@ _COLUMNS = (
 def sheet(plan: Plan) -> Sheet:
     """The plan, in the order in which it is carried out."""
     parts = [(*map(_build, plan.builds), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
-    return stacked(*parts, (line("nothing to do"),)) if is_nothing(plan) else stacked(*parts)
+    return stacked(*parts, (line("nothing to do"),)) if plan.is_nothing else stacked(*parts)
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """The plan for programs; a digest is null until its image is built."""
     return {
         "tier": plan.tier.name,
-        "nothing_to_do": is_nothing(plan),
+        "nothing_to_do": plan.is_nothing,
         "builds": [build_json(build) for build in plan.builds],
         "tags": [tag_json(step) for step in plan.tag_steps],
         "waves": [[_rollout_json(rollout) for rollout in wave] for wave in plan.waves],
     }
-
-
-def is_nothing(plan: Plan) -> bool:
-    """Whether carrying the plan out would change nothing."""
-    moves = any(step.mint or step.move for step in plan.tag_steps)
-    return not (plan.builds or moves or any(rollout.action != "nothing" for rollout in plan.rollouts))
 
 
 def build_json(build: Build) -> dict[str, Any]:

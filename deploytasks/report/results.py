@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from deploytasks.model import GOOD_OUTCOMES, DeadTask, Outcome, Plan, Report, Result
-from deploytasks.report.plan import build_json, is_nothing, tag_json
+from deploytasks.report.plan import build_json, tag_json
 from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, line, stacked, table
 from deploytasks.report.text import (
     counted,
@@ -167,7 +167,7 @@ def _summary(report: Report, elapsed_s: float) -> Span:
 
 
 def _without_rollouts(plan: Plan) -> str:
-    if is_nothing(plan):
+    if plan.is_nothing:
         return "nothing to do"
     built, moved = len(plan.builds), sum(step.mint or step.move for step in plan.tag_steps)
     said = [f"{counted(built, 'image')} built"] if built else []

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-_MOST_DIGITS = 9
-
 if TYPE_CHECKING:
     from deploytasks.model import Options, Scope
+
+_MOST_DIGITS = 9
 
 HELP = {
     "tenant": "only these tenants: mb,acme",

@@ -40,17 +40,17 @@ def head_commit(root: Path) -> str:
     return commit
 
 
-def resolve(root: Path, rev: str) -> str:
-    """The full commit that a branch, tag, short hash or `HEAD~2` names.
+def resolve(root: Path, rev: str, flag: str = "--commit") -> str:
+    """The full commit that a branch, tag, short hash or `HEAD~2`, given by the flag, names.
 
     Raises: Invalid where it names none, saying so if a shallow clone may be why.
     """
     if not rev.strip() or rev.startswith("-"):
-        raise Invalid.of("--commit", f"{rev!r} is no commit", "give a branch, a tag or a commit hash")
+        raise Invalid.of(flag, f"{rev!r} is no commit", "give a branch, a tag or a commit hash")
     commit = _commit(root, rev)
     if commit is None:
         advice = _UNSHALLOW if _is_shallow(root) else "check the spelling, or `git fetch` it first"
-        raise Invalid.of("--commit", f"no commit is called {rev!r} here", advice)
+        raise Invalid.of(flag, f"no commit is called {rev!r} here", advice)
     return commit
 
 

@@ -84,7 +84,7 @@ def test_a_page_that_cannot_be_written_costs_no_board(shop: Shop, monkeypatch: p
 @pytest.mark.parametrize("since", ["999999999h", "99999999999999h", "87601h", "٣h"])
 def test_a_length_of_time_that_nobody_means_is_refused(shop: Shop, since: str):
     ran = shop.inv("deploy.logs", "prod", "--tenant", "t1", "--service", "api", "--since", since)
-    assert ran.code == 2 and "is no length of time up to ten years" in ran.stderr
+    assert ran.code == 2 and "is no length of time from 1s to ten years" in ran.stderr
 
 
 def test_after_a_release_nothing_deserves_a_second_look(shop: Shop):
@@ -192,3 +192,23 @@ def test_what_was_left_under_way_is_followed_and_not_started_again(shop: Shop):
     ran = shop.inv("deploy.prod", "--json")
     assert ran.summary["outcomes"] == {"deployed": 2}
     assert shop.writes() == before
+
+
+@pytest.mark.parametrize("flags", [["--exclude", "t1,t2"], ["--tenant", "t1", "--exclude", "t1"]])
+@pytest.mark.parametrize("more", [[], ["--check"], ["--json"]])
+def test_flags_that_leave_no_target_are_refused(shop: Shop, flags: list[str], more: list[str]):
+    ran = shop.inv("status", *flags, *more)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert f"status: no service of any environment is left by {' '.join(flags)}" in ran.stderr
+
+
+def test_who_does_not_wait_sees_the_new_deployments_tasks_and_what_follows_them(shop: Shop):
+    ran = shop.inv("deploy.prod", "--no-wait", "--force", "--tenant", "t1", "--json")
+    summary = json.loads(ran.stdout.splitlines()[-1])
+    assert summary["notes"] == ["not waited for; to follow: inv deploy.wait prod --tenant t1"]
+
+
+def test_a_commit_that_is_not_there_is_a_complaint_of_the_flag_that_named_it(shop: Shop):
+    ran = shop.inv("deploy.prod", "--to", "abcdef1")
+    assert ran.code == 2
+    assert ran.stderr.startswith("--to: no commit is called 'abcdef1' here")

@@ -157,7 +157,7 @@ def test_a_tier_without_a_release_says_so_and_is_no_failure(shop: Shop):
         (["prod", "--last", "9" * 5000], "--last: '9999"),
         (["prod", "--last", "x"], "--last: 'x' is no number of 1 to 999,999,999"),
         (["prod", "--service", ""], "--service: is empty"),
-        (["prod", "--service", "apo"], "--service: there is no 'apo'\n    did you mean 'api'?"),
+        (["prod", "--service", "apo"], "--service: there is no service 'apo'\n    did you mean 'api'?"),
     ],
 )
 def test_what_is_mistyped_is_refused_and_aws_is_not_asked(shop: Shop, words: list[str], complaint: str):

@@ -86,7 +86,7 @@ def test_the_board_as_json_reads_as_expected():
 
 def test_a_cell_that_cannot_be_read_costs_only_itself():
     text = plain(board.sheet(one_service()))
-    assert "mb-prod/api: envs/mb.toml:1: account: the account is 999999999999\n    check the profile 'mb'\n" in text
+    assert "mb-prod/api (envs/mb.toml:1: account): the account is 999999999999\n    check the profile 'mb'\n" in text
     assert text.count("1a2b3c4 2/2") == 2
 
 

@@ -70,7 +70,7 @@ class Wave:
             self._means.tell(_progress(answer))
             self._follow(answer)
         else:
-            self._end(work.outcome_of(answer.rollout, "started", "not waited for", answer.deployment))
+            self._end(work.not_waited_for(answer))
 
     def _polled(self, answers: list[work.UnderWay]) -> None:
         for now in answers:

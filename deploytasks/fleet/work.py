@@ -85,6 +85,12 @@ def finish(ended: UnderWay, means: Means) -> Result:
         return replace(result, outcome="failed", detail=f"{result.detail} {error.render()}".strip())
 
 
+def not_waited_for(begun: UnderWay) -> Result:
+    """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
+    result = outcome_of(begun.rollout, "started", "not waited for", begun.deployment)
+    return replace(result, running=begun.verdict.running, desired=begun.verdict.desired)
+
+
 def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
     """Success is compared with what the tasks run; failure is explained by the tasks that died."""
     target, deployment = result.target, ended.deployment

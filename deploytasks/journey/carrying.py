@@ -1,13 +1,14 @@
 """What the commands that change a tier share: looking at its targets, moving its tags, rolling out, reporting."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploytasks import fleet
 from deploytasks.aws import ecr
 from deploytasks.journey import preflight, rolling
-from deploytasks.journey.errand import Errand, again, resumable, say, shown_command
+from deploytasks.journey.errand import Errand, again, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
-from deploytasks.model import GOOD_OUTCOMES, Live, Plan, Reading, Report, Result, Wish
+from deploytasks.model import GOOD_OUTCOMES, Live, Options, Plan, Reading, Report, Result, Wish
 from deploytasks.template.render import Renderer
 
 
@@ -66,7 +67,7 @@ def report(errand: Errand, whole: Plan, results: tuple[Result, ...] = (), notes:
         command=shown_command(errand.command, errand.tier.name),
         plan=whole,
         results=results,
-        notes=(*notes, *_left_behind(errand, whole)),
+        notes=(*notes, *_left_behind(errand, whole), *_not_followed(errand, results)),
         resume=_resume(errand, results),
         dry_run=errand.options.dry_run,
     )
@@ -81,6 +82,13 @@ def _left_behind(errand: Errand, whole: Plan) -> tuple[str, ...]:
         return ()
     names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
     return (f"stay behind until `inv deploy.{errand.tier.name}`: {names}",)
+
+
+def _not_followed(errand: Errand, results: Sequence[Result]) -> tuple[str, ...]:
+    """What follows the rollouts that were only started."""
+    if all(result.outcome != "started" for result in results):
+        return ()
+    return (f"not waited for; to follow: {spelled(replace(errand, options=Options()), 'wait')}",)
 
 
 def _resume(errand: Errand, results: Sequence[Result]) -> str:

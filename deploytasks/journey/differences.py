@@ -8,7 +8,7 @@ from deploytasks.errors import AwsError, Complaint, Invalid
 from deploytasks.fleet import each, together
 from deploytasks.journey import rolling, wishes
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, before_any_change, begin, images, reach
+from deploytasks.journey.errand import Errand, begin_to_look, images, reach
 from deploytasks.journey.observe import observe
 from deploytasks.model import Definition, Difference, Live, Options, Project, Scope, Service, Target, Wish
 from deploytasks.project.select import select
@@ -30,14 +30,14 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
     """Each target's live definition against what a deploy of its tier would register now, both in canonical form.
 
     Raises:
-        Refusal: names that are not there, or no credentials for the registry.
+        Refusal: names that are not there, or credentials of another account than the registry's.
+        AwsError: no credentials for the registry, or it is out of reach.
 
     """
-    errand = begin("deploy", project, scope, Options(), quiet)
-    with before_any_change():
-        lives, rendered = together(
-            lambda: observe(errand.clients, errand.targets, errand.images, reading="none"), lambda: _rendered(errand)
-        )
+    errand = begin_to_look("deploy", project, scope, Options(), quiet)
+    lives, rendered = together(
+        lambda: observe(errand.clients, errand.targets, errand.images, reading="none"), lambda: _rendered(errand)
+    )
     return tuple(_from_rendered(live, rendered[live.target]) for live in lives)
 
 

@@ -66,17 +66,29 @@ class Errand:
 
 
 def begin(command: str, project: Project, scope: Scope, options: Options, tell: OnEvent) -> Errand:
-    """The command, with its targets selected.
+    """A command that will change something, with its targets selected.
 
     Raises:
         Invalid: a tenant or service that is not there, or nothing left to work on.
         NotReady: no credentials for the registry, or those of another account.
 
     """
+    with before_any_change():
+        return begin_to_look(command, project, scope, options, tell)
+
+
+def begin_to_look(command: str, project: Project, scope: Scope, options: Options, tell: OnEvent) -> Errand:
+    """A command, with its targets selected.
+
+    Raises:
+        Invalid: a tenant or service that is not there, or nothing left to look at.
+        NotReady: the registry's credentials are those of another account.
+        AwsError: there are none, or AWS is out of reach.
+
+    """
     author = whoami_here()
     errand = Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
-    with before_any_change():
-        together(lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand))
+    together(lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand))
     return errand
 
 

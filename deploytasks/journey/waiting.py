@@ -8,7 +8,7 @@ from deploytasks import fleet, running, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, again, begin, resumable, say, shown_command
+from deploytasks.journey.errand import Errand, again, begin_to_look, resumable, say, shown_command
 from deploytasks.journey.observe import observe
 from deploytasks.model import (
     GOOD_OUTCOMES,
@@ -39,12 +39,13 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
     A target whose last rollout was given up is no success, and neither is one that can't be seen.
 
     Raises:
-        Refusal: a tier or tenant that is not there, or no credentials for the registry.
+        Refusal: a tier or tenant that is not there, or credentials of another account than the registry's.
+        AwsError: no credentials for the registry, or it is out of reach.
         Interrupted: names what goes on at AWS.
 
     """
     choose.tier(project, scope.tier)
-    errand = begin("wait", project, scope, options, tell)
+    errand = begin_to_look("wait", project, scope, options, tell)
     lives = observe(errand.clients, errand.targets, errand.images, reading="none")
     images = _images(errand, lives)
     stands = {live.target: _stand(errand, live, images) for live in lives}

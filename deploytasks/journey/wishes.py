@@ -31,7 +31,7 @@ def to_tag(errand: Errand) -> tuple[Wish, ...]:
     """
     after = errand.tier.after
     if errand.options.commit:
-        return _built(errand, _as_asked(errand, errand.options.commit))
+        return _built(errand, _as_asked(errand, "--commit", errand.options.commit))
     if after is None:
         return _built(errand, to_build(errand))
     wishes = tuple(each(lambda service: named(errand, service, after), errand.services))
@@ -52,7 +52,7 @@ def to_deploy(errand: Errand) -> tuple[Wish, ...]:
         return _built(errand, tuple(each(lambda service: named(errand, service, errand.tier.name), errand.services)))
     if tags.is_release(to, errand.tier.name):
         return _built(errand, tuple(each(lambda service: named(errand, service, to), errand.services)))
-    return _built(errand, _as_asked(errand, to))
+    return _built(errand, _as_asked(errand, "--to", to))
 
 
 def present(errand: Errand) -> dict[str, Image]:
@@ -67,9 +67,9 @@ def present(errand: Errand) -> dict[str, Image]:
     }
 
 
-def _as_asked(errand: Errand, rev: str) -> tuple[Wish, ...]:
-    """Each service at a commit given by the user: a full commit tag needs no git."""
-    commit_tag = rev if tags.is_commit(rev) else git.resolve(errand.project.root, rev)
+def _as_asked(errand: Errand, flag: str, rev: str) -> tuple[Wish, ...]:
+    """Each service at a commit that the user gave with the flag: a full commit tag needs no git."""
+    commit_tag = rev if tags.is_commit(rev) else git.resolve(errand.project.root, rev, flag)
     return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
 
 

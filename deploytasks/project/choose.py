@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.errors import Invalid, raise_all
 from deploytasks.model import Project, Scope, Service, Target
-from deploytasks.project.select import is_in, names, select
-from deploytasks.project.spelling import suggestion
+from deploytasks.project.select import is_in, left_nothing, names, select, unknown, unknown_names
 
 
 def services(project: Project, text: str | None) -> tuple[Service, ...]:
@@ -30,18 +29,26 @@ def environment(project: Project, name: str, service: str | None) -> tuple[Targe
 
 
 def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target, ...]:
-    """The targets of any tier that the flags leave; the scope's own tier is not looked at."""
+    """The targets of any tier that the flags leave; none only of a project that has none.
+
+    The scope's own tier is not looked at.
+
+    Raises:
+        Invalid: a flag names what is not there, or nothing is left of the project's targets.
+
+    """
     wanted_tiers = names("tier", tiers)
-    _refuse_unknown("--tier", wanted_tiers, (tier.name for tier in project.tiers))
-    _refuse_unknown("--tenant", scope.tenants, project.tenants)
-    _refuse_unknown("--exclude", scope.exclude, project.tenants)
-    _refuse_unknown("--service", scope.services, (service.name for service in project.services))
-    return tuple(
+    known_tiers = [tier.name for tier in project.tiers]
+    raise_all(Invalid, [*unknown("--tier", wanted_tiers, known_tiers), *unknown_names(project, scope)])
+    found = tuple(
         target
         for target in project.targets
         if target.environment.tier in (wanted_tiers or (target.environment.tier,))
         and is_in(target, replace(scope, tier=target.environment.tier))
     )
+    if project.targets and not found:
+        raise Invalid.of("status", left_nothing(scope, wanted_tiers), "see which there are: inv envs.list")
+    return found
 
 
 def one(project: Project, scope: Scope) -> Target:
@@ -63,6 +70,4 @@ def one(project: Project, scope: Scope) -> Target:
 
 
 def _refuse_unknown(where: str, wanted: Iterable[str], known: Iterable[str]) -> None:
-    there = tuple(known)
-    unknown = [name for name in wanted if name not in there]
-    raise_all(Invalid, [Complaint(where, f"there is no '{name}'", suggestion(name, there)) for name in unknown])
+    raise_all(Invalid, list(unknown(where, wanted, tuple(known))))

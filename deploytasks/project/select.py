@@ -44,8 +44,7 @@ def select(project: Project, scope: Scope) -> tuple[Target, ...]:
     raise_all(Invalid, list(_complaints(project, scope)))
     chosen = tuple(target for target in project.targets if is_in(target, scope))
     if not chosen:
-        flags = _flags(scope)
-        what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
+        what = left_nothing(scope) if _flags(scope) else "no tenant has it"
         raise Invalid.of(scope.tier, what, "see which there are: inv envs.list")
     return chosen
 
@@ -84,10 +83,7 @@ def is_in(target: Target, scope: Scope) -> bool:
 
 
 def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
-    services = [service.name for service in project.services]
-    yield from _unknown("--tenant", scope.tenants, project.tenants)
-    yield from _unknown("--service", scope.services, services)
-    yield from _unknown("--exclude", scope.exclude, project.tenants)
+    yield from unknown_names(project, scope)
     there = [each.environment.tenant for each in project.targets if each.environment.tier == scope.tier]
     for tenant in scope.tenants:
         if tenant in project.tenants and tenant not in there:
@@ -96,11 +92,25 @@ def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
             yield Complaint("--tenant", f"'{tenant}' has no {scope.tier}", to_do)
 
 
-def _unknown(flag: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Complaint]:
-    word = "service" if flag == "--service" else "tenant"
+def unknown_names(project: Project, scope: Scope) -> Iterator[Complaint]:
+    """What the scope's flags name that the project does not have."""
+    yield from unknown("--tenant", scope.tenants, project.tenants)
+    yield from unknown("--service", scope.services, [service.name for service in project.services])
+    yield from unknown("--exclude", scope.exclude, project.tenants)
+
+
+def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Complaint]:
+    """A complaint for each name that is not known, with what was most likely meant."""
+    word = "tenant" if where == "--exclude" else where.removeprefix("--")
     for name in named:
         if name not in known:
-            yield Complaint(flag, f"there is no {word} '{name}'", suggestion(name, known))
+            yield Complaint(where, f"there is no {word} '{name}'", suggestion(name, known))
+
+
+def left_nothing(scope: Scope, tiers: tuple[str, ...] = ()) -> str:
+    """That these flags left no target."""
+    tier = f"--tier {','.join(tiers)} " if tiers else ""
+    return f"no service of any environment is left by {tier}{_flags(scope)}".rstrip()
 
 
 def _flags(scope: Scope) -> str:

@@ -21,6 +21,11 @@ class Around(Face):
         super().__init__(command, clock)
         self._inner = inner
 
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told."""
+        return self._inner.lost
+
     def _tell(self, event: Event) -> None:
         self._inner(event)
 
@@ -39,6 +44,11 @@ class Folding(Around):
         self._outlet = Outlet(stdout)
         self._names = ci.section_names(command, clock())
         self._open = self._phase = ""
+
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told; whoever wrote to it first knows."""
+        return self._outlet.lost or super().lost
 
     def _tell(self, event: Event) -> None:
         self._turn(ci.phase(event, self._phase))

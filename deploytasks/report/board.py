@@ -1,6 +1,7 @@
 """The board: what runs where, tenants down, tiers across; a target that cannot be read costs only its own cell."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
@@ -27,6 +28,7 @@ def sheet(board: Board) -> Sheet:
     return stacked(
         (table(columns, rows, spaced=True),),
         tuple(block for cell in board.cells for block in _remarks(cell)),
+        tuple(_complaints(board.cells)),
         tuple(line(each) for note in board.notes for each in lines_of(note)),
         (line(Span(summary(board), "strong")),),
         _legend(board),
@@ -119,16 +121,28 @@ def _cut(subject: str) -> str:
 
 
 def _remarks(cell: Cell) -> list[Block]:
-    """Why the target could not be seen, what it is behind of, why its rollout failed."""
-    if cell.complaint:
-        where, what = cell.complaint.where, cell.complaint.what
-        place = "" if where == str(cell.target) else f"{cell.target}: "
-        to_do = (line(each, indent=4) for each in lines_of(cell.complaint.to_do))
-        return [line(Span(f"{place}{where}: {what}", "bad")), *to_do]
+    """What the target is behind of, why its rollout failed, why the gate was passed."""
     said = [f"{cell.standing}: {cell.detail}"] if cell.detail else []
     said += [f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"] if cell.wanted else []
     said += [f"released with --override: {cell.override}"] if cell.override else []
     return [line(Span(str(cell.target), "strong"), f" {each}") for each in said]
+
+
+def _complaints(cells: Iterable[Cell]) -> Iterator[Block]:
+    """Why targets could not be seen: what hinders many is said once."""
+    hindered: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.complaint:
+            hindered.setdefault((cell.complaint.what, cell.complaint.to_do), []).append(cell)
+    for (what, to_do), those in hindered.items():
+        yield line(Span(f"{', '.join(map(_place, those))}: {what}", "bad"))
+        yield from (line(each, indent=4) for each in lines_of(to_do))
+
+
+def _place(cell: Cell) -> str:
+    """The target, and the place to mend where the complaint names another one."""
+    where = cell.complaint.where if cell.complaint else ""
+    return str(cell.target) if where in ("", str(cell.target)) else f"{cell.target} ({where})"
 
 
 def _legend(board: Board) -> Sheet:

@@ -19,6 +19,11 @@ class JsonLines(Face):
         self._stdout = stdout
         self._outlet = Outlet(stdout)
 
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told."""
+        return self._outlet.lost
+
     def _tell(self, event: Event) -> None:
         match event:
             case Told():

@@ -23,6 +23,11 @@ class Lines(Face):
         self._last: dict[Target, Progress] = {}
         self._width = _SUBJECT_WIDTH
 
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told."""
+        return self._outlet.lost
+
     def _tell(self, event: Event) -> None:
         match event:
             case Told():

@@ -36,6 +36,11 @@ class Log:
         """Whether there is still somebody who reads it."""
         return self._out.is_read
 
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told; nothing where it did, or where its reader went away."""
+        return self._out.lost
+
     def keep_back(self, definitions: Iterable[Definition], targets: Iterable[Target]) -> None:
         """From now on no secret of these definitions, and of these targets' settings, is shown."""
         self._secrets |= secrets_of(definitions, targets)

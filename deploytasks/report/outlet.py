@@ -1,4 +1,7 @@
-"""A stream whose reader may go away (`| head`): a release must not die, half-way, of not being read."""
+"""A stream that may stop taking text: its reader goes away (`| head`), or the disk is full.
+
+A release must not die of it half-way; what was lost is told at the end.
+"""
 
 import os
 from contextlib import suppress
@@ -7,11 +10,15 @@ from typing import TextIO
 
 
 class Outlet:
-    """Writes whole texts and flushes; from the first failure on it is silent."""
+    """Writes whole texts and flushes; from the first failure on it is silent.
+
+    `lost` says why, unless the reader went away by himself.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._open = True
+        self.lost = ""
 
     @property
     def is_read(self) -> bool:
@@ -25,8 +32,9 @@ class Outlet:
         try:
             self._stream.write(writable(text, self._stream))
             self._stream.flush()
-        except OSError:
+        except OSError as error:
             self._open = False
+            self.lost = "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
             silence(self._stream)
 
 

@@ -1,5 +1,6 @@
 """The plan: what is built, which tags move, which targets roll out. Never what a definition holds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from deploytasks.model import Build, Plan, Rollout, TagStep
@@ -59,6 +60,10 @@ def tag_json(step: TagStep) -> dict[str, Any]:
     }
 
 
+def _heading(wave: Sequence[Rollout]) -> str:
+    return "follow" if all(rollout.action == "follow" for rollout in wave) else "roll out"
+
+
 def _rollout_json(rollout: Rollout) -> dict[str, Any]:
     return {
         **target_json(rollout.target),
@@ -95,7 +100,7 @@ def _waves(plan: Plan) -> list[Sheet]:
     return [
         (
             line(
-                Span(f"wave {wave[0].target.wave}" if len(plan.waves) > 1 else "roll out", "strong"),
+                Span(f"wave {wave[0].target.wave}" if len(plan.waves) > 1 else _heading(wave), "strong"),
                 f", {counted(len(wave), 'target')}",
             ),
             table(_COLUMNS, map(_row, wave)),

@@ -69,6 +69,11 @@ class Face(ABC):
             self._finished = True
             self._end(veiled_report(report))
 
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told; nothing where it did, or where its reader went away."""
+        return ""
+
     def _elapsed_s(self) -> float:
         return (self._clock() - self._started_at).total_seconds()
 

@@ -41,6 +41,7 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
         log.keep_back(watched.definitions, targets)
         complaints = journey.logs(watched, since, log, follow=(lambda: log.is_read) if follow else None)
         log.finish({"complaints": [str(each) for each in complaints], "exit": 1 if complaints else 0})
+    shell.raise_if_lost(log.lost)
     if complaints:
         unread = {complaint.where for complaint in complaints}
         raise AwsError.of(command, f"not every log could be read: {', '.join(sorted(unread))}")
@@ -76,6 +77,7 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
         exited = journey.run(prepared, log)
         log.finish(exited_json(exited, _code(exited)))
         _raise_unless_well(exited, log)
+        shell.raise_if_lost(log.lost)
 
 
 def _code(exited: "Exited") -> int:

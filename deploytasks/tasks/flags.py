@@ -70,7 +70,7 @@ def file(flag: str, given: str | None) -> FilePath | None:
     if given is None:
         return None
     path = FilePath(given)
-    if not given.strip() or not _can_be_a_file(path):
+    if not given.strip() or given == "-" or not _can_be_a_file(path):
         what = "is empty" if not given.strip() else f"{given} is no file in a folder that is there"
         raise Invalid.of(f"--{flag}", what, f"--{flag} board.html")
     return path
@@ -124,8 +124,8 @@ def duration(flag: str, given: str) -> timedelta:
     if not is_duration(given):
         raise Invalid.of(
             f"--{flag}",
-            f"'{given[:40]}' is no length of time up to ten years",
-            f"--{flag} 30s, --{flag} 10m, --{flag} 2h",
+            f"'{given[:40]}' is no length of time from 1s to ten years",
+            f"in hours, minutes and seconds: --{flag} 24h, --{flag} 10m, --{flag} 1h30m",
         )
     return timedelta(seconds=seconds(given))
 
@@ -165,7 +165,7 @@ def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
             words = shlex.split(context.remainder)
         except ValueError as error:
             raise Invalid.of("deploy.run", f"no words can be made of it: {error}", "mend its quotes") from error
-    if not words:
+    if not any(word.strip() for word in words[:1]):
         example = f"inv deploy.run {tier} --tenant T --service S -- ./manage migrate"
         raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {example}")
     return tuple(words)

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
 
     Raises:
         RolloutsFailed: some rollout did not end well.
+        Failure: stdout did not take the report.
         Interrupted: SIGINT or SIGTERM.
 
     """
@@ -33,18 +35,23 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
         report = work(load(root), scope, options, show)
         show.finish(report)
     _raise_if_failed(report)
+    raise_if_lost(show.lost)
 
 
 def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> None:
     """One of the two is on stdout: the document for programs, the sheet for people.
 
     With `summary`, a title, the sheet stands in CI's summary of this step as well.
+
+    Raises:
+        Failure: stdout did not take it.
+
     """
     from deploytasks.report import show as out
 
     if summary:
         _summarise(summary, sheet)
-    out.show_json(document, sys.stdout) if as_json else out.show(sheet, sys.stdout)
+    raise_if_lost(out.show_json(document, sys.stdout) if as_json else out.show(sheet, sys.stdout))
 
 
 def _summarise(title: str, sheet: "Sheet") -> None:
@@ -57,14 +64,34 @@ def _summarise(title: str, sheet: "Sheet") -> None:
 
 
 def show_exactly(document: Any) -> None:
-    """The document is on stdout with every value as it is, because a program will use it."""
+    """The document is on stdout with every value as it is, because a program will use it.
+
+    Raises:
+        Failure: stdout did not take it.
+
+    """
     from deploytasks.report.show import show_exact_json
 
-    show_exact_json(document, sys.stdout)
+    raise_if_lost(show_exact_json(document, sys.stdout))
+
+
+def raise_if_lost(why: str) -> None:
+    """Nothing is raised where stdout took everything.
+
+    Raises:
+        Failure: it did not, and why.
+
+    """
+    from deploytasks.errors import Failure
+
+    if why:
+        raise Failure.of("stdout", f"not everything could be written: {why}", "make room, or send it elsewhere")
 
 
 def write(file: Path, text: str) -> None:
     """The file holds the text; whoever reads it meanwhile finds the whole text before, or the whole of this one.
+
+    A link stays, and what it leads to is written; a pipe or a device is written into, and stays what it is.
 
     Raises:
         Failure: it could not be written.
@@ -72,14 +99,27 @@ def write(file: Path, text: str) -> None:
     """
     from deploytasks.errors import Failure
 
+    file = Path(os.path.realpath(file))
+    try:
+        if file.exists() and not file.is_file():
+            file.write_text(text, "utf-8")
+        else:
+            _replace(file, text)
+    except OSError as error:
+        raise Failure.of(str(file), f"it could not be written: {error.strerror}", "name another file") from error
+
+
+def _replace(file: Path, text: str) -> None:
     draft = file.with_name(f".deploytasks.{os.getpid()}")
     try:
         draft.write_text(text, "utf-8")
+        if file.exists():
+            shutil.copymode(file, draft)
         draft.replace(file)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise Failure.of(str(file), f"it could not be written: {error.strerror}", "name another file") from error
+        raise
 
 
 def say(text: str) -> None:
@@ -87,7 +127,7 @@ def say(text: str) -> None:
     from deploytasks.report.sheet import line
     from deploytasks.report.show import show
 
-    show((line(text),), sys.stdout)
+    raise_if_lost(show((line(text),), sys.stdout))
 
 
 @contextmanager

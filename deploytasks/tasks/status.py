@@ -1,5 +1,6 @@
 """`inv status`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def _write(seen: "Board", file: Path | None) -> None:
 
     if file:
         shell.write(file, page(seen))
+        sys.stderr.write(f"status: the page is in {file}\n")
 
 
 def _judge(seen: "Board", *, check: bool) -> None:

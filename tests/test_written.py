@@ -1,0 +1,92 @@
+"""What is written reaches its place whole, or the task says that it did not: full disks, pipes, links, devices."""
+
+import errno
+import io
+import os
+import stat
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from deploytasks.errors import Failure, Invalid
+from deploytasks.model import Options, Scope
+from deploytasks.report.outlet import Outlet
+from deploytasks.report.sheet import line
+from deploytasks.tasks import flags, shell
+from tests.commands import Shop
+
+
+class Failing(io.StringIO):
+    """A stream that takes nothing."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def write(self, text: str, /) -> int:
+        raise OSError(self._number, os.strerror(self._number))
+
+
+def test_a_full_disk_is_told_and_a_reader_who_went_away_is_not():
+    full, gone = Outlet(Failing(errno.ENOSPC)), Outlet(Failing(errno.EPIPE))
+    for outlet in (full, gone):
+        outlet.write("something\n")
+        assert not outlet.is_read
+    assert (full.lost, gone.lost) == ("No space left on device", "")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_shown_once_fails_where_stdout_does_not_take_it(monkeypatch: pytest.MonkeyPatch, as_json: bool):
+    monkeypatch.setattr(sys, "stdout", Failing(errno.ENOSPC))
+    with pytest.raises(Failure, match="stdout: not everything could be written: No space left on device"):
+        shell.show((line("a board"),), {"a": "board"}, as_json=as_json)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_release_that_went_well_still_fails_where_its_report_was_lost(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, as_json: bool
+):
+    from deploytasks import journey
+
+    monkeypatch.setattr(sys, "stdout", Failing(errno.ENOSPC))
+    with pytest.raises(Failure, match="No space left on device") as raised:
+        shell.carry_out(shop.root, journey.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
+    assert raised.value.code == 1
+
+
+def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path):
+    page = tmp_path / "board.html"
+    page.write_text("before", "utf-8")
+    page.chmod(0o640)
+    shell.write(page, "after")
+    assert page.read_text("utf-8") == "after"
+    assert stat.S_IMODE(page.stat().st_mode) == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["board.html"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path):
+    page, link = tmp_path / "public.html", tmp_path / "board.html"
+    page.write_text("before", "utf-8")
+    link.symlink_to(page)
+    shell.write(link, "after")
+    assert link.is_symlink()
+    assert page.read_text("utf-8") == "after"
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path):
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = Thread(target=lambda: read.append(pipe.read_text("utf-8")))
+    reader.start()
+    shell.write(pipe, "the board")
+    reader.join(timeout=10)
+    assert read == ["the board"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["", " ", "-", "nowhere/board.html", "."])
+def test_a_name_that_can_be_no_file_is_refused(name: str):
+    with pytest.raises(Invalid, match="--html"):
+        flags.file("html", name)

@@ -204,8 +204,9 @@ def test_flags_that_leave_no_target_are_refused(shop: Shop, flags: list[str], mo
 
 def test_who_does_not_wait_sees_the_new_deployments_tasks_and_what_follows_them(shop: Shop):
     ran = shop.inv("deploy.prod", "--no-wait", "--force", "--tenant", "t1", "--json")
-    summary = json.loads(ran.stdout.splitlines()[-1])
-    assert summary["notes"] == ["not waited for; to follow: inv deploy.wait prod --tenant t1"]
+    (result,) = ran.summary["results"]
+    assert (result["outcome"], result["running"], result["desired"]) == ("started", 0, 2)
+    assert ran.summary["notes"] == ["not waited for; to follow: inv deploy.wait prod --tenant t1"]
 
 
 def test_a_commit_that_is_not_there_is_a_complaint_of_the_flag_that_named_it(shop: Shop):

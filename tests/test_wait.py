@@ -167,7 +167,10 @@ def test_ctrl_c_names_what_goes_on_and_how_to_wait_again(shop: Shop):
 
 def test_a_tier_that_is_not_there_is_refused(shop: Shop):
     ran = shop.inv("deploy.wait", "prodd")
-    assert (ran.code, ran.stderr.splitlines()[:2]) == (2, ["tier: there is no tier 'prodd'", "    did you mean 'prod'?"])
+    assert (ran.code, ran.stderr.splitlines()[:2]) == (
+        2,
+        ["tier: there is no tier 'prodd'", "    did you mean 'prod'?"],
+    )
 
 
 def test_tasks_that_run_another_digest_than_the_definition_pins_are_a_failure(

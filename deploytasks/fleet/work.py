@@ -73,12 +73,7 @@ def poll(group: list[UnderWay], means: Means) -> list[UnderWay]:
 def finish(ended: UnderWay, means: Means) -> Result:
     """The result of a rollout that ended, looked at once more: what its tasks run, or why they died."""
     outcome: Outcome = ended.verdict.outcome or "failed"
-    result = replace(
-        outcome_of(ended.rollout, outcome, ended.verdict.detail, ended.deployment),
-        running=ended.verdict.running,
-        desired=ended.verdict.desired,
-        duration_s=means.clock() - ended.since,
-    )
+    result = replace(_as_it_stands(ended, outcome, ended.verdict.detail), duration_s=means.clock() - ended.since)
     try:
         return _look_again(ended, result, means)
     except AwsError as error:
@@ -87,8 +82,13 @@ def finish(ended: UnderWay, means: Means) -> Result:
 
 def not_waited_for(begun: UnderWay) -> Result:
     """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
-    result = outcome_of(begun.rollout, "started", "not waited for", begun.deployment)
-    return replace(result, running=begun.verdict.running, desired=begun.verdict.desired)
+    return _as_it_stands(begun, "started", "not waited for")
+
+
+def _as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
+    """The rollout's result with the tasks of its own deployment, as they were seen last."""
+    result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
+    return replace(result, running=under_way.verdict.running, desired=under_way.verdict.desired)
 
 
 def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:

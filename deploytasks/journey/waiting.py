@@ -28,7 +28,6 @@ from deploytasks.model import (
     Target,
     Wish,
 )
-from deploytasks.project import choose
 
 _RECORDED_WITHIN = timedelta(minutes=10)
 
@@ -44,7 +43,6 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
         Interrupted: names what goes on at AWS.
 
     """
-    choose.tier(project, scope.tier)
     errand = begin_to_look("wait", project, scope, options, tell)
     lives = observe(errand.clients, errand.targets, errand.images, reading="none")
     images = _images(errand, lives)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from deploytasks.errors import Invalid, raise_all
 from deploytasks.model import Project, Scope, Service, Target
-from deploytasks.project.select import is_in, left_nothing, names, select, unknown, unknown_names
+from deploytasks.project.select import is_in, names, nothing_left, select, unknown, unknown_names
 
 
 def services(project: Project, text: str | None) -> tuple[Service, ...]:
@@ -13,12 +13,6 @@ def services(project: Project, text: str | None) -> tuple[Service, ...]:
     wanted = names("service", text)
     _refuse_unknown("--service", wanted, (service.name for service in project.services))
     return tuple(service for service in project.services if not wanted or service.name in wanted)
-
-
-def tier(project: Project, name: str) -> str:
-    """The tier's name, which is one of the project's."""
-    _refuse_unknown("tier", [name], (tier.name for tier in project.tiers))
-    return name
 
 
 def environment(project: Project, name: str, service: str | None) -> tuple[Target, ...]:
@@ -47,7 +41,7 @@ def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target,
         and is_in(target, replace(scope, tier=target.environment.tier))
     )
     if project.targets and not found:
-        raise Invalid.of("status", left_nothing(scope, wanted_tiers), "see which there are: inv envs.list")
+        raise nothing_left("status", scope, wanted_tiers)
     return found
 
 

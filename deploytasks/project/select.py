@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
 from deploytasks.model import Project, Scope, Target, Tier
 from deploytasks.project.spelling import suggestion
 
@@ -44,8 +44,7 @@ def select(project: Project, scope: Scope) -> tuple[Target, ...]:
     raise_all(Invalid, list(_complaints(project, scope)))
     chosen = tuple(target for target in project.targets if is_in(target, scope))
     if not chosen:
-        what = left_nothing(scope) if _flags(scope) else "no tenant has it"
-        raise Invalid.of(scope.tier, what, "see which there are: inv envs.list")
+        raise nothing_left(scope.tier, scope)
     return chosen
 
 
@@ -107,13 +106,14 @@ def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
             yield Complaint(where, f"there is no {word} '{name}'", suggestion(name, known))
 
 
-def left_nothing(scope: Scope, tiers: tuple[str, ...] = ()) -> str:
-    """That these flags left no target."""
-    tier = f"--tier {','.join(tiers)} " if tiers else ""
-    return f"no service of any environment is left by {tier}{_flags(scope)}".rstrip()
+def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> DeployError:
+    """The refusal where the flags leave no target; `tiers` are those that `--tier` names."""
+    flags = _flags(scope, tiers)
+    what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
+    return Invalid.of(where, what, "see which there are: inv envs.list")
 
 
-def _flags(scope: Scope) -> str:
+def _flags(scope: Scope, tiers: tuple[str, ...]) -> str:
     """The flags that left nothing, as they were typed."""
-    flags = {"--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
+    flags = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
     return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
+from deploytasks.report.hindrances import hindrances
 from deploytasks.report.marks import LEGEND, STANDINGS
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
@@ -28,7 +29,7 @@ def sheet(board: Board) -> Sheet:
     return stacked(
         (table(columns, rows, spaced=True),),
         tuple(block for cell in board.cells for block in _remarks(cell)),
-        tuple(_complaints(board.cells)),
+        tuple(hindrances(_unseen(board.cells))),
         tuple(line(each) for note in board.notes for each in lines_of(note)),
         (line(Span(summary(board), "strong")),),
         _legend(board),
@@ -128,21 +129,13 @@ def _remarks(cell: Cell) -> list[Block]:
     return [line(Span(str(cell.target), "strong"), f" {each}") for each in said]
 
 
-def _complaints(cells: Iterable[Cell]) -> Iterator[Block]:
-    """Why targets could not be seen: what hinders many is said once."""
-    hindered: dict[tuple[str, str], list[Cell]] = {}
+def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:
+    """Each target that could not be seen, with the place to mend where that is another one, why, and what to do."""
     for cell in cells:
         if cell.complaint:
-            hindered.setdefault((cell.complaint.what, cell.complaint.to_do), []).append(cell)
-    for (what, to_do), those in hindered.items():
-        yield line(Span(f"{', '.join(map(_place, those))}: {what}", "bad"))
-        yield from (line(each, indent=4) for each in lines_of(to_do))
-
-
-def _place(cell: Cell) -> str:
-    """The target, and the place to mend where the complaint names another one."""
-    where = cell.complaint.where if cell.complaint else ""
-    return str(cell.target) if where in ("", str(cell.target)) else f"{cell.target} ({where})"
+            where = cell.complaint.where
+            place = "" if where in ("", str(cell.target)) else f" ({where})"
+            yield f"{cell.target}{place}", cell.complaint.what, cell.complaint.to_do
 
 
 def _legend(board: Board) -> Sheet:

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from deploytasks.model import Definition, Difference
+from deploytasks.report.hindrances import hindrances
 from deploytasks.report.masking import Path, masked, named
-from deploytasks.report.sheet import Line, Sheet, Span, Tone, line, stacked
-from deploytasks.report.text import counted, escaped, lines_of, target_json
+from deploytasks.report.sheet import Sheet, Span, Tone, line, stacked
+from deploytasks.report.text import counted, escaped, target_json
 
 _CONTEXT = 2
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -38,7 +39,7 @@ def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
     same = [each for each in differences if _is_same(each)]
     return stacked(
         *(_group(group) for group in grouped),
-        tuple(_complaints(differences)),
+        tuple(hindrances(_not_compared(differences))),
         (line(Span(summary(differences), "strong")),),
         (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and grouped else (),
     )
@@ -169,16 +170,12 @@ def _group(group: Group) -> Sheet:
     )
 
 
-def _complaints(differences: Iterable[Difference]) -> Iterator[Line]:
-    """Why some could not be compared: what hinders many is said once."""
-    hindered: dict[tuple[str, str], list[str]] = {}
+def _not_compared(differences: Iterable[Difference]) -> Iterator[tuple[str, str, str]]:
+    """Each target that could not be compared, why, and what to do."""
     for each in differences:
         for complaint in each.complaints:
             place = "" if complaint.where == str(each.target) else f"{complaint.where}: "
-            hindered.setdefault((place + complaint.what, complaint.to_do), []).append(_name(each))
-    for (what, to_do), names in hindered.items():
-        yield line(Span(f"{', '.join(names)}: not compared: {what}", "bad"))
-        yield from (line(text, indent=4) for text in lines_of(to_do))
+            yield _name(each), f"not compared: {place}{complaint.what}", complaint.to_do
 
 
 def _is_same(difference: Difference) -> bool:

@@ -60,10 +60,6 @@ def tag_json(step: TagStep) -> dict[str, Any]:
     }
 
 
-def _heading(wave: Sequence[Rollout]) -> str:
-    return "follow" if all(rollout.action == "follow" for rollout in wave) else "roll out"
-
-
 def _rollout_json(rollout: Rollout) -> dict[str, Any]:
     return {
         **target_json(rollout.target),
@@ -96,11 +92,16 @@ def _tag_step(step: TagStep) -> Line:
     return line(Span("tag ", "strong"), f"{step.service}: {step.tier_tag} {moved}, {release}{unbuilt}")
 
 
+def _only_heading(wave: Sequence[Rollout]) -> str:
+    """What is done in a plan's one wave."""
+    return "follow" if all(rollout.action == "follow" for rollout in wave) else "roll out"
+
+
 def _waves(plan: Plan) -> list[Sheet]:
     return [
         (
             line(
-                Span(f"wave {wave[0].target.wave}" if len(plan.waves) > 1 else _heading(wave), "strong"),
+                Span(f"wave {wave[0].target.wave}" if len(plan.waves) > 1 else _only_heading(wave), "strong"),
                 f", {counted(len(wave), 'target')}",
             ),
             table(_COLUMNS, map(_row, wave)),

@@ -39,12 +39,12 @@ def _acquire(root: Path) -> Task[Any]:
     def acquire(c: Context, tier: str, reason: str = "") -> None:
         """Lock a tier by hand: no release of it starts until lock.release."""
         from deploytasks import journey
-        from deploytasks.project import choose
+        from deploytasks.project import select
         from deploytasks.project.load import load
 
         project = load(root)
         with shell.interruptible():
-            state = journey.lock_acquire(project, choose.tier(project, tier), reason)
+            state = journey.lock_acquire(project, select.tier(project, tier).name, reason)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
@@ -55,12 +55,12 @@ def _release(root: Path) -> Task[Any]:
     def release(c: Context, tier: str) -> None:
         """Free a tier's lock, whoever holds it, and end its hold."""
         from deploytasks import journey
-        from deploytasks.project import choose
+        from deploytasks.project import select
         from deploytasks.project.load import load
 
         project = load(root)
         with shell.interruptible():
-            states = journey.lock_release(project, choose.tier(project, tier))
+            states = journey.lock_release(project, select.tier(project, tier).name)
         for state in states:
             shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 

@@ -116,10 +116,9 @@ def _replace(file: Path, text: str) -> None:
         if file.exists():
             shutil.copymode(file, draft)
         draft.replace(file)
-    except OSError:
+    finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise
 
 
 def say(text: str) -> None:

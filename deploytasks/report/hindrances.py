@@ -1,0 +1,16 @@
+"""Why targets could not be looked at: what hinders many is said once."""
+
+from collections.abc import Iterable, Iterator
+
+from deploytasks.report.sheet import Line, Span, line
+from deploytasks.report.text import lines_of
+
+
+def hindrances(found: Iterable[tuple[str, str, str]]) -> Iterator[Line]:
+    """`names: what`, and below it what to do, once for each what; `found` holds a name, its what and its to-do."""
+    hindered: dict[tuple[str, str], list[str]] = {}
+    for name, what, to_do in found:
+        hindered.setdefault((what, to_do), []).append(name)
+    for (what, to_do), names in hindered.items():
+        yield line(Span(f"{', '.join(names)}: {what}", "bad"))
+        yield from (line(each, indent=4) for each in lines_of(to_do))

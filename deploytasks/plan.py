@@ -3,6 +3,8 @@
 Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and not carried out.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +12,19 @@ from itertools import groupby
 
 from deploytasks import tags
 from deploytasks.errors import Complaint
-from deploytasks.model import Action, Definition, Image, Live, Rollout, TagStep, Target, Tier, Wish
+from deploytasks.model import (
+    Action,
+    Definition,
+    Fallback,
+    Image,
+    Live,
+    Rollout,
+    Steps,
+    TagStep,
+    Target,
+    Tier,
+    Wish,
+)
 from deploytasks.running import record, what_runs
 
 
@@ -26,6 +40,7 @@ class Candidate:
     request: Definition
     create: Definition | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    steps: Steps | None = None
 
 
 # --- tags ---------------------------------------------------------------------------------------------------
@@ -149,7 +164,33 @@ def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
         create=candidate.create if action == "create" else None,
         tags=candidate.tags,
         live=candidate.live,
+        fallback=fallback(candidate.live, image),
+        steps=candidate.steps if action in ("create", "update", "force") else None,
     )
+
+
+def fallback(live: Live, image: str) -> Fallback | None:
+    """What the target goes back to where its rollout fails: what it ran steadily before; None where nothing did.
+
+    A definition that names a tag is pinned to the digest that ran, if one did and is known.
+    """
+    steady = next((each for each in live.deployments if each.rollout_state in ("COMPLETED", "")), None)
+    if steady is None:
+        return None
+    listed = (live.definition or {}).get("containerDefinitions", [])
+    tagged = [each["image"] for each in listed if each["image"].startswith(f"{image}:")]
+    digests, _ = what_runs(live, image)
+    if not live.definition or not tagged or steady is not live.primary or len(digests) != 1:
+        return Fallback(steady.revision)
+    return Fallback(steady.revision, live.definition, dict.fromkeys(tagged, f"{image}@{digests[0]}"), record(live))
+
+
+def steps(target: Target, commands: tuple[tuple[str, ...], ...], wish: Wish) -> Steps | None:
+    """The one-off tasks before the service is touched, known again by environment, service, digest and commands."""
+    if not commands:
+        return None
+    identity = json.dumps([str(target.environment), target.service, wish.digest, commands])
+    return Steps(hashlib.sha256(identity.encode()).hexdigest()[:32], commands)
 
 
 def back(rollout: Rollout, revision: str) -> Rollout:

@@ -28,14 +28,6 @@ def test_the_registrys_account_is_the_files_or_nothing_is_touched(shop: Shop, wo
     assert set(shop.endpoint.operations()) == {"GetCallerIdentity"}
 
 
-def test_one_off_tasks_that_are_not_carried_out_are_never_passed_over(shop: Shop):
-    shop.edit("envs/project.toml", 'context = "."', 'context = "."\nbefore_deploy = [["./manage", "migrate"]]')
-    ran = shop.inv("release.prod")
-    assert ran.code == 2
-    assert "services.api.before_deploy" in ran.stderr
-    assert shop.writes() == {}
-
-
 @pytest.mark.parametrize("value", ["", "{}", "no JSON", "[1]"])
 def test_a_lock_that_nobody_can_read_is_still_a_lock_and_can_be_freed(shop: Shop, value: str):
     shop.inv("lock.acquire", "prod")

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import cloud_rollouts
 from benchmarks.cloud import AwsError, Call
 from benchmarks.world import tenant_account
-from deploytasks.fleet import work
+from deploytasks.fleet import finish
 from deploytasks.journey import waiting
 from deploytasks.model import Result, Rollout
 from tests import given
@@ -235,7 +235,7 @@ def test_only_a_record_of_this_rollout_promises_a_digest(age: timedelta, promise
 def test_a_wish_without_a_digest_is_met_by_whatever_runs():
     result = Result(given.target(), "deployed")
     rollout = Rollout(given.target(), "follow", "", given.wish(digest=None, image=None), "")
-    seen = work._compared(result, rollout, (given.NEW_DIGEST,))
+    seen = finish._compared(result, rollout, (given.NEW_DIGEST,))
     assert (seen.outcome, seen.digest, seen.evidence) == ("deployed", given.NEW_DIGEST, "seen")
-    blind = work._compared(result, rollout, ())
+    blind = finish._compared(result, rollout, ())
     assert (blind.outcome, blind.digest, blind.evidence) == ("deployed", None, None)

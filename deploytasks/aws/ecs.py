@@ -9,7 +9,7 @@ from typing import Any
 
 from deploytasks.aws import audit
 from deploytasks.aws.failures import translated
-from deploytasks.aws.verdict import deployments, given_up
+from deploytasks.aws.verdict import deployments, given_up, took_s
 from deploytasks.model import Definition, Live, Target
 
 _GONE = frozenset({"INACTIVE", "DRAINING"})
@@ -67,6 +67,19 @@ def register(client: Any, target: Target, request: Definition, tags: Mapping[str
     return arn
 
 
+def copied(client: Any, definition: Definition, images: Mapping[str, str]) -> Definition:
+    """The RegisterTaskDefinition request that gives the definition once more, with other images for those named.
+
+    Source: its input shape in botocore's model of ECS; what else DescribeTaskDefinition shows is read-only.
+
+    """
+    shape = client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+    request = {key: value for key, value in definition.items() if key in shape.members}
+    listed = request["containerDefinitions"]
+    pinned = [{**each, "image": images.get(each["image"], each["image"])} for each in listed]
+    return {**request, "containerDefinitions": pinned}
+
+
 def update(client: Any, target: Target, revision: str | None) -> Mapping[str, Any]:
     """The service rolls out the revision, or, for None, the same one anew. `desiredCount` is never sent.
 
@@ -114,4 +127,5 @@ def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
         deployments=deployments(service),
         service_tags=audit.from_ecs(service.get("tags", [])),
         failure=given_up(service),
+        took_s=took_s(service),
     )

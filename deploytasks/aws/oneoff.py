@@ -11,6 +11,7 @@ from typing import Any
 
 from deploytasks.aws import audit
 from deploytasks.aws.failures import translated
+from deploytasks.aws.tasks import described
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Author, Target
 
@@ -19,7 +20,8 @@ from deploytasks.model import Author, Target
 class OneOff:
     """What is to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
-    Where the container is not `essential`, the task does not end with it.
+    Where the container is not `essential`, the task does not end with it. `mark` is what the task says in its
+    `startedBy`, where that is not who began it.
     """
 
     target: Target
@@ -28,6 +30,7 @@ class OneOff:
     words: tuple[str, ...]
     place: Mapping[str, Any] = field(default_factory=dict)
     essential: bool = True
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,44 @@ def containers_of(definition: Mapping[str, Any], image: str) -> tuple[str, ...]:
     return tuple(each["name"] for each in listed if each["image"].startswith((f"{image}:", f"{image}@")))
 
 
+def container_of(definition: Mapping[str, Any], image: str, service: str) -> str:
+    """The container that runs our image; of several the one that is called as the service is, "" without any."""
+    names = containers_of(definition, image)
+    return names[0] if len(names) == 1 else service if service in names else ""
+
+
+def is_essential(definition: Mapping[str, Any], container: str) -> bool:
+    """Whether the task ends with the container."""
+    named = (each for each in definition.get("containerDefinitions", []) if each["name"] == container)
+    return all(each.get("essential", True) for each in named)
+
+
+def marked(client: Any, one_off: OneOff) -> Started | None:
+    """A task with the same mark that runs, else one that has succeeded; None where there is neither.
+
+    Stopped tasks are known for an hour.
+
+    Source: ecs ListTasks by startedBy, DescribeTasks.
+
+    """
+    target = one_off.target
+    for status in ("RUNNING", "STOPPED"):
+        with translated(str(target)):
+            pages = client.get_paginator("list_tasks").paginate(
+                cluster=target.cluster, startedBy=one_off.mark, desiredStatus=status
+            )
+            arns = [arn for page in pages for arn in page["taskArns"]]
+        for task in described(client, target.cluster, arns):
+            if status == "RUNNING" or _succeeded(task, one_off.container):
+                return _started(one_off, task)
+    return None
+
+
+def _succeeded(task: Mapping[str, Any], container: str) -> bool:
+    codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == container]
+    return codes == [0]
+
+
 def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str]) -> Started:
     """The command is about to run; the task says who began it, in `startedBy` and in its tags.
 
@@ -82,13 +123,16 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
             taskDefinition=one_off.revision,
             overrides={"containerOverrides": [{"name": one_off.container, "command": list(one_off.words)}]},
             count=1,
-            startedBy=_started_by(author),
+            startedBy=one_off.mark or _started_by(author),
             tags=audit.to_ecs(tags),
             **one_off.place,
         )
     if not answer["tasks"]:
         raise AwsError(*(_no_place(target, failure) for failure in answer.get("failures") or [{}]))
-    task = answer["tasks"][0]
+    return _started(one_off, answer["tasks"][0])
+
+
+def _started(one_off: OneOff, task: Mapping[str, Any]) -> Started:
     return Started(one_off, task["taskArn"], task.get("createdAt") or datetime.now(UTC))
 
 

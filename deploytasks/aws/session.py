@@ -15,6 +15,7 @@ from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
+from deploytasks.aws.buckets import Buckets
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Access, Author
@@ -24,6 +25,7 @@ SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
 
 ECS_OPERATIONS = (
     *("RunTask", "StopTask"),
+    *("ListServiceDeployments", "StopServiceDeployment", "ContinueServiceDeployment"),
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )
@@ -40,13 +42,16 @@ class Clients:
     """Makes each client once, on first use; safe to use from many threads. Assumed roles are named after `author`."""
 
     def __init__(self, author: Author) -> None:
-        self._author = author
+        self.author = author
+        self.stopped = threading.Event()
+        """Set once somebody interrupts: nothing waits for its turn any more, and no write is begun."""
         self._loader = _OwnOperations(include_default_search_paths=True)
         self._lock = threading.RLock()
         self._sessions: dict[str | None, _Lender] = {}
         self._credentials: dict[Access, tuple[Any, str]] = {}
         self._clients: dict[tuple[str, Access], Any] = {}
         self._accounts: dict[str | None, str] = {}
+        self._buckets = Buckets(self.stopped)
 
     def account(self, access: Access) -> str:
         """The account that the credentials really belong to.
@@ -67,8 +72,10 @@ class Clients:
             return known
         credentials, _ = self._entry(access)
         with self._lock:
-            client = self._clients.get((service, access)) or self._make(service, access, credentials)
-            return self._clients.setdefault((service, access), client)
+            if (service, access) not in self._clients:
+                client = self._clients[service, access] = self._make(service, access, credentials)
+                self._buckets.guard(client, access)
+            return self._clients[service, access]
 
     def _entry(self, access: Access) -> tuple[Any, str]:
         with self._lock:
@@ -89,8 +96,8 @@ class Clients:
 
     def _assumed(self, access: Access) -> tuple[Any, str]:
         sts = self._sts(access)
-        first, account = _assume(sts, access, self._author)
-        refresh: Callable[[], dict[str, str]] = lambda: _assume(sts, access, self._author)[0]  # noqa: E731  a name for mypy
+        first, account = _assume(sts, access, self.author)
+        refresh: Callable[[], dict[str, str]] = lambda: _assume(sts, access, self.author)[0]  # noqa: E731  a name for mypy
         return RefreshableCredentials.create_from_metadata(first, refresh, "assume-role"), account
 
     def _sts(self, access: Access) -> Any:

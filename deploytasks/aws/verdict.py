@@ -1,10 +1,11 @@
-"""How our own deployment stands, read off what DescribeServices answers. Pure."""
+"""How our own deployment stands, read off what DescribeServices answers, and ECS's service deployment. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from deploytasks.aws.native import ServiceDeployment
 from deploytasks.model import Deployment, Outcome, primary_of
 
 
@@ -32,6 +33,7 @@ def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
             running=each.get("runningCount", 0),
             reason=each.get("rolloutStateReason", ""),
             created_at=each.get("createdAt"),
+            failed=each.get("failedTasks", 0),
         )
         for each in service.get("deployments", [])
     )
@@ -54,6 +56,63 @@ def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime |
     if _was_rolled_back(service, ours, primary, deployment_id, started_at):
         return _as_rolled_back(service, ours, primary)
     return _verdict(service, ours, "superseded", f"deployment {primary.id} ({_short(primary.revision)}) replaced ours")
+
+
+def natively(service: Mapping[str, Any], verdict: Verdict, told: ServiceDeployment) -> Verdict:
+    """The verdict, as ECS's own service deployment decides it; what DescribeServices shows may be half of a strategy.
+
+    Source: ServiceDeploymentStatus in ECS's documentation; STOPPED is one that another deployment replaced, or that
+    somebody aborted.
+    """
+    match told.status:
+        case "PENDING" | "IN_PROGRESS" if told.hook:
+            return replace(verdict, outcome="paused", state="paused", detail=f"waits on hook {told.hook}")
+        case "PENDING" | "IN_PROGRESS" | "STOP_REQUESTED":
+            return replace(verdict, outcome=None, state=told.stage or told.status.replace("_", " ").lower())
+        case "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS":
+            return replace(verdict, outcome=None, state="rolling back", detail=told.reason)
+        case "ROLLBACK_SUCCESSFUL":
+            return replace(verdict, outcome="rolled back", state="rolled back", detail=_back_on(service, told.reason))
+        case "ROLLBACK_FAILED":
+            return replace(verdict, outcome="failed", state="failed", detail=f"its rollback failed: {told.reason}")
+        case "STOPPED" if verdict.outcome != "superseded":
+            return replace(verdict, outcome="failed", state="failed", detail=told.reason or "somebody stopped it")
+        case _:
+            return verdict
+
+
+def is_unexplained(service: Mapping[str, Any], verdict: Verdict) -> bool:
+    """Whether only ECS's service deployment tells how the rollout really stands: another strategy, or a lost place."""
+    strategy = service.get("deploymentConfiguration", {}).get("strategy", "ROLLING")
+    return strategy != "ROLLING" or verdict.outcome in ("rolled back", "superseded")
+
+
+def ailment(service: Mapping[str, Any], deployment_id: str) -> tuple[str, bool]:
+    """Why the service is not healthy on the deployment, "" where it is; and whether that may pass by itself.
+
+    Fewer tasks than desired may pass: a service that scales out has them for a while.
+    """
+    primary = primary_of(deployments(service))
+    if primary is None or primary.id != deployment_id:
+        return "another deployment took its place", False
+    if primary.rollout_state == "FAILED":
+        return primary.reason or "ECS gave the deployment up", False
+    if primary.failed:
+        return f"{primary.failed} of its tasks failed one after the other", False
+    if service["runningCount"] < service["desiredCount"]:
+        return f"{service['runningCount']} of {service['desiredCount']} tasks run", True
+    return "", False
+
+
+def took_s(service: Mapping[str, Any]) -> float | None:
+    """How long the service's last completed rollout took, in seconds; None where its events do not tell."""
+    primary = primary_of(deployments(service))
+    if primary is None or primary.created_at is None:
+        return None
+    said = f"(deployment {primary.id}) deployment completed"
+    ends = (event["createdAt"] for event in service.get("events", []) if said in event["message"])
+    seconds = [(at - primary.created_at).total_seconds() for at in ends]
+    return next((each for each in seconds if each > 0), None)
 
 
 def given_up(service: Mapping[str, Any]) -> str:
@@ -125,11 +184,16 @@ def _was_rolled_back(
 
 
 def _as_rolled_back(service: Mapping[str, Any], ours: Deployment | None, primary: Deployment) -> Verdict:
-    reason = ours.reason if ours and ours.reason else "ECS gave the deployment up"
-    detail = f"{reason} Back on {_short(primary.revision)}."
+    detail = _back_on(service, ours.reason if ours else "")
     if primary.rollout_state == "IN_PROGRESS":
         return _verdict(service, ours, None, detail, state="rolling back")
     return _verdict(service, ours, "rolled back", detail)
+
+
+def _back_on(service: Mapping[str, Any], reason: str) -> str:
+    primary = primary_of(deployments(service))
+    said = (reason or "ECS gave the deployment up").removesuffix(".")
+    return f"{said}. Back on {_short(primary.revision)}." if primary else f"{said}."
 
 
 def _verdict(

@@ -1,50 +1,99 @@
 """A plan's rollouts, wave after wave."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
-from deploytasks.errors import Interrupted
+from deploytasks.errors import Complaint, Interrupted
+from deploytasks.fleet.finish import outcome_of
+from deploytasks.fleet.means import Means
 from deploytasks.fleet.parallel import MAX_THREADS
-from deploytasks.fleet.wave import Wave, not_attempted
-from deploytasks.fleet.work import Means, outcome_of
-from deploytasks.model import GOOD_OUTCOMES, Ended, OnEvent, Plan, Result, Rollout, Told
+from deploytasks.fleet.soak import ailing
+from deploytasks.fleet.wave import Pools, Wave, not_attempted
+from deploytasks.model import GOOD_OUTCOMES, Ended, Plan, Result, Rollout, Told
+
+_MOST_BEGINNING = 256
 
 
 def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, ...]:
     """Every rollout of the plan to its end, wave after wave; with `wait` off, only to its start.
 
-    One target's failure never stops another's of its wave; the next wave starts only when all went well, unless
-    the tier's `on_failure` is `continue`.
+    One target's failure never stops another's of its wave; the next wave starts only when all went well and stayed
+    well through the soak, unless the tier's `on_failure` is `continue`.
 
     Raises:
         Interrupted: Ctrl-C; names what goes on at AWS without us.
 
     """
     results: list[Result] = []
-    pool = ThreadPoolExecutor(max_workers=min(len(plan.rollouts) + 1, MAX_THREADS))
-    try:
+    with _pools(plan) as pools:
         for number, wave in enumerate(plan.waves):
-            if plan.tier.on_failure == "stop" and any(result.outcome not in GOOD_OUTCOMES for result in results):
-                results += _not_attempted(wave, means.tell)
+            with _naming_the_rest(plan, number):
+                results = _soaked(plan, number, results, means, pools)
+                why = _why_not(plan, results) or means.before_wave(wave[0].target.wave)
+            if why:
+                results += _passed_over(wave, why, means)
                 continue
-            try:
-                _soak(plan, means, rolled=any(result.outcome == "deployed" for result in results))
-                results += Wave(plan.tier, means, pool, wait=wait).run(wave)
-            except Interrupted as stopped:
-                later = (rollout for wave in plan.waves[number + 1 :] for rollout in wave)
-                raise Interrupted(*stopped.complaints, *map(not_attempted, later)) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)  # what still writes must end before the lock is free
+            with _naming_the_rest(plan, number + 1):
+                results += Wave(plan.tier, means, pools, wait=wait).run(wave)
     return tuple(results)
 
 
-def _not_attempted(wave: tuple[Rollout, ...], tell: OnEvent) -> list[Result]:
-    results = [outcome_of(rollout, "not attempted", "a target of an earlier wave failed") for rollout in wave]
+@contextmanager
+def _pools(plan: Plan) -> Iterator[Pools]:
+    """Threads for the plan; what still writes has ended when they are left, before the lock is free."""
+    beginning = max(1, min(len(plan.rollouts), plan.tier.parallel, _MOST_BEGINNING))
+    pools = Pools(ThreadPoolExecutor(beginning), ThreadPoolExecutor(min(len(plan.rollouts) + 1, MAX_THREADS)))
+    try:
+        yield pools
+    finally:
+        for pool in (pools.beginning, pools.looking):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _naming_the_rest(plan: Plan, first: int) -> Iterator[None]:
+    """An interruption inside names the rollouts from that wave on as not attempted.
+
+    Raises:
+        Interrupted: with that added.
+
+    """
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        between = (Complaint(plan.tier.name, "interrupted between two waves"),)
+        known = stopped.complaints if isinstance(stopped, Interrupted) else between
+        later = (not_attempted(rollout) for wave in plan.waves[first:] for rollout in wave)
+        raise Interrupted(*known, *later) from None
+
+
+def _why_not(plan: Plan, results: Iterable[Result]) -> str:
+    """Why no further wave may begin; "" where it may."""
+    failed = any(result.outcome not in GOOD_OUTCOMES for result in results)
+    return "a target of an earlier wave failed" if failed and plan.tier.on_failure == "stop" else ""
+
+
+def _passed_over(wave: Sequence[Rollout], why: str, means: Means) -> list[Result]:
+    results = [outcome_of(rollout, "not attempted", why) for rollout in wave]
     for result in results:
-        tell(Ended(result))
+        means.tell(Ended(result))
     return results
 
 
-def _soak(plan: Plan, means: Means, *, rolled: bool) -> None:
-    if rolled and plan.tier.soak_s:
-        means.tell(Told("soak", f"{plan.tier.soak_s} s until the next wave"))
-        means.sleep(plan.tier.soak_s)
+def _soaked(plan: Plan, number: int, results: list[Result], means: Means, pools: Pools) -> list[Result]:
+    """The results of the waves before, once they stayed healthy for the soak; those that fell ill are failures now."""
+    last = {rollout.target for rollout in plan.waves[number - 1]} if number else set()
+    rolled = any(result.outcome == "deployed" for result in results if result.target in last)
+    if not rolled or not plan.tier.soak_s or _why_not(plan, results):
+        return results
+    well = [result for result in results if result.outcome in ("deployed", "unchanged")]
+    what = f"{len(well)} target{'s' if len(well) > 1 else ''} watched for {plan.tier.soak_s} s before the next wave"
+    means.tell(Told("soak", what))
+    ill = ailing(well, plan.tier.soak_s, means, pools.looking)
+    if not ill:
+        return results
+    rollouts = {rollout.target: rollout for rollout in plan.rollouts}
+    fallen = [(rollouts[each.target], each, ill[each.target]) for each in well if each.target in ill]
+    lost = {each.target: each for each in Wave(plan.tier, means, pools, wait=True).give_up(fallen)}
+    return [lost.get(each.target, each) for each in results]

@@ -1,38 +1,80 @@
-"""One wave under way: a loop that starts rollouts, polls them when they are due, and never waits for one tenant."""
+"""One wave under way: a loop that starts rollouts, looks at them when they are due, and never waits for one tenant."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from deploytasks.aws.verdict import Verdict
 from deploytasks.errors import Complaint, Interrupted
-from deploytasks.fleet import work
-from deploytasks.model import Ended, Progress, Result, Rollout, Target, Tier
+from deploytasks.fleet.begin import start
+from deploytasks.fleet.finish import not_waited_for
+from deploytasks.fleet.follow import UnderWay, poll, under_way
+from deploytasks.fleet.grouping import of_one_cluster
+from deploytasks.fleet.means import Means
+from deploytasks.fleet.pace import next_look_s
+from deploytasks.fleet.put_back import concluded
+from deploytasks.model import GOOD_OUTCOMES, Deployment, Ended, Progress, Result, Rollout, Target, Tier
+
+Then = Callable[[Any], None]
+"""What follows on a job's answer, in the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Threads that begin rollouts, which may take as long as a migration, and threads that only look."""
+
+    beginning: ThreadPoolExecutor
+    looking: ThreadPoolExecutor
 
 
 class Wave:
     """One wave under way. Jobs run in threads; what follows on a job runs here, in the loop."""
 
-    def __init__(self, tier: Tier, means: work.Means, pool: ThreadPoolExecutor, *, wait: bool) -> None:
-        self._tier, self._means, self._pool, self._wait = tier, means, pool, wait
-        self._jobs: dict[Future[Any], Callable[[Any], None]] = {}
-        self._following: dict[Target, work.UnderWay] = {}
+    def __init__(self, tier: Tier, means: Means, pools: Pools, *, wait: bool) -> None:
+        self._tier, self._means, self._pools, self._wait = tier, means, pools, wait
+        self._jobs: dict[Future[Any], Then] = {}
+        self._following: dict[Target, UnderWay] = {}
         self._due: dict[Target, float] = {}
         self._results: dict[Target, Result] = {}
 
-    def run(self, wave: tuple[Rollout, ...]) -> list[Result]:
-        """The results of the wave, in its order."""
+    def run(self, wave: Sequence[Rollout]) -> list[Result]:
+        """The results of the wave, in its order.
+
+        Raises:
+            Interrupted: names what goes on at AWS.
+
+        """
         queue = deque(wave)
+        self._until_ended(wave, lambda: self._launch(queue, len(wave)))
+        return [self._results[rollout.target] for rollout in wave]
+
+    def give_up(self, ill: Sequence[tuple[Rollout, Result, str]]) -> list[Result]:
+        """The results of rollouts that ended well and fell ill afterwards, for these reasons: put back, if possible.
+
+        Raises:
+            Interrupted: names what goes on at AWS.
+
+        """
+        for rollout, result, why in ill:
+            verdict = Verdict("failed", "failed", f"it did not stay healthy: {why}", result.running, result.desired)
+            deployment = Deployment(result.deployment, "PRIMARY", "COMPLETED", result.revision)
+            fallen = replace(under_way(rollout, deployment, self._means), verdict=verdict)
+            self._submit(self._pools.looking, concluded, fallen, then=self._concluded)
+        rollouts = [rollout for rollout, _, _ in ill]
+        self._until_ended(rollouts, lambda: None)
+        return [self._results[rollout.target] for rollout in rollouts]
+
+    def _until_ended(self, wave: Sequence[Rollout], launch: Callable[[], None]) -> None:
         try:
             while len(self._results) < len(wave):
-                self._launch(queue, len(wave))
+                launch()
                 self._poll_due()
                 self._await_something()
         except KeyboardInterrupt:
             self._means.stopped.set()
-            raise Interrupted(*self._left_behind(queue, wave)) from None
-        return [self._results[rollout.target] for rollout in wave]
+            raise Interrupted(*self._left_behind(wave, self._settle())) from None
 
     def _launch(self, queue: deque[Rollout], total: int) -> None:
         """As many as the tier lets roll out at once are started."""
@@ -40,13 +82,13 @@ class Wave:
         while queue and total - done_or_waiting < self._tier.parallel:
             rollout = queue.popleft()
             done_or_waiting -= 1
-            self._submit(work.start, rollout, then=self._started)
+            self._submit(self._pools.beginning, start, rollout, then=self._started)
 
-    def _submit(self, job: Callable[..., Any], *given: Any, then: Callable[[Any], None]) -> None:
-        self._jobs[self._pool.submit(job, *given, self._means)] = then
+    def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., Any], given: Any, *, then: Then) -> None:
+        self._jobs[pool.submit(job, given, self._means)] = then
 
     def _await_something(self) -> None:
-        """Some job is done, or the next poll is due."""
+        """Some job is done, or the next look is due."""
         pause = max(0.0, min(self._due.values(), default=self._now()) - self._now()) if self._due else None
         if not self._jobs:
             self._means.sleep(pause or 0)
@@ -59,52 +101,72 @@ class Wave:
         due = [target for target, when in self._due.items() if when <= self._now()]
         for target in due:
             del self._due[target]
-        for group in _groups(self._following[target] for target in due):
-            self._submit(work.poll, group, then=self._polled)
+        for group in of_one_cluster((self._following[target] for target in due), _target_of):
+            self._submit(self._pools.looking, poll, group, then=self._polled)
 
-    def _started(self, answer: work.UnderWay | Result) -> None:
+    def _started(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):
             self._end(answer)
-            return
-        if self._wait:
-            self._means.tell(_progress(answer))
+        elif self._wait:
             self._follow(answer)
         else:
-            self._end(work.not_waited_for(answer))
+            self._end(not_waited_for(answer))
 
-    def _polled(self, answers: list[work.UnderWay]) -> None:
+    def _polled(self, answers: list[UnderWay]) -> None:
         for now in answers:
             before, now = self._following[now.rollout.target], self._timed_out(now)
-            if now.verdict != before.verdict and now.verdict.outcome is None:
-                self._means.tell(_progress(now))
             if now.verdict.outcome is None:
-                self._follow(now)
+                self._follow(now, told=now.verdict == before.verdict)
             else:
                 del self._following[now.rollout.target]
-                self._submit(work.finish, now, then=self._end)
+                self._submit(self._pools.looking, concluded, now, then=self._concluded)
 
-    def _follow(self, under_way: work.UnderWay) -> None:
-        target, now = under_way.rollout.target, self._now()
-        self._following[target] = under_way
-        self._due[target] = now + min(max(1.0, (now - under_way.since) / 10), 10.0)
+    def _concluded(self, answer: UnderWay | Result) -> None:
+        if isinstance(answer, Result):
+            self._end(answer)
+        else:
+            self._follow(answer)
 
-    def _timed_out(self, now: work.UnderWay) -> work.UnderWay:
+    def _follow(self, now: UnderWay, *, told: bool = False) -> None:
+        if not told:
+            self._means.tell(_progress(now))
+        self._following[now.rollout.target] = now
+        self._due[now.rollout.target] = self._now() + next_look_s(self._now() - now.since, now.expected_s)
+
+    def _timed_out(self, now: UnderWay) -> UnderWay:
         if now.verdict.outcome or self._now() - now.since < self._tier.timeout_s:
             return now
-        detail = f"not finished after {self._tier.timeout_s} s; it goes on at AWS. {now.verdict.detail}".strip()
+        goes_on = "" if self._means.restore else "; it goes on at AWS"
+        detail = f"not finished after {self._tier.timeout_s} s{goes_on}. {now.verdict.detail}".strip()
         return replace(now, verdict=replace(now.verdict, outcome="timed out", detail=detail))
 
     def _end(self, result: Result) -> None:
         self._results[result.target] = result
         self._means.tell(Ended(result))
 
-    def _left_behind(self, queue: deque[Rollout], wave: tuple[Rollout, ...]) -> Iterator[Complaint]:
+    def _settle(self) -> list[Result]:
+        """How those ended whose beginning or end was being carried out: what is said of them shall be true."""
+        ended: list[Result] = []
+        begun = [job for job, then in self._jobs.items() if then != self._polled and not job.cancel()]
+        for job in wait(begun).done:
+            match job.result():
+                case Result() as result:
+                    ended.append(result)
+                case answer:
+                    self._following[answer.rollout.target] = answer
+        return ended
+
+    def _left_behind(self, wave: Iterable[Rollout], settled: Iterable[Result]) -> Iterator[Complaint]:
+        late = {result.target: result for result in settled}
         for rollout in wave:
-            if rollout in queue:
+            target, where = rollout.target, str(rollout.target)
+            if target in self._following:
+                what = "its way back" if self._following[target].lost else "its rollout"
+                yield Complaint(where, f"interrupted: {what} goes on at AWS, nobody follows it")
+            elif target in late and late[target].outcome not in GOOD_OUTCOMES:
+                yield Complaint(where, late[target].detail.removeprefix(f"{where}: "))
+            elif target not in late and target not in self._results:
                 yield not_attempted(rollout)
-            elif rollout.target not in self._results:
-                what = "interrupted: its rollout goes on at AWS, nobody follows it"
-                yield Complaint(str(rollout.target), what)
 
     def _now(self) -> float:
         return self._means.clock()
@@ -115,7 +177,11 @@ def not_attempted(rollout: Rollout) -> Complaint:
     return Complaint(str(rollout.target), "interrupted: not attempted, it runs what it ran")
 
 
-def _progress(now: work.UnderWay) -> Progress:
+def _target_of(now: UnderWay) -> Target:
+    return now.rollout.target
+
+
+def _progress(now: UnderWay) -> Progress:
     verdict = now.verdict
     return Progress(
         target=now.rollout.target,
@@ -125,12 +191,3 @@ def _progress(now: work.UnderWay) -> Progress:
         desired=verdict.desired,
         last_event=verdict.last_event or verdict.detail,
     )
-
-
-def _groups(under_way: Iterable[work.UnderWay]) -> Iterator[list[work.UnderWay]]:
-    """Those of one account and cluster together, ten at most: one DescribeServices each."""
-    by_cluster: dict[tuple[Any, str], list[work.UnderWay]] = {}
-    for one in under_way:
-        by_cluster.setdefault((one.rollout.target.access, one.rollout.target.cluster), []).append(one)
-    for members in by_cluster.values():
-        yield from (members[start : start + 10] for start in range(0, len(members), 10))

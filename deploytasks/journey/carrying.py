@@ -20,7 +20,6 @@ def about_targets(
         lambda: preflight.ready(errand, lives),
         lambda: rolling.renders(errand, renderer, wanted),
         lambda: preflight.wave_rules(errand),
-        lambda: preflight.promised(errand),
     )
 
 
@@ -49,7 +48,7 @@ def roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
     """How every rollout of the plan ended; whatever stops them says what goes on."""
     if errand.options.dry_run:
         return ()
-    means = fleet.Means(errand.clients, errand.images, errand.tell)
+    means = fleet.Means(errand.clients, errand.images, errand.tell, restore=errand.options.restore)
     with resumable(
         errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=_goes_on(errand)
     ):
@@ -88,7 +87,12 @@ def _not_followed(errand: Errand, results: Sequence[Result]) -> tuple[str, ...]:
     """What follows the rollouts that were only started."""
     if all(result.outcome != "started" for result in results):
         return ()
-    return (f"not waited for; to follow: {spelled(replace(errand, options=Options()), 'wait')}",)
+    return (f"not waited for; to follow: {spelled(_bare(errand), 'wait')}",)
+
+
+def _bare(errand: Errand) -> Errand:
+    """The errand without its flags, which other commands do not take."""
+    return replace(errand, options=Options())
 
 
 def _resume(errand: Errand, results: Sequence[Result]) -> str:
@@ -97,6 +101,14 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     if not open_ends:
         return ""
     command = again(errand, _goes_on(errand), open_ends)
+    if paused := [result for result in open_ends if result.outcome == "paused"]:
+        return _from_the_hook(errand, paused)
     if any(result.outcome == "rolled back" for result in open_ends):
         return f"mend the image and release it; to try this one again: {command}"
     return f"to go on: {command}"
+
+
+def _from_the_hook(errand: Errand, paused: Sequence[Result]) -> str:
+    """What continues rollouts that wait on a hook, and what ends them."""
+    goes_on, ends, follows = (again(_bare(errand), command, paused) for command in ("continue", "stop", "wait"))
+    return f"to go on: {goes_on}\nto go back: {ends}\nto follow either: {follows}"

@@ -230,8 +230,8 @@ def shown_command(command: str, tier: str) -> str:
     match command:
         case "build":
             return command
-        case "wait":
-            return f"deploy.wait {tier}"
+        case "wait" | "continue" | "stop":
+            return f"deploy.{command} {tier}"
         case "rollback":
             return f"release.rollback {tier}"
         case _:
@@ -244,6 +244,7 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
         "override": options.override,
         "force": options.force,
         "no-wait": not options.wait,
+        "no-restore": not options.restore,
     }
     own: dict[str, str | bool | None] = {
         "commit": options.commit,

@@ -57,7 +57,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
         container=container,
         words=tuple(words),
         place=oneoff.place(found.get(target.ecs_service, {})),
-        essential=_is_essential(definition, container),
+        essential=oneoff.is_essential(definition, container),
     )
     return Prepared(project, author, clients, one_off, definition)
 
@@ -148,9 +148,9 @@ def _definition(live: Live) -> Definition:
 
 def _container(definition: Definition, image: str, live: Live) -> str:
     """The container that runs our image; of several the one that is called as the service is."""
-    names = oneoff.containers_of(definition, image)
-    if len(names) == 1 or live.target.service in names:
-        return names[0] if len(names) == 1 else live.target.service
+    chosen, names = oneoff.container_of(definition, image, live.target.service), oneoff.containers_of(definition, image)
+    if chosen:
+        return chosen
     revision = definition["taskDefinitionArn"].rpartition("/")[2]
     where, tier = str(live.target), live.target.environment.tier
     if names:
@@ -158,8 +158,3 @@ def _container(definition: Definition, image: str, live: Live) -> str:
         raise NotReady.of(where, what, f"call the one that runs commands {live.target.service}, as the service is")
     to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
     raise NotReady.of(where, f"no container of {revision} runs {image}", to_do)
-
-
-def _is_essential(definition: Definition, container: str) -> bool:
-    named = (each for each in definition["containerDefinitions"] if each["name"] == container)
-    return all(each.get("essential", True) for each in named)

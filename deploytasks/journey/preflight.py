@@ -56,15 +56,6 @@ def _unpullable(errand: Errand) -> Iterator[Complaint]:
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
 
 
-def promised(errand: Errand) -> Iterator[Complaint]:
-    """A service whose one-off tasks must run first is not rolled out without them."""
-    for service in errand.services:
-        if service.before_deploy:
-            what = "one-off tasks before a deploy are not carried out yet, and the service is not touched without them"
-            to_do = "run them by other means, and take `before_deploy` out of envs/project.toml"
-            yield Complaint(f"services.{service.name}.before_deploy", what, to_do)
-
-
 def wave_rules(errand: Errand) -> Iterator[Complaint]:
     """`--no-wait` can't be told from success where later waves depend on earlier ones."""
     waves = {target.wave for target in errand.targets}

@@ -48,12 +48,12 @@ def returns(
 
 def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision: Revision | None) -> Rollout:
     if revision is None:
-        rendered = _rollout(errand, renderer, live, wish)
+        rendered = replace(_rollout(errand, renderer, live, wish), steps=None)  # what came before has migrated already
         why = "rendered now: no revision of then carries the release"
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
     image = f"{errand.images[wish.service]}@{wish.digest}"
     back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish), live=live)
-    return plan.back(back, revision.arn)
+    return plan.back(replace(back, fallback=plan.fallback(live, errand.images[wish.service])), revision.arn)
 
 
 def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:
@@ -80,6 +80,7 @@ def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Roll
         request=request,
         create=create if not live.exists else None,
         tags=_audit(errand, wish),
+        steps=plan.steps(live.target, errand.project.service(wish.service).before_deploy, wish),
     )
     return plan.rollout(candidate, errand.images[wish.service], force=errand.options.force)
 

@@ -62,7 +62,7 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
 
 def _follow(errand: Errand, whole: Plan) -> tuple[Result, ...]:
     with resumable(errand, "nothing was changed by waiting"):
-        return fleet.carry_out(whole, fleet.Means(errand.clients, errand.images, errand.tell))
+        return fleet.carry_out(whole, fleet.Means(errand.clients, errand.images, errand.tell, restore=False))
 
 
 def _stand(errand: Errand, live: Live, images: Mapping[str, Image]) -> Rollout | Result:

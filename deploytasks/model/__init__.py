@@ -8,7 +8,18 @@ from deploytasks.model.asked import Author, LockState, Options, Scope
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.images import Build, Image, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
-from deploytasks.model.plans import GOOD_OUTCOMES, Action, DeadTask, Outcome, Plan, Report, Result, Rollout
+from deploytasks.model.plans import (
+    GOOD_OUTCOMES,
+    Action,
+    DeadTask,
+    Fallback,
+    Outcome,
+    Plan,
+    Report,
+    Result,
+    Rollout,
+    Steps,
+)
 from deploytasks.model.project import (
     Access,
     Environment,
@@ -41,6 +52,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Exited",
+    "Fallback",
     "History",
     "Image",
     "Live",
@@ -68,6 +80,7 @@ __all__ = [
     "Service",
     "Shelf",
     "Standing",
+    "Steps",
     "TagKind",
     "TagStep",
     "Target",

@@ -26,6 +26,7 @@ class Options:
     allow_older: bool = False
     force: bool = False
     wait: bool = True
+    restore: bool = True
     dry_run: bool = False
 
 

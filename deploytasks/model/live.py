@@ -30,6 +30,8 @@ class Deployment:
     running: int = 0
     reason: str = ""
     created_at: datetime | None = None
+    failed: int = 0
+    """So many of its tasks failed one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Live:
 
     `error_code` is AWS's, where it was AWS that answered with an error when its service was looked at.
 
-    `failure` says why the last rollout was given up, if it was and no later one began.
+    `failure` says why the last rollout was given up, if it was and no later one began; `took_s` how long the last
+    completed one took, None where nothing tells.
     """
 
     target: Target
@@ -68,6 +71,7 @@ class Live:
     service_tags: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
     failure: str = ""
+    took_s: float | None = None
 
     @property
     def primary(self) -> Deployment | None:

@@ -16,6 +16,32 @@ Action = Literal["create", "update", "force", "follow", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """What a target goes back to where its rollout fails: the `revision`, an ARN, that it ran steadily before.
+
+    Where that names a tag which may have moved, `definition` is registered once more under `tags`, with the digests
+    that ran: `images` maps a container's image to what it is to be.
+    """
+
+    revision: str
+    definition: Definition | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """One-off tasks that must succeed, in order, before a service is touched; `done` of them have already.
+
+    `key` is the same for the same commands, image, service and environment.
+    """
+
+    key: str
+    commands: tuple[tuple[str, ...], ...]
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """Everything that carrying one target out needs: register + update + follow is this one step.
 
@@ -36,6 +62,8 @@ class Rollout:
     """The deployment to follow, where that is not the live PRIMARY one."""
     revision: str = ""
     """The ARN of the revision to go back to, where no new one is registered."""
+    fallback: Fallback | None = None
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +113,8 @@ class Result:
     desired: int = 0
     duration_s: float = 0.0
     tasks: tuple[DeadTask, ...] = ()
+    deployment: str = ""
+    """The id of the deployment that it ended with, "" where there was none."""
 
 
 @dataclass(frozen=True, slots=True)

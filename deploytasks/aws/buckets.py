@@ -1,0 +1,91 @@
+"""How fast AWS may be asked: a token bucket for each account, region and group of operations, as AWS keeps them.
+
+Waiting for one's turn is cheaper than being told to slow down: a throttled call costs a round trip and a retry.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+
+from deploytasks.model import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many calls at once, and so many more each second."""
+
+    burst: float
+    refill_per_s: float
+
+
+# Source: "API request throttling" in ECS's documentation, and ECR's service quotas.
+_CHANGES_OF_DEFINITIONS, _READS_OF_DEFINITIONS = Rate(20, 1), Rate(50, 20)
+_CHANGES_OF_SERVICES, _READS_OF_SERVICES = Rate(50, 5), Rate(100, 20)
+RATES: Mapping[str, Rate] = {
+    "RegisterTaskDefinition": _CHANGES_OF_DEFINITIONS,
+    "DescribeTaskDefinition": _READS_OF_DEFINITIONS,
+    "ListTaskDefinitions": _READS_OF_DEFINITIONS,
+    "UpdateService": _CHANGES_OF_SERVICES,
+    "CreateService": _CHANGES_OF_SERVICES,
+    "DescribeServices": _READS_OF_SERVICES,
+    "ListTasks": _READS_OF_SERVICES,
+    "DescribeTasks": _READS_OF_SERVICES,
+    "PutImage": Rate(10, 10),
+}
+"""Operations of one rate share a bucket; those that are not named are not held back."""
+
+
+class Interrupted(BotoCoreError):
+    """Somebody interrupted while the call waited for its turn."""
+
+    fmt = "interrupted before AWS was asked"
+
+
+class Bucket:
+    """Hands out turns at a rate; safe to use from many threads, each of which is told how long to wait."""
+
+    def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._clock = rate, clock
+        self._lock = threading.Lock()
+        self._tokens, self._at = rate.burst, clock()
+
+    def take(self) -> float:
+        """Seconds until the turn that is ours from now on; 0 where it is now."""
+        with self._lock:
+            now = self._clock()
+            self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.refill_per_s) - 1
+            self._at = now
+            return max(0.0, -self._tokens / self._rate.refill_per_s)
+
+
+class Buckets:
+    """The buckets of every account and region that is spoken to; none waits any more once somebody interrupts."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped = stopped
+        self._buckets: dict[tuple[str, str, Rate], Bucket] = {}
+        self._lock = threading.Lock()
+
+    def guard(self, client: Any, access: Access) -> None:
+        """Every request of the client, repeated ones too, waits for its turn."""
+
+        def wait(event_name: str, **_: Any) -> None:
+            self._wait(access, event_name.rpartition(".")[2])
+
+        client.meta.events.register("before-send", wait)
+
+    def _wait(self, access: Access, operation: str) -> None:
+        rate = RATES.get(operation)
+        if rate is None:
+            return
+        wait_s = self._of(access, rate).take()
+        if wait_s and self._stopped.wait(wait_s):
+            raise Interrupted()
+
+    def _of(self, access: Access, rate: Rate) -> Bucket:
+        with self._lock:
+            return self._buckets.setdefault((access.account, access.region, rate), Bucket(rate))

@@ -1,0 +1,60 @@
+"""A rollout begins: its revision is registered, its one-off tasks have run, and only then its service is touched."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks.aws import ecs
+from deploytasks.aws.verdict import deployments
+from deploytasks.errors import AwsError
+from deploytasks.fleet import steps
+from deploytasks.fleet.finish import outcome_of, record
+from deploytasks.fleet.follow import UnderWay, under_way
+from deploytasks.fleet.means import Means
+from deploytasks.model import Deployment, Result, Rollout, primary_of
+
+
+def start(rollout: Rollout, means: Means) -> UnderWay | Result:
+    """The rollout is under way at AWS, or at once at its end: there was nothing to do, or AWS or a step said no."""
+    try:
+        match rollout.action:
+            case "nothing":
+                return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
+            case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):
+                return under_way(rollout, followed, means)
+            case _:
+                return under_way(rollout, _begin(rollout, means), means)
+    except steps.StepFailed as failed:
+        return replace(outcome_of(rollout, "failed", failed.render()), tasks=failed.tasks)
+    except AwsError as error:
+        return outcome_of(rollout, "failed", error.render())
+
+
+def _begin(rollout: Rollout, means: Means) -> Deployment:
+    """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
+    target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
+    before = steps.known(client, rollout, rollout.steps) if rollout.steps else None
+    revision = rollout.revision or None
+    if rollout.request:
+        kept = steps.record_of(before) if before else {}
+        revision = ecs.register(client, target, rollout.request, {**rollout.tags, **kept})
+    if before:
+        steps.run(client, rollout, before, revision or _running(rollout), means)
+    if means.stopped.is_set():
+        raise AwsError.of(str(target), "interrupted before its service was touched")
+    if rollout.action == "create" and rollout.create and revision:
+        service = ecs.create(client, target, rollout.create, revision)
+    else:
+        service = ecs.update(client, target, revision)
+    if rollout.request is None:
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
+    primary = primary_of(deployments(service))
+    if primary is None:
+        raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
+    return primary
+
+
+def _running(rollout: Rollout) -> str:
+    """The ARN of the revision that is rolled out anew."""
+    primary = rollout.live.primary if rollout.live else None
+    return primary.revision if primary else ""

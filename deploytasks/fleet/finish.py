@@ -1,0 +1,88 @@
+"""How a rollout ended: looked at once more, success compared with what its tasks run, failure explained."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deploytasks.aws import ecs, tasks
+from deploytasks.errors import AwsError
+from deploytasks.fleet.follow import UnderWay
+from deploytasks.fleet.means import Means
+from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout, Target, Told
+
+
+def finish(ended: UnderWay, means: Means) -> Result:
+    """The result of a rollout that ended, looked at once more: what its tasks run, or why they died."""
+    outcome: Outcome = ended.verdict.outcome or "failed"
+    result = replace(_as_it_stands(ended, outcome, ended.verdict.detail), duration_s=means.clock() - ended.since)
+    try:
+        return _look_again(ended, result, means)
+    except AwsError as error:
+        return replace(result, outcome="failed", detail=f"{result.detail} {error.render()}".strip())
+
+
+def not_waited_for(begun: UnderWay) -> Result:
+    """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
+    return _as_it_stands(begun, "started", "not waited for")
+
+
+def _as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
+    """The rollout's result with the tasks of its own deployment, as they were seen last."""
+    result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
+    return replace(result, running=under_way.verdict.running, desired=under_way.verdict.desired)
+
+
+def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
+    """Success is compared with what the tasks run; failure is explained by the tasks that died."""
+    target, deployment = result.target, ended.deployment
+    client = means.clients.of("ecs", target.access)
+    if result.outcome == "deployed":
+        running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
+        return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
+    if result.outcome in ("failed", "rolled back", "timed out"):
+        if ended.rollout.request and result.outcome != "timed out":
+            record(means, target, deployment.revision, {"ended": result.outcome})
+        logs = means.clients.of("logs", target.access)
+        return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))
+    return result
+
+
+def record(means: Means, target: Target, arn: str, tags: Mapping[str, str]) -> None:
+    """The service, or the revision, carries the tags; a rollout goes on even where it may not be recorded."""
+    try:
+        ecs.record(means.clients.of("ecs", target.access), target, arn, tags)
+    except AwsError as error:
+        means.tell(Told("record", f"the rollout could not be recorded: {error.complaints[0].what}", str(target)))
+
+
+def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:
+    """The result with the digest that the tasks run, and how that is known; another than the wished is a failure.
+
+    A wish without a digest is met by any: nobody said which it shall be.
+    """
+    wish = rollout.wish
+    if wish.digest is None:
+        return replace(result, digest=next(iter(digests), None), evidence="seen" if digests else None)
+    evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"
+    ours = {wish.digest, *(wish.image.children if wish.image else ())}
+    if digests and not ours.issuperset(digests):
+        detail = f"its tasks run {', '.join(digests)}, and not {wish.digest}"
+        return replace(result, outcome="failed", detail=detail, digest=digests[0], evidence="seen")
+    return replace(result, evidence=evidence)
+
+
+def outcome_of(rollout: Rollout, outcome: Outcome, detail: str, deployment: Deployment | None = None) -> Result:
+    """The rollout's result as far as the rollout itself knows it."""
+    live = rollout.live
+    return Result(
+        target=rollout.target,
+        outcome=outcome,
+        detail=detail,
+        revision=deployment.revision if deployment else "",
+        deployment=deployment.id if deployment else "",
+        commit_tag=rollout.wish.commit_tag,
+        release=rollout.wish.release,
+        digest=rollout.wish.digest,
+        evidence="defined" if outcome == "unchanged" and "@" in rollout.image else None,
+        running=live.running if live else 0,
+        desired=live.desired if live else 0,
+    )

@@ -1,0 +1,77 @@
+"""Rollouts that AWS works on, and how they stand now; every error of AWS is a value here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deploytasks.aws import ecs, native
+from deploytasks.aws.native import ServiceDeployment
+from deploytasks.aws.verdict import Verdict, is_unexplained, judge, natively
+from deploytasks.errors import AwsError
+from deploytasks.fleet.means import Means
+from deploytasks.model import Deployment, Outcome, Result, Rollout
+
+_POLL_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A rollout that AWS works on: the deployment that is ours, and since when we follow it (monotonic seconds).
+
+    `native` is the ARN of ECS's service deployment, where it was asked for. `lost` is how the rollout ended, where
+    this is the target's way back; then `stopping` says that ECS itself takes it back.
+    """
+
+    rollout: Rollout
+    deployment: Deployment
+    since: float
+    verdict: Verdict
+    errors: int = 0
+    native: str = ""
+    lost: Result | None = None
+    stopping: bool = False
+
+    @property
+    def expected_s(self) -> float | None:
+        """How long it will take, as far as the target's last rollout tells."""
+        return self.rollout.live.took_s if self.rollout.live else None
+
+
+def under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWay:
+    """The rollout as it is followed from now on."""
+    verdict = Verdict(None, "started", running=deployment.running, desired=deployment.desired)
+    return UnderWay(rollout, deployment, means.clock(), verdict)
+
+
+def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
+    """Rollouts of one account and cluster, ten at most, with how they stand now."""
+    target = group[0].rollout.target
+    try:
+        client = means.clients.of("ecs", target.access)
+        services = ecs.describe(client, target.cluster, [each.rollout.target.ecs_service for each in group])
+        return [_judged(client, each, services) for each in group]
+    except AwsError as error:
+        return [_could_not_see(each, error) for each in group]
+
+
+def _judged(client: Any, now: UnderWay, services: Mapping[str, Any]) -> UnderWay:
+    service = services.get(now.rollout.target.ecs_service)
+    if service is None:
+        return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
+    verdict = judge(service, now.deployment.id, now.deployment.created_at)
+    told = _asked(client, now) if now.stopping or is_unexplained(service, verdict) else None
+    if told is None:
+        return replace(now, verdict=verdict, errors=0)
+    return replace(now, verdict=natively(service, verdict, told), errors=0, native=told.arn)
+
+
+def _asked(client: Any, now: UnderWay) -> ServiceDeployment | None:
+    target = now.rollout.target
+    return native.described(client, target, now.native) if now.native else native.of(client, target, now.deployment)
+
+
+def _could_not_see(now: UnderWay, error: AwsError) -> UnderWay:
+    errors = now.errors + 1
+    detail = f"its rollout can no longer be seen: {error.render()}"
+    outcome: Outcome | None = "failed" if errors >= _POLL_ERRORS else None
+    return replace(now, errors=errors, verdict=replace(now.verdict, outcome=outcome, detail=detail))

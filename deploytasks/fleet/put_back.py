@@ -1,0 +1,98 @@
+"""A target whose rollout failed goes back to what it ran steadily before, where ECS does not see to that itself."""
+
+from dataclasses import replace
+
+from deploytasks.aws import ecs, native
+from deploytasks.aws.verdict import Verdict, deployments
+from deploytasks.errors import AwsError
+from deploytasks.fleet.finish import finish
+from deploytasks.fleet.follow import UnderWay, under_way
+from deploytasks.fleet.means import Means
+from deploytasks.model import Fallback, Result, primary_of
+
+_STATE = "putting back"
+
+
+def concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
+    """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
+    if ended.lost:
+        return _arrived(ended, ended.lost)
+    result = finish(ended, means)
+    if not _is_to_be_put_back(ended, means):
+        return result
+    try:
+        return _way_back(ended, result, means)
+    except AwsError as error:
+        return _not_put_back(result, error.complaints[0].what)
+
+
+def _is_to_be_put_back(ended: UnderWay, means: Means) -> bool:
+    """One that failed by itself and stayed there: not unseen, not gone back already, and begun by us."""
+    if not means.restore or means.stopped.is_set() or ended.errors or ended.rollout.action == "nothing":
+        return False
+    return ended.verdict.outcome in ("failed", "timed out") and ended.verdict.state != "rolling back"
+
+
+def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
+    """By ECS's own rollback where it answers, else by a deployment of what ran before.
+
+    Raises:
+        AwsError: AWS said no.
+
+    """
+    fallback = ended.rollout.fallback
+    if fallback is None:
+        return _not_put_back(lost, "nothing that ran steadily before is known")
+    stopped = _stopped(ended, means)
+    if stopped:
+        return replace(_begun(ended, lost, means), native=stopped, stopping=True)
+    if fallback.definition is None and fallback.revision == ended.deployment.revision:
+        return _not_put_back(lost, "what ran before is known by a tag alone, which names another image now")
+    return _updated(ended, lost, fallback, means)
+
+
+def _stopped(ended: UnderWay, means: Means) -> str:
+    """The ARN of the service deployment that ECS was told to roll back; "" where it could not be told."""
+    target = ended.rollout.target
+    client = means.clients.of("ecs", target.access)
+    ours = native.of(client, target, ended.deployment)
+    if ours is None or not ours.is_under_way:
+        return ""
+    try:
+        native.stop(client, target, ours.arn, back=True)
+    except AwsError:
+        return ""
+    return ours.arn
+
+
+def _updated(ended: UnderWay, lost: Result, fallback: Fallback, means: Means) -> UnderWay | Result:
+    target = ended.rollout.target
+    client = means.clients.of("ecs", target.access)
+    revision = fallback.revision
+    if fallback.definition:
+        request = ecs.copied(client, fallback.definition, fallback.images)
+        revision = ecs.register(client, target, request, fallback.tags)
+    primary = primary_of(deployments(ecs.update(client, target, revision)))
+    if primary is None or primary.id == ended.deployment.id:
+        return _not_put_back(lost, "ECS began no deployment of what ran before")
+    return replace(_begun(ended, lost, means), deployment=primary)
+
+
+def _begun(ended: UnderWay, lost: Result, means: Means) -> UnderWay:
+    way_back = under_way(ended.rollout, ended.deployment, means)
+    return replace(way_back, lost=lost, verdict=Verdict(None, _STATE, lost.detail))
+
+
+def _arrived(ended: UnderWay, lost: Result) -> Result:
+    """The result of the rollout that failed, with what came of putting the target back."""
+    verdict = ended.verdict
+    if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
+        return _not_put_back(lost, verdict.detail or f"the way back {verdict.outcome}")
+    back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
+    detail = f"{lost.detail} It was put back on {back.rpartition('/')[2]}.".strip()
+    return replace(lost, outcome="rolled back", detail=detail, running=verdict.running, desired=verdict.desired)
+
+
+def _not_put_back(lost: Result, why: str) -> Result:
+    goes_on = "; it goes on at AWS" if lost.outcome == "timed out" else ""
+    return replace(lost, detail=f"{lost.detail} It was not put back: {why}{goes_on}".strip())

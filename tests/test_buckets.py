@@ -1,0 +1,88 @@
+"""The token buckets that keep us below AWS's published rates, one an account, region and group of operations."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import World, tenant_account
+from deploytasks.aws import buckets
+from deploytasks.aws.buckets import Bucket, Rate
+from deploytasks.aws.failures import translated
+from deploytasks.aws.session import Clients
+from deploytasks.errors import AwsError
+from deploytasks.model import Access, Author
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_is_free_and_then_each_waits_for_its_own_turn():
+    bucket = Bucket(Rate(3, 2), Clock())
+    assert [bucket.take() for _ in range(6)] == [0, 0, 0, 0.5, 1.0, 1.5]
+
+
+def test_a_bucket_fills_again_and_never_over_its_burst():
+    clock = Clock()
+    bucket = Bucket(Rate(2, 1), clock)
+    assert [bucket.take() for _ in range(3)] == [0, 0, 1]
+    clock.now += 60
+    assert [bucket.take() for _ in range(3)] == [0, 0, 1]
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    with Endpoint(World(tenants=2), latency_s=0) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        yield endpoint
+
+
+def access(number: int) -> Access:
+    account = tenant_account(number)
+    return Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy")
+
+
+def list_tasks(clients: Clients, number: int) -> float:
+    """How long one call took."""
+    began = time.monotonic()
+    clients.of("ecs", access(number)).list_tasks(cluster=f"t{number}-prod")
+    return time.monotonic() - began
+
+
+def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate(1, 2))  # type: ignore[arg-type]
+    clients = Clients(Author("somebody"))
+    clients.of("ecs", access(1)), clients.of("ecs", access(2))
+    list_tasks(clients, 1)
+    assert list_tasks(clients, 2) < 0.4 < list_tasks(clients, 1)
+
+
+def test_operations_of_one_rate_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
+    for operation in ("ListTasks", "DescribeServices"):
+        monkeypatch.setitem(buckets.RATES, operation, Rate(1, 2))  # type: ignore[arg-type]
+    clients = Clients(Author("somebody"))
+    clients.of("ecs", access(1)).describe_services(cluster="t1-prod", services=["api"])
+    assert list_tasks(clients, 1) > 0.4
+
+
+def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate(1, 0.01))  # type: ignore[arg-type]
+    clients = Clients(Author("somebody"))
+    list_tasks(clients, 1)
+    threading.Timer(0.2, clients.stopped.set).start()
+    with pytest.raises(AwsError, match="interrupted before AWS was asked"), translated("t1"):
+        list_tasks(clients, 1)
+
+
+def test_keys_of_the_rates_are_operations_that_are_called():
+    from botocore.session import get_session
+
+    known = {name for service in ("ecs", "ecr") for name in get_session().get_service_model(service).operation_names}
+    assert set(buckets.RATES) <= known

@@ -71,6 +71,10 @@ class Cloud:
     serial: int = 0
     scripts: Callable[[Any], Any] | None = None
     """What the commands of one-off tasks do; see `cloud_oneoff.Script`."""
+    fates: Callable[[Account, Any, Any], Any] | None = None
+    """What becomes of a service's new deployment of a revision; see `cloud_fates.Fate`."""
+    native: bool = True
+    """Whether ECS serves service deployments; a region or an emulator that does not know them is not."""
 
     def account(self, account_id: str) -> Account:
         """The account of that number."""

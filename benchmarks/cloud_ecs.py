@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from benchmarks import cloud_definitions, cloud_oneoff
+from benchmarks import cloud_definitions, cloud_deployments, cloud_oneoff
 from benchmarks.cloud import (
     Account,
     Answer,
@@ -18,7 +18,8 @@ from benchmarks.cloud import (
     tag_map,
 )
 from benchmarks.cloud_definitions import Revision, find_revision
-from benchmarks.cloud_rollouts import Cluster, Service, Task, open_service, settle, start
+from benchmarks.cloud_rollouts import open_service, settle, start
+from benchmarks.cloud_services import Cluster, Task, cluster_of, service_of
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
@@ -52,7 +53,7 @@ def describe_services(account: Account, ask: Ask) -> Answer:
         raise invalid("Services cannot be empty.")
     if len(names) > SERVICES_A_CALL:
         raise invalid(f"Services can have at most {SERVICES_A_CALL} items.")
-    cluster = _cluster(account, ask)
+    cluster = cluster_of(account, ask)
     found = [cluster.services[name] for name in names if name in cluster.services]
     for service in found:
         settle(account, service)
@@ -64,16 +65,17 @@ def describe_services(account: Account, ask: Ask) -> Answer:
 
 def list_services(account: Account, ask: Ask) -> Answer:
     """Source: ListServices."""
-    services = _cluster(account, ask).services.values()
+    services = cluster_of(account, ask).services.values()
     arns, more = page([service.arn for service in services], ask, page_size(ask, 10))
     return {"serviceArns": arns, **more}
 
 
 def update_service(account: Account, ask: Ask) -> Answer:
     """Source: UpdateService. The answer shows the deployment under way, however short it is."""
-    service = _service(_cluster(account, ask), ask["service"])
+    service = service_of(cluster_of(account, ask), ask["service"])
     settle(account, service)
     service.desired = ask.get("desiredCount", service.desired)
+    service.configuration |= ask.get("deploymentConfiguration", {})
     running = service.deployments[0].revision
     revision = _usable(account, ask.get("taskDefinition", running))
     if ask.get("forceNewDeployment") or revision.arn != running:
@@ -83,27 +85,30 @@ def update_service(account: Account, ask: Ask) -> Answer:
 
 def create_service(account: Account, ask: Ask) -> Answer:
     """Source: CreateService."""
-    cluster = _cluster(account, ask)
+    cluster = cluster_of(account, ask)
     if ask["serviceName"] in cluster.services:
         raise invalid("Creation of service was not idempotent.")
     revision = _usable(account, ask["taskDefinition"])
     service = open_service(account, cluster, ask["serviceName"], ask.get("desiredCount", 1))
     service.tags = tag_map(ask.get("tags", []))
+    service.configuration = dict(ask.get("deploymentConfiguration", {}))
     start(account, service, revision)
     return f'{{"service": {service.serialise(with_tags=True)}}}'
 
 
 def list_tasks(account: Account, ask: Ask) -> Answer:
     """Source: ListTasks; `startedBy` goes with no other filter."""
-    cluster = _cluster(account, ask)
+    cluster = cluster_of(account, ask)
     if "startedBy" in ask and {"serviceName", "family", "containerInstance"} & ask.keys():
         raise invalid("Cannot specify startedBy with another filter.")
     if "serviceName" in ask:
-        _service(cluster, ask["serviceName"])
+        service_of(cluster, ask["serviceName"])
     for service in cluster.services.values():
         settle(account, service)
     wanted = _task_filter(ask)
-    arns, more = page([task.arn for task in cluster.tasks.values() if wanted(task)], ask, page_size(ask, 100))
+    found = [task.arn for task in cluster.tasks.values() if wanted(task)]
+    found += [] if "serviceName" in ask else cloud_oneoff.listed(account, cluster.name, ask)
+    arns, more = page(found, ask, page_size(ask, 100))
     return {"taskArns": arns, **more}
 
 
@@ -120,7 +125,7 @@ def _task_filter(ask: Ask) -> Callable[[Task], bool]:
 
 def describe_tasks(account: Account, ask: Ask) -> Answer:
     """Source: DescribeTasks."""
-    cluster = _cluster(account, ask)
+    cluster = cluster_of(account, ask)
     ids = [last_part(name) for name in ask["tasks"]]
     if not ids or len(ids) > TASKS_A_CALL:
         raise invalid(f"Tasks must have between 1 and {TASKS_A_CALL} items.")
@@ -157,25 +162,11 @@ def _tags(account: Account, arn: str) -> dict[str, str]:
     kind, _, path = arn.split(":", 5)[5].partition("/")
     match kind, path.split("/"):
         case "service", [cluster, name]:
-            return _service(_cluster(account, {"cluster": cluster}), name).tags
+            return service_of(cluster_of(account, {"cluster": cluster}), name).tags
         case "task-definition", [name]:
             return find_revision(account, name).tags
         case _:
             raise invalid(f"Cannot tag {arn}.")
-
-
-def _cluster(account: Account, ask: Ask) -> Cluster:
-    cluster: Cluster | None = account.clusters.get(last_part(ask.get("cluster", "default")))
-    if cluster is None:
-        raise AwsError("ClusterNotFoundException", "Cluster not found.")
-    return cluster
-
-
-def _service(cluster: Cluster, name: str) -> Service:
-    service = cluster.services.get(last_part(name))
-    if service is None:
-        raise AwsError("ServiceNotFoundException", "Service not found.")
-    return service
 
 
 def _usable(account: Account, name: str) -> Revision:
@@ -192,6 +183,7 @@ def _missing(account: Account, resource: str) -> dict[str, str]:
 OPERATIONS: Mapping[str, Operation] = {
     **cloud_definitions.OPERATIONS,
     **cloud_oneoff.OPERATIONS,
+    **cloud_deployments.OPERATIONS,
     "DescribeClusters": describe_clusters,
     "CreateCluster": create_cluster,
     "DescribeServices": describe_services,

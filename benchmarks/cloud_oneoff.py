@@ -107,6 +107,24 @@ def described(account: Account, cluster: str, task_id: str) -> dict[str, Any] | 
     return describe(account, task) if task and task.cluster == cluster else None
 
 
+def listed(account: Account, cluster: str, ask: Ask) -> list[str]:
+    """The one-off tasks of the cluster that ListTasks finds by `startedBy`, `family` and `desiredStatus`."""
+    wanted = {"status": ask.get("desiredStatus", "RUNNING"), "cluster": cluster}
+    wanted |= {key: ask[key] for key in ("startedBy", "family") if key in ask}
+    now = account.cloud.clock()
+    return [task.arn for task in account.one_offs.values() if wanted.items() <= _marks(task, now).items()]
+
+
+def _marks(task: OneOff, now: float) -> dict[str, str]:
+    over = bool(task.stopped) or now >= task.created_at + task.script.lasts_s + task.script.lingers_s
+    return {
+        "status": "STOPPED" if over else "RUNNING",
+        "cluster": task.cluster,
+        "startedBy": task.ask.get("startedBy", ""),
+        "family": last_part(task.revision.arn).partition(":")[0],
+    }
+
+
 def describe(account: Account, task: OneOff, status: str = "") -> dict[str, Any]:
     """The task as DescribeTasks shows it; what it has to say is in its log from the first look on."""
     now, ends_at = account.cloud.clock(), task.created_at + task.script.lasts_s

@@ -1,157 +1,22 @@
-"""ECS services in memory, and what time does to them: an update becomes a deployment, a deployment becomes tasks.
-
-Replies have AWS's size: the last 100 events of a service, kept serialised because they hardly change.
-"""
+"""What time does to ECS services: an update becomes a deployment, a deployment becomes tasks, or dies and is undone."""
 
 import hashlib
-import json
-import uuid
 from collections import deque
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from dataclasses import replace
 
-from benchmarks.cloud import Account, tag_list
-from benchmarks.cloud_definitions import Revision
+from benchmarks.cloud import Account, last_part
+from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_ecr import resolve
+from benchmarks.cloud_fates import NEVER_STARTED, Death, Fate
+from benchmarks.cloud_native import OVER, Hook, ServiceDeployment, open_record, revision_arn
+from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, Task, event, quiet_events
+from benchmarks.cloud_small import write_log
 
-EVENTS = 100
-_HOURS_6 = 6 * 3600.0
-NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}}
-
-
-@dataclass(slots=True)
-class Deployment:
-    """One deployment; `digests` maps containers to what their `images` resolved to when it started."""
-
-    id: str
-    revision: str
-    images: dict[str, str]
-    digests: dict[str, str]
-    created_at: float
-    ends_at: float
-    desired: int
-    status: str = "PRIMARY"
-    state: str = "IN_PROGRESS"
-    running: int = 0
-
-    def describe(self) -> dict[str, Any]:
-        """The deployment as DescribeServices shows it."""
-        return {
-            "id": self.id,
-            "status": self.status,
-            "taskDefinition": self.revision,
-            "desiredCount": self.desired,
-            "pendingCount": self.desired - self.running if self.status == "PRIMARY" else 0,
-            "runningCount": self.running,
-            "failedTasks": 0,
-            "createdAt": self.created_at,
-            "updatedAt": self.created_at,
-            "launchType": "FARGATE",
-            "platformVersion": "1.4.0",
-            "platformFamily": "Linux",
-            "rolloutState": self.state,
-            "rolloutStateReason": f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}.",
-        }
-
-
-@dataclass(slots=True)
-class Task:
-    """One task of a deployment."""
-
-    arn: str
-    service: str
-    deployment: Deployment
-    status: str = "RUNNING"
-
-    def describe(self, cluster_arn: str) -> dict[str, Any]:
-        """The task as DescribeTasks shows it."""
-        containers = [
-            {
-                "containerArn": f"{self.arn.replace(':task/', ':container/')}/{name}",
-                "taskArn": self.arn,
-                "name": name,
-                "image": self.deployment.images[name],
-                "imageDigest": digest,
-                "lastStatus": self.status,
-                **({} if self.status == "RUNNING" else {"exitCode": 0}),
-            }
-            for name, digest in self.deployment.digests.items()
-        ]
-        return {
-            "taskArn": self.arn,
-            "clusterArn": cluster_arn,
-            "taskDefinitionArn": self.deployment.revision,
-            "group": f"service:{self.service}",
-            "startedBy": self.deployment.id,
-            "createdAt": self.deployment.created_at,
-            "desiredStatus": self.status,
-            "lastStatus": self.status,
-            "launchType": "FARGATE",
-            "containers": containers,
-        }
-
-
-@dataclass(slots=True)
-class Service:
-    """One service; `events` are serialised, newest first."""
-
-    name: str
-    arn: str
-    cluster: "Cluster"
-    desired: int
-    created_at: float
-    events: deque[str]
-    deployments: list[Deployment] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def serialise(self, *, with_tags: bool) -> str:
-        """The service as DescribeServices shows it."""
-        primary = self.deployments[0]
-        members = {
-            "serviceArn": self.arn,
-            "serviceName": self.name,
-            "clusterArn": self.cluster.arn,
-            "status": "ACTIVE",
-            "desiredCount": self.desired,
-            "runningCount": sum(deployment.running for deployment in self.deployments),
-            "pendingCount": 0,
-            "launchType": "FARGATE",
-            "taskDefinition": primary.revision,
-            "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100, "strategy": "ROLLING"},
-            "deployments": [deployment.describe() for deployment in self.deployments],
-            "createdAt": self.created_at,
-            "schedulingStrategy": "REPLICA",
-            "networkConfiguration": NETWORK,
-            "platformVersion": "LATEST",
-            "deploymentController": {"type": "ECS"},
-            **({"tags": tag_list(self.tags)} if with_tags else {}),
-        }
-        return f'{json.dumps(members)[:-1]}, "events": [{",".join(self.events)}]}}'
-
-
-@dataclass(slots=True)
-class Cluster:
-    """One cluster with its services by name and its tasks by id, stopped ones too."""
-
-    name: str
-    arn: str
-    services: dict[str, Service] = field(default_factory=dict)
-    tasks: dict[str, Task] = field(default_factory=dict)
-
-
-@cache
-def quiet_events(name: str, until: float) -> tuple[str, ...]:
-    """A month in which nothing happened, as ECS tells it: newest first, serialised."""
-    message = f"(service {name}) has reached a steady state."
-    return tuple(event(message, until - n * _HOURS_6 - n * 0.137, n) for n in range(EVENTS))
-
-
-def event(message: str, at: float, seed: int) -> str:
-    """One service event, serialised."""
-    return json.dumps(
-        {"id": str(uuid.UUID(int=seed << 64 | 0x9E3779B9)), "createdAt": round(at, 3), "message": message}
-    )
+NEVER = float("inf")
+TRIPPED = "ECS deployment circuit breaker: tasks failed to start."
+STOPPED = "Service deployment was stopped by user."
+REMEMBERED = 720
+"""The most tasks that died of which one look makes records: an hour of them, one every five seconds."""
 
 
 def open_service(account: Account, cluster: Cluster, name: str, desired: int) -> Service:
@@ -159,27 +24,45 @@ def open_service(account: Account, cluster: Cluster, name: str, desired: int) ->
     now = account.cloud.clock()
     arn = account.arn("ecs", f"service/{cluster.name}/{name}")
     past = quiet_events(name, now // 86400 * 86400)
-    service = Service(name, arn, cluster, desired, now - EVENTS * _HOURS_6, deque(past, maxlen=EVENTS))
+    events = deque(past, maxlen=EVENTS)
+    service = Service(name, arn, cluster, account, desired, now - EVENTS * HOURS_6, events)
     cluster.services[name] = service
     return service
 
 
-def start(account: Account, service: Service, revision: Revision) -> Deployment:
-    """A new PRIMARY deployment of the revision; it resolves tags now, and never ends where an image is not there."""
+def start(account: Account, service: Service, revision: Revision, at: float | None = None) -> Deployment:
+    """A new PRIMARY deployment of the revision, since `at` (now); it resolves tags, and dies for want of an image."""
     cloud = account.cloud
-    now = cloud.clock()
+    now = cloud.clock() if at is None else at
+    fate: Fate = cloud.fates(account, service, revision) if cloud.fates else Fate()
     digests = {name: resolve(cloud, image) for name, image in revision.images.items()}
     found = {name: digest for name, digest in digests.items() if digest}
-    ends_at = now + cloud.rollout_s if len(found) == len(digests) else float("inf")
-    number = cloud.next_id()
+    if len(found) < len(digests):
+        fate = replace(fate, death=NEVER_STARTED, sick_s=None)
+    ends_at = now + _lasts(account, fate)
     deployment = Deployment(
-        f"ecs-svc/{10**18 + number}", revision.arn, dict(revision.images), found, now, ends_at, service.desired
+        f"ecs-svc/{10**18 + cloud.next_id()}",
+        *(revision.arn, dict(revision.images), found, now, ends_at, service.desired),
+        fate=fate,
     )
+    source = next((each for each in service.deployments if each.state == "COMPLETED"), None)
+    if service.history and service.history[0].status not in OVER:
+        service.history[0].end("STOPPED", now, "A new service deployment started.")
+    service.history.insert(0, open_record(service, deployment, source))
+    _place(service, deployment)
+    return deployment
+
+
+def _lasts(account: Account, fate: Fate) -> float:
+    return NEVER if fate.doomed else account.cloud.rollout_s if fate.lasts_s is None else fate.lasts_s
+
+
+def _place(service: Service, deployment: Deployment) -> None:
     for older in service.deployments:
         older.status = "ACTIVE"
     service.deployments.insert(0, deployment)
-    tell(service, f"(service {service.name}) has started {service.desired} tasks.", now, number)
-    return deployment
+    message = f"(service {service.name}) has started {service.desired} tasks."
+    tell(service, message, deployment.created_at, int(deployment.number))
 
 
 def tell(service: Service, message: str, at: float, seed: int) -> None:
@@ -188,23 +71,169 @@ def tell(service: Service, message: str, at: float, seed: int) -> None:
 
 
 def settle(account: Account, service: Service) -> None:
-    """The service as it is by now: a deployment whose time has come is COMPLETED and has replaced the others."""
-    primary = service.deployments[0]
-    if primary.state != "IN_PROGRESS" or account.cloud.clock() < primary.ends_at:
-        return
-    primary.state, primary.running, primary.desired = "COMPLETED", service.desired, service.desired
+    """The service as it is by now: what was due since the last look has happened, in its order."""
+    now = account.cloud.clock()
+    while _goes_on(account, service, service.deployments[0], now):
+        pass
+
+
+def _goes_on(account: Account, service: Service, primary: Deployment, now: float) -> bool:
+    """Whether something happened to the primary after which more may be due."""
+    if primary.state == "COMPLETED" and primary.fate.sick_s is not None:
+        _lose_tasks(account, service, primary, since=primary.ends_at + primary.fate.sick_s, until=now)
+    if primary.state != "IN_PROGRESS":
+        return False
+    record = service.history[0]
+    if record.stop:
+        return _obey(account, service, record, now)
+    hook = record.waits_at
+    if hook and now >= hook.at:
+        return _halt(account, service, hook, now)
+    if primary.fate.doomed:
+        return _fall(account, service, primary, now)
+    if now < primary.ends_at:
+        return False
+    _complete(account, service, primary)
+    return True
+
+
+def _complete(account: Account, service: Service, primary: Deployment) -> None:
+    """The primary is COMPLETED and has replaced the others."""
+    at = max(primary.ends_at, primary.created_at)
+    primary.state, primary.running, primary.desired, primary.reason = "COMPLETED", service.desired, service.desired, ""
     service.deployments = [primary]
     for task in service.cluster.tasks.values():
-        if task.service == service.name:
-            task.status = "STOPPED"
+        if task.service == service.name and task.status == "RUNNING":
+            task.status, task.stopped_at = "STOPPED", at
     for n in range(service.desired):
         add_task(account, service, primary, n)
     message = f"(service {service.name}) (deployment {primary.id}) deployment completed."
-    tell(service, message, primary.ends_at, account.cloud.next_id())
+    tell(service, message, at, account.cloud.next_id())
+    service.history[0].end("ROLLBACK_SUCCESSFUL" if service.history[0].rollback else "SUCCESSFUL", at)
 
 
-def add_task(account: Account, service: Service, deployment: Deployment, n: int) -> None:
+def add_task(account: Account, service: Service, deployment: Deployment, n: int) -> Task:
     """The n-th task of a deployment, running."""
     task_id = hashlib.md5(f"{service.arn}{deployment.id}{n}".encode(), usedforsecurity=False).hexdigest()
     arn = account.arn("ecs", f"task/{service.cluster.name}/{task_id}")
     service.cluster.tasks[task_id] = Task(arn, service.name, deployment)
+    return service.cluster.tasks[task_id]
+
+
+def _fall(account: Account, service: Service, primary: Deployment, now: float) -> bool:
+    """The tasks of a doomed primary have died until now; True where the circuit breaker has tripped over it."""
+    trips_at = primary.created_at + primary.fate.trips_s if service.breaker else NEVER
+    _lose_tasks(account, service, primary, since=primary.created_at + primary.fate.every_s, until=min(now, trips_at))
+    if now < trips_at:
+        return False
+    service.history[0].tripped = True
+    if service.breaker.get("rollback") and not service.history[0].rollback:
+        go_back(account, service, trips_at, TRIPPED)
+    else:
+        give_up(service, trips_at, TRIPPED)
+    return True
+
+
+def _lose_tasks(account: Account, service: Service, deployment: Deployment, *, since: float, until: float) -> None:
+    """One task has died at `since`, and one more every time until `until` that the deployment's fate says."""
+    every_s = deployment.fate.every_s
+    due = int((until - since) // every_s) + 1 if until >= since else 0
+    first = max(deployment.failed, due - REMEMBERED)
+    for n in range(first, due):
+        _die(account, service, deployment, n, since + n * every_s)
+    if deployment.failed < 3 <= due:
+        sorry = f"(service {service.name}) is unable to consistently start tasks successfully."
+        tell(service, sorry, since + 2 * every_s, account.cloud.next_id())
+    deployment.failed = max(deployment.failed, due)
+
+
+def _die(account: Account, service: Service, deployment: Deployment, n: int, at: float) -> None:
+    """One task of the deployment has stopped as its fate says: a running one, else one that had hardly begun."""
+    tasks = service.cluster.tasks.values()
+    running = (task for task in tasks if task.deployment is deployment and task.status == "RUNNING")
+    task = next(running, None) or add_task(account, service, deployment, service.desired + n)
+    task.status, task.stopped_at, task.death = "STOPPED", at, deployment.fate.death or Death()
+    deployment.running = max(0, deployment.running - 1)
+    if task.death.exit is None:
+        return
+    ago_s = account.cloud.clock() - at
+    for container in find_revision(account, deployment.revision).members["containerDefinitions"]:
+        options = container.get("logConfiguration", {}).get("options", {})
+        if "awslogs-group" in options:
+            stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{last_part(task.arn)}"
+            for line in task.death.lines:
+                write_log(account, options["awslogs-group"], stream, line, ago_s=ago_s)
+
+
+def give_up(service: Service, at: float, reason: str) -> None:
+    """The primary is FAILED, and nothing is put in its place."""
+    primary, record = service.deployments[0], service.history[0]
+    primary.state, primary.reason = "FAILED", reason
+    _say_failed(service, primary, at, reason)
+    record.end("ROLLBACK_FAILED" if record.rollback else "STOPPED", at, reason)
+
+
+def go_back(account: Account, service: Service, at: float, reason: str) -> None:
+    """The primary is FAILED, and the revision of the last completed deployment is rolled out again, if there is one."""
+    failed, record = service.deployments[0], service.history[0]
+    before = next((each for each in service.deployments if each.state == "COMPLETED"), None)
+    record.rollback = {"reason": reason, "startedAt": at}
+    if before is None:
+        give_up(service, at, reason)
+        return
+    failed.state, failed.reason, failed.desired = "FAILED", reason, 0
+    _say_failed(service, failed, at, reason)
+    fate = failed.fate.back or Fate()
+    back = Deployment(
+        f"ecs-svc/{10**18 + account.cloud.next_id()}",
+        *(before.revision, before.images, before.digests, at, at + _lasts(account, fate), service.desired),
+        reason=f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}.",
+        fate=fate,
+    )
+    record.rollback["serviceRevisionArn"] = revision_arn(record.arn, before)
+    record.status, record.reason, record.updated_at = "ROLLBACK_IN_PROGRESS", reason, at
+    tell(service, f"(service {service.name}) rolling back to deployment {back.id}.", at, int(back.number))
+    _place(service, back)
+
+
+def _say_failed(service: Service, failed: Deployment, at: float, reason: str) -> None:
+    """The event; ECS leaves out of it who found the failure."""
+    what = "tasks failed to start." if reason == TRIPPED else reason
+    message = f"(service {service.name}) (deployment {failed.id}) deployment failed: {what}"
+    tell(service, message, at, int(failed.number) << 1)
+
+
+def _obey(account: Account, service: Service, record: ServiceDeployment, now: float) -> bool:
+    """What StopServiceDeployment asked for is done, once its time has come."""
+    how, asked_at = record.stop or ("", NEVER)
+    at = asked_at + service.deployments[0].fate.obeys_s
+    if now < at:
+        return False
+    record.stop = None
+    if how == "ROLLBACK":
+        go_back(account, service, at, STOPPED)
+    else:
+        give_up(service, at, STOPPED)
+    return True
+
+
+def _halt(account: Account, service: Service, hook: Hook, now: float) -> bool:
+    """The deployment waits at the hook; True where it has waited too long and its timeout action was taken."""
+    hook.status = "AWAITING_ACTION"
+    if now < hook.expires_at:
+        return False
+    hook.status = "TIMED_OUT"
+    if hook.on_timeout == "CONTINUE":
+        go_on(service, hook, hook.expires_at)
+    else:
+        go_back(account, service, hook.expires_at, f"Lifecycle hook {hook.id} timed out.")
+    return True
+
+
+def go_on(service: Service, hook: Hook, at: float) -> None:
+    """All that was still to come after the hook comes as much later as the deployment has waited there."""
+    waited_s = at - hook.at
+    service.deployments[0].ends_at += waited_s
+    for later in service.history[0].hooks:
+        if not later.status:
+            later.at += waited_s

@@ -1,0 +1,177 @@
+"""Service deployments in memory: what ECS keeps of every release of a service, with the hooks that it waits at."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.cloud import last_part
+
+if TYPE_CHECKING:
+    from benchmarks.cloud_services import Deployment, Service
+
+STAGES = (
+    "RECONCILE_SERVICE",
+    "PRE_SCALE_UP",
+    "SCALE_UP",
+    "POST_SCALE_UP",
+    "TEST_TRAFFIC_SHIFT",
+    "POST_TEST_TRAFFIC_SHIFT",
+    "PRE_PRODUCTION_TRAFFIC_SHIFT",
+    "PRODUCTION_TRAFFIC_SHIFT",
+    "POST_PRODUCTION_TRAFFIC_SHIFT",
+    "BAKE_TIME",
+    "CLEAN_UP",
+)
+OVER = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
+
+
+@dataclass(slots=True)
+class Hook:
+    """One PAUSE hook of a deployment: reached at `at` (seconds), it waits until somebody decides, or it expires."""
+
+    id: str
+    stage: str
+    at: float
+    patience_s: float
+    on_timeout: str
+    status: str = ""
+
+    @property
+    def expires_at(self) -> float:
+        """When its timeout action is taken."""
+        return self.at + self.patience_s
+
+    def describe(self) -> dict[str, Any]:
+        """The hook as DescribeServiceDeployments shows it."""
+        timeout = {"expiresAt": self.expires_at, "timeoutAction": self.on_timeout}
+        return {"hookId": self.id, "targetType": "PAUSE", "status": self.status, **timeout}
+
+
+@dataclass(slots=True, eq=False)
+class ServiceDeployment:
+    """One release of a service; `status` is ECS's, `rollback` what it told about going back."""
+
+    arn: str
+    deployment: "Deployment"
+    source: "Deployment | None"
+    configuration: Mapping[str, Any]
+    hooks: list[Hook]
+    status: str = "IN_PROGRESS"
+    reason: str = ""
+    updated_at: float = 0.0
+    finished_at: float | None = None
+    stopped_at: float | None = None
+    rollback: dict[str, Any] | None = None
+    stop: tuple[str, float] | None = None
+    tripped: bool = False
+    members: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def started_at(self) -> float:
+        """When it was no longer PENDING."""
+        return self.deployment.created_at + self.deployment.fate.pending_s
+
+    @property
+    def waits_at(self) -> Hook | None:
+        """The hook that comes next, reached or not; what goes back waits at none."""
+        if self.rollback:
+            return None
+        return next((hook for hook in self.hooks if hook.status in ("", "AWAITING_ACTION")), None)
+
+    def end(self, status: str, at: float, reason: str = "") -> None:
+        """It is over."""
+        self.status, self.reason, self.updated_at, self.finished_at = status, reason or self.reason, at, at
+        if status == "STOPPED":
+            self.stopped_at = at
+
+    def brief(self, now: float) -> dict[str, Any]:
+        """It as ListServiceDeployments shows it."""
+        begun = now >= self.started_at
+        return {
+            "serviceDeploymentArn": self.arn,
+            **self.members,
+            "createdAt": self.deployment.created_at,
+            **({"startedAt": self.started_at} if begun else {}),
+            **({"finishedAt": self.finished_at} if self.finished_at is not None else {}),
+            "targetServiceRevisionArn": revision_arn(self.arn, self.deployment),
+            "status": self.status if begun or self.status != "IN_PROGRESS" else "PENDING",
+            **({"statusReason": self.reason} if self.reason else {}),
+        }
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """It as DescribeServiceDeployments shows it."""
+        brief = self.brief(now)
+        del brief["targetServiceRevisionArn"]
+        reached = [hook.describe() for hook in self.hooks if hook.status]
+        return {
+            **brief,
+            **({"stoppedAt": self.stopped_at} if self.stopped_at is not None else {}),
+            "updatedAt": self.updated_at or self.deployment.created_at,
+            "sourceServiceRevisions": [self._revision(self.source)] if self.source else [],
+            "targetServiceRevision": self._revision(self.deployment),
+            "lifecycleStage": self._stage(now),
+            **({"lifecycleHookDetails": reached} if reached else {}),
+            "deploymentConfiguration": self.configuration,
+            **({"rollback": self.rollback} if self.rollback else {}),
+            "deploymentCircuitBreaker": self._breaker(),
+        }
+
+    def _revision(self, deployment: "Deployment") -> dict[str, Any]:
+        pending = max(0, deployment.desired - deployment.running) if deployment.status == "PRIMARY" else 0
+        counts = {"requestedTaskCount": deployment.desired, "runningTaskCount": deployment.running}
+        return {"arn": revision_arn(self.arn, deployment), **counts, "pendingTaskCount": pending}
+
+    def _stage(self, now: float) -> str:
+        """Where it stands: a rolling one scales up until it is over, another passes all stages in its time."""
+        waits = self.waits_at
+        if self.finished_at is not None:
+            return STAGES[-1]
+        if waits and waits.status:
+            return waits.stage
+        if self.configuration["strategy"] == "ROLLING":
+            return "SCALE_UP"
+        lasts_s = self.deployment.ends_at - self.deployment.created_at
+        gone = (now - self.deployment.created_at) / lasts_s if lasts_s > 0 else 1.0
+        return STAGES[min(int(gone * len(STAGES)), len(STAGES) - 1)]
+
+    def _breaker(self) -> dict[str, Any]:
+        if not self.configuration.get("deploymentCircuitBreaker", {}).get("enable"):
+            return {"status": "DISABLED"}
+        over = "TRIGGERED" if self.tripped else "MONITORING_COMPLETE"
+        status = over if self.tripped or self.finished_at is not None else "MONITORING"
+        threshold = min(max(math.ceil(self.deployment.desired / 2), 3), 200)
+        return {"status": status, "failureCount": self.deployment.failed, "threshold": threshold}
+
+
+def open_record(service: "Service", deployment: "Deployment", source: "Deployment | None") -> ServiceDeployment:
+    """The service deployment of a deployment that begins, with the PAUSE hooks of its service in their order."""
+    path = f"{service.cluster.name}/{service.name}"
+    name = hashlib.md5(f"{service.arn}{deployment.id}".encode(), usedforsecurity=False).hexdigest()[:22]
+    arn = service.account.arn("ecs", f"service-deployment/{path}/{name}")
+    members = {"serviceArn": service.arn, "clusterArn": service.cluster.arn}
+    configuration = service.configured()
+    return ServiceDeployment(arn, deployment, source, configuration, _hooks(configuration, deployment), members=members)
+
+
+def _hooks(configuration: Mapping[str, Any], deployment: "Deployment") -> list[Hook]:
+    """The hooks, each reached in its stage's share of the deployment's time."""
+    found = []
+    lasts_s = deployment.ends_at - deployment.created_at if math.isfinite(deployment.ends_at) else 0.0
+    for setting in configuration.get("lifecycleHooks", []):
+        if setting.get("targetType") != "PAUSE":
+            continue
+        timeout = setting.get("timeoutConfiguration", {})
+        for stage in setting["lifecycleStages"]:
+            at = deployment.created_at + lasts_s * STAGES.index(stage) / len(STAGES)
+            name = f"{stage.lower().replace('_', '-')}-{deployment.number[-4:]}"
+            patience_s = timeout.get("timeoutInMinutes", 1440) * 60
+            found.append(Hook(name, stage, at, patience_s, timeout.get("action", "ROLLBACK")))
+    return sorted(found, key=lambda hook: hook.at)
+
+
+def revision_arn(service_deployment: str, deployment: "Deployment") -> str:
+    """The ARN of the service revision that a deployment of the same service carries."""
+    service = service_deployment.rpartition("/")[0].replace(":service-deployment/", ":service-revision/")
+    return f"{service}/{last_part(deployment.id)}"

@@ -1,0 +1,209 @@
+"""ECS services in memory, as DescribeServices and DescribeTasks show them; `cloud_rollouts` lets time work on them.
+
+Replies have AWS's size: the last 100 events of a service, kept serialised because they hardly change.
+"""
+
+import json
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from benchmarks.cloud import Account, Ask, AwsError, last_part, tag_list
+from benchmarks.cloud_fates import Death, Fate
+from benchmarks.cloud_native import ServiceDeployment
+
+EVENTS = 100
+HOURS_6 = 6 * 3600.0
+NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}}
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One deployment; `digests` maps containers to what their `images` resolved to when it started."""
+
+    id: str
+    revision: str
+    images: dict[str, str]
+    digests: dict[str, str]
+    created_at: float
+    ends_at: float
+    desired: int
+    status: str = "PRIMARY"
+    state: str = "IN_PROGRESS"
+    running: int = 0
+    failed: int = 0
+    reason: str = ""
+    fate: Fate = field(default_factory=Fate)
+
+    @property
+    def number(self) -> str:
+        """The number in its id, which is that of its service revision too."""
+        return last_part(self.id)
+
+    def describe(self) -> dict[str, Any]:
+        """The deployment as DescribeServices shows it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "taskDefinition": self.revision,
+            "desiredCount": self.desired,
+            "pendingCount": max(0, self.desired - self.running) if self.status == "PRIMARY" else 0,
+            "runningCount": self.running,
+            "failedTasks": self.failed,
+            "createdAt": self.created_at,
+            "updatedAt": self.created_at,
+            "launchType": "FARGATE",
+            "platformVersion": "1.4.0",
+            "platformFamily": "Linux",
+            "rolloutState": self.state,
+            "rolloutStateReason": self.reason or f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}.",
+        }
+
+
+@dataclass(slots=True)
+class Task:
+    """One task of a deployment; `death` is how it ended where it did not end well."""
+
+    arn: str
+    service: str
+    deployment: Deployment
+    status: str = "RUNNING"
+    stopped_at: float = 0.0
+    death: Death | None = None
+
+    def describe(self, cluster_arn: str) -> dict[str, Any]:
+        """The task as DescribeTasks shows it."""
+        return {
+            "taskArn": self.arn,
+            "clusterArn": cluster_arn,
+            "taskDefinitionArn": self.deployment.revision,
+            "group": f"service:{self.service}",
+            "startedBy": self.deployment.id,
+            "createdAt": self.deployment.created_at,
+            "desiredStatus": self.status,
+            "lastStatus": self.status,
+            "launchType": "FARGATE",
+            **self._end(),
+            "containers": [self._container(name) for name in self.deployment.images],
+        }
+
+    def _end(self) -> dict[str, Any]:
+        if self.status == "RUNNING":
+            return {}
+        if self.death is None:
+            reason = f"Scaling activity initiated by (deployment {self.deployment.id})"
+            return {"stoppedAt": self.stopped_at, "stopCode": "ServiceSchedulerInitiated", "stoppedReason": reason}
+        return {"stoppedAt": self.stopped_at, "stopCode": self.death.code, "stoppedReason": self.death.reason}
+
+    def _container(self, name: str) -> dict[str, Any]:
+        code = self.death.exit if self.death else 0
+        exited = {"exitCode": code} if self.status != "RUNNING" and code is not None else {}
+        digest = self.deployment.digests.get(name)
+        return {
+            "containerArn": f"{self.arn.replace(':task/', ':container/')}/{name}",
+            "taskArn": self.arn,
+            "name": name,
+            "image": self.deployment.images[name],
+            **({"imageDigest": digest} if digest else {}),
+            "lastStatus": self.status,
+            **exited,
+            **({"reason": self.death.why} if self.death and self.death.why else {}),
+        }
+
+
+@dataclass(slots=True)
+class Service:
+    """One service; `events` are serialised, newest first, and so is `history`, its service deployments.
+
+    `configuration` is its deploymentConfiguration: circuit breaker, strategy, lifecycle hooks.
+    """
+
+    name: str
+    arn: str
+    cluster: "Cluster"
+    account: Account
+    desired: int
+    created_at: float
+    events: deque[str]
+    deployments: list[Deployment] = field(default_factory=list)
+    history: list[ServiceDeployment] = field(default_factory=list)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def serialise(self, *, with_tags: bool) -> str:
+        """The service as DescribeServices shows it."""
+        primary = self.deployments[0]
+        members = {
+            "serviceArn": self.arn,
+            "serviceName": self.name,
+            "clusterArn": self.cluster.arn,
+            "status": "ACTIVE",
+            "desiredCount": self.desired,
+            "runningCount": sum(deployment.running for deployment in self.deployments),
+            "pendingCount": 0,
+            "launchType": "FARGATE",
+            "taskDefinition": primary.revision,
+            "deploymentConfiguration": self.configured(),
+            "deployments": [deployment.describe() for deployment in self.deployments],
+            "createdAt": self.created_at,
+            **({"currentServiceDeployment": self.history[0].arn} if self.account.cloud.native else {}),
+            "schedulingStrategy": "REPLICA",
+            "networkConfiguration": NETWORK,
+            "platformVersion": "LATEST",
+            "deploymentController": {"type": "ECS"},
+            **({"tags": tag_list(self.tags)} if with_tags else {}),
+        }
+        return f'{json.dumps(members)[:-1]}, "events": [{",".join(self.events)}]}}'
+
+    def configured(self) -> dict[str, Any]:
+        """The deploymentConfiguration with ECS's defaults."""
+        return {"maximumPercent": 200, "minimumHealthyPercent": 100, "strategy": "ROLLING", **self.configuration}
+
+    @property
+    def breaker(self) -> Mapping[str, bool]:
+        """The circuit breaker's settings where it is on, else nothing."""
+        settings: Mapping[str, bool] = self.configuration.get("deploymentCircuitBreaker", {})
+        return settings if settings.get("enable") else {}
+
+
+@dataclass(slots=True)
+class Cluster:
+    """One cluster with its services by name and its tasks by id, stopped ones too."""
+
+    name: str
+    arn: str
+    services: dict[str, Service] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+
+@cache
+def quiet_events(name: str, until: float) -> tuple[str, ...]:
+    """A month in which nothing happened, as ECS tells it: newest first, serialised."""
+    message = f"(service {name}) has reached a steady state."
+    return tuple(event(message, until - n * HOURS_6 - n * 0.137, n) for n in range(EVENTS))
+
+
+def event(message: str, at: float, seed: int) -> str:
+    """One service event, serialised."""
+    return json.dumps(
+        {"id": str(uuid.UUID(int=seed << 64 | 0x9E3779B9)), "createdAt": round(at, 3), "message": message}
+    )
+
+
+def cluster_of(account: Account, ask: Ask) -> Cluster:
+    """The cluster that a request names."""
+    cluster: Cluster | None = account.clusters.get(last_part(ask.get("cluster", "default")))
+    if cluster is None:
+        raise AwsError("ClusterNotFoundException", "Cluster not found.")
+    return cluster
+
+
+def service_of(cluster: Cluster, name: str) -> Service:
+    """The cluster's service of that name or ARN."""
+    service = cluster.services.get(last_part(name))
+    if service is None:
+        raise AwsError("ServiceNotFoundException", "Service not found.")
+    return service

@@ -18,6 +18,7 @@ import pytest
 from examples.stand import emulator, engine
 from tests import browser
 from tests.commands import shop  # noqa: F401  a fixture for all
+from tests.rollouts import clock, cloud  # noqa: F401  fixtures for whoever carries out rollouts
 
 _LOOPBACK = ("127.", "::1", "localhost")
 _FOREIGN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "JENKINS_", "CIRCLE", "GIT_", "DEPLOYTASKS_")

@@ -1,86 +1,17 @@
 """Rollouts carried out over many tenants at once, against an endpoint that answers as AWS does."""
 
-import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from benchmarks import cloud_ecs, cloud_rollouts
 from benchmarks.cloud import AwsError, Call
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import IMAGE, World, tenant_account, tenant_name
-from deploytasks import fleet
-from deploytasks.aws.session import Clients
+from benchmarks.world import tenant_account
 from deploytasks.errors import Interrupted
-from deploytasks.model import Access, Author, Environment, Event, Plan, Progress, Rollout, Target, Tier, Wish
+from deploytasks.model import Environment, Progress
 from tests.given import OLD
-
-TIER = Tier("prod", "immutable", parallel=20, timeout_s=600)
-
-
-class Clock:
-    """Time that passes only when somebody sleeps, or when a rollout is polled while others are at work."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.now, self._endpoint = 0.0, endpoint
-        endpoint.cloud.clock = lambda: 1_000_000.0 + self.now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    with Endpoint(World(tenants=12), latency_s=0, rollout_s=30) as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
-        yield endpoint
-
-
-@pytest.fixture
-def clock(cloud: Endpoint) -> Clock:
-    return Clock(cloud)
-
-
-def target(number: int, **changes: Any) -> Target:
-    account = tenant_account(number)
-    ordinary = Target(
-        environment=Environment(tenant_name(number), "prod"),
-        service="api",
-        access=Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy"),
-        cluster=f"{tenant_name(number)}-prod",
-        ecs_service="api",
-        family=f"shop-{tenant_name(number)}-prod-api",
-    )
-    return replace(ordinary, **changes)
-
-
-def digest_of(cloud: Endpoint, tag: str) -> str:
-    return cloud.cloud.account("012345678922").repositories["api"].tags[tag]
-
-
-def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
-    digest = digest_of(cloud, "prod")
-    image = f"{IMAGE}@{digest}"
-    request = {"family": f"f{number}", "containerDefinitions": [{"name": "api", "image": image, "memory": 512}]}
-    wish = Wish("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
-    ordinary = Rollout(target(number), "update", "", wish, image, request, tags={"project": "shop"})
-    return replace(ordinary, **changes)
-
-
-def carry_out(cloud: Endpoint, clock: Clock, *waves: tuple[Rollout, ...], tier: Tier = TIER, **options: Any):
-    told: list[Event] = []
-    means = fleet.Means(Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep)
-    return fleet.carry_out(Plan(tier, waves=waves), means, **options), told
-
-
-def service(cloud: Endpoint, number: int) -> Any:
-    return cloud.cloud.account(tenant_account(number)).clusters[f"{tenant_name(number)}-prod"].services["api"]
+from tests.rollouts import BREAKER, DIES, TIER, carry_out, digest_of, fated, rollout, service, target
 
 
 def test_every_tenant_is_deployed_and_what_its_tasks_run_is_seen(cloud, clock):
@@ -111,27 +42,17 @@ def test_one_tenants_refusal_neither_hides_nor_stops_the_others(cloud, clock):
     assert "UpdateService: AccessDeniedException: no" in results[1].detail
 
 
-def fail_on_first_poll(cloud: Endpoint, number: int, *, rolled_back: bool) -> None:
-    """The circuit breaker trips as soon as somebody looks at the rollout."""
-
-    def trip(call: Call) -> None:
-        if call.account == tenant_account(number) and call.operation == "DescribeServices":
-            cloud.fault = None
-            broken = service(cloud, number)
-            ours, before = broken.deployments
-            ours.state, ours.ends_at = "FAILED", float("inf")
-            if rolled_back:
-                ours.status, before.status, before.state = "ACTIVE", "PRIMARY", "COMPLETED"
-                broken.deployments = [before, ours]
-
-    cloud.fault = trip
-
-
-@pytest.mark.parametrize(("rolled_back", "outcome"), [(True, "rolled back"), (False, "failed")])
-def test_a_tripped_circuit_breaker_is_never_success(cloud, clock, rolled_back, outcome):
-    fail_on_first_poll(cloud, 1, rolled_back=rolled_back)
-    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(("rollback", "outcome"), [(True, "rolled back"), (False, "failed")])
+def test_a_tripped_circuit_breaker_is_never_success(cloud, clock, rollback, outcome, native):
+    cloud.cloud.native = native
+    service(cloud, 1).configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": rollback}}
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), restore=False)
     assert result.outcome == outcome
+    assert "tasks failed to start" in result.detail
+    assert {task.exits for task in result.tasks} == {("api: exit 3 OOM",)}
+    assert result.tasks[0].log == ("no database",)
 
 
 def test_somebody_elses_deployment_supersedes_ours(cloud, clock):
@@ -169,14 +90,16 @@ def test_zero_desired_is_deployed_and_said(cloud, clock):
 
 
 def test_a_failed_wave_stops_the_next(cloud, clock):
-    fail_on_first_poll(cloud, 1, rolled_back=True)
+    service(cloud, 1).configuration = BREAKER
+    fated(cloud, {1: DIES})
     results, _ = carry_out(cloud, clock, (rollout(cloud, 1),), (rollout(cloud, 2),))
     assert [each.outcome for each in results] == ["rolled back", "not attempted"]
     assert cloud.calls[tenant_account(2), "UpdateService"] == 0
 
 
 def test_on_failure_continue_goes_on_to_the_next_wave(cloud, clock):
-    fail_on_first_poll(cloud, 1, rolled_back=True)
+    service(cloud, 1).configuration = BREAKER
+    fated(cloud, {1: DIES})
     going_on = replace(TIER, on_failure="continue")
     results, _ = carry_out(cloud, clock, (rollout(cloud, 1),), (rollout(cloud, 2),), tier=going_on)
     assert [each.outcome for each in results] == ["rolled back", "deployed"]
@@ -267,20 +190,3 @@ def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
     results, _ = carry_out(cloud, clock, many)
     assert {each.outcome for each in results} == {"deployed"}
     assert max(asked) <= 10
-
-
-def test_a_strategy_that_waits_on_a_hook_is_paused_and_names_it(cloud, clock, monkeypatch):
-    waits = {"lifecycleHookDetails": [{"hookId": "approve", "status": "AWAITING_ACTION", "targetType": "PAUSE"}]}
-    monkeypatch.setitem(
-        cloud_ecs.OPERATIONS, "DescribeServiceDeployments", lambda _account, _ask: {"serviceDeployments": [waits]}
-    )
-    as_it_is = cloud_rollouts.Service.serialise
-
-    def blue_green(self: Any, *, with_tags: bool) -> str:
-        members = json.loads(as_it_is(self, with_tags=with_tags))
-        members["deploymentConfiguration"]["strategy"] = "BLUE_GREEN"
-        return json.dumps(members | {"currentServiceDeployment": "arn:aws:ecs:us-east-1:1:service-deployment/c/api/1"})
-
-    monkeypatch.setattr(cloud_rollouts.Service, "serialise", blue_green)
-    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
-    assert (result.outcome, result.detail) == ("paused", "waits on hook approve")

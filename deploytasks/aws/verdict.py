@@ -98,7 +98,7 @@ def ailment(service: Mapping[str, Any], deployment_id: str) -> tuple[str, bool]:
     if primary.rollout_state == "FAILED":
         return primary.reason or "ECS gave the deployment up", False
     if primary.failed:
-        return f"{primary.failed} of its tasks failed one after the other", False
+        return _failed_so_far(primary), False
     if service["runningCount"] < service["desiredCount"]:
         return f"{service['runningCount']} of {service['desiredCount']} tasks run", True
     return "", False
@@ -160,7 +160,13 @@ def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
         case "" if ours.running >= ours.desired and len(service.get("deployments", [])) == 1:
             return _verdict(service, ours, "deployed", "")  # no circuit breaker state from this controller
         case _:
-            return _verdict(service, ours, None, ours.reason)
+            return _verdict(service, ours, None, _failed_so_far(ours))
+
+
+def _failed_so_far(deployment: Deployment) -> str:
+    """What is to be said of the tasks that failed; nothing, as long as none did."""
+    count = deployment.failed
+    return f"{count} task{'s' if count > 1 else ''} failed one after the other" if count else ""
 
 
 def _rolls_back(service: Mapping[str, Any]) -> bool:
@@ -184,7 +190,7 @@ def _was_rolled_back(
 
 
 def _as_rolled_back(service: Mapping[str, Any], ours: Deployment | None, primary: Deployment) -> Verdict:
-    detail = _back_on(service, ours.reason if ours else "")
+    detail = _back_on(service, ours.reason if ours else _told_failure(service, primary))
     if primary.rollout_state == "IN_PROGRESS":
         return _verdict(service, ours, None, detail, state="rolling back")
     return _verdict(service, ours, "rolled back", detail)

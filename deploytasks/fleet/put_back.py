@@ -89,10 +89,14 @@ def _arrived(ended: UnderWay, lost: Result) -> Result:
     if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
         return _not_put_back(lost, verdict.detail or f"the way back {verdict.outcome}")
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
-    detail = f"{lost.detail} It was put back on {back.rpartition('/')[2]}.".strip()
+    detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
     return replace(lost, outcome="rolled back", detail=detail, running=verdict.running, desired=verdict.desired)
 
 
 def _not_put_back(lost: Result, why: str) -> Result:
     goes_on = "; it goes on at AWS" if lost.outcome == "timed out" else ""
-    return replace(lost, detail=f"{lost.detail} It was not put back: {why}{goes_on}".strip())
+    return replace(lost, detail=f"{_sentence(lost.detail)} It was not put back: {why}{goes_on}".strip())
+
+
+def _sentence(detail: str) -> str:
+    return detail if not detail or detail.endswith(".") else f"{detail}."

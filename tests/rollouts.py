@@ -1,0 +1,111 @@
+"""What tests of rollouts need: a clock that passes only where somebody sleeps, and rollouts of made-up tenants."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from benchmarks.cloud_fates import Death, Fate
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import IMAGE, World, tenant_account, tenant_name
+from deploytasks import fleet
+from deploytasks.aws.session import Clients
+from deploytasks.model import (
+    Access,
+    Author,
+    Deployment,
+    Environment,
+    Event,
+    Fallback,
+    Live,
+    Plan,
+    Result,
+    Rollout,
+    Target,
+    Tier,
+    Wish,
+)
+
+TIER = Tier("prod", "immutable", parallel=20, timeout_s=600)
+BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+DIES = Fate(death=Death(lines=["no database"], exit=3, why="OOM"))
+
+
+class Clock:
+    """Time that passes only when somebody sleeps, or when a rollout is polled while others are at work."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.now, self._endpoint = 0.0, endpoint
+        endpoint.cloud.clock = lambda: 4_000_000_000.0 + self.now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    with Endpoint(World(tenants=12), latency_s=0, rollout_s=30) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        yield endpoint
+
+
+@pytest.fixture
+def clock(cloud: Endpoint) -> Clock:
+    return Clock(cloud)
+
+
+def target(number: int, **changes: Any) -> Target:
+    account = tenant_account(number)
+    ordinary = Target(
+        environment=Environment(tenant_name(number), "prod"),
+        service="api",
+        access=Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy"),
+        cluster=f"{tenant_name(number)}-prod",
+        ecs_service="api",
+        family=f"shop-{tenant_name(number)}-prod-api",
+    )
+    return replace(ordinary, **changes)
+
+
+def digest_of(cloud: Endpoint, tag: str) -> str:
+    return cloud.cloud.account("012345678922").repositories["api"].tags[tag]
+
+
+def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
+    """A new definition of a tenant's service, over the one that it runs steadily."""
+    digest = digest_of(cloud, "prod")
+    image = f"{IMAGE}@{digest}"
+    request = {"family": f"f{number}", "containerDefinitions": [container(image)]}
+    wish = Wish("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
+    ordinary = Rollout(target(number), "update", "", wish, image, request, tags={"project": "shop"})
+    ran = service(cloud, number).deployments[0]
+    deployment = Deployment(ran.id, "PRIMARY", "COMPLETED", ran.revision, 2, 2)
+    live = Live(target(number), exists=True, desired=2, running=2, deployments=(deployment,))
+    return replace(replace(ordinary, live=live, fallback=Fallback(ran.revision)), **changes)
+
+
+def container(image: str) -> Mapping[str, Any]:
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "api"}}
+    return {"name": "api", "image": image, "memory": 512, "logConfiguration": log}
+
+
+def carry_out(
+    cloud: Endpoint, clock: Clock, *waves: tuple[Rollout, ...], tier: Tier = TIER, wait: bool = True, **given: Any
+) -> tuple[tuple[Result, ...], list[Event]]:
+    told: list[Event] = []
+    means = fleet.Means(Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep, **given)
+    return fleet.carry_out(Plan(tier, waves=waves), means, wait=wait), told
+
+
+def service(cloud: Endpoint, number: int) -> Any:
+    return cloud.cloud.account(tenant_account(number)).clusters[f"{tenant_name(number)}-prod"].services["api"]
+
+
+def fated(cloud: Endpoint, fates: Mapping[int, Fate], *, then: Fate | None = None) -> None:
+    """The next deployment of each of these tenants has this fate; all others complete, those after it too."""
+    left = {tenant_account(number): fate for number, fate in fates.items()}
+    cloud.cloud.fates = lambda account, _service, _revision: left.pop(account.id, then or Fate())

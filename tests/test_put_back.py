@@ -1,0 +1,161 @@
+"""A target whose rollout fails goes back to what it ran steadily, by ECS or by us; and what is said of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.cloud import AwsError, Call
+from benchmarks.world import IMAGE, tenant_account
+from deploytasks import plan
+from deploytasks.model import Fallback, Live, Progress
+from tests import given
+from tests.rollouts import BREAKER, DIES, TIER, carry_out, container, fated, rollout, service, target
+
+BEFORE = "shop-t1-prod-api:1"
+SHORT = replace(TIER, timeout_s=120)
+
+
+def running(cloud, number: int = 1) -> str:
+    """The revision that the tenant's service is on, once everything has settled."""
+    return service(cloud, number).deployments[0].revision.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_rollout_that_times_out_is_put_back(cloud, clock, native):
+    cloud.cloud.native = native
+    fated(cloud, {1: DIES})
+    (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
+    assert (
+        result.detail == f"not finished after 120 s. 24 tasks failed one after the other. It was put back on {BEFORE}."
+    )
+    assert (result.running, result.desired) == (2, 2)
+    assert result.tasks[0].log == ("no database",)
+    assert "putting back" in [event.state for event in told if isinstance(event, Progress)]
+    assert cloud.operations()["UpdateService"] == (1 if native else 2)
+
+
+def test_a_breaker_without_rollback_leaves_it_to_us(cloud, clock):
+    cloud.cloud.native = False
+    service(cloud, 1).configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
+    assert "tasks failed to start. It was put back on" in result.detail
+
+
+def test_what_ecs_takes_back_itself_is_left_to_ecs(cloud, clock):
+    service(cloud, 1).configuration = BREAKER
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
+    assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
+def test_no_restore_leaves_it_as_it_is(cloud, clock):
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT, restore=False)
+    assert (result.outcome, running(cloud)) == ("timed out", "f1:1")
+    assert "it goes on at AWS" in result.detail
+    assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
+def test_a_definition_that_names_a_tag_goes_back_to_the_digest_that_ran(cloud, clock):
+    cloud.cloud.native = False
+    fated(cloud, {1: DIES})
+    before = {"family": "shop-t1-prod-api", "containerDefinitions": [container(f"{IMAGE}:prod")], "revision": 1}
+    ran = f"{IMAGE}@sha256:{'7' * 64}"
+    back = Fallback("arn:before", before, {f"{IMAGE}:prod": ran}, {"project": "shop", "by": "ada"})
+    carry_out(cloud, clock, (rollout(cloud, 1, fallback=back),), tier=SHORT)
+    registered = cloud.cloud.account(tenant_account(1)).families["shop-t1-prod-api"][-1]
+    assert (registered.images, registered.tags["deploytasks:by"]) == ({"api": ran}, "ada")
+    assert service(cloud, 1).deployments[0].revision == registered.arn
+
+
+def test_what_cannot_be_put_back_says_so_and_stays_a_failure(cloud, clock):
+    cloud.cloud.native = False
+    fated(cloud, {1: DIES})
+    updates = iter([None, AwsError("AccessDeniedException", "no")])
+    cloud.fault = lambda call: next(updates) if call.operation == "UpdateService" else None
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert result.outcome == "timed out"
+    assert "It was not put back: UpdateService: AccessDeniedException: no; it goes on at AWS" in result.detail
+
+
+def test_a_first_deployment_has_nothing_to_go_back_to(cloud, clock):
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1, fallback=None),), tier=SHORT)
+    assert result.outcome == "timed out"
+    assert "It was not put back: nothing that ran steadily before is known" in result.detail
+
+
+def test_a_way_back_that_fails_too_is_told_with_both_reasons(cloud, clock):
+    cloud.cloud.native = False
+    fated(cloud, {1: DIES}, then=DIES)
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert result.outcome == "timed out"
+    assert result.detail.count("not finished after 120 s") == 2
+
+
+def test_somebody_elses_deployment_is_not_undone(cloud, clock):
+    from benchmarks.cloud_rollouts import start
+
+    def replace_it(call: Call) -> None:
+        if call.operation == "DescribeServices":
+            cloud.fault = None
+            account = cloud.cloud.account(call.account)
+            start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
+
+    cloud.fault = replace_it
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert result.outcome == "superseded"
+    assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
+def test_one_tenants_way_back_holds_no_other_back(cloud, clock):
+    fated(cloud, {1: DIES})
+    results, _ = carry_out(cloud, clock, tuple(rollout(cloud, n) for n in (1, 2)), tier=SHORT)
+    assert [each.outcome for each in results] == ["rolled back", "deployed"]
+    assert results[1].duration_s < 40
+
+
+def test_where_ecs_refuses_to_stop_it_a_deployment_of_what_ran_before_does_it(cloud, clock):
+    fated(cloud, {1: DIES})
+    cloud.fault = lambda call: (
+        AwsError("AccessDeniedException", "no") if call.operation == "StopServiceDeployment" else None
+    )
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, cloud.operations()["UpdateService"]) == ("rolled back", 2)
+
+
+# --- what it goes back to ------------------------------------------------------------------------------------
+
+
+def test_the_way_back_is_the_revision_that_ran_where_that_pins_its_digest():
+    assert plan.fallback(given.live(), given.IMAGES["api"]) == Fallback(given.REVISION)
+
+
+def test_a_tag_is_pinned_to_the_digest_that_was_seen():
+    tagged = given.live(runs=f"{given.HOST}/api:dev", digests=(given.OLD_DIGEST,), revision_tags={"by": "ada"})
+    found = plan.fallback(tagged, given.IMAGES["api"])
+    assert found == Fallback(
+        given.REVISION,
+        tagged.definition,
+        {f"{given.HOST}/api:dev": f"{given.HOST}/api@{given.OLD_DIGEST}"},
+        {"by": "ada"},
+    )
+
+
+def test_a_tag_whose_digest_nobody_knows_is_gone_back_to_as_it_stands():
+    assert plan.fallback(given.live(runs=f"{given.HOST}/api:dev"), given.IMAGES["api"]) == Fallback(given.REVISION)
+
+
+def test_while_a_rollout_is_under_way_the_steady_deployment_behind_it_is_the_way_back():
+    steady = given.deployment("COMPLETED", "ACTIVE", id="ecs-svc/0", revision="arn:old")
+    live = given.live(given.deployment("IN_PROGRESS"), steady)
+    assert plan.fallback(live, given.IMAGES["api"]) == Fallback("arn:old")
+
+
+@pytest.mark.parametrize("live", [Live(target(1)), given.live(given.deployment("FAILED"))])
+def test_nothing_that_ran_steadily_is_no_way_back(live):
+    assert plan.fallback(live, given.IMAGES["api"]) is None

@@ -27,7 +27,7 @@ def test_a_rollout_that_times_out_is_put_back(cloud, clock, native):
     (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
     assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
     assert (
-        result.detail == f"not finished after 120 s. 24 tasks failed one after the other. It was put back on {BEFORE}."
+        result.detail == f"not finished after 120 s. 25 tasks failed one after the other. It was put back on {BEFORE}."
     )
     assert (result.running, result.desired) == (2, 2)
     assert result.tasks[0].log == ("no database",)

@@ -21,6 +21,18 @@ class Verdict:
     last_event: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Why a target is not healthy any more, and what its rollout comes to by that.
+
+    One that `may_pass` by itself counts only at two looks in a row: a service that scales out is short for a while.
+    """
+
+    why: str
+    outcome: Outcome = "failed"
+    may_pass: bool = False
+
+
 def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
     """A described service's deployments as values, in ECS's own order."""
     return tuple(
@@ -87,21 +99,20 @@ def is_unexplained(service: Mapping[str, Any], verdict: Verdict) -> bool:
     return strategy != "ROLLING" or verdict.outcome in ("rolled back", "superseded")
 
 
-def ailment(service: Mapping[str, Any], deployment_id: str) -> tuple[str, bool]:
-    """Why the service is not healthy on the deployment, "" where it is; and whether that may pass by itself.
-
-    Fewer tasks than desired may pass: a service that scales out has them for a while.
-    """
-    primary = primary_of(deployments(service))
-    if primary is None or primary.id != deployment_id:
-        return "another deployment took its place", False
+def ailment(service: Mapping[str, Any] | None, well: Deployment) -> Ailment | None:
+    """Why the service is not as healthy as its deployment was when it was well; None where it is."""
+    primary = primary_of(deployments(service or {}))
+    if service is None or primary is None:
+        return Ailment("the service is gone")
+    if primary.id != well.id:
+        return Ailment("another deployment took its place", "superseded")
     if primary.rollout_state == "FAILED":
-        return primary.reason or "ECS gave the deployment up", False
-    if primary.failed:
-        return _failed_so_far(primary), False
+        return Ailment(primary.reason or "ECS gave the deployment up")
+    if primary.failed > well.failed:
+        return Ailment(_failed_so_far(primary))
     if service["runningCount"] < service["desiredCount"]:
-        return f"{service['runningCount']} of {service['desiredCount']} tasks run", True
-    return "", False
+        return Ailment(f"{service['runningCount']} of {service['desiredCount']} tasks run", may_pass=True)
+    return None
 
 
 def took_s(service: Mapping[str, Any]) -> float | None:

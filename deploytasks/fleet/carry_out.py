@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from deploytasks.errors import Complaint, Interrupted
 from deploytasks.fleet.finish import outcome_of
+from deploytasks.fleet.follow import fell_ill, under_way
 from deploytasks.fleet.means import Means
 from deploytasks.fleet.parallel import MAX_THREADS
 from deploytasks.fleet.soak import ailing
@@ -94,6 +95,10 @@ def _soaked(plan: Plan, number: int, results: list[Result], means: Means, pools:
     if not ill:
         return results
     rollouts = {rollout.target: rollout for rollout in plan.rollouts}
-    fallen = [(rollouts[each.target], each, ill[each.target]) for each in well if each.target in ill]
-    lost = {each.target: each for each in Wave(plan.tier, means, pools, wait=True).give_up(fallen)}
+    fallen = [
+        fell_ill(under_way(rollouts[each.target], each.deployment, means), ill[each.target])
+        for each in well
+        if each.deployment and each.target in ill
+    ]
+    lost = {each.target: each for each in Wave(plan.tier, means, pools, wait=True).conclude(fallen)}
     return [lost.get(each.target, each) for each in results]

@@ -78,7 +78,7 @@ def outcome_of(rollout: Rollout, outcome: Outcome, detail: str, deployment: Depl
         outcome=outcome,
         detail=detail,
         revision=deployment.revision if deployment else "",
-        deployment=deployment.id if deployment else "",
+        deployment=deployment,
         commit_tag=rollout.wish.commit_tag,
         release=rollout.wish.release,
         digest=rollout.wish.digest,

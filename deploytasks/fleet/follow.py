@@ -6,7 +6,7 @@ from typing import Any
 
 from deploytasks.aws import ecs, native
 from deploytasks.aws.native import ServiceDeployment
-from deploytasks.aws.verdict import Verdict, is_unexplained, judge, natively
+from deploytasks.aws.verdict import Ailment, Verdict, deployments, is_unexplained, judge, natively
 from deploytasks.errors import AwsError
 from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Outcome, Result, Rollout
@@ -43,6 +43,11 @@ def under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWa
     return UnderWay(rollout, deployment, means.clock(), verdict)
 
 
+def fell_ill(ended: UnderWay, one: Ailment) -> UnderWay:
+    """A rollout that had ended well, as it ends now."""
+    return replace(ended, verdict=replace(ended.verdict, outcome=one.outcome, detail=f"in the soak: {one.why}"))
+
+
 def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
     """Rollouts of one account and cluster, ten at most, with how they stand now."""
     target = group[0].rollout.target
@@ -59,10 +64,15 @@ def _judged(client: Any, now: UnderWay, services: Mapping[str, Any]) -> UnderWay
     if service is None:
         return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
     verdict = judge(service, now.deployment.id, now.deployment.created_at)
+    now = replace(now, deployment=_seen_last(service, now.deployment), errors=0)
     told = _asked(client, now) if now.stopping or is_unexplained(service, verdict) else None
     if told is None:
-        return replace(now, verdict=verdict, errors=0)
-    return replace(now, verdict=natively(service, verdict, told), errors=0, native=told.arn)
+        return replace(now, verdict=verdict)
+    return replace(now, verdict=natively(service, verdict, told), native=told.arn)
+
+
+def _seen_last(service: Mapping[str, Any], ours: Deployment) -> Deployment:
+    return next((each for each in deployments(service) if each.id == ours.id), ours)
 
 
 def _asked(client: Any, now: UnderWay) -> ServiceDeployment | None:

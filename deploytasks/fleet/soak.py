@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 from deploytasks.aws import ecs
-from deploytasks.aws.verdict import ailment
+from deploytasks.aws.verdict import Ailment, ailment
 from deploytasks.errors import AwsError
 from deploytasks.fleet.grouping import of_one_cluster
 from deploytasks.fleet.means import Means
@@ -15,15 +13,7 @@ from deploytasks.model import Result, Target
 _LOOKS, _SHORTEST_S, _LONGEST_S = 10, 1.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ailment:
-    """Why a target is not healthy; one that may pass counts only at two looks in a row."""
-
-    why: str
-    may_pass: bool
-
-
-def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadPoolExecutor) -> dict[Target, str]:
+def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadPoolExecutor) -> dict[Target, Ailment]:
     """Which of the targets fell ill within so many seconds, and why; empty where all stayed healthy."""
     until = means.clock() + soak_s
     pause_s = min(max(_SHORTEST_S, soak_s / _LOOKS), _LONGEST_S)
@@ -32,7 +22,7 @@ def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadP
         left_s = until - means.clock()
         means.sleep(min(pause_s, left_s) if left_s > 0 else pause_s)
         found = _look(results, means, pool)
-        ill = {target: one.why for target, one in found.items() if not one.may_pass or target in before}
+        ill = {target: one for target, one in found.items() if not one.may_pass or target in before}
         if ill or (not found and means.clock() >= until):
             return ill
         before = found
@@ -54,10 +44,5 @@ def _looked(group: Sequence[Result], means: Means) -> Iterator[tuple[Target, Ail
         yield from ((each.target, Ailment(why, may_pass=True)) for each in group)
         return
     for each in group:
-        why, may_pass = _judged(services.get(each.target.ecs_service), each.deployment)
-        if why:
-            yield each.target, Ailment(why, may_pass)
-
-
-def _judged(service: Mapping[str, Any] | None, deployment_id: str) -> tuple[str, bool]:
-    return ailment(service, deployment_id) if service else ("the service is gone", False)
+        if each.deployment and (found := ailment(services.get(each.target.ecs_service), each.deployment)):
+            yield each.target, found

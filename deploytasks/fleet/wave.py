@@ -6,16 +6,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploytasks.aws.verdict import Verdict
 from deploytasks.errors import Complaint, Interrupted
 from deploytasks.fleet.begin import start
 from deploytasks.fleet.finish import not_waited_for
-from deploytasks.fleet.follow import UnderWay, poll, under_way
+from deploytasks.fleet.follow import UnderWay, poll
 from deploytasks.fleet.grouping import of_one_cluster
 from deploytasks.fleet.means import Means
 from deploytasks.fleet.pace import next_look_s
 from deploytasks.fleet.put_back import concluded
-from deploytasks.model import GOOD_OUTCOMES, Deployment, Ended, Progress, Result, Rollout, Target, Tier
+from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier
 
 Then = Callable[[Any], None]
 """What follows on a job's answer, in the loop."""
@@ -50,19 +49,16 @@ class Wave:
         self._until_ended(wave, lambda: self._launch(queue, len(wave)))
         return [self._results[rollout.target] for rollout in wave]
 
-    def give_up(self, ill: Sequence[tuple[Rollout, Result, str]]) -> list[Result]:
-        """The results of rollouts that ended well and fell ill afterwards, for these reasons: put back, if possible.
+    def conclude(self, fallen: Sequence[UnderWay]) -> list[Result]:
+        """The results of rollouts that ended well and fell ill afterwards; those that failed are put back, if possible.
 
         Raises:
             Interrupted: names what goes on at AWS.
 
         """
-        for rollout, result, why in ill:
-            verdict = Verdict("failed", "failed", f"it did not stay healthy: {why}", result.running, result.desired)
-            deployment = Deployment(result.deployment, "PRIMARY", "COMPLETED", result.revision)
-            fallen = replace(under_way(rollout, deployment, self._means), verdict=verdict)
-            self._submit(self._pools.looking, concluded, fallen, then=self._concluded)
-        rollouts = [rollout for rollout, _, _ in ill]
+        for one in fallen:
+            self._submit(self._pools.looking, concluded, one, then=self._concluded)
+        rollouts = [one.rollout for one in fallen]
         self._until_ended(rollouts, lambda: None)
         return [self._results[rollout.target] for rollout in rollouts]
 

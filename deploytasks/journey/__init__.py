@@ -19,6 +19,7 @@ from deploytasks.journey.looking import status
 from deploytasks.journey.oneoff import prepare, run
 from deploytasks.journey.rollback import rollback
 from deploytasks.journey.shelves import shelves
+from deploytasks.journey.steering import proceed, stop
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
 from deploytasks.journey.waiting import wait
 
@@ -34,11 +35,13 @@ __all__ = [
     "lock_status",
     "logs",
     "prepare",
+    "proceed",
     "release",
     "rollback",
     "run",
     "shelves",
     "status",
+    "stop",
     "tag",
     "wait",
     "watch",

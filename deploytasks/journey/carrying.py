@@ -19,6 +19,7 @@ def about_targets(
     return (
         lambda: preflight.ready(errand, lives),
         lambda: rolling.renders(errand, renderer, wanted),
+        lambda: rolling.unfit_for_steps(errand, renderer, wanted),
         lambda: preflight.wave_rules(errand),
     )
 

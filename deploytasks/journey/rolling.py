@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deploytasks import plan
+from deploytasks.aws.oneoff import container_of
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
@@ -22,6 +23,17 @@ def renders(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Itera
             render(errand, renderer, target, by_service[target.service])
         except Invalid as error:
             yield from error.complaints
+
+
+def unfit_for_steps(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Iterator[Complaint]:
+    """Whose definition has no container in which the tasks before a deploy could run."""
+    by_service = {wish.service: wish for wish in wishes if errand.project.service(wish.service).before_deploy}
+    for target in errand.targets:
+        wish = by_service.get(target.service)
+        image = errand.images[target.service]
+        if wish and not container_of(render(errand, renderer, target, wish)[0], image, target.service):
+            what = f"before_deploy: no container of its definition runs {image}, or more than one does"
+            yield Complaint(str(target), what, f"let one do so that is called {target.service}, as the service is")
 
 
 def rollouts(

@@ -33,7 +33,7 @@ from deploytasks.model.project import (
     Target,
     Tier,
 )
-from deploytasks.model.views import Board, Cell, Difference, Exited, History, Mark, Release, Shelf, Standing
+from deploytasks.model.views import Board, Cell, Difference, Exited, History, Mark, Release, Shelf, Standing, Steered
 
 __all__ = [
     "GOOD_OUTCOMES",
@@ -80,6 +80,7 @@ __all__ = [
     "Service",
     "Shelf",
     "Standing",
+    "Steered",
     "Steps",
     "TagKind",
     "TagStep",

@@ -113,8 +113,8 @@ class Result:
     desired: int = 0
     duration_s: float = 0.0
     tasks: tuple[DeadTask, ...] = ()
-    deployment: str = ""
-    """The id of the deployment that it ended with, "" where there was none."""
+    deployment: Deployment | None = None
+    """The deployment that it ended with, as it was seen last."""
 
 
 @dataclass(frozen=True, slots=True)

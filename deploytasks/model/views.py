@@ -137,3 +137,13 @@ class Difference:
     def differs(self) -> bool:
         """Whether both could be seen and are not the same."""
         return not self.complaints and self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What was done to a target's rollout under way, or that nothing was to do; a complaint says why it failed."""
+
+    target: Target
+    did: str = ""
+    changed: bool = False
+    complaint: Complaint | None = None

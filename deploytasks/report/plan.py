@@ -1,5 +1,6 @@
 """The plan: what is built, which tags move, which targets roll out. Never what a definition holds."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,7 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
         "back_to": revision_name(rollout.revision) or None,
+        "before": rollout.steps.commands if rollout.steps else [],
     }
 
 
@@ -105,10 +107,18 @@ def _waves(plan: Plan) -> list[Sheet]:
                 f", {counted(len(wave), 'target')}",
             ),
             table(_COLUMNS, map(_row, wave)),
+            *_first(wave),
         )
         for wave in plan.waves
         if wave
     ]
+
+
+def _first(wave: Sequence[Rollout]) -> list[Line]:
+    """What runs in each environment before a service is touched there."""
+    commands = {rollout.target.service: rollout.steps.commands for rollout in wave if rollout.steps}
+    said = {service: "; ".join(map(shlex.join, words)) for service, words in commands.items()}
+    return [line(f"{service}: before it, in each environment: {words}") for service, words in said.items()]
 
 
 def _row(rollout: Rollout) -> list[Span]:

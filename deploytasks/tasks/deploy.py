@@ -1,7 +1,8 @@
-"""`inv deploy.<tier>`, and what looks at or works in what is deployed: `deploy.wait`, `logs` and `run` TIER."""
+"""`inv deploy.<tier>`, and what looks at, steers or works in what is deployed: `deploy.wait`, `logs`, … TIER."""
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,26 @@ from invoke.tasks import Task, task
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
-    from deploytasks.model import Difference
+    from collections.abc import Callable
 
-_HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "dry-run", "json")
+    from deploytasks.model import Difference, Project, Scope, Steered, Target
+
+    Steer = Callable[[Project, Iterable[Target]], Sequence[Steered]]
+
+_HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "restore", "dry-run", "json")
 _WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
+_CONTINUE_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "dry-run", "json")
+_STOP_HELP = _CONTINUE_HELP | flags.helped("abort")
 _RUN_HELP = flags.TIER | flags.helped("tenant", "service", "dry-run", "json")
 _LOGS_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
+    steering = (_wait(root), _continue(root), _stop(root))
     return Collection(
-        "deploy", _diff(root), _wait(root), _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers)
+        "deploy", _diff(root), *steering, _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers)
     )
 
 
@@ -39,13 +47,15 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         override: str | None = None,
         force: bool = False,
         wait: bool = True,
+        restore: bool = True,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
         """Roll every target of the tier to what its tier tag names."""
         from deploytasks import journey
 
-        options = flags.options(c, to=to, override=override, force=force, wait=wait, dry_run=dry_run)
+        asked = {"to": to, "override": override, "force": force, "wait": wait, "restore": restore}
+        options = flags.options(c, **asked, dry_run=dry_run)
         shell.carry_out(root, journey.deploy, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return deploy
@@ -68,6 +78,69 @@ def _wait(root: Path) -> Task[Any]:
         shell.carry_out(root, journey.wait, scope, flags.options(c), as_json=json)
 
     return wait
+
+
+def _continue(root: Path) -> Task[Any]:
+    @task(name="continue", auto_shortflags=False, positional=["tier"], help=_CONTINUE_HELP)
+    def proceed(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Let rollouts that wait on a hook go on."""
+        from deploytasks import journey
+
+        scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
+        _steer(root, scope, partial(journey.proceed, dry_run=options.dry_run), dry_run=options.dry_run, as_json=json)
+
+    return proceed
+
+
+def _stop(root: Path) -> Task[Any]:
+    @task(name="stop", auto_shortflags=False, positional=["tier"], help=_STOP_HELP)
+    def stop(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        abort: bool = False,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Stop rollouts under way: ECS goes back to what ran before, or leaves them with --abort."""
+        from deploytasks import journey
+
+        scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
+        steer = partial(journey.stop, back=not abort, dry_run=options.dry_run)
+        _steer(root, scope, steer, dry_run=options.dry_run, as_json=json)
+
+    return stop
+
+
+def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json: bool) -> None:
+    """The rollouts of the selected targets are steered, and what was done to each is on stdout.
+
+    Raises:
+        AwsError: some could not be.
+
+    """
+    from deploytasks.errors import AwsError
+    from deploytasks.project.load import load
+    from deploytasks.project.select import select
+    from deploytasks.report import steering
+
+    project = load(root)
+    with shell.interruptible():
+        done = steer(project, select(project, scope))
+    sheet = steering.sheet(done, f"inv deploy.wait {scope.tier}", dry_run=dry_run)
+    shell.show(sheet, steering.as_json(done, dry_run=dry_run), as_json=as_json)
+    if failed := [each for each in done if each.complaint]:
+        raise AwsError.of(scope.tier, f"{len(failed)} of {len(done)} targets could not be reached", "see above why")
 
 
 def _diff(root: Path) -> Task[Any]:

@@ -26,6 +26,8 @@ HELP = {
     "allow-older": "let the tier go back to an older, or a diverged, commit",
     "force": "roll out anew what runs already",
     "wait": "follow the rollouts to their end",
+    "restore": "put a target whose rollout fails back on what it ran before",
+    "abort": "stop where it stands, instead of going back to what ran before",
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
     "across": "compare with this tenant, or environment, instead of with the templates",

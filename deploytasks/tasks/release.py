@@ -12,9 +12,11 @@ from deploytasks.tasks import flags, shell
 
 _HELP = flags.helped(
     *("tenant", "service", "exclude", "commit", "allow-dirty", "allow-older", "override"),
-    *("force", "wait", "dry-run", "json"),
+    *("force", "wait", "restore", "dry-run", "json"),
 )
-_ROLLBACK_HELP = flags.TIER | flags.helped("to", "at", "tenant", "service", "exclude", "wait", "dry-run", "json")
+_ROLLBACK_HELP = flags.TIER | flags.helped(
+    *("to", "at", "tenant", "service", "exclude", "wait", "restore", "dry-run", "json")
+)
 _HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
 
@@ -36,6 +38,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
         override: str | None = None,
         force: bool = False,
         wait: bool = True,
+        restore: bool = True,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
@@ -43,7 +46,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
         from deploytasks import journey
 
         asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        options = flags.options(c, **asked, force=force, wait=wait, dry_run=dry_run)
+        options = flags.options(c, **asked, force=force, wait=wait, restore=restore, dry_run=dry_run)
         shell.carry_out(root, journey.release, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return release
@@ -60,13 +63,14 @@ def _rollback(root: Path) -> Task[Any]:
         service: str | None = None,
         exclude: str | None = None,
         wait: bool = True,
+        restore: bool = True,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
         """Go back to the release before, or to another one, and hold the tier there."""
         from deploytasks import journey
 
-        options = flags.options(c, to=to, at=flags.moment("at", at), wait=wait, dry_run=dry_run)
+        options = flags.options(c, to=to, at=flags.moment("at", at), wait=wait, restore=restore, dry_run=dry_run)
         shell.carry_out(root, journey.rollback, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return rollback

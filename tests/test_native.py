@@ -1,0 +1,129 @@
+"""ECS's own service deployments: other strategies followed to their end, hooks waited on, continued and stopped."""
+
+import json
+
+import pytest
+
+from benchmarks.cloud import AwsError
+from benchmarks.world import tenant_account
+from deploytasks.model import Progress
+from tests.commands import Shop
+from tests.rollouts import DIES, carry_out, fated, rollout, service
+
+PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
+
+
+@pytest.mark.parametrize("strategy", ["BLUE_GREEN", "LINEAR", "CANARY"])
+def test_another_strategy_is_followed_to_its_end_through_its_stages(cloud, clock, strategy):
+    service(cloud, 1).configuration = {"strategy": strategy}
+    (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, result.evidence) == ("deployed", "seen")
+    states = [event.state for event in told if isinstance(event, Progress)]
+    assert "scale up" in states and len(set(states)) > 2
+
+
+def test_a_strategy_that_waits_on_a_hook_is_paused_and_names_it(cloud, clock):
+    service(cloud, 1).configuration = {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]}
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert result.outcome == "paused"
+    assert result.detail.startswith("waits on hook post-test-traffic-shift-")
+    assert cloud.operations()["StopServiceDeployment"] == 0
+
+
+def test_a_blue_green_rollout_that_goes_back_is_rolled_back_with_its_reason(cloud, clock):
+    configuration = {"strategy": "BLUE_GREEN", "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    service(cloud, 1).configuration = configuration
+    fated(cloud, {1: DIES})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert result.outcome == "rolled back"
+    assert result.detail.endswith("Back on shop-t1-prod-api:1.")
+
+
+def test_a_rolling_deployment_asks_nothing_more_of_ecs(cloud, clock):
+    carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert not {"ListServiceDeployments", "DescribeServiceDeployments"} & set(cloud.operations())
+
+
+def test_one_that_somebody_aborted_is_a_failure_and_says_so(cloud, clock):
+    service(cloud, 1).configuration = {"strategy": "BLUE_GREEN"}
+
+    def abort(call):
+        if call.operation == "DescribeServiceDeployments":
+            cloud.fault = None
+            record = service(cloud, 1).history[0]
+            record.end("STOPPED", clock.now, "Service deployment was stopped by user.")
+
+    cloud.fault = abort
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), restore=False)
+    assert (result.outcome, result.detail) == ("failed", "Service deployment was stopped by user.")
+
+
+def test_a_role_that_may_not_ask_for_service_deployments_still_follows(cloud, clock):
+    service(cloud, 1).configuration = {"strategy": "BLUE_GREEN"}
+    cloud.fault = lambda call: (
+        AwsError("AccessDeniedException", "no") if call.operation == "ListServiceDeployments" else None
+    )
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert result.outcome == "deployed"
+
+
+# --- what a person types ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(shop: Shop) -> Shop:
+    """A release of which both tenants' rollouts wait on a hook."""
+    for number in (1, 2):
+        shop.service(number, "prod").configuration = {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]}
+    ran = shop.inv("release.prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (1, {"paused": 2})
+    assert ran.summary["resume"] == (
+        "to go on: inv deploy.continue prod\nto go back: inv deploy.stop prod\nto follow either: inv deploy.wait prod"
+    )
+    return shop
+
+
+@pytest.mark.waits
+def test_continue_lets_them_go_on_and_wait_follows_them_to_their_end(waiting: Shop):
+    ran = waiting.inv("deploy.continue", "prod")
+    assert ran.code == 0
+    assert "t1-prod/api: goes on from hook post-test-traffic-shift-" in ran.stdout
+    assert ran.stdout.endswith("to follow: inv deploy.wait prod\n")
+    assert waiting.inv("deploy.wait", "prod").code == 0
+    assert waiting.inv("deploy.continue", "prod").stdout == (
+        "t1-prod/api: no rollout waits on a hook\nt2-prod/api: no rollout waits on a hook\n"
+    )
+
+
+@pytest.mark.waits
+def test_stop_goes_back_and_takes_no_lock(waiting: Shop):
+    waiting.inv("lock.acquire", "prod")
+    ran = waiting.inv("deploy.stop", "prod", "--tenant", "t1", "--json")
+    assert (ran.code, json.loads(ran.stdout)[0]["did"]) == (0, "stopped; ECS takes it back to what ran before")
+    states = {number: waiting.service(number, "prod").history[0].status for number in (1, 2)}
+    assert (states[1], states[2]) == ("ROLLBACK_REQUESTED", "IN_PROGRESS")
+
+
+@pytest.mark.waits
+def test_abort_leaves_it_where_it_stands(waiting: Shop):
+    assert "t1-prod/api: stopped where it stands" in waiting.inv("deploy.stop", "prod", "--abort").stdout
+    assert waiting.service(1, "prod").history[0].status == "STOP_REQUESTED"
+    assert waiting.inv("deploy.stop", "prod").stdout.count("no rollout is under way") == 2
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize("task", ["deploy.continue", "deploy.stop"])
+def test_a_dry_run_changes_nothing(waiting: Shop, task: str):
+    waiting.endpoint.calls.clear()
+    ran = waiting.inv(task, "prod", "--dry-run")
+    assert (ran.code, "dry run: nothing was changed" in ran.stdout) == (0, True)
+    assert not {"StopServiceDeployment", "ContinueServiceDeployment"} & set(waiting.endpoint.operations())
+
+
+@pytest.mark.waits
+def test_one_that_may_not_be_stopped_is_exit_1_and_the_other_is_stopped(waiting: Shop):
+    waiting.refuse("StopServiceDeployment", "AccessDeniedException", tenant_account(2))
+    ran = waiting.inv("deploy.stop", "prod")
+    assert (ran.code, ran.stderr) == (1, "prod: 1 of 2 targets could not be reached\n    see above why\n")
+    assert "t2-prod/api: StopServiceDeployment: AccessDeniedException" in ran.stdout
+    assert waiting.service(1, "prod").history[0].status != "IN_PROGRESS"

@@ -1,0 +1,122 @@
+"""Between waves: what was rolled out must stay healthy through the soak, or no further target gets it."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.cloud import AwsError, Call
+from benchmarks.cloud_fates import Death, Fate
+from benchmarks.world import tenant_account
+from deploytasks.errors import Interrupted
+from deploytasks.model import Told
+from tests.rollouts import TIER, carry_out, fated, rollout, service
+
+SOAK = replace(TIER, soak_s=300)
+
+
+def waves(cloud, *numbers: int):
+    return tuple((rollout(cloud, number),) for number in numbers)
+
+
+def outcomes(results) -> list[str]:
+    return [each.outcome for each in results]
+
+
+def test_the_next_wave_waits_until_the_soak_is_over(cloud, clock):
+    results, told = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert outcomes(results) == ["deployed", "deployed"]
+    assert 30 + 300 + 30 <= clock.now < 400
+    said = [event.message for event in told if isinstance(event, Told) and event.step == "soak"]
+    assert said == ["1 target watched for 300 s before the next wave"]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_canary_that_falls_ill_in_the_soak_stops_the_rest_and_is_put_back(cloud, clock, native):
+    cloud.cloud.native = native
+    fated(cloud, {1: Fate(death=Death(lines=["out of memory"]), sick_s=60)})
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert outcomes(results) == ["rolled back", "not attempted"]
+    assert "in the soak: " in results[0].detail
+    assert "It was put back on shop-t1-prod-api:1." in results[0].detail
+    assert results[0].tasks[0].log == ("out of memory",)
+    assert cloud.calls[tenant_account(2), "UpdateService"] == 0
+    assert clock.now < 30 + 300
+
+
+def test_a_target_that_was_unchanged_is_watched_and_never_put_back(cloud, clock):
+    service(cloud, 1).deployments[0].fate = Fate(death=Death(), sick_s=0)
+    still = rollout(cloud, 1, action="nothing", request=None)
+    results, _ = carry_out(cloud, clock, (still, rollout(cloud, 2)), (rollout(cloud, 3),), tier=SOAK)
+    assert outcomes(results) == ["failed", "deployed", "not attempted"]
+    assert cloud.calls[tenant_account(1), "UpdateService"] == 0
+
+
+def test_a_service_that_scales_out_for_a_moment_is_healthy(cloud, clock):
+    looks = iter([True, False])
+
+    def scale(call: Call) -> None:
+        if call.operation == "DescribeServices" and clock.now > 60:
+            service(cloud, 1).desired = 3 if next(looks, False) else 2
+
+    cloud.fault = scale
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert outcomes(results) == ["deployed", "deployed"]
+
+
+def test_somebody_elses_deployment_in_the_soak_ends_it_and_is_left_alone(cloud, clock):
+    from benchmarks.cloud_rollouts import start
+
+    def replace_it(call: Call) -> None:
+        if call.operation == "DescribeServices" and clock.now > 60:
+            cloud.fault = None
+            account = cloud.cloud.account(tenant_account(1))
+            start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
+
+    cloud.fault = replace_it
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert outcomes(results) == ["superseded", "not attempted"]
+    assert cloud.calls[tenant_account(1), "UpdateService"] == 1
+
+
+def test_a_wave_in_which_nothing_was_rolled_out_needs_no_soak(cloud, clock):
+    still = rollout(cloud, 1, action="nothing", request=None)
+    results, _ = carry_out(cloud, clock, (still,), (rollout(cloud, 2),), tier=SOAK)
+    assert outcomes(results) == ["unchanged", "deployed"]
+    assert clock.now < 60
+
+
+def test_a_target_that_cannot_be_seen_twice_is_not_known_to_be_healthy(cloud, clock):
+    def deny(call: Call) -> AwsError | None:
+        hidden = call.operation == "DescribeServices" and clock.now > 60
+        return AwsError("AccessDeniedException", "no") if hidden else None
+
+    cloud.fault = deny
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert outcomes(results) == ["failed", "not attempted"]
+    assert "it could not be seen: DescribeServices: AccessDeniedException" in results[0].detail
+
+
+def test_ctrl_c_in_the_soak_names_what_was_not_attempted(cloud, clock):
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        if clock.now > 60:
+            raise KeyboardInterrupt
+
+    clock.sleep = sleep
+    with pytest.raises(Interrupted) as caught:
+        carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
+    assert str(caught.value) == (
+        "prod: interrupted between two waves\nt2-prod/api: interrupted: not attempted, it runs what it ran"
+    )
+
+
+def test_each_wave_asks_for_leave_and_a_no_stops_all_that_follow(cloud, clock):
+    asked: list[int] = []
+
+    def leave(wave: int) -> str:
+        asked.append(wave)
+        return "another shard's target failed" if len(asked) > 1 else ""
+
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), before_wave=leave)
+    assert outcomes(results) == ["deployed", "not attempted"]
+    assert results[1].detail == "another shard's target failed"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deploytasks import tags
-from deploytasks.model import Board, Cell, Evidence, Image, Live, Mark, Standing, Target
+from deploytasks.model import Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
 from deploytasks.running import brought_by, commit_of, record, what_runs
 from deploytasks.stock import Stock
 
@@ -51,11 +51,12 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     commit = commit_of(image, kept)
     told = kept if kept.get("commit") == commit else {}
     release = _release(image, told, tier)
-    wanted = _wanted(stock, tier, digests)
+    wanted, foreign = _wanted(stock, tier, digests), _foreign(live, known, digests)
     return Cell(
         target=live.target,
         standing=_standing(live),
-        marks=_marks(live, known, digests, behind=bool(wanted), mixed=mixed),
+        marks=_marks(live, known, behind=bool(wanted), mixed=mixed, foreign=bool(foreign)),
+        foreign=foreign,
         commit=commit,
         release=release,
         certified_at=tags.certified_at(release, tier),
@@ -73,20 +74,28 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     )
 
 
-def _marks(live: Live, known: Evidences, digests: tuple[str, ...], *, behind: bool, mixed: bool) -> tuple[Mark, ...]:
-    stock = known.stocks[live.target.service]
-    stray = stock.known and not stock.by_digest.keys() >= set(digests)
+def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
     standing = _standing(live)
     found: dict[Mark, bool] = {
         "failed": standing in ("failed", "rolled back"),
         "behind": behind,
         "mixed": mixed,
         "short": live.running < live.desired,
-        "foreign": stray or not brought_by(live, known.project),
+        "foreign": foreign,
         "drifted": live.target in known.drifted,
         "rolling": standing == "rolling",
     }
     return tuple(mark for mark, holds in found.items() if holds)
+
+
+def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
+    """What about the target nobody here knows; of an unread registry's images none is called unknown."""
+    stock = known.stocks[live.target.service]
+    found: dict[Stranger, bool] = {
+        "image": stock.known and not stock.by_digest.keys() >= set(digests),
+        "revision": not brought_by(live, known.project),
+    }
+    return tuple(stranger for stranger, holds in found.items() if holds)
 
 
 def _standing(live: Live) -> Standing:

@@ -55,6 +55,20 @@ def test_marks(situation: str):
     assert cells(given)[0].marks == expected
 
 
+STRANGERS = {
+    "a digest that is not in ECR": (seen(digests=("sha256:" + "9" * 64,)), ("image",)),
+    "a revision of nobody's": (seen(revision_tags={}), ("revision",)),
+    "neither": (seen(digests=("sha256:" + "9" * 64,), revision_tags={}), ("image", "revision")),
+    "ours": (seen(), ()),
+}
+
+
+@pytest.mark.parametrize("situation", STRANGERS)
+def test_a_foreign_target_says_what_is_foreign_about_it(situation: str):
+    given, expected = STRANGERS[situation]
+    assert cells(given)[0].foreign == expected
+
+
 def test_a_drifted_target_is_told():
     assert cells(seen(), drifted={target()})[0].marks == ("drifted",)
 

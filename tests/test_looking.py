@@ -100,7 +100,9 @@ def test_the_check_ends_with_3_on_any_mark_and_says_which(shop: Shop):
     ran = shop.inv("status", "--tier", "prod", "--check")
     assert ran.code == 3
     assert "status: 2 targets: 0 as wanted, 2 behind, 2 drifted, 2 foreign" in ran.stderr
-    assert {"behind", "foreign", "drifted"} == set(board(shop)["t1-prod/api"]["marks"])
+    prod = board(shop)["t1-prod/api"]
+    assert ({"behind", "foreign", "drifted"}, ["revision"]) == (set(prod["marks"]), prod["foreign"])
+    assert "\nt1-prod/api, t2-prod/api foreign: no release of this project registered the revision\n" in ran.stdout
 
 
 def test_the_check_never_passes_what_it_could_not_see(shop: Shop):

@@ -55,6 +55,9 @@ def one_service() -> Board:
             cell("main", "staging", standing="rolling", running=1, marks=("mixed", "short", "rolling")),
             cell("main", "prod", commit=OLD, subject="", by="", evidence="recorded", wanted=NEW, marks=("behind",)),
             cell("mb", "dev", running=0, desired=0, evidence="defined", marks=("drifted",), override="at night"),
+            cell("zoo", "dev", marks=("foreign",), foreign=("image", "revision")),
+            cell("zoo", "staging", marks=("foreign",), foreign=("revision",)),
+            cell("zoo", "prod", marks=("foreign",), foreign=("revision",)),
             cell("mb", "staging", standing="rolled back", marks=("failed", "mixed"), detail=stuck),
             Cell(target("mb", tier="prod"), "unseen", complaint=account),
             Cell(target("new", tier="dev"), "missing"),
@@ -87,7 +90,7 @@ def test_the_board_as_json_reads_as_expected():
 def test_a_cell_that_cannot_be_read_costs_only_itself():
     text = plain(board.sheet(one_service()))
     assert "mb-prod/api (envs/mb.toml:1: account): the account is 999999999999\n    check the profile 'mb'\n" in text
-    assert text.count("1a2b3c4 2/2") == 2
+    assert text.count("1a2b3c4 2/2") == 5
 
 
 def test_every_mark_on_the_board_has_its_legend_and_no_other_has():

@@ -33,7 +33,19 @@ from deploytasks.model.project import (
     Target,
     Tier,
 )
-from deploytasks.model.views import Board, Cell, Difference, Exited, History, Mark, Release, Shelf, Standing, Steered
+from deploytasks.model.views import (
+    Board,
+    Cell,
+    Difference,
+    Exited,
+    History,
+    Mark,
+    Release,
+    Shelf,
+    Standing,
+    Steered,
+    Stranger,
+)
 
 __all__ = [
     "GOOD_OUTCOMES",
@@ -82,6 +94,7 @@ __all__ = [
     "Standing",
     "Steered",
     "Steps",
+    "Stranger",
     "TagKind",
     "TagStep",
     "Target",

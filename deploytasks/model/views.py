@@ -13,6 +13,9 @@ from deploytasks.model.project import Target
 Mark = Literal["behind", "mixed", "drifted", "foreign", "short", "failed", "rolling"]
 """What deserves a second look at a target; `report.board` has the legend."""
 
+Stranger = Literal["image", "revision"]
+"""What makes a target `foreign`: its image is not in ECR, or no release of the project registered its revision."""
+
 Standing = Literal["completed", "rolling", "rolled back", "failed", "missing", "unseen"]
 """How a target's last rollout stands; `missing`: there is no such service, `unseen`: it could not be looked at."""
 
@@ -22,12 +25,14 @@ class Cell:
     """One target on the board: what runs there, who brought it, and how its last rollout stands.
 
     `digests` holds more than one where its tasks differ; `wanted` is the commit tag (or digest) that the tier tag names
-    where something else runs; `since` is when the last rollout began; `detail` says why it failed.
+    where something else runs; `since` is when the last rollout began; `detail` says why it failed. `foreign` says of
+    what the mark of that name speaks; it is empty where there is no such mark.
     """
 
     target: Target
     standing: Standing
     marks: tuple[Mark, ...] = ()
+    foreign: tuple[Stranger, ...] = ()
     commit: str = ""
     subject: str = ""
     release: str = ""

@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
 from deploytasks.report.hindrances import hindrances
-from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.marks import LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
-_LONGEST_SUBJECT = 36
+_LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
 _TONES: dict[Mark, Tone] = {"failed": "bad", "rolling": "good"}
 
 
@@ -28,7 +28,7 @@ def sheet(board: Board) -> Sheet:
     columns = [Column("tenant", "whole"), *(Column(tier) for tier in board.tiers)]
     return stacked(
         (table(columns, rows, spaced=True),),
-        tuple(block for cell in board.cells for block in _remarks(cell)),
+        tuple(_remarks(board.cells)),
         tuple(hindrances(_unseen(board.cells))),
         tuple(line(each) for note in board.notes for each in lines_of(note)),
         (line(Span(summary(board), "strong")),),
@@ -70,6 +70,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         **target_json(cell.target),
         "standing": cell.standing,
         "marks": cell.marks,
+        "foreign": cell.foreign,
         "commit": cell.commit or None,
         "subject": cell.subject or None,
         "release": cell.release or None,
@@ -121,12 +122,24 @@ def _cut(subject: str) -> str:
     return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[: _LONGEST_SUBJECT - 1].rstrip()}…"
 
 
-def _remarks(cell: Cell) -> list[Block]:
-    """What the target is behind of, why its rollout failed, why the gate was passed."""
-    said = [f"{cell.standing}: {cell.detail}"] if cell.detail else []
-    said += [f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"] if cell.wanted else []
-    said += [f"released with --override: {cell.override}"] if cell.override else []
-    return [line(Span(str(cell.target), "strong"), f" {each}") for each in said]
+def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
+    """What the marks are about, and why the gate was passed; what is so of many targets is said once."""
+    said: dict[str, list[str]] = {}
+    for cell in cells:
+        for each in _said(cell):
+            said.setdefault(each, []).append(str(cell.target))
+    return (line(Span(", ".join(targets), "strong"), f" {what}") for what, targets in said.items())
+
+
+def _said(cell: Cell) -> Iterator[str]:
+    if cell.detail:
+        yield f"{cell.standing}: {cell.detail}"
+    if cell.wanted:
+        yield f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"
+    if cell.foreign:
+        yield f"foreign: {foreign(cell)}"
+    if cell.override:
+        yield f"released with --override: {cell.override}"
 
 
 def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:

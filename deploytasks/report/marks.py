@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from deploytasks.model import Evidence, Mark, Standing
+from deploytasks.model import Cell, Evidence, Mark, Standing, Stranger
 
 LEGEND: Mapping[Mark, str] = {
     "behind": "the tier's tag names another image",
@@ -13,6 +13,12 @@ LEGEND: Mapping[Mark, str] = {
     "failed": "the last rollout failed or was rolled back",
     "rolling": "a rollout is under way",
 }
+
+STRANGERS: Mapping[Stranger, str] = {
+    "image": "the image is not in ECR",
+    "revision": "no release of this project registered the revision",
+}
+"""What `foreign` may mean at a target."""
 
 STANDINGS: Mapping[Standing, str] = {
     "missing": "the environment has no such ECS service yet",
@@ -25,3 +31,8 @@ EVIDENCE: Mapping[Evidence, str] = {
     "recorded": "our tags on the service name this image; no task reports one",
     "defined": "the definition that runs pins this image; no task was read",
 }
+
+
+def foreign(cell: Cell) -> str:
+    """Why the target is `foreign`, in one phrase; empty where it is not."""
+    return ", and ".join(STRANGERS[each] for each in cell.foreign)

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from deploytasks.model import Cell
-from deploytasks.report.marks import EVIDENCE, STANDINGS
+from deploytasks.report.marks import EVIDENCE, STANDINGS, foreign
 from deploytasks.report.page.markup import Content, Html, element, joined
 from deploytasks.report.page.words import MEANINGS, Word, gravest, rank, tone, words
 from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
@@ -96,6 +96,7 @@ def _remarks(cell: Cell) -> list[Content]:
         if cell.wanted
         else None,
         element("p", "its tasks run ", element("code", differing)) if differing else None,
+        element("p", foreign(cell)) if cell.foreign else None,
         element("p", "gate overridden: ", _isolated(cell.override)) if cell.override else None,
         *(element("p", each, class_="why") for each in lines_of(cell.detail)),
     ]

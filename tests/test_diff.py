@@ -234,7 +234,12 @@ def test_two_environments_are_compared_with_each_other(shop: Shop):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("prod", "--across", "t2"), "--across: tenant main has no prod to compare\n    say which to compare with t2"),
+        (
+            ("prod", "--across", "t1"),
+            "--across: it does not say whose prod to compare: no tenant here is called main\n"
+            "    name it: --tenant t2\n    tenants there: t2\n",
+        ),
+        (("prod", "--exclude", "t1", "--across", "t2"), "--across: there is no other tenant to compare with it"),
         (("prod", "--across", "t9"), "--across: there is no tenant or environment 't9'"),
         (("prod", "--tenant", "t1", "--across", "t3"), "--across: there is no tenant or environment 't3'"),
         (("prod", "--tenant", "t1", "--across", "t2-prd"), "did you mean 't2-prod'?"),
@@ -248,6 +253,18 @@ def test_what_cannot_be_meant_is_refused(shop: Shop, words, complaint):
     ran = shop.inv("deploy.diff", *words)
     assert (ran.code, ran.stdout) == (2, "")
     assert complaint in ran.stderr
+
+
+def test_whose_side_is_missing_is_said_where_there_is_a_tenant_main_too(shop: Shop):
+    (shop.root / "envs/main.toml").write_text((shop.root / "envs/t1.toml").read_text().partition("[tiers.prod]")[0])
+    shop.edit("envs/main.toml", 'cluster = "', 'cluster = "main-')
+    for words, why in {
+        ("prod", "--across", "t2"): "tenant main has no prod",
+        ("dev", "--exclude", "main", "--across", "t2"): "the flags leave none of tenant main",
+    }.items():
+        ran = shop.inv("deploy.diff", *words)
+        said = f"--across: it does not say whose {words[0]} to compare: {why}\n    name it: --tenant t1\n"
+        assert (ran.code, ran.stderr.startswith(said)) == (2, True), ran.stderr
 
 
 def test_a_target_that_cannot_be_seen_hides_no_other_and_is_no_success(shop: Shop):

@@ -48,11 +48,11 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     are not compared: two environments' always differ.
 
     Raises:
-        Invalid: there is no such environment, or no tenant `main` in the tier, or nothing to compare.
+        Invalid: there is no such environment, or nobody is named and there is no `main`, or nothing to compare.
 
     """
     found, others = select(project, scope), _environment(project, scope.tier, name)
-    lefts = _lefts(found, scope, name)
+    lefts = _lefts(project, found, scope, others)
     pairs = {left: others.get(left.service) for left in lefts if left not in others.values()}
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
@@ -146,14 +146,31 @@ def _called(live: Live) -> str:
     return f"live {live.target} {revision}"
 
 
-def _lefts(found: tuple[Target, ...], scope: Scope, name: str) -> tuple[Target, ...]:
-    """The targets to compare: those of the tenants that are named, else of the team's own."""
+def _lefts(
+    project: Project, found: tuple[Target, ...], scope: Scope, others: dict[str, Target]
+) -> tuple[Target, ...]:
+    """The targets to compare: those of the tenants that are named, else of the team's own.
+
+    Raises:
+        Invalid: nobody is named, and the team has none.
+
+    """
     own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
-    if not own:
-        there = ",".join(dict.fromkeys(target.environment.tenant for target in found))
-        to_do = f"say which to compare with {name}, of {there}: --tenant {found[0].environment.tenant}"
-        raise Invalid.of("--across", f"tenant main has no {scope.tier} to compare", to_do)
-    return own
+    if own:
+        return own
+    there = dict.fromkeys(target.environment.tenant for target in found if target not in others.values())
+    if not there:
+        raise Invalid.of("--across", "there is no other tenant to compare with it", "see which there are: inv envs.list")
+    what = f"it does not say whose {scope.tier} to compare: {_why_not_main(project, scope)}"
+    raise Invalid.of("--across", what, f"name it: --tenant {next(iter(there))}\ntenants there: {', '.join(there)}")
+
+
+def _why_not_main(project: Project, scope: Scope) -> str:
+    """Why tenant `main`, whose targets are meant where nobody is named, is none of the selected ones."""
+    if "main" not in project.tenants:
+        return "no tenant here is called main"
+    tiers = {target.environment.tier for target in project.targets if target.environment.tenant == "main"}
+    return "the flags leave none of tenant main" if scope.tier in tiers else f"tenant main has no {scope.tier}"
 
 
 def _environment(project: Project, tier: str, name: str) -> dict[str, Target]:

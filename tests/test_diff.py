@@ -319,7 +319,7 @@ def test_all_that_keeps_it_from_rendering_is_said_at_once(shop: Shop):
     shop.edit("templates/api.json.j2", '"cpu"', '"pidMode": "{{ env_var("NOWHERE_SET") }}", "cpu"')
     ran = shop.inv("deploy.diff", "prod")
     assert ran.code == 1
-    assert "t1-prod/api, t2-prod/api: not compared: api: prod names no image yet\n    inv tag.prod\n" in ran.stdout
+    assert "t1-prod/api, t2-prod/api: not compared: api: prod names no image yet\n    inv release.prod\n" in ran.stdout
     assert ran.stdout.count("NOWHERE_SET is not set") == 2
 
 

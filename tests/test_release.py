@@ -215,7 +215,34 @@ def test_a_wrong_word_is_refused_with_what_to_do(shop: Shop, words: list[str], s
     assert shop.writes() == {}
 
 
-def test_a_commit_that_nobody_built_names_the_command_that_builds_it(shop: Shop):
+NOBODY_BUILT = "c" * 40
+
+
+@pytest.mark.parametrize(
+    ("words", "to_do"),
+    [
+        (("tag.dev", "--commit"), f"inv build --commit {NOBODY_BUILT}"),
+        (("deploy.dev", "--to"), f"inv build --commit {NOBODY_BUILT}"),
+        (("tag.staging", "--commit"), f"only dev builds: inv release.dev --commit {NOBODY_BUILT}\n    then this again"),
+        (
+            ("release.prod", "--commit"),
+            f"only dev builds: inv release.dev --commit {NOBODY_BUILT}\n    then inv release.staging, then this again",
+        ),
+        (
+            ("deploy.prod", "--to"),
+            f"only dev builds: inv release.dev --commit {NOBODY_BUILT}\n    then inv release.staging, then this again",
+        ),
+        (("release.rollback", "prod", "--to"), "inv release.history prod shows what there is"),
+    ],
+)
+def test_a_commit_that_nobody_built_names_the_commands_that_bring_it_here(
+    shop: Shop, words: tuple[str, ...], to_do: str
+):
+    ran = shop.inv(*words, NOBODY_BUILT)
+    assert (ran.code, ran.stderr) == (2, f"api: commit ccccccc is not in ECR\n    {to_do}\n")
+
+
+def test_head_that_nobody_built_names_the_command_that_builds_it(shop: Shop):
     ran = shop.inv("tag.dev")
     assert ran.code == 2
     assert "is not in ECR\n    inv build --commit " in ran.stderr

@@ -146,9 +146,7 @@ def _called(live: Live) -> str:
     return f"live {live.target} {revision}"
 
 
-def _lefts(
-    project: Project, found: tuple[Target, ...], scope: Scope, others: dict[str, Target]
-) -> tuple[Target, ...]:
+def _lefts(project: Project, found: tuple[Target, ...], scope: Scope, others: dict[str, Target]) -> tuple[Target, ...]:
     """The targets to compare: those of the tenants that are named, else of the team's own.
 
     Raises:
@@ -160,7 +158,9 @@ def _lefts(
         return own
     there = dict.fromkeys(target.environment.tenant for target in found if target not in others.values())
     if not there:
-        raise Invalid.of("--across", "there is no other tenant to compare with it", "see which there are: inv envs.list")
+        raise Invalid.of(
+            "--across", "there is no other tenant to compare with it", "see which there are: inv envs.list"
+        )
     what = f"it does not say whose {scope.tier} to compare: {_why_not_main(project, scope)}"
     raise Invalid.of("--across", what, f"name it: --tenant {next(iter(there))}\ntenants there: {', '.join(there)}")
 

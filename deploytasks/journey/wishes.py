@@ -9,6 +9,7 @@ from deploytasks.errors import Complaint, NotBuilt, raise_all
 from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Image, Service, Wish
+from deploytasks.project.select import tiers_before
 
 
 def to_build(errand: Errand) -> tuple[Wish, ...]:
@@ -107,22 +108,30 @@ def _built(errand: Errand, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
 
 def missing(errand: Errand, wishes: Iterable[Wish]) -> Iterable[Complaint]:
     """One complaint for each that names no image, with what makes one."""
-    tier, first = errand.tier, errand.project.tiers[0]
+    tier = errand.tier
     for wish in wishes:
         if wish.image is not None:
             continue
         if wish.commit_tag:
-            to_do = (
-                f"inv build --commit {wish.commit_tag}"
-                if not tags.is_dirty(wish.commit_tag)
-                else "inv build --allow-dirty"
-            )
-            yield Complaint(wish.service, f"commit {tags.short(wish.commit_tag)} is not in ECR", to_do)
+            what = f"commit {tags.short(wish.commit_tag)} is not in ECR"
+            yield Complaint(wish.service, what, _how_to_build(errand, wish.commit_tag))
         elif errand.options.to:
             what = f"there is no {errand.options.to} in ECR"
             yield Complaint(wish.service, what, "inv tag.list shows what there is")
         elif errand.command == "deploy":
-            yield Complaint(wish.service, f"{tier.name} names no image yet", f"inv tag.{tier.name}")
+            yield Complaint(wish.service, f"{tier.name} names no image yet", f"inv release.{tier.name}")
         else:
             what = f"{tier.after} names no image yet, so there is nothing for {tier.name} to take"
-            yield Complaint(wish.service, what, f"inv release.{tier.after or first.name}")
+            yield Complaint(wish.service, what, f"inv release.{tier.after}")
+
+
+def _how_to_build(errand: Errand, commit_tag: str) -> str:
+    """The commands that make the image, and bring it up to the tier; a rollback goes only to what there is."""
+    if errand.command == "rollback":
+        return f"inv release.history {errand.tier.name} shows what there is"
+    flag = "--allow-dirty" if tags.is_dirty(commit_tag) else f"--commit {commit_tag}"
+    first, *between = reversed((errand.tier.name, *tiers_before(errand.project, errand.tier)))
+    if not between:
+        return f"inv build {flag}"
+    then = [*(f"inv release.{name}" for name in between[:-1]), "this again"]
+    return f"only {first} builds: inv release.{first} {flag}\nthen {', then '.join(then)}"

@@ -57,14 +57,15 @@ def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) ->
     known = {(each.environment.tenant, each.environment.tier, each.service): each for each in project.targets}
     found: dict[Target, None] = {}
     for target in targets:
-        keys = ((target.environment.tenant, before, target.service) for before in _tiers_before(project, tier))
+        keys = ((target.environment.tenant, before, target.service) for before in tiers_before(project, tier))
         nearest = next((known[key] for key in keys if key in known), None)
         if nearest is not None:
             found[nearest] = None
     return tuple(found)
 
 
-def _tiers_before(project: Project, tier: Tier) -> Iterator[str]:
+def tiers_before(project: Project, tier: Tier) -> Iterator[str]:
+    """The names of the tiers that an image runs in before this one, the nearest first; the last one builds."""
     while tier.after is not None:
         yield tier.after
         tier = project.tier(tier.after)

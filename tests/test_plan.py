@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given as generated
@@ -175,8 +176,8 @@ def test_taking_the_same_tag_step_twice_changes_nothing(history: list[str]):
 # --- the gate ---------------------------------------------------------------------------------------------------
 
 
-def gate(*upstream: Live, wished: Wish | None = None):
-    return [str(each) for each in plan.gate(tier(after="staging"), [wished or wish()], upstream, IMAGES)]
+def gate(*upstream: Live, wished: Wish | None = None, **known: Any):
+    return [str(each) for each in plan.gate(tier(after="staging"), [wished or wish()], upstream, IMAGES, **known)]
 
 
 def staging(**changes) -> Live:
@@ -192,6 +193,18 @@ def test_the_gate_is_shut_where_the_tier_before_runs_another_and_says_what():
     assert said == (
         'staging/api: it runs aaaaaaa, so bbbbbbb may not go to prod\n    inv release.staging, or --override "reason"'
     )
+
+
+def test_one_image_has_one_name_in_all_complaints_of_the_gate():
+    recorded = staging(runs=f"{HOST}/api@{OLD_DIGEST}", revision_tags={"commit": OLD})
+    unrecorded = staging(runs=f"{HOST}/api@{OLD_DIGEST}", target=target("mb", "staging"))
+    assert [said.partition(",")[0] for said in gate(recorded, unrecorded, commits={OLD_DIGEST: OLD})] == [
+        "staging/api: it runs aaaaaaa",
+        "mb-staging/api: it runs aaaaaaa",
+    ]
+    mixed = staging(digests=(OLD_DIGEST, "sha256:" + "9" * 64), revision_tags={"commit": OLD})
+    (said,) = gate(mixed, wished=wish(commit_tag=""), commits={OLD_DIGEST: OLD})
+    assert said.startswith("staging/api: it runs aaaaaaa, sha256:999999999999, so sha256:222222222222 may not go to")
 
 
 @pytest.mark.parametrize("state", ["IN_PROGRESS", "FAILED"])

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from benchmarks.cloud import AwsError, Call
 from benchmarks.world import tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 
@@ -62,6 +63,23 @@ def test_the_gate_is_shut_for_what_staging_does_not_run(shop: Shop):
     assert ran.code == 2
     assert "t1-staging/api: it runs" in ran.stderr and "t2-staging/api: it runs" in ran.stderr
     assert shop.writes() == {}
+
+
+def test_the_gate_calls_what_was_set_up_by_hand_by_its_commit_as_ecr_knows_it(shop: Shop):
+    ran = shop.inv("release.prod", "--commit", shop.commits["older"], "--allow-older")
+    runs = f"it runs {shop.commits['newer'][:7]}, so {shop.commits['older'][:7]} may not go to prod"
+    assert ran.code == 2
+    assert ran.stderr.count(runs) == 2 and "sha256" not in ran.stderr
+
+
+def test_the_gate_does_without_a_list_of_all_images(shop: Shop):
+    def fault(call: Call) -> AwsError | None:
+        is_sweep = call.operation == "DescribeImages" and "imageIds" not in call.ask
+        return AwsError("AccessDeniedException", "no") if is_sweep else None
+
+    shop.endpoint.fault = fault
+    ran = shop.inv("release.prod", "--commit", shop.commits["older"], "--allow-older")
+    assert (ran.code, ran.stderr.count("-staging/api: it runs sha256:")) == (2, 2)
 
 
 def test_an_override_passes_the_gate_and_is_recorded(shop: Shop):

@@ -1,14 +1,17 @@
 """Everything that can be known to go wrong, found before the first write, for all targets at once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from deploytasks import git, plan, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
+from deploytasks.journey.shelves import sweep
 from deploytasks.model import Image, Live, LockState, Wish
 from deploytasks.project.select import upstream_targets
+from deploytasks.stock import stock
 
 Check = Callable[[], Iterable[Complaint]]
 
@@ -98,7 +101,21 @@ def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
         return []
     before = upstream_targets(errand.project, errand.tier, errand.targets)
     lives = observe(errand.clients, before, errand.images, reading="unpinned")
-    return plan.gate(errand.tier, unpassed, lives, errand.images)
+    shut = plan.gate(errand.tier, unpassed, lives, errand.images)
+    return plan.gate(errand.tier, unpassed, lives, errand.images, _commits(errand)) if shut else []
+
+
+def _commits(errand: Errand) -> dict[str, str]:
+    """Digest → commit tag of all that ECR holds of the errand's services, an index's children included.
+
+    Only complaints are worded with it, so a repository that may not be read is passed over.
+    """
+    known: dict[str, str] = {}
+    with suppress(DeployError):
+        for service, images in sweep(errand.project, errand.clients, errand.services).images.items():
+            held = stock(errand.images[service], images).by_digest
+            known |= {digest: next(iter(tags.commits(image.tags)), "") for digest, image in held.items()}
+    return known
 
 
 def _gathered(check: Check) -> list[Complaint]:

@@ -64,6 +64,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         ci=told.get("ci", ""),
         override=told.get("override", ""),
         digests=digests,
+        runs=tuple(dict.fromkeys(_called(stock, digest) for digest in digests)),
         evidence=evidence,
         wanted=wanted,
         revision=live.primary.revision,
@@ -113,7 +114,13 @@ def _wanted(stock: Stock, tier: str, digests: Iterable[str]) -> str:
     image = stock.by_tag.get(tier)
     if image is None or {stock.whole(digest) for digest in digests} <= {image.digest}:
         return ""
-    return next(iter(tags.commits(image.tags)), image.digest)
+    return _called(stock, image.digest)
+
+
+def _called(stock: Stock, digest: str) -> str:
+    """The commit tag of the digest's image; the image's digest where it has none."""
+    image = stock.by_digest.get(digest)
+    return next(iter(tags.commits(image.tags)), image.digest) if image else digest
 
 
 def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:

@@ -59,6 +59,7 @@ def telling() -> Board:
                 commit="",
                 subject="",
                 digests=(DIGEST, "sha256:" + "cd" * 32),
+                runs=(NEW, "sha256:" + "cd" * 32),
             ),
             cell("new", "dev", subject="Say why a payment failed", evidence="defined"),
             Cell(target("new", tier="prod"), "missing"),

@@ -79,12 +79,18 @@ def test_tenants_of_one_tier_that_run_different_images_are_mixed_and_those_of_an
     assert [cell.marks for cell in cells(seen(), other, dev)] == [("mixed",), ("behind", "mixed"), ()]
 
 
+def test_tasks_of_one_service_that_differ_are_named_by_what_ecr_calls_them():
+    stranger = "sha256:" + "9" * 64
+    (cell,) = cells(seen(digests=(NEW_DIGEST, OLD_DIGEST, stranger)))
+    assert cell.runs == (NEW, OLD, stranger)
+
+
 def test_the_children_of_one_index_are_one_image():
     arm, intel = "sha256:" + "a" * 64, "sha256:" + "c" * 64
     index = Image("api", OLD_DIGEST, (OLD, "prod", RELEASED), (arm, intel))
     untagged = (Image("api", arm), Image("api", intel))
     found = cells(seen(digests=(arm,)), seen(target=target("mb"), digests=(intel,)), shelf=(index, *untagged))
-    assert [(cell.marks, cell.commit) for cell in found] == [((), OLD), ((), OLD)]
+    assert [(cell.marks, cell.commit, cell.runs) for cell in found] == [((), OLD, (OLD,)), ((), OLD, (OLD,))]
 
 
 def test_an_untagged_image_is_in_ecr_and_no_stranger():

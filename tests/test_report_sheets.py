@@ -52,7 +52,9 @@ def one_service() -> Board:
         ("dev", "staging", "prod"),
         (
             cell("main", "dev"),
-            cell("main", "staging", standing="rolling", running=1, marks=("mixed", "short", "rolling")),
+            cell(
+                "main", "staging", standing="rolling", running=1, runs=(NEW, OLD), marks=("mixed", "short", "rolling")
+            ),
             cell("main", "prod", commit=OLD, subject="", by="", evidence="recorded", wanted=NEW, marks=("behind",)),
             cell("mb", "dev", running=0, desired=0, evidence="defined", marks=("drifted",), override="at night"),
             cell("zoo", "dev", marks=("foreign",), foreign=("image", "revision")),

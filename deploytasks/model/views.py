@@ -24,7 +24,8 @@ Standing = Literal["completed", "rolling", "rolled back", "failed", "missing", "
 class Cell:
     """One target on the board: what runs there, who brought it, and how its last rollout stands.
 
-    `digests` holds more than one where its tasks differ; `wanted` is the commit tag (or digest) that the tier tag names
+    `digests` holds more than one where its tasks differ, and `runs` names their images, each once: by commit tag, or by
+    digest where ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names
     where something else runs; `since` is when the last rollout began; `detail` says why it failed. `foreign` says of
     what the mark of that name speaks; it is empty where there is no such mark.
     """
@@ -41,6 +42,7 @@ class Cell:
     ci: str = ""
     override: str = ""
     digests: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     evidence: Evidence | None = None
     wanted: str = ""
     revision: str = ""

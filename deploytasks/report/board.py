@@ -79,6 +79,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "ci": cell.ci or None,
         "override": cell.override or None,
         "digests": cell.digests,
+        "runs": cell.runs,
         "evidence": cell.evidence,
         "wanted": cell.wanted or None,
         "revision": revision_name(cell.revision) or None,
@@ -134,6 +135,8 @@ def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
 def _said(cell: Cell) -> Iterator[str]:
     if cell.detail:
         yield f"{cell.standing}: {cell.detail}"
+    if len(cell.runs) > 1:
+        yield f"mixed: its tasks run {' and '.join(map(short_commit, cell.runs))}"
     if cell.wanted:
         yield f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"
     if cell.foreign:

@@ -90,7 +90,7 @@ def _line(*pieces: Content) -> Content:
 
 def _remarks(cell: Cell) -> list[Content]:
     """What is said below the state, each where there is anything to say."""
-    differing = ", ".join(map(short_commit, cell.digests)) if len(cell.digests) > 1 else ""
+    differing = " and ".join(map(short_commit, cell.runs)) if len(cell.runs) > 1 else ""
     return [
         element("p", "the tier's tag names ", element("code", short_commit(cell.wanted), title=cell.wanted))
         if cell.wanted

@@ -55,7 +55,12 @@ def test_nesting_without_end_is_named(tmp_path):
 
 
 def test_nothing_at_all_is_a_complaint(tmp_path):
-    assert refusal_of(tmp_path) == "envs/project.toml: there is no such file\n    docs/envs.md shows a complete one"
+    assert refusal_of(tmp_path) == (
+        "envs/project.toml: there is no such file\n"
+        "    write it: [project] with name, [registry] with account and region, and a table each [services.NAME] and"
+        " [tiers.NAME]\n"
+        "    docs/envs.md in deploytasks' own repository shows a complete one"
+    )
 
 
 def test_an_empty_tenant_file_has_no_tier(tmp_path):

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,6 +23,27 @@ def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path)
     project = load(tmp_path)
     assert "acme-prod/api" in map(str, project.targets)
     assert check_all(project) == ()
+
+
+def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: Path):
+    shutil.copytree(ROOT / "deploytasks", tmp_path / "deploytasks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+    steps = {
+        "envs/project.toml": "[project] with name, [registry] with account and region",
+        "envs/main.toml": "account, region, cluster, and a [tiers.NAME] table",
+        "templates/api.json.j2": "the JSON of a RegisterTaskDefinition request",
+    }
+    for file, told in steps.items():
+        ran = subprocess.run(
+            [sys.executable, "-m", "invoke", "envs.check"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
+        for doc in re.findall(r"docs/\w+\.md", ran.stderr):
+            assert f"{doc} in deploytasks' own repository" in ran.stderr and (ROOT / doc).exists()
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    ran = subprocess.run([sys.executable, "-m", "invoke", "envs.check"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_every_task_that_it_lists_exists_and_none_is_left_out():

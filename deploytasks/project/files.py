@@ -53,6 +53,11 @@ def _tenant_files(root: Path) -> list[Path]:
     return sorted(tenants, key=lambda path: (path.stem != "main", path.stem))
 
 
+_HOW_TO_BEGIN = """\
+write it: [project] with name, [registry] with account and region, and a table each [services.NAME] and [tiers.NAME]
+docs/envs.md in deploytasks' own repository shows a complete one"""
+
+
 def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
     if not is_name(path.stem):
         to_do = "rename it: lower-case letters, digits and dashes, a letter first, at most 63"
@@ -68,7 +73,7 @@ def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
 def _unreadable(file: str, error: Exception) -> Fault:
     match error:
         case FileNotFoundError():
-            return Fault(Origin(file, ""), "there is no such file", "docs/envs.md shows a complete one")
+            return Fault(Origin(file, ""), "there is no such file", _HOW_TO_BEGIN)
         case IsADirectoryError():
             return Fault(Origin(file, ""), "is a directory, not a file", "move it elsewhere, or rename it")
         case OSError():

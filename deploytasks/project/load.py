@@ -29,9 +29,7 @@ def load(root: Path) -> Project:
     if project is None:
         raise Invalid(*complaints(root, faults))
     if not (tenants or faults):
-        faults.append(
-            Fault(Origin("envs/", ""), "there is no tenant", "write envs/<tenant>.toml: docs/envs.md shows one")
-        )
+        faults.append(Fault(Origin("envs/", ""), "there is no tenant", _HOW_TO_ADD_ONE))
     faults.extend(policy.faults_in(project))
     faults.extend(agreement.disagreements(project, tenants))
     targets = tuple(_targets(project, tenants, faults))
@@ -39,6 +37,11 @@ def load(root: Path) -> Project:
     if faults:
         raise Invalid(*complaints(root, faults))
     return _project(root, policy.typed(project), [tenant.name for tenant in tenants], targets)
+
+
+_HOW_TO_ADD_ONE = """\
+write envs/<tenant>.toml: account, region, cluster, and a [tiers.NAME] table for each tier that it has
+docs/envs.md in deploytasks' own repository shows a complete one"""
 
 
 def _targets(project: Source, tenants: Sequence[Source], faults: list[Fault]) -> Iterator[Target]:

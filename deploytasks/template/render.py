@@ -163,10 +163,15 @@ class Renderer:
 _TELLING = 4  # shorter ones are no secrets, and would be masked out of every other word
 
 
+_HOW_TO_WRITE_ONE = """\
+write it: the JSON of a RegisterTaskDefinition request, in which {{ image }} stands for the image
+docs/templates.md in deploytasks' own repository begins with the smallest one"""
+
+
 def _told(error: Exception) -> str:
     """What is wrong, and on the next line what to do."""
     if isinstance(error, TemplateNotFound):
-        return f"there is no templates/{error.name}\nwrite it, docs/templates.md says how"
+        return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
     return str(error) or type(error).__name__
 
 

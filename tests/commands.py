@@ -1,6 +1,8 @@
 """Real command lines against an endpoint that answers as AWS does: a git repository, two tenants, three tiers."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -95,6 +97,28 @@ class Shop:
         def fault(call: Call) -> AwsError | None:
             hit = call.operation == operation and account in ("", call.account)
             return AwsError(code, "said no") if hit else None
+
+        self.endpoint.fault = fault
+
+    def interrupt(
+        self,
+        at: Callable[[Call], bool],
+        number: signal.Signals = signal.SIGINT,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """At the first call that is meant this process is sent the signal, and then that is done.
+
+        It is sent only once, and only while a command has taken signals over: a call of a thread that outlives its
+        command would stop pytest itself.
+        """
+        mine, sent = signal.getsignal(number), False
+
+        def fault(call: Call) -> None:
+            nonlocal sent
+            if not sent and at(call) and signal.getsignal(number) is not mine:
+                sent = True
+                os.kill(os.getpid(), number)
+                then()
 
         self.endpoint.fault = fault
 

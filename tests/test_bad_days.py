@@ -1,13 +1,10 @@
 """Bad days: odd answers, wrong accounts, locks that nobody can read, signals at the wrong moment."""
 
 import json
-import os
-import signal
 import time
 
 import pytest
 
-from benchmarks.cloud import Call
 from benchmarks.world import tenant_account
 from tests.commands import REGISTRY, Shop
 
@@ -102,12 +99,7 @@ def test_a_service_that_somebody_elses_controller_moves_is_refused(shop: Shop, m
 
 
 def test_an_interruption_before_the_service_was_touched_leaves_it_untouched(shop: Shop):
-    def interrupt(call: Call) -> None:
-        if call.operation == "RegisterTaskDefinition":
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.3)
-
-    shop.endpoint.fault = interrupt
+    shop.interrupt(lambda call: call.operation == "RegisterTaskDefinition", then=lambda: time.sleep(0.3))
     ran = shop.inv("deploy.prod")
     assert ran.code == 130
     assert shop.endpoint.calls[tenant_account(1), "UpdateService"] == 0

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cloud import Call
 from benchmarks.cloud_small import write_log
 from deploytasks import journey
 from deploytasks.aws import following
@@ -335,13 +334,8 @@ def test_stopping_the_command_stops_its_task(shop: Shop, number: signal.Signals)
 
 
 def test_an_interruption_while_ecs_starts_the_task_stops_it(shop: Shop, run: Run):
-    def interrupt(call: Call) -> None:
-        if call.operation == "RunTask":
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.3)
-
     script(shop, lasts_s=600)
-    shop.endpoint.fault = interrupt
+    shop.interrupt(lambda call: call.operation == "RunTask", then=lambda: time.sleep(0.3))
     ran = run("sleep", "600")
     assert (ran.code, ran.stderr.endswith("was stopped\n")) == (130, True)
     assert one_off(shop).stopped
@@ -350,13 +344,10 @@ def test_an_interruption_while_ecs_starts_the_task_stops_it(shop: Shop, run: Run
 def interrupted_while_refused(shop: Shop, run: Run, operation: str) -> Ran:
     """A long command interrupted at the first look at its task, from when on the operation is denied."""
 
-    def interrupt(call: Call) -> None:
-        if call.operation == "DescribeTasks":
-            shop.refuse(operation, "AccessDeniedException")
-            os.kill(os.getpid(), signal.SIGINT)
-
     script(shop, lasts_s=600)
-    shop.endpoint.fault = interrupt
+    shop.interrupt(
+        lambda call: call.operation == "DescribeTasks", then=lambda: shop.refuse(operation, "AccessDeniedException")
+    )
     return run("sleep", "600")
 
 
@@ -368,13 +359,8 @@ def test_a_task_that_may_not_be_stopped_is_said_to_go_on(shop: Shop, run: Run):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_after_the_commands_end_leaves_it_its_exit_code(shop: Shop, run: Run, number: signal.Signals):
-    def interrupt(call: Call) -> None:
-        if call.operation == "FilterLogEvents":
-            shop.endpoint.fault = None
-            os.kill(os.getpid(), number)
-
     script(shop, exit=3, lines=["no such table"])
-    shop.endpoint.fault = interrupt
+    shop.interrupt(lambda call: call.operation == "FilterLogEvents", number)
     ran = run("./manage", "migrate")
     assert (ran.code, ran.stdout, one_off(shop).stopped) == (3, "no such table\n", "")
     assert ran.stderr.endswith(

@@ -1,7 +1,5 @@
 """`inv deploy.wait`: rollouts that others began, followed to their end, with nothing changed by it."""
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -153,12 +151,11 @@ def test_ctrl_c_names_what_goes_on_and_how_to_wait_again(shop: Shop):
     started(shop)
     looks: Counter[str] = Counter()
 
-    def interrupt(call: Call) -> None:
+    def is_second_look(call: Call) -> bool:
         looks[call.account] += call.operation == "DescribeServices"
-        if looks[call.account] == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+        return looks[call.account] == 2
 
-    shop.endpoint.fault = interrupt
+    shop.interrupt(is_second_look)
     ran = shop.inv("deploy.wait", "prod")
     assert ran.code == 130
     assert "t1-prod/api: interrupted: its rollout goes on at AWS" in ran.stderr

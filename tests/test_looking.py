@@ -112,6 +112,20 @@ def test_the_check_never_passes_what_it_could_not_see(shop: Shop):
     assert (ran.code, "1 of 2 targets could not be seen" in ran.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("task", ["status", "deploy.diff prod", "deploy.wait prod", "release.history prod", "tag.list"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_aws_out_of_reach_is_a_failure_that_is_said_within_seconds(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, task: str, as_json: bool
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    began = time.monotonic()
+    ran = shop.inv(*task.split(), *["--json"] * as_json)
+    assert ran.code == 1
+    assert "Could not connect to the endpoint URL" in ran.stdout + ran.stderr
+    assert "check the network, `region` in envs/ and AWS_ENDPOINT_URL" in ran.stdout + ran.stderr
+    assert time.monotonic() - began < 10
+
+
 def test_a_board_on_which_nothing_could_be_seen_is_a_failure(shop: Shop):
     shop.refuse("DescribeServices", "AccessDeniedException")
     ran = shop.inv("status")

@@ -279,10 +279,11 @@ def test_what_is_not_one_target_is_refused_and_nobody_is_asked(shop: Shop, run: 
     assert not shop.endpoint.operations()
 
 
-def test_no_command_at_all_is_refused_with_an_example(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "argv", ["inv", *RUN])
-    ran = shop.inv(*RUN)
-    assert ran.code == 2
+@pytest.mark.parametrize("words", [[], ["--"], ["--", ""], ["--", " ", "x"]])
+def test_no_command_at_all_is_refused_with_an_example(shop: Shop, monkeypatch: pytest.MonkeyPatch, words: list[str]):
+    monkeypatch.setattr(sys, "argv", ["inv", *RUN, *words])
+    ran = shop.inv(*RUN, *words)
+    assert (ran.code, shop.writes()) == (2, {})
     assert "give it after two dashes: inv deploy.run prod --tenant T --service S -- ./manage migrate" in ran.stderr
 
 

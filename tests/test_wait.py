@@ -65,6 +65,13 @@ def test_what_is_under_way_is_followed_to_its_end(shop: Shop):
     assert {result["evidence"] for result in ran.summary["results"]} == {"seen"}
 
 
+def test_its_table_says_that_it_follows_and_names_no_roll_out_of_its_own(shop: Shop):
+    started(shop)
+    end_once_seen(shop, 1, 2)
+    ran = shop.inv("deploy.wait", "prod")
+    assert "\nfollow, 2 targets\n" in ran.stdout and "roll out" not in ran.stdout
+
+
 def test_it_takes_no_lock_and_writes_nothing(shop: Shop):
     started(shop)
     shop.inv("lock.acquire", "prod")

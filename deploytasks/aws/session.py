@@ -36,6 +36,8 @@ _CONFIG = Config(
     read_timeout=30,
     user_agent=f"deploytasks botocore/{__version__}",  # else botocore puts its own together anew for each request
 )
+_FIRST = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 7}, connect_timeout=4))
+"""For STS, which is asked first: who is offline hears of it in seconds, behind a silent network in half a minute."""
 
 
 class Clients:
@@ -164,7 +166,9 @@ class _Lender(Session):
         """A client with these credentials, on the connections of all the others."""
         self._lent = credentials
         try:
-            client: Any = self.create_client(service, region_name=region, config=_CONFIG)
+            client: Any = self.create_client(
+                service, region_name=region, config=_FIRST if service == "sts" else _CONFIG
+            )
         except ValueError as error:  # of an address that is none, which botocore gives no name of its own
             to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error

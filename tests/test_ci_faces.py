@@ -131,6 +131,14 @@ def test_files_are_named_from_where_the_repository_is_checked_out():
     assert ci.annotation("envs/mb.toml:7", "x", "deploy").startswith("::error file=deploy/envs/mb.toml,line=7,")
 
 
+@pytest.mark.parametrize(("total", "shown"), [(0, 0), (9, 9), (10, 10), (11, 9), (50, 9)])
+def test_no_more_annotations_are_made_than_github_shows_and_the_last_says_how_many_more_there_are(total, shown):
+    lines = list(ci.annotations([(f"t{at}-prod/api failed", "it died") for at in range(total)]))
+    assert lines[:shown] == [f"::error title=t{at}-prod/api failed::it died\n" for at in range(shown)]
+    more = f"::error title={total - 9} more errors::GitHub shows no more; all {total} stand in this step's log\n"
+    assert lines[shown:] == ([more] if total > 10 else [])
+
+
 @given(st.text(), st.text())
 def test_an_annotation_is_one_line_whatever_it_says(where, message):
     text = ci.annotation(where, message)
@@ -216,6 +224,15 @@ def test_failed_results_are_annotated_and_summed_up(shop: Shop, github: Path):
     assert [line[: len(start)] for line, start in zip(annotated(ran.stdout), starts, strict=True)] == starts
     assert github.read_text().startswith("## deploy.prod prod-20260203T040506Z\n\n| target | outcome |")
     assert "```text\nto go on: inv deploy.prod\n```" in github.read_text()
+
+
+@pytest.mark.waits
+def test_of_many_complaints_ten_are_annotated_and_all_stand_in_the_log(shop: Shop, github: Path):
+    unknown = ",".join(f"nobody-{at}" for at in range(30))
+    ran = shop.inv("deploy.prod", "--tenant", unknown)
+    assert (ran.code, len(annotated(ran.stdout))) == (2, 10)
+    assert annotated(ran.stdout)[-1].startswith("::error title=21 more errors::")
+    assert ran.stderr.count("there is no tenant 'nobody-") == 30
 
 
 @pytest.mark.waits

@@ -6,7 +6,7 @@ Source: GitHub's "Workflow commands" and the runner's own ActionCommand; GitLab'
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -17,6 +17,9 @@ from deploytasks.report.text import harmless, lines_of
 
 SUMMARY_BYTES = 1024 * 1024
 """What GitHub takes of one step's summary; of a longer one it shows nothing."""
+
+MOST_ANNOTATIONS = 10
+"""So many errors of one step GitHub shows; it drops all others without a word."""
 
 _BEGINS = re.compile(r"((?:\A|(?<=[\r\n]))\s*):(?=:)")
 _PLACE = re.compile(r"(?P<file>(?:envs|templates)/[^:\s]+)(?::(?P<line>[0-9]+))?(?=:|$)")
@@ -49,6 +52,18 @@ def engine(environ: Mapping[str, str]) -> Engine:
 
 
 # --- annotations ----------------------------------------------------------------------------------------------
+
+
+def annotations(errors: Sequence[tuple[str, str]], folder: str = "") -> Iterator[str]:
+    """The lines that make GitHub show the errors, each a place and what is wrong with it.
+
+    Of more than it shows, the last line says how many are not among them and where they stand.
+    """
+    total = len(errors)
+    shown = errors if total <= MOST_ANNOTATIONS else errors[: MOST_ANNOTATIONS - 1]
+    yield from (annotation(where, message, folder) for where, message in shown)
+    if left := total - len(shown):
+        yield annotation(f"{left} more errors", f"GitHub shows no more; all {total} stand in this step's log")
 
 
 def annotation(where: str, message: str, folder: str = "") -> str:

@@ -86,6 +86,6 @@ def _annotations(error: "DeployError", root: Path) -> Iterator[str]:
     from deploytasks.errors import RolloutsFailed
     from deploytasks.report import ci
 
-    folder = ci.folder_of(root, ci.engine(os.environ).workspace)
-    for complaint in error.each if isinstance(error, RolloutsFailed) else error.complaints:
-        yield ci.annotation(complaint.where, f"{complaint.what}\n{complaint.to_do}".rstrip(), folder)
+    complaints = error.each if isinstance(error, RolloutsFailed) else error.complaints
+    errors = [(each.where, f"{each.what}\n{each.to_do}".rstrip()) for each in complaints]
+    return ci.annotations(errors, ci.folder_of(root, ci.engine(os.environ).workspace))

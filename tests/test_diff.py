@@ -1,6 +1,7 @@
 """`inv deploy.diff`: what differs is shown once, what is secret is not, and nothing is changed."""
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import replace
 from io import StringIO
@@ -360,6 +361,7 @@ LEAKY = (
     "{'db': {'password': '%s'}}",
     r"{\"apiKey\": \"%s\"}",
     "postgres://app:%s@db.internal:5432/shop",
+    "pip install git+https://%s@git.example.com/shop.git",
     "sh -c 'migrate --password %s --verbose'",
     'migrate --password="%s" --verbose',
     "export DB_PASSWORD='%s'; ./serve",
@@ -373,12 +375,25 @@ LEAKY = (
 def test_no_part_of_a_secret_inside_a_text_is_shown(text: str, secret: str):
     if "://" in text or "--password %s" in text:
         secret = secret.replace(" ", "_")
+    if "https://" in text:
+        secret = re.sub("[/:@#]", "_", secret)
     shown = masked({"environment": [{"name": "SETTINGS", "value": text % secret}]}, None)[0]["environment"][0]["value"]
     assert "zq" not in shown and "qz" not in shown
     assert not shown.startswith("***"), "what surrounds a secret stays to be read"
 
 
-@pytest.mark.parametrize("text", ["level=debug", "a: b", "--verbose on", "http://a:80/x and me@x.y", '{"mode": "x"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "level=debug",
+        "a: b",
+        "--verbose on",
+        "http://a:80/x and me@x.y",
+        "https://x.y?mail=me@x.y and https://x.y#me@x.y",
+        "ssh://git@x.y/shop.git postgres://app@db/shop",
+        '{"mode": "x"}',
+    ],
+)
 def test_what_is_no_secret_stays_to_be_read(text: str):
     assert masked({"value": text}, None)[0] == {"value": text}
 
@@ -388,3 +403,9 @@ def test_an_address_hides_its_whole_password_in_every_report(secret: str):
     assert harmless(f"cannot reach amqp://app:{secret}@mq:5672/x, see me@x.y") == (
         "cannot reach amqp://app:***@mq:5672/x, see me@x.y"
     )
+
+
+@pytest.mark.parametrize("scheme", ["https", "http", "git+https"])
+def test_a_token_alone_in_an_address_is_hidden_in_every_report(scheme: str):
+    assert harmless(f"cloning {scheme}://abc@x.y/shop.git failed") == f"cloning {scheme}://***@x.y/shop.git failed"
+    assert harmless(f"redis://{'a1' * 10}@x.y/0") == "redis://***@x.y/0"

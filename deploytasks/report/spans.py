@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from deploytasks.report.secrets import SHORTEST, looks_secret
-from deploytasks.report.text import ADDRESS_PASSWORD
+from deploytasks.report.text import ADDRESS_SECRET
 
 Where = tuple[int, int]
 """Where a secret begins, and where what follows it does."""
@@ -36,7 +36,7 @@ def _found(text: str, known: Iterable[str]) -> Iterator[Where]:
             yield from (found.span() for found in re.finditer(re.escape(secret), text))
     yield from _values(_ASSIGNED, text)
     yield from _values(_FLAG, text)
-    yield from (found.span("secret") for found in ADDRESS_PASSWORD.finditer(text))
+    yield from (found.span("token" if found["token"] else "password") for found in ADDRESS_SECRET.finditer(text))
 
 
 def _values(pattern: re.Pattern[str], text: str) -> Iterator[Where]:

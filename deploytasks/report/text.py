@@ -19,8 +19,15 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-ADDRESS_PASSWORD = re.compile(r"""(?P<user>://[^/\s:@"'<>]*):(?P<secret>[^\s"'<>]{1,2048})@""")
-"""A password in an address; it may hold `/`, `:` and `@` itself, as people write them who forget to escape them."""
+_ALONE = r"""[^\s/?#:@"'<>]"""
+ADDRESS_SECRET = re.compile(
+    r"""://(?:(?P<user>[^/\s:@"'<>]*:)(?P<password>[^\s"'<>]{1,2048})"""
+    rf"""|(?P<token>(?:(?<=http://)|(?<=https://)){_ALONE}{{1,2048}}|{_ALONE}{{20,2048}}))@"""
+)
+"""A password in an address; it may hold `/`, `:` and `@` itself, as people write them who forget to escape them.
+
+Or a token that stands alone before the `@`: of the web anything, elsewhere what is too long for a user's name.
+"""
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
 
@@ -29,7 +36,7 @@ def harmless(text: str) -> str:
     """The text without escape sequences, control characters, writing-direction tricks, and passwords in addresses."""
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     text = re.sub("[\u2028\u2029\x85]", "\n", text)
-    return ADDRESS_PASSWORD.sub(r"\g<user>:***@", _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text)))
+    return ADDRESS_SECRET.sub(r"://\g<user>***@", _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text)))
 
 
 def escaped(json_text: str) -> str:

@@ -63,6 +63,7 @@ def test_the_page_reads_as_expected():
 def test_a_target_says_what_runs_who_certified_it_and_how_its_rollout_stands():
     assert only_cell() == (
         "1a2b3c4 Take orders of many articles at once"
+        f" commit {NEW} digest {DIGEST} revision shop-dev-api:7 rollout begun 2026-01-02 00:04 UTC"
         " dev-20260101T103000Z certified 2026-01-01 10:30 by ada CI run"
         " 2/2 running completed 3h ago revision 7"
     )
@@ -218,8 +219,16 @@ def test_a_plain_copy_of_the_folder_makes_pages(tmp_path):
     assert run.stdout.startswith(str(tmp_path))
 
 
-def test_the_full_commit_and_digest_are_there_for_those_who_need_them():
-    attributes = Read(
-        page(board([cell("main", "dev"), cell("mb", "dev", commit=""), cell("zoo", "dev", wanted=OLD)]))
-    ).attributes
-    assert {("title", NEW), ("title", OLD), ("title", DIGEST)} <= set(attributes)
+def test_what_is_shortened_is_there_in_full_as_text():
+    document = page(board([cell("main", "dev"), cell("mb", "dev", commit=""), cell("zoo", "dev", wanted=OLD)]))
+    opened = re.findall(r"<details.*?</details>", document, re.DOTALL)
+    texts = [Read(each).text for each in opened]
+    assert [(NEW in text, DIGEST in text, OLD in text, "-dev-api:7" in text) for text in texts] == [
+        (True, True, False, True),
+        (False, True, False, True),
+        (True, True, True, True),
+    ]
+
+
+def test_nothing_opens_where_nothing_is_shortened():
+    assert "details" not in Read(page(board([Cell(target("main", tier="dev"), "completed")], tiers=("dev",)))).tags

@@ -1,31 +1,16 @@
-"""The page as people meet it: read, filtered, sorted, printed, in the dark, on a phone, without JavaScript."""
+"""The page as people meet it: read, filtered, sorted, by pointer, by keyboard and without JavaScript."""
 
 import re
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.boards import IMAGE, SCRIPT, big, board, cell, hostile, telling
+from tests.boards import IMAGE, SCRIPT, board, cell, hostile, telling
 from tests.browser.conftest import Open
-from tests.reports.situations import NEW
+from tests.browser.seen import tenants, type_filter
+from tests.reports.situations import DIGEST, NEW, OLD
 
 pytestmark = pytest.mark.browser
-
-CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
-
-
-def tenants(opened: Page) -> list[str]:
-    """The rows that are seen, in their order."""
-    return [head.inner_text().replace("\n", " ") for head in opened.get_by_role("rowheader").all()]
-
-
-def type_filter(opened: Page, text: str) -> None:
-    opened.get_by_label("Filter").fill(text)
-
-
-def style(opened: Page, selector: str, name: str) -> str:
-    return opened.locator(selector).first.evaluate("(each, name) => getComputedStyle(each)[name]", name)
 
 
 # --- read -----------------------------------------------------------------------------------------------------
@@ -49,6 +34,20 @@ def test_the_full_commit_is_shown_by_the_pointer(open_page: Open):
     assert open_page(telling()).get_by_title(NEW).first.inner_text() == "1a2b3c4"
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_the_full_names_are_shown_to_a_keyboard_too(open_page: Open, script: bool):
+    opened = open_page(telling(), java_script_enabled=script)
+    target = opened.get_by_role("row", name="main").get_by_role("cell").nth(2)
+    full = target.get_by_text(OLD, exact=True)
+    expect(full).to_be_hidden()
+    target.locator("summary").focus()
+    opened.keyboard.press("Enter")
+    for text in (OLD, DIGEST, NEW, "shop-prod-api:7"):
+        expect(target.get_by_text(text, exact=True)).to_be_visible()
+    full.click()
+    assert opened.evaluate("getSelection().toString()").strip() == OLD
+
+
 def test_it_is_complete_without_javascript(open_page: Open):
     opened = open_page(telling(), java_script_enabled=False)
     assert tenants(opened) == ["main", "mb", "new", "zoo"]
@@ -66,7 +65,7 @@ def test_hostile_words_are_text_for_everybody_to_see(open_page: Open):
     expect(opened.locator("img, table script")).to_have_count(0)
     expect(opened.get_by_role("link")).to_have_count(0)
     type_filter(opened, IMAGE)
-    expect(opened.get_by_role("status")).to_contain_text(IMAGE.lower())
+    expect(opened.get_by_role("status")).to_contain_text(IMAGE.lower().replace(" ", " and "))
     opened.get_by_role("button", name="prod", exact=True).click()
     expect(opened.locator("img")).to_have_count(0)
 
@@ -91,7 +90,28 @@ def test_a_filter_leaves_the_rows_that_hold_every_word_and_counts_them(open_page
     expect(opened.get_by_role("status")).to_have_text("4 rows")
     type_filter(opened, "  ROLLED  mb ")
     assert tenants(opened) == ["mb"]
-    expect(opened.get_by_role("status")).to_have_text("1 of 4 rows: rolled mb")
+    expect(opened.get_by_role("status")).to_have_text("1 of 4 rows with rolled and mb")
+
+
+def test_a_row_that_holds_but_one_of_the_words_is_not_shown_and_that_is_said(open_page: Open):
+    opened = open_page(telling())
+    expect(opened.get_by_label("Filter")).to_have_accessible_description(re.compile("every word"))
+    type_filter(opened, "main zoo")
+    assert tenants(opened) == []
+    expect(opened.get_by_role("status")).to_have_text("none of 4 rows has main and zoo together (Escape shows all)")
+
+
+@pytest.mark.parametrize("text", ["is:nope", "main is:nope", 'is:"nope'])
+def test_a_mark_that_there_is_not_is_no_true_zero(open_page: Open, text: str):
+    opened = open_page(telling())
+    type_filter(opened, text)
+    name = text.partition("is:")[2]
+    marks = "behind, mixed, drifted, foreign, short, failed, rolling, missing, unseen"
+    expect(opened.get_by_role("status")).to_have_text(f"no mark is called {name}; marks: {marks}")
+    expect(opened.get_by_label("Filter")).to_have_attribute("aria-invalid", "true")
+    type_filter(opened, "is:behind")
+    assert tenants(opened) == ["main"]
+    expect(opened.get_by_label("Filter")).to_have_attribute("aria-invalid", "false")
 
 
 def test_a_filter_finds_a_whole_commit_that_is_only_shown_in_short(open_page: Open):
@@ -110,9 +130,9 @@ def test_a_mark_is_told_from_a_commits_subject_that_says_the_same(open_page: Ope
 
 def test_escape_shows_all_again(open_page: Open):
     opened = open_page(telling())
-    type_filter(opened, 'is:"no such')
+    type_filter(opened, '"no such')
     assert tenants(opened) == []
-    expect(opened.get_by_role("status")).to_contain_text("0 of 4 rows")
+    expect(opened.get_by_role("status")).to_contain_text("none of 4 rows")
     opened.get_by_label("Filter").press("Escape")
     assert len(tenants(opened)) == 4
     assert opened.evaluate("location.hash") == ""
@@ -123,7 +143,7 @@ def test_a_link_keeps_the_filter(open_page: Open):
     type_filter(opened, "zoo & 100 % #1")
     again = open_page(telling(), opened.evaluate("location.hash"))
     expect(again.get_by_label("Filter")).to_have_value("zoo & 100 % #1")
-    expect(again.get_by_role("status")).to_contain_text("0 of 4 rows")
+    expect(again.get_by_role("status")).to_contain_text("none of 4 rows")
 
 
 def test_going_to_another_filters_link_filters_anew(open_page: Open):
@@ -184,82 +204,3 @@ def test_only_one_column_is_sorted_by_and_the_filter_stays(open_page: Open):
     opened.get_by_role("button", name="prod", exact=True).click()
     expect(opened.locator("[aria-sort]")).to_have_text(["prod"])
     assert tenants(opened) == ["mb", "main"]
-
-
-# --- looks ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("media", ["screen", "print"])
-def test_every_text_stands_out_from_its_background(open_page: Open, scheme, media):
-    opened = open_page(telling(), color_scheme=scheme)
-    opened.emulate_media(media=media, color_scheme=scheme)
-    found = opened.evaluate(CONTRAST)
-    assert found["counted"] > 90
-    assert found["weak"] == []
-
-
-def test_the_dark_is_dark_and_the_light_is_light(open_page: Open):
-    assert style(open_page(telling(), color_scheme="light"), "body", "backgroundColor") == "rgb(247, 247, 245)"
-    assert style(open_page(telling(), color_scheme="dark"), "body", "backgroundColor") == "rgb(20, 22, 25)"
-
-
-def test_paper_is_white_whatever_the_screen_was(open_page: Open):
-    opened = open_page(big(8), color_scheme="dark")
-    opened.emulate_media(media="print", color_scheme="dark")
-    assert {
-        style(opened, each, "backgroundColor") for each in ("body", "thead th", "tbody th", "td.warn", ".flag")
-    } == {"rgb(255, 255, 255)"}
-    assert {style(opened, each, "color") for each in ("body", "td .image", ".flag", "a")} == {"rgb(0, 0, 0)"}
-
-
-def test_paper_shows_the_whole_table_with_its_header_on_every_sheet(open_page: Open):
-    opened = open_page(big(30))
-    opened.emulate_media(media="print")
-    assert style(opened, ".scroll", "overflow") == "visible"
-    assert style(opened, "thead", "display") == "table-header-group"
-    assert style(opened, "thead th", "position") == "static"
-    assert style(opened, "thead th button", "display") == "contents"  # Chromium repeats no button
-    expect(opened.get_by_label("Filter")).to_be_hidden()
-    expect(opened.get_by_text("60 rows")).to_be_hidden()
-    assert len(re.findall(rb"/Type /Page\b", opened.pdf(prefer_css_page_size=True))) > 3
-
-
-def test_paper_says_what_was_left_out(open_page: Open):
-    opened = open_page(telling(), "#filter=is:failed")
-    opened.emulate_media(media="print")
-    expect(opened.get_by_text("1 of 4 rows: is:failed")).to_be_visible()
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "made"), [(360, 740, telling()), (360, 740, hostile()), (1600, 900, big(60))]
-)
-def test_the_page_is_never_wider_than_its_window(open_page: Open, width, height, made):
-    opened = open_page(made, viewport={"width": width, "height": height})
-    assert opened.evaluate("document.documentElement.scrollWidth") == width
-
-
-def test_headers_stay_in_sight_while_the_table_is_scrolled(open_page: Open):
-    opened = open_page(big(60), viewport={"width": 360, "height": 740})
-    corner, last = opened.get_by_role("columnheader", name="tenant"), opened.get_by_role("rowheader").last
-    before = corner.bounding_box()
-    opened.locator(".scroll").evaluate("each => each.scrollTo(400, 2000)")
-    assert corner.bounding_box() == before
-    assert last.bounding_box()["x"] == before["x"]
-
-
-def test_a_keyboard_reaches_everything_and_shows_where_it_is(open_page: Open):
-    opened = open_page(board([cell("main", "dev", marks=("behind",))], tiers=("dev",)))
-    reached = []
-    for _ in range(6):
-        opened.keyboard.press("Tab")
-        assert opened.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-        reached.append(opened.evaluate("document.activeElement.textContent || document.activeElement.type"))
-    assert reached[2].strip().startswith("What runs where: tenants down")
-    assert [*reached[:2], *reached[3:]] == ["1 behind", "search", "tenant", "dev", "CI run"]
-
-
-def test_nothing_moves_by_itself(open_page: Open):
-    opened = open_page(telling())
-    moving = "each => each.getAnimations().length || getComputedStyle(each).transitionDuration !== '0s'"
-    assert opened.evaluate(f"Array.from(document.querySelectorAll('*')).filter({moving}).length") == 0

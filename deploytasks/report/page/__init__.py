@@ -78,9 +78,16 @@ def _summary(board: Board) -> Html | None:
 def _main(board: Board) -> Html:
     if not board.cells:
         return element("main", element("p", "There are no environments to look at."))
-    hint = "tenant, commit, is:failed …"
-    box = element("input", type="search", placeholder=hint, autocomplete="off", spellcheck="false")
-    tools = element("div", element("label", "Filter ", box), element("output"), id="tools", hidden=True)
+    hint = element("p", "A row stays that holds every word; is:failed is the mark, failed any text.", id="how")
+    box = element(
+        "input",
+        type="search",
+        placeholder="e.g. main is:behind",
+        autocomplete="off",
+        spellcheck="false",
+        aria_describedby="how",
+    )
+    tools = element("div", element("label", "Filter ", box), element("output"), hint, id="tools", hidden=True)
     scrolled = element("div", lines(table(board)), class_="scroll", role="region", aria_label="The board", tabindex="0")
     return element("main", lines(tools, scrolled))
 
@@ -89,7 +96,7 @@ def _legend() -> Html:
     marks = [_meaning(_said(word, word, "flag"), what) for word, what in MEANINGS.items()]
     evidence = [_meaning(element("b", word), what) for word, what in EVIDENCE.items() if word != "seen"]
     listed = element("dl", lines(*marks, *evidence))
-    hint = element("span", "Commits, ages, revisions: hover to see more.", class_="hint")
+    hint = element("span", "A target's first line opens to its full commit, digests and revision.", class_="hint")
     note = element("p", "An age is that of the rollout's beginning. ", hint)
     return element("section", lines(element("h2", "Legend", id="legend"), listed, note), aria_labelledby="legend")
 

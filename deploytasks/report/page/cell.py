@@ -1,6 +1,7 @@
 """One target on the page: what runs there, who certified it, how its rollout stands, and what deserves a look."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from deploytasks.model import Cell
@@ -12,13 +13,13 @@ from deploytasks.report.text import age, iso, lines_of, minute, one_line, revisi
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 
 
-def table_cell(cell: Cell | None, at: datetime) -> Html:
-    """The target as it stood `at` that time, in its place in the table."""
+def table_cell(cell: Cell | None, tier: str, at: datetime) -> Html:
+    """The tier's target as it stood `at` that time, in its place in the table."""
     if cell is None:
         content = (element("span", "–", aria_hidden="true"), element("span", "no such environment", class_="spoken"))
-        return element("td", *content, class_="absent", data_rank=str(rank(cell)))
+        return element("td", *content, class_="absent", data_tier=tier, data_rank=str(rank(cell)))
     said = [_flags(cell), *_look(cell, at), _complaint(cell)]
-    return element("td", element("div", *said), class_=gravest(cell), data_rank=str(rank(cell)))
+    return element("td", element("div", *said), class_=gravest(cell), data_tier=tier, data_rank=str(rank(cell)))
 
 
 def when(at: datetime) -> Html:
@@ -42,9 +43,28 @@ def _flag(word: Word) -> Html:
 
 
 def _image(cell: Cell) -> Html:
+    """What runs, in short; it opens to show the same, and what else is shortened, in full."""
     known = cell.commit or next(iter(cell.digests), "")
     code = element("code", short_commit(known), title=known) if known else "image not known"
-    return element("p", joined(code, _isolated(cell.subject), by=" "), class_="image", title=cell.subject)
+    said = element("span", joined(code, _isolated(cell.subject), by=" "), title=cell.subject)
+    full = tuple(_in_full(cell))
+    if not full:
+        return element("p", said, class_="image")
+    return element("details", element("summary", said), element("dl", *full), class_="image")
+
+
+def _in_full(cell: Cell) -> Iterator[Html]:
+    """What the rest of the cell shortens, as it is."""
+    names = {
+        "commit": [cell.commit],
+        "digest": cell.digests,
+        "revision": [revision_name(cell.revision)],
+        "the tier's tag names": [cell.wanted],
+        "rollout begun": [f"{minute(cell.since)} UTC" if cell.since else ""],
+    }
+    for what, known in names.items():
+        if any(known):
+            yield element("div", element("dt", what), *(element("dd", element("code", each)) for each in known))
 
 
 def _certified(cell: Cell) -> Content:
@@ -68,9 +88,7 @@ def _state(cell: Cell, at: datetime) -> Content:
         element("abbr", tasks, title=EVIDENCE[cell.evidence] if cell.evidence else None),
         None if cell.desired else "no task is desired",
         _stands(cell, at),
-        element("span", f"revision {revision_number(cell.revision)}", title=revision_name(cell.revision))
-        if cell.revision
-        else None,
+        f"revision {revision_number(cell.revision)}" if cell.revision else None,
     )
 
 
@@ -78,7 +96,7 @@ def _stands(cell: Cell, at: datetime) -> Html:
     if cell.since is None:
         return joined(cell.standing)
     ago = f"for {age(cell.since, at)}" if cell.standing == "rolling" else f"{age(cell.since, at)} ago"
-    began = element("time", ago, datetime=iso(cell.since), title=f"begun {minute(cell.since)} UTC")
+    began = element("time", ago, datetime=iso(cell.since))
     return joined(cell.standing, began, by=" ")
 
 
@@ -90,13 +108,11 @@ def _line(*pieces: Content) -> Content:
 
 def _remarks(cell: Cell) -> list[Content]:
     """What is said below the state, each where there is anything to say."""
-    differing = " and ".join(map(short_commit, cell.runs)) if len(cell.runs) > 1 else ""
+    differing = [element("code", short_commit(each)) for each in cell.runs] if len(cell.runs) > 1 else []
     return [
-        element("p", "the tier's tag names ", element("code", short_commit(cell.wanted), title=cell.wanted))
-        if cell.wanted
-        else None,
-        element("p", "its tasks run ", element("code", differing)) if differing else None,
-        element("p", foreign(cell)) if cell.foreign else None,
+        element("p", "the tier's tag names ", element("code", short_commit(cell.wanted))) if cell.wanted else None,
+        element("p", "its tasks run ", joined(*differing, by=" and ")) if differing else None,
+        element("p", f"foreign: {foreign(cell)}") if cell.foreign else None,
         element("p", "gate overridden: ", _isolated(cell.override)) if cell.override else None,
         *(element("p", each, class_="why") for each in lines_of(cell.detail)),
     ]

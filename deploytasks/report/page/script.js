@@ -12,25 +12,29 @@
 
   // --- filter: every word that is typed stands somewhere in the row; is:failed means the mark, not the word ---------
 
-  const texts = new Map(rows.map((row) => [row, textOf(row)]));
-
-  function textOf(row) {
-    const full = Array.from(row.querySelectorAll("[title]:not([data-word], abbr)"), (each) => each.title);
-    return [row.textContent, ...full].join(" ").toLowerCase();
-  }
+  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  const marks = Array.from(document.querySelectorAll("section [data-filter]"), (each) => each.dataset.filter.slice(3));
 
   function matches(row, word) {
     if (!word.startsWith("is:")) return texts.get(row).includes(word);
-    return row.querySelector(`[data-word="${CSS.escape(word.slice(3))}"]`) !== null;
+    return Array.from(row.querySelectorAll("[data-word]")).some((each) => each.dataset.word === word.slice(3));
+  }
+
+  function counted(shown, words) {
+    if (!words.length) return `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+    const what = words.join(" and ");
+    if (shown) return `${shown} of ${rows.length} rows with ${what}`;
+    return `none of ${rows.length} rows has ${what}${words.length > 1 ? " together" : ""} (Escape shows all)`;
   }
 
   function filter() {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const unknown = words.filter((word) => word.startsWith("is:") && !marks.includes(word.slice(3)));
     for (const row of rows) row.hidden = !words.every((word) => matches(row, word));
-    const shown = rows.filter((row) => !row.hidden).length;
-    count.textContent = words.length
-      ? `${shown} of ${rows.length} rows: ${words.join(" ")}${shown ? "" : " (Escape shows all)"}`
-      : `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+    count.textContent = unknown.length
+      ? `no mark is called ${unknown.map((word) => word.slice(3) || "so").join(" or ")}; marks: ${marks.join(", ")}`
+      : counted(rows.filter((row) => !row.hidden).length, words);
+    box.setAttribute("aria-invalid", String(unknown.length > 0));
     for (const button of document.querySelectorAll("[data-filter] button"))
       button.setAttribute("aria-pressed", String(button.parentElement.dataset.filter === box.value.trim()));
   }
@@ -56,6 +60,18 @@
     const button = buttonIn(word);
     button.addEventListener("click", () => typed(box.value.trim() === word.dataset.filter ? "" : word.dataset.filter));
   }
+
+  // --- a table that is wider than its frame fades out where it goes on ----------------------------------------------
+
+  const frame = table.parentElement;
+
+  function fade() {
+    frame.classList.toggle("more", frame.scrollLeft + frame.clientWidth < frame.scrollWidth - 1);
+  }
+
+  frame.addEventListener("scroll", fade, { passive: true });
+  const sizes = new ResizeObserver(fade);
+  for (const each of [frame, table]) sizes.observe(each);
 
   // --- sort: up, down, then as it was; a tier's column brings what deserves a look to the top, then goes by commit --
 

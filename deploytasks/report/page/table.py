@@ -25,7 +25,7 @@ def _rows(board: Board, *, several: bool) -> list[Html]:
     return [
         element(
             "tr",
-            lines(_head(row), *(table_cell(cells.get((row, tier)), board.at) for tier in board.tiers)),
+            lines(_head(row), *(table_cell(cells.get((row, tier)), tier, board.at) for tier in board.tiers)),
             class_="first" if several and firsts[row[0]] == row else None,
         )
         for row in names

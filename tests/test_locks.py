@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from deploytasks.aws import locks
+from deploytasks.aws import claims, locks
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
 
@@ -25,7 +25,7 @@ def ssm() -> Iterator[Any]:
 
 
 def claim(author: Author = ALICE, **changes: Any) -> LockState:
-    return replace(locks.claim("prod", author, "release.prod"), **changes)
+    return replace(claims.claim("prod", author, "release.prod"), **changes)
 
 
 def dead_pid() -> int:
@@ -96,7 +96,7 @@ def test_a_later_job_of_the_same_ci_run_enters_again(ssm: Any):
 
 
 def test_a_hold_by_hand_belongs_to_no_process(ssm: Any):
-    locks.acquire(ssm, "shop", locks.as_hold(claim(pid=dead_pid())))
+    locks.acquire(ssm, "shop", claims.by_hand(claim(pid=dead_pid())))
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", claim())
 

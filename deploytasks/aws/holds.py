@@ -1,10 +1,8 @@
 """A tier's hold: after a rollback no new commit goes there until somebody lifts it. Beside the lock, and no lock."""
 
-import json
-from dataclasses import asdict
 from typing import Any
 
-from deploytasks.aws import locks
+from deploytasks.aws import claims, locks
 from deploytasks.aws.failures import translated
 from deploytasks.model import LockState
 
@@ -17,7 +15,7 @@ def put(client: Any, project: str, hold: LockState) -> None:
     Source: ssm PutParameter.
 
     """
-    name, value = locks.path(project, hold.tier, KIND), json.dumps(asdict(locks.as_hold(hold)))
+    name, value = locks.path(project, hold.tier, KIND), claims.written(claims.by_nobody(hold))
     with translated(f"hold of {hold.tier}"):
         client.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
@@ -25,8 +23,3 @@ def put(client: Any, project: str, hold: LockState) -> None:
 def status(client: Any, project: str, tier: str) -> LockState | None:
     """The tier's hold, None where there is none."""
     return locks.status(client, project, tier, KIND)
-
-
-def lift(client: Any, project: str, tier: str) -> None:
-    """The tier is held no more."""
-    locks.remove(client, project, tier, KIND)

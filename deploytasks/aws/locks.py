@@ -1,24 +1,50 @@
 """The lock of a project's tier: one SSM parameter in the registry's account, which only one of many can create.
 
 It is never stolen: only the holder, the same CI run, or the machine on which the holder's process died may take it.
+Who waits for it reads, and writes only once it is gone.
 """
 
 import fcntl
-import json
 import os
-import platform
+import random
 import tempfile
-import uuid
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploytasks.aws.failures import translated
-from deploytasks.errors import Complaint, Locked
-from deploytasks.model import Author, LockState
+from deploytasks.aws import claims
+from deploytasks.aws.failures import may_pass, translated
+from deploytasks.errors import AwsError, Complaint, Locked
+from deploytasks.lengths import spelled
+from deploytasks.model import LockState
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long somebody waits for a lock, not at all unless told; `tell` hears once whom for, `dice` throws 0 to 1."""
+
+    longest_s: float = 0.0
+    tell: Callable[[str], None] = lambda _message: None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    dice: Callable[[], float] = random.random
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds between two looks: 2, then longer and longer, 15 at most; a quarter more or less by chance."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            yield pause_s * (0.75 + self.dice() / 2)
+            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+
+IMPATIENT = Patience()
 
 
 def path(project: str, tier: str, kind: str = "lock") -> str:
@@ -26,50 +52,38 @@ def path(project: str, tier: str, kind: str = "lock") -> str:
     return f"/deploytasks/{project}/{tier}/{kind}"
 
 
-def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: str = "") -> LockState:
-    """What this process writes into a lock that it takes."""
-    return LockState(
-        tier=tier,
-        by=author.by,
-        since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        command=command,
-        commit=commit,
-        reason=reason,
-        ci=author.ci,
-        run=author.run,
-        machine=_machine(),
-        pid=os.getpid(),
-        token=uuid.uuid4().hex,
-    )
-
-
-def acquire(client: Any, project: str, mine: LockState) -> LockState:
-    """The lock is ours; returns what is written there, with the token that releases it.
+def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMPATIENT) -> LockState:
+    """The lock is ours, or one under which we may work; returns what is written there.
 
     Raises:
-        Locked: somebody else holds it.
+        Locked: somebody else holds it, and did so for as long as we wait.
 
     Source: ssm PutParameter with Overwrite=False: of any number of writers one wins.
 
     """
-    if _put(client, project, mine):
-        return mine
-    holder = status(client, project, mine.tier)
-    if holder is None:
-        return acquire(client, project, mine)
-    if mine.run and holder.run == mine.run and _is_dead_or_elsewhere(holder):
-        return _take_over(client, project, holder, mine)
-    if _died_here(holder):
-        return _take_over(client, project, holder, mine)
-    raise Locked(_held(holder))
+    began, pauses, told = patience.clock(), patience.pauses(), False
+    holder = _take(client, project, mine)
+    while not _is_ours(holder, mine):
+        waited_s = patience.clock() - began
+        left_s = patience.longest_s - waited_s
+        if left_s <= 0:
+            raise Locked(_refusal(holder, mine, waited_s if told else 0.0))
+        if not told:
+            patience.tell(f"{_held(holder, mine, waited_s)}; waiting for it, up to {spelled(patience.longest_s)}")
+            told = True
+        patience.sleep(min(next(pauses), left_s))
+        holder = _look(client, project, holder, mine)
+    if told:
+        patience.tell(f"the lock is ours, after {spelled(patience.clock() - began)}")
+    return holder
 
 
-def release(client: Any, project: str, mine: LockState) -> bool:
-    """The lock is free, if it was ours; whether it was."""
-    holder = status(client, project, mine.tier)
+def release(client: Any, project: str, mine: LockState, kind: str = "lock") -> bool:
+    """The lock (or hold) is free, if it was this one; whether it was."""
+    holder = status(client, project, mine.tier, kind)
     if holder is None or holder.token != mine.token:
         return False
-    remove(client, project, mine.tier)
+    remove(client, project, mine.tier, kind)
     return True
 
 
@@ -84,29 +98,7 @@ def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockStat
             value = client.get_parameter(Name=path(project, tier, kind))["Parameter"]["Value"]
         except client.exceptions.ParameterNotFound:
             return None
-    return _read(tier, value)
-
-
-def _read(tier: str, value: str) -> LockState:
-    """What is written in the lock; of one that nobody can read at least that it is there."""
-    try:
-        known = {field.name for field in fields(LockState)}
-        return LockState(**{key: value for key, value in json.loads(value).items() if key in known})
-    except (ValueError, TypeError, AttributeError):
-        return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
-
-
-def _put(client: Any, project: str, mine: LockState) -> bool:
-    with translated(f"lock of {mine.tier}"):
-        try:
-            client.put_parameter(
-                Name=path(project, mine.tier), Value=json.dumps(asdict(mine)), Type="String", Overwrite=False
-            )
-        except client.exceptions.ParameterAlreadyExists:
-            # A put whose answer was lost is retried by botocore and then meets itself.
-            holder = status(client, project, mine.tier)
-            return holder is not None and holder.token == mine.token
-    return True
+    return claims.read(tier, value)
 
 
 def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
@@ -122,60 +114,90 @@ def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
             return
 
 
-def _take_over(client: Any, project: str, dead: LockState, mine: LockState) -> LockState:
-    """The dead holder's lock becomes ours; of several who try it on this machine, one at a time."""
-    with _one_at_a_time(path(project, mine.tier)):
+def freeing(tier: str, run: str) -> str:
+    """The command that frees the lock and ends the hold; in a CI run nobody can answer what it asks."""
+    return f"inv lock.release {tier}" + (" --yes" if run else "")
+
+
+def _is_ours(holder: LockState, mine: LockState) -> bool:
+    return holder.token == mine.token or claims.is_shared(holder, mine)
+
+
+def _take(client: Any, project: str, mine: LockState) -> LockState:
+    """Who holds the lock now: we do, where nobody did, or where its holder left it to us."""
+    for _ in range(_TRIES):
+        if holder := _put(client, project, mine):
+            return _inherited(client, project, holder, mine)
+    return LockState(mine.tier, by="somebody else", since=mine.since, command="just now")
+
+
+def _look(client: Any, project: str, before: LockState, mine: LockState) -> LockState:
+    """Who holds the lock now, after another look; what keeps us from looking this time may pass."""
+    try:
         holder = status(client, project, mine.tier)
-        if holder is not None and holder.token != dead.token:
-            raise Locked(_held(holder))
-        remove(client, project, mine.tier)
-        if not _put(client, project, mine):
-            raise Locked(_held(status(client, project, mine.tier) or dead))
+    except AwsError as error:
+        if may_pass(error):
+            return before
+        raise
+    return _inherited(client, project, holder, mine) if holder else _take(client, project, mine)
+
+
+def _put(client: Any, project: str, mine: LockState) -> LockState | None:
+    """Who holds the lock after we tried to write it; None where nobody does any more."""
+    with translated(f"lock of {mine.tier}"):
+        try:
+            client.put_parameter(
+                Name=path(project, mine.tier), Value=claims.written(mine), Type="String", Overwrite=False
+            )
+        except (client.exceptions.ParameterAlreadyExists, client.exceptions.TooManyUpdates):
+            # A put whose answer was lost is retried by botocore and then meets itself.
+            return status(client, project, mine.tier)
     return mine
+
+
+def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
+    """Who holds the lock now: we do, where it was left; of several who try it on this machine, one at a time."""
+    if not claims.is_left(holder, mine):
+        return holder
+    with _one_at_a_time(path(project, mine.tier)):
+        now = status(client, project, mine.tier)
+        if now is not None and now.token != holder.token:
+            return now
+        remove(client, project, mine.tier)
+        return _put(client, project, mine) or holder
 
 
 @contextmanager
 def _one_at_a_time(name: str) -> Iterator[None]:
     file = Path(tempfile.gettempdir()) / f"deploytasks{name.replace('/', '-')}-{os.getuid()}"
-    with file.open("w") as handle:
+    handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
-def _died_here(holder: LockState) -> bool:
-    return holder.machine == _machine() and holder.pid > 0 and not _is_alive(holder.pid)
+def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:
+    waited = f"after {spelled(waited_s)} of waiting, " if waited_s else ""
+    to_wait = "" if waited_s else "wait for it: --lock-wait 15m; "
+    to_do = f"{to_wait}if it is gone for good: {freeing(mine.tier, mine.run)}"
+    return Complaint(mine.tier, f"{waited}{_held(holder, mine, waited_s)}", to_do)
 
 
-def _is_dead_or_elsewhere(holder: LockState) -> bool:
-    """Jobs of one CI run follow each other; two live ones on one machine do not share the lock."""
-    return holder.machine != _machine() or holder.pid == os.getpid() or not _is_alive(holder.pid)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _machine() -> str:
-    """The boot of the host and its process namespace: where one pid means one process."""
-    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    known = (boot.read_text().strip(), namespace.readlink().name) if boot.exists() and namespace.is_symlink() else ()
-    return " ".join([platform.node(), *known])
-
-
-def _held(holder: LockState) -> Complaint:
+def _held(holder: LockState, mine: LockState, waited_s: float) -> str:
+    """Who holds the lock, since when, what for and why, as far as that is written there."""
+    about = holder.release or holder.commit[:7]
+    what = ", ".join(filter(None, [f"{holder.command} of {about}" if about else holder.command, holder.ci]))
     why = f", because {holder.reason}" if holder.reason else ""
-    ci = f", {holder.ci}" if holder.ci else ""
-    what = f"{holder.by} holds the lock since {holder.since} ({holder.command}{ci}){why}"
-    to_do = f"wait for it; if it is gone for good: inv lock.release {holder.tier}"
-    return Complaint(holder.tier, what, to_do)
+    return f"{holder.by} holds the lock since {holder.since}{_how_long(holder, mine, waited_s)} ({what}){why}"
 
 
-def as_hold(mine: LockState) -> LockState:
-    """The same claim by no process: it outlives this one, until somebody releases it."""
-    return replace(mine, pid=0, machine="", run="")
+def _how_long(holder: LockState, mine: LockState, waited_s: float) -> str:
+    """How long that has been now, that much after we came; nothing where the times do not tell."""
+    try:
+        before = datetime.fromisoformat(mine.since) - datetime.fromisoformat(holder.since)
+    except (ValueError, TypeError):
+        return ""
+    held_s = before.total_seconds() + waited_s
+    return f", for {spelled(held_s)}" if held_s >= 0 else ""

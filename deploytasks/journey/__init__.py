@@ -20,7 +20,7 @@ from deploytasks.journey.oneoff import prepare, run
 from deploytasks.journey.rollback import rollback
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.steering import proceed, stop
-from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status
+from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status, without_asking
 from deploytasks.journey.waiting import wait
 
 __all__ = [
@@ -45,4 +45,5 @@ __all__ = [
     "tag",
     "wait",
     "watch",
+    "without_asking",
 ]

@@ -10,7 +10,8 @@ from deploytasks import fleet, plan
 from deploytasks.journey import preflight, rolling, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
-from deploytasks.journey.errand import Errand, before_any_change, begin, hold_of, lock, resumable
+from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
+from deploytasks.journey.locking import hold_of, lock
 from deploytasks.model import Event, OnEvent, Options, Plan, Planned, Project, Report, Scope, Wish
 from deploytasks.template.render import Renderer
 

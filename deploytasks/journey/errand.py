@@ -6,17 +6,16 @@ import platform
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from deploytasks.aws import holds, locks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
 from deploytasks.fleet import each, together
+from deploytasks.lengths import spelled as spelled_length
 from deploytasks.model import (
     Access,
     Author,
-    LockState,
     OnEvent,
     Options,
     Project,
@@ -136,45 +135,6 @@ def images(project: Project) -> dict[str, str]:
 
 
 @contextmanager
-def lock(errand: Errand) -> Iterator[None]:
-    """The tier is ours inside. A dry run takes no lock, because that would be a change."""
-    if errand.options.dry_run:
-        yield
-        return
-    mine = locks.claim(errand.tier.name, errand.author, shown_command(errand.command, errand.tier.name))
-    client = registry_ssm(errand.project, errand.clients)
-    try:
-        with before_any_change():
-            locks.acquire(client, errand.project.name, mine)
-        yield
-    finally:
-        _unlock(errand, client, mine)
-
-
-def hold_of(errand: Errand) -> LockState | None:
-    """The hold that a rollback left on the tier."""
-    return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
-
-
-def put_hold(errand: Errand, commit: str, release: str, reason: str) -> None:
-    """The tier is held, unless this is a dry run."""
-    if not errand.options.dry_run:
-        command = shown_command(errand.command, errand.tier.name)
-        mine = locks.claim(errand.tier.name, errand.author, command, commit=commit, reason=reason)
-        client = registry_ssm(errand.project, errand.clients)
-        holds.put(client, errand.project.name, replace(mine, release=release))
-
-
-def _unlock(errand: Errand, client: Any, mine: LockState) -> None:
-    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else."""
-    try:
-        locks.release(client, errand.project.name, mine)
-    except AwsError as error:
-        what = f"{error.complaints[0].what}; inv lock.release {mine.tier} frees it"
-        say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")
-
-
-@contextmanager
 def before_any_change() -> Iterator[None]:
     """What AWS refuses in here is a refusal of ours: nothing was changed yet.
 
@@ -245,6 +205,9 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
         "force": options.force,
         "no-wait": not options.wait,
         "no-restore": not options.restore,
+        "lock-wait": spelled_length(options.lock_wait_s) if options.lock_wait_s else "",
+        "only-behind": options.only_behind,
+        "only-failed": options.only_failed,
     }
     own: dict[str, str | bool | None] = {
         "commit": options.commit,

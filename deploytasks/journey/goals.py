@@ -10,7 +10,8 @@ from deploytasks.errors import Complaint, NotBuilt, NotReady, raise_all
 from deploytasks.history import past_of
 from deploytasks.journey import wishes
 from deploytasks.journey.carrying import look
-from deploytasks.journey.errand import Errand, hold_of, say
+from deploytasks.journey.errand import Errand, say
+from deploytasks.journey.locking import hold_of
 from deploytasks.journey.revisions import newest_first
 from deploytasks.journey.shelves import Sweep, sweep
 from deploytasks.model import Image, Live, LockState, Revision, Target, Wish

@@ -12,8 +12,9 @@ from deploytasks.errors import Complaint
 from deploytasks.journey import preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, before_any_change, begin, lock, put_hold
+from deploytasks.journey.errand import Errand, before_any_change, begin
 from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
+from deploytasks.journey.locking import lock, put_hold
 from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope
 from deploytasks.template.render import Renderer
 

@@ -1,13 +1,23 @@
 """What is done beside releases: a tier's lock by hand, and the ECR repositories that everything else needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploytasks.aws import ecr, holds, locks
+from deploytasks.aws import claims, ecr, holds, locks
 from deploytasks.errors import NotReady
 from deploytasks.fleet import each
+from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import before_any_change, guard_registry, reach, whoami_here
-from deploytasks.model import LockState, Project
+from deploytasks.journey.locking import patience
+from deploytasks.model import LockState, OnEvent, Project
+
+Agreed = Callable[[str, LockState], bool]
+"""Whether this one, a `lock` or a `hold`, shall be ended."""
+
+
+def without_asking(_kind: str, _state: LockState) -> bool:
+    """Everything shall be ended."""
+    return True
 
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
@@ -17,35 +27,43 @@ def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, Lock
     return tuple(zip(tiers, held, each(lambda tier: holds.status(client, project.name, tier), tiers), strict=True))
 
 
-def lock_acquire(project: Project, tier: str, reason: str) -> LockState:
-    """The tier is locked until somebody releases it; no process holds it.
+def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.0, tell: OnEvent = quiet) -> LockState:
+    """The tier is locked until somebody releases it; no process holds it, and jobs of this CI run work under it.
 
     Raises:
-        Locked: it is held already.
+        Locked: it is held already, and stays so for as long as we wait.
 
     """
-    claim = locks.as_hold(locks.claim(tier, whoami_here(), "lock.acquire", reason=reason))
+    claim = claims.by_hand(claims.claim(tier, whoami_here(), "lock.acquire", reason=reason))
     with before_any_change():
-        return locks.acquire(_registry(project, "ssm"), project.name, claim)
+        client = _registry(project, "ssm")
+        try:
+            return locks.acquire(client, project.name, claim, patience(wait_s, tell))
+        except KeyboardInterrupt:
+            locks.release(client, project.name, claim)
+            raise
 
 
-def lock_release(project: Project, tier: str) -> tuple[LockState, ...]:
-    """The tier's lock is free, whoever held it, and its hold is lifted; returns those that there were.
+def lock_release(project: Project, tier: str, agreed: Agreed = without_asking) -> tuple[LockState, ...]:
+    """The tier's lock is free, whoever held it, and its hold is lifted, as far as `agreed` says yes; returns those.
 
     Raises:
-        NotReady: there was neither, or somebody else took the lock at this moment.
+        NotReady: there was neither, nobody agreed, or somebody else took the lock in the meantime.
 
     """
     with before_any_change():
         client = _registry(project, "ssm")
-        holder, hold = locks.status(client, project.name, tier), holds.status(client, project.name, tier)
-        if holder is None and hold is None:
+        found = {"lock": locks.status(client, project.name, tier), holds.KIND: holds.status(client, project.name, tier)}
+        there = [(kind, state) for kind, state in found.items() if state]
+        if not there:
             raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
-        if holder and not locks.release(client, project.name, holder):
-            raise NotReady.of(tier, "somebody else holds the lock since a moment ago", "inv lock.status shows who")
-        if hold:
-            holds.lift(client, project.name, tier)
-    return tuple(state for state in (holder, hold) if state)
+        meant = [(kind, state) for kind, state in there if agreed(kind, state)]
+        if not meant:
+            raise NotReady.of(tier, "left as it is")
+        for kind, state in meant:
+            if not locks.release(client, project.name, state, kind):
+                raise NotReady.of(tier, f"the {kind} is another one since a moment ago", "inv lock.status shows which")
+    return tuple(state for _, state in meant)
 
 
 def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:

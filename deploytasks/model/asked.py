@@ -16,7 +16,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person who types a command adds to it; each field is the flag of that name."""
+    """What the person who types a command adds to it; each field is the flag of that name.
+
+    `lock_wait_s` is how long to wait for a lock that somebody else holds, in seconds. With both `only_behind` and
+    `only_failed`, targets are taken of which either is true.
+    """
 
     commit: str | None = None
     to: str | None = None
@@ -28,6 +32,9 @@ class Options:
     wait: bool = True
     restore: bool = True
     dry_run: bool = False
+    lock_wait_s: float = 0.0
+    only_behind: bool = False
+    only_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

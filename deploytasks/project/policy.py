@@ -1,10 +1,10 @@
 """What envs/project.toml says beside settings: the registry, how services are built, what each tier asks for."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from deploytasks.lengths import seconds
 from deploytasks.model import Access, Registry, Service, Tier
 from deploytasks.project import schema
 from deploytasks.project.faults import Fault
@@ -15,9 +15,6 @@ from deploytasks.project.toml_lines import dotted
 
 MOST_TIERS = 5
 """A tier's tag needs one of ECR's filters that exclude a tag from immutability; a repository has five."""
-
-_DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
-_LONGEST_S = 10 * 365 * 24 * 3600
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------
@@ -126,18 +123,6 @@ def _role_elsewhere(source: Source) -> Iterator[Fault]:
 def account_of(role: str) -> str:
     """The account in a role's ARN."""
     return role.split(":")[4]
-
-
-def is_duration(text: str) -> bool:
-    """Whether it is a length of time as the files write it, more than none and at most ten years."""
-    return _DURATION.fullmatch(text) is not None and 0 < seconds(text) <= _LONGEST_S
-
-
-def seconds(duration: str) -> int:
-    """The seconds in `20m`, `90s` or `1h30m`."""
-    match = _DURATION.fullmatch(duration)
-    hours, minutes, rest = (int(part or 0) for part in (match.groups() if match else (0, 0, 0)))
-    return hours * 3600 + minutes * 60 + rest
 
 
 def typed(source: Source) -> schema.ProjectFile:

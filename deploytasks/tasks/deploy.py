@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Steer = Callable[[Project, Iterable[Target]], Sequence[Steered]]
 
-_HELP = flags.helped("tenant", "service", "exclude", "to", "override", "force", "wait", "restore", "dry-run", "json")
+_HELP = flags.helped(
+    *("tenant", "service", "exclude", "only-behind", "only-failed"),
+    *("to", "override", "force", "wait", "restore", "lock-wait", "dry-run", "json"),
+)
 _WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
 _CONTINUE_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "dry-run", "json")
@@ -43,19 +46,23 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         tenant: str | None = None,
         service: str | None = None,
         exclude: str | None = None,
+        only_behind: bool = False,
+        only_failed: bool = False,
         to: str | None = None,
         override: str | None = None,
         force: bool = False,
         wait: bool = True,
         restore: bool = True,
+        lock_wait: str | None = None,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
         """Roll every target of the tier to what its tier tag names."""
         from deploytasks import journey
 
-        asked = {"to": to, "override": override, "force": force, "wait": wait, "restore": restore}
-        options = flags.options(c, **asked, dry_run=dry_run)
+        how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
+        only = {"only_behind": only_behind, "only_failed": only_failed}
+        options = flags.options(c, to=to, override=override, **only, **how)
         shell.carry_out(root, journey.deploy, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return deploy

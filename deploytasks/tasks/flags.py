@@ -28,6 +28,9 @@ HELP = {
     "wait": "follow the rollouts to their end",
     "restore": "put a target whose rollout fails back on what it ran before",
     "abort": "stop where it stands, instead of going back to what ran before",
+    "lock-wait": "wait so long for a lock that somebody else holds: 15m, 90s",
+    "only-behind": "only targets that do not run the image yet",
+    "only-failed": "only targets whose last rollout failed or was rolled back; with --only-behind those too",
     "dry-run": "show the plan and change nothing",
     "json": "JSON only, on stdout",
     "across": "compare with this tenant, or environment, instead of with the templates",
@@ -121,9 +124,9 @@ def duration(flag: str, given: str) -> timedelta:
 
     """
     from deploytasks.errors import Invalid
-    from deploytasks.project.policy import is_duration, seconds
+    from deploytasks.lengths import is_length, seconds
 
-    if not is_duration(given):
+    if not is_length(given):
         raise Invalid.of(
             f"--{flag}",
             f"'{given[:40]}' is no length of time from 1s to ten years",
@@ -173,10 +176,21 @@ def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def wait_s(lock_wait: str | None) -> float:
+    """The seconds that `--lock-wait` gives, 0 where it was not given.
+
+    Raises:
+        Invalid: it is no length of time.
+
+    """
+    return duration("lock-wait", lock_wait).total_seconds() if lock_wait is not None else 0.0
+
+
 def options(context: Context, **given: Any) -> "Options":
     """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
     from deploytasks.model import Options
 
     for flag in ("commit", "to", "override"):
         text(flag, given.get(flag))
-    return Options(**{**given, "dry_run": given.get("dry_run", False) or context.config.run.dry})
+    dry_run, lock_wait = given.pop("dry_run", False), given.pop("lock_wait", None)
+    return Options(**given, dry_run=dry_run or context.config.run.dry, lock_wait_s=wait_s(lock_wait))

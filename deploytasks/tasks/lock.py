@@ -1,13 +1,19 @@
 """`inv lock.status`, `inv lock.acquire TIER` and `inv lock.release TIER`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
+
+if TYPE_CHECKING:
+    from deploytasks.model import LockState
+
+_ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped("lock-wait")
+_RELEASE_HELP = flags.TIER | {"yes": "do not ask"}
 
 
 def collection(root: Path) -> Collection:
@@ -33,35 +39,53 @@ def _status(root: Path) -> Task[Any]:
 
 
 def _acquire(root: Path) -> Task[Any]:
-    @task(
-        name="acquire", auto_shortflags=False, help={"tier": "the tier to lock", "reason": "why, for all who meet it"}
-    )
-    def acquire(c: Context, tier: str, reason: str = "") -> None:
-        """Lock a tier by hand: no release of it starts until lock.release."""
+    @task(name="acquire", auto_shortflags=False, help=_ACQUIRE_HELP)
+    def acquire(c: Context, tier: str, reason: str = "", lock_wait: str | None = None) -> None:
+        """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
         from deploytasks import journey
         from deploytasks.project import select
         from deploytasks.project.load import load
 
-        project = load(root)
+        wait_s, project = flags.wait_s(lock_wait), load(root)
+        name = select.tier(project, tier).name
         with shell.interruptible():
-            state = journey.lock_acquire(project, select.tier(project, tier).name, reason)
+            state = journey.lock_acquire(project, name, reason, wait_s=wait_s, tell=shell.say_told)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
 
 
 def _release(root: Path) -> Task[Any]:
-    @task(name="release", auto_shortflags=False, positional=["tier"], help=flags.TIER)
-    def release(c: Context, tier: str) -> None:
-        """Free a tier's lock, whoever holds it, and end its hold."""
+    @task(name="release", auto_shortflags=False, positional=["tier"], help=_RELEASE_HELP)
+    def release(c: Context, tier: str, yes: bool = False) -> None:
+        """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
         from deploytasks import journey
         from deploytasks.project import select
         from deploytasks.project.load import load
 
         project = load(root)
+        agreed = journey.without_asking if yes else _asked
         with shell.interruptible():
-            states = journey.lock_release(project, select.tier(project, tier).name)
+            states = journey.lock_release(project, select.tier(project, tier).name, agreed)
         for state in states:
             shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 
     return release
+
+
+def _asked(kind: str, state: "LockState") -> bool:
+    """Whether the person at the terminal says yes.
+
+    Raises:
+        Refusal: there is no terminal to ask on.
+
+    """
+    from deploytasks.errors import NotReady
+
+    what = "free the lock" if kind == "lock" else "end the hold"
+    why = f" ({state.command}{f': {state.reason}' if state.reason else ''})"
+    answer = shell.ask(f"{state.tier}: {what} of {state.by} since {state.since}{why}?")
+    if answer is None:
+        whose = f"the {kind} is {state.by}'s since {state.since}, and there is no terminal to ask on"
+        raise NotReady.of(state.tier, whose, f"inv lock.release {state.tier} --yes")
+    return answer

@@ -11,11 +11,11 @@ from invoke.tasks import Task, task
 from deploytasks.tasks import flags, shell
 
 _HELP = flags.helped(
-    *("tenant", "service", "exclude", "commit", "allow-dirty", "allow-older", "override"),
-    *("force", "wait", "restore", "dry-run", "json"),
+    *("tenant", "service", "exclude", "only-behind", "only-failed"),
+    *("commit", "allow-dirty", "allow-older", "override", "force", "wait", "restore", "lock-wait", "dry-run", "json"),
 )
 _ROLLBACK_HELP = flags.TIER | flags.helped(
-    *("to", "at", "tenant", "service", "exclude", "wait", "restore", "dry-run", "json")
+    "to", "at", "tenant", "service", "exclude", "wait", "restore", "lock-wait", "dry-run", "json"
 )
 _HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
@@ -32,6 +32,8 @@ def _release(root: Path, tier: str) -> Task[Any]:
         tenant: str | None = None,
         service: str | None = None,
         exclude: str | None = None,
+        only_behind: bool = False,
+        only_failed: bool = False,
         commit: str | None = None,
         allow_dirty: bool = False,
         allow_older: bool = False,
@@ -39,6 +41,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
         force: bool = False,
         wait: bool = True,
         restore: bool = True,
+        lock_wait: str | None = None,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
@@ -46,7 +49,9 @@ def _release(root: Path, tier: str) -> Task[Any]:
         from deploytasks import journey
 
         asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        options = flags.options(c, **asked, force=force, wait=wait, restore=restore, dry_run=dry_run)
+        only = {"only_behind": only_behind, "only_failed": only_failed}
+        how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
+        options = flags.options(c, **asked, **only, **how)
         shell.carry_out(root, journey.release, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return release
@@ -64,13 +69,15 @@ def _rollback(root: Path) -> Task[Any]:
         exclude: str | None = None,
         wait: bool = True,
         restore: bool = True,
+        lock_wait: str | None = None,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
         """Go back to the release before, or to another one, and hold the tier there."""
         from deploytasks import journey
 
-        options = flags.options(c, to=to, at=flags.moment("at", at), wait=wait, restore=restore, dry_run=dry_run)
+        how = {"wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
+        options = flags.options(c, to=to, at=flags.moment("at", at), **how)
         shell.carry_out(root, journey.rollback, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return rollback

@@ -6,13 +6,14 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deploytasks.model import OnEvent, Options, Project, Report, Scope
+    from deploytasks.model import Event, OnEvent, Options, Project, Report, Scope
     from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
@@ -129,9 +130,28 @@ def say(text: str) -> None:
     raise_if_lost(show((line(text),), sys.stdout))
 
 
+def say_told(event: "Event") -> None:
+    """What was told is a line on stdout."""
+    from deploytasks.model import Told
+
+    if isinstance(event, Told):
+        say(event.message)
+
+
+def ask(question: str) -> bool | None:
+    """Whether the person at the terminal says yes; None where there is no terminal."""
+    from deploytasks.report.text import one_line
+
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stderr.write(f"{one_line(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM stops what SIGINT stops, and both exit with 130.
+    """SIGTERM, and the end of the terminal, stop what SIGINT stops, and exit with 130.
 
     Raises:
         Interrupted: instead of KeyboardInterrupt, which Invoke would turn into exit 1.
@@ -140,10 +160,11 @@ def interruptible() -> Iterator[None]:
     from deploytasks.errors import Interrupted
 
     atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
-    before = {number: signal.signal(number, _as_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        traceback.clear_frames(stopped.__traceback__)  # lets go of a lock whose `with` it came just in front of
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
     finally:
         for number, handler in before.items():
@@ -152,9 +173,15 @@ def interruptible() -> Iterator[None]:
 
 def _as_interrupt(_number: int, _frame: Any) -> None:
     """The first signal stops us; those that follow shall not stop the cleaning up, the lock's release among it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _stopping():
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that stop us; whoever ignores the end of the terminal (`nohup`) goes on."""
+    ours = [signal.SIGINT, signal.SIGTERM]
+    return ours if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ours, signal.SIGHUP]
 
 
 def _raise_if_failed(report: "Report") -> None:

@@ -10,7 +10,7 @@ from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
 
-_HELP = flags.helped("service", "commit", "allow-dirty", "allow-older", "override", "dry-run", "json")
+_HELP = flags.helped("service", "commit", "allow-dirty", "allow-older", "override", "lock-wait", "dry-run", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
@@ -27,6 +27,7 @@ def _tag(root: Path, tier: str) -> Task[Any]:
         allow_dirty: bool = False,
         allow_older: bool = False,
         override: str | None = None,
+        lock_wait: str | None = None,
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
@@ -34,7 +35,7 @@ def _tag(root: Path, tier: str) -> Task[Any]:
         from deploytasks import journey
 
         asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        options = flags.options(c, **asked, dry_run=dry_run)
+        options = flags.options(c, **asked, lock_wait=lock_wait, dry_run=dry_run)
         shell.carry_out(root, journey.tag, flags.scope(tier, service=service), options, as_json=json)
 
     return tag

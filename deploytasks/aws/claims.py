@@ -1,0 +1,107 @@
+"""What somebody writes into a lock or a hold: who and what for; and whether the process that wrote it still lives."""
+
+import json
+import os
+import platform
+import uuid
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploytasks.model import Author, LockState
+
+_LONGEST_REASON = 1000
+"""A parameter's value has 4,096 characters; what people write may take so many of them."""
+
+
+def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: str = "") -> LockState:
+    """What this process writes into a lock that it takes."""
+    return LockState(
+        tier=tier,
+        by=author.by,
+        since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        command=command,
+        commit=commit,
+        reason=cut(reason),
+        ci=author.ci,
+        run=author.run,
+        machine=_machine(),
+        pid=os.getpid(),
+        token=uuid.uuid4().hex,
+    )
+
+
+def cut(reason: str) -> str:
+    """The reason as far as there is room for it; one that was cut ends with `…`."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
+
+
+def by_hand(mine: LockState) -> LockState:
+    """The same claim by no process: it outlives this one, and jobs of the same CI run work under it."""
+    return replace(mine, pid=0, machine="")
+
+
+def by_nobody(mine: LockState) -> LockState:
+    """The same claim by no process and no CI run: it is in everybody's way until somebody releases it."""
+    return replace(mine, pid=0, machine="", run="")
+
+
+def written(state: Any) -> str:
+    """The state as the value of a parameter, one flat JSON object.
+
+    Source: PutParameter takes no value with double braces, so that none of what people wrote stays a brace.
+    """
+    inside = json.dumps(asdict(state))[1:-1].replace("{", "\\u007b").replace("}", "\\u007d")
+    return f"{{{inside}}}"
+
+
+def read(tier: str, value: str) -> LockState:
+    """What is written in the lock; of one that nobody can read at least that it is there."""
+    try:
+        known = {each.name: int if each.name == "pid" else str for each in fields(LockState)}
+        said = {name: each for name, each in json.loads(value).items() if name in known}
+        if all(isinstance(each, known[name]) for name, each in said.items()):
+            return LockState(**said)
+    except (ValueError, TypeError, AttributeError):
+        pass
+    return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
+
+
+def is_shared(holder: LockState, mine: LockState) -> bool:
+    """Whether the lock was taken by hand in the CI run that we are a job of: we work under it, and leave it."""
+    return bool(mine.run) and holder.run == mine.run and not holder.pid
+
+
+def is_left(holder: LockState, mine: LockState) -> bool:
+    """Whether the lock may be taken over: its process died here, or was of our CI run and does not live here.
+
+    Jobs of one CI run follow each other; two live ones on one machine do not share the lock.
+    """
+    if holder.pid <= 0:
+        return False
+    if holder.machine == _machine():
+        return not _is_alive(holder.pid)
+    return bool(mine.run) and holder.run == mine.run
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process lives; one that only waits for its parent to take note of its end does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in ("Z", "X")
+
+
+def _machine() -> str:
+    """The boot of the host and its process namespace: where one pid means one process."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    known = (boot.read_text().strip(), namespace.readlink().name) if boot.exists() and namespace.is_symlink() else ()
+    return " ".join([platform.node(), *known])

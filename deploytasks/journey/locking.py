@@ -1,0 +1,88 @@
+"""A tier is ours while a command works on it; and the hold that keeps it as it is after a rollback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from deploytasks import git, tags
+from deploytasks.aws import claims, holds, locks
+from deploytasks.errors import AwsError, Invalid
+from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command
+from deploytasks.model import LockState, OnEvent, Told
+
+
+@contextmanager
+def lock(errand: Errand) -> Iterator[None]:
+    """The tier is ours inside, and free on every way out. A dry run takes no lock, because that would be a change.
+
+    Raises:
+        Locked: it is somebody else's, and stays so for as long as the command waits.
+
+    """
+    if errand.options.dry_run:
+        yield
+        return
+    mine, client = _claim(errand), registry_ssm(errand.project, errand.clients)
+    try:
+        with before_any_change():
+            locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
+        yield
+    finally:
+        try:
+            _unlock(errand, client, mine)
+        except KeyboardInterrupt:  # the first signal came only now, and broke the release off
+            _unlock(errand, client, mine)
+            raise
+
+
+def patience(longest_s: float, tell: OnEvent) -> locks.Patience:
+    """Waits so long for a lock; the listener hears whom for, and when it is ours."""
+    return locks.Patience(longest_s, tell=lambda message: tell(Told("lock", message)))
+
+
+def hold_of(errand: Errand) -> LockState | None:
+    """The hold that a rollback left on the tier."""
+    return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
+
+
+def put_hold(errand: Errand, commit: str, release: str, reason: str) -> None:
+    """The tier is held, unless this is a dry run."""
+    if not errand.options.dry_run:
+        mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit, reason=reason)
+        client = registry_ssm(errand.project, errand.clients)
+        holds.put(client, errand.project.name, replace(mine, release=release))
+
+
+def _unlock(errand: Errand, client: Any, mine: LockState) -> None:
+    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else."""
+    try:
+        locks.release(client, errand.project.name, mine)
+    except AwsError as error:
+        what = f"{error.complaints[0].what}; {locks.freeing(mine.tier, mine.run)} frees it"
+        say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")
+
+
+def _claim(errand: Errand) -> LockState:
+    """What is written into the lock; what it is about as far as that is known before anything was looked at."""
+    to = errand.options.to or ""
+    release = to if tags.is_release(to, errand.tier.name) else ""
+    commit = "" if release else _commit(errand, errand.options.commit or to)
+    mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit)
+    return replace(mine, release=release)
+
+
+def _commit(errand: Errand, asked: str) -> str:
+    """The commit that was asked for, what is checked out where that is what is taken; "" where neither is known yet."""
+    takes_head = errand.command in ("tag", "release") and errand.tier.after is None and not errand.options.allow_dirty
+    rev = asked or ("HEAD" if takes_head else "")
+    if not rev or tags.is_commit(rev):
+        return rev
+    try:
+        return git.resolve(errand.project.root, rev)
+    except Invalid:  # which is told where the commit itself is looked for
+        return ""
+
+
+def _command(errand: Errand) -> str:
+    return shown_command(errand.command, errand.tier.name)

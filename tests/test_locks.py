@@ -2,18 +2,24 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from deploytasks.aws import claims, locks
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
+from tests.given import NEW
 
 ALICE, BOB = Author("alice"), Author("bob")
 
@@ -39,13 +45,24 @@ def test_what_was_written_is_read_back(ssm: Any):
     assert locks.status(ssm, "shop", "prod") == mine
 
 
-def test_a_held_lock_is_refused_with_who_since_when_and_what_to_do(ssm: Any):
+def test_a_held_lock_is_refused_with_all_that_is_written_there_and_what_to_do(ssm: Any):
     locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
     with pytest.raises(Locked) as caught:
-        locks.acquire(ssm, "shop", claim(BOB))
+        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:12:00Z"))
     assert str(caught.value) == (
-        "prod: alice holds the lock since 2026-11-23T12:00:00Z (release.prod)\n"
-        "    wait for it; if it is gone for good: inv lock.release prod"
+        "prod: alice holds the lock since 2026-11-23T12:00:00Z, for 12m (release.prod)\n"
+        "    wait for it: --lock-wait 15m; if it is gone for good: inv lock.release prod"
+    )
+
+
+def test_the_refusal_names_commit_ci_link_and_reason_and_a_command_that_ci_can_run(ssm: Any):
+    known = {"commit": NEW, "ci": "https://ci/7", "reason": "a frozen week", "run": "gitlab 7", "since": "unknown"}
+    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", **known))
+    with pytest.raises(Locked) as caught:
+        locks.acquire(ssm, "shop", claim(BOB, run="gitlab 8"))
+    assert str(caught.value) == (
+        "prod: alice holds the lock since unknown (release.prod of bbbbbbb, https://ci/7), because a frozen week\n"
+        "    wait for it: --lock-wait 15m; if it is gone for good: inv lock.release prod --yes"
     )
 
 
@@ -95,13 +112,172 @@ def test_a_later_job_of_the_same_ci_run_enters_again(ssm: Any):
     assert locks.acquire(ssm, "shop", claim(BOB, run="github 7", machine="runner-2")).machine == "runner-2"
 
 
-def test_a_hold_by_hand_belongs_to_no_process(ssm: Any):
+def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
+    locks.acquire(ssm, "shop", claim(run="github 7"))
+    with pytest.raises(Locked):
+        locks.acquire(ssm, "shop", claim(BOB, run="github 7"))
+
+
+def test_a_lock_taken_by_hand_belongs_to_no_process(ssm: Any):
     locks.acquire(ssm, "shop", claims.by_hand(claim(pid=dead_pid())))
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", claim())
+
+
+def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(ssm: Any):
+    by_hand = locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 7")))
+    job = claim(BOB, run="github 7")
+    assert locks.acquire(ssm, "shop", job) == by_hand
+    assert not locks.release(ssm, "shop", job)
+    assert locks.status(ssm, "shop", "prod") == by_hand
+
+
+def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm: Any):
+    child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with child.stdout:
+        child.stdout.read()
+    locks.acquire(ssm, "shop", claim(pid=child.pid))
+    deadline = time.monotonic() + 10
+    while "Z" not in Path(f"/proc/{child.pid}/stat").read_text() and time.monotonic() < deadline:
+        Event().wait(0.01)
+    assert locks.acquire(ssm, "shop", claim(BOB)).by == "bob"
+    child.wait()
+
+
+def test_of_many_who_find_the_holder_dead_one_takes_it_over(ssm: Any):
+    locks.acquire(ssm, "shop", claim(pid=dead_pid()))
+
+    def attempt(number: int) -> bool:
+        mine = claim(Author(f"u{number}"))
+        try:
+            return locks.acquire(ssm, "shop", mine) == mine
+        except Locked:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(attempt, range(12))) == 1
 
 
 def test_a_put_whose_answer_was_lost_is_ours_all_the_same(ssm: Any):
     mine = claim()
     locks.acquire(ssm, "shop", mine)
     assert locks.acquire(ssm, "shop", mine) == mine
+
+
+def test_a_put_that_met_too_many_others_is_tried_again(ssm: Any):
+    say_no = [ssm.exceptions.TooManyUpdates({"Error": {"Code": "TooManyUpdates"}}, "PutParameter")]
+    ssm.meta.events.register("before-call.ssm.PutParameter", lambda **_: raise_one_of(say_no))
+    mine = claim()
+    assert locks.acquire(ssm, "shop", mine) == mine
+
+
+@pytest.mark.parametrize("reason", ["{{resolve:ssm:secret}} {x} }}", "ein Grund: „müde“", "x" * 5000])
+def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
+    mine = locks.acquire(ssm, "shop", claims.claim("prod", ALICE, "lock.acquire", reason=reason))
+    assert locks.status(ssm, "shop", "prod") == mine
+    assert mine.reason.removesuffix("…") == reason[: len(mine.reason.removesuffix("…"))]
+    value = claims.written(mine)
+    assert "{" not in value[1:] and "}" not in value[:-1] and len(value) < 4096
+
+
+@pytest.mark.parametrize("value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null"])
+def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
+    assert claims.read("prod", value).by == "somebody who left it unreadable"
+
+
+# --- waiting ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Waiting:
+    """A clock that only sleeping moves, and what happens at which of its seconds."""
+
+    then: dict[float, Callable[[], object]] = field(default_factory=dict)
+    now: float = 0.0
+    pauses: list[float] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+        for at in [at for at in self.then if at <= self.now]:
+            self.then.pop(at)()
+
+    def patience(self, longest_s: float) -> locks.Patience:
+        return locks.Patience(longest_s, self.told.append, self.sleep, lambda: self.now, dice=lambda: 0.5)
+
+
+def counted(ssm: Any) -> Counter[str]:
+    calls: Counter[str] = Counter()
+    ssm.meta.events.register("before-call.ssm", lambda model, **_: calls.update([model.name]))
+    return calls
+
+
+def test_who_waits_reads_calmly_and_writes_only_once_it_is_gone(ssm: Any):
+    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
+    calls, mine, waiting = counted(ssm), claim(BOB), Waiting({60: lambda: locks.remove(ssm, "shop", "prod")})
+    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)) == mine
+    assert [round(pause, 1) for pause in waiting.pauses] == [2.0, 3.0, 4.5, 6.8, 10.1, 15.0, 15.0, 15.0]
+    assert calls["PutParameter"] == 2
+    assert calls["GetParameter"] == 1 + 8
+
+
+def test_whom_it_waits_for_is_told_once_and_when_it_is_ours(ssm: Any):
+    held = claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z")
+    locks.acquire(ssm, "shop", held)
+    waiting = Waiting({30: lambda: locks.remove(ssm, "shop", "prod")})
+    locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.patience(900))
+    assert waiting.told == [
+        "alice holds the lock since 2026-11-23T12:00:00Z, for 1m (release.prod); waiting for it, up to 15m",
+        "the lock is ours, after 41s",
+    ]
+
+
+def test_who_waited_long_enough_is_refused_with_how_long(ssm: Any):
+    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
+    waiting = Waiting()
+    with pytest.raises(Locked) as caught:
+        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.patience(100))
+    assert waiting.now == 100
+    assert str(caught.value) == (
+        "prod: after 1m40s of waiting, alice holds the lock since 2026-11-23T12:00:00Z, for 2m40s (release.prod)\n"
+        "    if it is gone for good: inv lock.release prod"
+    )
+
+
+def test_who_waits_for_one_that_dies_takes_over(ssm: Any):
+    dead = dead_pid()
+    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
+
+    def dies() -> None:
+        locks.remove(ssm, "shop", "prod")
+        locks.acquire(ssm, "shop", claim(ALICE, pid=dead))
+
+    mine = claim(BOB)
+    assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).patience(900)) == mine
+
+
+def test_a_look_that_fails_for_a_moment_ends_no_waiting(ssm: Any):
+    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
+    busy = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    mine, say_no = claim(BOB), list[Exception]()
+    ssm.meta.events.register("before-call.ssm.GetParameter", lambda **_: raise_one_of(say_no))
+    waiting = Waiting(
+        {
+            2: lambda: say_no.append(ClientError(busy, "GetParameter")),  # type: ignore[arg-type]
+            5: lambda: locks.remove(ssm, "shop", "prod"),
+        }
+    )
+    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)) == mine
+    assert not say_no
+
+
+def test_pauses_differ_by_chance_so_that_many_do_not_look_at_once():
+    spread = [next(locks.Patience(dice=lambda thrown=thrown: thrown).pauses()) for thrown in (0.0, 0.5, 0.999)]
+    assert [round(pause, 1) for pause in spread] == [1.5, 2.0, 2.5]
+
+
+def raise_one_of(errors: list[Exception]) -> None:
+    if errors:
+        raise errors.pop()

@@ -143,7 +143,7 @@ def test_a_locked_tier_is_refused_with_who_holds_it(shop: Shop):
     assert ran.code == 2
     assert "holds the lock since" in ran.stderr and "because a frozen week" in ran.stderr
     assert shop.writes() == {}
-    assert shop.inv("lock.release", "prod").code == 0
+    assert shop.inv("lock.release", "prod", "--yes").code == 0
     assert shop.inv("release.prod", "--no-wait").code == 0
 
 

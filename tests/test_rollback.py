@@ -36,7 +36,7 @@ def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
     assert ran.code == 2 and "rolled back from" in ran.stderr and "inv lock.release prod" in ran.stderr
     assert "on hold" in released.inv("lock.status").stdout
     assert released.inv("deploy.prod").code == 0
-    assert released.inv("lock.release", "prod").code == 0
+    assert released.inv("lock.release", "prod", "--yes").code == 0
     assert released.inv("release.prod").code == 0
 
 

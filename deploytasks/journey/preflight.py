@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from deploytasks import git, plan, tags
 from deploytasks.aws import ecr
+from deploytasks.aws.locks import freeing
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
@@ -83,7 +84,9 @@ def held(
     if hold is None or all(plan.is_there(wish, present.get(wish.service)) for wish in wishes):
         return []
     what = f"{hold.by} holds it since {hold.since}: {hold.reason}"
-    return [Complaint(errand.tier.name, what, f"when this release is meant: inv lock.release {errand.tier.name}")]
+    return [
+        Complaint(errand.tier.name, what, f"when this release is meant: {freeing(errand.tier.name, errand.author.run)}")
+    ]
 
 
 def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:

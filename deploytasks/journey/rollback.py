@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import plan, tags
+from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint
 from deploytasks.journey import preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
@@ -96,5 +97,5 @@ def _reason(found: Found, goal: Goal) -> str:
 def _notes(errand: Errand, goal: Goal) -> tuple[str, ...]:
     tier = errand.tier.name
     stays = f"the tag {tier} was left where it is: inv deploy.{tier} would bring these targets forward again"
-    held = f"{tier} is on hold: no other commit is tagged or released there until inv lock.release {tier}"
+    held = f"{tier} is on hold: no other commit is tagged or released there until {freeing(tier, errand.author.run)}"
     return (held, *([stays] if is_partial(errand) else []))

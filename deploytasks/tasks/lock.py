@@ -82,10 +82,10 @@ def _asked(kind: str, state: "LockState") -> bool:
     """
     from deploytasks.errors import NotReady
 
-    what = "free the lock" if kind == "lock" else "end the hold"
+    what, holds = ("free the lock", "the lock") if kind == "lock" else ("end the hold", "the tier")
     why = f" ({state.command}{f': {state.reason}' if state.reason else ''})"
     answer = shell.ask(f"{state.tier}: {what} of {state.by} since {state.since}{why}?")
     if answer is None:
-        whose = f"the {kind} is {state.by}'s since {state.since}, and there is no terminal to ask on"
-        raise NotReady.of(state.tier, whose, f"inv lock.release {state.tier} --yes")
+        unasked = f"{state.by} holds {holds} since {state.since}, and there is no terminal to ask on"
+        raise NotReady.of(state.tier, unasked, f"inv lock.release {state.tier} --yes")
     return answer

@@ -210,9 +210,9 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
     moment = "return" if method == "__enter__" else "call"
 
     def trace(frame: FrameType, what: str, _: Any) -> Any:
-        own = frame.f_locals.get("self")
-        ours = isinstance(own, _GeneratorContextManager) and getattr(own.gen, "__name__", "") == "lock"
-        return strike_at(frame, what, _) if ours and frame.f_code.co_name == method else None
+        if frame.f_code.co_name != method or getattr(_generator(frame), "__name__", "") != "lock":
+            return None
+        return strike_at(frame, what, _)
 
     def strike_at(_frame: FrameType, what: str, _: Any) -> Any:
         if what == moment:
@@ -227,6 +227,11 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
         sys.settrace(None)
     assert ran.code == 130
     assert not parameters(shop)
+
+
+def _generator(frame: FrameType) -> object:
+    own = frame.f_locals.get("self")
+    return own.gen if isinstance(own, _GeneratorContextManager) else None
 
 
 def test_a_process_that_was_killed_leaves_it_to_the_next_on_this_machine(shop: Shop):

@@ -1,6 +1,7 @@
 """The lock around whole commands: who waits, who is refused, who is asked; and that it is free on every way out."""
 
 import json
+import linecache
 import os
 import pty
 import signal
@@ -9,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import _GeneratorContextManager
 from dataclasses import asdict, replace
 from functools import partial
 from io import StringIO
@@ -209,15 +209,14 @@ def test_whoever_ignores_the_end_of_the_terminal_goes_on(shop: Shop):
 @pytest.mark.parametrize("method", ["__enter__", "__exit__"])
 def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: Shop, method: str):
     """It strikes where Python is about to enter, or to leave, the `with` that holds the lock."""
-    moment = "return" if method == "__enter__" else "call"
 
-    def trace(frame: FrameType, what: str, _: Any) -> Any:
-        if frame.f_code.co_name != method or getattr(_generator(frame), "__name__", "") != "lock":
-            return None
-        return strike_at(frame, what, _)
+    def trace(frame: FrameType, _what: str, _: Any) -> Any:
+        ours = frame.f_code.co_name == method and "with lock(" in _line_of(frame.f_back)
+        frame.f_trace_opcodes = ours
+        return strike_at if ours else None
 
     def strike_at(_frame: FrameType, what: str, _: Any) -> Any:
-        if what == moment:
+        if what == "opcode" and parameters(shop):
             sys.settrace(None)
             raise KeyboardInterrupt
         return strike_at
@@ -228,9 +227,8 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
     assert not parameters(shop), caught
 
 
-def _generator(frame: FrameType) -> object:
-    own = frame.f_locals.get("self")
-    return own.gen if isinstance(own, _GeneratorContextManager) else None
+def _line_of(frame: FrameType | None) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame else ""
 
 
 def test_a_process_that_was_killed_leaves_it_to_the_next_on_this_machine(shop: Shop):

@@ -69,6 +69,8 @@ class Cloud:
     clock: Callable[[], float] = time.time
     accounts: dict[str, Account] = field(default_factory=dict)
     serial: int = 0
+    session_s: float = 3600.0
+    """How long the keys last that STS hands out."""
     scripts: Callable[[Any], Any] | None = None
     """What the commands of one-off tasks do; see `cloud_oneoff.Script`."""
     fates: Callable[[Account, Any, Any], Any] | None = None

@@ -21,16 +21,16 @@ def _sts(operation: str, result: str) -> str:
 
 
 def assume_role(account: Account, ask: Ask) -> Answer:
-    """Source: AssumeRole. The keys handed out, and the ARN of who one is now, carry the role's account."""
+    """Source: AssumeRole. The keys handed out, and the ARN of who one is now, carry the role's account; no token twice."""
     _, _, _, _, owner, role = ask["RoleArn"].split(":", 5)
     name, session = role.rsplit("/", 1)[-1], ask["RoleSessionName"]
-    expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expires = (datetime.now(UTC) + timedelta(seconds=account.cloud.session_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return _sts(
         "AssumeRole",
         f"<AssumedRoleUser><AssumedRoleId>AROA{owner}ROLE:{session}</AssumedRoleId>"
         f"<Arn>arn:aws:sts::{owner}:assumed-role/{name}/{session}</Arn></AssumedRoleUser>"
         f"<Credentials><AccessKeyId>{key_for(owner)}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
-        f"<SessionToken>token</SessionToken><Expiration>{expires}</Expiration></Credentials>",
+        f"<SessionToken>token-{account.cloud.next_id()}</SessionToken><Expiration>{expires}</Expiration></Credentials>",
     )
 
 

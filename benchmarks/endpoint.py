@@ -62,7 +62,7 @@ def respond(body: bytes, content_type: str = _JSON, status: int = 200) -> bytes:
     return f"{head}x-amzn-RequestId: 0\r\n\r\n".encode() + body
 
 
-def _refuse(error: AwsError, *, xml: bool) -> bytes:
+def refuse(error: AwsError, *, xml: bool) -> bytes:
     """An error, in the protocol of the service asked."""
     if xml:
         text = f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error}</Message></Error>"
@@ -147,7 +147,7 @@ class Endpoint:
         try:
             answer = self._carry_out(request.call())
         except AwsError as error:
-            return _refuse(error, xml=xml)
+            return refuse(error, xml=xml)
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return respond(text.encode(), "text/xml" if xml else _JSON)
 

@@ -21,7 +21,10 @@ def _sts(operation: str, result: str) -> str:
 
 
 def assume_role(account: Account, ask: Ask) -> Answer:
-    """Source: AssumeRole. The keys handed out, and the ARN of who one is now, carry the role's account; no token twice."""
+    """Source: AssumeRole. The keys handed out, and the ARN of who one is now, carry the role's account.
+
+    No session's token comes twice.
+    """
     _, _, _, _, owner, role = ask["RoleArn"].split(":", 5)
     name, session = role.rsplit("/", 1)[-1], ask["RoleSessionName"]
     expires = (datetime.now(UTC) + timedelta(seconds=account.cloud.session_s)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,6 +14,7 @@ from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
 from tests.proxy import BROKEN, DENIED, THROTTLED, Cut, Expire, Proxy, Rule, Stall, Watch
 
+pytestmark = pytest.mark.waits
 ONE, TWO = tenant_account(1), tenant_account(2)
 Client = Callable[..., Any]
 

@@ -1,0 +1,173 @@
+"""A release that is stopped at any moment, by SIGKILL or by a signal that it hears, and the same command again."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Self
+
+import pytest
+
+from benchmarks import project
+from benchmarks.cloud import REGISTRY_ACCOUNT, Call
+from benchmarks.cloud_definitions import find_revision
+from benchmarks.cloud_rollouts import settle
+from benchmarks.endpoint import Endpoint
+from benchmarks.stage import Stage
+from benchmarks.world import SERVICE, World, tenant_account, tenant_name
+from tests.proxy import Cut, Effect, Moment, Proxy, Rule, Watch
+from tests.warm import Done, Warm
+
+pytestmark = pytest.mark.waits
+AT_ONCE = 4
+"""So many releases at a time: most of one's time is waiting for its rollouts."""
+_READ_ONLY = {"taskDefinitionArn", "revision", "registeredAt"}
+_NEW_RELEASE = re.compile(r"prod-2[0-9]{7}T[0-9]{6}Z")
+
+
+@dataclass
+class Release:
+    """One `inv release.prod` in a world of its own, ready to be started, stopped, and started again."""
+
+    root: Path
+    world: World
+    warm: Warm
+    pid: "Future[int]" = field(default_factory=Future)
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        self.endpoint = self._stack.enter_context(Endpoint(self.world, latency_s=0, rollout_s=0.8))
+        self.proxy = self._stack.enter_context(Proxy(self.endpoint.url))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, *rules: Rule) -> Done:
+        """The command, from its start to its end."""
+        self.proxy.rules, self.pid = rules, Future()
+        env = Stage(self.proxy.url, {}, self.root, {}, self.root.parent).env()
+        self.pid.set_result(self.warm.start(self.root, env, "release.prod"))
+        return self.warm.wait()
+
+    def send(self, number: signal.Signals, call: Call) -> None:
+        """The running command gets the signal."""
+        os.kill(self.pid.result(timeout=10), number)
+
+    def kill(self, call: Call) -> None:
+        """The running command is dead."""
+        self.send(signal.SIGKILL, call)
+
+    def interrupt(self, call: Call) -> None:
+        """The running command is asked to stop, as Ctrl-C does."""
+        self.send(signal.SIGINT, call)
+
+    def terminate(self, call: Call) -> None:
+        """The running command is asked to stop, as CI engines do."""
+        self.send(signal.SIGTERM, call)
+
+    @property
+    def locks(self) -> list[str]:
+        """The locks that are held."""
+        return list(self.endpoint.cloud.account(REGISTRY_ACCOUNT).parameters)
+
+    def end(self) -> dict[str, Any]:
+        """All that a release is for, without the numbers and times that differ from run to run."""
+        tags = self.endpoint.cloud.account(REGISTRY_ACCOUNT).repositories[SERVICE].tags
+        new = [tag for tag in tags if _NEW_RELEASE.fullmatch(tag) and tag not in ("prod-20260102T030405Z",)]
+        services = {tenant_name(number): self._service(number) for number in range(1, self.world.tenants + 1)}
+        said = json.dumps({"tags": tags, "services": services, "locks": self.locks}, sort_keys=True, default=str)
+        return {"new releases": len(new), **json.loads(said.replace(new[0] if new else "-", "prod-NEW"))}
+
+    def _service(self, number: int) -> dict[str, Any]:
+        account = self.endpoint.cloud.account(tenant_account(number))
+        service = account.clusters[f"{tenant_name(number)}-prod"].services[SERVICE]
+        settle(account, service)
+        revision = find_revision(account, service.deployments[0].revision)
+        events = [json.loads(event)["message"] for event in service.events]
+        return {
+            "definition": {key: value for key, value in revision.members.items() if key not in _READ_ONLY},
+            "record": revision.tags,
+            "deployments": [(each.state, each.running, each.digests) for each in service.deployments],
+            "ever started": sum("has started" in event for event in events),
+        }
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Releases"]:
+    folder = tmp_path_factory.mktemp("kill")
+    with ExitStack() as stack:
+        warm = [stack.enter_context(Warm(folder / f"warm-{number}")) for number in range(AT_ONCE)]
+        yield Releases(folder / "repo", warm)
+
+
+class Releases:
+    """Releases of two tenants, several at a time; `calls` is how many an undisturbed one makes, `end` its end."""
+
+    def __init__(self, root: Path, warm: Sequence[Warm]) -> None:
+        commits = project.write(root, tenants=2)
+        tagged = {"dev": "newer", "staging": "newer", "prod": "older"}
+        self._root, self._world = root, World(2, commits, tagged=tagged)
+        self._warm: SimpleQueue[Warm] = SimpleQueue()
+        for each in warm:
+            self._warm.put(each)
+        with self.one() as undisturbed:
+            assert undisturbed.run().code == 0
+            self.calls, self.end = len(undisturbed.proxy.seen), undisturbed.end()
+
+    def one(self) -> "Lent":
+        """A release, once a process that forks is free for it."""
+        return Lent(self._warm, self._root, self._world)
+
+
+class Lent:
+    """A release with a process of the pool, which goes back there."""
+
+    def __init__(self, pool: "SimpleQueue[Warm]", root: Path, world: World) -> None:
+        self._pool, self._given = pool, (root, world)
+
+    def __enter__(self) -> Release:
+        self._warm = self._pool.get()
+        self._release = Release(*self._given, self._warm)
+        return self._release.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._release.__exit__()
+        self._pool.put(self._warm)
+
+
+# --- SIGKILL --------------------------------------------------------------------------------------------------
+
+
+def killed(releases: Releases, number: int, moment: Moment) -> str:
+    """What is wrong after a kill at that call and the same command again; empty where nothing is."""
+    with releases.one() as release:
+        first = release.run(Rule(Cut(moment, release.kill), skip=number - 1, times=1))
+        at = release.proxy.seen[number - 1].call
+        second = release.run()
+        if (first.code, second.code, release.end()) == (-signal.SIGKILL, 0, releases.end):
+            return ""
+        return f"call {number}, {moment} {at.operation}: {first.code}, {second.code}, {release.end()}\n{second}"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_any_call_the_same_command_again_comes_to_the_undisturbed_end(releases: Releases, moment: Moment):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        wrong = list(pool.map(lambda number: killed(releases, number, moment), range(1, releases.calls + 1)))
+    assert [each for each in wrong if each] == []
+
+
+def test_the_undisturbed_end_is_what_a_release_is_for(releases: Releases):
+    assert (releases.end["new releases"], releases.end["locks"]) == (1, [])
+    assert releases.end["tags"]["prod"] == releases.end["tags"]["prod-NEW"] == releases.end["tags"]["staging"]
+    for service in releases.end["services"].values():
+        assert [(state, running) for state, running, _ in service["deployments"]] == [("COMPLETED", 2)]
+        assert service["definition"]["containerDefinitions"][0]["image"].endswith(releases.end["tags"]["prod"])
+        assert service["ever started"] == 2

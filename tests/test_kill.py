@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
@@ -21,7 +22,7 @@ from benchmarks.cloud_rollouts import settle
 from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
-from tests.proxy import Cut, Effect, Moment, Proxy, Rule, Watch
+from tests.proxy import Cut, Moment, Proxy, Rule, Watch
 from tests.warm import Done, Warm
 
 pytestmark = pytest.mark.waits
@@ -171,3 +172,53 @@ def test_the_undisturbed_end_is_what_a_release_is_for(releases: Releases):
         assert [(state, running) for state, running, _ in service["deployments"]] == [("COMPLETED", 2)]
         assert service["definition"]["containerDefinitions"][0]["image"].endswith(releases.end["tags"]["prod"])
         assert service["ever started"] == 2
+
+
+# --- signals that it hears ------------------------------------------------------------------------------------
+
+AT = {
+    "BatchGetImage": "prod: interrupted\n    to go on: inv release.prod\n",
+    "PutParameter": "prod: interrupted\n    to go on: inv release.prod\n",
+    "DescribeTaskDefinition": "prod: interrupted\n    to go on: inv release.prod\n",
+    "PutImage": "prod: interrupted: some tags may have moved, no target was touched\n    to go on: inv release.prod\n",
+    "RegisterTaskDefinition": "to go on: inv deploy.prod\n",
+    "UpdateService": "t1-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n",
+    "ListTasks": "prod: the tag prod stands, its targets may differ from it\n    to go on: inv deploy.prod\n",
+    "DeleteParameter": "prod: interrupted\n    to go on: inv release.prod\n",
+}
+"""What is said on stderr of a signal that comes with the first call of the operation."""
+SIGNALS = [
+    *((operation, signal.SIGTERM) for operation in AT),
+    ("PutImage", signal.SIGINT),
+    ("ListTasks", signal.SIGINT),
+]
+
+
+@pytest.mark.parametrize(("operation", "sign"), SIGNALS)
+def test_a_signal_ends_it_with_130_the_way_to_go_on_and_the_lock_free(
+    releases: Releases, operation: str, sign: signal.Signals
+):
+    with releases.one() as release:
+        stopped = release.run(Rule(Watch(partial(release.send, sign)), operation, times=1))
+        assert (stopped.code, release.locks) == (130, [])
+        assert AT[operation] in stopped.stderr
+        assert "Traceback" not in stopped.stderr
+        assert (release.run().code, release.end()) == (0, releases.end)
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_a_signal_while_the_lock_is_being_released_still_frees_it(releases: Releases, skip: int):
+    operation = ("DeleteParameter", "GetParameter")[skip]
+    with releases.one() as release:
+        stopped = release.run(Rule(Watch(release.interrupt), operation, skip=skip, times=1))
+        assert (stopped.code, release.locks) == (130, [])
+
+
+def test_only_the_first_signal_counts_and_its_cleaning_up_is_not_disturbed(releases: Releases):
+    with releases.one() as release:
+        first = Rule(Watch(release.interrupt), "UpdateService", times=1)
+        again = Rule(Watch(release.terminate), "GetParameter", skip=1)
+        once_more = Rule(Watch(release.interrupt), "DeleteParameter")
+        stopped = release.run(first, again, once_more)
+        assert (stopped.code, release.locks) == (130, [])
+        assert stopped.stderr.endswith("to go on: inv deploy.prod\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint, DeployError, NotReady
+from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady
 from deploytasks.fleet import each, together
 from deploytasks.lengths import spelled as spelled_length
 from deploytasks.model import (
@@ -153,14 +153,21 @@ def resumable(errand: Errand, state: str, command: str = "") -> Iterator[None]:
     """Whatever fails in here says what the state is and which command goes on from it.
 
     Raises:
-        DeployError: the one that was raised inside, with that added.
+        DeployError: the one that was raised inside, with that added; Interrupted for a signal.
 
     """
     try:
         yield
+    except KeyboardInterrupt:
+        raise stopped(errand, f"interrupted: {state}", command) from None
     except DeployError as error:
         resume = Complaint(errand.tier.name, state, f"to go on: {spelled(errand, command)}")
         raise type(error)(*error.complaints, resume) from error
+
+
+def stopped(errand: Errand, state: str, command: str = "") -> Interrupted:
+    """What a signal ends the errand with: how things stand, and the command that goes on from there."""
+    return Interrupted(Complaint(errand.tier.name, state, f"to go on: {spelled(errand, command)}"))
 
 
 def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) -> str:

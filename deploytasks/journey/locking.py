@@ -8,7 +8,7 @@ from typing import Any
 from deploytasks import git, tags
 from deploytasks.aws import claims, holds, locks
 from deploytasks.errors import AwsError, Invalid
-from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command
+from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command, stopped
 from deploytasks.model import LockState, OnEvent, Told
 
 
@@ -18,6 +18,7 @@ def lock(errand: Errand) -> Iterator[None]:
 
     Raises:
         Locked: it is somebody else's, and stays so for as long as the command waits.
+        Interrupted: a signal, with the command that goes on.
 
     """
     if errand.options.dry_run:
@@ -28,12 +29,14 @@ def lock(errand: Errand) -> Iterator[None]:
         with before_any_change():
             locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
         yield
+    except KeyboardInterrupt:
+        raise stopped(errand, "interrupted") from None
     finally:
         try:
             _unlock(errand, client, mine)
         except KeyboardInterrupt:  # the first signal came only now, and broke the release off
             _unlock(errand, client, mine)
-            raise
+            raise stopped(errand, "interrupted") from None
 
 
 def patience(longest_s: float, tell: OnEvent) -> locks.Patience:

@@ -63,9 +63,14 @@ class Account:
 
 @dataclass(slots=True)
 class Cloud:
-    """All accounts, made as they are named; a rollout lasts `rollout_s`, and with 0 is over when next looked at."""
+    """All accounts, made as they are named; a rollout lasts `rollout_s`, and with 0 is over when next looked at.
+
+    With a `spread` of 0.2 each service's rollouts take their own time, up to a fifth longer or shorter; and one differs
+    from the service's last, by two fifths of that at most.
+    """
 
     rollout_s: float = 0.0
+    spread: float = 0.0
     clock: Callable[[], float] = time.time
     accounts: dict[str, Account] = field(default_factory=dict)
     serial: int = 0

@@ -1,27 +1,26 @@
 """What time does to ECS services: an update becomes a deployment, a deployment becomes tasks, or dies and is undone."""
 
-import hashlib
+import zlib
 from collections import deque
 from dataclasses import replace
+from typing import Any
 
-from benchmarks.cloud import Account, last_part
-from benchmarks.cloud_definitions import Revision, find_revision
+from benchmarks.cloud import Account, Cloud
+from benchmarks.cloud_deaths import lose_tasks
+from benchmarks.cloud_definitions import Revision
 from benchmarks.cloud_ecr import resolve
-from benchmarks.cloud_fates import NEVER_STARTED, Death, Fate
+from benchmarks.cloud_fates import NEVER_STARTED, Fate
 from benchmarks.cloud_native import OVER, Hook, ServiceDeployment, open_record, revision_arn
-from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, Task, event, quiet_events
-from benchmarks.cloud_small import write_log
+from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, add_task, quiet_events, tell
 
 NEVER = float("inf")
 TRIPPED = "ECS deployment circuit breaker: tasks failed to start."
 STOPPED = "Service deployment was stopped by user."
-REMEMBERED = 720
-"""The most tasks that died of which one look makes records: an hour of them, one every five seconds."""
 
 
-def open_service(account: Account, cluster: Cluster, name: str, desired: int) -> Service:
-    """A service with no deployment yet; `start` gives it one."""
-    now = account.cloud.clock()
+def open_service(account: Account, cluster: Cluster, name: str, desired: int, at: float | None = None) -> Service:
+    """A service with no deployment yet at that time (now); `start` gives it one."""
+    now = account.cloud.clock() if at is None else at
     arn = account.arn("ecs", f"service/{cluster.name}/{name}")
     past = quiet_events(name, now // 86400 * 86400)
     events = deque(past, maxlen=EVENTS)
@@ -39,10 +38,10 @@ def start(account: Account, service: Service, revision: Revision, at: float | No
     found = {name: digest for name, digest in digests.items() if digest}
     if len(found) < len(digests):
         fate = replace(fate, death=NEVER_STARTED, sick_s=None)
-    ends_at = now + _lasts(account, fate)
+    name = f"ecs-svc/{10**18 + cloud.next_id()}"
+    ends_at = now + _lasts(service, name, fate)
     deployment = Deployment(
-        f"ecs-svc/{10**18 + cloud.next_id()}",
-        *(revision.arn, dict(revision.images), found, now, ends_at, service.desired),
+        *(name, revision.arn, dict(revision.images), found, now, ends_at, service.desired),
         fate=fate,
     )
     source = next((each for each in service.deployments if each.state == "COMPLETED"), None)
@@ -53,8 +52,19 @@ def start(account: Account, service: Service, revision: Revision, at: float | No
     return deployment
 
 
-def _lasts(account: Account, fate: Fate) -> float:
-    return NEVER if fate.doomed else account.cloud.rollout_s if fate.lasts_s is None else fate.lasts_s
+def _lasts(service: Service, name: str, fate: Fate) -> float:
+    """How long a deployment of that name takes, in seconds."""
+    cloud = service.account.cloud
+    if fate.doomed or fate.lasts_s is not None:
+        return NEVER if fate.doomed or fate.lasts_s is None else fate.lasts_s
+    if not cloud.spread or not cloud.rollout_s:
+        return cloud.rollout_s
+    return cloud.rollout_s * (1 + cloud.spread * (_chance(service.arn) + _chance(service.arn + name) / 5))
+
+
+def _chance(name: str) -> float:
+    """A number from -1 to 1, always the same for the same name."""
+    return zlib.crc32(name.encode()) / 0x7FFFFFFF - 1
 
 
 def _place(service: Service, deployment: Deployment) -> None:
@@ -65,22 +75,20 @@ def _place(service: Service, deployment: Deployment) -> None:
     tell(service, message, deployment.created_at, int(deployment.number))
 
 
-def tell(service: Service, message: str, at: float, seed: int) -> None:
-    """One more event, at the top; the oldest goes."""
-    service.events.appendleft(event(message, at, seed))
-
-
 def settle(account: Account, service: Service) -> None:
     """The service as it is by now: what was due since the last look has happened, in its order."""
     now = account.cloud.clock()
     while _goes_on(account, service, service.deployments[0], now):
         pass
+    for older in service.deployments[1:]:
+        if older.fails_at is not None and now >= older.fails_at:
+            older.state, older.fails_at = "FAILED", None
 
 
 def _goes_on(account: Account, service: Service, primary: Deployment, now: float) -> bool:
     """Whether something happened to the primary after which more may be due."""
     if primary.state == "COMPLETED" and primary.fate.sick_s is not None:
-        _lose_tasks(account, service, primary, since=primary.ends_at + primary.fate.sick_s, until=now)
+        lose_tasks(account, service, primary, since=primary.ends_at + primary.fate.sick_s, until=now)
     if primary.state != "IN_PROGRESS":
         return False
     record = service.history[0]
@@ -112,18 +120,10 @@ def _complete(account: Account, service: Service, primary: Deployment) -> None:
     service.history[0].end("ROLLBACK_SUCCESSFUL" if service.history[0].rollback else "SUCCESSFUL", at)
 
 
-def add_task(account: Account, service: Service, deployment: Deployment, n: int) -> Task:
-    """The n-th task of a deployment, running."""
-    task_id = hashlib.md5(f"{service.arn}{deployment.id}{n}".encode(), usedforsecurity=False).hexdigest()
-    arn = account.arn("ecs", f"task/{service.cluster.name}/{task_id}")
-    service.cluster.tasks[task_id] = Task(arn, service.name, deployment)
-    return service.cluster.tasks[task_id]
-
-
 def _fall(account: Account, service: Service, primary: Deployment, now: float) -> bool:
     """The tasks of a doomed primary have died until now; True where the circuit breaker has tripped over it."""
     trips_at = primary.created_at + primary.fate.trips_s if service.breaker else NEVER
-    _lose_tasks(account, service, primary, since=primary.created_at + primary.fate.every_s, until=min(now, trips_at))
+    lose_tasks(account, service, primary, since=primary.created_at + primary.fate.every_s, until=min(now, trips_at))
     if now < trips_at:
         return False
     service.history[0].tripped = True
@@ -132,37 +132,6 @@ def _fall(account: Account, service: Service, primary: Deployment, now: float) -
     else:
         give_up(service, trips_at, TRIPPED)
     return True
-
-
-def _lose_tasks(account: Account, service: Service, deployment: Deployment, *, since: float, until: float) -> None:
-    """One task has died at `since`, and one more every time until `until` that the deployment's fate says."""
-    every_s = deployment.fate.every_s
-    due = int((until - since) // every_s) + 1 if until >= since else 0
-    first = max(deployment.failed, due - REMEMBERED)
-    for n in range(first, due):
-        _die(account, service, deployment, n, since + n * every_s)
-    if deployment.failed < 3 <= due:
-        sorry = f"(service {service.name}) is unable to consistently start tasks successfully."
-        tell(service, sorry, since + 2 * every_s, account.cloud.next_id())
-    deployment.failed = max(deployment.failed, due)
-
-
-def _die(account: Account, service: Service, deployment: Deployment, n: int, at: float) -> None:
-    """One task of the deployment has stopped as its fate says: a running one, else one that had hardly begun."""
-    tasks = service.cluster.tasks.values()
-    running = (task for task in tasks if task.deployment is deployment and task.status == "RUNNING")
-    task = next(running, None) or add_task(account, service, deployment, service.desired + n)
-    task.status, task.stopped_at, task.death = "STOPPED", at, deployment.fate.death or Death()
-    deployment.running = max(0, deployment.running - 1)
-    if task.death.exit is None:
-        return
-    ago_s = account.cloud.clock() - at
-    for container in find_revision(account, deployment.revision).members["containerDefinitions"]:
-        options = container.get("logConfiguration", {}).get("options", {})
-        if "awslogs-group" in options:
-            stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{last_part(task.arn)}"
-            for line in task.death.lines:
-                write_log(account, options["awslogs-group"], stream, line, ago_s=ago_s)
 
 
 def give_up(service: Service, at: float, reason: str) -> None:
@@ -181,13 +150,14 @@ def go_back(account: Account, service: Service, at: float, reason: str) -> None:
     if before is None:
         give_up(service, at, reason)
         return
-    failed.state, failed.reason, failed.desired = "FAILED", reason, 0
+    failed.fails_at, failed.reason, failed.desired = at + failed.fate.lags_s, reason, 0
     _say_failed(service, failed, at, reason)
     fate = failed.fate.back or Fate()
+    name = f"ecs-svc/{10**18 + account.cloud.next_id()}"
+    ends_at = at + _lasts(service, name, fate)
     back = Deployment(
-        f"ecs-svc/{10**18 + account.cloud.next_id()}",
-        *(before.revision, before.images, before.digests, at, at + _lasts(account, fate), service.desired),
-        reason=f"ECS deployment circuit breaker: rolling back to deploymentId {before.id}.",
+        *(name, before.revision, before.images, before.digests, at, ends_at, service.desired),
+        reason=f"ECS deployment circuit breaker: rolling back to deploymentId {name}.",
         fate=fate,
     )
     record.rollback["serviceRevisionArn"] = revision_arn(record.arn, before)
@@ -237,3 +207,15 @@ def go_on(service: Service, hook: Hook, at: float) -> None:
     for later in service.history[0].hooks:
         if not later.status:
             later.at += waited_s
+
+
+def last_rollouts(cloud: Cloud) -> list[dict[str, Any]]:
+    """Every service with when its newest service deployment began and ended (None: it goes on), in seconds."""
+    found = []
+    for account in cloud.accounts.values():
+        for service in (service for cluster in account.clusters.values() for service in cluster.services.values()):
+            settle(account, service)
+            record = service.history[0]
+            times = {"began": record.deployment.created_at, "ended": record.finished_at}
+            found.append({"service": service.arn, "status": record.status, **times})
+    return found

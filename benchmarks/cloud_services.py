@@ -3,6 +3,7 @@
 Replies have AWS's size: the last 100 events of a service, kept serialised because they hardly change.
 """
 
+import hashlib
 import json
 import uuid
 from collections import deque
@@ -36,6 +37,7 @@ class Deployment:
     running: int = 0
     failed: int = 0
     reason: str = ""
+    fails_at: float | None = None
     fate: Fate = field(default_factory=Fate)
 
     @property
@@ -59,8 +61,13 @@ class Deployment:
             "platformVersion": "1.4.0",
             "platformFamily": "Linux",
             "rolloutState": self.state,
-            "rolloutStateReason": self.reason or f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}.",
+            "rolloutStateReason": self._reason(),
         }
+
+    def _reason(self) -> str:
+        if self.reason and self.fails_at is None:
+            return self.reason
+        return f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}."
 
 
 @dataclass(slots=True)
@@ -191,6 +198,19 @@ def event(message: str, at: float, seed: int) -> str:
     return json.dumps(
         {"id": str(uuid.UUID(int=seed << 64 | 0x9E3779B9)), "createdAt": round(at, 3), "message": message}
     )
+
+
+def tell(service: Service, message: str, at: float, seed: int) -> None:
+    """One more event, at the top; the oldest goes."""
+    service.events.appendleft(event(message, at, seed))
+
+
+def add_task(account: Account, service: Service, deployment: Deployment, n: int) -> Task:
+    """The n-th task of a deployment, running."""
+    task_id = hashlib.md5(f"{service.arn}{deployment.id}{n}".encode(), usedforsecurity=False).hexdigest()
+    arn = account.arn("ecs", f"task/{service.cluster.name}/{task_id}")
+    service.cluster.tasks[task_id] = Task(arn, service.name, deployment)
+    return service.cluster.tasks[task_id]
 
 
 def cluster_of(account: Account, ask: Ask) -> Cluster:

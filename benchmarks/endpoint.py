@@ -2,23 +2,25 @@
 
 As a process: `python -m benchmarks.endpoint --tenants 50`; it prints its address first. In a test:
 `with Endpoint(World(tenants=2), latency_s=0) as endpoint: …`. `GET /calls` reads the counters,
-`POST /reset` clears them and makes the world anew; neither waits nor counts.
+`GET /rollouts` says when each service's last rollout began and ended, `POST /reset` clears the counters and makes the
+world anew; none of them waits or counts.
 """
 
 import argparse
 import asyncio
 import json
-import re
 import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
 from benchmarks import cloud_ecr, cloud_ecs, cloud_small
-from benchmarks.cloud import Answer, Ask, AwsError, Call, Cloud, Operation, account_of
+from benchmarks.cloud import Answer, AwsError, Call, Cloud, Operation
+from benchmarks.cloud_rollouts import last_rollouts
+from benchmarks.limits import Limits
+from benchmarks.wire import JSON, XML, Request, refuse, respond, take
 from benchmarks.world import World, prepare
 
 SERVICES: Mapping[str, Mapping[str, Operation]] = {
@@ -30,44 +32,6 @@ SERVICES: Mapping[str, Mapping[str, Operation]] = {
 }
 Fault = Callable[[Call], AwsError | None]
 """Asked before every call; what it returns is answered instead."""
-_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
-_JSON = "application/x-amz-json-1.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    def call(self) -> Call:
-        """The call it makes, by whose credentials."""
-        scope = _SCOPE.search(self.headers.get("authorization", ""))
-        if scope is None:
-            raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-        account, service = account_of(scope["key"]), scope["service"]
-        if "x-amz-target" in self.headers:
-            operation = self.headers["x-amz-target"].rpartition(".")[2]
-            return Call(account, service, operation, json.loads(self.body or b"{}"))
-        ask: Ask = dict(parse_qsl(self.body.decode()))
-        return Call(account, service, ask.get("Action", ""), ask)
-
-
-def respond(body: bytes, content_type: str = _JSON, status: int = 200) -> bytes:
-    """A whole HTTP response."""
-    head = f"HTTP/1.1 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}x-amzn-RequestId: 0\r\n\r\n".encode() + body
-
-
-def refuse(error: AwsError, *, xml: bool) -> bytes:
-    """An error, in the protocol of the service asked."""
-    if xml:
-        text = f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error}</Message></Error>"
-        return respond(f"{text}<RequestId>0</RequestId></ErrorResponse>".encode(), "text/xml", error.status)
-    return respond(json.dumps({"__type": error.code, "message": str(error)}).encode(), _JSON, error.status)
 
 
 @dataclass
@@ -77,6 +41,8 @@ class Endpoint:
     world: World = field(default_factory=World)
     latency_s: float = 0.05
     rollout_s: float = 0.0
+    spread: float = 0.0
+    limited: bool = False
     fault: Fault | None = None
     port: int = 0
 
@@ -95,15 +61,15 @@ class Endpoint:
         """The world is as prepared, and nobody has called."""
         self.calls: Counter[tuple[str, str]] = Counter()
         """How often, by account and operation."""
-        self.cloud = Cloud(self.rollout_s)
+        self.throttled: Counter[tuple[str, str]] = Counter()
+        """How many of these were told to come back later."""
+        self.cloud = Cloud(self.rollout_s, self.spread)
+        self._limits = Limits(lambda: self.cloud.clock())
         prepare(self.cloud, self.world)
 
     def operations(self) -> Counter[str]:
         """The counters by operation alone."""
-        counted: Counter[str] = Counter()
-        for (_, operation), count in self.calls.items():
-            counted[operation] += count
-        return counted
+        return by_operation(self.calls)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -130,6 +96,8 @@ class Endpoint:
         match request.method, request.path:
             case "GET", "/calls":
                 return 0.0, respond(json.dumps(self._counted()).encode())
+            case "GET", "/rollouts":
+                return 0.0, respond(json.dumps(last_rollouts(self.cloud)).encode())
             case "POST", "/reset":
                 self.reset()
                 return 0.0, respond(b"{}")
@@ -140,7 +108,8 @@ class Endpoint:
         accounts: dict[str, dict[str, int]] = {}
         for (account, operation), count in self.calls.items():
             accounts.setdefault(account, {})[operation] = count
-        return {"total": self.calls.total(), "operations": self.operations(), "accounts": accounts}
+        throttled = {"throttled": by_operation(self.throttled)}
+        return {"total": self.calls.total(), "operations": self.operations(), "accounts": accounts, **throttled}
 
     def _answer_call(self, request: Request) -> bytes:
         xml = "x-amz-target" not in request.headers
@@ -149,10 +118,12 @@ class Endpoint:
         except AwsError as error:
             return refuse(error, xml=xml)
         text = answer if isinstance(answer, str) else json.dumps(answer)
-        return respond(text.encode(), "text/xml" if xml else _JSON)
+        return respond(text.encode(), XML if xml else JSON)
 
     def _carry_out(self, call: Call) -> Answer:
         self.calls[call.account, call.operation] += 1
+        if self.limited:
+            self._take_token(call)
         error = self.fault(call) if self.fault else None
         if error:
             raise error
@@ -160,6 +131,21 @@ class Endpoint:
         if operation is None:
             raise AwsError("UnknownOperationException", f"{call.service} {call.operation} is not served here")
         return operation(self.cloud.account(call.account), call.ask)
+
+    def _take_token(self, call: Call) -> None:
+        try:
+            self._limits.check(call)
+        except AwsError:
+            self.throttled[call.account, call.operation] += 1
+            raise
+
+
+def by_operation(calls: Counter[tuple[str, str]]) -> Counter[str]:
+    """Counters of calls by their operation alone."""
+    counted: Counter[str] = Counter()
+    for (_, operation), count in calls.items():
+        counted[operation] += count
+    return counted
 
 
 class _Connection(asyncio.Protocol):
@@ -182,29 +168,13 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Every request that is now complete will be answered."""
         self._received += data
-        while request := self._take():
+        while request := take(self._received):
             wait_s, response = self._endpoint.answer(request)
             asyncio.get_running_loop().call_later(wait_s, self._write, response)
 
     def _write(self, response: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(response)
-
-    def _take(self) -> Request | None:
-        """The first whole request received, taken out of the buffer."""
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        first, *lines = self._received[:end].decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-        whole = end + 4 + int(headers.get("content-length", 0))
-        if len(self._received) < whole:
-            return None
-        method, path, _ = first.split(" ", 2)
-        body = bytes(self._received[end + 4 : whole])
-        del self._received[:whole]
-        return Request(method, path, headers, body)
 
 
 async def _serve_until_told(endpoint: Endpoint) -> None:
@@ -221,12 +191,16 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=1)
     parser.add_argument("--latency-ms", type=float, default=50)
     parser.add_argument("--rollout-s", type=float, default=0)
+    parser.add_argument("--rollout-spread", type=float, default=0, help="0.2: up to a fifth longer or shorter")
+    parser.add_argument("--limits", action="store_true", help="throttle as AWS does")
+    parser.add_argument("--shared-accounts", type=int, default=1, metavar="N", help="so many tenants share an account")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--commits", nargs=2, metavar=("OLDER", "NEWER"), default=("a" * 40, "b" * 40))
     args = parser.parse_args()
     older, newer = args.commits
-    world = World(args.tenants, {"older": older, "newer": newer})
-    endpoint = Endpoint(world, latency_s=args.latency_ms / 1000, rollout_s=args.rollout_s, port=args.port)
+    world = World(args.tenants, {"older": older, "newer": newer}, shared=args.shared_accounts)
+    rollouts = {"rollout_s": args.rollout_s, "spread": args.rollout_spread}
+    endpoint = Endpoint(world, latency_s=args.latency_ms / 1000, limited=args.limits, port=args.port, **rollouts)
     asyncio.run(_serve_until_told(endpoint))
 
 

@@ -19,6 +19,7 @@ SERVICE = "api"
 TIERS = ("dev", "staging", "prod")
 IMAGE = f"{REGISTRY_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{SERVICE}"
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+DAY_S = 86400.0
 Age = Literal["older", "newer"]
 CERTIFIED: Mapping[Age, str] = {"older": "20260102T030405Z", "newer": "20260203T040506Z"}
 
@@ -28,6 +29,7 @@ class World:
     """What is prepared: `commits` of the two images, what each tier's tag names, and what its services run.
 
     Services run a definition that pins the digest, but in the tiers of `by_tag`, where somebody wrote the commit tag.
+    So many tenants as `shared` says have one account in common.
     """
 
     tenants: int = 1
@@ -35,6 +37,7 @@ class World:
     tagged: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "newer"})
     running: Mapping[str, Age] = field(default_factory=lambda: {"dev": "newer", "staging": "newer", "prod": "older"})
     by_tag: tuple[str, ...] = ("prod",)
+    shared: int = 1
 
 
 def tenant_name(number: int) -> str:
@@ -42,16 +45,16 @@ def tenant_name(number: int) -> str:
     return f"t{number}"
 
 
-def tenant_account(number: int) -> str:
-    """The tenant's own account."""
-    return str(100_000_000_000 + number)
+def tenant_account(number: int, shared: int = 1) -> str:
+    """The tenant's account: its own, or one for every `shared` of them."""
+    return str(100_000_000_001 + (number - 1) // shared)
 
 
 def prepare(cloud: Cloud, world: World) -> None:
     """The world is in the cloud: images with tags, a policy that lets every tenant pull, and running services."""
     _fill_registry(cloud, world)
     for number in range(1, world.tenants + 1):
-        account = cloud.account(tenant_account(number))
+        account = cloud.account(tenant_account(number, world.shared))
         for tier, age in world.running.items():
             _run(account, f"{tenant_name(number)}-{tier}", _image(world.commits[age], pinned=tier not in world.by_tag))
 
@@ -60,7 +63,8 @@ def _fill_registry(cloud: Cloud, world: World) -> None:
     account = cloud.account(REGISTRY_ACCOUNT)
     repository = Repository(SERVICE, account, excluded=TIERS)
     account.repositories[SERVICE] = repository
-    tenants = [f"arn:aws:iam::{tenant_account(number)}:root" for number in range(1, world.tenants + 1)]
+    accounts = {tenant_account(number, world.shared): None for number in range(1, world.tenants + 1)}
+    tenants = [f"arn:aws:iam::{account}:root" for account in accounts]
     statement = {"Sid": "pull", "Effect": "Allow", "Principal": {"AWS": tenants}, "Action": PULL}
     repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for commit in world.commits.values():
@@ -82,10 +86,13 @@ def _image(commit: str, *, pinned: bool) -> str:
 
 
 def _run(account: Account, cluster_name: str, image: str) -> None:
-    """A cluster with one service that has run the image for a while."""
+    """A cluster with one service that was rolled out a day ago, and has run the image since."""
     container = {"name": SERVICE, "image": image, "portMappings": [{"containerPort": 8080}]}
     ask = {"family": f"shop-{cluster_name}-{SERVICE}", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+    begun = account.cloud.clock() - DAY_S
     revision = register(account, {**ask, "containerDefinitions": [container]})
-    service = open_service(account, add_cluster(account, cluster_name), SERVICE, desired=2)
-    start(account, service, revision).ends_at = 0.0
+    revision.members["registeredAt"] = begun
+    service = open_service(account, add_cluster(account, cluster_name), SERVICE, desired=2, at=begun)
+    deployment = start(account, service, revision, at=begun)
+    deployment.ends_at = min(deployment.ends_at, begun + DAY_S)
     settle(account, service)

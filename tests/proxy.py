@@ -15,7 +15,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from benchmarks.cloud import AwsError, Call
-from benchmarks.endpoint import Request, refuse
+from benchmarks.wire import Request, refuse
 
 FOR_EVER = float("inf")
 Hook = Callable[[Call], object]

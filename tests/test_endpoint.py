@@ -308,6 +308,7 @@ def test_calls_are_counted_by_account_and_operation_until_a_reset(endpoint: Endp
     service_of(ecs)
     assert endpoint.calls == {(ONE, "DescribeServices"): 2}
     counted = {"total": 2, "operations": {"DescribeServices": 2}, "accounts": {ONE: {"DescribeServices": 2}}}
+    counted |= {"throttled": {}}
     assert over_http(f"{endpoint.url}/calls") == counted
     over_http(f"{endpoint.url}/reset", method="POST")
     assert not endpoint.calls

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.cloud_fates import NEVER_STARTED, Death, Fate
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, SERVICE, World
-from tests.test_endpoint import CLUSTER, ONE, client_of, error_of, next_revision, service_of
+from tests.test_endpoint import CLUSTER, ONE, client_of, error_of, next_revision, over_http, service_of
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
@@ -144,6 +144,15 @@ def test_a_breaker_with_rollback_goes_back_to_the_last_completed_revision(stand:
     ]
     (only,) = stand.later(60)["deployments"]
     assert (only["id"], only["rolloutState"], only["runningCount"]) == (back["id"], "COMPLETED", 2)
+
+
+def test_the_failed_deployment_may_say_for_a_while_that_it_is_in_progress(stand: Stand) -> None:
+    stand.roll(Fate(death=Death(), lags_s=20), **BREAKER)
+    back, failed, _ = stand.later(40)["deployments"]
+    assert (back["rolloutState"], failed["rolloutState"]) == ("IN_PROGRESS", "IN_PROGRESS")
+    assert back["rolloutStateReason"].endswith(f"rolling back to deploymentId {back['id']}.")
+    assert failed["rolloutStateReason"] == f"ECS deployment {failed['id']} in progress."
+    assert stand.later(10)["deployments"][1]["rolloutState"] == "FAILED"
 
 
 def test_a_breaker_without_rollback_leaves_the_failed_deployment_where_it_is(stand: Stand) -> None:
@@ -370,3 +379,36 @@ def test_one_off_tasks_are_listed_by_who_started_them_and_by_family(stand: Stand
     assert listed(startedBy="deploytasks") == listed(startedBy="other", desiredStatus="STOPPED") == []
     assert listed(serviceName=SERVICE, desiredStatus="STOPPED") == []
     assert stand.ecs.list_tasks(cluster="t1-dev", family="api", desiredStatus="STOPPED")["taskArns"] == []
+
+
+# --- how long rollouts take ---------------------------------------------------------------------------------
+
+
+def test_the_last_rollout_was_a_day_ago_and_took_as_long_as_the_next_one_will(stand: Stand) -> None:
+    service = service_of(stand.ecs)
+    deployment, newest = service["deployments"][0], service["events"][0]
+    assert newest["message"] == f"(service api) (deployment {deployment['id']}) deployment completed."
+    assert (newest["createdAt"] - deployment["createdAt"]).total_seconds() == pytest.approx(60, abs=0.01)
+    assert [event["createdAt"] for event in service["events"]] == sorted(
+        (event["createdAt"] for event in service["events"]), reverse=True
+    )
+
+
+def test_with_a_spread_tenants_differ_much_and_a_tenants_rollouts_little() -> None:
+    with Endpoint(World(tenants=20), latency_s=0, rollout_s=100, spread=0.2) as endpoint:
+        began = {one["service"]: one for one in over_http(f"{endpoint.url}/rollouts")}
+        took = {name: one["ended"] - one["began"] for name, one in began.items()}
+    assert len({round(seconds) for seconds in took.values()}) > 10
+    assert 75 < min(took.values()) < 90
+    assert 110 < max(took.values()) < 125
+
+
+def test_the_ends_of_rollouts_can_be_read_without_counting_as_a_call(stand: Stand) -> None:
+    stand.roll()
+    stand.endpoint.calls.clear()
+    (under_way,) = (one for one in over_http(f"{stand.endpoint.url}/rollouts") if one["began"] == START)
+    assert (under_way["status"], under_way["ended"]) == ("IN_PROGRESS", None)
+    stand.now += 500
+    ended = {one["service"]: one["ended"] for one in over_http(f"{stand.endpoint.url}/rollouts")}
+    assert ended[under_way["service"]] == START + 60
+    assert not stand.endpoint.calls

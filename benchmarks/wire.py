@@ -1,0 +1,66 @@
+"""HTTP as the endpoint speaks it: requests taken out of a stream of bytes, answers made of text."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from benchmarks.cloud import Ask, AwsError, Call, account_of
+
+_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
+JSON = "application/x-amz-json-1.1"
+XML = "text/xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def call(self) -> Call:
+        """The call it makes, by whose credentials."""
+        scope = _SCOPE.search(self.headers.get("authorization", ""))
+        if scope is None:
+            raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+        account, service = account_of(scope["key"]), scope["service"]
+        if "x-amz-target" in self.headers:
+            operation = self.headers["x-amz-target"].rpartition(".")[2]
+            return Call(account, service, operation, json.loads(self.body or b"{}"))
+        ask: Ask = dict(parse_qsl(self.body.decode()))
+        return Call(account, service, ask.get("Action", ""), ask)
+
+
+def respond(body: bytes, content_type: str = JSON, status: int = 200) -> bytes:
+    """A whole HTTP response."""
+    head = f"HTTP/1.1 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}x-amzn-RequestId: 0\r\n\r\n".encode() + body
+
+
+def refuse(error: AwsError, *, xml: bool) -> bytes:
+    """An error, in the protocol of the service asked."""
+    if xml:
+        text = f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error}</Message></Error>"
+        return respond(f"{text}<RequestId>0</RequestId></ErrorResponse>".encode(), XML, error.status)
+    return respond(json.dumps({"__type": error.code, "message": str(error)}).encode(), JSON, error.status)
+
+
+def take(received: bytearray) -> Request | None:
+    """The first whole request, taken out of what was received; None while there is none."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    first, *lines = received[:end].decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    whole = end + 4 + int(headers.get("content-length", 0))
+    if len(received) < whole:
+        return None
+    method, path, _ = first.split(" ", 2)
+    body = bytes(received[end + 4 : whole])
+    del received[:whole]
+    return Request(method, path, headers, body)

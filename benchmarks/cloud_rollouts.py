@@ -2,6 +2,7 @@
 
 import zlib
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.cloud_definitions import Revision
 from benchmarks.cloud_ecr import resolve
 from benchmarks.cloud_fates import NEVER_STARTED, Fate
 from benchmarks.cloud_native import OVER, Hook, ServiceDeployment, open_record, revision_arn
-from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, add_task, quiet_events, tell
+from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, Task, add_task, quiet_events, tell
 
 NEVER = float("inf")
 TRIPPED = "ECS deployment circuit breaker: tasks failed to start."
@@ -110,14 +111,19 @@ def _complete(account: Account, service: Service, primary: Deployment) -> None:
     at = max(primary.ends_at, primary.created_at)
     primary.state, primary.running, primary.desired, primary.reason = "COMPLETED", service.desired, service.desired, ""
     service.deployments = [primary]
-    for task in service.cluster.tasks.values():
-        if task.service == service.name and task.status == "RUNNING":
-            task.status, task.stopped_at = "STOPPED", at
+    _stop((task for task in service.cluster.tasks.values() if task.service == service.name), at)
     for n in range(service.desired):
         add_task(account, service, primary, n)
     message = f"(service {service.name}) (deployment {primary.id}) deployment completed."
     tell(service, message, at, account.cloud.next_id())
     service.history[0].end("ROLLBACK_SUCCESSFUL" if service.history[0].rollback else "SUCCESSFUL", at)
+
+
+def _stop(tasks: Iterable[Task], at: float) -> None:
+    """The scheduler has stopped those of the tasks that ran."""
+    for task in tasks:
+        if task.status == "RUNNING":
+            task.status, task.stopped_at = "STOPPED", at
 
 
 def _fall(account: Account, service: Service, primary: Deployment, now: float) -> bool:

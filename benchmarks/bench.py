@@ -1,7 +1,6 @@
-"""`make bench`: the ratios that SPEED's targets are about, measured in one interleaved run, each beside its mark.
+"""`make bench`: the ratios that the targets are about, measured in one interleaved run, each beside its mark.
 
-No mark is a time: the machine may be any. The numbers are those of the targets; 9 is the
-board of one tier. 3, 6 and 7 are not measured yet.
+Then, on rollouts that really take three minutes, how soon their ends are noticed and at what cost.
 """
 
 import argparse
@@ -9,66 +8,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Case, CommandFailed, Rounds, Sample, interleave, ratio
-from benchmarks.stage import Stage, default_cache, ecs_deploy, inv, set_up
-from benchmarks.world import SERVICE, TIERS, tenant_account
+from benchmarks import others, waiting
+from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio
+from benchmarks.stage import Serving, Stage, inv, set_up
+from benchmarks.targets import MANY, TARGETS, Target
+from benchmarks.world import SERVICE, tenant_account
 
 HEAVY = ("boto3", "botocore", "docker", "pydantic", "msgspec", "rich", "jinja2")
-MANY = 1000
-"""Tenants of the repository whose environments are checked: times three tiers."""
-ENVIRONMENTS = MANY * len(TIERS)
-EMPTY_LIST_MS = 252
-"""An empty `inv --list` where the target "1 ms an environment" was set; makes a ratio of that time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One target: `of` gives its ratio from one round's samples of `cases`, at most `mark`."""
-
-    number: int
-    what: str
-    mark: float
-    cases: tuple[str, ...]
-    of: Callable[[Mapping[str, Sample]], float]
-
-
-def _times(a: str, b: str) -> Callable[[Mapping[str, Sample]], float]:
-    return lambda samples: samples[a].seconds / samples[b].seconds
-
-
-TARGETS = (
-    Target(1, "inv --list ÷ that of an empty tasks.py", 1.05, ("list", "empty"), _times("list", "empty")),
-    Target(2, "deploy to 50 tenants ÷ to 1", 2.0, ("deploy 50", "deploy 1"), _times("deploy 50", "deploy 1")),
-    Target(2, "deploy to 200 tenants ÷ to 1", 5.0, ("deploy 200", "deploy 1"), _times("deploy 200", "deploy 1")),
-    Target(4, "deploy to 1 of 50 ÷ ecs deploy -t", 1.0, ("deploy t1", "ecs deploy"), _times("deploy t1", "ecs deploy")),
-    Target(
-        4,
-        "the same ÷ ecs deploy -t --timeout -1: neither waits",
-        1.0,
-        ("deploy t1", "ecs deploy blind"),
-        _times("deploy t1", "ecs deploy blind"),
-    ),
-    Target(
-        5,
-        "peak memory, deploy to 200 ÷ to 1",
-        1.3,
-        ("deploy 200", "deploy 1"),
-        lambda samples: samples["deploy 200"].peak_mib / samples["deploy 1"].peak_mib,
-    ),
-    Target(
-        8,
-        f"envs.check of {ENVIRONMENTS:,} less start-up ÷ empty inv --list",
-        ENVIRONMENTS / EMPTY_LIST_MS,
-        ("check many", "check few", "empty"),
-        lambda samples: (samples["check many"].seconds - samples["check few"].seconds) / samples["empty"].seconds,
-    ),
-    Target(9, "status of 50 tenants ÷ of 1", 2.0, ("status 50", "status 1"), _times("status 50", "status 1")),
-    Target(9, "status of 200 tenants ÷ of 1", 8.0, ("status 200", "status 1"), _times("status 200", "status 1")),
-)
 
 
 class Bench:
@@ -98,6 +48,10 @@ class Bench:
                 return self._deploy(name, [inv(), "deploy.prod", "--tenant", "t1", "--no-wait"], stage.projects[50], 1)
             case ["deploy", size]:
                 return self._deploy(name, [inv(), "deploy.prod", "--no-wait"], stage.projects[int(size)], int(size))
+            case ["script", size]:
+                return self._script(name, int(size))
+            case ["ecs", "deploy", size] if size.isdigit():
+                return self._ecs_deploys(name, int(size))
             case _:
                 return self._ecs_deploy(name, waits=name == "ecs deploy")
 
@@ -120,11 +74,23 @@ class Bench:
         return Case(name, [inv(), "status", "--tier", "prod"], cwd, self._stage.env(), self._stage.reset, check)
 
     def _ecs_deploy(self, name: str, *, waits: bool) -> Case:
-        tool, newer = ecs_deploy(self._cache), self._stage.commits["newer"]
+        tool, newer = others.installed(self._cache, others.ECS_DEPLOY, "ecs"), self._stage.commits["newer"]
         command = [tool, "deploy", "t1-prod", SERVICE, "-t", newer, *([] if waits else ["--timeout", "-1"])]
         case = self._deploy(name, command, self._stage.home, 1)
         env = self._stage.env(tenant_account(1))
-        return Case(name, command, case.cwd, {**env, "PYTHONPATH": ""}, case.before, case.after)
+        return replace(case, env={**env, "PYTHONPATH": ""})
+
+    def _ecs_deploys(self, name: str, tenants: int) -> Case:
+        tool, newer = others.installed(self._cache, others.ECS_DEPLOY, "ecs"), self._stage.commits["newer"]
+        command = others.in_turn(self._stage.home, tool, newer, tenants)
+        case = self._deploy(name, command, self._stage.home, tenants)
+        return replace(case, env={**case.env, "PYTHONPATH": ""}, once=True)
+
+    def _script(self, name: str, tenants: int) -> Case:
+        tool, newer = others.installed(self._cache, others.AWSCLI, "aws"), self._stage.commits["newer"]
+        command, adds = others.article(self._stage.home, tool, newer, tenants)
+        case = self._deploy(name, command, self._stage.home, tenants)
+        return replace(case, env={**case.env, **adds, "PYTHONPATH": ""}, once=True)
 
 
 CASES = (
@@ -135,6 +101,8 @@ CASES = (
     "ecs deploy",
     "ecs deploy blind",
     "deploy 50",
+    "script 50",
+    "ecs deploy 50",
     "deploy 200",
     "check few",
     "check many",
@@ -161,7 +129,7 @@ def _show_imports(stage: Stage) -> None:
 def _show(targets: Sequence[Target], rounds: Rounds) -> None:
     print(f"\n{'#':>2}  {'target':<55}  {'ratio':>6}  {'at most':>7}")
     for target in targets:
-        found = ratio(rounds, target.of)
+        found = ratio(rounds, target.of, target.cases)
         verdict = "ok" if found <= target.mark else "MISSED"
         print(f"{target.number:>2}  {target.what:<55}  {found:>6.2f}  {target.mark:>7.2f}  {verdict}")
 
@@ -169,8 +137,9 @@ def _show(targets: Sequence[Target], rounds: Rounds) -> None:
 def _show_cases(bench: Bench, rounds: Rounds) -> None:
     print("\nMedians of this run on this machine; no mark is about them:")
     for name in (name for name in CASES if name in rounds[0]):
-        seconds = statistics.median(samples[name].seconds for samples in rounds)
-        peak = max(samples[name].peak_mib for samples in rounds)
+        ran = [samples[name] for samples in rounds if name in samples]
+        seconds = statistics.median(sample.seconds for sample in ran)
+        peak = max(sample.peak_mib for sample in ran)
         calls = f"  {bench.calls[name]:>5} calls" if name in bench.calls else ""
         print(f"    {name:<17} {seconds:>7.3f} s  {peak:>6.1f} MiB{calls}")
 
@@ -183,7 +152,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="numbers of targets, comma-separated; default: all")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="where ecs-deploy gets installed")
+    parser.add_argument("--rollout-s", type=float, default=180, help="how long a rollout takes that is waited for")
+    parser.add_argument("--cache", type=Path, default=others.default_cache(), help="where awscli and ecs-deploy go")
     return parser.parse_args()
 
 
@@ -198,8 +168,15 @@ def main() -> None:
 def _measure(args: argparse.Namespace) -> None:
     only = {int(number) for number in args.only.split(",") if number}
     targets = [target for target in TARGETS if not only or target.number in only]
+    if targets:
+        _compare(targets, args)
+    if not only or only & waiting.NUMBERS:
+        waiting.measure(rollout_s=args.rollout_s)
+
+
+def _compare(targets: Sequence[Target], args: argparse.Namespace) -> None:
     names = frozenset(name for target in targets for name in target.cases)
-    with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (1, 50, 200, MANY), served=200) as stage:
+    with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (1, 50, 200, MANY), Serving(200)) as stage:
         bench = Bench(stage, args.cache)
         rounds = interleave(bench.cases(names), args.rounds, _announce)
         _show(targets, rounds)

@@ -12,7 +12,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One command; `before` and `after` run around each measurement, `times` of them a round; `code` is how it ends."""
+    """One command; `before` and `after` run around each measurement, `times` of them a round; `code` is how it ends.
+
+    One that takes tens of seconds is measured `once`, in the first round that counts.
+    """
 
     name: str
     command: Sequence[str]
@@ -22,6 +25,7 @@ class Case:
     after: Callable[[], None] = lambda: None
     times: int = 1
     code: int = 0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Sample:
 
 
 Rounds = Sequence[Mapping[str, Sample]]
-"""For each round, each case's sample by the case's name."""
+"""For each round, the sample of each case that ran in it by the case's name."""
 
 
 class CommandFailed(Exception):
@@ -45,7 +49,8 @@ def interleave(cases: Sequence[Case], rounds: int, on_round: Callable[[int], Non
     kept = []
     for number in range(rounds + 1):
         on_round(number)
-        kept.append({case.name: _typical([run(case) for _ in range(case.times)]) for case in cases})
+        due = [case for case in cases if number == 1 or not case.once]
+        kept.append({case.name: _typical([run(case) for _ in range(case.times)]) for case in due})
     return kept[1:]
 
 
@@ -75,6 +80,6 @@ def run(case: Case) -> Sample:
     return Sample(seconds, used.ru_maxrss / 1024)
 
 
-def ratio(rounds: Rounds, of: Callable[[Mapping[str, Sample]], float]) -> float:
-    """The median over the rounds of a ratio taken within each."""
-    return statistics.median(of(samples) for samples in rounds)
+def ratio(rounds: Rounds, of: Callable[[Mapping[str, Sample]], float], cases: Sequence[str]) -> float:
+    """The median, over the rounds in which all these cases ran, of a ratio taken within each."""
+    return statistics.median(of(samples) for samples in rounds if samples.keys() >= set(cases))

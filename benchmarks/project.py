@@ -18,15 +18,15 @@ from deploytasks import namespace
 
 ns = namespace(Path(__file__).parent)
 """
-PROJECT = f"""\
+PROJECT = """\
 [project]
 name = "shop"
 
 [registry]
-account = "{REGISTRY_ACCOUNT}"
-region = "{REGION}"
+account = "{registry}"
+region = "{region}"
 
-[services.{SERVICE}]
+[services.{service}]
 context = "."
 
 [tiers.dev]
@@ -38,14 +38,14 @@ after = "dev"
 [tiers.prod]
 tag = "immutable"
 after = "staging"
-
+{policy}
 [defaults]
 cpu = 256
 memory = 512
 [defaults.env]
 LOG_LEVEL = "info"
 HTTP_TIMEOUT = "30"
-[defaults.services.{SERVICE}]
+[defaults.services.{service}]
 vars.port = 8080
 """
 TENANT = """\
@@ -105,23 +105,27 @@ TEMPLATE = """\
 """
 
 
-def write(root: Path, tenants: int) -> Mapping[Age, str]:
-    """The repository is there; its two commits are those that an endpoint's images are to carry."""
+def write(root: Path, tenants: int, shared: int = 1, policy: str = "") -> Mapping[Age, str]:
+    """The repository is there; its two commits are those that an endpoint's images are to carry.
+
+    So many tenants as `shared` says have one account in common; `policy` is what the tier `prod` says besides.
+    """
     root.mkdir(parents=True)
     _git(root, "init", "-q", "-b", "main")
     older = _commit(root, {"Dockerfile": "FROM scratch\n"})
     newer = _commit(root, {"Dockerfile": "FROM scratch\nLABEL release=two\n"})
-    _commit(root, _files(tenants))
+    _commit(root, _files(tenants, shared, policy))
     return {"older": older, "newer": newer}
 
 
-def _files(tenants: int) -> dict[str, str]:
-    names = ((tenant_name(number), tenant_account(number)) for number in range(1, tenants + 1))
+def _files(tenants: int, shared: int, policy: str) -> dict[str, str]:
+    names = ((tenant_name(number), tenant_account(number, shared)) for number in range(1, tenants + 1))
     tenant_files = {
         f"envs/{name}.toml": TENANT.format(name=name, account=account, region=REGION) for name, account in names
     }
-    shared = {"tasks.py": TASKS, "envs/project.toml": PROJECT, f"templates/{SERVICE}.json.j2": TEMPLATE}
-    return {**shared, ".gitignore": "__pycache__/\n", **tenant_files}
+    settings = PROJECT.format(registry=REGISTRY_ACCOUNT, region=REGION, service=SERVICE, policy=policy)
+    for_all = {"tasks.py": TASKS, "envs/project.toml": settings, f"templates/{SERVICE}.json.j2": TEMPLATE}
+    return {**for_all, ".gitignore": "__pycache__/\n", **tenant_files}
 
 
 def _commit(root: Path, files: Mapping[str, str]) -> str:

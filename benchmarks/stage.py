@@ -1,4 +1,4 @@
-"""What the measured commands need around them: repositories, an endpoint in a process of its own, and ecs-deploy.
+"""What the measured commands need around them: repositories, and an endpoint in a process of its own.
 
 The endpoint's time must not count into what is measured, and neither may anything of the caller's surroundings:
 every command runs with an environment made here.
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,26 @@ from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, key_for
 from benchmarks.world import Age
 
 ROOT = Path(__file__).resolve().parents[1]
-ECS_DEPLOY = "ecs-deploy==1.17.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the endpoint serves: so many `tenants`, `shared` of them an account, whose rollouts last `rollout_s`.
+
+    `spread` is how much these differ, and `limits` whether callers are throttled as AWS does.
+    """
+
+    tenants: int
+    rollout_s: float = 0.0
+    spread: float = 0.0
+    limits: bool = False
+    shared: int = 1
+
+    def arguments(self) -> list[str]:
+        """The endpoint's command line."""
+        told = {"tenants": self.tenants, "rollout-s": self.rollout_s, "rollout-spread": self.spread}
+        told["shared-accounts"] = self.shared
+        return [f"--{name}={value}" for name, value in told.items()] + ["--limits"] * self.limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +72,32 @@ class Stage:
 
     def calls(self) -> Mapping[str, int]:
         """How often each operation was called since the last reset."""
-        with urllib.request.urlopen(f"{self.url}/calls") as answer:
-            counted: dict[str, Any] = json.load(answer)
-        operations: Mapping[str, int] = counted["operations"]
+        operations: Mapping[str, int] = self.told("calls")["operations"]
         return operations
+
+    def told(self, what: str) -> Any:
+        """What the endpoint tells of itself: `calls`, or `rollouts`."""
+        with urllib.request.urlopen(f"{self.url}/{what}") as answer:
+            return json.load(answer)
 
 
 @contextmanager
-def set_up(folder: Path, sizes: tuple[int, ...], served: int) -> Iterator[Stage]:
-    """A stage in the folder, whose endpoint has the accounts of `served` tenants; taken down at the end."""
+def set_up(folder: Path, sizes: Sequence[int], serving: Serving, policy: str = "") -> Iterator[Stage]:
+    """A stage in the folder with a project of each size, whose tier `prod` has that `policy`; taken down at the end."""
     projects = {size: folder / f"tenants-{size}" for size in sizes}
     commits: Mapping[Age, str] = {}
     for size, root in projects.items():
-        commits = project.write(root, size)
+        commits = project.write(root, size, serving.shared, policy)
     empty = folder / "empty"
     empty.mkdir()
     (empty / "tasks.py").touch()
-    with _endpoint(served, commits) as url:
+    with _endpoint(serving, commits) as url:
         yield Stage(url, projects, empty, commits, folder)
 
 
 @contextmanager
-def _endpoint(tenants: int, commits: Mapping[Age, str]) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.endpoint", "--tenants", str(tenants)]
+def _endpoint(serving: Serving, commits: Mapping[Age, str]) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.endpoint", *serving.arguments()]
     command += ["--commits", commits["older"], commits["newer"]]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -88,19 +110,3 @@ def _endpoint(tenants: int, commits: Mapping[Age, str]) -> Iterator[str]:
 def inv() -> str:
     """The `inv` beside the Python that runs this."""
     return str(Path(sys.executable).with_name("inv"))
-
-
-def ecs_deploy(cache: Path) -> str:
-    """The `ecs` command of ecs-deploy, installed from PyPI into a virtual environment of its own on first use."""
-    venv = cache / ECS_DEPLOY.replace("==", "-")
-    command = venv / "bin" / "ecs"
-    if not command.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-        subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "install", "-q", ECS_DEPLOY], check=True)
-    return str(command)
-
-
-def default_cache() -> Path:
-    """Where other tools are installed for comparison, unless said otherwise: never in the repository."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "deploytasks-bench"

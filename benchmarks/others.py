@@ -1,0 +1,83 @@
+"""What others use for the same work: awscli in a script as the article has it, and PyPI's ecs-deploy.
+
+Each is installed into a virtual environment of its own on first use, and gets every advantage that its users can give
+it: credentials are assumed by profile, with no process of their own, or are there already.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.cloud import REGION, key_for
+from benchmarks.world import SERVICE, tenant_account, tenant_name
+
+AWSCLI = "awscli==1.46.3"
+ECS_DEPLOY = "ecs-deploy==1.17.0"
+RELEASE = "prod-20260301T000000Z"
+"""The tag that the script makes; nothing has it before."""
+
+SCRIPT = f"""\
+set -eu
+tag() {{
+  manifest=$("$AWS" ecr batch-get-image --repository-name {SERVICE} --image-ids imageTag="$COMMIT" \\
+    --query 'images[].imageManifest' --output text)
+  "$AWS" ecr put-image --repository-name {SERVICE} --image-tag {RELEASE} --image-manifest "$manifest" >/dev/null
+}}
+tag
+for tenant in $TENANTS; do
+  "$AWS" --profile "$tenant" ecs update-service --cluster "$tenant-prod" --service {SERVICE} \\
+    --force-new-deployment >/dev/null
+done
+"""
+PROFILE = """\
+[profile {name}]
+role_arn = arn:aws:iam::{account}:role/deploy
+credential_source = Environment
+region = {region}
+"""
+
+
+def default_cache() -> Path:
+    """Where other tools are installed for comparison, unless said otherwise: never in the repository."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "deploytasks-bench"
+
+
+def installed(cache: Path, requirement: str, command: str) -> str:
+    """The command of a requirement, pinned as `name==version`, installed from PyPI if it is not there yet."""
+    venv = cache / requirement.replace("==", "-")
+    path = venv / "bin" / command
+    if not path.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+        subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "install", "-q", requirement], check=True)
+    return str(path)
+
+
+def article(home: Path, aws: str, commit: str, tenants: int) -> tuple[Sequence[str], dict[str, str]]:
+    """The article's script for so many tenants, and what its environment has to add: a profile a tenant."""
+    script, config = home / "article.sh", home / "aws-config"
+    script.write_text(SCRIPT)
+    names = [tenant_name(number) for number in range(1, tenants + 1)]
+    accounts = [tenant_account(number) for number in range(1, tenants + 1)]
+    profiles = zip(names, accounts, strict=True)
+    config.write_text("".join(PROFILE.format(name=name, account=one, region=REGION) for name, one in profiles))
+    return ["bash", str(script)], {
+        "AWS": aws,
+        "COMMIT": commit,
+        "TENANTS": " ".join(names),
+        "AWS_CONFIG_FILE": str(config),
+    }
+
+
+def in_turn(home: Path, ecs: str, commit: str, tenants: int) -> Sequence[str]:
+    """A script that runs `ecs deploy -t` for one tenant after the other, with keys that are there already."""
+    script = home / "ecs-deploy.sh"
+    lines = [
+        f"AWS_ACCESS_KEY_ID={key_for(tenant_account(number))} "
+        f"{ecs} deploy {tenant_name(number)}-prod {SERVICE} -t {commit} --timeout -1 >/dev/null\n"
+        for number in range(1, tenants + 1)
+    ]
+    script.write_text("set -eu\n" + "".join(lines))
+    return ["bash", str(script)]

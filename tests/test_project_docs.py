@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from deploytasks.model import Webhook
 from deploytasks.project.load import load
 from deploytasks.project.names import RESERVED_TIER_NAMES
-from deploytasks.project.schema import ProjectFile, RegistryTable, ServiceTable, Settings, TierTable, json_schema
+from deploytasks.project.schema import (
+    NotifyTable,
+    ProjectFile,
+    RegistryTable,
+    ServiceTable,
+    Settings,
+    TierTable,
+    json_schema,
+)
 from tests.envs_files import MB, PROJECT, refusal
 
 DOC = (Path(__file__).parent.parent / "docs" / "envs.md").read_text()
@@ -31,6 +40,7 @@ def test_the_documented_files_mean_what_their_comments_say(project):
     assert (dev.cpu, prod.cpu, worker.cpu) == (1024, 1024, 512)
     assert (dev.access.account, prod.access.account) == ("222222222222", "333333333333")
     assert (prod.cluster, prod.ecs_service, prod.env["LOG_LEVEL"]) == ("mb-prod", "api", "error")
+    assert project.webhook == Webhook("ssm", "/shop/slack")
     assert worker.vars == {"subnets": ["subnet-2a", "subnet-2b"], "queues": {"fast": 4, "slow": 1}}
 
 
@@ -50,7 +60,7 @@ def test_what_the_doc_calls_a_default_is_the_default(project, tmp_path):
     assert (worker.platforms, worker.builder, worker.before_deploy) == (("linux/amd64",), "auto", ())
 
 
-@pytest.mark.parametrize("kind", [ProjectFile, RegistryTable, ServiceTable, TierTable])
+@pytest.mark.parametrize("kind", [ProjectFile, RegistryTable, NotifyTable, ServiceTable, TierTable])
 def test_every_key_of_the_project_stands_in_the_doc(kind):
     text = EXAMPLES["envs/project.toml"]
     missing = [key for key in kind.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]

@@ -32,6 +32,7 @@ from deploytasks.model.project import (
     TagKind,
     Target,
     Tier,
+    Webhook,
 )
 from deploytasks.model.views import (
     Board,
@@ -100,6 +101,7 @@ __all__ = [
     "Target",
     "Tier",
     "Told",
+    "Webhook",
     "Wish",
     "primary_of",
 ]

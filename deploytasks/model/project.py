@@ -30,6 +30,14 @@ class Registry:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the address is found that messages go to, never the address: a variable, or what AWS calls a secret."""
+
+    place: Literal["env", "ssm", "secretsmanager"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """What is built into one image; `context` and `dockerfile` are relative to the root and to the context."""
 
@@ -118,6 +126,7 @@ class Project:
     tiers: tuple[Tier, ...]
     tenants: tuple[str, ...]
     targets: tuple[Target, ...]
+    webhook: Webhook | None = None
 
     def tier(self, name: str) -> Tier:
         """The tier of that name, which exists: tasks are made from the tiers themselves."""

@@ -26,6 +26,7 @@ class _Bad:
 
 
 BAD: Final = _Bad()
+_CONFIDENTIAL: Final = frozenset({"secrets", "notify"})
 
 
 def checked(source: Source, faults: list[Fault]) -> Source:
@@ -93,8 +94,8 @@ class _Walk:
         return advice.meant
 
     def wrong(self, value: Any, wanted: str, path: tuple[str, ...]) -> Any:
-        """Complains of a wrong value; what stands under `secrets` may be a secret, and is not shown."""
-        shown = "this" if "secrets" in path else _shown(value)
+        """Complains of a wrong value; what stands where a secret is only named may be one, and is not shown."""
+        shown = "this" if _CONFIDENTIAL & {*path} else _shown(value)
         self.fault(f"can't be {shown}", f"wanted: {wanted}", path)
         return BAD
 

@@ -80,4 +80,5 @@ def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tup
         tiers=policy.tiers(file),
         tenants=tuple(tenants),
         targets=targets,
+        webhook=policy.webhook(file),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from deploytasks.lengths import seconds
-from deploytasks.model import Access, Registry, Service, Tier
+from deploytasks.model import Access, Registry, Service, Tier, Webhook
 from deploytasks.project import schema
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source, table
@@ -27,6 +27,7 @@ def faults_in(source: Source) -> Iterator[Fault]:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
     yield from _shared_repositories(source)
     yield from _role_elsewhere(source)
+    yield from _webhook_elsewhere(source)
     yield from _tier_names(source)
     yield from _tier_order(source)
     for name in table(source.data, "tiers"):
@@ -117,6 +118,19 @@ def _role_elsewhere(source: Source) -> Iterator[Fault]:
         yield Fault(source.origin("registry.role"), what, "the registry is reached by a role of its own account")
 
 
+def _webhook_elsewhere(source: Source) -> Iterator[Fault]:
+    """The webhook's address is read with the registry's credentials, where the registry is."""
+    registry, webhook = table(source.data, "registry"), table(source.data, "notify").get("webhook")
+    place, arn, named = str(webhook).partition(":arn:")
+    wanted = [registry.get("region"), registry.get("account")]
+    if not arn or not all(isinstance(each, str) for each in wanted):
+        return
+    found = named.split(":")[2:4]
+    if found != wanted:
+        what = f"is in account {found[1]}, {found[0]}, but the registry is in {wanted[1]}, {wanted[0]}"
+        yield Fault(source.origin("notify.webhook"), what, f"keep it beside the registry: {place}:NAME")
+
+
 # --- what it says -------------------------------------------------------------------------------------------
 
 
@@ -136,6 +150,14 @@ def registry(file: schema.ProjectFile) -> Registry:
     access = Access(table.account, table.region, table.profile, table.role, table.external_id)
     domain = "amazonaws.com.cn" if table.region.startswith("cn-") else "amazonaws.com"
     return Registry(access, table.host or f"{table.account}.dkr.ecr.{table.region}.{domain}")
+
+
+def webhook(file: schema.ProjectFile) -> Webhook | None:
+    """Where the webhook's address is found, None where nobody is told of anything."""
+    if file.notify is None:
+        return None
+    place, _, name = file.notify.webhook.partition(":")
+    return Webhook(place, name)  # type: ignore[arg-type]  # the grammar knows these three places
 
 
 def services(file: schema.ProjectFile) -> tuple[Service, ...]:

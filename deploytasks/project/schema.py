@@ -67,6 +67,19 @@ Secret = Annotated[
     Annotated[str, _like(_SECRET, "")] | _Gone,
     Meta(description="a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one"),
 ]
+_VARIABLE = r"env:[A-Za-z_][A-Za-z0-9_]*"
+_PARAMETER = r"ssm:(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9_./-]+"
+_SECRET_ID = (
+    r"secretsmanager:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+"
+)
+WebhookPlace = Annotated[
+    str,
+    _like(
+        f"{_VARIABLE}|{_PARAMETER}|{_SECRET_ID}",
+        "where the webhook's address is found, never the address: whoever reads that can write to the channel; "
+        'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"',
+    ),
+]
 Value = Annotated[Any, Meta(description="text, finite numbers, true, false, lists and tables; a date stands in quotes")]
 
 
@@ -119,6 +132,12 @@ class RegistryTable(Struct, forbid_unknown_fields=True):
     host: Host | None = None
 
 
+class NotifyTable(Struct, forbid_unknown_fields=True):
+    """[notify]: the channel that is told of releases."""
+
+    webhook: WebhookPlace
+
+
 class ServiceTable(Struct, forbid_unknown_fields=True):
     """[services.<service>]: how it is built; not a settings layer."""
 
@@ -155,6 +174,7 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
     services: dict[Name, ServiceTable]
     tiers: dict[Name, TierTable]
     defaults: Layer | None = None
+    notify: NotifyTable | None = None
 
 
 def json_schema(kind: Kind) -> dict[str, Any]:

@@ -44,9 +44,10 @@ MAY_IMPORT = {
     "builders": {"model", "tags", "errors"},
     "aws": {"lengths", "model", "tags", "errors"},
     "fleet": {"aws", "model", "tags", "errors"},
+    "notify": {"errors"},
     "journey": MIDDLE | {"lengths", "model", "tags", "errors"},
     "report": {"model", "tags"},
-    "tasks": {"journey", "report", "project", "template", "lengths", "model", "tags", "errors"},
+    "tasks": {"journey", "notify", "report", "project", "template", "lengths", "model", "tags", "errors"},
     "__init__": {"tasks"},
 }
 """Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is no journey."""

@@ -164,7 +164,8 @@ def test_an_unknown_key_of_a_tenant_is_told_where_it_belongs(tmp_path, old, new,
         ("[env]", "envs/project.toml:12: unknown key 'env'\n    settings of every environment stand under [defaults]"),
         (
             "[zebra]",
-            "envs/project.toml:12: unknown key 'zebra'\n    known: project, registry, services, tiers, defaults, notify",
+            "envs/project.toml:12: unknown key 'zebra'\n"
+            "    known: project, registry, services, tiers, defaults, notify",
         ),
     ],
 )

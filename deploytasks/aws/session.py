@@ -20,7 +20,7 @@ from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Access, Author
 
-SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs")
+SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager")
 """The services that are called, by the names that botocore's events give them."""
 
 ECS_OPERATIONS = (

@@ -11,6 +11,7 @@ A command takes the project, which of its targets (`Scope`), what a flag would s
 told every `model.Event`; it returns a `model.Report`, and raises what `errors` draws.
 """
 
+from deploytasks.journey.channel import address, heading
 from deploytasks.journey.commands import build, deploy, release, tag
 from deploytasks.journey.differences import across, differences
 from deploytasks.journey.history import history
@@ -25,10 +26,12 @@ from deploytasks.journey.waiting import wait
 
 __all__ = [
     "across",
+    "address",
     "bootstrap",
     "build",
     "deploy",
     "differences",
+    "heading",
     "history",
     "lock_acquire",
     "lock_release",

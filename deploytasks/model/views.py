@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from deploytasks.errors import Complaint
+from deploytasks.model.asked import Author
 from deploytasks.model.images import Image
 from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.project import Target
@@ -154,3 +155,14 @@ class Steered:
     did: str = ""
     changed: bool = False
     complaint: Complaint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a message about a command is headed with; `subjects` maps those of its commits that are known to them."""
+
+    project: str
+    tier: str
+    command: str
+    author: Author
+    subjects: Mapping[str, str] = field(default_factory=dict)

@@ -69,9 +69,7 @@ Secret = Annotated[
 ]
 _VARIABLE = r"env:[A-Za-z_][A-Za-z0-9_]*"
 _PARAMETER = r"ssm:(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9_./-]+"
-_SECRET_ID = (
-    r"secretsmanager:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+"
-)
+_SECRET_ID = r"secretsmanager:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+"
 WebhookPlace = Annotated[
     str,
     _like(

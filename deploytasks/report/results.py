@@ -99,6 +99,17 @@ def release_of(report: Report) -> str | None:
     return next(iter(named)) if len(named) == 1 else None
 
 
+def summary(report: Report, elapsed_s: float) -> str:
+    """What the command came to, in one phrase: how many targets ended how, else what was built and tagged."""
+    took = f" in {duration(elapsed_s)}" if duration(elapsed_s) else ""
+    return (counts(report.results) or _without_rollouts(report.plan)) + took
+
+
+def counts(results: Iterable[Result]) -> str:
+    """`2 deployed, 1 failed`; nothing where there are no results."""
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes(results).items())
+
+
 def ending(result: Result) -> str:
     """How one target ended, in one phrase."""
     took = duration(result.duration_s)
@@ -157,13 +168,9 @@ def _dead(task: DeadTask) -> list[Block]:
 
 
 def _summary(report: Report, elapsed_s: float) -> Span:
-    took = f" in {duration(elapsed_s)}" if duration(elapsed_s) else ""
     if report.dry_run:
         return Span("dry run: nothing was changed", "strong")
-    if not report.results:
-        return Span(_without_rollouts(report.plan) + took, "strong")
-    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes(report.results).items())
-    return Span(counts + took, "bad" if report.failed else "strong")
+    return Span(summary(report, elapsed_s), "bad" if report.failed else "strong")
 
 
 def _without_rollouts(plan: Plan) -> str:

@@ -31,10 +31,13 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.journey.errand import shown_command
     from deploytasks.project.load import load
     from deploytasks.report.face import face
+    from deploytasks.tasks.announcing import announced
 
     with interruptible(), face(shown_command(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
-        report = work(load(root), scope, options, show)
-        show.finish(report)
+        project = load(root)
+        with announced(project, scope.tier, work.__name__, options, show) as told:
+            report = work(project, scope, options, told)
+            told.finish(report)
     _raise_if_failed(report)
     raise_if_lost(show.lost)
 

@@ -1,0 +1,164 @@
+"""Messages to a webhook, from a thread of their own: none of them can fail a command, or hold it up for long.
+
+The webhook's address is a secret. It stands in no message, log or exception: what goes wrong is told in words of ours.
+"""
+
+import json
+import os
+import re
+import socket
+import ssl
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPMessage
+from ipaddress import ip_address
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from deploytasks.errors import DeployError
+
+PATIENCE_S = 5.0
+"""How long the webhook may take to answer, and how long a command waits at its end for what is still under way."""
+
+Compose = Callable[[], Mapping[str, Any]]
+"""Makes a message; it runs in the courier's thread, where it may take its time, and fail."""
+_A_WORD = re.compile(r"[a-z_]{3,40}")
+
+
+class Courier:
+    """Takes messages to a webhook, in order. `find` reads its address, `tell` hears in one line what went wrong."""
+
+    def __init__(self, find: Callable[[], str], tell: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
+        self._find, self._tell, self._patience_s = find, tell, patience_s
+        self._address = ""
+        self._messages: SimpleQueue[tuple[str, Compose] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._telling = Lock()
+        self._closed = False
+
+    def send(self, what: str, compose: Compose) -> None:
+        """The message is on its way, and nobody waits for it; `what` is what it tells of: "the start"."""
+        self._messages.put((what, compose))
+        if self._thread is None:
+            self._thread = Thread(target=self._deliver, name="notify", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """All messages are delivered, or nobody waits for them any longer, which is told; nothing is told after it."""
+        self._messages.put(None)
+        try:
+            if self._thread:
+                self._thread.join(self._patience_s)
+            if self._thread and self._thread.is_alive():
+                self._say(f"the webhook was given {self._patience_s:g} s, and is not waited for any longer")
+        finally:
+            with self._telling:
+                self._closed = True
+
+    def _deliver(self) -> None:
+        for what, compose in iter(self._messages.get, None):
+            try:
+                self._address = self._address or self._find()
+            except Exception as error:
+                self._say(f"nobody is told of anything: {_in_our_words(error)}")
+                return
+            if problem := self._problem(compose):
+                self._say(f"{what} could not be told: {problem}")
+
+    def _problem(self, compose: Compose) -> str:
+        try:
+            return post(self._address, compose(), self._patience_s)
+        except Exception as error:  # whatever it is, no message is worth a release
+            return _in_our_words(error)
+
+    def _say(self, line: str) -> None:
+        with self._telling, suppress(Exception):  # a listener that fails must not fail the command
+            if not self._closed:
+                self._tell(line)
+
+
+def post(address: str, message: Mapping[str, Any], timeout_s: float = PATIENCE_S) -> str:
+    """The webhook took the message; or, returned, why it did not.
+
+    No redirect is followed, since it would take the message elsewhere. Proxies are those of the environment.
+    """
+    if not _is_fit(address):
+        return "what was found is no https:// address"
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "deploytasks"}
+    try:
+        request = urllib.request.Request(address, json.dumps(message).encode(), headers, method="POST")
+        with _opener(address).open(request, timeout=timeout_s):
+            return ""
+    except HTTPError as error:
+        return _answered(error)
+    except Exception as error:  # urllib raises many kinds, some with the address in their words
+        return _in_our_words(error)
+
+
+def _is_fit(address: str) -> bool:
+    """Whether messages may be sent there: by https, or by http to this very machine."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not address.isprintable() or " " in address or "@" in parts.netloc:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host)))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Nowhere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it is answered as an error."""
+
+    def redirect_request(  # noqa: PLR0913  urllib's own signature
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        """Nothing is asked for."""
+
+
+def _opener(address: str) -> urllib.request.OpenerDirector:
+    """What speaks to the address; to this machine never by way of a proxy, which would read it all."""
+    direct = [urllib.request.ProxyHandler({})] if address.startswith("http:") else []
+    return urllib.request.build_opener(_Nowhere, *direct)
+
+
+def _answered(error: HTTPError) -> str:
+    """The status, and, where it is nothing but a word such as Slack's `channel_is_archived`, what it said."""
+    try:
+        with error:
+            said = error.read(64).decode("ascii", "replace").strip()
+    except Exception:  # the answer broke off
+        said = ""
+    return f"it answered {error.code}" + (f" {said}" if _A_WORD.fullmatch(said) else "")
+
+
+def _in_our_words(error: BaseException) -> str:
+    """Why it went wrong, without a word of the exception's own, but of those that we made ourselves."""
+    match error:
+        case DeployError():
+            return " ".join(str(error.complaints[0]).split())
+        case URLError(reason=BaseException() as reason):
+            return _in_our_words(reason)
+        case TimeoutError():
+            return "it did not answer in time"
+        case socket.gaierror():
+            return "its host is not known"
+        case ssl.SSLCertVerificationError():
+            return "its certificate is not trusted here"
+        case ssl.SSLError():
+            return "no secure connection came about"
+        case OSError(errno=int() as number) if number > 0:
+            return os.strerror(number).lower()
+        case _:
+            return type(error).__name__

@@ -1,0 +1,89 @@
+"""A command that changes a tier tells the team's channel, if there is one, of its start and of its end."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from deploytasks import journey
+from deploytasks.journey.errand import shown_command
+from deploytasks.model import Ended, Event, Heading, Options, Plan, Planned, Project, Report, Result, Told
+from deploytasks.report import notice
+from deploytasks.report.face import Face
+
+if TYPE_CHECKING:
+    from deploytasks.notify import Courier
+
+COMMANDS = frozenset({"tag", "deploy", "release", "rollback"})
+"""Those that change a tier; a build changes none, and waiting changes nothing."""
+
+
+class Announced:
+    """Shows all that it is told, as the face would, and tells a channel of the start and of whatever end there is.
+
+    What finds nothing to do is not worth a message, and neither is what was refused before its start was told.
+    """
+
+    def __init__(self, show: Face, courier: "Courier | None", heading: Callable[[Plan], Heading]) -> None:
+        self._show, self._courier, self._heading = show, courier, heading
+        self._began_at = time.monotonic()
+        self._lock = Lock()
+        self._plan: Plan | None = None
+        self._results: tuple[Result, ...] = ()
+        self._is_open = False
+
+    def __call__(self, event: Event) -> None:
+        """The event is shown; the first plan that changes something is the start."""
+        with self._lock:
+            match event:
+                case Planned(plan):
+                    self._begin(plan)
+                case Ended(result):
+                    self._results += (result,)
+        self._show(event)
+
+    def finish(self, report: Report) -> None:
+        """The channel is told of the end; and the end is shown, whatever comes of the telling."""
+        elapsed_s = time.monotonic() - self._began_at
+        try:
+            self._end(lambda: notice.ended(self._heading(report.plan), report, elapsed_s))
+        finally:
+            self._show.finish(report)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        plan, results = self._plan, self._results
+        if error is not None and plan is not None:
+            self._end(lambda: notice.broken_off(self._heading(plan), plan, results, error))
+
+    def _begin(self, plan: Plan) -> None:
+        if self._courier and self._plan is None and not plan.is_nothing:
+            self._is_open = True
+            self._courier.send("the start", lambda: notice.begun(self._heading(plan), plan))
+        self._plan = plan
+
+    def _end(self, compose: Callable[[], notice.Message]) -> None:
+        if self._courier and self._is_open:
+            self._is_open = False
+            self._courier.send("the end", compose)
+            self._courier.close()
+
+
+def announced(project: Project, tier: str, command: str, options: Options, show: Face) -> Announced:
+    """The face and, where the project has one and the command changes a tier, its channel."""
+    webhook = project.webhook
+
+    def heading(plan: Plan) -> Heading:
+        return journey.heading(project, tier, shown_command(command, tier), notice.commits_of(plan))
+
+    if webhook is None or command not in COMMANDS or options.dry_run:
+        return Announced(show, None, heading)
+    from deploytasks.notify import Courier  # urllib, which nobody needs who tells nobody
+
+    courier = Courier(lambda: journey.address(project, webhook), lambda problem: show(Told("notify", problem)))
+    return Announced(show, courier, heading)

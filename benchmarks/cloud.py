@@ -53,6 +53,7 @@ class Account:
     families: dict[str, list[Any]] = field(default_factory=dict)
     repositories: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
     one_offs: dict[str, Any] = field(default_factory=dict)
     log_streams: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""The little that a release asks of STS, SSM and CloudWatch Logs."""
+"""The little that a release asks of STS, SSM, Secrets Manager and CloudWatch Logs."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -63,8 +63,18 @@ def put_parameter(account: Account, ask: Ask) -> Answer:
 
 
 def get_parameter(account: Account, ask: Ask) -> Answer:
-    """Source: GetParameter."""
-    return {"Parameter": _parameter(account, ask)}
+    """Source: GetParameter. A SecureString is told in the clear only to those who ask for that."""
+    held = _parameter(account, ask)
+    hidden = held["Type"] == "SecureString" and not ask.get("WithDecryption")
+    return {"Parameter": {**held, "Value": "AQICAHh…"} if hidden else held}
+
+
+def get_secret_value(account: Account, ask: Ask) -> Answer:
+    """Source: GetSecretValue."""
+    name = ask["SecretId"].rpartition(":")[2]
+    if name not in account.secrets:
+        raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    return {"Name": name, "SecretString": account.secrets[name], "VersionStages": ["AWSCURRENT"]}
 
 
 def delete_parameter(account: Account, ask: Ask) -> Answer:
@@ -124,4 +134,5 @@ SSM: Mapping[str, Operation] = {
     "GetParameter": get_parameter,
     "DeleteParameter": delete_parameter,
 }
+SECRETS_MANAGER: Mapping[str, Operation] = {"GetSecretValue": get_secret_value}
 LOGS: Mapping[str, Operation] = {"GetLogEvents": get_log_events, "FilterLogEvents": filter_log_events}

@@ -28,6 +28,7 @@ SERVICES: Mapping[str, Mapping[str, Operation]] = {
     "ecr": cloud_ecr.OPERATIONS,
     "sts": cloud_small.STS,
     "ssm": cloud_small.SSM,
+    "secretsmanager": cloud_small.SECRETS_MANAGER,
     "logs": cloud_small.LOGS,
 }
 Fault = Callable[[Call], AwsError | None]

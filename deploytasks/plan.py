@@ -150,7 +150,7 @@ def _unproven(live: Live, wish: Wish, image: str, commits: Mapping[str, str]) ->
     if live.complaint or not live.exists:
         return "it cannot be seen" if live.complaint else "the service is not there"
     digests, _ = what_runs(live, image)
-    if not digests or not _is_one_of(digests, wish):
+    if not wish.is_met_by(digests):
         return f"it runs {_named(live, digests, commits)}"
     if live.primary is None or live.primary.rollout_state not in ("COMPLETED", ""):
         return "its last rollout has not completed"
@@ -243,7 +243,7 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
         return "force", "its last rollout failed"
     under_way = primary.rollout_state == "IN_PROGRESS"
     digests = _promised(live, image) if under_way else what_runs(live, image)[0]
-    if not _is_one_of(digests, wish):
+    if not wish.is_met_by(digests):
         return "force", "the tag names another image than runs here"
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
 
@@ -258,10 +258,3 @@ def _what_changes(live: Live, wish: Wish) -> str:
     if before == wish.commit_tag:
         return "the definition changes"
     return f"{tags.short(before)} → {tags.short(wish.commit_tag)}" if before else "the definition changes"
-
-
-def _is_one_of(digests: Iterable[str], wish: Wish) -> bool:
-    """Whether every digest is the wished image: its own, or a child of its index. Nothing known is no."""
-    known = tuple(digests)
-    ours = {wish.digest, *(wish.image.children if wish.image else ())}
-    return bool(known) and ours.issuperset(known)

@@ -15,6 +15,7 @@ from deploytasks.aws.session import ECS_OPERATIONS
 PACKAGE = Path(deploytasks.__file__).parent
 MIDDLE = {
     "going_back",
+    "shards",
     "project",
     "template",
     "plan",
@@ -39,6 +40,7 @@ MAY_IMPORT = {
     "plan": {"running", "model", "tags", "errors"},
     "board": {"running", "stock", "model", "tags", "errors"},
     "going_back": {"model", "tags"},
+    "shards": {"running", "model"},
     "history": {"running", "stock", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "builders": {"model", "tags", "errors"},

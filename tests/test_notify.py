@@ -171,7 +171,8 @@ def test_the_address_is_a_secret_that_the_registrys_account_keeps(shop: Shop, we
         ("ssm:/no/such", "parameter /no/such: GetParameter: ParameterNotFound: no reason given"),
         (
             "secretsmanager:no/such",
-            "secret no/such: GetSecretValue: ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+            "secret no/such: GetSecretValue: ResourceNotFoundException: "
+            "Secrets Manager can't find the specified secret.",
         ),
     ],
 )

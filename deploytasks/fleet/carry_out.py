@@ -30,8 +30,7 @@ def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, .
     with _pools(plan) as pools:
         for number, wave in enumerate(plan.waves):
             with _naming_the_rest(plan, number):
-                results = _soaked(plan, number, results, means, pools)
-                why = _why_not(plan, results) or means.before_wave(wave[0].target.wave)
+                results, why = _leave(plan, number, results, means, pools)
             if why:
                 results += _passed_over(wave, why, means)
                 continue
@@ -67,6 +66,14 @@ def _naming_the_rest(plan: Plan, first: int) -> Iterator[None]:
         known = stopped.complaints if isinstance(stopped, Interrupted) else between
         later = (not_attempted(rollout) for wave in plan.waves[first:] for rollout in wave)
         raise Interrupted(*known, *later) from None
+
+
+def _leave(plan: Plan, number: int, results: list[Result], means: Means, pools: Pools) -> tuple[list[Result], str]:
+    """The results of the waves before once the next may begin, and "", or why it must not."""
+    if means.before_wave is None:
+        results = _soaked(plan, number, results, means, pools)
+        return results, _why_not(plan, results)
+    return results, _why_not(plan, results) or means.before_wave(plan.waves[number][0].target.wave)
 
 
 def _why_not(plan: Plan, results: Iterable[Result]) -> str:

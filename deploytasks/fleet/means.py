@@ -9,16 +9,12 @@ from deploytasks.aws.session import Clients
 from deploytasks.model import Author, OnEvent
 
 
-def _at_once(_wave: int) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """How AWS is reached, who is told, and whose clock counts. `images`: what each service's image names begin with.
 
-    `restore`: targets whose rollouts fail are put back. `before_wave` is asked for leave before each wave, with the
-    wave's number; it may wait, and answers why not, or "".
+    `restore`: targets whose rollouts fail are put back. `before_wave`, in place of the soak, is asked for leave before
+    each wave, with the wave's number; it may wait, and answers why not, or "".
     """
 
     clients: Clients
@@ -27,7 +23,7 @@ class Means:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     restore: bool = True
-    before_wave: Callable[[int], str] = _at_once
+    before_wave: Callable[[int], str] | None = None
 
     @property
     def author(self) -> Author:

@@ -19,6 +19,8 @@ from deploytasks.journey.logs import logs, watch
 from deploytasks.journey.looking import status
 from deploytasks.journey.oneoff import prepare, run
 from deploytasks.journey.rollback import rollback
+from deploytasks.journey.shards import deploy as deploy_shard
+from deploytasks.journey.shards import matrix
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.steering import proceed, stop
 from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status, without_asking
@@ -30,6 +32,7 @@ __all__ = [
     "bootstrap",
     "build",
     "deploy",
+    "deploy_shard",
     "differences",
     "heading",
     "history",
@@ -37,6 +40,7 @@ __all__ = [
     "lock_release",
     "lock_status",
     "logs",
+    "matrix",
     "prepare",
     "proceed",
     "release",

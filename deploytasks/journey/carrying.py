@@ -1,6 +1,6 @@
 """What the commands that change a tier share: looking at its targets, moving its tags, rolling out, reporting."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from deploytasks import fleet
@@ -45,11 +45,13 @@ def put_tags(errand: Errand, whole: Plan) -> None:
                 say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
 
 
-def roll_out(errand: Errand, whole: Plan) -> tuple[Result, ...]:
+def roll_out(errand: Errand, whole: Plan, before_wave: Callable[[int], str] | None = None) -> tuple[Result, ...]:
     """How every rollout of the plan ended; whatever stops them says what goes on."""
     if errand.options.dry_run:
         return ()
-    means = fleet.Means(errand.clients, errand.images, errand.tell, restore=errand.options.restore)
+    means = fleet.Means(
+        errand.clients, errand.images, errand.tell, restore=errand.options.restore, before_wave=before_wave
+    )
     with resumable(
         errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=_goes_on(errand)
     ):

@@ -97,30 +97,36 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
 
     """
     errand = begin("release", project, scope, options, tell)
-    renderer = Renderer(project)
     with lock(errand):
-        with before_any_change():
-            wanted, present, hold, lives, unpullable = fleet.together(
-                lambda: wishes.to_release(errand),
-                lambda: wishes.present(errand),
-                lambda: hold_of(errand),
-                lambda: look(errand),
-                lambda: preflight.unpullable(errand),
-            )
-            preflight.check_all(
-                *about_targets(errand, renderer, lives, wanted),
-                lambda: unpullable,
-                lambda: preflight.held(errand, hold, wanted, present),
-                lambda: preflight.taggable(errand, wanted, present),
-            )
-        missing = Plan(errand.tier, builds=builds(errand, wanted))
-        wanted = _build(errand, missing, wanted)
-        steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
-        waves = rolling.rollouts(errand, renderer, lives, plan.with_releases(wanted, steps))
-        whole = Plan(errand.tier, missing.builds if options.dry_run else (), steps, waves)
-        tell(Planned(whole))
-        put_tags(errand, whole)
+        whole = prepared(errand)
         return report(errand, whole, roll_out(errand, whole))
+
+
+def prepared(errand: Errand) -> Plan:
+    """A release as far as its rollouts: nothing speaks against it, its images are built and the tier is tagged."""
+    renderer = Renderer(errand.project)
+    with before_any_change():
+        wanted, present, hold, lives, unpullable = fleet.together(
+            lambda: wishes.to_release(errand),
+            lambda: wishes.present(errand),
+            lambda: hold_of(errand),
+            lambda: look(errand),
+            lambda: preflight.unpullable(errand),
+        )
+        preflight.check_all(
+            *about_targets(errand, renderer, lives, wanted),
+            lambda: unpullable,
+            lambda: preflight.held(errand, hold, wanted, present),
+            lambda: preflight.taggable(errand, wanted, present),
+        )
+    missing = Plan(errand.tier, builds=builds(errand, wanted))
+    wanted = _build(errand, missing, wanted)
+    steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
+    waves = rolling.rollouts(errand, renderer, lives, plan.with_releases(wanted, steps))
+    whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves)
+    errand.tell(Planned(whole))
+    put_tags(errand, whole)
+    return whole
 
 
 def _build(errand: Errand, whole: Plan, wanted: Sequence[Wish]) -> tuple[Wish, ...]:

@@ -199,8 +199,8 @@ def shown_command(command: str, tier: str) -> str:
             return command
         case "wait" | "continue" | "stop":
             return f"deploy.{command} {tier}"
-        case "rollback":
-            return f"release.rollback {tier}"
+        case "rollback" | "matrix":
+            return f"release.{command} {tier}"
         case _:
             return f"{command}.{tier}"
 
@@ -221,6 +221,8 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
         "to": options.to,
         "allow-dirty": options.allow_dirty,
         "allow-older": options.allow_older,
+        "shards": str(options.shards or ""),
+        "run": options.run,
     }
     return own | shared if again else shared
 

@@ -33,9 +33,9 @@ def lock(errand: Errand) -> Iterator[None]:
         raise stopped(errand, "interrupted") from None
     finally:
         try:
-            _unlock(errand, client, mine)
+            unlock(errand, client, mine)
         except KeyboardInterrupt:  # the first signal came only now, and broke the release off
-            _unlock(errand, client, mine)
+            unlock(errand, client, mine)
             raise stopped(errand, "interrupted") from None
 
 
@@ -57,7 +57,7 @@ def put_hold(errand: Errand, commit: str, release: str, reason: str) -> None:
         holds.put(client, errand.project.name, replace(mine, release=release))
 
 
-def _unlock(errand: Errand, client: Any, mine: LockState) -> None:
+def unlock(errand: Errand, client: Any, mine: LockState) -> None:
     """The lock is free if it was ours; what keeps it from that is told, and hides nothing else."""
     try:
         locks.release(client, errand.project.name, mine)

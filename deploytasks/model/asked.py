@@ -15,6 +15,17 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of a tier's environments, which one of many runners takes; `number` is 1 to `of`."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What the person who types a command adds to it; each field is the flag of that name.
 
@@ -35,6 +46,9 @@ class Options:
     lock_wait_s: float = 0.0
     only_behind: bool = False
     only_failed: bool = False
+    shards: int | None = None
+    shard: Shard | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

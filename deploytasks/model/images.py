@@ -1,5 +1,6 @@
 """Images in the registry: found, wished for, tagged."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +37,12 @@ class Wish:
     digest: str | None
     release: str | None = None
     image: Image | None = None
+
+    def is_met_by(self, digests: Iterable[str]) -> bool:
+        """Whether every digest is the wished image: its own, or a child of its index. Nothing known is no."""
+        known = tuple(digests)
+        ours = {self.digest, *(self.image.children if self.image else ())}
+        return bool(known) and ours.issuperset(known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deploytasks.model.asked import Shard
 from deploytasks.model.images import Build, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live
 from deploytasks.model.project import Target, Tier
@@ -133,3 +134,15 @@ class Report:
     def failed(self) -> tuple[Result, ...]:
         """The results that are no success."""
         return tuple(result for result in self.results if result.outcome not in GOOD_OUTCOMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A release whose rollouts are left to shards: what came before them, and each shard's targets.
+
+    `run` is the CI run that holds the tier's lock, and to which every shard must belong.
+    """
+
+    report: Report
+    run: str
+    shards: Mapping[Shard, tuple[Target, ...]]

@@ -33,7 +33,8 @@ def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
     """What the command came to; why each target that did not end well did not, and what goes on."""
     safe = veiled_report(report)
     sign, verb = ("✖", "failed") if report.failed else ("✔", "is done")
-    said = [*_about(heading, report.plan), *_failures(safe.failed), *_resume(report), _by(heading)]
+    notes = [_text(each) for note in safe.notes for each in lines_of(note)][:_MOST_LINES]
+    said = [*_about(heading, report.plan), *_failures(safe.failed), *notes, *_resume(report), _by(heading)]
     return _veiled(report.plan, _message(f"{sign} {_name(heading)} {verb}: {summary(report, elapsed_s)}", said))
 
 

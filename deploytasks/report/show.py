@@ -26,12 +26,12 @@ def show_json(document: Any, stdout: TextIO) -> str:
     return _written(dumped(document, stdout, indent=2) + "\n", stdout)
 
 
-def show_exact_json(document: Any, stdout: TextIO) -> str:
+def show_exact_json(document: Any, stdout: TextIO, indent: int | None = 2) -> str:
     """The document stands on the stream with every value as it is, for a program that will use it.
 
     Nothing is masked or left out; what a terminal would obey is written as an escape of JSON's own.
     """
-    text = json.dumps(document, ensure_ascii=not speaks_unicode(stdout), indent=2)
+    text = json.dumps(document, ensure_ascii=not speaks_unicode(stdout), indent=indent)
     return _written(escaped(text) + "\n", stdout)
 
 

@@ -15,7 +15,7 @@ from deploytasks.report.face import Face
 if TYPE_CHECKING:
     from deploytasks.notify import Courier
 
-COMMANDS = frozenset({"tag", "deploy", "release", "rollback"})
+COMMANDS = frozenset({"tag", "deploy", "release", "rollback", "matrix"})
 """Those that change a tier; a build changes none, and waiting changes nothing."""
 
 
@@ -25,8 +25,10 @@ class Announced:
     What finds nothing to do is not worth a message, and neither is what was refused before its start was told.
     """
 
-    def __init__(self, show: Face, courier: "Courier | None", heading: Callable[[Plan], Heading]) -> None:
-        self._show, self._courier, self._heading = show, courier, heading
+    def __init__(
+        self, show: Face, courier: "Courier | None", heading: Callable[[Plan], Heading], *, is_shard: bool = False
+    ) -> None:
+        self._show, self._courier, self._heading, self._is_shard = show, courier, heading, is_shard
         self._began_at = time.monotonic()
         self._lock = Lock()
         self._plan: Plan | None = None
@@ -64,7 +66,8 @@ class Announced:
     def _begin(self, plan: Plan) -> None:
         if self._courier and self._plan is None and not plan.is_nothing:
             self._is_open = True
-            self._courier.send("the start", lambda: notice.begun(self._heading(plan), plan))
+            if not self._is_shard:  # the start was told by the matrix, for all of them
+                self._courier.send("the start", lambda: notice.begun(self._heading(plan), plan))
         self._plan = plan
 
     def _end(self, compose: Callable[[], notice.Message]) -> None:
@@ -79,11 +82,12 @@ def announced(project: Project, tier: str, command: str, options: Options, show:
     webhook = project.webhook
 
     def heading(plan: Plan) -> Heading:
-        return journey.heading(project, tier, shown_command(command, tier), notice.commits_of(plan))
+        part = f" --shard {options.shard}" if options.shard else ""
+        return journey.heading(project, tier, shown_command(command, tier) + part, notice.commits_of(plan))
 
     if webhook is None or command not in COMMANDS or options.dry_run:
         return Announced(show, None, heading)
     from deploytasks.notify import Courier  # urllib, which nobody needs who tells nobody
 
     courier = Courier(lambda: journey.address(project, webhook), lambda problem: show(Told("notify", problem)))
-    return Announced(show, courier, heading)
+    return Announced(show, courier, heading, is_shard=options.shard is not None)

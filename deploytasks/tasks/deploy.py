@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HELP = flags.helped(
     *("tenant", "service", "exclude", "only-behind", "only-failed"),
-    *("to", "override", "force", "wait", "restore", "lock-wait", "dry-run", "json"),
+    *("to", "override", "force", "shard", "run", "wait", "restore", "lock-wait", "dry-run", "json"),
 )
 _WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
@@ -51,6 +51,8 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         to: str | None = None,
         override: str | None = None,
         force: bool = False,
+        shard: str | None = None,
+        run: str | None = None,
         wait: bool = True,
         restore: bool = True,
         lock_wait: str | None = None,
@@ -60,10 +62,12 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         """Roll every target of the tier to what its tier tag names."""
         from deploytasks import journey
 
+        flags.goes_with("run", run, shard, "--shard")
         how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
-        only = {"only_behind": only_behind, "only_failed": only_failed}
+        only = {"only_behind": only_behind, "only_failed": only_failed, "shard": flags.shard(shard), "run": run}
         options = flags.options(c, to=to, override=override, **only, **how)
-        shell.carry_out(root, journey.deploy, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+        work = journey.deploy_shard if options.shard else journey.deploy
+        shell.carry_out(root, work, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return deploy
 

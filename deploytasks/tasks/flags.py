@@ -1,7 +1,9 @@
 """The flags that several tasks share: their help, and what they become."""
 
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 
 if TYPE_CHECKING:
-    from deploytasks.model import Options, Scope
+    from deploytasks.model import Options, Scope, Shard
 
 _MOST_DIGITS = 9
 
@@ -38,6 +40,11 @@ HELP = {
     "follow": "go on until Ctrl-C",
     "check": "exit 3 if any target deserves a second look",
     "last": "so many releases, 20 unless told",
+    "shards": "so many parts, each for a job of its own: 8",
+    "shard": "only this part of the tier, in the CI run whose release.matrix locked it: 3/8",
+    "format": "github: a matrix for fromJSON; gitlab: a child pipeline",
+    "include": "a file of the repository with the `default:` of GitLab's jobs: .gitlab/shard.yml",
+    "run": "the CI run, where CI does not name it itself; the same for the matrix and all shards",
     "html": "write the board to this file too, as one page",
 }
 
@@ -88,8 +95,8 @@ def _can_be_a_file(path: FilePath) -> bool:
         return False
 
 
-def number(flag: str, given: str) -> int:
-    """The number that a flag gives, 1 to 999,999,999.
+def number(flag: str, given: str, most: int = 999_999_999) -> int:
+    """The number that a flag gives, 1 to `most`.
 
     Raises:
         Invalid: it is none.
@@ -97,9 +104,55 @@ def number(flag: str, given: str) -> int:
     """
     from deploytasks.errors import Invalid
 
-    if not (given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and int(given)):
-        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no number of 1 to 999,999,999", f"--{flag} 20")
+    if not (given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and 1 <= int(given) <= most):
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no number of 1 to {most:,}", f"--{flag} {min(20, most)}")
     return int(given)
+
+
+def shard(given: str | None) -> "Shard | None":
+    """The shard that `3/8` names, None where the flag was not given.
+
+    Raises:
+        Invalid: it names none.
+
+    """
+    from deploytasks.errors import Invalid
+    from deploytasks.model import Shard
+
+    if given is None:
+        return None
+    named = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", given, re.ASCII)
+    if named is None or not 1 <= int(named[1]) <= int(named[2]):
+        what = f"'{given[:40]}' is no shard: the third of eight is 3/8"
+        raise Invalid.of("--shard", what, "take those that release.matrix prints")
+    return Shard(int(named[1]), int(named[2]))
+
+
+def one_of(flag: str, given: str, known: Sequence[str]) -> str:
+    """What the flag says, which is one of the known words.
+
+    Raises:
+        Invalid: it is none of them.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if given not in known:
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is not known", f"known: {', '.join(known)}")
+    return given
+
+
+def goes_with(flag: str, given: str | None, is_there: object, other: str) -> None:
+    """Nothing, where the flag was not given, or what it belongs to was.
+
+    Raises:
+        Invalid: it is empty, or would mean nothing.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if text(flag, given) is not None and not is_there:
+        raise Invalid.of(f"--{flag}", f"means nothing without {other}", f"leave it out, or add {other}")
 
 
 def text(flag: str, given: str | None) -> str | None:
@@ -190,7 +243,7 @@ def options(context: Context, **given: Any) -> "Options":
     """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
     from deploytasks.model import Options
 
-    for flag in ("commit", "to", "override"):
+    for flag in ("commit", "to", "override", "run"):
         text(flag, given.get(flag))
     dry_run, lock_wait = given.pop("dry_run", False), given.pop("lock_wait", None)
     return Options(**given, dry_run=dry_run or context.config.run.dry, lock_wait_s=wait_s(lock_wait))

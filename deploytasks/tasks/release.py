@@ -1,4 +1,4 @@
-"""`inv release.<tier>`, `inv release.history TIER` and `inv release.rollback TIER`."""
+"""`inv release.<tier>`, `inv release.history TIER` and `inv release.rollback TIER`; `matrix` has a file of its own."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.matrix import matrix
 
 _HELP = flags.helped(
     *("tenant", "service", "exclude", "only-behind", "only-failed"),
@@ -22,7 +23,9 @@ _HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `release`."""
-    return Collection("release", _history(root), _rollback(root), *(_release(root, tier) for tier in tiers))
+    return Collection(
+        "release", _history(root), _rollback(root), matrix(root), *(_release(root, tier) for tier in tiers)
+    )
 
 
 def _release(root: Path, tier: str) -> Task[Any]:

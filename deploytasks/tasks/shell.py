@@ -67,8 +67,8 @@ def _summarise(title: str, sheet: "Sheet") -> None:
         sys.stderr.write(f"summary: {problem}\n")
 
 
-def show_exactly(document: Any) -> None:
-    """The document is on stdout with every value as it is, because a program will use it.
+def show_exactly(document: Any, indent: int | None = 2) -> None:
+    """The document is on stdout with every value as it is, because a program will use it; None makes it one line.
 
     Raises:
         Failure: stdout did not take it.
@@ -76,7 +76,7 @@ def show_exactly(document: Any) -> None:
     """
     from deploytasks.report.show import show_exact_json
 
-    raise_if_lost(show_exact_json(document, sys.stdout))
+    raise_if_lost(show_exact_json(document, sys.stdout, indent))
 
 
 def raise_if_lost(why: str) -> None:

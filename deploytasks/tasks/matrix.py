@@ -1,0 +1,75 @@
+"""`inv release.matrix TIER`: a release by many runners, as the CI engine's own jobs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.tasks import Task, task
+
+from deploytasks.tasks import flags, shell
+
+if TYPE_CHECKING:
+    from deploytasks.model import Matrix, Options
+
+_HELP = flags.TIER | flags.helped(
+    *("shards", "format", "include", "commit", "allow-dirty", "allow-older", "override", "run", "dry-run")
+)
+_FORMATS = ("github", "gitlab")
+
+
+def matrix(root: Path) -> Task[Any]:
+    """The task that prints the jobs."""
+
+    @task(name="matrix", auto_shortflags=False, positional=["tier"], help=_HELP)
+    def matrix(
+        c: Context,
+        tier: str,
+        shards: str | None = None,
+        format: str = "github",
+        include: str | None = None,
+        commit: str | None = None,
+        allow_dirty: bool = False,
+        allow_older: bool = False,
+        override: str | None = None,
+        run: str | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Gate, tag and lock a tier once, and print the CI jobs that roll it out: deploy.<tier> --shard 3/8."""
+        from deploytasks.report.matrix import MOST_JOBS
+
+        asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
+        number = flags.number("shards", shards or "", MOST_JOBS)
+        form = flags.one_of("format", format, _FORMATS)
+        flags.goes_with("include", include, form == "gitlab", "--format gitlab")
+        options = flags.options(c, **asked, run=run, shards=number, dry_run=dry_run)
+        _print(_made(root, tier, options), form, include)
+
+    return matrix
+
+
+def _made(root: Path, tier: str, options: "Options") -> "Matrix":
+    """The tier is ready for its shards. What people read of it is on stderr, since stdout is a program's."""
+    from deploytasks import journey
+    from deploytasks.journey.errand import shown_command
+    from deploytasks.project.load import load
+    from deploytasks.report.face import face
+    from deploytasks.tasks.announcing import announced
+
+    scope = flags.scope(tier)
+    with shell.interruptible(), face(shown_command("matrix", tier), sys.stderr, as_json=False) as show:
+        project = load(root)
+        with announced(project, tier, "matrix", options, show) as told:
+            made = journey.matrix(project, scope, options, told)
+            told.finish(made.report)
+    return made
+
+
+def _print(made: "Matrix", form: str, include: str | None) -> None:
+    """The jobs are on stdout, GitHub's on one line, as the output of a step must be."""
+    from deploytasks.report import matrix
+
+    if form == "github":
+        shell.show_exactly(matrix.github(made), indent=None)
+    else:
+        shell.show_exactly(matrix.gitlab(made, include))

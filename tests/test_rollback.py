@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import tenant_account
 from deploytasks import tags
 from tests.commands import WRITES, Shop
@@ -102,3 +103,60 @@ def test_one_tenant_goes_back_and_the_tag_stays(released: Shop):
     ran = released.inv("release.rollback", "prod", "--tenant", "t1", "--json")
     assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 1})
     assert released.tags()["prod"] == named
+
+
+def test_a_release_whose_every_rollout_failed_is_passed_over_and_that_is_said(shop: Shop):
+    for commit, dies in (("older", False), ("newer", True)):
+        breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+        for number in (1, 2):
+            shop.service(number, "prod").configuration = breaker
+        shop.endpoint.cloud.fates = (lambda *_: Fate(death=Death(), trips_s=0)) if dies else None
+        words = ["--commit", shop.commits[commit], "--allow-older", "--override", "test"]
+        assert shop.inv("release.prod", *words).code == (1 if dies else 0)
+    shop.endpoint.cloud.fates = None
+    failed = shop.tags()["prod"]
+    shop.inv("lock.release", "prod", "--yes")
+    ran = shop.inv("release.rollback", "prod", "--json")
+    assert ran.code == 0, ran.stderr
+    assert failed != shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
+
+
+def test_a_mutable_tier_moves_its_tag_to_the_older_commit_and_rolls_it_out(shop: Shop):
+    for commit in ("older", "newer"):
+        assert shop.inv("tag.dev", "--commit", shop.commits[commit], "--allow-older", "deploy.dev").code == 0
+    ran = shop.inv("release.rollback", "dev", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2})
+    older = shop.tags()[shop.commits["older"]]
+    assert shop.tags()["dev"] == older
+    assert {result["digest"] for result in ran.summary["results"]} == {older}
+
+
+def test_a_target_without_a_revision_of_then_is_rendered_now_and_that_is_said(released: Shop):
+    family = released.endpoint.cloud.account(tenant_account(2)).families["shop-t2-prod-api"]
+    for revision in family[:-1]:
+        revision.members["status"] = "INACTIVE"
+    ran = released.inv("release.rollback", "prod")
+    assert ran.code == 0, ran.stderr
+    assert "rendered now: no revision of then carries the release" in ran.stdout
+    assert "back to shop-t1-prod-api:" in ran.stdout
+
+
+def test_an_image_that_is_gone_is_refused_before_any_change(released: Shop):
+    repository = released.endpoint.cloud.account("012345678922").repositories["api"]
+    gone = repository.tags[released.commits["older"]]
+    repository.tags = {tag: digest for tag, digest in repository.tags.items() if digest != gone}
+    del repository.images[gone]
+    before = released.writes()
+    ran = released.inv("release.rollback", "prod")
+    assert (ran.code, ran.stderr.startswith("prod: there is no release before")) == (2, True)
+    assert released.writes() == before
+
+
+def test_a_rollback_mints_a_release_tag_as_every_tag_step_does(released: Shop):
+    def minted() -> set[str]:
+        return {tag for tag in released.tags() if tag.startswith("prod-")}
+
+    before = minted()
+    assert released.inv("release.rollback", "prod").code == 0
+    (tag,) = minted() - before
+    assert tag > max(before) and released.tags()[tag] == released.tags()[released.commits["older"]]

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws.verdict import given_up, judge
+from deploytasks.aws.native import ServiceDeployment
+from deploytasks.aws.verdict import ailment, given_up, judge, natively, took_s
+from deploytasks.model import Deployment
 
 OURS, THEIRS, BEFORE = "ecs-svc/ours", "ecs-svc/theirs", "ecs-svc/before"
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -134,3 +136,76 @@ PASTS = {
 def test_why_the_last_rollout_was_given_up(past: str):
     described, reason = PASTS[past]
     assert given_up(described) == reason
+
+
+# --- what ECS's service deployment decides ------------------------------------------------------------------------
+
+UNDER_WAY = service(deployment(OURS, "PRIMARY", "COMPLETED"))
+REPLACED = service(deployment(THEIRS, "PRIMARY", "IN_PROGRESS", at=5), deployment(OURS, "ACTIVE", "IN_PROGRESS"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "outcome", "detail"),
+    [
+        (UNDER_WAY, {"status": "IN_PROGRESS", "stage": "bake time"}, None, ""),
+        (UNDER_WAY, {"status": "PENDING"}, None, ""),
+        (UNDER_WAY, {"status": "IN_PROGRESS", "hook": "approve"}, "paused", "waits on hook approve"),
+        (UNDER_WAY, {"status": "SUCCESSFUL"}, "deployed", ""),
+        (UNDER_WAY, {"status": "ROLLBACK_IN_PROGRESS", "reason": "alarm"}, None, "alarm"),
+        (
+            service(BEFORE_US),
+            {"status": "ROLLBACK_SUCCESSFUL", "reason": "alarm"},
+            "rolled back",
+            "alarm. Back on before:1.",
+        ),
+        (UNDER_WAY, {"status": "ROLLBACK_FAILED", "reason": "no room"}, "failed", "its rollback failed: no room"),
+        (UNDER_WAY, {"status": "STOPPED", "reason": "aborted"}, "failed", "aborted"),
+        (REPLACED, {"status": "STOPPED"}, "superseded", "deployment ecs-svc/theirs (theirs:1) replaced ours"),
+        (REPLACED, {"status": "ROLLBACK_SUCCESSFUL"}, "rolled back", "ECS gave the deployment up. Back on theirs:1."),
+    ],
+)
+def test_the_service_deployment_has_the_last_word(seen: Any, told: Any, outcome: str | None, detail: str):
+    verdict = natively(seen, judge(seen, OURS, START), ServiceDeployment("arn", **told))
+    assert (verdict.outcome, verdict.detail) == (outcome, detail)
+
+
+# --- how long the last rollout took --------------------------------------------------------------------------------
+
+
+def ended(seconds: float, id: str = OURS) -> dict[str, Any]:
+    message = f"(service api) (deployment {id}) deployment completed."
+    return {"message": message, "createdAt": START + timedelta(seconds=seconds)}
+
+
+def test_the_last_rollouts_length_is_read_off_its_completion_event():
+    seen = {**service(deployment(OURS, "PRIMARY", "COMPLETED")), "events": [ended(190, THEIRS), ended(181.5)]}
+    assert took_s(seen) == 181.5
+
+
+@pytest.mark.parametrize("events", [[], [ended(60, BEFORE)], [ended(-5)]])
+def test_without_such_an_event_its_length_is_not_known(events: list[dict[str, Any]]):
+    assert took_s({**service(deployment(OURS, "PRIMARY", "COMPLETED")), "events": events}) is None
+
+
+# --- whether a target stays well -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "why", "may_pass"),
+    [
+        ({}, None, None),
+        ({"running": 1}, "1 of 2 tasks run", True),
+        ({"failedTasks": 1}, None, None),
+        ({"failedTasks": 3}, "3 tasks failed one after the other", False),
+        ({"rolloutState": "FAILED", "rolloutStateReason": "alarm"}, "alarm", False),
+        ({"id": THEIRS}, "another deployment took its place", False),
+        ({"status": "ACTIVE"}, "the service is gone", False),
+    ],
+)
+def test_a_target_that_was_well_is_well_until_tasks_fail_or_are_missing_or_it_lost_its_place(
+    changes: dict[str, Any], why: str | None, may_pass: bool | None
+):
+    seen = {**deployment(OURS, "PRIMARY", "COMPLETED"), **changes}
+    counts = {"runningCount": changes.get("running", 2), "desiredCount": 2}
+    found = ailment({"deployments": [seen], **counts}, Deployment(OURS, "PRIMARY", "COMPLETED", "arn", failed=1))
+    assert (found and found.why, found and found.may_pass) == (why, may_pass)

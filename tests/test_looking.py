@@ -71,7 +71,7 @@ def test_a_page_that_cannot_be_written_costs_no_board(shop: Shop, monkeypatch: p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     ran = shop.inv("status", "--html", f"{'b' * 300}.html")
-    assert (ran.code, ran.stdout) == (2, "") and "is no file in a folder that is there" in ran.stderr
+    assert (ran.code, ran.stdout) == (2, "") and "File name too long" in ran.stderr
     assert shop.inv("status", "--html", f"{'b' * 250}.html").code == 0
     (shop.root / "pages").mkdir()
     monkeypatch.setattr(Path, "replace", refuse)
@@ -79,6 +79,21 @@ def test_a_page_that_cannot_be_written_costs_no_board(shop: Shop, monkeypatch: p
     assert ran.code == 1 and "t1" in ran.stdout
     assert "pages/b.html: it could not be written: No space left on device" in ran.stderr
     assert not list((shop.root / "pages").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "is empty"),
+        ("-", "stdout has the board itself already"),
+        (".", ". is a folder"),
+        ("no/such/b.html", "there is no folder no/such"),
+    ],
+)
+def test_a_page_that_has_no_place_is_refused_before_anybody_is_asked(shop: Shop, name: str, why: str):
+    ran = shop.inv("status", "--html", name)
+    assert (ran.code, ran.stdout) == (2, "") and not shop.endpoint.operations()
+    assert ran.stderr == f"--html: {why}\n    name a file: --html board.html\n"
 
 
 @pytest.mark.parametrize("since", ["999999999h", "99999999999999h", "87601h", "٣h"])

@@ -5,6 +5,7 @@ import pytest
 from deploytasks.errors import Invalid
 from deploytasks.model import Environment, Scope, Service
 from deploytasks.project.select import names, select, tier, upstream_targets
+from deploytasks.project.spelling import suggestion
 from tests import given
 
 
@@ -76,6 +77,13 @@ def test_an_empty_name_among_others_is_an_error(text):
 )
 def test_a_scope_selects_in_file_order(project, scope, targets):
     assert shown(select(project, scope)) == targets
+
+
+def test_of_very_many_names_only_so_many_are_listed():
+    known = [f"t{number}" for number in range(200)]
+    meant, listed = suggestion("t199x", known).splitlines()
+    assert meant == "did you mean 't199'?"
+    assert listed.startswith("known: t0, t1, ") and listed.endswith(", t39 and 160 more")
 
 
 @pytest.mark.parametrize(

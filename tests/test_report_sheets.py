@@ -101,6 +101,20 @@ def test_every_mark_on_the_board_has_its_legend_and_no_other_has():
     assert told == set(board.counts(one_service()))
 
 
+def test_what_is_so_of_many_targets_is_said_once_and_no_longer_than_anybody_reads():
+    tenants = [f"t{number}" for number in range(12)]
+    behind = [cell(each, "prod", wanted=NEW, marks=("behind",)) for each in tenants]
+    text = plain(board.sheet(Board("shop", ("prod",), tuple(behind), at=_SINCE)))
+    assert f"\n{', '.join(f'{each}-prod/api' for each in tenants[:8])} and 4 more behind: prod names" in text
+
+
+def test_targets_that_the_same_place_hides_are_named_with_it_once():
+    account = Complaint("account 222222222222", "out of reach", "check the network")
+    hidden = [Cell(target("mb", tier=tier), "unseen", complaint=account) for tier in ("dev", "prod")]
+    text = plain(board.sheet(Board("shop", ("dev", "prod"), tuple(hidden), at=_SINCE)))
+    assert "\nmb-dev/api, mb-prod/api (account 222222222222): out of reach\n    check the network\n" in text
+
+
 def test_an_empty_board_says_so():
     assert plain(board.sheet(Board("shop", ("dev",), (), at=_SINCE))) == "no environments\n"
 
@@ -111,9 +125,11 @@ def shelves() -> tuple[Shelf, ...]:
         "api", "sha256:" + "cd" * 32, (OLD, f"{OLD}-dirty-01234567", "dev"), (), datetime(2025, 12, 31, tzinfo=UTC)
     )
     bare = Image("api", "sha256:" + "ef" * 32)
+    gone = "mb-dev could not be seen: no such cluster"
     return (
         Shelf("api", "api", (newest, older, bare), {DIGEST: ("prod", "mb-prod", "staging")}),
-        Shelf("worker", "shop/worker", ()),
+        Shelf("worker", "shop/worker", (), notes=(gone,)),
+        Shelf("mailer", "mailer", (), notes=("mailer could not be read: no such repository", gone), is_read=False),
     )
 
 

@@ -125,7 +125,8 @@ def test_a_target_that_cannot_be_seen_is_reported_and_the_others_are_followed(sh
     end_once_seen(shop, 1, fault=lambda call: _denied(call, "DescribeServices", tenant_account(2)))
     ran = shop.inv("deploy.wait", "prod", "--json")
     assert (ran.code, outcomes(ran)) == (1, {"t1-prod/api": "deployed", "t2-prod/api": "failed"})
-    assert "DescribeServices: AccessDeniedException: no" in ran.summary["results"][1]["detail"]
+    what, to_do = ran.summary["results"][1]["detail"].splitlines()
+    assert what.endswith("DescribeServices: AccessDeniedException: no") and to_do.startswith("allow DescribeServices")
     assert ran.summary["resume"] == "to go on: inv deploy.wait prod --tenant t2"
 
 

@@ -67,7 +67,8 @@ def _swept(client: Any, service: Service) -> tuple[Image, ...] | Complaint:
 def _shelf(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -> Shelf:
     own = [live for live in lives if live.target.service == service.name]
     if complaint := swept.unread.get(service.name):
-        return Shelf(service.name, service.repository, (), notes=(f"not read: {complaint}", *unseen(own)))
+        notes = (f"{service.name} could not be read: {complaint}", *unseen(own))
+        return Shelf(service.name, service.repository, (), notes=notes, is_read=False)
     held = swept.images[service.name]
     tagged = tuple(image for image in held if image.tags)
     return Shelf(service.name, service.repository, tagged, _runs(stock(name, held), own), unseen(own))

@@ -82,7 +82,7 @@ def _stand(errand: Errand, live: Live, images: Mapping[str, Image]) -> Rollout |
 def _unseen(live: Live) -> str:
     """Why there is nothing that could be followed; empty where there is."""
     if live.complaint:
-        return str(live.complaint)
+        return f"{live.complaint.where}: {live.complaint.what}\n{live.complaint.to_do}".rstrip()
     if not live.exists:
         return f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
     if live.primary is None:

@@ -72,7 +72,10 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One service's images in ECR, newest first, and who runs them; `notes` say who could not be seen."""
+    """One service's images in ECR, newest first, and who runs them; `notes` say what could not be seen.
+
+    Where the repository could not be read, that is said by `is_read`, and there are no images.
+    """
 
     service: str
     repository: str
@@ -80,6 +83,7 @@ class Shelf:
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """digest → names of the environments that run it."""
     notes: tuple[str, ...] = ()
+    is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The board: what runs where, tenants down, tiers across; a target that cannot be read costs only its own cell."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
@@ -11,6 +11,7 @@ from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, en
 from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
+_MOST_LISTED = 8
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
 _TONES: dict[Mark, Tone] = {"failed": "bad", "rolling": "good"}
 
@@ -129,7 +130,13 @@ def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
     for cell in cells:
         for each in _said(cell):
             said.setdefault(each, []).append(str(cell.target))
-    return (line(Span(", ".join(targets), "strong"), f" {what}") for what, targets in said.items())
+    return (line(Span(_listed(targets), "strong"), f" {what}") for what, targets in said.items())
+
+
+def _listed(targets: Sequence[str]) -> str:
+    """The targets, of many only some: each one's marks stand in its cell."""
+    more = f" and {len(targets) - _MOST_LISTED} more" if len(targets) > _MOST_LISTED else ""
+    return f"{', '.join(targets[:_MOST_LISTED])}{more}"
 
 
 def _said(cell: Cell) -> Iterator[str]:
@@ -146,12 +153,13 @@ def _said(cell: Cell) -> Iterator[str]:
 
 
 def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:
-    """Each target that could not be seen, with the place to mend where that is another one, why, and what to do."""
+    """The targets that could not be seen, with the place to mend where that is another one, why, and what to do."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells:
-        if cell.complaint:
-            where = cell.complaint.where
-            place = "" if where in ("", str(cell.target)) else f" ({where})"
-            yield f"{cell.target}{place}", cell.complaint.what, cell.complaint.to_do
+        if said := cell.complaint:
+            place = "" if said.where in ("", str(cell.target)) else f" ({said.where})"
+            found.setdefault((place, said.what, said.to_do), []).append(str(cell.target))
+    return ((f"{', '.join(targets)}{place}", what, to_do) for (place, what, to_do), targets in found.items())
 
 
 def _legend(board: Board) -> Sheet:

@@ -88,7 +88,8 @@ def summary(differences: Sequence[Difference]) -> str:
     unseen = sum(bool(each.complaints) for each in differences)
     same = sum(_is_same(each) for each in differences)
     differ = len(differences) - unseen - same
-    said = f"{differ or 'none'} of {counted(len(differences), 'target')} differ{'s' if differ == 1 else ''}"
+    verb = "differs" if 1 in (differ, len(differences)) else "differ"
+    said = f"{differ or 'none'} of {counted(len(differences), 'target')} {verb}"
     return f"{said}, {unseen} could not be compared" if unseen else said
 
 
@@ -174,7 +175,8 @@ def _not_compared(differences: Iterable[Difference]) -> Iterator[tuple[str, str,
     """Each target that could not be compared, why, and what to do."""
     for each in differences:
         for complaint in each.complaints:
-            place = "" if complaint.where == str(each.target) else f"{complaint.where}: "
+            where = complaint.where.removesuffix(str(each.target)).removesuffix(": ")
+            place = f"{where}: " if where else ""
             yield _name(each), f"not compared: {place}{complaint.what}", complaint.to_do
 
 

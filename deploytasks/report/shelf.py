@@ -12,7 +12,7 @@ from deploytasks.report.text import iso, lines_of, minute, short_commit
 _COLUMNS = (
     Column("commit", "whole"),
     Column("tiers"),
-    Column("releases"),
+    Column("releases", "whole"),
     Column("other tags"),
     Column("pushed (UTC)"),
     Column("runs in"),
@@ -30,8 +30,10 @@ class Labels:
 
 
 def sheet(shelves: Sequence[Shelf], tiers: Sequence[str]) -> Sheet:
-    """The shelves, one below the other; `tiers` are the project's, in promotion order."""
-    return stacked(*(_shelf(shelf, tiers) for shelf in shelves)) or (line("no services"),)
+    """The shelves, one below the other, then each note once; `tiers` are the project's, in promotion order."""
+    notes = dict.fromkeys(note for shelf in shelves for note in shelf.notes)
+    said = tuple(line(Span(each, "warn")) for note in notes for each in lines_of(note))
+    return stacked(*(_shelf(shelf, tiers) for shelf in shelves), said) or (line("no services"),)
 
 
 def as_json(shelves: Sequence[Shelf], tiers: Sequence[str]) -> list[dict[str, Any]]:
@@ -40,6 +42,7 @@ def as_json(shelves: Sequence[Shelf], tiers: Sequence[str]) -> list[dict[str, An
         {
             "service": shelf.service,
             "repository": shelf.repository,
+            "read": shelf.is_read,
             "images": [_image_json(image, shelf, tiers) for image in shelf.images],
             "notes": shelf.notes,
         }
@@ -67,8 +70,8 @@ def _is_release(tag: str) -> bool:
 def _shelf(shelf: Shelf, tiers: Sequence[str]) -> Sheet:
     heading = line(Span(shelf.service, "strong"), f" in {shelf.repository}")
     rows = [_row(image, shelf, tiers) for image in shelf.images]
-    notes = (line(Span(each, "warn")) for note in shelf.notes for each in lines_of(note))
-    return (heading, table(_COLUMNS, rows) if rows else line("no images", indent=4), *notes)
+    none = "no images" if shelf.is_read else "not read"
+    return (heading, table(_COLUMNS, rows) if rows else line(none, indent=4))
 
 
 def _row(image: Image, shelf: Shelf, tiers: Sequence[str]) -> list[Span | tuple[Span, ...]]:

@@ -82,17 +82,21 @@ def file(flag: str, given: str | None) -> FilePath | None:
     if given is None:
         return None
     path = FilePath(given)
-    if not given.strip() or given == "-" or not _can_be_a_file(path):
-        what = "is empty" if not given.strip() else f"{given} is no file in a folder that is there"
-        raise Invalid.of(f"--{flag}", what, f"--{flag} board.html")
+    if problem := _why_no_file(given, path):
+        raise Invalid.of(f"--{flag}", problem, f"name a file: --{flag} board.html")
     return path
 
 
-def _can_be_a_file(path: FilePath) -> bool:
+def _why_no_file(given: str, path: FilePath) -> str:
+    """Why nothing could be written there; empty where it could."""
+    if not given.strip() or given == "-":
+        return "is empty" if not given.strip() else "stdout has the board itself already"
     try:
-        return path.parent.is_dir() and not path.is_dir()
-    except OSError:  # a name that is too long for the file system
-        return False
+        if path.is_dir():
+            return f"{given} is a folder"
+        return "" if path.parent.is_dir() else f"there is no folder {path.parent}"
+    except OSError as error:  # a name that is too long for the file system
+        return f"no file can be called '{given[:40]}…': {error.strerror}"
 
 
 def number(flag: str, given: str, most: int = 999_999_999) -> int:

@@ -84,6 +84,16 @@ def delete_parameter(account: Account, ask: Ask) -> Answer:
     return {}
 
 
+def get_parameters_by_path(account: Account, ask: Ask) -> Answer:
+    """Source: GetParametersByPath, ten a page at most."""
+    size = int(ask.get("MaxResults", 10))
+    if not 1 <= size <= 10:
+        raise AwsError("ValidationException", "MaxResults must be between 1 and 10.")
+    below = [held for name, held in sorted(account.parameters.items()) if name.startswith(f"{ask['Path']}/")]
+    found, more = page(below, {"nextToken": ask.get("NextToken", 0)}, size)
+    return {"Parameters": found, **({"NextToken": more["nextToken"]} if more else {})}
+
+
 def _parameter(account: Account, ask: Ask) -> dict[str, object]:
     held = account.parameters.get(ask["Name"])
     if held is None:
@@ -133,6 +143,7 @@ SSM: Mapping[str, Operation] = {
     "PutParameter": put_parameter,
     "GetParameter": get_parameter,
     "DeleteParameter": delete_parameter,
+    "GetParametersByPath": get_parameters_by_path,
 }
 SECRETS_MANAGER: Mapping[str, Operation] = {"GetSecretValue": get_secret_value}
 LOGS: Mapping[str, Operation] = {"GetLogEvents": get_log_events, "FilterLogEvents": filter_log_events}

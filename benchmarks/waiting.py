@@ -44,9 +44,7 @@ def measure(rollout_s: float) -> None:
         waited = release(stage, TENANTS)
     delays = waited.delays_s()
     total, looks = sum(waited.calls.values()), sum(waited.calls.get(name, 0) for name in LOOKING)
-    print(
-        f"\n {'#':>1}  {'waiting for ' + str(TENANTS) + f' rollouts of {rollout_s:g} s':<55}  {'found':>6}  {'at most':>7}"
-    )
+    print(f"\n #  {f'waiting for {TENANTS} rollouts of {rollout_s:g} s':<55}  {'found':>6}  {'at most':>7}")
     _show(6, "mean seconds from a rollout's end to the line that tells it", statistics.mean(delays), 0.8)
     _show(6, f"calls a tenant, of them {looks / TENANTS:.1f} to look", total / TENANTS, 45)
     _show(7, "seconds from the slowest's end to the command's", waited.left_at - max(waited.ended.values()), 1.5)

@@ -4,7 +4,7 @@ Nothing here asks AWS, git or the clock.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from deploytasks import tags
@@ -15,11 +15,15 @@ from deploytasks.stock import Stock
 
 @dataclass(frozen=True, slots=True)
 class Evidences:
-    """All that the board is made of beside the lives: `drifted` targets, and each service's stock."""
+    """All that the board is made of beside the lives: `drifted` targets, and each service's stock.
+
+    `overrides` maps a release to why it was let past the gate.
+    """
 
     project: str
     stocks: Mapping[str, Stock]
     drifted: Collection[Target] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
@@ -62,7 +66,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         certified_at=tags.certified_at(release, tier),
         by=told.get("by", ""),
         ci=told.get("ci", ""),
-        override=told.get("override", ""),
+        override=told.get("override", "") or known.overrides.get(release, ""),
         digests=digests,
         runs=tuple(dict.fromkeys(_called(stock, digest) for digest in digests)),
         evidence=evidence,

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from itertools import takewhile
 
 from deploytasks import tags
-from deploytasks.model import History, Image, Live, Release, Target
+from deploytasks.model import History, Image, Live, Override, Release, Target
 from deploytasks.running import record, recorded_at, what_runs
 from deploytasks.stock import stock
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
+_FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,12 @@ def told_by(live: Live) -> tuple[Record, ...]:
     """What the target itself records of what it runs, and what its revision does."""
     service, registered = live.target.service, (live.definition or {}).get("registeredAt")
     return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, registered)
+
+
+def told_when_minted(past: Past, override: Override) -> tuple[Record, ...]:
+    """What was recorded when the release was let past the gate: before anything else was of it, whatever clocks say."""
+    kept = {key: getattr(override, key) for key in ("release", "commit", "by", "ci")} | {"override": override.reason}
+    return tuple(Record(service, kept, _FIRST) for service in past.minted.get(override.release, {}))
 
 
 def tells_who(past: Past, one: Record) -> bool:

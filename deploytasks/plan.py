@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
-from types import MappingProxyType
 
 from deploytasks import tags
-from deploytasks.errors import Complaint
 from deploytasks.model import (
     Action,
     Definition,
@@ -26,9 +24,7 @@ from deploytasks.model import (
     Tier,
     Wish,
 )
-from deploytasks.running import record, what_runs
-
-_NONE: Mapping[str, str] = MappingProxyType({})
+from deploytasks.running import has_arrived, record, what_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,73 +95,6 @@ def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
 def is_there(wish: Wish, present: Image | None) -> bool:
     """Whether the tier names the wished image already; `present` is what it names."""
     return present is not None and present.digest == wish.digest
-
-
-# --- the gate -----------------------------------------------------------------------------------------------
-
-
-def gate(
-    tier: Tier,
-    wishes: Iterable[Wish],
-    upstream: Sequence[Live],
-    images: Mapping[str, str],
-    commits: Mapping[str, str] = _NONE,
-) -> list[Complaint]:
-    """What speaks against letting the wishes into the tier; empty where nothing does.
-
-    An image that already carries one of the tier's release tags has passed. `upstream` are the targets that must
-    run it, `images` maps a service to what its image names begin with, `commits` a digest to its commit tag, as far as
-    that is known.
-    """
-    if tier.after is None:
-        return []
-    unpassed = [wish for wish in wishes if not passed(tier, wish)]
-    return [complaint for wish in unpassed for complaint in _gated(tier, wish, upstream, images[wish.service], commits)]
-
-
-def passed(tier: Tier, wish: Wish) -> bool:
-    """Whether the image carries one of the tier's release tags already."""
-    return wish.image is not None and bool(tags.releases(wish.image.tags, tier.name))
-
-
-def _gated(tier: Tier, wish: Wish, upstream: Sequence[Live], image: str, commits: Mapping[str, str]) -> list[Complaint]:
-    before = [live for live in upstream if live.target.service == wish.service]
-    commit = tags.short(wish.commit_tag) or _short_digest(wish.digest or "")
-    if not before:
-        what = f"no selected tenant runs {wish.service} in {tier.after} or before: nothing has tried {commit}"
-        return [Complaint(f"{tier.name}/{wish.service}", what, f'inv release.{tier.after}, or --override "reason"')]
-    return [
-        Complaint(str(live.target), f"{why}, so {commit} may not go to {tier.name}", _gate_to_do(live))
-        for live in before
-        if (why := _unproven(live, wish, image, commits))
-    ]
-
-
-def _gate_to_do(live: Live) -> str:
-    return f'inv release.{live.target.environment.tier}, or --override "reason"'
-
-
-def _unproven(live: Live, wish: Wish, image: str, commits: Mapping[str, str]) -> str:
-    """Why the upstream target is no proof of the wish; empty where it is."""
-    if live.complaint or not live.exists:
-        return "it cannot be seen" if live.complaint else "the service is not there"
-    digests, _ = what_runs(live, image)
-    if not wish.is_met_by(digests):
-        return f"it runs {_named(live, digests, commits)}"
-    if live.primary is None or live.primary.rollout_state not in ("COMPLETED", ""):
-        return "its last rollout has not completed"
-    return ""
-
-
-def _named(live: Live, digests: tuple[str, ...], commits: Mapping[str, str]) -> str:
-    """What runs, by commit: the digest's own, else the one on record; by digest where neither is known."""
-    recorded = record(live).get("commit", "") if len(digests) < 2 else ""
-    names = (tags.short(commits.get(digest) or recorded) or _short_digest(digest) for digest in digests)
-    return ", ".join(dict.fromkeys(names)) or tags.short(recorded) or "nothing known"
-
-
-def _short_digest(digest: str) -> str:
-    return digest[: len("sha256:") + 12]
 
 
 # --- rollouts -----------------------------------------------------------------------------------------------
@@ -242,8 +171,7 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
     if primary is None or primary.rollout_state == "FAILED":
         return "force", "its last rollout failed"
     under_way = primary.rollout_state == "IN_PROGRESS"
-    digests = _promised(live, image) if under_way else what_runs(live, image)[0]
-    if not wish.is_met_by(digests):
+    if not (wish.is_met_by(_promised(live, image)) if under_way else has_arrived(live, wish, image)):
         return "force", "the tag names another image than runs here"
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from deploytasks import tags
-from deploytasks.model import Evidence, Image, Live
+from deploytasks.model import Evidence, Image, Live, Wish
 
 
 def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
@@ -39,6 +39,24 @@ def recorded_at(live: Live) -> datetime | None:
         return _time(live.service_tags["at"])
     registered: datetime | None = (live.definition or {}).get("registeredAt")
     return registered
+
+
+def is_alone(live: Live) -> bool:
+    """Whether no deployment stands beside the one that ECS works towards."""
+    return len(live.deployments) == 1
+
+
+def has_failed(live: Live) -> bool:
+    """Whether the last rollout was given up, be it that ECS went back to the one before."""
+    return bool(live.failure) or (live.primary is not None and live.primary.rollout_state == "FAILED")
+
+
+def has_arrived(live: Live, wish: Wish, image: str) -> bool:
+    """Whether the target runs the wish, and no rollout of it is still under way or failed."""
+    digests, evidence = what_runs(live, image)
+    if not wish.is_met_by(digests) or (live.failure and evidence == "recorded"):
+        return False
+    return live.primary is not None and live.primary.rollout_state in ("COMPLETED", "")
 
 
 def commit_of(image: Image | None, kept: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ PACKAGE = Path(deploytasks.__file__).parent
 MIDDLE = {
     "going_back",
     "shards",
+    "gate",
     "project",
     "template",
     "plan",
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "template": {"model", "tags", "errors"},
     "running": {"model", "tags"},
     "stock": {"model"},
-    "plan": {"running", "model", "tags", "errors"},
+    "plan": {"running", "model", "tags"},
+    "gate": {"running", "model", "tags", "errors"},
     "board": {"running", "stock", "model", "tags", "errors"},
     "going_back": {"model", "tags"},
     "shards": {"running", "model"},

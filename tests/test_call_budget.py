@@ -38,7 +38,9 @@ WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
 # A release also asks for a hold, reads the tier before (the gate), puts two tags and reads them back.
 RELEASE_ONCE = {**DEPLOY_ONCE, "GetParameter": 2, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
-# The board: what each runs, and what its tasks say; the definition tells of drift and who released.
+# The board: what ECR holds, and who was let past the gate.
+SEE_ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1, "GetParametersByPath": 1}
+# What each runs, and what its tasks say; the definition tells of drift and who released.
 SEE_EACH = {**LOOK_EACH, "ListTasks": 1, "DescribeTasks": 1}
 # Where it waits: one look at a rollout that is over by then, and its tasks' digests.
 FOLLOW_EACH = {"DescribeServices": 1, "ListTasks": 1, "DescribeTasks": 1}
@@ -117,7 +119,7 @@ def test_the_board_of_a_tier_looks_once_at_each_tenant_and_sweeps_the_registry_o
     shop, endpoint = stage(tenants)
     board = journey.status(shop, [target for target in shop.targets if target.environment.tier == "prod"])
     assert {cell.standing for cell in board.cells} == {"completed"}
-    assert endpoint.operations() == budget({"GetCallerIdentity": 1, "DescribeImages": 1}, tenants, SEE_EACH)
+    assert endpoint.operations() == budget(SEE_ONCE, tenants, SEE_EACH)
 
 
 def test_the_boards_calls_grow_with_tens_of_services_and_hundreds_of_tasks(stage: Stage) -> None:

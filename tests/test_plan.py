@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given as generated
@@ -56,6 +55,12 @@ SITUATIONS = {
     ),
     "nobody knows what the tag gave": (live(runs=TAGGED), TAGGED, True, "force"),
     "no digests, but a record of it": (live(runs=TAGGED, service_tags=RECORDED), TAGGED, True, "nothing"),
+    "the moved tag was rolled back, and only the record of that rollout tells": (
+        live(runs=TAGGED, service_tags=RECORDED, failure="tasks failed to start"),
+        TAGGED,
+        True,
+        "force",
+    ),
     "the moved tag rolls already": (
         live(ROLLING, runs=TAGGED, digests=(OLD_DIGEST,), service_tags=RECORDED),
         TAGGED,
@@ -173,61 +178,7 @@ def test_taking_the_same_tag_step_twice_changes_nothing(history: list[str]):
     assert last == (False, False)
 
 
-# --- the gate ---------------------------------------------------------------------------------------------------
-
-
-def gate(*upstream: Live, wished: Wish | None = None, **known: Any):
-    return [str(each) for each in plan.gate(tier(after="staging"), [wished or wish()], upstream, IMAGES, **known)]
-
-
-def staging(**changes) -> Live:
-    return live(**{"target": target(tier="staging"), "runs": PINNED_NEW, **changes})
-
-
-def test_the_gate_opens_where_the_tier_before_runs_the_image():
-    assert gate(staging()) == []
-
-
-def test_the_gate_is_shut_where_the_tier_before_runs_another_and_says_what():
-    (said,) = gate(staging(runs=f"{HOST}/api@{OLD_DIGEST}", revision_tags={"commit": OLD}))
-    assert said == (
-        'staging/api: it runs aaaaaaa, so bbbbbbb may not go to prod\n    inv release.staging, or --override "reason"'
-    )
-
-
-def test_one_image_has_one_name_in_all_complaints_of_the_gate():
-    recorded = staging(runs=f"{HOST}/api@{OLD_DIGEST}", revision_tags={"commit": OLD})
-    unrecorded = staging(runs=f"{HOST}/api@{OLD_DIGEST}", target=target("mb", "staging"))
-    assert [said.partition(",")[0] for said in gate(recorded, unrecorded, commits={OLD_DIGEST: OLD})] == [
-        "staging/api: it runs aaaaaaa",
-        "mb-staging/api: it runs aaaaaaa",
-    ]
-    mixed = staging(digests=(OLD_DIGEST, "sha256:" + "9" * 64), revision_tags={"commit": OLD})
-    (said,) = gate(mixed, wished=wish(commit_tag=""), commits={OLD_DIGEST: OLD})
-    assert said.startswith("staging/api: it runs aaaaaaa, sha256:999999999999, so sha256:222222222222 may not go to")
-
-
-@pytest.mark.parametrize("state", ["IN_PROGRESS", "FAILED"])
-def test_the_gate_is_shut_while_the_last_rollout_has_not_completed(state: str):
-    (said,) = gate(replace(staging(), deployments=(deployment(state),)))
-    assert "its last rollout has not completed" in said
-
-
-def test_zero_desired_tasks_pass_on_the_last_completed_rollout():
-    assert gate(staging(desired=0, running=0)) == []
-
-
-def test_an_image_that_carries_a_release_tag_of_the_tier_has_passed():
-    assert gate(wished=wish(NEW, "prod-20261101T000000Z")) == []
-
-
-def test_the_gate_is_shut_where_no_tenant_ran_it_before():
-    (said,) = gate()
-    assert "nothing has tried bbbbbbb" in said
-
-
-def test_the_first_tier_has_no_gate():
-    assert plan.gate(tier("dev"), [wish()], [], IMAGES) == []
+# --- what runs ---------------------------------------------------------------------------------------------------
 
 
 def test_the_newer_record_speaks():

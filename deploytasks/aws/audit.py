@@ -35,9 +35,9 @@ def unescape(value: str) -> str:
     return _ESCAPED.sub(_plain, value.removesuffix(CUT)) + ("…" if value.endswith(CUT) else "")
 
 
-def to_ecs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """The tags as ECS takes them, under our prefix; empty ones are left out."""
-    return [{"key": PREFIX + key, "value": escape(value)} for key, value in tags.items() if value]
+def to_ecs(tags: Mapping[str, str], *, blanks: bool = False) -> list[dict[str, str]]:
+    """The tags as ECS takes them, under our prefix; empty ones are left out, unless they shall stand as blanks."""
+    return [{"key": PREFIX + key, "value": escape(value)} for key, value in tags.items() if value or blanks]
 
 
 def from_ecs(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -105,11 +105,13 @@ def create(client: Any, target: Target, request: Definition, revision: str) -> M
 def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> None:
     """The service, or the revision, carries the audit tags besides those that it has.
 
+    What is empty now is a blank, so that a reason or a link of the rollout before does not stand for this one.
+
     Source: ecs TagResource.
 
     """
     with translated(str(target)):
-        client.tag_resource(resourceArn=arn, tags=audit.to_ecs(tags))
+        client.tag_resource(resourceArn=arn, tags=audit.to_ecs(tags, blanks=True))
 
 
 def _live(target: Target, service: Mapping[str, Any] | None) -> Live:

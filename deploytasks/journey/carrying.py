@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from deploytasks import fleet
-from deploytasks.aws import ecr
+from deploytasks.aws import ecr, overrides
 from deploytasks.journey import preflight, rolling
-from deploytasks.journey.errand import Errand, again, resumable, say, shown_command, spelled
+from deploytasks.journey.errand import Errand, again, registry_ssm, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
-from deploytasks.model import GOOD_OUTCOMES, Live, Options, Plan, Reading, Report, Result, Wish
+from deploytasks.model import GOOD_OUTCOMES, Live, Options, Override, Plan, Reading, Report, Result, Wish
 from deploytasks.template.render import Renderer
 
 
@@ -38,11 +39,24 @@ def put_tags(errand: Errand, whole: Plan) -> None:
     if errand.options.dry_run:
         return
     with resumable(errand, "some tags may have moved, no target was touched"):
+        _record_override(errand, whole)
         for step in whole.tag_steps:
             names = [step.release] * step.mint + [step.tier_tag] * step.move
             if names and step.digest:
                 ecr.point(errand.ecr, step.repository, step.digest, names)
                 say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
+
+
+def _record_override(errand: Errand, whole: Plan) -> None:
+    """Why the gate is passed is on record before the release is; only where there is a gate, and a release to mint."""
+    minted = {step.release: step.commit_tag for step in whole.tag_steps if step.mint}
+    reason, author = errand.options.override, errand.author
+    if not (reason and errand.tier.after):
+        return
+    client, at = registry_ssm(errand.project, errand.clients), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for release, commit in minted.items():
+        override = Override(errand.tier.name, release, author.by, at, reason, commit, author.ci)
+        overrides.put(client, errand.project.name, override)
 
 
 def roll_out(errand: Errand, whole: Plan, before_wave: Callable[[int], str] | None = None) -> tuple[Result, ...]:

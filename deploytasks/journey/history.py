@@ -10,12 +10,13 @@ from deploytasks import git, tags
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.fleet import each, together
-from deploytasks.history import Past, Record, history_of, past_of, titled, told, told_by
+from deploytasks.history import Past, Record, history_of, past_of, titled, told, told_by, told_when_minted
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
+from deploytasks.journey.overridden import overridden
 from deploytasks.journey.revisions import newest_first
 from deploytasks.journey.shelves import sweep, unseen
-from deploytasks.model import History, Live, Project, Service, Tier
+from deploytasks.model import History, Live, Override, Project, Service, Tier
 
 _ROUNDS = 3
 """Of how many targets the revisions are read, one after the other, for a release that nobody told of yet."""
@@ -42,20 +43,24 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
     """
     clients, names, wanted = reach(), images(project), {service.name for service in services}
     targets = [one for one in project.targets if one.environment.tier == tier.name and one.service in wanted]
-    lives, swept = together(
-        lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
+    lives, (swept, passed) = together(
+        lambda: observe(clients, targets, names, reading="all"),
+        lambda: (sweep(project, clients, services), overridden(project, clients, [tier.name])),
     )
     past = past_of(tier.name, swept.images, names, [live for live in lives if live.target.service in swept.images])
-    records, unread = _records(clients, past, list(past.minted)[:last])
+    records, unread = _records(clients, past, list(past.minted)[:last], passed.overrides)
     seen = history_of(past, last, records)
     seen = titled(seen, git.subjects(project.root, {row.commit for row in seen.releases}))
     missing = (f"releases of {name} are missing: {why}" for name, why in swept.unread.items())
-    return replace(seen, notes=(*missing, *unseen(lives), *unread))
+    return replace(seen, notes=(*missing, *passed.notes, *unseen(lives), *unread))
 
 
-def _records(clients: Clients, past: Past, shown: Sequence[str]) -> tuple[list[Record], list[str]]:
-    """What tells of the shown releases: the targets themselves, then revisions of as few as are needed; and notes."""
-    records = [one for live in past.lives for one in told_by(live)]
+def _records(
+    clients: Clients, past: Past, shown: Sequence[str], overrides: Iterable[Override]
+) -> tuple[list[Record], list[str]]:
+    """What tells of the shown releases: overrides, the targets, then revisions of as few as are needed; and notes."""
+    records = [one for override in overrides for one in told_when_minted(past, override)]
+    records += [one for live in past.lives for one in told_by(live)]
     notes: list[str] = []
     unread = [live for live in past.lives if live.primary]
     for _ in range(_ROUNDS):

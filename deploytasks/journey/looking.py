@@ -12,6 +12,7 @@ from deploytasks.fleet import together
 from deploytasks.journey.drift import drifted
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
+from deploytasks.journey.overridden import Overridden, overridden
 from deploytasks.journey.shelves import sweep
 from deploytasks.model import Board, Project, Target
 from deploytasks.stock import Stock, stock
@@ -23,27 +24,31 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     What could not be judged for want of the registry, or of a template's variable, is said in its notes.
     """
     clients, at = reach(), datetime.now(UTC)
-    lives, (stocks, unread) = together(
+    lives, (stocks, passed, unread) = together(
         lambda: observe(clients, targets, images(project), reading="all"), lambda: _stocks(project, clients, targets)
     )
     changed, unjudged = drifted(project, lives, images(project))
-    known = Evidences(project.name, stocks, changed)
+    known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides})
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
-    return replace(seen, notes=(*unread, *(f"drift could not be judged: {each}" for each in unjudged)))
+    return replace(seen, notes=(*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged)))
 
 
-def _stocks(project: Project, clients: Clients, targets: Iterable[Target]) -> tuple[dict[str, Stock], tuple[str, ...]]:
-    """Each service's stock, one sweep a repository, and a note on each that could not be read."""
+def _stocks(
+    project: Project, clients: Clients, targets: Sequence[Target]
+) -> tuple[dict[str, Stock], Overridden, tuple[str, ...]]:
+    """Each service's stock, one sweep a repository, the tiers' overrides, and a note on each that could not be read."""
     services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
     names = images(project)
     unknown = {service.name: Stock(names[service.name]) for service in services}
     try:
         swept = sweep(project, clients, services)
     except DeployError as error:
-        return unknown, _unread("", error.complaints)
+        return unknown, Overridden(), _unread("", error.complaints)
     notes = [note for name, complaint in swept.unread.items() for note in _unread(f"{name}: ", [complaint])]
-    return unknown | {name: stock(names[name], found) for name, found in swept.images.items()}, tuple(notes)
+    stocks = {name: stock(names[name], found) for name, found in swept.images.items()}
+    tiers = dict.fromkeys(target.environment.tier for target in targets)
+    return unknown | stocks, overridden(project, clients, tuple(tiers)), tuple(notes)
 
 
 def _unread(where: str, complaints: Iterable[Complaint]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from deploytasks import git, plan, tags
+from deploytasks import gate, git, plan, tags
 from deploytasks.aws import ecr
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
@@ -99,13 +99,13 @@ def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
 
 def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
     """What the gate says; asks the tier before only for images that have not passed already."""
-    unpassed = [wish for wish in wishes if not plan.passed(errand.tier, wish)]
+    unpassed = [wish for wish in wishes if not gate.passed(errand.tier, wish)]
     if errand.tier.after is None or not unpassed:
         return []
     before = upstream_targets(errand.project, errand.tier, errand.targets)
     lives = observe(errand.clients, before, errand.images, reading="unpinned")
-    shut = plan.gate(errand.tier, unpassed, lives, errand.images)
-    return plan.gate(errand.tier, unpassed, lives, errand.images, _commits(errand)) if shut else []
+    shut = gate.gate(errand.tier, unpassed, lives, errand.images)
+    return gate.gate(errand.tier, unpassed, lives, errand.images, _commits(errand)) if shut else []
 
 
 def _commits(errand: Errand) -> dict[str, str]:

@@ -4,7 +4,7 @@ Everything here is frozen, knows no AWS and does no I/O; every other room speaks
 order in which a command meets them: `project`, `asked`, `images`, `live`, `plans`, `events`, `views`.
 """
 
-from deploytasks.model.asked import Author, LockState, Options, Scope, Shard
+from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.images import Build, Image, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
@@ -81,6 +81,7 @@ __all__ = [
     "Options",
     "Origin",
     "Outcome",
+    "Override",
     "Pin",
     "Plan",
     "Planned",

@@ -79,3 +79,16 @@ class LockState:
     pid: int = 0
     token: str = ""
     release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Why a release was let past the gate: who said so `at` a time in UTC, for which `commit`."""
+
+    tier: str
+    release: str
+    by: str
+    at: str
+    reason: str
+    commit: str = ""
+    ci: str = ""

@@ -95,7 +95,7 @@ SHUT: dict[str, tuple[Live, str, str]] = {
     ),
     "nobody knows what it runs": (staging(runs=TAGGED), "it runs nothing known", RELEASE),
     "its tasks run two images": (
-        staging(runs=TAGGED, digests=(OLD_DIGEST, NEW_DIGEST), revision_tags={"commit": NEW}),
+        staging(runs=TAGGED, digests=(OLD_DIGEST, NEW_DIGEST), revision_tags={"commit": OLD}),
         "it runs sha256:111111111111, sha256:222222222222",
         RELEASE,
     ),
@@ -104,7 +104,6 @@ SHUT: dict[str, tuple[Live, str, str]] = {
         "it runs sha256:111111111111",
         RELEASE,
     ),
-    "a release tag of another tier, and another image runs": (staging(**ON_OLD), "it runs aaaaaaa", RELEASE),
     "its rollout is under way": (staging(deployment("IN_PROGRESS")), "a rollout is under way there", WAIT),
     "its rollout is under way, and no state is told": (
         staging(deployment(""), deployment("", "ACTIVE", id="ecs-svc/0")),

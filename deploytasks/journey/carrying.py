@@ -9,6 +9,7 @@ from deploytasks.aws import ecr, overrides
 from deploytasks.journey import preflight, rolling
 from deploytasks.journey.errand import Errand, again, registry_ssm, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
+from deploytasks.journey.selecting import kept_in_mind
 from deploytasks.model import GOOD_OUTCOMES, Live, Options, Override, Plan, Reading, Report, Result, Wish
 from deploytasks.template.render import Renderer
 
@@ -30,7 +31,7 @@ def look(errand: Errand, reading: Reading | None = None) -> tuple[Live, ...]:
     say(
         errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
     )
-    usual: Reading = "unpinned" if errand.tier.pin == "tag" else "none"
+    usual: Reading = "unpinned" if errand.tier.pin == "tag" or errand.options.only_behind else "none"
     return observe(errand.clients, errand.targets, errand.images, reading=reading or usual)
 
 
@@ -66,8 +67,9 @@ def roll_out(errand: Errand, whole: Plan, before_wave: Callable[[int], str] | No
     means = fleet.Means(
         errand.clients, errand.images, errand.tell, restore=errand.options.restore, before_wave=before_wave
     )
+    going_on = kept_in_mind(errand, (rollout.target for rollout in whole.rollouts))
     with resumable(
-        errand, f"the tag {errand.tier.name} stands, its targets may differ from it", command=_goes_on(errand)
+        going_on, f"the tag {errand.tier.name} stands, its targets may differ from it", command=_goes_on(errand)
     ):
         return fleet.carry_out(whole, means, wait=errand.options.wait)
 
@@ -117,7 +119,7 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     if not open_ends:
         return ""
-    command = again(errand, _goes_on(errand), open_ends)
+    command = again(kept_in_mind(errand, ()), _goes_on(errand), open_ends)
     if paused := [result for result in open_ends if result.outcome == "paused"]:
         return _from_the_hook(errand, paused)
     if any(result.outcome == "rolled back" for result in open_ends):

@@ -12,6 +12,7 @@ from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
 from deploytasks.journey.locking import hold_of, lock
+from deploytasks.journey.selecting import taken
 from deploytasks.model import Event, OnEvent, Options, Plan, Planned, Project, Report, Scope, Wish
 from deploytasks.template.render import Renderer
 
@@ -72,19 +73,20 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     renderer = Renderer(project)
     with lock(errand):
         with before_any_change():
-            wanted, lives, unpullable = fleet.together(
-                lambda: wishes.to_deploy(errand), lambda: look(errand), lambda: preflight.unpullable(errand)
+            wanted, lives, policies = fleet.together(
+                lambda: wishes.to_deploy(errand), lambda: look(errand), lambda: preflight.policies(errand)
             )
+            only = taken(errand, wanted, lives)
             preflight.check_all(
-                *about_targets(errand, renderer, lives, wanted),
-                lambda: unpullable,
+                *about_targets(only.errand, renderer, only.lives, wanted),
+                lambda: preflight.unpullable(only.errand, policies),
                 lambda: rolling.pin_rules(errand, wanted),
                 lambda: preflight.dirty(errand, wanted),
                 lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
             )
-        whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
+        whole = Plan(errand.tier, waves=rolling.rollouts(only.errand, renderer, only.lives, wanted))
         tell(Planned(whole))
-        return report(errand, whole, roll_out(errand, whole))
+        return report(errand, whole, roll_out(errand, whole), only.notes)
 
 
 def release(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -98,35 +100,39 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
     """
     errand = begin("release", project, scope, options, tell)
     with lock(errand):
-        whole = prepared(errand)
-        return report(errand, whole, roll_out(errand, whole))
+        whole, notes = prepared(errand)
+        return report(errand, whole, roll_out(errand, whole), notes)
 
 
-def prepared(errand: Errand) -> Plan:
-    """A release as far as its rollouts: nothing speaks against it, its images are built and the tier is tagged."""
+def prepared(errand: Errand) -> tuple[Plan, tuple[str, ...]]:
+    """A release as far as its rollouts: nothing speaks against it, its images are built and the tier is tagged.
+
+    Beside the plan, notes on the targets that were left out.
+    """
     renderer = Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, unpullable = fleet.together(
+        wanted, present, hold, lives, policies = fleet.together(
             lambda: wishes.to_release(errand),
             lambda: wishes.present(errand),
             lambda: hold_of(errand),
             lambda: look(errand),
-            lambda: preflight.unpullable(errand),
+            lambda: preflight.policies(errand),
         )
+        only = taken(errand, wanted, lives)
         preflight.check_all(
-            *about_targets(errand, renderer, lives, wanted),
-            lambda: unpullable,
+            *about_targets(only.errand, renderer, only.lives, wanted),
+            lambda: preflight.unpullable(only.errand, policies),
             lambda: preflight.held(errand, hold, wanted, present),
             lambda: preflight.taggable(errand, wanted, present),
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))
     wanted = _build(errand, missing, wanted)
     steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
-    waves = rolling.rollouts(errand, renderer, lives, plan.with_releases(wanted, steps))
+    waves = rolling.rollouts(only.errand, renderer, only.lives, plan.with_releases(wanted, steps))
     whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves)
     errand.tell(Planned(whole))
     put_tags(errand, whole)
-    return whole
+    return whole, only.notes
 
 
 def _build(errand: Errand, whole: Plan, wanted: Sequence[Wish]) -> tuple[Wish, ...]:

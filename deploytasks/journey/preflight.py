@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from deploytasks import gate, git, plan, tags
 from deploytasks.aws import ecr
@@ -10,7 +11,7 @@ from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
 from deploytasks.journey.shelves import sweep
-from deploytasks.model import Image, Live, LockState, Wish
+from deploytasks.model import Image, Live, LockState, Target, Wish
 from deploytasks.project.select import upstream_targets
 from deploytasks.stock import stock
 
@@ -39,25 +40,31 @@ def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
             yield from _unfit_service(errand, live)
 
 
-def unpullable(errand: Errand) -> list[Complaint]:
-    """Which tenants' accounts the registry would not let pull; a policy that may not be read is believed."""
-    return list(_unpullable(errand))
-
-
-def _unpullable(errand: Errand) -> Iterator[Complaint]:
-    accounts = {target.access.account: target for target in errand.targets}
-    accounts.pop(errand.project.registry.access.account, None)
-    for service in errand.services if accounts else ():
+def policies(errand: Errand) -> dict[str, Any]:
+    """Who may pull each service, if anybody else needs to; a policy that may not be read is left out."""
+    found = {}
+    for service in errand.services if _foreign_accounts(errand) else ():
         try:
-            policy = ecr.policy(errand.ecr, service.repository)
+            found[service.name] = ecr.policy(errand.ecr, service.repository)
         except AwsError as error:
-            if error.error_code == "AccessDeniedException":
-                continue
-            raise
-        for account, target in accounts.items():
-            if not ecr.allows_pull(policy, account):
+            if error.error_code != "AccessDeniedException":
+                raise
+    return found
+
+
+def unpullable(errand: Errand, policies: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Which tenants' accounts the registry would not let pull; a policy that was not read is believed."""
+    for service in errand.services:
+        for account, target in _foreign_accounts(errand).items() if service.name in policies else ():
+            if not ecr.allows_pull(policies[service.name], account):
                 what = f"account {account} may not pull {service.repository} from the registry"
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
+
+
+def _foreign_accounts(errand: Errand) -> dict[str, Target]:
+    """The accounts that are not the registry's, each with a target there."""
+    own = errand.project.registry.access.account
+    return {target.access.account: target for target in errand.targets if target.access.account != own}
 
 
 def wave_rules(errand: Errand) -> Iterator[Complaint]:

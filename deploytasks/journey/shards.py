@@ -53,7 +53,7 @@ def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     errand = begin("matrix", project, Scope(scope.tier), replace(options, shards=len(parts)), tell)
     errand = errand if options.dry_run else _of_the_run(errand, "--run")
     with _locked_for_the_run(errand):
-        whole = prepared(errand)
+        whole, _ = prepared(errand)
         return Matrix(report(errand, whole, notes=_notes(errand, len(parts))), errand.author.run, parts)
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from deploytasks.aws import audit
-from deploytasks.aws.failures import translated
+from deploytasks.aws.failures import may_pass, translated
 from deploytasks.aws.verdict import deployments, given_up, took_s
-from deploytasks.model import Definition, Live, Target
+from deploytasks.errors import AwsError
+from deploytasks.model import Definition, Live, Target, primary_of
 
 _GONE = frozenset({"INACTIVE", "DRAINING"})
 
@@ -80,25 +81,53 @@ def copied(client: Any, definition: Definition, images: Mapping[str, str]) -> De
     return {**request, "containerDefinitions": pinned}
 
 
-def update(client: Any, target: Target, revision: str | None) -> Mapping[str, Any]:
+def update(client: Any, target: Target, revision: str | None, before: str = "") -> Mapping[str, Any]:
     """The service rolls out the revision, or, for None, the same one anew. `desiredCount` is never sent.
 
-    Returns the service as UpdateService answers it: its PRIMARY deployment is ours.
+    Returns the service as UpdateService answers it: its PRIMARY deployment is ours. `before` is the id of the PRIMARY
+    deployment until now, by which one that began without an answer is told from it.
     """
+    if revision is None and before:
+        return _anew(client, target, before)
     change: dict[str, Any] = {"taskDefinition": revision} if revision else {"forceNewDeployment": True}
+    return _update(client, target, change)
+
+
+def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any]:
     with translated(str(target)):
         answer = client.update_service(cluster=target.cluster, service=target.ecs_service, **change)
     return dict(answer["service"])
 
 
-def create(client: Any, target: Target, request: Definition, revision: str) -> Mapping[str, Any]:
-    """The service exists and rolls out the revision.
+def _anew(client: Any, target: Target, before: str) -> Mapping[str, Any]:
+    """One new deployment of the same revision, and not two: where the answer got lost, it is looked for."""
+    for is_last in (False, False, True):
+        try:
+            return _update(client, target, {"forceNewDeployment": True})
+        except AwsError as error:
+            service = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+            primary = primary_of(deployments(service))
+            if primary and primary.id != before:
+                return service
+            if is_last or not may_pass(error):
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
-    Source: ecs CreateService.
+
+def create(client: Any, target: Target, request: Definition, revision: str) -> Mapping[str, Any]:
+    """The service exists and rolls out the revision; so it is too where only the answer got lost.
+
+    Source: ecs CreateService, which refuses a service that is there.
 
     """
-    with translated(str(target)):
-        answer = client.create_service(**{**request, "taskDefinition": revision})
+    try:
+        with translated(str(target)):
+            answer = client.create_service(**{**request, "taskDefinition": revision})
+    except AwsError:
+        service = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+        if service.get("taskDefinition") != revision:
+            raise
+        return service
     return dict(answer["service"])
 
 

@@ -17,10 +17,10 @@ from botocore.exceptions import (
 
 from deploytasks.errors import AwsError, Complaint
 
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _TO_DO = {
     "RepositoryNotFoundException": "inv envs.bootstrap makes the repository, or mend `repository` in envs/project.toml",
     "ClusterNotFoundException": "make the cluster, or mend `cluster` in the environment's file",
@@ -49,7 +49,7 @@ def may_pass(error: AwsError) -> bool:
     match error.__cause__:
         case ClientError() as said:
             status = said.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return error.error_code in _THROTTLED or status >= 500
+            return error.error_code in THROTTLED or status >= 500
         case cause:
             return isinstance(cause, ConnectionError | HTTPClientError)
 
@@ -62,13 +62,13 @@ def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
 
 
 def _to_do(code: str, operation: str, profile: str) -> str:
-    if code in _EXPIRED:
+    if code in EXPIRED:
         return f"the credentials have expired: {_sign_in(profile)}"
     if code in _UNKNOWN_KEY:
         return f"the credentials are not known to AWS: {_sign_in(profile)}"
     if code in _DENIED:
         return f"allow {operation} to the role that was used (`role`, `profile` in envs/), or let it be assumed"
-    if code in _THROTTLED:
+    if code in THROTTLED:
         return "AWS kept throttling through ten attempts; run the same command again"
     return _TO_DO.get(code, "")
 

@@ -4,21 +4,23 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from botocore import __version__, handlers
-from botocore.config import Config
-from botocore.credentials import RefreshableCredentials
+from botocore import handlers
 from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from deploytasks.aws.buckets import Buckets
 from deploytasks.aws.failures import translated
+from deploytasks.aws.late import Late
+from deploytasks.aws.patience import CONFIG, FIRST, Patience, hasten
+from deploytasks.aws.roles import RoleKeys, assume
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Access, Author
+from deploytasks.model import Access, Author, OnEvent
 
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager")
 """The services that are called, by the names that botocore's events give them."""
@@ -29,22 +31,16 @@ ECS_OPERATIONS = (
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )
-_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 10},
-    max_pool_connections=40,
-    connect_timeout=10,
-    read_timeout=30,
-    user_agent=f"deploytasks botocore/{__version__}",  # else botocore puts its own together anew for each request
-)
-_FIRST = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 7}, connect_timeout=4))
-"""For STS, which is asked first: who is offline hears of it in seconds, behind a silent network in half a minute."""
 
 
 class Clients:
-    """Makes each client once, on first use; safe to use from many threads. Assumed roles are named after `author`."""
+    """Makes each client once, on first use; safe to use from many threads. Assumed roles are named after `author`.
 
-    def __init__(self, author: Author) -> None:
-        self.author = author
+    `tell` hears of it when AWS does not answer for a while.
+    """
+
+    def __init__(self, author: Author, tell: OnEvent = lambda event: None) -> None:
+        self.author, self._tell = author, tell
         self.stopped = threading.Event()
         """Set once somebody interrupts: nothing waits for its turn any more, and no write is begun."""
         self._loader = _OwnOperations(include_default_search_paths=True)
@@ -77,6 +73,7 @@ class Clients:
             if (service, access) not in self._clients:
                 client = self._clients[service, access] = self._make(service, access, credentials)
                 self._buckets.guard(client, access)
+                Patience(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
             return self._clients[service, access]
 
     def _entry(self, access: Access) -> tuple[Any, str]:
@@ -97,10 +94,8 @@ class Clients:
             return None, self._accounts.setdefault(access.profile, account)
 
     def _assumed(self, access: Access) -> tuple[Any, str]:
-        sts = self._sts(access)
-        first, account = _assume(sts, access, self.author)
-        refresh: Callable[[], dict[str, str]] = lambda: _assume(sts, access, self.author)[0]  # noqa: E731  a name for mypy
-        return RefreshableCredentials.create_from_metadata(first, refresh, "assume-role"), account
+        keys = RoleKeys(partial(assume, self._sts(access), access, self.author))
+        return keys, keys.account
 
     def _sts(self, access: Access) -> Any:
         base = Access(account="", region=access.region, profile=access.profile)
@@ -108,6 +103,7 @@ class Clients:
             key = ("sts", base)
             if key not in self._clients:
                 self._clients[key] = self._make("sts", base, None)
+                Patience("AWS", self._tell, self.stopped).attend(self._clients[key])
             return self._clients[key]
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
@@ -153,7 +149,8 @@ class _Lender(Session):
             register.get(next(iter(order), None), emitter.register)(event, handler)
         self.register_component("data_loader", loader)
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-        self.register("needs-retry.ecs.RegisterTaskDefinition", _retry_concurrent_registration)
+        hasten(emitter)
+        Late().attend(emitter)
         self._lent: Any = None
         self._pool: Any = None
         self._models: dict[str, Any] = {}
@@ -166,9 +163,7 @@ class _Lender(Session):
         """A client with these credentials, on the connections of all the others."""
         self._lent = credentials
         try:
-            client: Any = self.create_client(
-                service, region_name=region, config=_FIRST if service == "sts" else _CONFIG
-            )
+            client: Any = self.create_client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
         except ValueError as error:  # of an address that is none, which botocore gives no name of its own
             to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
@@ -188,33 +183,9 @@ class _Lender(Session):
         return client
 
 
-def _assume(sts: Any, access: Access, author: Author) -> tuple[dict[str, str], str]:
-    extra = {"ExternalId": access.external_id} if access.external_id else {}
-    answer = sts.assume_role(RoleArn=access.role, RoleSessionName=_session_name(author), **extra)
-    keys = answer["Credentials"]
-    metadata = {
-        "access_key": keys["AccessKeyId"],
-        "secret_key": keys["SecretAccessKey"],
-        "token": keys["SessionToken"],
-        "expiry_time": keys["Expiration"].isoformat(),
-    }
-    return metadata, answer["AssumedRoleUser"]["Arn"].split(":")[4]
-
-
-def _session_name(author: Author) -> str:
-    legal = "".join(char if char.isascii() and (char.isalnum() or char in "+=,.@-_") else "-" for char in author.by)
-    return f"deploytasks-{legal}"[:64]
-
-
 def _timestamp(value: Any) -> datetime:
     """ECS sends epoch seconds; botocore's own parser spends most of a DescribeServices on guessing that."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     parsed: datetime = parse_timestamp(value)
     return parsed
-
-
-def _retry_concurrent_registration(*, response: Any = None, attempts: int = 1, **_: Any) -> Any:
-    """Seconds to wait before registering again: two registrations of one family met, which botocore does not retry."""
-    message = response[1].get("Error", {}).get("Message", "") if response else ""
-    return float(attempts) / 2 if "Too many concurrent attempts" in message and attempts < 10 else None

@@ -86,7 +86,7 @@ def begin_to_look(command: str, project: Project, scope: Scope, options: Options
 
     """
     author = whoami_here()
-    errand = Errand(command, project, scope, options, tell, author, Clients(author), select(project, scope))
+    errand = Errand(command, project, scope, options, tell, author, Clients(author, tell), select(project, scope))
     together(lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand))
     return errand
 

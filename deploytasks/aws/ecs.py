@@ -105,7 +105,7 @@ def _anew(client: Any, target: Target, before: str) -> Mapping[str, Any]:
         try:
             return _update(client, target, {"forceNewDeployment": True})
         except AwsError as error:
-            service = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+            service = _described(client, target)
             primary = primary_of(deployments(service))
             if primary and primary.id != before:
                 return service
@@ -124,11 +124,17 @@ def create(client: Any, target: Target, request: Definition, revision: str) -> M
         with translated(str(target)):
             answer = client.create_service(**{**request, "taskDefinition": revision})
     except AwsError:
-        service = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+        service = _described(client, target)
         if service.get("taskDefinition") != revision:
             raise
         return service
     return dict(answer["service"])
+
+
+def _described(client: Any, target: Target) -> Mapping[str, Any]:
+    """The service as it is now; empty where there is none."""
+    found: Mapping[str, Any] = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+    return found
 
 
 def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> None:

@@ -37,7 +37,8 @@ class RoleKeys(Credentials):
     def __init__(self, assume: Callable[[], Session]) -> None:
         self._assume, self._lock = assume, Lock()
         self._open()
-        super().__init__(*self._session.keys[:3], method="assume-role")
+        keys = self._session.keys
+        super().__init__(str(keys.access_key), str(keys.secret_key), keys.token, method="assume-role")
 
     @property
     def account(self) -> str:

@@ -124,10 +124,16 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
-    root = tmp_path / "repo"
-    commits = dict(project.write(root, tenants=2))
-    with Endpoint(World(tenants=2, commits=commits), latency_s=0) as endpoint:
+def shop(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Shop]:
+    """Two tenants, or as many as the test's indirect parameter says."""
+    root, tenants = tmp_path / "repo", getattr(request, "param", 2)
+    commits = dict(project.write(root, tenants))
+    with Endpoint(World(tenants, commits), latency_s=0) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
 
         def capture() -> tuple[str, str]:

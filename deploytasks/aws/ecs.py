@@ -85,12 +85,11 @@ def update(client: Any, target: Target, revision: str | None, before: str = "") 
     """The service rolls out the revision, or, for None, the same one anew. `desiredCount` is never sent.
 
     Returns the service as UpdateService answers it: its PRIMARY deployment is ours. `before` is the id of the PRIMARY
-    deployment until now, by which one that began without an answer is told from it.
+    deployment until now, which a new one is told from where its answer gets lost; it is looked up where nobody knows.
     """
-    if revision is None and before:
-        return _anew(client, target, before)
-    change: dict[str, Any] = {"taskDefinition": revision} if revision else {"forceNewDeployment": True}
-    return _update(client, target, change)
+    if revision:
+        return _update(client, target, {"taskDefinition": revision})
+    return _anew(client, target, before or _primary_id(_described(client, target)))
 
 
 def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any]:
@@ -99,19 +98,24 @@ def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any
     return dict(answer["service"])
 
 
-def _anew(client: Any, target: Target, before: str) -> Mapping[str, Any]:
-    """One new deployment of the same revision, and not two: where the answer got lost, it is looked for."""
-    for is_last in (False, False, True):
-        try:
-            return _update(client, target, {"forceNewDeployment": True})
-        except AwsError as error:
-            service = _described(client, target)
-            primary = primary_of(deployments(service))
-            if primary and primary.id != before:
-                return service
-            if is_last or not may_pass(error):
-                raise
-    raise AssertionError("the last attempt returns or raises")
+def _anew(client: Any, target: Target, before: str, attempts: int = 3) -> Mapping[str, Any]:
+    """One new deployment of the same revision, and not two: one whose answer got lost is looked for."""
+    try:
+        return _update(client, target, {"forceNewDeployment": True})
+    except AwsError as error:
+        if not may_pass(error):
+            raise
+        service = _described(client, target)
+        if _primary_id(service) not in ("", before):
+            return service
+        if attempts == 1:
+            raise
+    return _anew(client, target, before, attempts - 1)
+
+
+def _primary_id(service: Mapping[str, Any]) -> str:
+    primary = primary_of(deployments(service))
+    return primary.id if primary else ""
 
 
 def create(client: Any, target: Target, request: Definition, revision: str) -> Mapping[str, Any]:

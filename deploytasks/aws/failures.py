@@ -48,8 +48,7 @@ def may_pass(error: AwsError) -> bool:
     """Whether the same call may well succeed a little later: throttling, AWS's own failures, a lost connection."""
     match error.__cause__:
         case ClientError() as said:
-            status = said.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return error.error_code in THROTTLED or status >= 500
+            return error.error_code in THROTTLED or _status(said) >= 500
         case cause:
             return isinstance(cause, ConnectionError | HTTPClientError)
 
@@ -58,7 +57,15 @@ def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"
     what = f"{error.operation_name}: {code}: {message}"
-    return AwsError(Complaint(where, what, _to_do(code, error.operation_name, profile)), error_code=code)
+    to_do = _to_do(code, error.operation_name, profile)
+    if not to_do and _status(error) >= 500:
+        to_do = "AWS failed itself, again and again; run the same command again"
+    return AwsError(Complaint(where, what, to_do), error_code=code)
+
+
+def _status(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
 
 
 def _to_do(code: str, operation: str, profile: str) -> str:

@@ -9,6 +9,7 @@ is answered within a second or two, and asking again does no harm: it has 10 s, 
 5 s: that leaves room for two lost packets.
 """
 
+from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
@@ -53,25 +54,29 @@ class Patience:
         name = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register_first(f"needs-retry.{name}", self._again)
 
-    def _again(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **_: Any) -> Any:
+    def _again(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
         """Seconds to wait before asking again, False for never; None leaves it to botocore."""
         code = response[1].get("Error", {}).get("Code") if response else None
+        is_silence = isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError)
         if self._stopped.is_set() and operation.service_model.service_id == "ECS":
             return False
         if code in EXPIRED and self._keys and attempts < ATTEMPTS_IN_SILENCE:
             self._keys.renew()
             return 0.0
-        if isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError):
-            if attempts >= ATTEMPTS_IN_SILENCE:
-                return False
-            self._say(f"{operation.name} is not answered, and is asked again")
+        if is_silence and attempts >= ATTEMPTS_IN_SILENCE:
+            return False
+        if is_silence:
+            self._say(sent, f"{operation.name} is not answered, and is asked again")
         elif attempts == (_SAID_AT_WHEN_THROTTLED if code in THROTTLED else _SAID_AT):
             why = code or type(caught_exception).__name__
-            self._say(f"{operation.name} does not get through ({why}), and is asked again")
+            self._say(sent, f"{operation.name} does not get through ({why}), and is asked again")
         return None
 
-    def _say(self, message: str) -> None:
-        self._tell(Told("aws", f"{self._where}: {message}"))
+    def _say(self, sent: Mapping[str, Any], message: str) -> None:
+        """The message is told, of the role that is to be assumed or of whoever's client this is."""
+        body = sent["request_dict"]["body"]
+        whose = body.get("RoleArn", self._where) if isinstance(body, Mapping) else self._where
+        self._tell(Told("aws", f"{whose}: {message}"))
 
 
 def hasten(emitter: Any) -> None:

@@ -4,6 +4,7 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +32,7 @@ ECS_OPERATIONS = (
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )
+_BELIEVED_S = 30.0
 
 
 class Clients:
@@ -49,6 +51,7 @@ class Clients:
         self._credentials: dict[Access, tuple[Any, str]] = {}
         self._clients: dict[tuple[str, Access], Any] = {}
         self._accounts: dict[str | None, str] = {}
+        self._refused: dict[Access, tuple[float, AwsError]] = {}
         self._buckets = Buckets(self.stopped)
 
     def account(self, access: Access) -> str:
@@ -78,13 +81,24 @@ class Clients:
 
     def _entry(self, access: Access) -> tuple[Any, str]:
         with self._lock:
-            known = self._credentials.get(access)
+            known, refused = self._credentials.get(access), self._refused.get(access)
+        if refused and time.monotonic() < refused[0]:
+            raise AwsError(*refused[1].complaints, error_code=refused[1].error_code) from refused[1].__cause__
         if known is None:
-            with translated(f"account {access.account}", access.profile or ""):
-                known = self._assumed(access) if access.role else self._plain(access)
+            known = self._enter(access)
             with self._lock:
                 known = self._credentials.setdefault(access, known)
         return known
+
+    def _enter(self, access: Access) -> tuple[Any, str]:
+        """The credentials; that they can't be had is believed for a while, since asking may take half a minute."""
+        try:
+            with translated(f"account {access.account}", access.profile or ""):
+                return self._assumed(access) if access.role else self._plain(access)
+        except AwsError as error:
+            with self._lock:
+                self._refused[access] = time.monotonic() + _BELIEVED_S, error
+            raise
 
     def _plain(self, access: Access) -> tuple[Any, str]:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from deploytasks import gate, git, plan, tags
@@ -33,11 +34,18 @@ def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
     """What speaks against the targets: not seen, not there, not ECS's to roll out, somebody else's."""
     for live in lives:
         if live.complaint:
-            yield live.complaint
+            yield _named(live, live.complaint)
         elif not live.exists:
             yield from _missing_service(errand, live)
         else:
             yield from _unfit_service(errand, live)
+
+
+def _named(live: Live, complaint: Complaint) -> Complaint:
+    """The complaint, with the environment where only an account or a cluster is named, which tenants may share."""
+    environment = live.target.environment
+    known = environment.tenant in complaint.where
+    return complaint if known else replace(complaint, where=f"{environment}: {complaint.where}")
 
 
 def policies(errand: Errand) -> dict[str, Any]:

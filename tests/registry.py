@@ -1,13 +1,16 @@
 """A real OCI registry of this process: blobs, manifests and tags over HTTP on a free loopback port, kept in memory.
 
 It checks digests, mounts blobs across repositories, asks for a password or guards its tags where it is told to, and
-notes every request; a fault hook may answer in its place.
+notes every request; a fault hook may answer in its place, and `cut` may reset the connection.
 """
 
 import base64
 import hashlib
+import io
 import json
 import re
+import socket
+import struct
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Fault = Callable[[str, str], tuple[int, bytes] | None]
+Cut = Callable[[str, str], str]
+"""When the request's connection is reset: "before" anything is done, "after" all is done, or "" for never."""
 _BLOB = re.compile(r"/v2/(?P<name>.+)/blobs/(?P<digest>sha256:[0-9a-f]{64})")
 _UPLOAD = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<id>[0-9a-f-]*)")
 _MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<wanted>[^/]+)")
@@ -36,6 +41,7 @@ class Registry:
     immutable: bool = False
     mounts: bool = True
     fault: Fault = lambda method, path: None
+    cut: Cut = lambda method, path: ""
     blobs: dict[str, dict[str, bytes]] = field(default_factory=dict)
     manifests: dict[str, dict[str, tuple[str, bytes]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -122,8 +128,22 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Basic {wanted}"
 
     def answer(self) -> None:
+        self.registry.requests.append((self.command, self.path))
+        moment = self.registry.cut(self.command, self.path)
+        if moment:
+            self.wfile = io.BytesIO()
+        if moment != "before":
+            self.act()
+        if moment:
+            self.reset()
+
+    def reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def act(self) -> None:
         path, registry = urlsplit(self.path).path, self.registry
-        registry.requests.append((self.command, self.path))
         if fault := registry.fault(self.command, self.path):
             self.send(fault[0], fault[1], Content_Type="application/json")
         elif not self.allowed():

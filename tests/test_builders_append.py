@@ -22,6 +22,14 @@ DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
+@pytest.fixture(autouse=True)
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited between two attempts; nobody really waits."""
+    taken: list[float] = []
+    monkeypatch.setattr("deploytasks.builders.again.time.sleep", taken.append)
+    return taken
+
+
 @pytest.fixture
 def registry():
     with serving() as running:

@@ -40,9 +40,12 @@ def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
     given = recipe.base(instructions, job.platform)
     target = Reference.parse(job.ref, job.service)
     voice.build(f"FROM {given.image}, appended to without an engine")
-    base = read_base(given, job.platform, login)
+    base = read_base(given, job.platform, login, voice)
     todo = recipe.evaluate(instructions, given, base.config.get("config") or {})
-    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch, registry.opened(target, login) as repository:
+    with (
+        tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
+        registry.opened(target, login, voice.push) as repository,
+    ):
         tree = take_over(base, repository, login, voice)
         added = _pack(job, todo, tree, Path(scratch, "layer"), voice)
         config = Path(scratch, "config")

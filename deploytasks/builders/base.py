@@ -35,7 +35,7 @@ class BaseImage:
     layers: tuple[Mapping[str, Any], ...] = ()
 
 
-def read_base(given: Base, platform: Platform, login: Login | None) -> BaseImage:
+def read_base(given: Base, platform: Platform, login: Login | None, voice: Voice) -> BaseImage:
     """The base for the platform; its layers are not read yet.
 
     Raises: Refusal where it is not made for the platform or needs an engine, BuildFailed where it can't be read.
@@ -43,7 +43,7 @@ def read_base(given: Base, platform: Platform, login: Login | None) -> BaseImage
     if given.image == recipe.SCRATCH:
         return BaseImage(None, OCI_MANIFEST, _scratch(platform))
     reference = Reference.parse(given.image, given.where)
-    with registry.opened(reference, login) as repository:
+    with registry.opened(reference, login, voice.build) as repository:
         manifest = _for_platform(repository, given, platform)
         described = manifest.said
         config = _config(repository, described["config"]["digest"])
@@ -63,7 +63,7 @@ def take_over(base: BaseImage, target: Repository, login: Login | None, voice: V
     if base.reference is None:
         return tree
     with (
-        registry.opened(base.reference, login) as source,
+        registry.opened(base.reference, login, voice.build) as source,
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
     ):
         for descriptor in base.layers:

@@ -21,6 +21,7 @@ from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.utils.build import tar
 
+from deploytasks.builders.again import again, sounds_passing
 from deploytasks.builders.context import ignore_patterns
 from deploytasks.builders.job import Job, Login, Platform, Voice
 from deploytasks.builders.registry import Reference
@@ -163,8 +164,12 @@ def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voi
     repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
     if login and login.host == reference.host:
         auth = {"username": login.username, "password": login.password}
-    items = client.api.push(repository, tag=reference.tag, stream=True, decode=True, auth_config=auth)
-    digest = _follow_push(cast(Iterable[Mapping[str, Any]], items), job, voice)
+
+    def push() -> str:
+        items = client.api.push(repository, tag=reference.tag, stream=True, decode=True, auth_config=auth)
+        return _follow_push(cast(Iterable[Mapping[str, Any]], items), job, voice)
+
+    digest = again(push, sounds_passing, voice.push)
     if f"{repository}@{digest}" not in client.images.get(job.ref).attrs["RepoDigests"]:
         raise BuildFailed.of(job.service, f"the engine does not know the digest {digest} it has pushed", "try again")
     voice.push(f"pushed {reference} as {digest}")

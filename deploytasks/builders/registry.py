@@ -15,6 +15,7 @@ import requests
 from dxf import DXF, DXFBase
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
 
+from deploytasks.builders.again import Answer, again, is_reset
 from deploytasks.builders.job import Login
 from deploytasks.errors import BuildFailed, Refusal
 
@@ -79,61 +80,94 @@ class Manifest:
 
 
 class Repository:
-    """Reads and writes one repository; every method raises BuildFailed in plain words where the registry says no."""
+    """Reads and writes one repository; every method raises BuildFailed in plain words where the registry says no.
 
-    def __init__(self, client: DXF, reference: Reference) -> None:
-        self._client = client
+    What is cut off in the middle is tried again, and `tell` hears of it.
+    """
+
+    def __init__(self, client: DXF, reference: Reference, tell: Callable[[str], None]) -> None:
+        self._client, self._tell = client, tell
         self.reference = reference
 
     def manifest(self, wanted: str) -> Manifest:
         """The manifest that a tag or digest names, checked against the digest."""
-        with self._plainly(f"read the manifest {wanted}"):
-            _, response = self._client.get_manifest_and_response(wanted)
-            media_type = json.loads(response.content).get("mediaType") or response.headers["Content-Type"]
-        manifest = Manifest(media_type, response.content)
+        manifest = self._ask(f"read the manifest {wanted}", lambda: self._read_manifest(wanted))
         if wanted.startswith("sha256:") and manifest.digest != wanted:
             raise BuildFailed.of(str(self.reference), f"the registry sent {manifest.digest} for {wanted}", "try again")
         return manifest
 
     def has(self, digest: str) -> bool:
         """Whether the blob is there."""
-        with self._plainly(f"look for {digest}"):
-            try:
-                self._client.blob_size(digest)
-            except requests.HTTPError as error:
-                if error.response.status_code != requests.codes.not_found:
-                    raise
-                return False
-        return True
+        return self._ask(f"look for {digest}", lambda: self._is_there(digest))
 
     def read(self, digest: str, into: IO[bytes]) -> None:
         """The blob lies in the file, checked against its digest, and the file stands at its beginning."""
-        with self._plainly(f"read {digest}"):
-            pieces = cast(Iterable[bytes], self._client.pull_blob(digest, chunk_size=_PIECE_BYTES))
-            into.writelines(pieces)
+        self._ask(f"read {digest}", lambda: self._pull(digest, into))
         into.seek(0)
 
     def mount(self, digest: str, source: str) -> bool:
         """Whether the blob is here now because the registry took it over from its repository `source`."""
-        with self._plainly(f"mount {digest}"), suppress(DXFMountFailed):
-            self._client.mount_blob(source, digest)
-            return True
-        return False
+        return self._ask(f"mount {digest}", lambda: self._take_over(digest, source))
 
     def write(self, path: Path) -> str:
         """The file is a blob of the repository; its digest out."""
-        with self._plainly(f"push the {path.name}"):
-            return self._client.push_blob(str(path))
+        return self._ask(f"push the {path.name}", lambda: self._client.push_blob(str(path)))
 
     def put(self, manifest: Manifest) -> str:
-        """The reference's tag names the manifest, as its registry says itself when asked again; its digest out."""
-        with self._plainly(f"push the manifest {self.reference.tag}"):
-            self._client.set_manifest(self.reference.tag, manifest.content.decode("ascii"))
-        found = self.manifest(self.reference.tag).digest
+        """The reference's tag names the manifest, as its registry says itself when asked again; its digest out.
+
+        A tag that may not be put twice, but names the manifest since an attempt whose answer got lost, is well put.
+        """
+        tag, said = self.reference.tag, manifest.content.decode("ascii")
+        try:
+            self._ask(f"push the manifest {tag}", lambda: self._client.set_manifest(tag, said))
+        except BuildFailed:
+            if not self._names(manifest):
+                raise
+            return manifest.digest
+        found = self.manifest(tag).digest
         if found != manifest.digest:
             what = f"pushed {manifest.digest}, but the registry answers {found}"
             raise BuildFailed.of(str(self.reference), what, "somebody else pushes the same tag: try again")
         return found
+
+    def _names(self, manifest: Manifest) -> bool:
+        try:
+            return self.manifest(self.reference.tag).digest == manifest.digest
+        except BuildFailed:
+            return False
+
+    def _read_manifest(self, wanted: str) -> Manifest:
+        _, response = self._client.get_manifest_and_response(wanted)
+        media_type = json.loads(response.content).get("mediaType") or response.headers["Content-Type"]
+        return Manifest(media_type, response.content)
+
+    def _is_there(self, digest: str) -> bool:
+        try:
+            self._client.blob_size(digest)
+        except requests.HTTPError as error:
+            if error.response.status_code != requests.codes.not_found:
+                raise
+            return False
+        return True
+
+    def _pull(self, digest: str, into: IO[bytes]) -> None:
+        into.seek(0)
+        into.truncate()
+        into.writelines(cast(Iterable[bytes], self._client.pull_blob(digest, chunk_size=_PIECE_BYTES)))
+
+    def _take_over(self, digest: str, source: str) -> bool:
+        with suppress(DXFMountFailed):
+            self._client.mount_blob(source, digest)
+            return True
+        return False
+
+    def _ask(self, doing: str, work: Callable[[], Answer]) -> Answer:
+        def plainly() -> Answer:
+            with self._plainly(doing):
+                return work()
+
+        return again(plainly, is_reset, self._tell)
 
     @contextmanager
     def _plainly(self, doing: str) -> Iterator[None]:
@@ -156,14 +190,16 @@ class Repository:
 
 
 @contextmanager
-def opened(reference: Reference, login: Login | None) -> Iterator[Repository]:
+def opened(
+    reference: Reference, login: Login | None, tell: Callable[[str], None] = lambda message: None
+) -> Iterator[Repository]:
     """The reference's repository, its connections closed afterwards; the login is used for its own host only."""
     host = "registry-1.docker.io" if reference.host == _HUB else reference.host
     ours = login if login and login.host == reference.host else None
     plain = is_loopback(host)
     answer = _answer(ours, plain=plain)
     with _Client(host, reference.repository, auth=answer, insecure=plain, timeout=_PATIENCE_S) as client:
-        yield Repository(client, reference)
+        yield Repository(client, reference, tell)
 
 
 def is_loopback(host: str) -> bool:

@@ -101,6 +101,20 @@ def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockStat
     return claims.read(tier, value)
 
 
+def taken_at(client: Any, project: str, tier: str) -> datetime | None:
+    """When the tier's lock was taken, by AWS's own clock, as deployments are timed; None where nobody holds it.
+
+    Source: ssm GetParameter, LastModifiedDate.
+
+    """
+    with translated(f"lock of {tier}"):
+        try:
+            at: datetime = client.get_parameter(Name=path(project, tier))["Parameter"]["LastModifiedDate"]
+        except client.exceptions.ParameterNotFound:
+            return None
+    return at
+
+
 def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
     """There is no lock (or hold) of the tier.
 

@@ -151,9 +151,10 @@ def _under_the_lock(errand: Errand) -> tuple[Errand, datetime]:
     if errand.options.dry_run:
         return errand, datetime.now(UTC)
     errand = _of_the_run(errand, "--shard")
-    held = _held(errand)
+    client, held = registry_ssm(errand.project, errand.clients), _held(errand)
+    since = locks.taken_at(client, errand.project.name, errand.tier.name) or datetime.now(UTC)
     options = replace(errand.options, override=errand.options.override or held.reason or None)
-    return replace(errand, options=options), datetime.fromisoformat(held.since)
+    return replace(errand, options=options), since
 
 
 def _held(errand: Errand) -> LockState:

@@ -1,0 +1,227 @@
+"""Before a wave begins, every earlier target of the tier has arrived, whichever runner moves it. Time is made here."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import project
+from benchmarks.cloud import AwsError, Call
+from benchmarks.cloud_rollouts import settle, start
+from benchmarks.endpoint import Endpoint
+from benchmarks.world import World, tenant_account
+from deploytasks import journey
+from deploytasks.journey import rolling, wishes
+from deploytasks.journey.barrier import Barrier
+from deploytasks.journey.errand import begin
+from deploytasks.model import Event, Options, Scope, Told
+from deploytasks.project.load import load
+from deploytasks.template.render import Renderer
+
+BEGAN = 1_800_000_000.0
+
+
+class Stage:
+    """Four tenants: t1 and t2 in wave 1, t3 in wave 2, t4 in wave 3. Time passes only when the barrier sleeps."""
+
+    def __init__(self, root: Path, endpoint: Endpoint) -> None:
+        self.root, self.endpoint, self.told = root, endpoint, list[Event]()
+        self.now = BEGAN
+        self.slept: list[float] = []
+        self.meanwhile: list[Callable[[], None]] = []
+        endpoint.cloud.clock = lambda: self.now
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    def barrier(self, **policy: str) -> Barrier:
+        """The barrier of a tier with that policy, in a run that began just now."""
+        file = self.root / "envs/project.toml"
+        lines = "".join(f'{key} = "{value}"\n' for key, value in policy.items())
+        file.write_text(file.read_text().replace('after = "staging"\n', f'after = "staging"\n{lines}'))
+        errand = begin("deploy", load(self.root), Scope("prod"), Options(), self.told.append)
+        renderer, wanted = Renderer(errand.project), wishes.to_deploy(errand)
+        since = datetime.fromtimestamp(self.now, UTC)
+        self.now += 1
+        made = Barrier(
+            errand,
+            lambda lives: rolling.rollouts(errand, renderer, lives, wanted),
+            since,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
+        made.remember(3)
+        return made
+
+    def service(self, number: int) -> Any:
+        return self.endpoint.cloud.account(tenant_account(number)).clusters[f"t{number}-prod"].services["api"]
+
+    def deploy(self, *numbers: int) -> None:
+        """Another runner rolls out to these tenants, and is done with it."""
+        known = load(self.root)
+        known = replace(known, tiers=tuple(replace(tier, soak_s=0) for tier in known.tiers))
+        report = journey.deploy(known, Scope("prod", tenants=tuple(f"t{n}" for n in numbers)), Options(wait=False))
+        assert {result.outcome for result in report.results} <= {"started", "unchanged"}
+        for number in numbers:
+            settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number))
+
+    def put_back(self, number: int) -> None:
+        """The tenant's first revision runs again, by a new deployment."""
+        account = self.endpoint.cloud.account(tenant_account(number))
+        start(account, self.service(number), account.families[f"shop-t{number}-prod-api"][0])
+        settle(account, self.service(number))
+
+    def said(self, step: str) -> list[str]:
+        return [event.message for event in self.told if isinstance(event, Told) and event.step == step]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    root = tmp_path / "repo"
+    commits = dict(project.write(root, tenants=4))
+    for number, wave in ((3, 2), (4, 3)):
+        file = root / f"envs/t{number}.toml"
+        file.write_text(file.read_text().replace("cluster =", f"wave = {wave}\ncluster ="))
+    with Endpoint(World(tenants=4, commits=commits), latency_s=0) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        yield Stage(root, endpoint)
+
+
+def test_the_first_wave_waits_for_nobody_and_asks_nobody(stage: Stage):
+    barrier = stage.barrier()
+    stage.endpoint.calls.clear()
+    assert barrier(1) == ""
+    assert not stage.endpoint.operations()
+
+
+def test_a_wave_begins_as_soon_as_the_last_target_of_the_waves_before_has_arrived(stage: Stage):
+    barrier = stage.barrier()
+    stage.meanwhile = [lambda: stage.deploy(1), lambda: None, lambda: stage.deploy(2)]
+    assert barrier(2) == ""
+    assert stage.slept == [1.0, 1.0, 1.0]
+    assert stage.said("wait")[0].startswith("wave 2 waits for 2 of earlier waves: t1-prod/api: it still runs sha256:")
+
+
+def test_a_third_wave_waits_for_the_second_too(stage: Stage):
+    barrier = stage.barrier()
+    stage.deploy(1, 2)
+    stage.meanwhile = [lambda: stage.deploy(3)]
+    assert barrier(3) == ""
+    assert len(stage.slept) == 1
+
+
+def test_who_has_arrived_is_not_looked_at_again(stage: Stage):
+    barrier = stage.barrier()
+    stage.deploy(1)
+    stage.endpoint.calls.clear()
+    stage.meanwhile = [lambda: None, lambda: None, lambda: stage.deploy(2)]
+    assert barrier(2) == ""
+    looks = [stage.endpoint.calls[tenant_account(number), "DescribeServices"] for number in (1, 2)]
+    assert looks[0] == 1 and looks[1] >= 4
+
+
+def test_it_looks_ever_more_seldom_but_every_ten_seconds_at_least(stage: Stage):
+    assert stage.barrier(timeout="10m")(2) != ""
+    assert stage.slept[0] == 1.0 and max(stage.slept) == 10.0
+    assert stage.slept == sorted(stage.slept)
+    assert len(stage.said("wait")) <= 11
+
+
+@pytest.mark.parametrize(("wave", "patience_s"), [(2, 60 + 5), (3, 2 * (60 + 5))])
+def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: int, patience_s: int):
+    barrier = stage.barrier(timeout="60s", soak="5s")
+    began = stage.now
+    why = barrier(wave)
+    assert why.startswith("after ") and "t1-prod/api: it still runs sha256:" in why
+    assert patience_s <= stage.now - began < patience_s + 15
+
+
+def test_a_target_that_was_put_back_is_lost(stage: Stage):
+    barrier = stage.barrier()
+    stage.deploy(1, 2)
+    stage.now += 60
+    stage.put_back(2)
+    assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: it was put back to sha256:")
+    assert stage.slept == []
+
+
+def test_on_failure_continue_takes_the_lost_for_ended_and_gives_up_nobody(stage: Stage):
+    barrier = stage.barrier(on_failure="continue", timeout="60s")
+    stage.deploy(1)
+    stage.put_back(2)
+    assert barrier(2) == ""
+    assert barrier(3) == ""  # t3 never comes, and the wave goes on when its time is over
+    assert sum(stage.slept) >= 60
+
+
+def test_a_soak_keeps_the_wave_back_after_the_last_arrival_and_looks_once_more(stage: Stage):
+    barrier = stage.barrier(soak="5m")
+    stage.deploy(1, 2)
+    assert barrier(2) == ""
+    assert stage.slept == [300]
+    assert stage.said("soak") == ["300 s until wave 2"]
+
+
+def test_who_falls_in_the_soak_keeps_the_wave_back_for_good(stage: Stage):
+    barrier = stage.barrier(soak="5m")
+    stage.deploy(1, 2)
+    stage.meanwhile = [lambda: stage.put_back(1)]
+    assert barrier(2).startswith("an earlier wave did not go well: t1-prod/api: it was put back")
+
+
+def test_what_ran_already_when_the_run_began_needs_no_soak(stage: Stage):
+    stage.deploy(1, 2)
+    stage.now += 3600
+    barrier = stage.barrier(soak="5m")
+    assert barrier(2) == ""
+    assert stage.slept == []
+
+
+def test_a_failure_of_an_earlier_run_is_waited_out(stage: Stage):
+    service = stage.service(1)
+    account = stage.endpoint.cloud.account(tenant_account(1))
+    (before,) = service.deployments
+    failed = start(account, service, account.families["shop-t1-prod-api"][0])
+    failed.state, failed.status, failed.ends_at, before.status = "FAILED", "ACTIVE", float("inf"), "PRIMARY"
+    service.deployments = [before, failed]
+    stage.now += 3600
+    barrier = stage.barrier()
+    stage.meanwhile = [lambda: stage.deploy(1, 2)]
+    assert barrier(2) == ""
+
+
+def test_an_account_that_cannot_be_seen_for_a_while_is_waited_for(stage: Stage):
+    barrier = stage.barrier()
+    stage.deploy(1, 2)
+    refusals = iter(range(3))
+
+    def shaky(call: Call) -> AwsError | None:
+        asked = call.operation == "DescribeServices" and call.account == tenant_account(2)
+        return AwsError("AccessDeniedException", "not now") if asked and next(refusals, None) is not None else None
+
+    stage.endpoint.fault = shaky
+    assert barrier(2) == ""
+    assert len(stage.slept) == 3
+
+
+def test_an_account_that_cannot_be_seen_any_more_is_given_up(stage: Stage):
+    barrier = stage.barrier()
+    stage.deploy(1, 2)
+    denied = AwsError("AccessDeniedException", "no")
+    stage.endpoint.fault = lambda call: denied if (call.account, call.operation) == HIDDEN else None
+    why = barrier(2)
+    assert why.startswith("an earlier wave did not go well: t2-prod/api: it cannot be seen: ")
+    assert "AccessDeniedException" in why
+    assert len(stage.slept) == 4
+
+
+HIDDEN = (tenant_account(2), "DescribeServices")

@@ -251,6 +251,14 @@ def test_why_the_gate_was_passed_is_recorded_by_every_shard(many: Shop):
     assert revisions[-1].tags["deploytasks:override"] == "the customer waits"
 
 
+def test_the_command_that_goes_on_needs_no_run_and_no_shard(many: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("GITHUB_RUN_ID")
+    many.inv("release.matrix", "prod", "--shards", "5", "--run", "jenkins 12")
+    many.refuse("UpdateService", "AccessDeniedException")
+    ran = many.inv("deploy.prod", "--shard", "1/5", "--run", "jenkins 12")
+    assert (ran.code, ran.stderr.splitlines()[-1]) == (1, "    to go on: inv deploy.prod --tenant t1")
+
+
 @pytest.fixture
 def impatient(many: Shop) -> Shop:
     """The same, where nobody waits for a rollout longer than three seconds."""

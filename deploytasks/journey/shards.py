@@ -146,14 +146,15 @@ def _locked_for_the_run(errand: Errand) -> Iterator[None]:
 def _under_the_lock(errand: Errand) -> tuple[Errand, datetime]:
     """The errand under the lock that its run's matrix took, and since when that is; a dry run needs no lock.
 
-    Why the gate was passed stands in the lock, so that every shard records it.
+    Why the gate was passed stands in the lock, so that every shard records it. The command that goes on with the
+    shard's tenants belongs to no run.
     """
     if errand.options.dry_run:
         return errand, datetime.now(UTC)
     errand = _of_the_run(errand, "--shard")
     client, held = registry_ssm(errand.project, errand.clients), _held(errand)
     since = locks.taken_at(client, errand.project.name, errand.tier.name) or datetime.now(UTC)
-    options = replace(errand.options, override=errand.options.override or held.reason or None)
+    options = replace(errand.options, override=errand.options.override or held.reason or None, run=None)
     return replace(errand, options=options), since
 
 

@@ -1,12 +1,14 @@
 """What tests of rollouts need: a clock that passes only where somebody sleeps, and rollouts of made-up tenants."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from benchmarks.cloud import Call
 from benchmarks.cloud_fates import Death, Fate
+from benchmarks.cloud_rollouts import start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account, tenant_name
 from deploytasks import fleet
@@ -109,3 +111,15 @@ def fated(cloud: Endpoint, fates: Mapping[int, Fate], *, then: Fate | None = Non
     """The next deployment of each of these tenants has this fate; all others complete, those after it too."""
     left = {tenant_account(number): fate for number, fate in fates.items()}
     cloud.cloud.fates = lambda account, _service, _revision: left.pop(account.id, then or Fate())
+
+
+def replaced_once_seen(cloud: Endpoint, number: int, *, after: Callable[[], bool] = lambda: True) -> None:
+    """At the next look (after that) somebody else rolls the tenant's first revision out."""
+
+    def replace_it(call: Call) -> None:
+        if call.operation == "DescribeServices" and after():
+            cloud.fault = None
+            account = cloud.cloud.account(tenant_account(number))
+            start(account, service(cloud, number), account.families[f"shop-t{number}-prod-api"][0])
+
+    cloud.fault = replace_it

@@ -11,7 +11,18 @@ from benchmarks.world import tenant_account
 from deploytasks.errors import Interrupted
 from deploytasks.model import Environment, Progress
 from tests.given import OLD
-from tests.rollouts import BREAKER, DIES, TIER, carry_out, digest_of, fated, rollout, service, target
+from tests.rollouts import (
+    BREAKER,
+    DIES,
+    TIER,
+    carry_out,
+    digest_of,
+    fated,
+    replaced_once_seen,
+    rollout,
+    service,
+    target,
+)
 
 
 def test_every_tenant_is_deployed_and_what_its_tasks_run_is_seen(cloud, clock):
@@ -56,15 +67,7 @@ def test_a_tripped_circuit_breaker_is_never_success(cloud, clock, rollback, outc
 
 
 def test_somebody_elses_deployment_supersedes_ours(cloud, clock):
-    from benchmarks.cloud_rollouts import start
-
-    def replace_it(call: Call) -> None:
-        if call.operation == "DescribeServices":
-            cloud.fault = None
-            account = cloud.cloud.account(call.account)
-            start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
-
-    cloud.fault = replace_it
+    replaced_once_seen(cloud, 1)
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "superseded"
 

@@ -4,12 +4,23 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
+from benchmarks.cloud import AwsError
 from benchmarks.world import IMAGE, tenant_account
 from deploytasks import plan
 from deploytasks.model import Fallback, Live, Progress
 from tests import given
-from tests.rollouts import BREAKER, DIES, TIER, carry_out, container, fated, rollout, service, target
+from tests.rollouts import (
+    BREAKER,
+    DIES,
+    TIER,
+    carry_out,
+    container,
+    fated,
+    replaced_once_seen,
+    rollout,
+    service,
+    target,
+)
 
 BEFORE = "shop-t1-prod-api:1"
 SHORT = replace(TIER, timeout_s=120)
@@ -98,15 +109,7 @@ def test_a_way_back_that_fails_too_is_told_with_both_reasons(cloud, clock):
 
 
 def test_somebody_elses_deployment_is_not_undone(cloud, clock):
-    from benchmarks.cloud_rollouts import start
-
-    def replace_it(call: Call) -> None:
-        if call.operation == "DescribeServices":
-            cloud.fault = None
-            account = cloud.cloud.account(call.account)
-            start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
-
-    cloud.fault = replace_it
+    replaced_once_seen(cloud, 1)
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "superseded"
     assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)

@@ -9,7 +9,7 @@ from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import tenant_account
 from deploytasks.errors import Interrupted
 from deploytasks.model import Told
-from tests.rollouts import TIER, carry_out, fated, rollout, service
+from tests.rollouts import TIER, carry_out, fated, replaced_once_seen, rollout, service
 
 SOAK = replace(TIER, soak_s=300)
 
@@ -64,15 +64,7 @@ def test_a_service_that_scales_out_for_a_moment_is_healthy(cloud, clock):
 
 
 def test_somebody_elses_deployment_in_the_soak_ends_it_and_is_left_alone(cloud, clock):
-    from benchmarks.cloud_rollouts import start
-
-    def replace_it(call: Call) -> None:
-        if call.operation == "DescribeServices" and clock.now > 60:
-            cloud.fault = None
-            account = cloud.cloud.account(tenant_account(1))
-            start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
-
-    cloud.fault = replace_it
+    replaced_once_seen(cloud, 1, after=lambda: clock.now > 60)
     results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
     assert outcomes(results) == ["superseded", "not attempted"]
     assert cloud.calls[tenant_account(1), "UpdateService"] == 1

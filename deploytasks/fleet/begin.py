@@ -32,19 +32,20 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
 def _begin(rollout: Rollout, means: Means) -> Deployment:
     """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
     target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
+    running = rollout.live.primary if rollout.live else None
     before = steps.known(client, rollout, rollout.steps) if rollout.steps else None
     revision = rollout.revision or None
     if rollout.request:
         kept = steps.record_of(before) if before else {}
         revision = ecs.register(client, target, rollout.request, {**rollout.tags, **kept})
     if before:
-        steps.run(client, rollout, before, revision or _running(rollout), means)
+        steps.run(client, rollout, before, revision or (running.revision if running else ""), means)
     if means.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
     if rollout.action == "create" and rollout.create and revision:
         service = ecs.create(client, target, rollout.create, revision)
     else:
-        service = ecs.update(client, target, revision)
+        service = ecs.update(client, target, revision, running.id if running else "")
     if rollout.request is None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
@@ -52,9 +53,3 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
-
-
-def _running(rollout: Rollout) -> str:
-    """The ARN of the revision that is rolled out anew."""
-    primary = rollout.live.primary if rollout.live else None
-    return primary.revision if primary else ""

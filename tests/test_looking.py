@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,22 @@ def test_a_stopped_release_names_what_goes_on_frees_the_lock_and_exits_130(shop:
     assert "t1-prod/api: interrupted: its rollout goes on at AWS" in stderr
     assert "to go on: inv deploy.prod" in stderr
     assert not shop.endpoint.cloud.account(REGISTRY).parameters
+
+
+@pytest.mark.parametrize("words", [["status"], ["envs.check"], ["deploy.prod"], ["release.history", "prod"]])
+def test_a_task_that_is_stopped_while_it_still_reads_its_files_exits_130_too(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, words: list[str]
+):
+    read, mine = tomllib.loads, signal.getsignal(signal.SIGTERM)
+
+    def stopped(text: str) -> object:
+        if signal.getsignal(signal.SIGTERM) is not mine:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read(text)
+
+    monkeypatch.setattr(tomllib, "loads", stopped)
+    ran = shop.inv(*words)
+    assert (ran.code, "inv: interrupted" in ran.stderr) == (130, True)
 
 
 def test_what_was_left_under_way_is_followed_and_not_started_again(shop: Shop):

@@ -33,10 +33,7 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
     project = load(root)
     targets, command = select(project, scope), f"deploy.logs {scope.tier}"
     width = max(len(str(target)) for target in targets)
-    with (
-        shell.interruptible(),
-        Log(command, sys.stdout, sys.stderr, "json" if as_json else "stamped", width=width) as log,
-    ):
+    with Log(command, sys.stdout, sys.stderr, "json" if as_json else "stamped", width=width) as log:
         watched = journey.watch(project, targets)
         log.keep_back(watched.definitions, targets)
         complaints = journey.logs(watched, since, log, follow=(lambda: log.is_read) if follow else None)
@@ -67,7 +64,7 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
 
     project = load(root)
     target, command = choose.one(project, scope), f"deploy.run {scope.tier}"
-    with shell.interruptible(), Log(command, sys.stdout, sys.stderr, "json" if as_json else "bare") as log:
+    with Log(command, sys.stdout, sys.stderr, "json" if as_json else "bare") as log:
         prepared = journey.prepare(project, target, words)
         log.keep_back([prepared.definition], [target])
         if dry_run:

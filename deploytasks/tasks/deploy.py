@@ -146,8 +146,7 @@ def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json
     from deploytasks.report import steering
 
     project = load(root)
-    with shell.interruptible():
-        done = steer(project, select(project, scope))
+    done = steer(project, select(project, scope))
     sheet = steering.sheet(done, f"inv deploy.wait {scope.tier}", dry_run=dry_run)
     shell.show(sheet, steering.as_json(done, dry_run=dry_run), as_json=as_json)
     if failed := [each for each in done if each.complaint]:
@@ -170,8 +169,7 @@ def _diff(root: Path) -> Task[Any]:
         from deploytasks.project.load import load
 
         scope, other, project = flags.scope(tier, tenant, service, exclude), flags.text("across", across), load(root)
-        with shell.interruptible():
-            found = journey.across(project, scope, other) if other else journey.differences(project, scope)
+        found = journey.across(project, scope, other) if other else journey.differences(project, scope)
         _show(found, as_json=json)
         _judge(found)
 

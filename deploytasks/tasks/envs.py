@@ -85,8 +85,7 @@ def _bootstrap(root: Path) -> Task[Any]:
         from deploytasks.project.load import load
 
         options = flags.options(c, dry_run=dry_run)
-        with shell.interruptible():
-            changes = journey.bootstrap(load(root), dry_run=options.dry_run)
+        changes = journey.bootstrap(load(root), dry_run=options.dry_run)
         for change in changes or ("every repository is there, and all accounts may pull",):
             shell.say(change)
 

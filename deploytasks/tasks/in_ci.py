@@ -1,4 +1,4 @@
-"""A task's way out in CI: what it complains of is annotated, and nothing that it prints is obeyed by the runner."""
+"""A task's way out: a signal ends it with 130; in CI, what it complains of is annotated, and nothing of it obeyed."""
 
 import os
 import sys
@@ -10,23 +10,37 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from invoke.collection import Collection
 from invoke.tasks import Task
 
+from deploytasks.tasks import shell
+
 if TYPE_CHECKING:
     from deploytasks.errors import DeployError
 
 
 class Reporting(Task[Any]):
-    """A task that reports to the CI engine as well, where there is one."""
+    """A task that may be stopped, and that reports to the CI engine as well, where there is one."""
 
     def __init__(self, task: Task[Any], root: Path) -> None:
         vars(self).update(vars(task))  # the same task: its name, body, flags and help
         self._root = root
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The task is done; a task without `--json` may print something for programs, so it is annotated on stderr."""
+        """The task is done.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM, from its first import on.
+
+        """
+        with self._told_to_ci(kwargs.get("json")), shell.interruptible():
+            return super().__call__(*args, **kwargs)
+
+    @contextmanager
+    def _told_to_ci(self, as_json: bool | None) -> Iterator[None]:
+        """A task without the flag `--json` may print something for programs, so it is annotated on stderr."""
         if os.environ.get("GITHUB_ACTIONS") != "true":
-            return super().__call__(*args, **kwargs)
-        with _annotating(self._root, for_people=not kwargs.get("json", True)), _harmless(as_json=kwargs.get("json")):
-            return super().__call__(*args, **kwargs)
+            yield
+            return
+        with _annotating(self._root, for_people=as_json is False), _harmless(as_json=as_json):
+            yield
 
 
 def reporting(tasks: Collection, root: Path) -> Collection:

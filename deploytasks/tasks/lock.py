@@ -30,8 +30,7 @@ def _status(root: Path) -> Task[Any]:
         from deploytasks.report import locks
 
         project = load(root)
-        with shell.interruptible():
-            states = journey.lock_status(project, [tier.name for tier in project.tiers])
+        states = journey.lock_status(project, [tier.name for tier in project.tiers])
         sheet = tuple(block for each in states for block in locks.sheet(*each))
         shell.show(sheet, [locks.as_json(*each) for each in states], as_json=json)
 
@@ -48,8 +47,7 @@ def _acquire(root: Path) -> Task[Any]:
 
         wait_s, project = flags.wait_s(lock_wait), load(root)
         name = select.tier(project, tier).name
-        with shell.interruptible():
-            state = journey.lock_acquire(project, name, reason, wait_s=wait_s, tell=shell.say_told)
+        state = journey.lock_acquire(project, name, reason, wait_s=wait_s, tell=shell.say_told)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
@@ -65,8 +63,7 @@ def _release(root: Path) -> Task[Any]:
 
         project = load(root)
         agreed = journey.without_asking if yes else _asked
-        with shell.interruptible():
-            states = journey.lock_release(project, select.tier(project, tier).name, agreed)
+        states = journey.lock_release(project, select.tier(project, tier).name, agreed)
         for state in states:
             shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
 

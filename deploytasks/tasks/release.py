@@ -96,9 +96,8 @@ def _history(root: Path) -> Task[Any]:
         from deploytasks.report import history
 
         most, project = flags.number("last", last), load(root)
-        with shell.interruptible():
-            wanted = select.tier(project, tier), choose.services(project, service)
-            seen = journey.history(project, *wanted, most)
+        wanted = select.tier(project, tier), choose.services(project, service)
+        seen = journey.history(project, *wanted, most)
         shell.show(history.sheet(seen), history.as_json(seen), as_json=json)
 
     return history

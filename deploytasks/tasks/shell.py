@@ -33,7 +33,7 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.report.face import face
     from deploytasks.tasks.announcing import announced
 
-    with interruptible(), face(shown_command(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
+    with face(shown_command(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
         project = load(root)
         with announced(project, scope.tier, work.__name__, options, show) as told:
             report = work(project, scope, options, told)

@@ -36,8 +36,7 @@ def status(root: Path) -> Task[Any]:
         from deploytasks.report import board
 
         file, project = flags.file("html", html), load(root)
-        with shell.interruptible():
-            seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
+        seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
         shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status")
         _write(seen, file)
         _judge(seen, check=check)

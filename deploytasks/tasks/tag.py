@@ -51,8 +51,7 @@ def _list(root: Path) -> Task[Any]:
         from deploytasks.report import shelf
 
         project = load(root)
-        with shell.interruptible():
-            shelves = journey.shelves(project, choose.services(project, service))
+        shelves = journey.shelves(project, choose.services(project, service))
         tiers = [tier.name for tier in project.tiers]
         shell.show(shelf.sheet(shelves, tiers), shelf.as_json(shelves, tiers), as_json=json)
 

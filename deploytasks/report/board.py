@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
 from deploytasks.report.hindrances import hindrances
-from deploytasks.report.marks import LEGEND, STANDINGS, foreign
+from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
 
@@ -166,7 +166,6 @@ def _legend(board: Board) -> Sheet:
     """What the words mean that stand on this board."""
     known, there = [*LEGEND.items(), *STANDINGS.items()], counts(board)
     words = [f"{word}: {meaning}" for word, meaning in known if word in there]
-    evidence = {cell.evidence for cell in board.cells}
-    words += ["recorded: no task showed its digest, our own tags name it"] if "recorded" in evidence else []
-    words += ["defined: no task showed its digest, the definition pins it"] if "defined" in evidence else []
+    unseen = {cell.evidence for cell in board.cells} - {"seen"}
+    words += [f"{word}: {meaning}" for word, meaning in EVIDENCE.items() if word in unseen]
     return tuple(line(Span(each, "dim")) for each in [_HOW_TO_READ, *words])

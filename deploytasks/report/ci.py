@@ -51,9 +51,6 @@ def engine(environ: Mapping[str, str]) -> Engine:
     )
 
 
-# --- annotations ----------------------------------------------------------------------------------------------
-
-
 def annotations(errors: Sequence[tuple[str, str]], folder: str = "") -> Iterator[str]:
     """The lines that make GitHub show the errors, each a place and what is wrong with it.
 
@@ -104,9 +101,6 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-# --- text that others wrote -----------------------------------------------------------------------------------
-
-
 def defused(text: str) -> str:
     """The text with nothing in it that GitHub's runner obeys: `: :error::`, `## [error]`."""
     return _BEGINS.sub(r"\1: ", text).replace("##[", "## [")
@@ -115,9 +109,6 @@ def defused(text: str) -> str:
 def defused_json(text: str) -> str:
     """The JSON text, the same document, with nothing in it that GitHub's runner obeys."""
     return text.replace("##[", r"\u0023#[")
-
-
-# --- sections -------------------------------------------------------------------------------------------------
 
 
 def phase(event: Event, now: str) -> str:

@@ -13,6 +13,7 @@ LEGEND: Mapping[Mark, str] = {
     "failed": "the last rollout failed or was rolled back",
     "rolling": "a rollout is under way",
 }
+"""What each mark means."""
 
 STRANGERS: Mapping[Stranger, str] = {
     "image": "the image is not in ECR",
@@ -28,9 +29,10 @@ STANDINGS: Mapping[Standing, str] = {
 
 EVIDENCE: Mapping[Evidence, str] = {
     "seen": "the running tasks report this image",
-    "recorded": "our tags on the service name this image; no task reports one",
-    "defined": "the definition that runs pins this image; no task was read",
+    "recorded": "no task showed its digest; our own tags name it",
+    "defined": "no task showed its digest; the definition that runs pins it",
 }
+"""How it is known which image a target runs."""
 
 
 def foreign(cell: Cell) -> str:

@@ -1,5 +1,6 @@
 """`inv deploy.wait`: rollouts that others began, followed to their end, with nothing changed by it."""
 
+import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -168,6 +169,22 @@ def test_ctrl_c_names_what_goes_on_and_how_to_wait_again(shop: Shop):
     assert ran.code == 130
     assert "t1-prod/api: interrupted: its rollout goes on at AWS" in ran.stderr
     assert "to go on: inv deploy.wait prod\n" in ran.stderr
+
+
+def test_a_tests_signal_is_sent_once_and_to_no_other_than_a_command(shop: Shop):
+    received: list[str] = []
+    before = signal.signal(signal.SIGINT, lambda *_: received.append("pytest"))
+    try:
+        shop.interrupt(lambda _call: True)
+        fault = shop.endpoint.fault
+        assert fault is not None
+        fault(Call("1", "ecs", "DescribeServices"))
+        signal.signal(signal.SIGINT, lambda *_: received.append("a command"))
+        fault(Call("1", "ecs", "DescribeServices"))
+        fault(Call("1", "ecs", "DescribeServices"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert received == ["a command"]
 
 
 def test_a_tier_that_is_not_there_is_refused(shop: Shop):

@@ -1,12 +1,20 @@
 """A registry that resets the connection in the middle of a push: tried again, and never left with half an image."""
 
+import json
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from docker import DockerClient
 
+from deploytasks.builders import docker
+from deploytasks.builders.job import Job, Voice
 from deploytasks.builders.registry import Reference, opened
 from deploytasks.errors import BuildFailed
+from deploytasks.model import Build, Service
 from tests.registry import Registry, serving
 from tests.test_builders_append import COMMIT, base, build, context, job, naps, registry
 
@@ -89,3 +97,66 @@ def test_an_immutable_tag_that_is_refused_the_second_time_is_well_put_by_the_fir
     )
     digest = build(made(registry, context))
     assert (registry.tags["api"], len(puts)) == ({COMMIT: digest}, 2)
+
+
+# --- the engine's own pushes ----------------------------------------------------------------------------------
+
+DIGEST = f"sha256:{'d' * 64}"
+RESET = {"error": "write tcp 10.0.0.1:5000: write: connection reset by peer"}
+PUSHED = {"aux": {"Tag": COMMIT, "Digest": DIGEST, "Size": 1}}
+
+
+class Engine(BaseHTTPRequestHandler):
+    """A Docker engine as far as a push goes: it says of each what its turn in `pushes` is, and knows the digest."""
+
+    protocol_version = "HTTP/1.1"
+    pushes: ClassVar[list[dict[str, Any]]] = []
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.say({"status": "The push refers to repository"}, self.pushes.pop(0))
+
+    def do_GET(self) -> None:
+        self.say({"Id": "sha256:1", "RepoDigests": [f"registry.example.com/api@{DIGEST}"]})
+
+    def say(self, *items: dict[str, Any]) -> None:
+        """The items as a stream, one a chunk."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for said in [*(json.dumps(item).encode() for item in items), b""]:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(said), said))
+
+
+def engine_pushes(*pushes: dict[str, Any]) -> str:
+    Engine.pushes = list(pushes)
+    service = Service("api", "api", context="api")
+    wanted = Job(Build(service, COMMIT, COMMIT), Path(), f"registry.example.com/api:{COMMIT}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            with closing(DockerClient(f"tcp://127.0.0.1:{server.server_port}", version="1.41")) as client:
+                return docker._push(client, wanted, None, Voice("api", lambda event: None))
+        finally:
+            server.shutdown()
+
+
+def test_an_engine_s_push_that_was_reset_is_tried_again(naps: list[float]):
+    assert engine_pushes(RESET, {"error": "received unexpected HTTP status: 503 Service Unavailable"}, PUSHED) == DIGEST
+    assert naps == [1.0, 3.0]
+
+
+def test_an_engine_s_push_that_is_reset_without_end_fails_in_the_engine_s_words(naps: list[float]):
+    with pytest.raises(BuildFailed, match=r"api: the push failed: .*connection reset by peer"):
+        engine_pushes(*[RESET] * 4)
+    assert (naps, Engine.pushes) == ([1.0, 3.0, 9.0], [])
+
+
+@pytest.mark.parametrize("said", ["denied: not authorized", "tag invalid: the tag is immutable", "no basic auth"])
+def test_an_engine_s_push_that_the_registry_refuses_is_not_tried_again(naps: list[float], said: str):
+    with pytest.raises(BuildFailed, match=said):
+        engine_pushes({"error": said}, PUSHED)
+    assert naps == []

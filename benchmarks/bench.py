@@ -139,9 +139,10 @@ def _show_cases(bench: Bench, rounds: Rounds) -> None:
     for name in (name for name in CASES if name in rounds[0]):
         ran = [samples[name] for samples in rounds if name in samples]
         seconds = statistics.median(sample.seconds for sample in ran)
+        cpu = statistics.median(sample.cpu_s for sample in ran)
         peak = max(sample.peak_mib for sample in ran)
         calls = f"  {bench.calls[name]:>5} calls" if name in bench.calls else ""
-        print(f"    {name:<17} {seconds:>7.3f} s  {peak:>6.1f} MiB{calls}")
+        print(f"    {name:<17} {seconds:>7.3f} s  {cpu:>7.3f} s CPU  {peak:>6.1f} MiB{calls}")
 
 
 def _announce(number: int) -> None:

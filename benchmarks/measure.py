@@ -30,10 +30,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one command took: by the clock, and of memory at its peak."""
+    """What one command took: by the clock, of memory at its peak, and of the processor, its children's share too."""
 
     seconds: float
     peak_mib: float
+    cpu_s: float
 
 
 Rounds = Sequence[Mapping[str, Sample]]
@@ -55,7 +56,11 @@ def interleave(cases: Sequence[Case], rounds: int, on_round: Callable[[int], Non
 
 
 def _typical(samples: Sequence[Sample]) -> Sample:
-    return Sample(statistics.median(sample.seconds for sample in samples), max(sample.peak_mib for sample in samples))
+    return Sample(
+        statistics.median(sample.seconds for sample in samples),
+        max(sample.peak_mib for sample in samples),
+        statistics.median(sample.cpu_s for sample in samples),
+    )
 
 
 def run(case: Case) -> Sample:
@@ -77,7 +82,7 @@ def run(case: Case) -> Sample:
             text = said.read().decode(errors="replace")[-4000:]
             raise CommandFailed(f"{' '.join(case.command)} ended with {process.returncode}:\n{text}")
     case.after()
-    return Sample(seconds, used.ru_maxrss / 1024)
+    return Sample(seconds, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime)
 
 
 def ratio(rounds: Rounds, of: Callable[[Mapping[str, Sample]], float], cases: Sequence[str]) -> float:

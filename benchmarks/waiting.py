@@ -44,7 +44,8 @@ def measure(rollout_s: float) -> None:
         waited = release(stage, TENANTS)
     delays = waited.delays_s()
     total, looks = sum(waited.calls.values()), sum(waited.calls.get(name, 0) for name in LOOKING)
-    print(f"\n #  {f'waiting for {TENANTS} rollouts of {rollout_s:g} s':<55}  {'found':>6}  {'at most':>7}")
+    what = f"waiting for {TENANTS} rollouts of {rollout_s:g} s"
+    print(f"\n{'#':>2}  {what:<59}  {'found':>6}  {'at most':>7}")
     _show(6, "mean seconds from a rollout's end to the line that tells it", statistics.mean(delays), 0.8)
     _show(6, f"calls a tenant, of them {looks / TENANTS:.1f} to look", total / TENANTS, 45)
     _show(7, "seconds from the slowest's end to the command's", waited.left_at - max(waited.ended.values()), 1.5)
@@ -53,7 +54,7 @@ def measure(rollout_s: float) -> None:
 
 
 def _show(number: int, what: str, found: float, mark: float) -> None:
-    print(f"{number:>2}  {what:<55}  {found:>6.2f}  {mark:>7.2f}  {'ok' if found <= mark else 'MISSED'}")
+    print(f"{number:>2}  {what:<59}  {found:>6.2f}  {mark:>7.2f}  {'ok' if found <= mark else 'MISSED'}")
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """`python -m benchmarks.scale`: what a release costs from ten tenants to ten thousand, as docs/scale.md has it.
 
-Measured against the endpoint with AWS's rate limits on, where every tenant has an account of its own and where all share
-one; what is beyond the largest size measured is computed. Beginning and following are measured apart: how long until
-every rollout is under way, and how soon the ends of many at once are noticed.
+Measured against the endpoint with AWS's rate limits on, where every tenant has an account of its own and where all
+share one; what is beyond the largest size measured is computed. Beginning and following are measured apart: how long
+until every rollout is under way, and how soon the ends of many at once are noticed.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from benchmarks.waiting import release
 
 Sharing = Literal["each", "one"]
 """Whether each tenant has an account of its own, or all have one."""
+SHOWN: Mapping[Sharing, str] = {"each": "one each", "one": "one for all"}
 COMPUTED = 10_000
 SPREAD = 0.1
 
@@ -51,22 +52,20 @@ class Followed:
 
 def begin(tenants: int, sharing: Sharing) -> Begun:
     """One whole `inv deploy.prod --no-wait`, measured."""
+    print(f"beginning: {tenants} tenants, {SHOWN[sharing]}", file=sys.stderr)
     serving = Serving(tenants, limits=True, shared=tenants if sharing == "one" else 1)
     with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (tenants,), serving) as stage:
         sample = run(Case("", [inv(), "deploy.prod", "--no-wait"], stage.projects[tenants], stage.env()))
         told = stage.told("calls")
     if told["operations"].get("UpdateService", 0) < tenants:
         raise CommandFailed(f"not all of {tenants} services were updated: {told['operations']}")
-    throttled = sum(told["throttled"].values())
-    return Begun(
-        *(tenants, sharing, sample.seconds, sample.cpu_s, sample.peak_mib),
-        calls=told["operations"],
-        throttled=throttled,
-    )
+    measured = (sample.seconds, sample.cpu_s, sample.peak_mib)
+    return Begun(tenants, sharing, *measured, told["operations"], sum(told["throttled"].values()))
 
 
 def follow(tenants: int, rollout_s: float) -> Followed:
     """One whole `inv deploy.prod` of tenants with an account each, all rolled out at once, measured."""
+    print(f"following: {tenants} at once", file=sys.stderr)
     serving = Serving(tenants, rollout_s=rollout_s, spread=SPREAD, limits=True)
     policy = f"parallel = {tenants}\n"
     with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (tenants,), serving, policy) as stage:
@@ -119,8 +118,7 @@ def _show_begun(rows: Iterable[Begun]) -> None:
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for row in rows:
         mark = "computed" if row.computed else f"{row.throttled:,}"
-        accounts = "one each" if row.sharing == "each" else "one for all"
-        counts = f"| {row.tenants:,} | {accounts} | {sum(row.calls.values()):,.0f} | {mark} "
+        counts = f"| {row.tenants:,} | {SHOWN[row.sharing]} | {sum(row.calls.values()):,.0f} | {mark} "
         print(f"{counts}| {_time(row.seconds)} | {_time(row.cpu_s)} | {row.peak_mib:,.0f} MiB | {_bound(row)} |")
 
 
@@ -158,17 +156,12 @@ def main() -> None:
     sharings: tuple[Sharing, ...] = ("each", "one") if args.accounts == "both" else (args.accounts,)
     try:
         for sharing in sharings:
-            rows = [_announced(f"{size} tenants, account: {sharing}") or begin(size, sharing) for size in args.tenants]
+            rows = [begin(size, sharing) for size in args.tenants]
             _show_begun([*rows, *([beyond(rows, COMPUTED)] if len(rows) > 1 else [])])
         if args.follow:
-            followed = [_announced(f"{n} at once") or follow(n, args.rollout_s) for n in args.follow]
-            _show_followed(followed, args.rollout_s)
+            _show_followed([follow(size, args.rollout_s) for size in args.follow], args.rollout_s)
     except CommandFailed as error:
         raise SystemExit(f"scale: {error}") from None
-
-
-def _announced(what: str) -> None:
-    print(what, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import argparse
 import statistics
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.limits import BUCKETS
+from benchmarks.limits import BUCKETS, Bucket
 from benchmarks.measure import Case, CommandFailed, run
 from benchmarks.stage import Serving, inv, set_up
 from benchmarks.waiting import release
@@ -94,17 +96,18 @@ def beyond(known: Sequence[Begun], tenants: int) -> Begun:
     return Begun(tenants, larger.sharing, seconds, cpu_s, peak_mib, calls, computed=True)
 
 
-def slowest(calls: Mapping[str, float]) -> tuple[str, float]:
-    """The bucket that one account's calls wait for longest, by the operation that empties it, and how long (s)."""
-    asked: dict[str, tuple[float, str]] = {}
-    waits: dict[str, float] = {}
+def waits_s(calls: Mapping[str, float]) -> dict[Bucket, float]:
+    """How long the calls of one account wait for each of its buckets (s), when they are all asked at once."""
+    asked: defaultdict[Bucket, float] = defaultdict(float)
     for (service, operation), bucket in BUCKETS.items():
         if service == "ecs" and operation in calls:
-            before, first = asked.get(bucket.name, (0.0, operation))
-            asked[bucket.name] = (before + calls[operation], first)
-            waits[first] = max(0.0, (asked[bucket.name][0] - bucket.burst) / bucket.per_s)
-    name = max(waits, key=lambda each: waits[each])
-    return name, waits[name]
+            asked[bucket] += calls[operation]
+    return {bucket: max(0.0, (count - bucket.burst) / bucket.per_s) for bucket, count in asked.items()}
+
+
+def slowest(calls: Mapping[str, float]) -> tuple[str, float]:
+    """The bucket that one account's calls wait for longest, and how long (s)."""
+    return max(((bucket.name, wait_s) for bucket, wait_s in waits_s(calls).items()), key=itemgetter(1))
 
 
 def _bound(row: Begun) -> str:
@@ -122,11 +125,30 @@ def _show_begun(rows: Iterable[Begun]) -> None:
         print(f"{counts}| {_time(row.seconds)} | {_time(row.cpu_s)} | {row.peak_mib:,.0f} MiB | {_bound(row)} |")
 
 
+def _show_buckets(row: Begun) -> None:
+    """What one account with all the row's tenants waits for."""
+    print(f"\n| bucket of one account | burst | a second | calls of {row.tenants:,} tenants | wait |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for bucket, wait_s in sorted(waits_s(row.calls).items(), key=itemgetter(1), reverse=True):
+        calls = sum(row.calls.get(operation, 0) for operation in bucket.name.split())
+        print(f"| {bucket.name} | {bucket.burst:g} | {bucket.per_s:g} | {calls:,.0f} | {_time(wait_s)} |")
+
+
 def _show_followed(rows: Iterable[Followed], rollout_s: float) -> None:
     print(f"\n| rollouts of {rollout_s:g} s at once | mean delay | longest delay | calls a tenant |")
     print("| ---: | ---: | ---: | ---: |")
     for row in rows:
         print(f"| {row.tenants:,} | {row.mean_s:.1f} s | {row.longest_s:.1f} s | {row.calls_each:.0f} |")
+
+
+def _measure(sizes: Sequence[int], sharing: Sharing) -> None:
+    rows = [begin(size, sharing) for size in sizes]
+    if len(rows) > 1:
+        rows.append(beyond(rows, COMPUTED))
+    if rows:
+        _show_begun(rows)
+    if rows and sharing == "one":
+        _show_buckets(rows[-1])
 
 
 def _time(seconds: float) -> str:
@@ -156,8 +178,7 @@ def main() -> None:
     sharings: tuple[Sharing, ...] = ("each", "one") if args.accounts == "both" else (args.accounts,)
     try:
         for sharing in sharings:
-            rows = [begin(size, sharing) for size in args.tenants]
-            _show_begun([*rows, *([beyond(rows, COMPUTED)] if len(rows) > 1 else [])])
+            _measure(args.tenants, sharing)
         if args.follow:
             _show_followed([follow(size, args.rollout_s) for size in args.follow], args.rollout_s)
     except CommandFailed as error:

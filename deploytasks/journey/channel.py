@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from deploytasks import git
 from deploytasks.aws import secrets
 from deploytasks.errors import Invalid
-from deploytasks.journey.errand import guard_registry, reach, whoami_here
+from deploytasks.journey.author import whoami_here
+from deploytasks.journey.errand import guard_registry, reach
 from deploytasks.model import Heading, Project, Webhook
 
 

@@ -1,10 +1,7 @@
 """One command under way: the project, what was asked, and the means to do it."""
 
-import getpass
-import os
-import platform
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady
 from deploytasks.fleet import each, together
+from deploytasks.journey.author import whoami_here
 from deploytasks.lengths import spelled as spelled_length
 from deploytasks.model import (
     Access,
@@ -227,45 +225,6 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
     return own | shared if again else shared
 
 
-def whoami_here() -> Author:
-    """Who acts in this process."""
-    return whoami(os.environ)
-
-
-def whoami(environ: Mapping[str, str]) -> Author:
-    """Who acts: CI's actor and run where CI says so, else the person at this machine.
-
-    Source: the variables that GitHub Actions, GitLab CI, CircleCI and Buildkite document.
-
-    """
-    if "GITHUB_RUN_ID" in environ:
-        run = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}/actions/runs/"
-        run += environ["GITHUB_RUN_ID"]
-        return Author(environ.get("GITHUB_ACTOR", "github"), run, f"github {environ['GITHUB_RUN_ID']}")
-    if "GITLAB_CI" in environ:
-        by = environ.get("GITLAB_USER_LOGIN", "gitlab")
-        return Author(by, environ.get("CI_PIPELINE_URL", ""), _run("gitlab", environ.get("CI_PIPELINE_ID", "")))
-    if "CIRCLECI" in environ:
-        by, run = environ.get("CIRCLE_USERNAME", "circleci"), environ.get("CIRCLE_WORKFLOW_ID", "")
-        return Author(by, environ.get("CIRCLE_BUILD_URL", ""), _run("circleci", run))
-    if "BUILDKITE" in environ:
-        by, run = environ.get("BUILDKITE_BUILD_CREATOR", "buildkite"), environ.get("BUILDKITE_BUILD_ID", "")
-        return Author(by, environ.get("BUILDKITE_BUILD_URL", ""), _run("buildkite", run))
-    return Author(f"{_user()}@{platform.node()}")
-
-
-def _run(engine: str, number: str) -> str:
-    """What all jobs of one CI run share; empty where the engine does not tell, since that may share nothing."""
-    return f"{engine} {number}" if number else ""
-
-
 def say(errand: Errand, step: str, message: str, service: str | None = None) -> None:
     """The listener hears that something happened."""
     errand.tell(Told(step, message, service))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"

@@ -11,8 +11,9 @@ from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.oneoff import OneOff, Started
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady
+from deploytasks.journey.author import whoami_here
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import before_any_change, images, whoami_here
+from deploytasks.journey.errand import before_any_change, images
 from deploytasks.journey.observe import observe
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
 

@@ -6,8 +6,9 @@ from typing import Any
 from deploytasks.aws import claims, ecr, holds, locks
 from deploytasks.errors import NotReady
 from deploytasks.fleet import each
+from deploytasks.journey.author import whoami_here
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import before_any_change, guard_registry, reach, whoami_here
+from deploytasks.journey.errand import before_any_change, guard_registry, reach
 from deploytasks.journey.locking import patience
 from deploytasks.model import LockState, OnEvent, Project
 

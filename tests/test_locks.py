@@ -132,6 +132,15 @@ def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(
     assert locks.status(ssm, "shop", "prod") == by_hand
 
 
+def test_a_ci_run_takes_its_own_lock_by_hand_anew_and_no_other_run_does(ssm: Any):
+    locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 7", command="release.matrix prod --shards 2")))
+    again = claims.by_hand(claim(run="github 7", command="release.matrix prod --shards 3"))
+    assert locks.acquire(ssm, "shop", again) == again
+    assert locks.status(ssm, "shop", "prod") == again
+    with pytest.raises(Locked):
+        locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 8")))
+
+
 def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm: Any):
     child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert child.stdout is not None

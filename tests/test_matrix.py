@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from benchmarks.cloud import Call
 from benchmarks.cloud_rollouts import start, tell
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
+from deploytasks.aws import locks
 from tests.commands import REGISTRY, WRITES, Shop
 from tests.webhooks import Webhook, listening
 
@@ -65,7 +67,7 @@ def test_the_matrix_is_one_line_of_json_that_names_each_shards_tenants(many: Sho
         ]
     }
     assert "wave 2, 2 targets" in ran.stderr
-    assert "2 shards; prod is locked for github 7 until: inv lock.release prod" in ran.stderr
+    assert "2 shards; prod is locked for github 7 until: inv lock.release prod --yes" in ran.stderr
 
 
 def test_a_child_pipeline_of_gitlabs_has_a_job_a_shard_that_proves_its_run_and_one_that_unlocks(many: Shop):
@@ -111,8 +113,17 @@ def test_nobody_else_gets_in_until_the_lock_is_released(many: Shop, monkeypatch:
     for words in (["release.prod"], ["release.matrix", "prod", "--shards", "2"], ["deploy.prod"]):
         ran = many.inv(*words)
         assert (ran.code, "ann holds the lock since" in ran.stderr) == (2, True)
-    assert many.inv("lock.release", "prod").code == 0
+    assert many.inv("lock.release", "prod", "--yes").code == 0
     assert many.inv("release.matrix", "prod", "--shards", "2").code == 0
+
+
+def test_a_matrix_waits_for_the_lock(many: Shop, monkeypatch: pytest.MonkeyPatch):
+    held = many.endpoint.cloud.account(REGISTRY).parameters
+    monkeypatch.setattr(locks, "Patience", partial(locks.Patience, sleep=lambda _seconds: held.clear()))
+    held[LOCK] = {"Name": LOCK, "Type": "String", "Value": '{"tier": "prod", "by": "bob", "since": "", "command": "x"}'}
+    ran = many.inv("release.matrix", "prod", "--shards", "2", "--lock-wait", "15m")
+    assert (ran.code, "bob holds the lock" in ran.stderr) == (0, True)
+    assert lock_of(many)["command"] == "release.matrix prod --shards 2"
 
 
 def test_the_same_run_may_make_its_matrix_again(many: Shop):
@@ -231,7 +242,7 @@ def test_shards_of_one_run_bring_the_whole_tier_there_wave_after_wave(many: Shop
     assert {result["outcome"] for each in summaries for result in each["results"]} == {"deployed"}
     assert {*began[:3]} == {tenant_account(number) for number in (1, 4, 5)}
     assert lock_of(many) == locked
-    assert many.inv("lock.release", "prod").code == 0
+    assert many.inv("lock.release", "prod", "--yes").code == 0
     assert many.inv("release.prod", "--json").summary["outcomes"] == {"unchanged": 5}
 
 
@@ -346,7 +357,7 @@ def test_every_refusal_of_a_shard_says_what_to_do(many: Shop, monkeypatch: pytes
     assert (ran.code, ran.stderr) == (
         2,
         f"prod: ann holds the lock since {since} (release.matrix prod --shards 2) for github 7; this is github 8\n"
-        "    wait for it, then run the whole pipeline again; if it is gone: inv lock.release prod\n",
+        "    wait for it, then run the whole pipeline again; if it is gone: inv lock.release prod --yes\n",
     )
     monkeypatch.delenv("GITHUB_RUN_ID")
     ran = many.inv("deploy.prod", "--shard", "1/2")
@@ -392,7 +403,10 @@ def test_a_shard_beyond_the_environments_is_refused(many: Shop):
 
 @pytest.mark.parametrize(
     "flags",
-    [["--tenant", "t1"], ["--service", "api"], ["--exclude", "t1"], ["--to", "prod-20260203T040506Z"], ["--force"]],
+    [
+        *(["--tenant", "t1"], ["--service", "api"], ["--exclude", "t1"], ["--to", "prod-20260203T040506Z"]),
+        *(["--force"], ["--only-behind"], ["--only-failed"]),
+    ],
 )
 def test_nothing_else_chooses_what_a_shard_does(many: Shop, flags: list[str]):
     many.inv("release.matrix", "prod", "--shards", "2")
@@ -427,4 +441,4 @@ def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, 
         "✔ *shop prod*: inv release.matrix prod is done: nothing was rolled out",
         "✔ *shop prod*: inv deploy.prod --shard 1/5 is done: 1 deployed",
     ]
-    assert "5 shards; prod is locked for github 7 until: inv lock.release prod" in webhook.messages[1]["text"]
+    assert "5 shards; prod is locked for github 7 until: inv lock.release prod --yes" in webhook.messages[1]["text"]

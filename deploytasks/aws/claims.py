@@ -69,20 +69,20 @@ def read(tier: str, value: str) -> LockState:
 
 
 def is_shared(holder: LockState, mine: LockState) -> bool:
-    """Whether the lock was taken by hand in the CI run that we are a job of: we work under it, and leave it."""
-    return bool(mine.run) and holder.run == mine.run and not holder.pid
+    """Whether our CI run itself holds the lock, and no process of it: its jobs work under it, and leave it."""
+    return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)
 
 
 def is_left(holder: LockState, mine: LockState) -> bool:
     """Whether the lock may be taken over: its process died here, or was of our CI run and does not live here.
 
-    Jobs of one CI run follow each other; two live ones on one machine do not share the lock.
+    Jobs of one CI run follow each other; two live ones on one machine do not share the lock. Where the run itself holds
+    it, only the run takes it anew.
     """
-    if holder.pid <= 0:
-        return False
-    if holder.machine == _machine():
+    if holder.pid > 0 and holder.machine == _machine():
         return not _is_alive(holder.pid)
-    return bool(mine.run) and holder.run == mine.run
+    same_run = bool(mine.run) and holder.run == mine.run
+    return same_run and (holder.pid > 0 or not mine.pid)
 
 
 def _is_alive(pid: int) -> bool:

@@ -171,7 +171,7 @@ def _put(client: Any, project: str, mine: LockState) -> LockState | None:
 
 def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
     """Who holds the lock now: we do, where it was left; of several who try it on this machine, one at a time."""
-    if not claims.is_left(holder, mine):
+    if holder.token == mine.token or not claims.is_left(holder, mine):
         return holder
     with _one_at_a_time(path(project, mine.tier)):
         now = status(client, project, mine.tier)

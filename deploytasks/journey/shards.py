@@ -23,7 +23,7 @@ from deploytasks.journey.errand import (
     registry_ssm,
     shown_command,
 )
-from deploytasks.journey.locking import unlock
+from deploytasks.journey.locking import patience, unlock
 from deploytasks.model import (
     LockState,
     Matrix,
@@ -95,6 +95,7 @@ def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, 
     shard = options.shard or Shard(1, 1)
     named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
     others: dict[str, object] = {**named, "to": options.to, "force": options.force}
+    others |= {"only-behind": options.only_behind, "only-failed": options.only_failed}
     if given := [f"--{flag}" for flag, value in others.items() if value]:
         what = f"goes with no {', '.join(given)}: every shard must mean its part of the same whole"
         raise Invalid.of("--shard", what, f"leave out one or the other: inv deploy.{scope.tier} --shard {shard}")
@@ -132,11 +133,11 @@ def _locked_for_the_run(errand: Errand) -> Iterator[None]:
         yield
         return
     claim = claims.claim(errand.tier.name, errand.author, _command(errand), reason=errand.options.override or "")
-    mine = replace(claim, pid=0, machine="")  # nobody shall take it for that of a dead process
+    mine = claims.by_hand(claim)  # nobody shall take it for that of a dead process
     client = registry_ssm(errand.project, errand.clients)
     try:
         with before_any_change():
-            locks.acquire(client, errand.project.name, mine)
+            locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
         yield
     except BaseException:
         unlock(errand, client, mine)
@@ -174,9 +175,8 @@ def _held(errand: Errand) -> LockState:
     if held.run != run:
         whose = f"for {held.run}" if held.run else "for no CI run"
         what = f"{held.by} holds the lock since {held.since} ({held.command}) {whose}; this is {run}"
-        raise Locked.of(
-            tier, what, f"wait for it, then run the whole pipeline again; if it is gone: inv lock.release {tier}"
-        )
+        to_do = f"wait for it, then run the whole pipeline again; if it is gone: {locks.freeing(tier, run)}"
+        raise Locked.of(tier, what, to_do)
     if held.command != matrix:
         what = f"this run locked it by {held.command}, which has no shard {shard}"
         raise NotReady.of(tier, what, "give every shard the number that release.matrix was given")
@@ -188,7 +188,7 @@ def _command(errand: Errand) -> str:
 
 
 def _notes(errand: Errand, count: int) -> tuple[str, ...]:
-    tier = errand.tier.name
+    tier, run = errand.tier.name, errand.author.run
     if errand.options.dry_run:
         return (f"{count} shards; {tier} is not locked",)
-    return (f"{count} shards; {tier} is locked for {errand.author.run} until: inv lock.release {tier}",)
+    return (f"{count} shards; {tier} is locked for {run} until: {locks.freeing(tier, run)}",)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
 
 _HELP = flags.TIER | flags.helped(
-    *("shards", "format", "include", "commit", "allow-dirty", "allow-older", "override", "run", "dry-run")
+    *("shards", "format", "include", "commit", "allow-dirty", "allow-older", "override", "lock-wait", "run", "dry-run")
 )
 _FORMATS = ("github", "gitlab")
 
@@ -32,6 +32,7 @@ def matrix(root: Path) -> Task[Any]:
         allow_dirty: bool = False,
         allow_older: bool = False,
         override: str | None = None,
+        lock_wait: str | None = None,
         run: str | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -42,7 +43,7 @@ def matrix(root: Path) -> Task[Any]:
         number = flags.number("shards", shards or "", MOST_JOBS)
         form = flags.one_of("format", format, _FORMATS)
         flags.goes_with("include", include, form == "gitlab", "--format gitlab")
-        options = flags.options(c, **asked, run=run, shards=number, dry_run=dry_run)
+        options = flags.options(c, **asked, lock_wait=lock_wait, run=run, shards=number, dry_run=dry_run)
         _print(_made(root, tier, options), form, include)
 
     return matrix

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 from benchmarks.world import tenant_account
 from deploytasks.aws import patience, roles, session
+from deploytasks.fleet import pace
 from tests.commands import REGISTRY, Ran, Shop
 from tests.proxy import BROKEN, DENIED, EXPIRED, THROTTLED, Cut, Effect, Expire, Proxy, Rule, Say, Stall
 
@@ -25,7 +26,8 @@ CROWDED = Say("ClientException", "Too many concurrent attempts to create a new r
 
 @pytest.fixture
 def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What stands between the shop's commands and its AWS. Nobody waits long for a throttled call's turn."""
+    """What stands between the shop's commands and its AWS. Nobody waits long for a retry, or for the next look."""
+    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
     monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "throttling_base_scale", 0.02)
     monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.01)
     with Proxy(shop.endpoint.url) as proxy:
@@ -33,11 +35,19 @@ def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         yield proxy
 
 
+Patient = Callable[[float], None]
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is given up after a second and a half, and not after a minute."""
-    monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(session, "CONFIG", session.CONFIG.merge(Config(connect_timeout=0.5, read_timeout=0.5)))
+def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Sets after how many seconds of silence something is asked again, instead of ten or thirty."""
+
+    def set_patience(seconds: float) -> None:
+        monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
+        for name in ("CONFIG", "FIRST"):
+            monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
+
+    return set_patience
 
 
 def outcomes(ran: Ran) -> dict[str, str]:
@@ -237,8 +247,9 @@ def test_a_question_has_less_time_than_a_write(shop: Shop, proxy: Proxy, monkeyp
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "DescribeServices"])
 def test_a_tenant_that_never_answers_is_refused_by_name_in_bounded_time(
-    shop: Shop, proxy: Proxy, impatient: None, operation: str
+    shop: Shop, proxy: Proxy, patient: Patient, operation: str
 ):
+    patient(0.5)
     proxy.rules = (Rule(Stall(), operation, TWO),)
     began = time.monotonic()
     ran = shop.inv("deploy.prod")
@@ -254,10 +265,11 @@ def test_a_tenant_whose_connections_are_all_cut_is_refused_by_name(shop: Shop, p
     ran = shop.inv("release.prod")
     assert (ran.code, shop.writes()) == (2, {})
     assert re.search("t2-prod: .*Connection was closed before", ran.stderr)
-    assert len(proxy.calls("AssumeRole", TWO)) == 10
+    assert len(proxy.calls("AssumeRole", TWO)) == 7
 
 
-def test_silence_is_told_while_it_lasts(shop: Shop, proxy: Proxy, impatient: None):
+def test_silence_is_told_while_it_lasts(shop: Shop, proxy: Proxy, patient: Patient):
+    patient(0.5)
     proxy.rules = (Rule(Stall(), "DescribeServices", TWO, times=1), Rule(Stall(), "AssumeRole", ONE, times=1))
     ran = shop.inv("deploy.prod", "--json")
     assert outcomes(ran) == DEPLOYED
@@ -274,10 +286,9 @@ def took(proxy: Proxy, accounts: Iterable[str]) -> float:
 
 @pytest.mark.parametrize("shop", [6], indirect=True)
 def test_while_some_tenants_are_dead_the_others_finish_in_the_time_they_would_have_taken(
-    shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, proxy: Proxy, patient: Patient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(session, "CONFIG", session.CONFIG.merge(Config(read_timeout=4)))
-    monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", 4)
+    patient(4)
     monkeypatch.setattr(patience, "ATTEMPTS_IN_SILENCE", 2)
     shop.endpoint.cloud.rollout_s = 3
     alive = [tenant_account(number) for number in (1, 4, 5, 6)]

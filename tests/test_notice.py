@@ -115,6 +115,14 @@ def test_a_secret_of_a_definition_is_never_told():
     assert "hunter2" not in str(messages)
 
 
+@pytest.mark.parametrize("call", ["@channel", "@here", "@everyone", "@all", "@ch\u200bannel", "<!channel>", "<@U012>"])
+def test_nobody_is_called_by_a_commits_subject(call):
+    heading = replace(HEADING, author=Author("ann@desk"), subjects={NEW: f"Hello {call}"})
+    text = notice.begun(heading, plan_of("rolled-back"))["text"]
+    assert call not in text and "<" not in text
+    assert "@channel" not in text and "by ann@desk" in text
+
+
 @given(st.text(), st.text(alphabet="@<>&!|channelhereall #*\n\x1b[31m"))
 def test_nothing_that_others_wrote_links_or_calls_anybody(subject, detail):
     heading = Heading("shop", "prod", "release.prod", Author("ann"), {NEW: subject})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploytasks.errors import Complaint
@@ -57,6 +57,7 @@ def test_environments_of_one_size_are_spread_to_the_last_one_in_each_wave_and_in
         assert max(sizes) - min(sizes) <= 1
 
 
+@example([(1, 5), (2, 1), (2, 1), (2, 1), (2, 1)], 2)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5)), min_size=1, max_size=40), st.integers(1, 8))
 def test_no_shard_has_more_of_a_wave_than_another_by_more_than_one_environment(sizes, of):
     targets = [
@@ -67,6 +68,12 @@ def test_no_shard_has_more_of_a_wave_than_another_by_more_than_one_environment(s
     for wave in {wave for wave, _ in sizes}:
         counts = [sum(each.wave == wave for each in part) for part in split(targets, of)]
         assert max(counts) - min(counts) <= max(services for at, services in sizes if at == wave)
+
+
+def test_large_environments_are_placed_first_so_that_small_ones_fill_the_gaps():
+    services = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 4}
+    targets = [target(name, service=f"s{n}") for name, count in services.items() for n in range(count)]
+    assert [len(part) for part in split(targets, 2)] == [4, 4]
 
 
 @given(tiers(), st.integers(1, 12))

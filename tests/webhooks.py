@@ -12,7 +12,7 @@ SECRET = "T0-B0-hunter2"
 
 
 @dataclass
-class Webhook:
+class Channel:
     """What it was sent, and what it does with the next message: answers with a status, after `hold` is set."""
 
     status: int = 200
@@ -36,7 +36,7 @@ class Webhook:
 
 
 @contextmanager
-def listening(webhook: Webhook) -> Iterator[Webhook]:
+def listening(webhook: Channel) -> Iterator[Channel]:
     """It listens until the end of the block; whoever it keeps waiting is let go then."""
 
     class Handler(BaseHTTPRequestHandler):

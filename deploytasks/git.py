@@ -26,9 +26,6 @@ _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIR
 _UNSHALLOW = "the clone is shallow: fetch its whole history (`fetch-depth: 0` in CI, or `git fetch --unshallow`)"
 
 
-# --- which commit -------------------------------------------------------------------------------------------
-
-
 def head_commit(root: Path) -> str:
     """The full commit that is checked out.
 
@@ -85,9 +82,6 @@ def relation(root: Path, new: str, present: str) -> Relation:
     return "unknown" if _is_shallow(root) else "diverged"
 
 
-# --- the tree -----------------------------------------------------------------------------------------------
-
-
 def dirty_paths(root: Path) -> tuple[str, ...]:
     """What is changed, staged or untracked (and not ignored) anywhere in the repository, by path."""
     listed = _git(root, "--no-optional-locks", "status", "--porcelain=v1", "-z", "--no-renames")
@@ -131,9 +125,6 @@ def export(root: Path, commit: str, into: Path) -> None:
         _git(into, "read-tree", "--reset", "-u", "--no-sparse-checkout", f"{_clean(commit)}:{below}", extra=place)
 
 
-# --- facts for labels and reports ---------------------------------------------------------------------------
-
-
 def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
     """Commit tag → its commit's first line, asked in one go; what this clone does not have is left out.
 
@@ -172,9 +163,6 @@ def _without_credentials(url: str) -> str:
     keeps_user = parts.scheme in ("ssh", "git+ssh") and user
     netloc = f"{user.partition(':')[0]}@{host}" if keeps_user else host
     return parts._replace(netloc=netloc, query="", fragment="").geturl()
-
-
-# --- processes ----------------------------------------------------------------------------------------------
 
 
 def _commit(root: Path, rev: str) -> str | None:

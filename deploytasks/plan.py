@@ -42,9 +42,6 @@ class Candidate:
     steps: Steps | None = None
 
 
-# --- tags ---------------------------------------------------------------------------------------------------
-
-
 def tag_steps(tier: Tier, wishes: Sequence[Wish], present: Mapping[str, Image], now: datetime) -> tuple[TagStep, ...]:
     """The steps that point the tier at the wished images; `present` is what its tier tag names now, by service.
 
@@ -95,9 +92,6 @@ def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
 def is_there(wish: Wish, present: Image | None) -> bool:
     """Whether the tier names the wished image already; `present` is what it names."""
     return present is not None and present.digest == wish.digest
-
-
-# --- rollouts -----------------------------------------------------------------------------------------------
 
 
 def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:

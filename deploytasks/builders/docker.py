@@ -78,9 +78,6 @@ def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
         return _push(client, job, login, voice)
 
 
-# --- build --------------------------------------------------------------------------------------------------
-
-
 def _has_buildx() -> bool:
     program = shutil.which("docker")
     if program is None:
@@ -155,9 +152,6 @@ def _check_platform(client: docker.DockerClient, job: Job) -> None:
         raise BuildFailed.of(job.service, what, "take a base that has the platform, or set the service's `platforms`")
 
 
-# --- push ---------------------------------------------------------------------------------------------------
-
-
 def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> str:
     """The reference is pushed; the digest that the registry gave out, which the engine has noted for the same image."""
     reference = Reference.parse(job.ref, job.service)
@@ -189,9 +183,6 @@ def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> 
         what = f"the push failed: {error}" if error else "the push ended without a digest"
         raise BuildFailed.of(job.service, what, "\n".join(last))
     return digest
-
-
-# --- what engines say ---------------------------------------------------------------------------------------
 
 
 def _said(item: Mapping[str, Any]) -> str:

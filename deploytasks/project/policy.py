@@ -17,9 +17,6 @@ MOST_TIERS = 5
 """A tier's tag needs one of ECR's filters that exclude a tag from immutability; a repository has five."""
 
 
-# --- what is wrong ------------------------------------------------------------------------------------------
-
-
 def faults_in(source: Source) -> Iterator[Fault]:
     """What is wrong with project.toml beyond the grammar of its keys."""
     for kind in ("services", "tiers"):
@@ -129,9 +126,6 @@ def _webhook_elsewhere(source: Source) -> Iterator[Fault]:
     if found != wanted:
         what = f"is in account {found[1]}, {found[0]}, but the registry is in {wanted[1]}, {wanted[0]}"
         yield Fault(source.origin("notify.webhook"), what, f"keep it beside the registry: {place}:NAME")
-
-
-# --- what it says -------------------------------------------------------------------------------------------
 
 
 def account_of(role: str) -> str:

@@ -67,9 +67,6 @@ def _whereabouts(target: Target) -> str:
     return f"account {target.access.account}, {target.access.region}"
 
 
-# --- what is wrong with one ---------------------------------------------------------------------------------
-
-
 def _missing(place: Place, merged: Merged) -> Iterator[Fault]:
     for key in REQUIRED:
         if key not in merged.values:
@@ -106,9 +103,6 @@ def _too_long(place: Place, made: Target) -> Iterator[Fault]:
 
 def _has_bad(values: dict[str, Any]) -> bool:
     return any(value is BAD or (isinstance(value, dict) and BAD in value.values()) for value in values.values())
-
-
-# --- what one is made of ------------------------------------------------------------------------------------
 
 
 def _made(place: Place, merged: Merged) -> Target:

@@ -222,7 +222,7 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
         return strike_at
 
     sys.settrace(trace)
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(Interrupted) as caught, shell.interruptible():
         shell.carry_out(shop.root, journey.deploy, Scope("prod"), Options(wait=False), as_json=False)
     assert not parameters(shop), caught
 

@@ -60,8 +60,16 @@ def test_where_nobody_is_behind_there_is_nothing_to_do(half: Shop):
 
 
 def test_a_rollout_under_way_is_behind_and_followed(half: Shop):
-    half.endpoint.cloud.rollout_s = 1.0
+    half.endpoint.cloud.rollout_s = 3600.0
     assert half.inv("deploy.prod", "--no-wait").code == 0
+    looks: list[Call] = []
+
+    def end_at_the_second_look(call: Call) -> None:
+        if call.operation == "DescribeServices" and call.account == tenant_account(2):
+            looks.append(call)
+            half.service(2, "prod").deployments[0].ends_at = 0.0 if len(looks) > 1 else float("inf")
+
+    half.endpoint.fault = end_at_the_second_look
     ran = half.inv("deploy.prod", BEHIND, "--json")
     assert (ran.code, taken(ran)) == (0, {"t2": "deployed"})
     assert half.endpoint.calls[tenant_account(2), "UpdateService"] == 1

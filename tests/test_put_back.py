@@ -1,10 +1,12 @@
 """A target whose rollout fails goes back to what it ran steadily, by ECS or by us; and what is said of it."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.cloud import AwsError
+from benchmarks.cloud_fates import Fate
 from benchmarks.world import IMAGE, tenant_account
 from deploytasks import plan
 from deploytasks.model import Fallback, Live, Progress
@@ -44,6 +46,10 @@ def test_a_rollout_that_times_out_is_put_back(cloud, clock, native):
     assert result.tasks[0].log == ("no database",)
     assert "putting back" in [event.state for event in told if isinstance(event, Progress)]
     assert cloud.operations()["UpdateService"] == (1 if native else 2)
+    tags = service(cloud, 1).tags["deploytasks:undone"]
+    assert (
+        tags == f"{service(cloud, 1).deployments[0].id} not finished after 120 s. 25 tasks failed one after the other"
+    )
 
 
 def test_a_breaker_without_rollback_leaves_it_to_us(cloud, clock):
@@ -162,3 +168,20 @@ def test_while_a_rollout_is_under_way_the_steady_deployment_behind_it_is_the_way
 @pytest.mark.parametrize("live", [Live(target(1)), given.live(given.deployment("FAILED"))])
 def test_nothing_that_ran_steadily_is_no_way_back(live):
     assert plan.fallback(live, given.IMAGES["api"]) is None
+
+
+@pytest.mark.waits
+def test_the_board_and_only_failed_know_of_it_until_something_else_is_rolled_out(shop):
+    shop.endpoint.cloud.native = False
+    shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\ntimeout = "1s"')
+    left = [DIES, DIES]
+    shop.endpoint.cloud.fates = lambda *_: left.pop() if left else Fate()
+    ran = shop.inv("release.prod", "--json")
+    assert ran.summary["outcomes"] == {"rolled back": 2}
+    board = json.loads(shop.inv("status", "--tier", "prod", "--json").stdout)
+    assert {cell["standing"] for cell in board["cells"]} == {"rolled back"}
+    assert "not finished after 1 s" in board["cells"][0]["detail"]
+    assert shop.inv("deploy.wait", "prod", "--json").summary["outcomes"] == {"rolled back": 2}
+    assert shop.inv("deploy.prod", "--only-failed", "--json").summary["outcomes"] == {"deployed": 2}
+    board = json.loads(shop.inv("status", "--tier", "prod", "--json").stdout)
+    assert {cell["standing"] for cell in board["cells"]} == {"completed"}

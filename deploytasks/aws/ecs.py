@@ -13,6 +13,8 @@ from deploytasks.aws.verdict import deployments, given_up, took_s
 from deploytasks.errors import AwsError
 from deploytasks.model import Definition, Live, Target, primary_of
 
+UNDONE = "undone"
+"""The tag of a service that was put back: the deployment that is its way back, a blank, and why there had to be one."""
 _GONE = frozenset({"INACTIVE", "DRAINING"})
 
 
@@ -167,6 +169,12 @@ def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
         running=service["runningCount"],
         deployments=deployments(service),
         service_tags=audit.from_ecs(service.get("tags", [])),
-        failure=given_up(service),
+        failure=given_up(service) or _undone(service),
         took_s=took_s(service),
     )
+
+
+def _undone(service: Mapping[str, Any]) -> str:
+    """Why what ran before was rolled out again by us; empty where something else is rolled out by now."""
+    way_back, _, why = audit.from_ecs(service.get("tags", [])).get(UNDONE, "").partition(" ")
+    return why if way_back and way_back == _primary_id(service) else ""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from deploytasks.aws import ecs, native
 from deploytasks.aws.verdict import Verdict, deployments
 from deploytasks.errors import AwsError
-from deploytasks.fleet.finish import finish
+from deploytasks.fleet.finish import finish, record
 from deploytasks.fleet.follow import UnderWay, under_way
 from deploytasks.fleet.means import Means
 from deploytasks.model import Fallback, Result, primary_of
@@ -16,7 +16,7 @@ _STATE = "putting back"
 def concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
     """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
     if ended.lost:
-        return _arrived(ended, ended.lost)
+        return _arrived(ended, ended.lost, means)
     result = finish(ended, means)
     if not _is_to_be_put_back(ended, means):
         return result
@@ -83,14 +83,27 @@ def _begun(ended: UnderWay, lost: Result, means: Means) -> UnderWay:
     return replace(way_back, lost=lost, verdict=Verdict(None, _STATE, lost.detail))
 
 
-def _arrived(ended: UnderWay, lost: Result) -> Result:
+def _arrived(ended: UnderWay, lost: Result, means: Means) -> Result:
     """The result of the rollout that failed, with what came of putting the target back."""
     verdict = ended.verdict
     if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
         return _not_put_back(lost, verdict.detail or f"the way back {verdict.outcome}")
+    _remember(lost, means)
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
     detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
     return replace(lost, outcome="rolled back", detail=detail, running=verdict.running, desired=verdict.desired)
+
+
+def _remember(lost: Result, means: Means) -> None:
+    """AWS knows from now on that what runs was gone back to, as it does where ECS itself went back."""
+    target = lost.target
+    try:
+        services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
+    except AwsError:
+        return  # the next board shows what runs, without why
+    service = services.get(target.ecs_service, {})
+    if primary := primary_of(deployments(service)):
+        record(means, target, service["serviceArn"], {ecs.UNDONE: f"{primary.id} {lost.detail}"})
 
 
 def _not_put_back(lost: Result, why: str) -> Result:

@@ -1,0 +1,81 @@
+"""Rollouts that go wrong, tasks that must run first, and the way back: with real containers."""
+
+import json
+
+import pytest
+
+from tests.emulator import sight
+
+pytestmark = [pytest.mark.docker, pytest.mark.emulator, pytest.mark.timeout(240)]
+BREAKER = '"deploymentCircuitBreaker": {"enable": true, "rollback": true}'
+
+
+def _released(world, tier="dev"):
+    done = world.inv(f"release.{tier}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _change(world, code):
+    world.edit("examples/api/app.py", "import json\n", f"import json\n{code}\n")
+    return world.commit("Change the service")
+
+
+def test_without_a_circuit_breaker_a_crashing_image_is_put_back_by_us(world):
+    world.edit("templates/api.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
+    world.edit("envs/project.toml", "[tiers.dev]", '[tiers.dev]\ntimeout = "12s"')
+    world.commit("Do without the circuit breaker")
+    _released(world)
+    first = sight.digest(world, "dev")
+    port = sight.targets(world, "dev")["mb"].vars["port"]
+    _change(world, f'import os, sys\nif os.environ["PORT"] == "{port}":\n    sys.exit("no luck")')
+
+    released = world.inv("release.dev")
+
+    said = released.stdout + released.stderr
+    assert released.returncode == 1, said
+    assert "not finished after 12 s" in said
+    assert "It was put back on " in said
+    assert "no luck" in said
+    assert sight.digests(world, "dev") == {"main": {sight.digest(world, "dev")}, "mb": {first}}
+    cells = json.loads(world.inv("status", "--tier", "dev", "--json").stdout)["cells"]
+    assert {cell["target"]: cell["standing"] for cell in cells} == {"dev/api": "completed", "mb-dev/api": "rolled back"}
+
+
+def test_tasks_before_a_deploy_really_run_and_one_that_fails_leaves_the_service_alone(world):
+    code = "import os, sys; print('migrating', os.environ['TENANT']); sys.exit(os.path.exists('/app/broken'))"
+    command = json.dumps(["python3", "-c", code])
+    world.edit("envs/project.toml", "[services.api]", f"[services.api]\nbefore_deploy = [{command}]")
+    world.commit("Migrate first")
+    said = _released(world)
+    assert "migrating main" in said and "migrating mb" in said
+    first = sight.digest(world, "dev")
+    world.edit("examples/api/app.py", "import json\n", "import json\n# changed\n")
+    world.edit("envs/project.toml", "os.path.exists('/app/broken')", "7")
+    world.commit("Migrate in vain")
+
+    released = world.inv("release.dev")
+
+    said = released.stdout + released.stderr
+    assert released.returncode == 1, said
+    assert "migrating main" in said
+    assert "ended with exit code 7; its service was not touched" in said
+    assert sight.digests(world, "dev") == {"main": {first}, "mb": {first}}
+
+
+def test_a_rollback_brings_the_image_and_the_definition_of_then_and_holds_the_tier(world):
+    for tier in ("dev", "staging"):
+        _released(world, tier)
+    first, revisions = sight.digest(world, "staging"), sight.revisions(world, "staging")
+    _change(world, "# changed")
+    for tier in ("dev", "staging"):
+        _released(world, tier)
+
+    back = world.inv("release.rollback", "staging", "--json")
+
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert sight.digests(world, "staging") == {"main": {first}, "mb": {first}}
+    results = json.loads(back.stdout.splitlines()[-1])["results"]
+    assert {each["revision"] for each in results} == {each[0].rpartition("/")[2] for each in revisions.values()}
+    refused = world.inv("release.staging")
+    assert (refused.returncode, "holds it since" in refused.stderr) == (2, True)

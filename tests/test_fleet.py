@@ -193,3 +193,22 @@ def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
     results, _ = carry_out(cloud, clock, many)
     assert {each.outcome for each in results} == {"deployed"}
     assert max(asked) <= 10
+
+
+def unseen(clock, until_s: float):
+    """DescribeServices fails until then, in a way that passes and that botocore does not try again by itself."""
+    gone = AwsError("NotImplemented", "no", 501)
+    return lambda call: gone if call.operation == "DescribeServices" and clock.now < until_s else None
+
+
+def test_a_lost_connection_is_waited_out(cloud, clock):
+    cloud.fault = unseen(clock, 300)
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, 300 <= result.duration_s < 320) == ("deployed", True)
+
+
+def test_a_rollout_that_nobody_sees_until_the_tiers_timeout_is_timed_out_and_not_put_back(cloud, clock):
+    cloud.fault = unseen(clock, 10_000)
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=replace(TIER, timeout_s=120))
+    assert (result.outcome, cloud.operations()["UpdateService"]) == ("timed out", 1)
+    assert "can no longer be seen" in result.detail

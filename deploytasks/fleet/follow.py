@@ -5,28 +5,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deploytasks.aws import ecs, native
+from deploytasks.aws.failures import may_pass
 from deploytasks.aws.native import ServiceDeployment
 from deploytasks.aws.verdict import Ailment, Verdict, deployments, is_unexplained, judge, natively
 from deploytasks.errors import AwsError
 from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Outcome, Result, Rollout
 
-_POLL_ERRORS = 5
+_REFUSALS = 5
+"""Looks, one after the other, that AWS may refuse before a rollout is given up; lost connections are waited out."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
     """A rollout that AWS works on: the deployment that is ours, and since when we follow it (monotonic seconds).
 
-    `native` is the ARN of ECS's service deployment, where it was asked for. `lost` is how the rollout ended, where
-    this is the target's way back; then `stopping` says that ECS itself takes it back.
+    It is `unseen` where the last look failed, and AWS has `refused` so many in a row. `native` is the ARN of ECS's
+    service deployment, where it was asked for. `lost` is how the rollout ended, where this is the target's way back;
+    then `stopping` says that ECS itself takes it back.
     """
 
     rollout: Rollout
     deployment: Deployment
     since: float
     verdict: Verdict
-    errors: int = 0
+    unseen: bool = False
+    refused: int = 0
     native: str = ""
     lost: Result | None = None
     stopping: bool = False
@@ -64,7 +68,7 @@ def _judged(client: Any, now: UnderWay, services: Mapping[str, Any]) -> UnderWay
     if service is None:
         return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
     verdict = judge(service, now.deployment.id, now.deployment.created_at)
-    now = replace(now, deployment=_seen_last(service, now.deployment), errors=0)
+    now = replace(now, deployment=_seen_last(service, now.deployment), unseen=False, refused=0)
     told = _asked(client, now) if now.stopping or is_unexplained(service, verdict) else None
     if told is None:
         return replace(now, verdict=verdict)
@@ -81,7 +85,9 @@ def _asked(client: Any, now: UnderWay) -> ServiceDeployment | None:
 
 
 def _could_not_see(now: UnderWay, error: AwsError) -> UnderWay:
-    errors = now.errors + 1
+    """What passes is put up with until the tier's timeout, since the rollout goes on meanwhile."""
+    refused = now.refused + (not may_pass(error))
     detail = f"its rollout can no longer be seen: {error.render()}"
-    outcome: Outcome | None = "failed" if errors >= _POLL_ERRORS else None
-    return replace(now, errors=errors, verdict=replace(now.verdict, outcome=outcome, detail=detail))
+    outcome: Outcome | None = "failed" if refused >= _REFUSALS else None
+    verdict = replace(now.verdict, outcome=outcome, detail=detail)
+    return replace(now, unseen=True, refused=refused, verdict=verdict)

@@ -28,7 +28,7 @@ def concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
 
 def _is_to_be_put_back(ended: UnderWay, means: Means) -> bool:
     """One that failed by itself and stayed there: not unseen, not gone back already, and begun by us."""
-    if not means.restore or means.stopped.is_set() or ended.errors or ended.rollout.action == "nothing":
+    if not means.restore or means.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
         return False
     return ended.verdict.outcome in ("failed", "timed out") and ended.verdict.state != "rolling back"
 

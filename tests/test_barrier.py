@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ import pytest
 
 from benchmarks import project
 from benchmarks.cloud import AwsError, Call
+from benchmarks.cloud_fates import Fate
 from benchmarks.cloud_rollouts import settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
-from deploytasks import journey
+from deploytasks import fleet, journey
 from deploytasks.journey import rolling, wishes
 from deploytasks.journey.barrier import Barrier
 from deploytasks.journey.errand import begin
 from deploytasks.model import Event, Options, Scope, Told
 from deploytasks.project.load import load
 from deploytasks.template.render import Renderer
+from tests.rollouts import BREAKER, DIES, fated
 
 BEGAN = 1_800_000_000.0
 
@@ -152,6 +155,21 @@ def test_a_target_that_was_put_back_is_lost(stage: Stage):
     stage.put_back(2)
     assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: it was put back to sha256:")
     assert stage.slept == []
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("breaker", [True, False])
+def test_whoever_takes_a_failed_rollout_back_the_wave_is_kept_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, native: bool, breaker: bool
+):
+    stage.endpoint.cloud.native, stage.endpoint.cloud.rollout_s = native, 30
+    stage.service(2).configuration = BREAKER if breaker else {}
+    barrier = stage.barrier(timeout="2m")
+    fated(stage.endpoint, {1: Fate(), 2: DIES})
+    monkeypatch.setattr(fleet, "Means", partial(fleet.Means, clock=stage.clock, sleep=stage.sleep))
+    report = journey.deploy(load(stage.root), Scope("prod", tenants=("t1", "t2")), Options())
+    assert [result.outcome for result in report.results] == ["deployed", "rolled back"]
+    assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: ")
 
 
 def test_on_failure_continue_takes_the_lost_for_ended_and_gives_up_nobody(stage: Stage):

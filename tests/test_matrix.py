@@ -1,9 +1,9 @@
 """`inv release.matrix` and `inv deploy.<tier> --shard` as CI jobs type them: what is done once, and who may go on."""
 
+import itertools
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -229,11 +229,10 @@ def test_a_tag_that_fails_names_the_command_that_goes_on_and_leaves_no_lock(many
 
 
 def test_ctrl_c_in_the_matrix_leaves_no_lock(many: Shop):
-    many.endpoint.fault = lambda call: (
-        os.kill(os.getpid(), signal.SIGINT) if call.operation == "DescribeServices" else None
-    )
-    assert many.inv("release.matrix", "prod", "--shards", "2").code == 130
-    assert lock_of(many) == {}
+    many.interrupt(lambda call: call.operation == "DescribeServices")
+    ran = many.inv("release.matrix", "prod", "--shards", "2")
+    assert (ran.code, ran.stdout, lock_of(many)) == (130, "", {})
+    assert "to go on: inv release.matrix prod --shards 2" in ran.stderr
 
 
 # --- the shards --------------------------------------------------------------------------------------------------
@@ -332,15 +331,12 @@ def test_on_failure_continue_waits_for_the_end_of_earlier_waves_and_goes_on(many
 
 def test_ctrl_c_while_it_waits_for_other_shards_names_what_was_not_attempted(many: Shop):
     many.inv("release.matrix", "prod", "--shards", "2")
-    looked: list[str] = []
+    looks = itertools.count(1)  # at its start, at the first look of the barrier, and then
 
-    def interrupt(call: Call) -> None:
-        if call.operation == "DescribeServices" and call.account == tenant_account(4):
-            looked.append(call.account)
-            if len(looked) == 3:  # at its start, at the first look of the barrier, and then
-                os.kill(os.getpid(), signal.SIGINT)
+    def third_look(call: Call) -> bool:
+        return (call.account, call.operation) == (tenant_account(4), "DescribeServices") and next(looks) == 3
 
-    many.endpoint.fault = interrupt
+    many.interrupt(third_look)
     ran = many.inv("deploy.prod", "--shard", "1/2")
     assert ran.code == 130
     assert "t3-prod/api: interrupted: not attempted, it runs what it ran" in ran.stderr
@@ -429,7 +425,7 @@ def test_a_shard_beyond_the_environments_is_refused(many: Shop):
     "flags",
     [
         *(["--tenant", "t1"], ["--service", "api"], ["--exclude", "t1"], ["--to", "prod-20260203T040506Z"]),
-        *(["--force"], ["--only-behind"], ["--only-failed"]),
+        *(["--force"], ["--only-behind"], ["--only-failed"], ["--lock-wait", "5m"]),
     ],
 )
 def test_nothing_else_chooses_what_a_shard_does(many: Shop, flags: list[str]):

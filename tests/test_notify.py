@@ -14,7 +14,6 @@ from threading import Event
 
 import pytest
 
-from benchmarks.cloud import Call
 from benchmarks.world import tenant_account
 from deploytasks import journey, notify
 from deploytasks.errors import NotReady
@@ -130,14 +129,9 @@ def test_what_breaks_off_after_its_start_is_told_with_the_reason(told: Shop, web
 
 
 def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Channel):
-    def interrupt(call: Call) -> None:
-        if call.operation == "RegisterTaskDefinition":
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.3)
-
     locks: list[int] = []
     webhook.before = lambda _: locks.append(len(told.endpoint.cloud.account(REGISTRY).parameters))
-    told.endpoint.fault = interrupt
+    told.interrupt(lambda call: call.operation == "RegisterTaskDefinition", then=lambda: time.sleep(0.3))
     ran = told.inv("deploy.prod")
     assert (ran.code, notified(ran)) == (130, [])
     text = webhook.messages[-1]["text"]
@@ -325,13 +319,7 @@ def test_the_start_is_told_while_the_release_goes_on(told: Shop, webhook: Channe
 
 def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook: Channel, impatient: None):
     webhook.hold = Event()
-
-    def interrupt(call: Call) -> None:
-        if call.operation == "UpdateService":
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.2)
-
-    told.endpoint.fault = interrupt
+    told.interrupt(lambda call: call.operation == "UpdateService", then=lambda: time.sleep(0.2))
     began = time.monotonic()
     ran = told.inv("deploy.prod")
     assert (ran.code, time.monotonic() - began < 5) == (130, True)

@@ -22,6 +22,7 @@ from deploytasks.journey.errand import (
     begin,
     registry_ssm,
     shown_command,
+    stopped,
 )
 from deploytasks.journey.locking import patience, unlock
 from deploytasks.model import (
@@ -95,7 +96,7 @@ def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, 
     shard = options.shard or Shard(1, 1)
     named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
     others: dict[str, object] = {**named, "to": options.to, "force": options.force}
-    others |= {"only-behind": options.only_behind, "only-failed": options.only_failed}
+    others |= {"only-behind": options.only_behind, "only-failed": options.only_failed, "lock-wait": options.lock_wait_s}
     if given := [f"--{flag}" for flag, value in others.items() if value]:
         what = f"goes with no {', '.join(given)}: every shard must mean its part of the same whole"
         raise Invalid.of("--shard", what, f"leave out one or the other: inv deploy.{scope.tier} --shard {shard}")
@@ -139,8 +140,10 @@ def _locked_for_the_run(errand: Errand) -> Iterator[None]:
         with before_any_change():
             locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
         yield
-    except BaseException:
+    except BaseException as error:
         unlock(errand, client, mine)
+        if isinstance(error, KeyboardInterrupt):
+            raise stopped(errand, "interrupted") from None
         raise
 
 

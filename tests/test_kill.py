@@ -157,7 +157,7 @@ def killed(releases: Releases, number: int, moment: Moment) -> str:
         return f"call {number}, {moment} {at.operation}: {first.code}, {second.code}, {release.end()}\n{second}"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_at_any_call_the_same_command_again_comes_to_the_undisturbed_end(releases: Releases, moment: Moment):
     with ThreadPoolExecutor(AT_ONCE) as pool:

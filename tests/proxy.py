@@ -5,6 +5,7 @@ first rule that fits decides; a call that fits none goes through. `proxy.rules` 
 """
 
 import asyncio
+import json
 import threading
 import time
 from collections import Counter
@@ -48,6 +49,11 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Stale:
+    """The answer is that to the same question before: what was written since is not seen yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expire:
     """The session of the first call that it meets has expired, whoever else uses it too: new keys are needed."""
 
@@ -59,7 +65,7 @@ class Watch:
     hook: Hook
 
 
-Effect = Say | Cut | Stall | Expire | Watch
+Effect = Say | Cut | Stall | Stale | Expire | Watch
 THROTTLED = Say("ThrottlingException", "Rate exceeded")
 BROKEN = Say("ServerException", "Service Unavailable. Please try again later.", 500)
 DENIED = Say("AccessDeniedException", "User is not authorized to perform this operation")
@@ -103,6 +109,7 @@ class Proxy:
         self._upstream = urlsplit(upstream)
         self._met: Counter[Rule] = Counter()
         self._expired: set[str] = set()
+        self._last: dict[str, bytes] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -167,6 +174,8 @@ class Proxy:
             case Watch(hook):
                 hook(call)
         answer = await self._forward(head + request.body)
+        answer = self._last.setdefault(_question(call), answer) if isinstance(effect, Stale) else answer
+        self._last[_question(call)] = answer
         if isinstance(effect, Cut):
             effect.first(call)
             return None
@@ -197,6 +206,10 @@ class Proxy:
             return head + await reader.readexactly(_length(head))
         finally:
             writer.transport.abort()
+
+
+def _question(call: Call) -> str:
+    return json.dumps([call.account, call.operation, call.ask], sort_keys=True)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, Request]:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from benchmarks.cloud import REGISTRY_ACCOUNT, key_for
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
-from tests.proxy import BROKEN, DENIED, THROTTLED, Cut, Expire, Proxy, Rule, Stall, Watch
+from tests.proxy import BROKEN, DENIED, THROTTLED, Cut, Expire, Proxy, Rule, Stale, Stall, Watch
 
 pytestmark = pytest.mark.waits
 ONE, TWO = tenant_account(1), tenant_account(2)
@@ -144,3 +144,14 @@ def test_sts_hands_out_no_token_twice(endpoint: Endpoint, proxy: Proxy, client: 
     keys = [sts.assume_role(**wanted)["Credentials"] for _ in range(2)]
     assert keys[0]["SessionToken"] != keys[1]["SessionToken"]
     assert keys[0]["Expiration"].timestamp() < time.time() + 61
+
+
+def test_a_stale_answer_is_the_one_before_and_the_call_is_none_the_less_made(
+    endpoint: Endpoint, proxy: Proxy, client: Client
+):
+    proxy.rules = (Rule(Stale(), skip=1, times=1),)
+    service = endpoint.cloud.account(ONE).clusters["t1-prod"].services["api"]
+    seen = []
+    for service.desired in (2, 3, 4):
+        seen.append(look(client())["desiredCount"])
+    assert (seen, endpoint.calls.total()) == ([2, 2, 4], 3)

@@ -119,8 +119,13 @@ def test_a_tenant_that_lets_nobody_in_is_refused_before_anybody_is_written_to(sh
     proxy.rules = (Rule(DENIED, account=TWO),)
     ran = shop.inv("release.prod")
     assert ran.code == 2
-    assert f"account {TWO}: AssumeRole: AccessDeniedException" in ran.stderr
+    assert f"t2-prod: account {TWO}: AssumeRole: AccessDeniedException" in ran.stderr
     assert shop.writes() == {}
+
+
+def test_whose_cluster_cannot_be_seen_is_said_though_its_name_does_not_tell(shop: Shop):
+    shop.edit("envs/t2.toml", 'cluster = "{tenant}-{tier}"', 'cluster = "shared-{tier}"')
+    assert "t2-prod: cluster shared-prod: DescribeServices: ClusterNotFoundException" in shop.inv("deploy.prod").stderr
 
 
 # --- ECS says no, and means not yet ---------------------------------------------------------------------------

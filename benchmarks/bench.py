@@ -48,8 +48,8 @@ class Bench:
                 return self._deploy(name, [inv(), "deploy.prod", "--tenant", "t1", "--no-wait"], stage.projects[50], 1)
             case ["deploy", size]:
                 return self._deploy(name, [inv(), "deploy.prod", "--no-wait"], stage.projects[int(size)], int(size))
-            case ["script", size]:
-                return self._script(name, int(size))
+            case ["script" | "profiles" as kind, size]:
+                return self._script(name, int(size), profiles=kind == "profiles")
             case ["ecs", "deploy", size] if size.isdigit():
                 return self._ecs_deploys(name, int(size))
             case _:
@@ -86,9 +86,9 @@ class Bench:
         case = self._deploy(name, command, self._stage.home, tenants)
         return replace(case, env={**case.env, "PYTHONPATH": ""}, once=True)
 
-    def _script(self, name: str, tenants: int) -> Case:
+    def _script(self, name: str, tenants: int, *, profiles: bool) -> Case:
         tool, newer = others.installed(self._cache, others.AWSCLI, "aws"), self._stage.commits["newer"]
-        command, adds = others.article(self._stage.home, tool, newer, tenants)
+        command, adds = others.article(self._stage.home, tool, newer, tenants, profiles=profiles)
         case = self._deploy(name, command, self._stage.home, tenants)
         return replace(case, env={**case.env, **adds, "PYTHONPATH": ""}, once=True)
 
@@ -102,6 +102,7 @@ CASES = (
     "ecs deploy blind",
     "deploy 50",
     "script 50",
+    "profiles 50",
     "ecs deploy 50",
     "deploy 200",
     "check few",

@@ -1,7 +1,8 @@
 """What others use for the same work: awscli in a script as the article has it, and PyPI's ecs-deploy.
 
-Each is installed into a virtual environment of its own on first use, and gets every advantage that its users can give
-it: credentials are assumed by profile, with no process of their own, or are there already.
+Each is installed into a virtual environment of its own on first use. The script comes twice: as people write it, with
+`aws sts assume-role` for each tenant, and with a profile a tenant, so that one process does both. ecs-deploy gets the
+tenant's keys for nothing.
 """
 
 import os
@@ -18,22 +19,31 @@ ECS_DEPLOY = "ecs-deploy==1.17.0"
 RELEASE = "prod-20260301T000000Z"
 """The tag that the script makes; nothing has it before."""
 
-SCRIPT = f"""\
+TAG = f"""\
 set -eu
-tag() {{
-  manifest=$("$AWS" ecr batch-get-image --repository-name {SERVICE} --image-ids imageTag="$COMMIT" \\
-    --query 'images[].imageManifest' --output text)
-  "$AWS" ecr put-image --repository-name {SERVICE} --image-tag {RELEASE} --image-manifest "$manifest" >/dev/null
-}}
-tag
-for tenant in $TENANTS; do
+manifest=$("$AWS" ecr batch-get-image --repository-name {SERVICE} --image-ids imageTag="$COMMIT" \\
+  --query 'images[].imageManifest' --output text)
+"$AWS" ecr put-image --repository-name {SERVICE} --image-tag {RELEASE} --image-manifest "$manifest" >/dev/null
+"""
+BY_ROLE = f"""\
+while read -r tenant role; do
+  keys=$("$AWS" sts assume-role --role-arn "$role" --role-session-name release \\
+    --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)
+  read -r AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN <<<"$keys"
+  AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY \\
+    AWS_SESSION_TOKEN=$AWS_SESSION_TOKEN "$AWS" ecs update-service --cluster "$tenant-prod" --service {SERVICE} \\
+    --force-new-deployment >/dev/null
+done <"$TENANTS"
+"""
+BY_PROFILE = f"""\
+while read -r tenant role; do
   "$AWS" --profile "$tenant" ecs update-service --cluster "$tenant-prod" --service {SERVICE} \\
     --force-new-deployment >/dev/null
-done
+done <"$TENANTS"
 """
 PROFILE = """\
 [profile {name}]
-role_arn = arn:aws:iam::{account}:role/deploy
+role_arn = {role}
 credential_source = Environment
 region = {region}
 """
@@ -55,20 +65,15 @@ def installed(cache: Path, requirement: str, command: str) -> str:
     return str(path)
 
 
-def article(home: Path, aws: str, commit: str, tenants: int) -> tuple[Sequence[str], dict[str, str]]:
-    """The article's script for so many tenants, and what its environment has to add: a profile a tenant."""
-    script, config = home / "article.sh", home / "aws-config"
-    script.write_text(SCRIPT)
-    names = [tenant_name(number) for number in range(1, tenants + 1)]
-    accounts = [tenant_account(number) for number in range(1, tenants + 1)]
-    profiles = zip(names, accounts, strict=True)
-    config.write_text("".join(PROFILE.format(name=name, account=one, region=REGION) for name, one in profiles))
-    return ["bash", str(script)], {
-        "AWS": aws,
-        "COMMIT": commit,
-        "TENANTS": " ".join(names),
-        "AWS_CONFIG_FILE": str(config),
-    }
+def article(home: Path, aws: str, commit: str, tenants: int, *, profiles: bool) -> tuple[Sequence[str], dict[str, str]]:
+    """The article's script for so many tenants, and what its environment has to add."""
+    script, listed, config = home / f"article-{profiles}.sh", home / "tenants", home / "aws-config"
+    script.write_text(TAG + (BY_PROFILE if profiles else BY_ROLE))
+    roles = {tenant_name(n): f"arn:aws:iam::{tenant_account(n)}:role/deploy" for n in range(1, tenants + 1)}
+    listed.write_text("".join(f"{name} {role}\n" for name, role in roles.items()))
+    config.write_text("".join(PROFILE.format(name=name, role=role, region=REGION) for name, role in roles.items()))
+    adds = {"AWS": aws, "COMMIT": commit, "TENANTS": str(listed), "AWS_CONFIG_FILE": str(config)}
+    return ["bash", str(script)], adds
 
 
 def in_turn(home: Path, ecs: str, commit: str, tenants: int) -> Sequence[str]:

@@ -37,6 +37,7 @@ TARGETS = (
     _time(2, "deploy to 50 tenants ÷ to 1", 2.0, "deploy 50", "deploy 1"),
     _time(2, "deploy to 200 tenants ÷ to 1", 5.0, "deploy 200", "deploy 1"),
     _time(3, "deploy to 50 ÷ the article's script on awscli", 1 / 20, "deploy 50", "script 50"),
+    _time(3, "deploy to 50 ÷ the same with a profile a tenant", 1 / 20, "deploy 50", "profiles 50"),
     _time(3, "deploy to 50 ÷ ecs deploy -t, one after the other", 1 / 20, "deploy 50", "ecs deploy 50"),
     _time(4, "deploy to 1 of 50 ÷ ecs deploy -t", 1.0, "deploy t1", "ecs deploy"),
     _time(4, "the same ÷ ecs deploy -t --timeout -1: neither waits", 1.0, "deploy t1", "ecs deploy blind"),

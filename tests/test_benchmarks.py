@@ -69,11 +69,14 @@ def test_the_endpoint_is_told_what_it_serves():
     assert "--limits" not in Serving(4).arguments()
 
 
-def test_the_articles_script_has_a_profile_of_each_tenant(tmp_path: Path):
-    command, adds = others.article(tmp_path, "/venv/bin/aws", "c" * 40, 2)
-    assert command == ["bash", str(tmp_path / "article.sh")]
-    assert (adds["TENANTS"], adds["COMMIT"]) == ("t1 t2", "c" * 40)
-    assert "[profile t2]\nrole_arn = arn:aws:iam::100000000002:role/deploy" in Path(adds["AWS_CONFIG_FILE"]).read_text()
+@pytest.mark.parametrize(("profiles", "processes"), [(False, 2), (True, 1)])
+def test_the_articles_script_starts_one_process_a_tenant_or_two(tmp_path: Path, profiles: bool, processes: int):
+    command, adds = others.article(tmp_path, "/venv/bin/aws", "c" * 40, 2, profiles=profiles)
+    role = "arn:aws:iam::100000000002:role/deploy"
+    loop = Path(command[1]).read_text().partition("while")[2]
+    assert (adds["COMMIT"], loop.count('"$AWS" ')) == ("c" * 40, processes)
+    assert f"t2 {role}\n" in Path(adds["TENANTS"]).read_text()
+    assert f"[profile t2]\nrole_arn = {role}" in Path(adds["AWS_CONFIG_FILE"]).read_text()
 
 
 def test_ecs_deploy_gets_each_tenants_keys(tmp_path: Path):

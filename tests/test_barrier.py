@@ -189,6 +189,17 @@ def test_a_soak_keeps_the_wave_back_after_the_last_arrival_and_looks_once_more(s
     assert stage.said("soak") == ["300 s until wave 2"]
 
 
+def test_the_time_in_which_own_targets_were_watched_is_part_of_the_soak(stage: Stage):
+    barrier = stage.barrier(soak="5m")
+    stage.deploy(1, 2)
+
+    def watch() -> None:
+        stage.now += 120
+
+    assert barrier(2, watch) == ""
+    assert stage.slept == [180]
+
+
 def test_who_falls_in_the_soak_keeps_the_wave_back_for_good(stage: Stage):
     barrier = stage.barrier(soak="5m")
     stage.deploy(1, 2)

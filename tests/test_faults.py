@@ -161,14 +161,12 @@ def test_a_fresh_revision_that_never_comes_to_be_known_is_given_up_after_seconds
     assert 5 < sum(naps) < 15
 
 
-@pytest.mark.xfail(reason="the fleet takes what a stale answer lacks for gone", strict=True)
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_look_that_does_not_see_our_deployment_yet_is_no_end_of_it(shop: Shop, proxy: Proxy, times: int):
     proxy.rules = (Rule(Stale(), "DescribeServices", ONE, skip=1, times=times),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
 
 
-@pytest.mark.xfail(reason="the fleet takes what a stale answer lacks for gone", strict=True)
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_look_that_does_not_see_our_new_service_yet_is_no_end_of_it(shop: Shop, proxy: Proxy, times: int):
     without_service(shop)

@@ -105,10 +105,21 @@ def test_ctrl_c_in_the_soak_names_what_was_not_attempted(cloud, clock):
 def test_each_wave_asks_for_leave_and_a_no_stops_all_that_follow(cloud, clock):
     asked: list[int] = []
 
-    def leave(wave: int) -> str:
+    def leave(wave: int, _watch) -> str:
         asked.append(wave)
         return "another shard's target failed" if len(asked) > 1 else ""
 
     results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), before_wave=leave)
     assert outcomes(results) == ["deployed", "not attempted"]
     assert results[1].detail == "another shard's target failed"
+
+
+def test_whoever_gives_leave_lets_our_own_targets_soak(cloud, clock):
+    fated(cloud, {1: Fate(death=Death(), sick_s=60)})
+
+    def leave(_wave: int, watch) -> str:
+        watch()
+        return ""
+
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK, before_wave=leave)
+    assert outcomes(results) == ["rolled back", "not attempted"]

@@ -2,7 +2,7 @@
 
 from deploytasks.fleet.carry_out import carry_out
 from deploytasks.fleet.finish import outcome_of
-from deploytasks.fleet.means import Means
+from deploytasks.fleet.means import Leave, Means
 from deploytasks.fleet.parallel import each, together
 
-__all__ = ["Means", "carry_out", "each", "outcome_of", "together"]
+__all__ = ["Leave", "Means", "carry_out", "each", "outcome_of", "together"]

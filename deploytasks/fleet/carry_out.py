@@ -73,7 +73,13 @@ def _leave(plan: Plan, number: int, results: list[Result], means: Means, pools: 
     if means.before_wave is None:
         results = _soaked(plan, number, results, means, pools)
         return results, _why_not(plan, results)
-    return results, _why_not(plan, results) or means.before_wave(plan.waves[number][0].target.wave)
+    watched = [results]
+
+    def watch() -> None:
+        watched[0] = _soaked(plan, number, results, means, pools)
+
+    why = _why_not(plan, results) or means.before_wave(plan.waves[number][0].target.wave, watch)
+    return watched[0], why or _why_not(plan, watched[0])
 
 
 def _why_not(plan: Plan, results: Iterable[Result]) -> str:

@@ -10,8 +10,10 @@ from deploytasks.aws.native import ServiceDeployment
 from deploytasks.aws.verdict import Ailment, Verdict, deployments, is_unexplained, judge, natively
 from deploytasks.errors import AwsError
 from deploytasks.fleet.means import Means
-from deploytasks.model import Deployment, Outcome, Result, Rollout
+from deploytasks.model import Deployment, Outcome, Result, Rollout, primary_of
 
+_FRESH_S = 30.0
+"""So long after its begin an answer of ECS may not know of a deployment yet."""
 _REFUSALS = 5
 """Looks, one after the other, that AWS may refuse before a rollout is given up; lost connections are waited out."""
 
@@ -20,15 +22,16 @@ _REFUSALS = 5
 class UnderWay:
     """A rollout that AWS works on: the deployment that is ours, and since when we follow it (monotonic seconds).
 
-    It is `unseen` where the last look failed, and AWS has `refused` so many in a row. `native` is the ARN of ECS's
-    service deployment, where it was asked for. `lost` is how the rollout ended, where this is the target's way back;
-    then `stopping` says that ECS itself takes it back.
+    It was `seen` once a look has shown its deployment, and is `unseen` where the last look failed; AWS has `refused` so
+    many looks in a row. `native` is the ARN of ECS's service deployment, where it was asked for. `lost` is how the
+    rollout ended, where this is the target's way back; then `stopping` says that ECS itself takes it back.
     """
 
     rollout: Rollout
     deployment: Deployment
     since: float
     verdict: Verdict
+    seen: bool = False
     unseen: bool = False
     refused: int = 0
     native: str = ""
@@ -58,25 +61,37 @@ def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
     try:
         client = means.clients.of("ecs", target.access)
         services = ecs.describe(client, target.cluster, [each.rollout.target.ecs_service for each in group])
-        return [_judged(client, each, services) for each in group]
+        return [_judged(client, each, services, means) for each in group]
     except AwsError as error:
         return [_could_not_see(each, error) for each in group]
 
 
-def _judged(client: Any, now: UnderWay, services: Mapping[str, Any]) -> UnderWay:
+def _judged(client: Any, now: UnderWay, services: Mapping[str, Any], means: Means) -> UnderWay:
     service = services.get(now.rollout.target.ecs_service)
+    if not now.seen and means.clock() - now.since < _FRESH_S and _is_stale(now, service):
+        return now
     if service is None:
         return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
     verdict = judge(service, now.deployment.id, now.deployment.created_at)
-    now = replace(now, deployment=_seen_last(service, now.deployment), unseen=False, refused=0)
+    now = replace(_shown(now, service), unseen=False, refused=0)
     told = _asked(client, now) if now.stopping or is_unexplained(service, verdict) else None
     if told is None:
         return replace(now, verdict=verdict)
     return replace(now, verdict=natively(service, verdict, told), native=told.arn)
 
 
-def _seen_last(service: Mapping[str, Any], ours: Deployment) -> Deployment:
-    return next((each for each in deployments(service) if each.id == ours.id), ours)
+def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
+    """Whether the answer is from before our deployment began: ECS tells it everywhere only some seconds later."""
+    listed = deployments(service or {})
+    before, primary = now.rollout.live.primary if now.rollout.live else None, primary_of(listed)
+    is_ours = any(each.id == now.deployment.id for each in listed)
+    return not is_ours and (primary.id if primary else "") == (before.id if before else "")
+
+
+def _shown(now: UnderWay, service: Mapping[str, Any]) -> UnderWay:
+    """The rollout with its deployment as the service shows it; as it was seen last, where it does not any more."""
+    ours = next((each for each in deployments(service) if each.id == now.deployment.id), None)
+    return replace(now, deployment=ours, seen=True) if ours else now
 
 
 def _asked(client: Any, now: UnderWay) -> ServiceDeployment | None:

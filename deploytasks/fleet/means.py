@@ -8,13 +8,16 @@ from threading import Event
 from deploytasks.aws.session import Clients
 from deploytasks.model import Author, OnEvent
 
+Leave = Callable[[int, Callable[[], None]], str]
+"""Asked before the wave of a number, it answers why that must not begin, or ""; it may wait, and calls what it is given
+to soak."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """How AWS is reached, who is told, and whose clock counts. `images`: what each service's image names begin with.
 
-    `restore`: targets whose rollouts fail are put back. `before_wave`, in place of the soak, is asked for leave before
-    each wave, with the wave's number; it may wait, and answers why not, or "".
+    `restore`: targets whose rollouts fail are put back. `before_wave`, where there is one, gives each wave its leave.
     """
 
     clients: Clients
@@ -23,7 +26,7 @@ class Means:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     restore: bool = True
-    before_wave: Callable[[int], str] | None = None
+    before_wave: Leave | None = None
 
     @property
     def author(self) -> Author:

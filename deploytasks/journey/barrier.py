@@ -54,8 +54,8 @@ class Barrier:
         """What failed of the waves before that one is known, and not taken for a failure of this run."""
         self._failed_before = {live.target: live.failure for live in self._look(self._earlier(before))}
 
-    def __call__(self, wave: int) -> str:
-        """The wave may begin; or, returned, why not."""
+    def __call__(self, wave: int, watch: Callable[[], None] = lambda: None) -> str:
+        """The wave may begin; or, returned, why not. In the soak `watch` sees to it that our own targets stay well."""
         earlier = self._earlier(wave)
         soak_s = self._errand.tier.soak_s
         if why := self._await(earlier, wave):
@@ -63,7 +63,9 @@ class Barrier:
         if not soak_s or not self._moved & set(earlier):
             return ""
         say(self._errand, "soak", f"{soak_s} s until wave {wave}")
-        self._sleep(soak_s)
+        began = self._clock()
+        watch()
+        self._sleep(max(0.0, soak_s - (self._clock() - began)))
         return self._await(earlier, wave)
 
     def _await(self, earlier: Sequence[Target], wave: int) -> str:

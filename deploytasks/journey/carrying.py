@@ -1,6 +1,6 @@
 """What the commands that change a tier share: looking at its targets, moving its tags, rolling out, reporting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -60,7 +60,7 @@ def _record_override(errand: Errand, whole: Plan) -> None:
         overrides.put(client, errand.project.name, override)
 
 
-def roll_out(errand: Errand, whole: Plan, before_wave: Callable[[int], str] | None = None) -> tuple[Result, ...]:
+def roll_out(errand: Errand, whole: Plan, before_wave: fleet.Leave | None = None) -> tuple[Result, ...]:
     """How every rollout of the plan ended; whatever stops them says what goes on."""
     if errand.options.dry_run:
         return ()

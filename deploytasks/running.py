@@ -72,6 +72,8 @@ def brought_by(live: Live, project: str) -> bool:
 
 
 def _service_is_newer(live: Live) -> bool:
+    if live.primary and live.service_tags.get("after") == live.primary.id:
+        return False  # what it was written for has not begun
     registered = (live.definition or {}).get("registeredAt")
     at = _time(live.service_tags.get("at", ""))
     return at is not None and (registered is None or at >= registered.replace(microsecond=0))

@@ -84,9 +84,10 @@ def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
     request = {"family": f"f{number}", "containerDefinitions": [container(image)]}
     wish = Wish("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
     ordinary = Rollout(target(number), "update", "", wish, image, request, tags={"project": "shop"})
-    ran = service(cloud, number).deployments[0]
+    runs_in = service(cloud, number)
+    ran = runs_in.deployments[0]
     deployment = Deployment(ran.id, "PRIMARY", "COMPLETED", ran.revision, 2, 2)
-    live = Live(target(number), exists=True, desired=2, running=2, deployments=(deployment,))
+    live = Live(target(number), exists=True, desired=2, running=2, deployments=(deployment,), arn=runs_in.arn)
     return replace(replace(ordinary, live=live, fallback=Fallback(ran.revision)), **changes)
 
 

@@ -174,7 +174,6 @@ def test_the_undisturbed_end_is_what_a_release_is_for(releases: Releases):
         assert service["ever started"] == 2
 
 
-@pytest.mark.xfail(reason="what a forced deployment brings is known by the record alone, written after it", strict=True)
 def test_killed_before_its_record_a_forced_deployment_is_neither_repeated_nor_left_without_one(releases: Releases):
     with releases.one() as release:
         deploy, older = ["deploy.dev"], release.world.commits["older"]

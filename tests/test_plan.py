@@ -187,3 +187,10 @@ def test_the_newer_record_speaks():
     assert running.record(replace(seen, definition=registered))["commit"] == NEW
     later = registered | {"registeredAt": datetime(2026, 11, 23, 11, 30, tzinfo=UTC)}
     assert running.record(replace(seen, definition=later))["commit"] == OLD
+
+
+def test_a_record_of_what_has_not_begun_does_not_speak():
+    """It was written, and then the process died."""
+    seen = live(revision_tags={"commit": OLD}, service_tags={**RECORDED, "after": "ecs-svc/1"})
+    assert running.record(seen)["commit"] == OLD
+    assert running.record(replace(seen, deployments=(deployment(id="ecs-svc/2"),)))["commit"] == NEW

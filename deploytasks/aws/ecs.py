@@ -170,6 +170,7 @@ def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
         deployments=deployments(service),
         service_tags=audit.from_ecs(service.get("tags", [])),
         failure=given_up(service) or _undone(service),
+        arn=service["serviceArn"],
         took_s=took_s(service),
     )
 

@@ -45,11 +45,21 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     if rollout.action == "create" and rollout.create and revision:
         service = ecs.create(client, target, rollout.create, revision)
     else:
+        _record(rollout, means)
         service = ecs.update(client, target, revision, running.id if running else "")
-    if rollout.request is None:
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        record(means, target, service["serviceArn"], {**rollout.tags, "at": at})
     primary = primary_of(deployments(service))
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
+
+
+def _record(rollout: Rollout, means: Means) -> None:
+    """Where no revision carries it, the service itself says what it rolls out next.
+
+    It is written before that begins, so that nobody who comes after a sudden death takes the rollout for another's; it
+    counts as soon as the service is `after` the deployment that it had until then.
+    """
+    live = rollout.live
+    if rollout.request is None and live and live.primary:
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        record(means, rollout.target, live.arn, {**rollout.tags, "at": at, "after": live.primary.id})

@@ -71,6 +71,7 @@ class Live:
     service_tags: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
     failure: str = ""
+    arn: str = ""
     took_s: float | None = None
 
     @property

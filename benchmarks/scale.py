@@ -44,9 +44,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How soon the ends of so many rollouts at once were noticed: mean and longest delay, and the calls it took."""
+    """How soon the ends of so many rollouts were noticed: mean and longest delay, and the calls it took."""
 
     tenants: int
+    sharing: Sharing
     mean_s: float
     longest_s: float
     calls_each: float
@@ -65,15 +66,16 @@ def begin(tenants: int, sharing: Sharing) -> Begun:
     return Begun(tenants, sharing, *measured, told["operations"], sum(told["throttled"].values()))
 
 
-def follow(tenants: int, rollout_s: float) -> Followed:
-    """One whole `inv deploy.prod` of tenants with an account each, all rolled out at once, measured."""
-    print(f"following: {tenants} at once", file=sys.stderr)
-    serving = Serving(tenants, rollout_s=rollout_s, spread=SPREAD, limits=True)
+def follow(tenants: int, sharing: Sharing, rollout_s: float) -> Followed:
+    """One whole `inv deploy.prod` with as many rollouts at once as AWS lets begin, measured."""
+    print(f"following: {tenants} tenants, {SHOWN[sharing]}", file=sys.stderr)
+    shared = tenants if sharing == "one" else 1
+    serving = Serving(tenants, rollout_s=rollout_s, spread=SPREAD, limits=True, shared=shared)
     policy = f"parallel = {tenants}\n"
     with tempfile.TemporaryDirectory() as folder, set_up(Path(folder), (tenants,), serving, policy) as stage:
         waited = release(stage, tenants)
     delays, calls = waited.delays_s(), sum(waited.calls.values())
-    return Followed(tenants, statistics.mean(delays), delays[-1], calls / tenants)
+    return Followed(tenants, sharing, statistics.mean(delays), delays[-1], calls / tenants)
 
 
 def beyond(known: Sequence[Begun], tenants: int) -> Begun:
@@ -135,10 +137,12 @@ def _show_buckets(row: Begun) -> None:
 
 
 def _show_followed(rows: Iterable[Followed], rollout_s: float) -> None:
-    print(f"\n| rollouts of {rollout_s:g} s at once | mean delay | longest delay | calls a tenant |")
-    print("| ---: | ---: | ---: | ---: |")
+    print(f"\n| rollouts of {rollout_s:g} s | accounts | mean delay | longest delay | calls a tenant |")
+    print("| ---: | --- | ---: | ---: | ---: |")
     for row in rows:
-        print(f"| {row.tenants:,} | {row.mean_s:.1f} s | {row.longest_s:.1f} s | {row.calls_each:.0f} |")
+        print(
+            f"| {row.tenants:,} | {SHOWN[row.sharing]} | {row.mean_s:.1f} s | {row.longest_s:.1f} s | {row.calls_each:.0f} |"
+        )
 
 
 def _measure(sizes: Sequence[int], sharing: Sharing) -> None:
@@ -168,6 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tenants", type=_sizes, default=[10, 100, 1000, 2000], help="sizes to measure")
     parser.add_argument("--accounts", choices=("each", "one", "both"), default="both")
     parser.add_argument("--follow", type=_sizes, default=[50, 200, 500, 1000], help="rollouts at once")
+    parser.add_argument("--follow-in-one", type=_sizes, default=[200], help="the same where all share an account")
     parser.add_argument("--rollout-s", type=float, default=60, help="how long one takes that is followed")
     return parser.parse_args()
 
@@ -179,8 +184,10 @@ def main() -> None:
     try:
         for sharing in sharings:
             _measure(args.tenants, sharing)
-        if args.follow:
-            _show_followed([follow(size, args.rollout_s) for size in args.follow], args.rollout_s)
+        followed = [follow(size, "each", args.rollout_s) for size in args.follow]
+        followed += [follow(size, "one", args.rollout_s) for size in args.follow_in_one]
+        if followed:
+            _show_followed(followed, args.rollout_s)
     except CommandFailed as error:
         raise SystemExit(f"scale: {error}") from None
 

@@ -140,9 +140,8 @@ def _show_followed(rows: Iterable[Followed], rollout_s: float) -> None:
     print(f"\n| rollouts of {rollout_s:g} s | accounts | mean delay | longest delay | calls a tenant |")
     print("| ---: | --- | ---: | ---: | ---: |")
     for row in rows:
-        print(
-            f"| {row.tenants:,} | {SHOWN[row.sharing]} | {row.mean_s:.1f} s | {row.longest_s:.1f} s | {row.calls_each:.0f} |"
-        )
+        delays = f"{row.mean_s:.1f} s | {row.longest_s:.1f} s"
+        print(f"| {row.tenants:,} | {SHOWN[row.sharing]} | {delays} | {row.calls_each:.0f} |")
 
 
 def _measure(sizes: Sequence[int], sharing: Sharing) -> None:

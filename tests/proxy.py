@@ -43,9 +43,13 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """No answer for so long; then the call goes through, whether or not anybody still waits for it."""
+    """No answer for so long; then the call goes through, whether or not anybody still waits for it.
+
+    `first` is called as it comes in.
+    """
 
     seconds: float = FOR_EVER
+    first: Hook = lambda call: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,8 @@ class Proxy:
         match effect:
             case Say(code, message, status):
                 return refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers)
-            case Stall(seconds):
+            case Stall(seconds, first):
+                first(call)
                 await self._silence(seconds)
             case Cut("before", first):
                 first(call)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from benchmarks.cloud_rollouts import settle
 from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
-from tests.proxy import Cut, Moment, Proxy, Rule, Watch
+from tests.proxy import Cut, Moment, Proxy, Rule, Stall, Watch
 from tests.warm import Done, Warm
 
 pytestmark = pytest.mark.waits
@@ -235,3 +236,12 @@ def test_only_the_first_signal_counts_and_its_cleaning_up_is_not_disturbed(relea
         stopped = release.run(first, again, once_more)
         assert (stopped.code, release.locks) == (130, [])
         assert stopped.stderr.endswith("to go on: inv deploy.prod\n")
+
+
+@pytest.mark.parametrize("operation", ["AssumeRole", "DescribeServices", "BatchGetImage"])
+def test_a_signal_before_any_change_waits_for_no_answer_of_a_silent_aws(releases: Releases, operation: str):
+    with releases.one() as release:
+        began = time.monotonic()
+        stopped = release.run(Rule(Stall(first=release.interrupt), operation, times=1), Rule(Stall(), operation))
+        assert (stopped.code, release.locks) == (130, [])
+        assert time.monotonic() - began < 8

@@ -1,7 +1,10 @@
 """Many questions at once."""
 
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from deploytasks.errors import DeployError
@@ -9,18 +12,46 @@ from deploytasks.errors import DeployError
 MAX_THREADS = 32
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Todo = SimpleQueue[tuple[Item, "Future[Answer]"]]
 
 
 def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """The answers of `work` for the items, in their order, got in parallel."""
+    """The answers of `work` for the items, in their order, got in parallel.
+
+    An interruption waits for nobody: the threads are daemons, which Python does not wait for at its end either. A pool
+    of concurrent.futures would keep the process alive until AWS has answered, or has been silent long enough.
+    """
     listed = list(items)
     if len(listed) < 2:
         return [work(item) for item in listed]
-    pool = ThreadPoolExecutor(max_workers=min(len(listed), MAX_THREADS))
+    todo: Todo[Item, Answer] = SimpleQueue()
+    answers: list[Future[Answer]] = [Future() for _ in listed]
+    for pair in zip(listed, answers, strict=True):
+        todo.put(pair)
+    for _ in range(min(len(listed), MAX_THREADS)):
+        threading.Thread(target=_work_off, args=(work, todo), daemon=True).start()
     try:
-        return list(pool.map(work, listed))
+        return [answer.result() for answer in answers]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # an interrupted look waits for nobody
+        _empty(todo)  # what was not begun, because somebody interrupted or a work failed, is not begun any more
+
+
+def _work_off(work: Callable[[Item], Answer], todo: "Todo[Item, Answer]") -> None:
+    while True:
+        try:
+            item, answer = todo.get_nowait()
+        except Empty:
+            return
+        try:
+            answer.set_result(work(item))
+        except BaseException as error:
+            answer.set_exception(error)
+
+
+def _empty(todo: "Todo[Any, Any]") -> None:
+    with suppress(Empty):
+        while True:
+            todo.get_nowait()
 
 
 def together(*works: Callable[[], Any]) -> list[Any]:

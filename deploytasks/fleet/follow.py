@@ -43,6 +43,13 @@ class UnderWay:
         """How long it will take, as far as the target's last rollout tells."""
         return self.rollout.live.took_s if self.rollout.live else None
 
+    @property
+    def before(self) -> Deployment | None:
+        """The PRIMARY deployment until ours began; of the way back, that is the one that failed."""
+        if self.lost:
+            return self.lost.deployment
+        return self.rollout.live.primary if self.rollout.live else None
+
 
 def under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWay:
     """The rollout as it is followed from now on."""
@@ -83,7 +90,7 @@ def _judged(client: Any, now: UnderWay, services: Mapping[str, Any], means: Mean
 def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
     """Whether the answer is from before our deployment began: ECS tells it everywhere only some seconds later."""
     listed = deployments(service or {})
-    before, primary = now.rollout.live.primary if now.rollout.live else None, primary_of(listed)
+    primary, before = primary_of(listed), now.before
     is_ours = any(each.id == now.deployment.id for each in listed)
     return not is_ours and (primary.id if primary else "") == (before.id if before else "")
 

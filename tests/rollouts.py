@@ -114,11 +114,13 @@ def fated(cloud: Endpoint, fates: Mapping[int, Fate], *, then: Fate | None = Non
     cloud.cloud.fates = lambda account, _service, _revision: left.pop(account.id, then or Fate())
 
 
-def replaced_once_seen(cloud: Endpoint, number: int, *, after: Callable[[], bool] = lambda: True) -> None:
+def replaced_once_seen(
+    cloud: Endpoint, number: int, *, at: str = "DescribeServices", after: Callable[[], bool] = lambda: True
+) -> None:
     """At the next look (after that) somebody else rolls the tenant's first revision out."""
 
     def replace_it(call: Call) -> None:
-        if call.operation == "DescribeServices" and after():
+        if call.operation == at and after():
             cloud.fault = None
             account = cloud.cloud.account(tenant_account(number))
             start(account, service(cloud, number), account.families[f"shop-t{number}-prod-api"][0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.cloud import AwsError
+from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_fates import Fate
 from benchmarks.world import IMAGE, tenant_account
 from deploytasks import plan
@@ -119,6 +119,51 @@ def test_somebody_elses_deployment_is_not_undone(cloud, clock):
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "superseded"
     assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_deployment_that_began_after_the_last_look_is_not_undone(cloud, clock, native):
+    cloud.cloud.native = native
+    fated(cloud, {1: DIES})
+    replaced_once_seen(cloud, 1, at="ListTasks")  # while the report asks why its tasks died
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert result.outcome == "superseded"
+    assert result.detail.endswith("It was not put back: another deployment took its place")
+    assert cloud.operations()["UpdateService"] == 1
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_one_that_completes_after_the_last_look_is_deployed_and_not_put_back(cloud, clock, native):
+    cloud.cloud.native = native
+    fated(cloud, {1: Fate(lasts_s=150)})
+
+    def time_passes(call: Call) -> None:
+        clock.now += 60 if call.operation == "ListTasks" else 0
+
+    cloud.fault = time_passes
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, result.running) == ("deployed", 2)
+    assert cloud.operations()["UpdateService"] == 1
+
+
+def test_an_answer_from_before_the_way_back_is_taken_for_what_it_is(cloud, clock):
+    cloud.cloud.native = False
+    service(cloud, 1).configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+    fated(cloud, {1: DIES})
+    hidden = []
+
+    def hide_it_once(call: Call) -> None:
+        listed = service(cloud, 1).deployments
+        if hidden:
+            listed[0].status, cloud.fault = "ACTIVE", None
+            listed.insert(0, hidden.pop())
+        elif call.operation == "DescribeServices" and cloud.operations()["UpdateService"] == 2:
+            hidden.append(listed.pop(0))
+            listed[0].status = "PRIMARY"
+
+    cloud.fault = hide_it_once
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
 
 
 def test_one_tenants_way_back_holds_no_other_back(cloud, clock):

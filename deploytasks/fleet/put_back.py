@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from deploytasks.aws import ecs, native
-from deploytasks.aws.verdict import Verdict, deployments
+from deploytasks.aws.verdict import Verdict, deployments, judge
 from deploytasks.errors import AwsError
 from deploytasks.fleet.finish import finish, record
 from deploytasks.fleet.follow import UnderWay, under_way
@@ -46,6 +46,8 @@ def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
     stopped = _stopped(ended, means)
     if stopped:
         return replace(_begun(ended, lost, means), native=stopped, stopping=True)
+    if overtaken := _overtaken(ended, lost, means):
+        return overtaken
     if fallback.definition is None and fallback.revision == ended.deployment.revision:
         return _not_put_back(lost, "what ran before is known by a tag alone, which names another image now")
     return _updated(ended, lost, fallback, means)
@@ -63,6 +65,24 @@ def _stopped(ended: UnderWay, means: Means) -> str:
     except AwsError:
         return ""
     return ours.arn
+
+
+def _overtaken(ended: UnderWay, lost: Result, means: Means) -> Result | None:
+    """What came of the rollout since it was looked at last, where it is not to be put back any more.
+
+    Explaining its failure took a while: meanwhile somebody may have rolled out something else, or it may be complete.
+    """
+    target, ours = ended.rollout.target, ended.deployment
+    services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
+    service = services.get(target.ecs_service, {})
+    primary = primary_of(deployments(service))
+    if primary is None or primary.id != ours.id:
+        why = "another deployment took its place" if primary else "the service is gone"
+        return _not_put_back(replace(lost, outcome="superseded" if primary else "failed"), why)
+    verdict = judge(service, ours.id, ours.created_at)
+    if lost.outcome == "timed out" and verdict.outcome == "deployed":
+        return finish(replace(ended, verdict=verdict), means)
+    return None
 
 
 def _updated(ended: UnderWay, lost: Result, fallback: Fallback, means: Means) -> UnderWay | Result:

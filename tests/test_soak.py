@@ -63,6 +63,21 @@ def test_a_service_that_scales_out_for_a_moment_is_healthy(cloud, clock):
     assert outcomes(results) == ["deployed", "deployed"]
 
 
+def test_services_that_scale_out_one_after_the_other_do_not_prolong_the_soak_for_ever(cloud, clock):
+    looks: dict[float, int] = {}
+
+    def scale(_call: Call) -> None:
+        look = looks.setdefault(clock.now, len(looks))
+        for number in (1, 2) if 60 < clock.now < 5000 else ():
+            service(cloud, number).desired = 2 + (look + number) % 2
+
+    cloud.fault = scale
+    canaries = rollout(cloud, 1), rollout(cloud, 2)
+    results, _ = carry_out(cloud, clock, canaries, (rollout(cloud, 3),), tier=SOAK)
+    assert outcomes(results) == ["deployed"] * 3
+    assert clock.now < 500
+
+
 def test_somebody_elses_deployment_in_the_soak_ends_it_and_is_left_alone(cloud, clock):
     replaced_once_seen(cloud, 1, after=lambda: clock.now > 60)
     results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)

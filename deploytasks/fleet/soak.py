@@ -14,7 +14,10 @@ _LOOKS, _SHORTEST_S, _LONGEST_S = 10, 1.0, 30.0
 
 
 def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadPoolExecutor) -> dict[Target, Ailment]:
-    """Which of the targets fell ill within so many seconds, and why; empty where all stayed healthy."""
+    """Which of the targets fell ill within so many seconds, and why; empty where all stayed healthy.
+
+    What the last look finds for the first time is looked at once more; what only that finds is of no concern any more.
+    """
     until = means.clock() + soak_s
     pause_s = min(max(_SHORTEST_S, soak_s / _LOOKS), _LONGEST_S)
     before: Mapping[Target, Ailment] = {}
@@ -23,7 +26,7 @@ def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadP
         means.sleep(min(pause_s, left_s) if left_s > 0 else pause_s)
         found = _look(results, means, pool)
         ill = {target: one for target, one in found.items() if not one.may_pass or target in before}
-        if ill or (not found and means.clock() >= until):
+        if ill or left_s <= 0 or (not found and means.clock() >= until):
             return ill
         before = found
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from benchmarks.cloud import AwsError, Call
-from benchmarks.world import tenant_account
+from benchmarks.world import IMAGE, tenant_account
+from deploytasks import fleet
+from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
-from deploytasks.model import Environment, Progress
+from deploytasks.model import Author, Environment, Event, Plan, Progress
 from tests.given import OLD
 from tests.rollouts import (
     BREAKER,
@@ -150,6 +152,16 @@ def test_ctrl_c_names_what_goes_on_at_aws(cloud, clock):
         carry_out(cloud, clock, (rollout(cloud, 1),))
     assert caught.value.code == 130
     assert "t1-prod/api: interrupted: its rollout goes on at AWS" in str(caught.value)
+
+
+def test_ctrl_c_while_its_begin_is_told_names_it_as_going_on(cloud, clock):
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress):
+            raise KeyboardInterrupt
+
+    means = fleet.Means(Clients(Author("somebody")), {"api": IMAGE}, tell, clock, clock.sleep)
+    with pytest.raises(Interrupted, match="its rollout goes on at AWS"):
+        fleet.carry_out(Plan(TIER, waves=((rollout(cloud, 1),),)), means)
 
 
 def test_a_poll_that_fails_now_and_then_is_no_failure(cloud, clock):

@@ -124,10 +124,10 @@ class Wave:
             self._follow(answer)
 
     def _follow(self, now: UnderWay, *, told: bool = False) -> None:
-        if not told:
-            self._means.tell(_progress(now))
         self._following[now.rollout.target] = now
         self._due[now.rollout.target] = self._now() + next_look_s(self._now() - now.since, now.expected_s)
+        if not told:
+            self._means.tell(_progress(now))
 
     def _timed_out(self, now: UnderWay) -> UnderWay:
         if now.verdict.outcome or self._now() - now.since < self._tier.timeout_s:

@@ -108,15 +108,17 @@ def _arrived(ended: UnderWay, lost: Result, means: Means) -> Result:
     verdict = ended.verdict
     if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
         return _not_put_back(lost, verdict.detail or f"the way back {verdict.outcome}")
-    _remember(lost, means)
+    _remember(ended, lost, means)
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
     detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
     return replace(lost, outcome="rolled back", detail=detail, running=verdict.running, desired=verdict.desired)
 
 
-def _remember(lost: Result, means: Means) -> None:
-    """AWS knows from now on that what runs was gone back to, as it does where ECS itself went back."""
+def _remember(ended: UnderWay, lost: Result, means: Means) -> None:
+    """AWS knows from now on that what runs was gone back to, and from what, as it does where ECS itself went back."""
     target = lost.target
+    if ended.rollout.request:
+        record(means, target, lost.revision, {"ended": "rolled back"})
     try:
         services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
     except AwsError:

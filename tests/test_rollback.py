@@ -121,6 +121,32 @@ def test_a_release_whose_every_rollout_failed_is_passed_over_and_that_is_said(sh
     assert failed != shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
 
 
+def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop):
+    shop.endpoint.cloud.native = False
+    shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\ntimeout = "1s"')
+    older, newer, words = shop.commits["older"], shop.commits["newer"], ["--allow-older", "--override", "test", "--json"]
+    left = [Fate(death=Death()), Fate(death=Death())]
+    shop.endpoint.cloud.fates = lambda *_: left.pop() if left else Fate()
+    assert shop.inv("release.prod", "--commit", older, *words).summary["outcomes"] == {"rolled back": 2}
+    assert shop.inv("release.prod", "--commit", newer, *words).code == 0
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
+
+
+def test_a_release_that_failed_at_first_and_then_ran_is_gone_back_to(shop: Shop):
+    for number in (1, 2):
+        shop.service(number, "prod").configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+    words = ["--allow-older", "--override", "test"]
+    shop.endpoint.cloud.fates = lambda *_: Fate(death=Death(), trips_s=0)
+    assert shop.inv("release.prod", "--commit", shop.commits["older"], *words, "--no-restore").code == 1
+    shop.endpoint.cloud.fates = None
+    assert shop.inv("deploy.prod").code == 0
+    assert shop.inv("release.prod", "--commit", shop.commits["newer"], *words).code == 0
+    ran = shop.inv("release.rollback", "prod", "--json")
+    assert ran.code == 0, ran.stderr
+    assert shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
+
+
 def test_a_mutable_tier_moves_its_tag_to_the_older_commit_and_rolls_it_out(shop: Shop):
     for commit in ("older", "newer"):
         assert shop.inv("tag.dev", "--commit", shop.commits[commit], "--allow-older", "deploy.dev").code == 0

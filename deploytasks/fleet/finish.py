@@ -36,6 +36,7 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
     target, deployment = result.target, ended.deployment
     client = means.clients.of("ecs", target.access)
     if result.outcome == "deployed":
+        _forget_failure(ended, means)
         running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
         return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
     if result.outcome in ("failed", "rolled back", "timed out"):
@@ -44,6 +45,13 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
         logs = means.clients.of("logs", target.access)
         return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))
     return result
+
+
+def _forget_failure(ended: UnderWay, means: Means) -> None:
+    """A revision that failed at first, and was rolled out anew, is no longer one that nobody would go back to."""
+    live, revision = ended.rollout.live, ended.deployment.revision
+    if live and live.primary and live.primary.revision == revision and live.revision_tags.get("ended"):
+        record(means, ended.rollout.target, revision, {"ended": ""})
 
 
 def record(means: Means, target: Target, arn: str, tags: Mapping[str, str]) -> None:

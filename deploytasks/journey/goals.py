@@ -155,4 +155,4 @@ def _revision(errand: Errand, carried: Mapping[str, Sequence[str]], target: Targ
 
 def _failed(goal: Goal) -> bool:
     known = [revision for revision in goal.revisions.values() if revision]
-    return bool(known) and all("ended" in revision.record for revision in known)
+    return bool(known) and all(revision.record.get("ended") for revision in known)

@@ -139,7 +139,9 @@ def steps(target: Target, commands: tuple[tuple[str, ...], ...], wish: Wish) -> 
 def back(rollout: Rollout, revision: str) -> Rollout:
     """The rollout goes back to the revision, unless that runs already or is on its way."""
     primary = rollout.live.primary if rollout.live else None
-    if primary is None or primary.revision != revision or primary.rollout_state == "FAILED":
+    if primary and primary.revision == revision and primary.rollout_state == "FAILED":
+        return replace(rollout, action="force", reason="its last rollout failed")
+    if primary is None or primary.revision != revision:
         number = revision.rpartition("/")[2]
         return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
     if primary.rollout_state == "IN_PROGRESS":

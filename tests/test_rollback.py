@@ -124,7 +124,8 @@ def test_a_release_whose_every_rollout_failed_is_passed_over_and_that_is_said(sh
 def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop):
     shop.endpoint.cloud.native = False
     shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\ntimeout = "1s"')
-    older, newer, words = shop.commits["older"], shop.commits["newer"], ["--allow-older", "--override", "test", "--json"]
+    older, newer = shop.commits["older"], shop.commits["newer"]
+    words = ["--allow-older", "--override", "test", "--json"]
     left = [Fate(death=Death()), Fate(death=Death())]
     shop.endpoint.cloud.fates = lambda *_: left.pop() if left else Fate()
     assert shop.inv("release.prod", "--commit", older, *words).summary["outcomes"] == {"rolled back": 2}
@@ -145,6 +146,17 @@ def test_a_release_that_failed_at_first_and_then_ran_is_gone_back_to(shop: Shop)
     ran = shop.inv("release.rollback", "prod", "--json")
     assert ran.code == 0, ran.stderr
     assert shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
+
+
+def test_a_revision_that_failed_when_it_was_rolled_out_anew_is_rolled_out_once_more(released: Shop):
+    for number in (1, 2):
+        breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+        released.service(number, "prod").configuration = breaker
+    released.endpoint.cloud.fates = lambda *_: Fate(death=Death(), trips_s=0)
+    assert released.inv("deploy.prod", "--force", "--no-restore").code == 1
+    released.endpoint.cloud.fates = None
+    ran = released.inv("release.rollback", "prod", "--to", released.commits["newer"], "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2}), ran.stdout
 
 
 def test_a_mutable_tier_moves_its_tag_to_the_older_commit_and_rolls_it_out(shop: Shop):

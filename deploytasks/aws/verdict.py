@@ -193,9 +193,9 @@ def _was_rolled_back(
     deployment_id: str,
     started_at: datetime | None,
 ) -> bool:
-    if ours is not None:
-        return ours.rollout_state == "FAILED"
     told = any(f"deployment {deployment_id}" in event and "fail" in event.lower() for event in _events(service))
+    if ours is not None:  # which ECS goes on calling IN_PROGRESS for a minute or two after it gave it up
+        return told or ours.rollout_state == "FAILED"
     older = bool(started_at and primary.created_at and primary.created_at < started_at)
     return told or older
 

@@ -69,6 +69,14 @@ def test_what_ecs_takes_back_itself_is_left_to_ecs(cloud, clock):
     assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
 
 
+def test_what_ecs_takes_back_is_known_though_it_calls_the_lost_one_in_progress_for_a_while(cloud, clock):
+    cloud.cloud.native = False
+    service(cloud, 1).configuration = BREAKER
+    fated(cloud, {1: replace(DIES, lags_s=60)})
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, cloud.operations()["UpdateService"]) == ("rolled back", 1)
+
+
 def test_no_restore_leaves_it_as_it_is(cloud, clock):
     fated(cloud, {1: DIES})
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT, restore=False)
@@ -130,6 +138,20 @@ def test_a_deployment_that_began_after_the_last_look_is_not_undone(cloud, clock,
     assert result.outcome == "superseded"
     assert result.detail.endswith("It was not put back: another deployment took its place")
     assert cloud.operations()["UpdateService"] == 1
+
+
+def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
+    fated(cloud, {1: DIES})
+
+    def abort(call: Call) -> None:
+        if call.operation == "DescribeServices":
+            cloud.fault = None
+            service(cloud, 1).history[0].stop = ("ABORT", cloud.cloud.clock())
+
+    cloud.fault = abort
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert (result.outcome, running(cloud)) == ("failed", "f1:1")
+    assert result.detail.endswith("It was not put back: somebody stopped it, to stay where it stands")
 
 
 @pytest.mark.parametrize("native", [True, False])

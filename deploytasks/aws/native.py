@@ -20,18 +20,27 @@ UNDER_WAY = ("PENDING", "IN_PROGRESS")
 
 @dataclass(frozen=True, slots=True)
 class ServiceDeployment:
-    """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on."""
+    """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on.
+
+    It was `given_up` where ECS's circuit breaker or an alarm was triggered by it.
+    """
 
     arn: str
     status: str
     reason: str = ""
     stage: str = ""
     hook: str = ""
+    given_up: bool = False
 
     @property
     def is_under_way(self) -> bool:
         """Whether it may still be stopped."""
         return self.status in UNDER_WAY
+
+    @property
+    def was_aborted(self) -> bool:
+        """Whether it ended, or is about to, where it stood, and not because ECS gave it up."""
+        return self.status == "STOP_REQUESTED" or (self.status == "STOPPED" and not self.given_up)
 
 
 def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
@@ -124,6 +133,9 @@ def _read(told: Mapping[str, Any]) -> ServiceDeployment:
         reason=told.get("rollback", {}).get("reason") or told.get("statusReason", ""),
         stage=told.get("lifecycleStage", "").replace("_", " ").lower(),
         hook=next(waits, ""),
+        given_up=any(
+            told.get(each, {}).get("status") == "TRIGGERED" for each in ("deploymentCircuitBreaker", "alarms")
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """A target whose rollout failed goes back to what it ran steadily before, where ECS does not see to that itself."""
 
 from dataclasses import replace
+from typing import Any
 
 from deploytasks.aws import ecs, native
 from deploytasks.aws.verdict import Verdict, deployments, judge
@@ -8,7 +9,7 @@ from deploytasks.errors import AwsError
 from deploytasks.fleet.finish import finish, record
 from deploytasks.fleet.follow import UnderWay, under_way
 from deploytasks.fleet.means import Means
-from deploytasks.model import Fallback, Result, primary_of
+from deploytasks.model import Fallback, Result, Rollout, Target, primary_of
 
 _STATE = "putting back"
 
@@ -43,28 +44,33 @@ def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
     fallback = ended.rollout.fallback
     if fallback is None:
         return _not_put_back(lost, "nothing that ran steadily before is known")
-    stopped = _stopped(ended, means)
-    if stopped:
-        return replace(_begun(ended, lost, means), native=stopped, stopping=True)
     if overtaken := _overtaken(ended, lost, means):
         return overtaken
+    client = means.clients.of("ecs", lost.target.access)
+    ours = native.of(client, lost.target, ended.deployment)
+    if ours and ours.was_aborted:
+        return _not_put_back(lost, "somebody stopped it, to stay where it stands")
+    if ours and ours.is_under_way and _is_stopped(client, lost.target, ours.arn):
+        return replace(_begun(ended, lost, means), native=ours.arn, stopping=True)
     if fallback.definition is None and fallback.revision == ended.deployment.revision:
-        return _not_put_back(lost, "what ran before is known by a tag alone, which names another image now")
+        return _not_put_back(lost, _same(ended.rollout))
     return _updated(ended, lost, fallback, means)
 
 
-def _stopped(ended: UnderWay, means: Means) -> str:
-    """The ARN of the service deployment that ECS was told to roll back; "" where it could not be told."""
-    target = ended.rollout.target
-    client = means.clients.of("ecs", target.access)
-    ours = native.of(client, target, ended.deployment)
-    if ours is None or not ours.is_under_way:
-        return ""
+def _is_stopped(client: Any, target: Target, arn: str) -> bool:
+    """Whether ECS could be told to roll the service deployment back."""
     try:
-        native.stop(client, target, ours.arn, back=True)
+        native.stop(client, target, arn, back=True)
     except AwsError:
-        return ""
-    return ours.arn
+        return False
+    return True
+
+
+def _same(rollout: Rollout) -> str:
+    """Why there is nothing else to go back to than the revision that failed."""
+    if "@" in rollout.image:
+        return "it ran this very revision before"
+    return "what ran before is known by a tag alone, which names another image now"
 
 
 def _overtaken(ended: UnderWay, lost: Result, means: Means) -> Result | None:

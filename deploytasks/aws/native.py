@@ -22,7 +22,7 @@ UNDER_WAY = ("PENDING", "IN_PROGRESS")
 class ServiceDeployment:
     """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on.
 
-    It was `given_up` where ECS's circuit breaker or an alarm was triggered by it.
+    It was `aborted` where somebody stopped it to stay where it stands, and neither circuit breaker nor alarm did.
     """
 
     arn: str
@@ -30,17 +30,12 @@ class ServiceDeployment:
     reason: str = ""
     stage: str = ""
     hook: str = ""
-    given_up: bool = False
+    aborted: bool = False
 
     @property
     def is_under_way(self) -> bool:
         """Whether it may still be stopped."""
         return self.status in UNDER_WAY
-
-    @property
-    def was_aborted(self) -> bool:
-        """Whether it ended, or is about to, where it stood, and not because ECS gave it up."""
-        return self.status == "STOP_REQUESTED" or (self.status == "STOPPED" and not self.given_up)
 
 
 def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
@@ -133,10 +128,15 @@ def _read(told: Mapping[str, Any]) -> ServiceDeployment:
         reason=told.get("rollback", {}).get("reason") or told.get("statusReason", ""),
         stage=told.get("lifecycleStage", "").replace("_", " ").lower(),
         hook=next(waits, ""),
-        given_up=any(
-            told.get(each, {}).get("status") == "TRIGGERED" for each in ("deploymentCircuitBreaker", "alarms")
-        ),
+        aborted=_is_aborted(told),
     )
+
+
+def _is_aborted(told: Mapping[str, Any]) -> bool:
+    """Where nobody tells of a circuit breaker, it may have been that."""
+    watched = [told.get(each, {}).get("status") for each in ("deploymentCircuitBreaker", "alarms")]
+    is_by_hand = "TRIGGERED" not in watched and watched[0] is not None
+    return told.get("status") == "STOP_REQUESTED" or (told.get("status") == "STOPPED" and is_by_hand)
 
 
 def _created_at(told: Mapping[str, Any]) -> datetime:

@@ -48,7 +48,7 @@ def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
         return overtaken
     client = means.clients.of("ecs", lost.target.access)
     ours = native.of(client, lost.target, ended.deployment)
-    if ours and ours.was_aborted:
+    if ours and ours.aborted:
         return _not_put_back(lost, "somebody stopped it, to stay where it stands")
     if ours and ours.is_under_way and _is_stopped(client, lost.target, ours.arn):
         return replace(_begun(ended, lost, means), native=ours.arn, stopping=True)

@@ -52,6 +52,7 @@ def gives_up(shop: Shop, number: int, *, back: bool) -> None:
     if back:
         ours.status, before.status, before.state = "ACTIVE", "PRIMARY", "COMPLETED"
         service.deployments = [before, ours]
+        service.history[0].end("ROLLBACK_SUCCESSFUL", before.created_at, "tasks failed to start.")
 
 
 def outcomes(ran: Ran) -> dict[str, str]:

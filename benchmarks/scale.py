@@ -81,7 +81,7 @@ def follow(tenants: int, sharing: Sharing, rollout_s: float) -> Followed:
 def beyond(known: Sequence[Begun], tenants: int) -> Begun:
     """The same for more tenants than were measured: on from the two largest sizes in a straight line.
 
-    Where all share an account the time is that of its slowest bucket, and what the largest size took besides.
+    Buckets are straight lines too, once their burst is gone: in one account all looks come before the first register.
     """
     smaller, larger = known[-2], known[-1]
     on = (tenants - larger.tenants) / (larger.tenants - smaller.tenants)
@@ -91,10 +91,8 @@ def beyond(known: Sequence[Begun], tenants: int) -> Begun:
 
     names = larger.calls.keys() | smaller.calls.keys()
     calls = {name: line(smaller.calls.get(name, 0), larger.calls.get(name, 0)) for name in names}
-    seconds = line(smaller.seconds, larger.seconds)
-    if larger.sharing == "one":
-        seconds = slowest(calls)[1] + max(0.0, larger.seconds - slowest(larger.calls)[1])
-    cpu_s, peak_mib = line(smaller.cpu_s, larger.cpu_s), line(smaller.peak_mib, larger.peak_mib)
+    seconds, cpu_s = line(smaller.seconds, larger.seconds), line(smaller.cpu_s, larger.cpu_s)
+    peak_mib = line(smaller.peak_mib, larger.peak_mib)
     return Begun(tenants, larger.sharing, seconds, cpu_s, peak_mib, calls, computed=True)
 
 

@@ -20,14 +20,14 @@ def sample(seconds: float) -> Sample:
     return Sample(seconds, peak_mib=1.0, cpu_s=seconds)
 
 
-def begun(tenants: int, seconds: float, sharing: scale.Sharing = "each") -> Begun:
+def begun(tenants: int, seconds: float) -> Begun:
     calls = {
         "RegisterTaskDefinition": tenants,
         "UpdateService": tenants,
         "DescribeTasks": 2 * tenants,
         "PutParameter": 1,
     }
-    return Begun(tenants, sharing, seconds, seconds / 2, 70 + tenants / 10, calls)
+    return Begun(tenants, "each", seconds, seconds / 2, 70 + tenants / 10, calls)
 
 
 def test_a_slow_command_runs_in_the_first_round_that_counts_and_in_no_other():
@@ -46,16 +46,14 @@ def test_no_target_asks_for_a_case_that_it_does_not_name():
         assert target.of({name: sample(1) for name in target.cases}) in (0, 1)
 
 
-def test_with_an_account_each_more_tenants_take_longer_in_a_straight_line():
+def test_more_tenants_than_were_measured_are_computed_in_a_straight_line():
     row = scale.beyond([begun(1000, 20), begun(2000, 39)], 10_000)
     assert (row.seconds, row.peak_mib, row.computed) == (pytest.approx(191), pytest.approx(1070), True)
     assert (row.calls["UpdateService"], row.calls["PutParameter"]) == (10_000, 1)
 
 
-def test_in_one_account_the_slowest_bucket_sets_the_time():
+def test_in_one_account_a_register_a_second_is_the_slowest_bucket():
     assert scale.slowest(begun(1000, 0).calls) == ("RegisterTaskDefinition DeregisterTaskDefinition", 980)
-    row = scale.beyond([begun(1000, 985, "one"), begun(2000, 1987, "one")], 10_000)
-    assert row.seconds == pytest.approx(9980 + 7)
 
 
 def test_operations_of_one_bucket_wait_together():

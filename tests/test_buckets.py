@@ -25,13 +25,13 @@ class Clock:
 
 
 def test_a_burst_is_free_and_then_each_waits_for_its_own_turn():
-    bucket = Bucket(Rate(3, 2), Clock())
+    bucket = Bucket(Rate("x", 3, 2), Clock())
     assert [bucket.take() for _ in range(6)] == [0, 0, 0, 0.5, 1.0, 1.5]
 
 
 def test_a_bucket_fills_again_and_never_over_its_burst():
     clock = Clock()
-    bucket = Bucket(Rate(2, 1), clock)
+    bucket = Bucket(Rate("x", 2, 1), clock)
     assert [bucket.take() for _ in range(3)] == [0, 0, 1]
     clock.now += 60
     assert [bucket.take() for _ in range(3)] == [0, 0, 1]
@@ -57,28 +57,34 @@ def list_tasks(clients: Clients, number: int) -> float:
 
 
 def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate(1, 2))  # type: ignore[arg-type]
+    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 2))
     clients = Clients(Author("somebody"))
     clients.of("ecs", access(1)), clients.of("ecs", access(2))
     list_tasks(clients, 1)
     assert list_tasks(clients, 2) < 0.4 < list_tasks(clients, 1)
 
 
-def test_operations_of_one_rate_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
+def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
     for operation in ("ListTasks", "DescribeServices"):
-        monkeypatch.setitem(buckets.RATES, operation, Rate(1, 2))  # type: ignore[arg-type]
+        monkeypatch.setitem(buckets.RATES, operation, Rate("x", 1, 2))
     clients = Clients(Author("somebody"))
     clients.of("ecs", access(1)).describe_services(cluster="t1-prod", services=["api"])
     assert list_tasks(clients, 1) > 0.4
 
 
 def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate(1, 0.01))  # type: ignore[arg-type]
+    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 0.01))
     clients = Clients(Author("somebody"))
     list_tasks(clients, 1)
     threading.Timer(0.2, clients.stopped.set).start()
     with pytest.raises(AwsError, match="interrupted before AWS was asked"), translated("t1"):
         list_tasks(clients, 1)
+
+
+def test_services_and_tasks_are_read_at_rates_of_their_own(cloud: Endpoint):
+    services, tasks = buckets.RATES["DescribeServices"], buckets.RATES["DescribeTasks"]
+    assert services != tasks == buckets.RATES["ListTasks"]
+    assert (services.burst, services.refill_per_s) == (tasks.burst, tasks.refill_per_s) == (100, 20)
 
 
 def test_keys_of_the_rates_are_operations_that_are_called():

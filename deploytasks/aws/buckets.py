@@ -5,7 +5,7 @@ Waiting for one's turn is cheaper than being told to slow down: a throttled call
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,27 +16,27 @@ from deploytasks.model import Access
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many calls at once, and so many more each second."""
+    """What a group of operations shares: so many calls at once, and so many more each second."""
 
+    group: str
     burst: float
     refill_per_s: float
 
 
-# Source: "API request throttling" in ECS's documentation, and ECR's service quotas.
-_CHANGES_OF_DEFINITIONS, _READS_OF_DEFINITIONS = Rate(20, 1), Rate(50, 20)
-_CHANGES_OF_SERVICES, _READS_OF_SERVICES = Rate(50, 5), Rate(100, 20)
-RATES: Mapping[str, Rate] = {
-    "RegisterTaskDefinition": _CHANGES_OF_DEFINITIONS,
-    "DescribeTaskDefinition": _READS_OF_DEFINITIONS,
-    "ListTaskDefinitions": _READS_OF_DEFINITIONS,
-    "UpdateService": _CHANGES_OF_SERVICES,
-    "CreateService": _CHANGES_OF_SERVICES,
-    "DescribeServices": _READS_OF_SERVICES,
-    "ListTasks": _READS_OF_SERVICES,
-    "DescribeTasks": _READS_OF_SERVICES,
-    "PutImage": Rate(10, 10),
-}
-"""Operations of one rate share a bucket; those that are not named are not held back."""
+# Source: "Request throttling for the Amazon ECS API" in ECS's documentation, and ECR's service quotas.
+_RATES = (
+    (Rate("definitions changed", 20, 1), "RegisterTaskDefinition"),
+    (Rate("definitions read", 50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
+    (Rate("services changed", 50, 5), "UpdateService CreateService"),
+    (Rate("services read", 100, 20), "DescribeServices"),
+    (Rate("deployments read", 50, 20), "ListServiceDeployments DescribeServiceDeployments"),
+    (Rate("tasks read", 100, 20), "ListTasks DescribeTasks"),
+    (Rate("tasks changed", 100, 40), "RunTask StopTask"),
+    (Rate("tags", 20, 10), "TagResource"),
+    (Rate("images", 10, 10), "PutImage"),
+)
+RATES: dict[str, Rate] = {operation: rate for rate, operations in _RATES for operation in operations.split()}
+"""The rate of each operation; those that are not named are not held back."""
 
 
 class Interrupted(BotoCoreError):

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from botocore import handlers
+from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 from botocore.utils import parse_timestamp
@@ -149,6 +150,15 @@ def _own_handlers() -> Iterator[tuple[Any, ...]]:
             yield entry
 
 
+class _Aliases(EventAliaser):
+    """Translates the names of events once for all clients; botocore's own forgets them with each client's copy."""
+
+    def __copy__(self) -> Any:
+        twin: Any = super().__copy__()
+        twin._alias_name_cache = vars(self)["_alias_name_cache"]
+        return twin
+
+
 class _Lender(Session):
     """One botocore session that lends each new client the credentials it is to have.
 
@@ -157,7 +167,9 @@ class _Lender(Session):
 
     def __init__(self, profile: str | None, loader: Loader) -> None:
         super().__init__(include_builtin_handlers=False, profile=profile)
-        emitter: Any = self.get_component("event_emitter")
+        emitter: Any = _Aliases(HierarchicalEmitter())
+        self._events = emitter
+        self.register_component("event_emitter", emitter)
         register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
         for event, handler, *order in _own_handlers():
             register.get(next(iter(order), None), emitter.register)(event, handler)

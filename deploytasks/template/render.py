@@ -57,6 +57,7 @@ class Renderer:
         self._project = project
         self._environ = environ
         self._confided: set[str] = set()
+        self._made: dict[tuple[Target, Wish, str], dict[str, Any]] = {}
         self._jinja = environment(project.root / "templates", self._env_var)
 
     def definition(self, target: Target, wish: Wish, image: str) -> dict[str, Any]:
@@ -66,10 +67,13 @@ class Renderer:
             Invalid: with everything that is wrong, and the template's line.
 
         """
+        if known := self._made.get((target, wish, image)):
+            return known
         draft = self._draft(f"{target.service}.json.j2", target, wish, image)
         request = {"family": target.family, **self._object(draft)}
         self._refuse(draft, problems(request, request_shape("RegisterTaskDefinition")))
         self._refuse(draft, definition_rules(request, target, image))
+        self._made[target, wish, image] = request
         return request
 
     def service(self, target: Target, wish: Wish, image: str) -> dict[str, Any] | None:

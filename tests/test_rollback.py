@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import tenant_account
 from deploytasks import tags
@@ -39,6 +40,17 @@ def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
     assert released.inv("deploy.prod").code == 0
     assert released.inv("lock.release", "prod", "--yes").code == 0
     assert released.inv("release.prod").code == 0
+
+
+def test_a_hold_that_may_not_be_put_is_a_refusal_before_any_change(released: Shop):
+    def deny(call: Call) -> AwsError | None:
+        denied = call.operation == "PutParameter" and str(call.ask["Name"]).endswith("/hold")
+        return AwsError("AccessDeniedException", "no") if denied else None
+
+    released.endpoint.fault = deny
+    released.endpoint.calls.clear()
+    ran = released.inv("release.rollback", "prod")
+    assert (ran.code, released.writes()) == (2, {}), ran.stderr
 
 
 def test_a_dry_run_of_it_changes_nothing(released: Shop):

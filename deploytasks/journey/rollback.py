@@ -40,7 +40,8 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             preflight.check_all(*_checks(errand, renderer, found, goal))
         whole = _plan(errand, renderer, found, goal)
         tell(Planned(whole))
-        put_hold(errand, goal.wishes[0].commit_tag, goal.name, _reason(found, goal))
+        with before_any_change():  # a hold is none
+            put_hold(errand, goal.wishes[0].commit_tag, goal.name, _reason(found, goal))
         put_tags(errand, whole)
         return report(errand, whole, roll_out(errand, whole), _notes(errand, goal))
 

@@ -79,6 +79,16 @@ def test_a_step_that_fails_leaves_that_service_untouched_and_is_explained(migrat
     assert begun(migrating) == [["./manage", "migrate"]]
 
 
+def test_a_release_that_came_no_further_than_its_steps_is_never_gone_back_to(migrating: Shop):
+    words = ["--allow-older", "--override", "test"]
+    scripted(migrating, migrate=Script(exit=3))
+    assert migrating.inv("release.prod", "--commit", migrating.commits["older"], *words).code == 1
+    scripted(migrating)
+    assert migrating.inv("release.prod", "--commit", migrating.commits["newer"], *words).code == 0
+    ran = migrating.inv("release.rollback", "prod")
+    assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
+
+
 def test_one_tenants_failed_step_leaves_the_other_to_its_release(migrating: Shop):
     first = threading.Event()
 

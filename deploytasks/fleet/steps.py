@@ -70,7 +70,12 @@ def run(client: Any, rollout: Rollout, steps: Steps, revision: str, means: Means
     place = _place(client, rollout) if steps.done < len(steps.commands) else {}
     for number in range(steps.done + 1, len(steps.commands) + 1):
         step = _step(rollout, steps, number, means.images[rollout.target.service])
-        _run(client, replace(step, one_off=replace(step.one_off, revision=revision, place=place)), means)
+        try:
+            _run(client, replace(step, one_off=replace(step.one_off, revision=revision, place=place)), means)
+        except StepFailed:
+            if rollout.request:  # else it is what runs
+                record(means, rollout.target, revision, {"ended": "failed"})
+            raise
         record(means, rollout.target, revision, record_of(replace(steps, done=number)))
 
 

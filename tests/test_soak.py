@@ -6,9 +6,11 @@ import pytest
 
 from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import tenant_account
+from benchmarks.world import IMAGE, tenant_account
+from deploytasks import fleet
+from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
-from deploytasks.model import Told
+from deploytasks.model import Author, Plan, Told
 from tests.rollouts import TIER, carry_out, fated, replaced_once_seen, rollout, service
 
 SOAK = replace(TIER, soak_s=300)
@@ -115,6 +117,17 @@ def test_ctrl_c_in_the_soak_names_what_was_not_attempted(cloud, clock):
     assert str(caught.value) == (
         "prod: interrupted between two waves\nt2-prod/api: interrupted: not attempted, it runs what it ran"
     )
+
+
+def test_ctrl_c_in_the_soak_ends_all_asking_again(cloud, clock):
+    def leave(_wave: int, _watch) -> str:
+        raise KeyboardInterrupt
+
+    clients = Clients(Author("somebody"))
+    means = fleet.Means(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep, before_wave=leave)
+    with pytest.raises(Interrupted):
+        fleet.carry_out(Plan(TIER, waves=waves(cloud, 1)), means)
+    assert clients.stopped.is_set()
 
 
 def test_each_wave_asks_for_leave_and_a_no_stops_all_that_follow(cloud, clock):

@@ -29,12 +29,12 @@ def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, .
     results: list[Result] = []
     with _pools(plan) as pools:
         for number, wave in enumerate(plan.waves):
-            with _naming_the_rest(plan, number):
+            with _naming_the_rest(plan, number, means):
                 results, why = _leave(plan, number, results, means, pools)
             if why:
                 results += _passed_over(wave, why, means)
                 continue
-            with _naming_the_rest(plan, number + 1):
+            with _naming_the_rest(plan, number + 1, means):
                 results += Wave(plan.tier, means, pools, wait=wait).run(wave)
     return tuple(results)
 
@@ -52,8 +52,8 @@ def _pools(plan: Plan) -> Iterator[Pools]:
 
 
 @contextmanager
-def _naming_the_rest(plan: Plan, first: int) -> Iterator[None]:
-    """An interruption inside names the rollouts from that wave on as not attempted.
+def _naming_the_rest(plan: Plan, first: int, means: Means) -> Iterator[None]:
+    """An interruption inside names the rollouts from that wave on as not attempted, and nothing is asked again.
 
     Raises:
         Interrupted: with that added.
@@ -62,6 +62,7 @@ def _naming_the_rest(plan: Plan, first: int) -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stopped:
+        means.stopped.set()
         between = (Complaint(plan.tier.name, "interrupted between two waves"),)
         known = stopped.complaints if isinstance(stopped, Interrupted) else between
         later = (not_attempted(rollout) for wave in plan.waves[first:] for rollout in wave)

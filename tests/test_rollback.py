@@ -146,6 +146,16 @@ def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop
     assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
 
 
+def test_a_release_that_ecs_refused_to_roll_out_is_passed_over(shop: Shop):
+    words = ["--allow-older", "--override", "test"]
+    shop.refuse("UpdateService", "AccessDeniedException")
+    assert shop.inv("release.prod", "--commit", shop.commits["older"], *words).code == 1
+    shop.endpoint.fault = None
+    assert shop.inv("release.prod", "--commit", shop.commits["newer"], *words).code == 0
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
+
+
 def test_a_release_that_failed_at_first_and_then_ran_is_gone_back_to(shop: Shop):
     for number in (1, 2):
         shop.service(number, "prod").configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}

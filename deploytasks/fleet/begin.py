@@ -1,9 +1,12 @@
 """A rollout begins: its revision is registered, its one-off tasks have run, and only then its service is touched."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from deploytasks.aws import ecs
+from deploytasks.aws.failures import may_pass
 from deploytasks.aws.verdict import deployments
 from deploytasks.errors import AwsError
 from deploytasks.fleet import steps
@@ -42,15 +45,24 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
         steps.run(client, rollout, before, revision or (running.revision if running else ""), means)
     if means.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
-    if rollout.action == "create" and rollout.create and revision:
-        service = ecs.create(client, target, rollout.create, revision)
-    else:
-        _record(rollout, means)
-        service = ecs.update(client, target, revision, running.id if running else "")
-    primary = primary_of(deployments(service))
+    try:
+        primary = primary_of(deployments(_touched(client, rollout, revision, means)))
+    except AwsError as error:
+        if rollout.request and revision and not may_pass(error):
+            record(means, target, revision, {"ended": "failed"})  # nobody shall go back to what never ran
+        raise
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
+
+
+def _touched(client: Any, rollout: Rollout, revision: str | None, means: Means) -> Mapping[str, Any]:
+    """The service as ECS answers that it rolls out the revision, or, for None, the same one anew."""
+    running = rollout.live.primary if rollout.live else None
+    if rollout.action == "create" and rollout.create and revision:
+        return ecs.create(client, rollout.target, rollout.create, revision)
+    _record(rollout, means)
+    return ecs.update(client, rollout.target, revision, running.id if running else "")
 
 
 def _record(rollout: Rollout, means: Means) -> None:

@@ -65,6 +65,19 @@ def test_a_service_that_scales_out_for_a_moment_is_healthy(cloud, clock):
     assert outcomes(results) == ["deployed", "deployed"]
 
 
+def test_one_that_is_short_shortly_before_the_end_has_as_much_time_as_at_any_other_look(cloud, clock):
+    short: list[float] = []
+
+    def scale(_call: Call) -> None:
+        if clock.now > 30 + 295:
+            short.append(clock.now)
+            service(cloud, 1).desired = 3 if clock.now < short[0] + 10 else 2
+
+    cloud.fault = scale
+    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=replace(TIER, soak_s=305))
+    assert outcomes(results) == ["deployed", "deployed"]
+
+
 def test_services_that_scale_out_one_after_the_other_do_not_prolong_the_soak_for_ever(cloud, clock):
     looks: dict[float, int] = {}
 

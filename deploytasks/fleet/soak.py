@@ -23,7 +23,7 @@ def ailing(results: Sequence[Result], soak_s: float, means: Means, pool: ThreadP
     before: Mapping[Target, Ailment] = {}
     while True:
         left_s = until - means.clock()
-        means.sleep(min(pause_s, left_s) if left_s > 0 else pause_s)
+        means.sleep(min(pause_s, left_s) if left_s > 0 and not before else pause_s)
         found = _look(results, means, pool)
         ill = {target: one for target, one in found.items() if not one.may_pass or target in before}
         if ill or left_s <= 0 or (not found and means.clock() >= until):

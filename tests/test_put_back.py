@@ -140,6 +140,21 @@ def test_a_deployment_that_began_after_the_last_look_is_not_undone(cloud, clock,
     assert cloud.operations()["UpdateService"] == 1
 
 
+def test_one_that_ecs_is_about_to_take_back_when_its_time_is_over_is_not_put_back_twice(cloud, clock):
+    fated(cloud, {1: replace(DIES, obeys_s=60)})
+
+    def roll_back(call: Call) -> None:
+        record = service(cloud, 1).history[0]
+        if call.operation == "DescribeServices" and clock.now > 100:
+            cloud.fault = None
+            record.stop, record.status = ("ROLLBACK", cloud.cloud.clock()), "ROLLBACK_REQUESTED"
+
+    cloud.fault = roll_back
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
+    assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
 def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
     fated(cloud, {1: DIES})
 

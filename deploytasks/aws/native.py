@@ -37,6 +37,11 @@ class ServiceDeployment:
         """Whether it may still be stopped."""
         return self.status in UNDER_WAY
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether ECS takes it back already, or is about to."""
+        return self.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+
 
 def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
     """The service deployment that is the deployment; None where nobody tells.

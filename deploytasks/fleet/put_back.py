@@ -50,7 +50,7 @@ def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
     ours = native.of(client, lost.target, ended.deployment)
     if ours and ours.aborted:
         return _not_put_back(lost, "somebody stopped it, to stay where it stands")
-    if ours and ours.is_under_way and _is_stopped(client, lost.target, ours.arn):
+    if ours and (ours.goes_back or (ours.is_under_way and _is_stopped(client, lost.target, ours.arn))):
         return replace(_begun(ended, lost, means), native=ours.arn, stopping=True)
     if fallback.definition is None and fallback.revision == ended.deployment.revision:
         return _not_put_back(lost, _same(ended.rollout))

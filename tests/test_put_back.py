@@ -155,6 +155,21 @@ def test_one_that_ecs_is_about_to_take_back_when_its_time_is_over_is_not_put_bac
     assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_one_that_ecs_took_back_since_the_last_look_is_left_to_ecs(cloud, clock, native):
+    cloud.cloud.native = native
+    service(cloud, 1).configuration = BREAKER
+    fated(cloud, {1: replace(DIES, trips_s=150)})
+
+    def time_passes(call: Call) -> None:
+        clock.now += 40 if call.operation == "ListTasks" else 0
+
+    cloud.fault = time_passes
+    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
+    assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
+    assert (cloud.operations()["UpdateService"], cloud.operations()["StopServiceDeployment"]) == (1, 0)
+
+
 def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
     fated(cloud, {1: DIES})
 

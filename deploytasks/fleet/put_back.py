@@ -44,14 +44,14 @@ def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
     fallback = ended.rollout.fallback
     if fallback is None:
         return _not_put_back(lost, "nothing that ran steadily before is known")
-    if overtaken := _overtaken(ended, lost, means):
-        return overtaken
     client = means.clients.of("ecs", lost.target.access)
     ours = native.of(client, lost.target, ended.deployment)
-    if ours and ours.aborted:
-        return _not_put_back(lost, "somebody stopped it, to stay where it stands")
     if ours and (ours.goes_back or (ours.is_under_way and _is_stopped(client, lost.target, ours.arn))):
         return replace(_begun(ended, lost, means), native=ours.arn, stopping=True)
+    if overtaken := _overtaken(ended, lost, means):
+        return overtaken
+    if ours and ours.aborted:
+        return _not_put_back(lost, "somebody stopped it, to stay where it stands")
     if fallback.definition is None and fallback.revision == ended.deployment.revision:
         return _not_put_back(lost, _same(ended.rollout))
     return _updated(ended, lost, fallback, means)
@@ -73,19 +73,21 @@ def _same(rollout: Rollout) -> str:
     return "what ran before is known by a tag alone, which names another image now"
 
 
-def _overtaken(ended: UnderWay, lost: Result, means: Means) -> Result | None:
+def _overtaken(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result | None:
     """What came of the rollout since it was looked at last, where it is not to be put back any more.
 
-    Explaining its failure took a while: meanwhile somebody may have rolled out something else, or it may be complete.
+    Explaining its failure took a while: meanwhile somebody may have rolled out something else, ECS may have taken it
+    back, or it may be complete.
     """
     target, ours = ended.rollout.target, ended.deployment
     services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
     service = services.get(target.ecs_service, {})
-    primary = primary_of(deployments(service))
+    primary, verdict = primary_of(deployments(service)), judge(service, ours.id, ours.created_at)
+    if verdict.state in ("rolling back", "rolled back"):
+        return replace(_begun(ended, lost, means), stopping=True)
     if primary is None or primary.id != ours.id:
         why = "another deployment took its place" if primary else "the service is gone"
         return _not_put_back(replace(lost, outcome="superseded" if primary else "failed"), why)
-    verdict = judge(service, ours.id, ours.created_at)
     if lost.outcome == "timed out" and verdict.outcome == "deployed":
         return finish(replace(ended, verdict=verdict), means)
     return None

@@ -22,11 +22,11 @@ MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "De
 Stage = Callable[[int], tuple[Project, Endpoint]]
 Counts = Mapping[str, int]
 
-# Once: who we are, the lock there and back, the images of the tags, and who may pull.
+# Once: who we are, the lock there and back, whether there is a hold, the images of the tags, and who may pull.
 DEPLOY_ONCE = {
     "GetCallerIdentity": 1,
     "PutParameter": 1,
-    "GetParameter": 1,
+    "GetParameter": 2,
     "DeleteParameter": 1,
     "BatchGetImage": 1,
     "DescribeImages": 1,
@@ -35,8 +35,8 @@ DEPLOY_ONCE = {
 # For each tenant: its keys, what it runs, and the two writes.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
 WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
-# A release also asks for a hold, reads the tier before (the gate), puts two tags and reads them back.
-RELEASE_ONCE = {**DEPLOY_ONCE, "GetParameter": 2, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
+# A release also reads the tier before (the gate), puts two tags and reads them back.
+RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
 # The board: what ECR holds, and who was let past the gate.
 SEE_ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1, "GetParametersByPath": 1}

@@ -220,3 +220,25 @@ def test_a_rollback_mints_a_release_tag_as_every_tag_step_does(released: Shop):
     assert released.inv("release.rollback", "prod").code == 0
     (tag,) = minted() - before
     assert tag > max(before) and released.tags()[tag] == released.tags()[released.commits["older"]]
+
+
+def test_a_tenant_that_was_taken_back_alone_is_kept_from_every_release_and_deploy(released: Shop):
+    assert released.inv("release.rollback", "prod", "--tenant", "t1").code == 0
+    for task in ("release.prod", "deploy.prod"):
+        ran = released.inv(task)
+        assert ran.code == 2, ran.stdout
+        assert "holds t1 since" in ran.stderr and "leave them out: --exclude t1; when this is meant:" in ran.stderr
+    assert released.inv("deploy.prod", "--exclude", "t1", "--json").summary["outcomes"] == {"unchanged": 1}
+    assert released.inv("release.rollback", "prod", "--tenant", "t2").code == 0
+    assert "holds t1, t2 since" in released.inv("deploy.prod").stderr
+    assert released.inv("lock.release", "prod", "--yes").code == 0
+    assert released.inv("deploy.prod", "--json").summary["outcomes"] == {"deployed": 2}
+
+
+def test_a_held_tier_takes_no_other_commit_by_a_deploy_either(released: Shop):
+    newer = released.tags()["prod"]
+    assert released.inv("release.rollback", "prod").code == 0
+    ran = released.inv("deploy.prod", "--to", released.commits["newer"])
+    assert (ran.code, "holds it since" in ran.stderr) == (2, True)
+    assert released.inv("deploy.prod", "--to", released.commits["older"], "--json").code == 0
+    assert released.tags()["prod"] != newer

@@ -195,6 +195,8 @@ def test_without_such_an_event_its_length_is_not_known(events: list[dict[str, An
     [
         ({}, None, None),
         ({"running": 1}, "1 of 2 tasks run", True),
+        ({"scales_to": 5}, None, None),
+        ({"running": 1, "scales_to": 5}, "1 of 2 tasks run", True),
         ({"failedTasks": 1}, None, None),
         ({"failedTasks": 3}, "3 tasks failed one after the other", False),
         ({"rolloutState": "FAILED", "rolloutStateReason": "alarm"}, "alarm", False),
@@ -206,6 +208,6 @@ def test_a_target_that_was_well_is_well_until_tasks_fail_or_are_missing_or_it_lo
     changes: dict[str, Any], why: str | None, may_pass: bool | None
 ):
     seen = {**deployment(OURS, "PRIMARY", "COMPLETED"), **changes}
-    counts = {"runningCount": changes.get("running", 2), "desiredCount": 2}
-    found = ailment({"deployments": [seen], **counts}, Deployment(OURS, "PRIMARY", "COMPLETED", "arn", failed=1))
+    counts = {"runningCount": changes.get("running", 2), "desiredCount": changes.get("scales_to", 2)}
+    found = ailment({"deployments": [seen], **counts}, Deployment(OURS, "PRIMARY", "COMPLETED", "arn", 2, failed=1))
     assert (found and found.why, found and found.may_pass) == (why, may_pass)

@@ -110,8 +110,9 @@ def ailment(service: Mapping[str, Any] | None, well: Deployment) -> Ailment | No
         return Ailment(primary.reason or "ECS gave the deployment up")
     if primary.failed > well.failed:
         return Ailment(_failed_so_far(primary))
-    if service["runningCount"] < service["desiredCount"]:
-        return Ailment(f"{service['runningCount']} of {service['desiredCount']} tasks run", may_pass=True)
+    wanted = min(service["desiredCount"], well.desired)  # of those that it is scaling out to, some may be on their way
+    if service["runningCount"] < wanted:
+        return Ailment(f"{service['runningCount']} of {wanted} tasks run", may_pass=True)
     return None
 
 

@@ -73,13 +73,19 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     renderer = Renderer(project)
     with lock(errand):
         with before_any_change():
-            wanted, lives, policies = fleet.together(
-                lambda: wishes.to_deploy(errand), lambda: look(errand), lambda: preflight.policies(errand)
+            wanted, present, hold, lives, policies = fleet.together(
+                lambda: wishes.to_deploy(errand),
+                lambda: wishes.present(errand) if options.to else {},
+                lambda: hold_of(errand),
+                lambda: look(errand),
+                lambda: preflight.policies(errand),
             )
             only = taken(errand, wanted, lives)
+            named = present if options.to else {wish.service: wish.image for wish in wanted}
             preflight.check_all(
                 *about_targets(only.errand, renderer, only.lives, wanted),
                 lambda: preflight.unpullable(only.errand, policies),
+                lambda: preflight.held(errand, hold, wanted, named),
                 lambda: rolling.pin_rules(errand, wanted),
                 lambda: preflight.dirty(errand, wanted),
                 lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),

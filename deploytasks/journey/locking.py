@@ -9,7 +9,7 @@ from deploytasks import git, tags
 from deploytasks.aws import claims, holds, locks
 from deploytasks.errors import AwsError, Invalid
 from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command, stopped
-from deploytasks.model import LockState, OnEvent, Told
+from deploytasks.model import LockState, OnEvent, Told, Wish
 
 
 @contextmanager
@@ -49,12 +49,12 @@ def hold_of(errand: Errand) -> LockState | None:
     return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
 
 
-def put_hold(errand: Errand, commit: str, release: str, reason: str) -> None:
-    """The tier is held, unless this is a dry run."""
+def put_hold(errand: Errand, wish: Wish, reason: str, tenants: str = "") -> None:
+    """The tier is held, or only these tenants of it, comma-separated; a dry run holds nothing."""
     if not errand.options.dry_run:
-        mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit, reason=reason)
+        mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=wish.commit_tag, reason=reason)
         client = registry_ssm(errand.project, errand.clients)
-        holds.put(client, errand.project.name, replace(mine, release=release))
+        holds.put(client, errand.project.name, replace(mine, release=errand.options.to or "", tenants=tenants))
 
 
 def unlock(errand: Errand, client: Any, mine: LockState) -> None:

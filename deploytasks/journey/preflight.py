@@ -38,7 +38,7 @@ def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
         elif not live.exists:
             yield from _missing_service(errand, live)
         else:
-            yield from _unfit_service(errand, live)
+            yield from unfit(live, errand.project.name)
 
 
 def _named(live: Live, complaint: Complaint) -> Complaint:
@@ -95,13 +95,19 @@ def taggable(errand: Errand, wishes: Sequence[Wish], present: dict[str, Image]) 
 def held(
     errand: Errand, hold: LockState | None, wishes: Sequence[Wish], present: Mapping[str, Image]
 ) -> list[Complaint]:
-    """After a rollback nothing else comes to the tier, until somebody lifts its hold."""
-    if hold is None or all(plan.is_there(wish, present.get(wish.service)) for wish in wishes):
+    """After a rollback nothing else comes to the tier, until somebody lifts its hold.
+
+    What the tier's tag names may be rolled out again, but not to tenants that alone were taken back from it.
+    """
+    if hold is None:
         return []
-    what = f"{hold.by} holds it since {hold.since}: {hold.reason}"
-    return [
-        Complaint(errand.tier.name, what, f"when this release is meant: {freeing(errand.tier.name, errand.author.run)}")
-    ]
+    named = [each for each in hold.tenants.split(",") if each in {one.environment.tenant for one in errand.targets}]
+    if not named and all(plan.is_there(wish, present.get(wish.service)) for wish in wishes):
+        return []
+    what = f"{hold.by} holds {', '.join(named) or 'it'} since {hold.since}: {hold.reason}"
+    others = f"leave them out: --exclude {','.join(named)}; " if named else ""
+    to_do = f"{others}when this is meant: {freeing(errand.tier.name, errand.author.run)}"
+    return [Complaint(errand.tier.name, what, to_do)]
 
 
 def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
@@ -150,14 +156,15 @@ def _missing_service(errand: Errand, live: Live) -> Iterator[Complaint]:
         yield Complaint(str(live.target), what, f"make it, or add templates/{template.name} and it is made from that")
 
 
-def _unfit_service(errand: Errand, live: Live) -> Iterator[Complaint]:
+def unfit(live: Live, project: str) -> Iterator[Complaint]:
+    """What speaks against touching a service that is there: it is not ECS's to roll out, or another project's."""
     where = str(live.target)
     if live.controller != "ECS":
         yield Complaint(where, f"its deployment controller is {live.controller}", "only ECS's own can be followed")
     for record in (live.service_tags, live.revision_tags):
-        owner = record.get("project", errand.project.name)
-        if owner != errand.project.name:
-            what = f"the service belongs to project {owner}, this is {errand.project.name}"
+        owner = record.get("project", project)
+        if owner != project:
+            what = f"the service belongs to project {owner}, this is {project}"
             yield Complaint(where, what, "mend `cluster` or `ecs_service` in envs/")
             return
 

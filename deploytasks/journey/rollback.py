@@ -41,7 +41,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         whole = _plan(errand, renderer, found, goal)
         tell(Planned(whole))
         with before_any_change():  # a hold is none
-            put_hold(errand, goal.wishes[0].commit_tag, goal.name, _reason(found, goal))
+            put_hold(errand, goal.wishes[0], _reason(found, goal), _held(errand, found))
         put_tags(errand, whole)
         return report(errand, whole, roll_out(errand, whole), _notes(errand, goal))
 
@@ -85,6 +85,14 @@ def _plan(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Plan:
     return Plan(
         errand.tier, tag_steps=steps, waves=rolling.returns(errand, renderer, found.lives, wanted, goal.revisions)
     )
+
+
+def _held(errand: Errand, found: Found) -> str:
+    """The tenants that the hold is about, those of an earlier one too; "" where it is about everybody."""
+    if not is_partial(errand) or (found.hold and not found.hold.tenants):
+        return ""
+    before = found.hold.tenants.split(",") if found.hold else []
+    return ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in errand.targets)]))
 
 
 def _reason(found: Found, goal: Goal) -> str:

@@ -13,6 +13,7 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
+from deploytasks.journey.preflight import unfit
 from deploytasks.model import Live, Project, Steered, Target
 
 Steer = Callable[[Clients, Target, ServiceDeployment], str]
@@ -40,16 +41,18 @@ def stop(project: Project, targets: Iterable[Target], *, back: bool, dry_run: bo
 def _each(project: Project, targets: Iterable[Target], steer: Steer, otherwise: str) -> tuple[Steered, ...]:
     clients = reach()
     lives = observe(clients, targets, images(project), reading="none")
-    return tuple(each(partial(_steered, clients, steer, otherwise), lives))
+    return tuple(each(partial(_steered, project.name, clients, steer, otherwise), lives))
 
 
-def _steered(clients: Clients, steer: Steer, otherwise: str, live: Live) -> Steered:
+def _steered(project: str, clients: Clients, steer: Steer, otherwise: str, live: Live) -> Steered:
     target = live.target
     if live.complaint:
         return Steered(target, complaint=live.complaint)
     if not live.exists:
         what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
         return Steered(target, complaint=Complaint(str(target), what, "inv status shows what there is"))
+    if complaint := next(unfit(live, project), None):
+        return Steered(target, complaint=complaint)
     try:
         under_way = native.under_way(clients.of("ecs", target.access), target)
         done = steer(clients, target, under_way) if under_way else ""

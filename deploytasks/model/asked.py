@@ -64,7 +64,7 @@ class Author:
 class LockState:
     """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host.
 
-    Of a hold: who rolled back, and to which `release`.
+    Of a hold: who rolled back, to which `release`, and which `tenants`, comma-separated, where not all of them.
     """
 
     tier: str
@@ -79,6 +79,7 @@ class LockState:
     pid: int = 0
     token: str = ""
     release: str = ""
+    tenants: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from deploytasks.model import LockState
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 from deploytasks.report.text import short_commit
 
-_FIELDS = ("by", "since", "command", "commit", "release", "reason", "ci", "run", "machine")
+_FIELDS = ("by", "since", "command", "commit", "release", "tenants", "reason", "ci", "run", "machine")
 
 
 def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
@@ -24,6 +24,7 @@ def _state(tier: str, word: str, state: LockState) -> Sheet:
         "command": state.command,
         "commit": short_commit(state.commit),
         "release": state.release,
+        "tenants": state.tenants,
         "reason": state.reason,
         "run": state.ci or state.run,
         "process": f"{state.pid} on {state.machine}" if state.machine else "",

@@ -216,6 +216,17 @@ def test_leaving_without_an_end_leaves_the_live_table_standing(monkeypatch):
     assert stdout.getvalue().rstrip().endswith("\x1b[?25h")
 
 
+def test_the_live_table_leaves_room_where_the_terminal_writes_ctrl_c(monkeypatch):
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "72", "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
+    stdout = Screen()
+    with face("deploy.prod", stdout, as_json=False, clock=ticking()) as tell:
+        tell(Progress(target(), "rolling", "x/shop-prod-api:8", 0, 2, "(service api) is unable to start tasks. " * 3))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stdout.getvalue())
+    assert "is unable" in shown and "(service api)" not in shown
+    assert max(len(line) for line in re.split(r"[\r\n]+", shown)) <= 72 - len("^C")
+
+
 def test_no_color_is_honoured(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TextIO, assert_never
 
-from rich.console import Group
+from rich.constrain import Constrain
 from rich.live import Live
 
 from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Logged, Planned, Progress, Report, Result, Target, Told
@@ -22,6 +22,7 @@ _COLUMNS = (
     Column("last event", "crop"),
 )
 _OTHER_LINES = 5  # of the screen: the blank, the title, the columns' names, what is left out, the cursor's
+_CTRL_C_ECHO = 2  # columns: a terminal writes `^C` where the cursor is; in a full row it would go on in the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ class LiveTable(Face):
     def _print(self, sheet: Sheet) -> None:
         self._terminal.put(sheet)
 
-    def _table(self) -> Group:
+    def _table(self) -> Constrain:
         room = self._terminal.height - _OTHER_LINES
-        return painted(live_sheet(self._heading(), tuple(self._rows.values()), room))
+        sheet = live_sheet(self._heading(), tuple(self._rows.values()), room)
+        return Constrain(painted(sheet), self._terminal.width - _CTRL_C_ECHO)
 
     def _heading(self) -> str:
         ended = sum(row.result is not None for row in self._rows.values())
@@ -141,4 +143,9 @@ def _state_of(row: Row) -> str:
 def _last_words(row: Row) -> str:
     if row.result and row.result.detail:
         return row.result.detail
-    return row.progress.last_event if row.progress else ""
+    return _without_service(row.progress.last_event) if row.progress else ""
+
+
+def _without_service(event: str) -> str:
+    """ECS's `(service api) has started 2 tasks.` without what the row's first column says already."""
+    return event.partition(") ")[2] if event.startswith("(service ") else event

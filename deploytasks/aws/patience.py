@@ -68,7 +68,7 @@ class Patience:
             return False
         if is_silence:
             self._say(sent, f"{operation.name} is not answered, and is asked again")
-        elif attempts == (_SAID_AT_WHEN_THROTTLED if code in THROTTLED else _SAID_AT):
+        elif (code or caught_exception) and attempts == (_SAID_AT_WHEN_THROTTLED if code in THROTTLED else _SAID_AT):
             why = code or type(caught_exception).__name__
             self._say(sent, f"{operation.name} does not get through ({why}), and is asked again")
         return None

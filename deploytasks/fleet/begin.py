@@ -8,7 +8,7 @@ from typing import Any
 from deploytasks.aws import ecs
 from deploytasks.aws.failures import may_pass
 from deploytasks.aws.verdict import deployments
-from deploytasks.errors import AwsError
+from deploytasks.errors import AwsError, DeployError
 from deploytasks.fleet import steps
 from deploytasks.fleet.finish import outcome_of, record
 from deploytasks.fleet.follow import UnderWay, under_way
@@ -27,9 +27,14 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
             case _:
                 return under_way(rollout, _begin(rollout, means), means)
     except steps.StepFailed as failed:
-        return replace(outcome_of(rollout, "failed", failed.render()), tasks=failed.tasks)
+        return replace(outcome_of(rollout, "failed", _own(rollout, failed)), tasks=failed.tasks)
     except AwsError as error:
-        return outcome_of(rollout, "failed", error.render())
+        return outcome_of(rollout, "failed", _own(rollout, error))
+
+
+def _own(rollout: Rollout, error: DeployError) -> str:
+    """What went wrong, without the target's name: it stands before it in every report."""
+    return error.render().removeprefix(f"{rollout.target}: ")
 
 
 def _begin(rollout: Rollout, means: Means) -> Deployment:

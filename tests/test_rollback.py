@@ -36,7 +36,7 @@ def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
     assert released.inv("release.rollback", "prod").code == 0
     ran = released.inv("release.prod")
     assert ran.code == 2 and "rolled back from" in ran.stderr and "inv lock.release prod" in ran.stderr
-    assert "on hold" in released.inv("lock.status").stdout
+    assert "prod: on hold: no other commit until inv lock.release prod\n" in released.inv("lock.status").stdout
     assert released.inv("deploy.prod").code == 0
     assert released.inv("lock.release", "prod", "--yes").code == 0
     assert released.inv("release.prod").code == 0
@@ -108,6 +108,12 @@ def test_what_is_not_there_is_refused(shop: Shop, words: list[str], complaint: s
     ran = shop.inv("release.rollback", "prod", *words)
     assert (ran.code, ran.stderr.startswith(complaint)) == (2, True), ran.stderr
     assert shop.writes() == {}
+
+
+def test_a_hold_at_a_commit_names_it_once_and_short(released: Shop):
+    assert released.inv("release.rollback", "prod", "--to", released.commits["older"]).code == 0
+    older, newer = (released.commits[age][:7] for age in ("older", "newer"))
+    assert f"reason   rolled back from {newer} to {older}\n" in released.inv("lock.status").stdout
 
 
 def test_one_tenant_goes_back_and_the_tag_stays(released: Shop):

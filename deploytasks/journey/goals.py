@@ -115,7 +115,7 @@ def nowhere(errand: Errand) -> NotBuilt:
         what = f"there is no {errand.options.to} in ECR"
     elif errand.options.at:
         what = f"there was no release at {errand.options.at:%Y-%m-%dT%H:%M:%SZ}"
-    to_do = f"inv release.history {errand.tier.name} shows what there is"
+    to_do = f"inv release.history {errand.tier.name} shows what there is; --to takes any commit that is in ECR, too"
     return NotBuilt(Complaint(errand.tier.name, what, to_do))
 
 

@@ -41,7 +41,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         whole = _plan(errand, renderer, found, goal)
         tell(Planned(whole))
         with before_any_change():  # a hold is none
-            put_hold(errand, goal.wishes[0], _reason(found, goal), _held(errand, found))
+            put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), _held(errand, found))
         put_tags(errand, whole)
         return report(errand, whole, roll_out(errand, whole), _notes(errand, goal))
 
@@ -95,12 +95,13 @@ def _held(errand: Errand, found: Found) -> str:
     return ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in errand.targets)]))
 
 
-def _reason(found: Found, goal: Goal) -> str:
+def _reason(tier: str, found: Found, goal: Goal) -> str:
     here = ", ".join(
         dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in tags.commits(image.tags)[:1])
     )
     there = ", ".join(dict.fromkeys(tags.short(wish.commit_tag) for wish in goal.wishes))
-    return f"rolled back from {here or 'what ran'} to {there} ({goal.name})"
+    named = f" ({goal.name})" if tags.is_release(goal.name, tier) else ""
+    return f"rolled back from {here or 'what ran'} to {there}{named}"
 
 
 def _notes(errand: Errand, goal: Goal) -> tuple[str, ...]:

@@ -100,6 +100,8 @@ def test_stop_goes_back_and_takes_no_lock(waiting: Shop):
     waiting.inv("lock.acquire", "prod")
     ran = waiting.inv("deploy.stop", "prod", "--tenant", "t1", "--json")
     assert (ran.code, json.loads(ran.stdout)[0]["did"]) == (0, "stopped; ECS takes it back to what ran before")
+    again = waiting.inv("deploy.continue", "prod", "--tenant", "t2")
+    assert again.stdout.endswith("to follow: inv deploy.wait prod --tenant t2\n")
     states = {number: waiting.service(number, "prod").history[0].status for number in (1, 2)}
     assert (states[1], states[2]) == ("ROLLBACK_REQUESTED", "IN_PROGRESS")
 

@@ -178,7 +178,7 @@ def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
 def _failed_so_far(deployment: Deployment) -> str:
     """What is to be said of the tasks that failed; nothing, as long as none did."""
     count = deployment.failed
-    return f"{count} task{'s' if count > 1 else ''} failed one after the other" if count else ""
+    return f"{count} tasks failed one after the other" if count > 1 else "1 task failed" * count
 
 
 def _rolls_back(service: Mapping[str, Any]) -> bool:

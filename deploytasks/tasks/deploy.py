@@ -147,7 +147,7 @@ def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json
 
     project = load(root)
     done = steer(project, select(project, scope))
-    sheet = steering.sheet(done, f"inv deploy.wait {scope.tier}", dry_run=dry_run)
+    sheet = steering.sheet(done, flags.spelled("deploy.wait", scope), dry_run=dry_run)
     shell.show(sheet, steering.as_json(done, dry_run=dry_run), as_json=as_json)
     if failed := [each for each in done if each.complaint]:
         raise AwsError.of(scope.tier, f"{len(failed)} of {len(done)} targets could not be reached", "see above why")

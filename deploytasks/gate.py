@@ -44,7 +44,7 @@ def _gated(tier: Tier, wish: Wish, upstream: Sequence[Live], image: str, commits
     commit = tags.short(wish.commit_tag) or _short_digest(wish.digest or "")
     if not before:
         what = f"no selected tenant runs {wish.service} in {tier.after} or before: nothing has tried {commit}"
-        return [Complaint(f"{tier.name}/{wish.service}", what, f"inv release.{tier.after}, or {_OVERRIDE}")]
+        return [Complaint(f"{tier.name}/{wish.service}", what, f"{_release(tier.after or '', wish)}, or {_OVERRIDE}")]
     doubts = ((live, _doubt(live, wish, image, commits)) for live in before)
     return [
         Complaint(str(live.target), f"{why}, so {commit} may not go to {tier.name}", f"{to_do}, or {_OVERRIDE}")
@@ -55,7 +55,7 @@ def _gated(tier: Tier, wish: Wish, upstream: Sequence[Live], image: str, commits
 
 def _doubt(live: Live, wish: Wish, image: str, commits: Mapping[str, str]) -> tuple[str, str]:
     """Why the upstream target is no proof of the wish, and what makes it one; two empty texts where it is."""
-    again = f"inv release.{live.target.environment.tier}"
+    again = _release(live.target.environment.tier, wish)
     if live.complaint:
         return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "mend that"
     if not live.exists:
@@ -66,6 +66,12 @@ def _doubt(live: Live, wish: Wish, image: str, commits: Mapping[str, str]) -> tu
         failed = f"; its last rollout failed: {live.failure.rstrip('.')}" if live.failure else ""
         return f"it runs {'nothing known' if unsure else _named(live, wish, digests, commits)}{failed}", again
     return _unfinished(live)
+
+
+def _release(tier: str, wish: Wish) -> str:
+    """The command that brings the wish to the tier, which else would take what the one before names."""
+    is_clean = wish.commit_tag and not tags.is_dirty(wish.commit_tag)
+    return f"inv release.{tier}" + (f" --commit {tags.short(wish.commit_tag)}" if is_clean else "")
 
 
 def _named(live: Live, wish: Wish, digests: Sequence[str], commits: Mapping[str, str]) -> str:

@@ -22,8 +22,7 @@ def before(tier: str, minted: Minted, present: Mapping[str, Image], *, held: boo
     taken back already: then no image that came after the first release of its present ones is gone back to.
     """
     start = _start(tier, present, held=held)
-    later = [tag for tag in minted if tag > start] if held else []
-    fled = _digests(minted, later) - {image.digest for image in present.values()}
+    fled = _fled(tier, minted, present, start) if held else set()
     earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
     yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
 
@@ -48,6 +47,17 @@ def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
     """Only what was released before this tag may be gone back to."""
     releases = [tags.releases(image.tags, tier) for image in present.values()]
     return max((each[0] if held else each[-1] for each in releases if each), default="")
+
+
+def _fled(tier: str, minted: Minted, present: Mapping[str, Image], start: str) -> set[str]:
+    """The digests that were gone back from: what was released since `start`, and what stood before the present state.
+
+    An image that was gone back to may never have been released in the tier before.
+    """
+    newest = _start(tier, present, held=False)
+    last = next((tag for tag in minted if tag < newest), "")
+    then = _digests_of(state(minted, last, present)) | _digests(minted, (tag for tag in minted if tag > start))
+    return then - {image.digest for image in present.values()}
 
 
 def _differs(then: Mapping[str, tuple[str, Image]], present: Mapping[str, Image]) -> bool:

@@ -161,12 +161,12 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
         return "create", "the service is not there yet"
     if not candidate.same:
         return "update", _what_changes(live, wish)
-    if force:
-        return "force", "--force"
     primary = live.primary
+    under_way = primary is not None and primary.rollout_state == "IN_PROGRESS"
+    if force and not (under_way and wish.is_met_by(_promised(live, image))):
+        return "force", "--force"
     if primary is None or primary.rollout_state == "FAILED":
         return "force", "its last rollout failed"
-    under_way = primary.rollout_state == "IN_PROGRESS"
     if not (wish.is_met_by(_promised(live, image)) if under_way else has_arrived(live, wish, image)):
         return "force", "the tag names another image than runs here"
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")

@@ -74,7 +74,7 @@ def test_a_summary_that_cannot_be_written_is_said_in_one_line_and_fails_nothing(
     if as_json:
         assert json.loads(text.splitlines()[-1])["event"] == "summary"
     else:
-        assert text.endswith("2 deployed in 12s\n")
+        assert text.endswith("2 deployed in 13s\n")
 
 
 def test_a_command_that_breaks_off_leaves_what_had_ended_and_why(monkeypatch, tmp_path):
@@ -220,7 +220,7 @@ def test_failed_results_are_annotated_and_summed_up(shop: Shop, github: Path):
     ran = shop.inv("deploy.prod")
     assert ran.code == 1
     what = "UpdateService: ServerException: boom%0A::error::owned%0A  ::set-env name=X::y%0A##[error]owned%0A| ##["
-    starts = [f"::error title=t{n}-prod/api failed::t{n}-prod/api: {what}" for n in (1, 2)]
+    starts = [f"::error title=t{n}-prod/api failed::{what}" for n in (1, 2)]
     assert [line[: len(start)] for line, start in zip(annotated(ran.stdout), starts, strict=True)] == starts
     assert github.read_text().startswith("## deploy.prod prod-20260203T040506Z\n\n| target | outcome |")
     assert "```text\nto go on: inv deploy.prod\n```" in github.read_text()

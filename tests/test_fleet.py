@@ -224,3 +224,10 @@ def test_a_rollout_that_nobody_sees_until_the_tiers_timeout_is_timed_out_and_not
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=replace(TIER, timeout_s=120))
     assert (result.outcome, cloud.operations()["UpdateService"]) == ("timed out", 1)
     assert "can no longer be seen" in result.detail
+
+
+def test_a_rollout_without_news_is_told_of_once_a_minute(cloud, clock):
+    cloud.cloud.rollout_s = 300
+    (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),))
+    assert result.outcome == "deployed"
+    assert 5 <= len([event for event in told if isinstance(event, Progress)]) <= 7

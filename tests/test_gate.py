@@ -83,7 +83,7 @@ def test_the_gate_is_open_where(situation: str):
     assert asked(*upstream, wished=wished) == ""
 
 
-RELEASE = 'inv release.staging, or --override "reason"'
+RELEASE = 'inv release.staging --commit bbbbbbb, or --override "reason"'
 WAIT = 'inv deploy.wait staging, or --override "reason"'
 # given → (what runs in the tier before, what is said, what to do)
 SHUT: dict[str, tuple[Live, str, str]] = {
@@ -170,7 +170,7 @@ def test_one_tenant_that_does_not_run_it_shuts_the_gate_and_is_the_one_named():
 def test_where_no_tenant_has_a_tier_before_nothing_has_tried_it():
     assert asked() == (
         "prod/api: no selected tenant runs api in staging or before: nothing has tried bbbbbbb\n"
-        '    inv release.staging, or --override "reason"'
+        '    inv release.staging --commit bbbbbbb, or --override "reason"'
     )
 
 

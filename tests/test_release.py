@@ -357,3 +357,18 @@ def test_a_tag_that_ecr_refuses_half_way_names_the_whole_command(shop: Shop):
     ran = shop.inv("tag.dev", "--commit", older, "--allow-older")
     assert ran.code == 1
     assert ran.stderr.endswith(f"    to go on: inv tag.dev --commit {older} --allow-older\n")
+
+
+def test_forcing_what_is_under_way_already_follows_it(shop: Shop):
+    shop.endpoint.cloud.rollout_s = 2
+    assert shop.inv("deploy.prod", "--no-wait").code == 0
+    ran = shop.inv("deploy.prod", "--force", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2})
+    assert shop.endpoint.operations()["UpdateService"] == 2
+
+
+def test_a_dry_run_says_that_the_tier_is_locked(shop: Shop):
+    shop.inv("lock.acquire", "prod")
+    ran = shop.inv("release.prod", "--dry-run")
+    assert ran.code == 0
+    assert "holds the lock since" in ran.stdout and "without --dry-run this would be refused" in ran.stdout

@@ -248,3 +248,22 @@ def test_a_held_tier_takes_no_other_commit_by_a_deploy_either(released: Shop):
     assert (ran.code, "holds it since" in ran.stderr) == (2, True)
     assert released.inv("deploy.prod", "--to", released.commits["older"], "--json").code == 0
     assert released.tags()["prod"] != newer
+
+
+def test_after_a_rollback_to_a_commit_that_was_never_released_none_goes_forward_again(shop: Shop):
+    """The tier ran the newer commit alone; the older one was never tagged there."""
+    older = shop.tags()[shop.commits["older"]]
+    repository = shop.endpoint.cloud.account("012345678922").repositories["api"]
+    repository.tags = {
+        tag: each for tag, each in repository.tags.items() if not (tag.startswith("prod-") and each == older)
+    }
+    assert shop.inv("release.prod").code == 0
+    assert shop.inv("release.rollback", "prod", "--to", shop.commits["older"]).code == 0
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, "no release before" in ran.stderr) == (2, True), ran.stdout
+    assert shop.tags()["prod"] == older
+
+
+def test_a_release_and_a_time_are_not_both_taken(shop: Shop):
+    ran = shop.inv("release.rollback", "prod", "--to", "older", "--at", "2026-11-23")
+    assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: goes with no --to: each says where to go")

@@ -161,8 +161,9 @@ def test_another_image_runs_them_again(migrating: Shop):
 
 
 def test_a_forced_deployment_of_a_moved_tag_runs_them_with_the_running_revision(migrating: Shop):
-    migrating.inv("deploy.dev", "--force")
-    migrating.inv("tag.dev", "--commit", migrating.commits["older"], "--allow-older")
+    assert migrating.inv("deploy.dev", "--force").code == 0
+    ran = migrating.inv("tag.dev", "--commit", migrating.commits["older"], "--allow-older")
+    assert ran.code == 0, ran.stderr
     before = len(begun(migrating))
     registered = migrating.endpoint.operations()["RegisterTaskDefinition"]
     assert migrating.inv("deploy.dev", "--json").summary["outcomes"] == {"deployed": 2}
@@ -184,7 +185,9 @@ def test_going_back_runs_none(migrating: Shop):
 def test_a_plan_says_what_will_run_first(migrating: Shop):
     ran = migrating.inv("release.prod", "--dry-run")
     assert ran.code == 0
-    assert "before it, in each environment: ./manage migrate; ./manage seed" in ran.stdout
+    assert (
+        "first, in each environment where it has not run for this image: ./manage migrate; ./manage seed" in ran.stdout
+    )
     assert tasks(migrating) == []
 
 

@@ -16,6 +16,8 @@ from deploytasks.fleet.pace import next_look_s
 from deploytasks.fleet.put_back import concluded
 from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier
 
+_SILENT_S = 60.0
+"""After so long without news that there is none is news: a CI engine takes silence for death."""
 Then = Callable[[Any], None]
 """What follows on a job's answer, in the loop."""
 
@@ -36,6 +38,7 @@ class Wave:
         self._jobs: dict[Future[Any], Then] = {}
         self._following: dict[Target, UnderWay] = {}
         self._due: dict[Target, float] = {}
+        self._told_at: dict[Target, float] = {}
         self._results: dict[Target, Result] = {}
 
     def run(self, wave: Sequence[Rollout]) -> list[Result]:
@@ -112,7 +115,8 @@ class Wave:
         for now in answers:
             before, now = self._following[now.rollout.target], self._timed_out(now)
             if now.verdict.outcome is None:
-                self._follow(now, told=now.verdict == before.verdict)
+                silent_s = self._now() - self._told_at[now.rollout.target]
+                self._follow(now, told=now.verdict == before.verdict and silent_s < _SILENT_S)
             else:
                 del self._following[now.rollout.target]
                 self._submit(self._pools.looking, concluded, now, then=self._concluded)
@@ -127,6 +131,7 @@ class Wave:
         self._following[now.rollout.target] = now
         self._due[now.rollout.target] = self._now() + next_look_s(self._now() - now.since, now.expected_s)
         if not told:
+            self._told_at[now.rollout.target] = self._now()
             self._means.tell(_progress(now))
 
     def _timed_out(self, now: UnderWay) -> UnderWay:
@@ -185,5 +190,5 @@ def _progress(now: UnderWay) -> Progress:
         revision=now.deployment.revision,
         running=verdict.running,
         desired=verdict.desired,
-        last_event=verdict.last_event or verdict.detail,
+        last_event=verdict.detail or verdict.last_event,
     )

@@ -22,6 +22,7 @@ def lock(errand: Errand) -> Iterator[None]:
 
     """
     if errand.options.dry_run:
+        _tell_who_holds_it(errand)
         yield
         return
     mine, client = _claim(errand), registry_ssm(errand.project, errand.clients)
@@ -37,6 +38,14 @@ def lock(errand: Errand) -> Iterator[None]:
         except KeyboardInterrupt:  # the first signal came only now, and broke the release off
             unlock(errand, client, mine)
             raise stopped(errand, "interrupted") from None
+
+
+def _tell_who_holds_it(errand: Errand) -> None:
+    """Whoever plans hears that the real command would have to wait."""
+    with before_any_change():
+        holder = locks.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
+    if holder:
+        say(errand, "lock", f"{holder.by} holds the lock since {holder.since}: without --dry-run this would be refused")
 
 
 def patience(longest_s: float, tell: OnEvent) -> locks.Patience:

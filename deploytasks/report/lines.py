@@ -1,6 +1,6 @@
 """The face where stdout is no terminal: `HH:MM:SS  target  message`, UTC, a line an event."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TextIO, assert_never
 
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Target, Told
@@ -12,15 +12,16 @@ from deploytasks.report.teller import Clock, Face
 from deploytasks.report.text import lines_of, revision_name
 
 _SUBJECT_WIDTH = 12
+_SILENCE = timedelta(minutes=1)
 
 
 class Lines(Face):
-    """Plain lines, the same with and without colour; progress that says nothing new is left out."""
+    """Plain lines, the same with and without colour; progress that says nothing new is left out for a minute."""
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(command, clock)
         self._outlet = Outlet(stdout)
-        self._last: dict[Target, Progress] = {}
+        self._last: dict[Target, tuple[Progress, datetime]] = {}
         self._width = _SUBJECT_WIDTH
 
     @property
@@ -38,9 +39,7 @@ class Lines(Face):
                 self._width = subject_width(event)
                 self._write((*framed(plan.sheet(event.plan)),))
             case Progress():
-                if self._last.get(event.target) != event:
-                    self._last[event.target] = event
-                    self._write((self._line(event.target, Span(moved(event))),))
+                self._move(event)
             case Ended(result):
                 self._write((self._line(result.target, Span(results.ending(result), OUTCOME_TONES[result.outcome])),))
             case _:
@@ -53,6 +52,14 @@ class Lines(Face):
 
     def _leave(self, error: BaseException | None) -> None:
         """Lines need no clearing up."""
+
+    def _move(self, event: Progress) -> None:
+        known = self._last.get(event.target)
+        if known and known[0] == event and self._clock() - known[1] < _SILENCE:
+            return
+        now = self._clock()
+        self._last[event.target] = event, now
+        self._write((stamped(now, str(event.target), Span(moved(event)), self._width),))
 
     def _line(self, target: Target, message: Span) -> Line:
         return stamped(self._clock(), str(target), message, self._width)

@@ -115,10 +115,13 @@ def _waves(plan: Plan) -> list[Sheet]:
 
 
 def _first(wave: Sequence[Rollout]) -> list[Line]:
-    """What runs in each environment before a service is touched there."""
+    """What runs in each environment before a service is touched there, once for an image."""
     commands = {rollout.target.service: rollout.steps.commands for rollout in wave if rollout.steps}
     said = {service: "; ".join(map(shlex.join, words)) for service, words in commands.items()}
-    return [line(f"{service}: before it, in each environment: {words}") for service, words in said.items()]
+    return [
+        line(f"{service}: first, in each environment where it has not run for this image: {words}")
+        for service, words in said.items()
+    ]
 
 
 def _row(rollout: Rollout) -> list[Span]:

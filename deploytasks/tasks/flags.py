@@ -146,6 +146,19 @@ def one_of(flag: str, given: str, known: Sequence[str]) -> str:
     return given
 
 
+def excludes(flag: str, given: Any, other: str, also: Any) -> None:
+    """The two flags were not both given.
+
+    Raises:
+        Invalid: they were.
+
+    """
+    from deploytasks.errors import Invalid
+
+    if given and also:
+        raise Invalid.of(f"--{flag}", f"goes with no --{other}: each says where to go", "leave out one of them")
+
+
 def goes_with(flag: str, given: str | None, is_there: object, other: str) -> None:
     """Nothing, where the flag was not given, or what it belongs to was.
 

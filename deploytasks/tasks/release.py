@@ -79,6 +79,7 @@ def _rollback(root: Path) -> Task[Any]:
         """Go back to the release before, or to another one, and hold the tier there."""
         from deploytasks import journey
 
+        flags.excludes("at", at, "to", to)
         how = {"wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
         options = flags.options(c, to=to, at=flags.moment("at", at), **how)
         shell.carry_out(root, journey.rollback, flags.scope(tier, tenant, service, exclude), options, as_json=json)

@@ -99,8 +99,6 @@ def test_an_immutable_tag_that_is_refused_the_second_time_is_well_put_by_the_fir
     assert (registry.tags["api"], len(puts)) == ({COMMIT: digest}, 2)
 
 
-# --- the engine's own pushes ----------------------------------------------------------------------------------
-
 DIGEST = f"sha256:{'d' * 64}"
 RESET = {"error": "write tcp 10.0.0.1:5000: write: connection reset by peer"}
 PUSHED = {"aux": {"Tag": COMMIT, "Digest": DIGEST, "Size": 1}}

@@ -18,7 +18,6 @@ from deploytasks.template.render import Renderer
 from deploytasks.template.shape import read_only_keys, request_shape
 from tests.template_stage import ROOT, project, target
 
-# --- requests, as people write them -----------------------------------------------------------------------------
 
 words = st.text("abcdef", min_size=1, max_size=3)
 
@@ -132,9 +131,6 @@ ON_FARGATE = some(
 REQUESTS = ON_EC2 | ON_FARGATE
 
 
-# --- what ECS makes of them -------------------------------------------------------------------------------------
-
-
 def as_ecs_tells_it(request, shuffle):
     """A model of the real ECS: what DescribeTaskDefinition answers once the request was registered."""
     told = copy.deepcopy(request)
@@ -188,9 +184,6 @@ def told_volume(volume):
         volume.setdefault("host", {})
 
 
-# --- properties -------------------------------------------------------------------------------------------------
-
-
 @given(REQUESTS, st.randoms(use_true_random=False))
 def test_what_ecs_tells_of_a_request_means_the_request(request_, random):
     told = as_ecs_tells_it(request_, lambda listed: random.sample(listed, len(listed)))
@@ -233,8 +226,6 @@ def test_what_is_registered_from_the_canonical_form_means_the_same(request_):
     told = as_ecs_tells_it(canonical(request_), list)
     assert canonical(told) == canonical(request_)
 
-
-# --- differences ------------------------------------------------------------------------------------------------
 
 FULL: dict[str, Any] = {
     "family": "shop",

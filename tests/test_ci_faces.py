@@ -25,9 +25,6 @@ from tests.test_report_faces import told_to
 _every_situation = pytest.mark.parametrize("name", SITUATIONS)
 
 
-# --- whole texts ----------------------------------------------------------------------------------------------
-
-
 @_every_situation
 def test_the_summary_reads_as_expected(name):
     report = SITUATIONS[name].report
@@ -39,9 +36,6 @@ def test_annotations_read_as_expected(name):
     failed = SITUATIONS[name].report.failed
     text = "".join(ci.annotation(f"{each.target} {each.outcome}", ci.explained(each)) for each in failed)
     expect(f"{name}.annotations.txt", text)
-
-
-# --- the step's summary ---------------------------------------------------------------------------------------
 
 
 def test_summaries_of_one_step_stand_below_each_other(monkeypatch, tmp_path):
@@ -102,9 +96,6 @@ def test_no_secret_reaches_the_summary(monkeypatch, tmp_path):
     assert "hunter2" not in (tmp_path / "summary.md").read_text()
 
 
-# --- annotations ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("where", "expected"),
     [
@@ -147,9 +138,6 @@ def test_an_annotation_is_one_line_whatever_it_says(where, message):
 
 def test_percent_signs_are_not_taken_for_escapes():
     assert ci.annotation("x", "100%0A::error::y\nz") == "::error title=x::100%250A::error::y%0Az\n"
-
-
-# --- text that others wrote -----------------------------------------------------------------------------------
 
 
 def obeys(text: str) -> bool:

@@ -22,8 +22,6 @@ from tests.test_report_faces import told_to
 _every_situation = pytest.mark.parametrize("name", SITUATIONS)
 
 
-# --- sections -------------------------------------------------------------------------------------------------
-
 _START = re.compile(r"\x1b\[0Ksection_start:\d+:([A-Za-z0-9_.-]+)\[collapsed=true\]\r\x1b\[0K")
 _END = re.compile(r"\x1b\[0Ksection_end:\d+:([A-Za-z0-9_.-]+)\r\x1b\[0K")
 
@@ -79,9 +77,6 @@ def test_names_of_sections_are_legal_whatever_was_typed():
     names = ci.section_names("deploy.wait ../x\n", ticking()())
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", next(names))
     assert next(names) != next(names)
-
-
-# --- no colour ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "GITLAB_CI"])

@@ -82,9 +82,6 @@ def running_digests(ecs: Any, **members: Any) -> set[str]:
     return {container["imageDigest"] for task in tasks for container in task["containers"]}
 
 
-# --- accounts -----------------------------------------------------------------------------------------------
-
-
 def test_assumed_role_names_the_account_of_the_role_asked_for(client: Clients) -> None:
     answer = client("sts", REGISTRY_ACCOUNT).assume_role(
         RoleArn=f"arn:aws:iam::{ONE}:role/deploy", RoleSessionName="bench"
@@ -100,9 +97,6 @@ def test_caller_identity_is_the_account_of_the_keys(client: Clients) -> None:
 def test_accounts_do_not_see_each_other(client: Clients, ecs: Any) -> None:
     assert client("ecs", TWO).describe_clusters(clusters=[CLUSTER])["failures"][0]["reason"] == "MISSING"
     assert ecs.describe_clusters(clusters=[CLUSTER])["clusters"][0]["status"] == "ACTIVE"
-
-
-# --- limits and refusals ------------------------------------------------------------------------------------
 
 
 def test_ten_services_are_described_and_missing_ones_are_failures(ecs: Any) -> None:
@@ -136,9 +130,6 @@ def test_started_by_goes_with_no_other_filter(ecs: Any) -> None:
 def test_what_is_not_served_is_an_error_that_names_it(ecs: Any) -> None:
     with pytest.raises(ClientError, match="ecs ListAttributes is not served here"):
         ecs.list_attributes(targetType="container-instance")
-
-
-# --- rollouts -----------------------------------------------------------------------------------------------
 
 
 def test_replies_carry_a_hundred_events(ecs: Any) -> None:
@@ -219,9 +210,6 @@ def test_a_registered_definition_comes_back_with_what_ecs_adds(ecs: Any) -> None
     assert code == "ClientException"
 
 
-# --- images -------------------------------------------------------------------------------------------------
-
-
 def manifest_of(ecr: Any, tag: str) -> dict[str, Any]:
     image = ecr.batch_get_image(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])["images"][0]
     return {
@@ -268,9 +256,6 @@ def test_the_policy_lets_every_tenant_pull(ecr: Any) -> None:
     assert ecr.describe_repositories(repositoryNames=[SERVICE])["repositories"][0]["registryId"] == REGISTRY_ACCOUNT
 
 
-# --- parameters and logs ------------------------------------------------------------------------------------
-
-
 def test_one_writer_of_forty_gets_the_parameter(client: Clients) -> None:
     ssm = client("ssm", REGISTRY_ACCOUNT)
 
@@ -293,9 +278,6 @@ def test_log_lines_are_read_from_their_stream(endpoint: Endpoint, client: Client
     endpoint.cloud.account(ONE).log_streams["api", "api/api/1"] = [(1, "one"), (2, "two")]
     events = client("logs").get_log_events(logGroupName="api", logStreamName="api/api/1", limit=1)["events"]
     assert [event["message"] for event in events] == ["two"]
-
-
-# --- counting, waiting, faults, reset -----------------------------------------------------------------------
 
 
 def over_http(url: str, *, method: str = "GET") -> Any:

@@ -82,9 +82,6 @@ def stand() -> Iterator[Stand]:
         made.logs.close()
 
 
-# --- deployments that die -----------------------------------------------------------------------------------
-
-
 def test_without_a_breaker_a_dying_deployment_goes_on_for_ever_and_counts(stand: Stand) -> None:
     stand.roll(DIES)
     primary, before = stand.later(22)["deployments"]
@@ -188,9 +185,6 @@ def test_a_deployment_that_completed_falls_ill_later(stand: Stand) -> None:
     assert (ill["rolloutState"], ill["runningCount"], ill["failedTasks"]) == ("COMPLETED", 1, 1)
     (dead,) = stand.later(60)["deployments"]
     assert (dead["runningCount"], dead["failedTasks"], dead["desiredCount"]) == (0, 13, 2)
-
-
-# --- service deployments ------------------------------------------------------------------------------------
 
 
 def test_a_service_deployment_tells_its_rollout_from_pending_to_successful(stand: Stand) -> None:
@@ -315,9 +309,6 @@ def test_a_region_without_service_deployments_answers_none_of_their_calls(stand:
     assert {error_of(call) for call in calls} == {"UnknownOperationException"}
 
 
-# --- hooks --------------------------------------------------------------------------------------------------
-
-
 def test_a_pause_hook_is_waited_at_until_somebody_continues(stand: Stand) -> None:
     stand.roll(**BLUE_GREEN)
     assert "lifecycleHookDetails" not in stand.record()
@@ -363,9 +354,6 @@ def test_a_paused_deployment_can_be_stopped(stand: Stand) -> None:
     assert stand.record()["status"] == "ROLLBACK_SUCCESSFUL"
 
 
-# --- one-off tasks in lists ---------------------------------------------------------------------------------
-
-
 def test_one_off_tasks_are_listed_by_who_started_them_and_by_family(stand: Stand) -> None:
     revision = next_revision(stand.ecs, f"{IMAGE}:prod")
     run = {"cluster": CLUSTER, "taskDefinition": revision, "startedBy": "deploytasks"}
@@ -379,9 +367,6 @@ def test_one_off_tasks_are_listed_by_who_started_them_and_by_family(stand: Stand
     assert listed(startedBy="deploytasks") == listed(startedBy="other", desiredStatus="STOPPED") == []
     assert listed(serviceName=SERVICE, desiredStatus="STOPPED") == []
     assert stand.ecs.list_tasks(cluster="t1-dev", family="api", desiredStatus="STOPPED")["taskArns"] == []
-
-
-# --- how long rollouts take ---------------------------------------------------------------------------------
 
 
 def test_the_last_rollout_was_a_day_ago_and_took_as_long_as_the_next_one_will(stand: Stand) -> None:

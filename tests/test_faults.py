@@ -72,8 +72,6 @@ def without_service(shop: Shop) -> None:
     del shop.endpoint.cloud.account(TWO).clusters["t2-prod"].services["api"]
 
 
-# --- what is over after a few attempts ------------------------------------------------------------------------
-
 EVERY_CALL = (
     *("AssumeRole", "GetCallerIdentity", "PutParameter", "GetParameter", "DeleteParameter"),
     *("BatchGetImage", "DescribeImages", "GetRepositoryPolicy", "PutImage"),
@@ -135,9 +133,6 @@ def test_whose_cluster_cannot_be_seen_is_said_though_its_name_does_not_tell(shop
     assert "t2-prod: cluster shared-prod: DescribeServices: ClusterNotFoundException" in shop.inv("deploy.prod").stderr
 
 
-# --- ECS says no, and means not yet ---------------------------------------------------------------------------
-
-
 def test_registrations_that_meet_are_tried_again(shop: Shop, proxy: Proxy):
     proxy.rules = (Rule(CROWDED, "RegisterTaskDefinition", ONE, times=2),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
@@ -181,9 +176,6 @@ def test_a_look_that_does_not_see_our_new_service_yet_is_no_end_of_it(shop: Shop
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
 
 
-# --- answers that get lost ------------------------------------------------------------------------------------
-
-
 def test_an_update_whose_answer_gets_lost_begins_one_deployment_which_is_followed(shop: Shop, proxy: Proxy):
     proxy.rules = (Rule(Cut("after"), "UpdateService", times=2),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
@@ -211,9 +203,6 @@ def test_a_one_off_task_whose_start_gets_no_answer_runs_once(shop: Shop, proxy: 
     ran = shop.inv("deploy.run", "prod", "--tenant", "t1", "--service", "api", "--", "date")
     assert ran.code == 0
     assert (len(proxy.calls("RunTask")), len(shop.endpoint.cloud.account(ONE).one_offs)) == (3, 1)
-
-
-# --- keys that expire -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", ["DescribeServices", "RegisterTaskDefinition", "UpdateService", "ListTasks"])
@@ -261,9 +250,6 @@ def test_a_rollout_is_followed_to_its_end_though_no_session_could_be_had_for_a_w
     proxy.rules = (Rule(BROKEN, "AssumeRole", ONE, skip=1, times=70),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
     assert len(proxy.calls("AssumeRole", ONE)) > 71
-
-
-# --- silence --------------------------------------------------------------------------------------------------
 
 
 def test_a_question_has_less_time_than_a_write(shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch):

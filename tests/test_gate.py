@@ -185,9 +185,6 @@ def test_the_first_tier_has_no_gate():
     assert asked(into=tier("dev")) == ""
 
 
-# --- as commands ------------------------------------------------------------------------------------------------
-
-
 def without(shop: Shop, tenant: str, *tiers: str) -> None:
     """The tenant has these tiers no longer."""
     tables = {"dev": '[tiers.dev]\nenv.LOG_LEVEL = "debug"\n', "staging": "[tiers.staging]\n"}

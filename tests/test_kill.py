@@ -144,9 +144,6 @@ class Lent:
         self._pool.put(self._warm)
 
 
-# --- SIGKILL --------------------------------------------------------------------------------------------------
-
-
 def killed(releases: Releases, number: int, moment: Moment) -> str:
     """What is wrong after a kill at that call and the same command again; empty where nothing is."""
     with releases.one() as release:
@@ -187,8 +184,6 @@ def test_killed_before_its_record_a_forced_deployment_is_neither_repeated_nor_le
         assert sum("has started" in event for event in service.events) == 3
         assert service.tags["deploytasks:commit"] == older
 
-
-# --- signals that it hears ------------------------------------------------------------------------------------
 
 AT = {
     "BatchGetImage": "prod: interrupted\n    to go on: inv release.prod\n",

@@ -70,9 +70,6 @@ def strike(number: int) -> None:
     time.sleep(0.2)
 
 
-# --- waiting ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("task", ["tag.prod", "deploy.prod", "release.prod"])
 def test_a_command_waits_for_the_lock_and_then_goes_on(shop: Shop, task: str):
@@ -146,9 +143,6 @@ def test_the_command_that_goes_on_waits_as_long(shop: Shop):
     assert ran.stderr.endswith("to go on: inv deploy.prod --lock-wait 1h30m\n")
 
 
-# --- what is written there ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("words", "commit", "release"),
     [
@@ -180,8 +174,6 @@ def test_the_first_tiers_lock_names_what_is_checked_out(shop: Shop):
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=shop.root, capture_output=True, text=True, check=True)
     assert [json.loads(each)["commit"] for each in seen] == [head.stdout.strip()]
 
-
-# --- free on every way out ----------------------------------------------------------------------------------------
 
 WAY = ["PutParameter", "DescribeImages", "DescribeServices", "PutImage", "UpdateService", "GetParameter"]
 
@@ -239,9 +231,6 @@ def test_a_process_that_was_killed_leaves_it_to_the_next_on_this_machine(shop: S
     shop.endpoint.fault = None
     assert shop.inv("release.prod", "--no-wait").code == 0
     assert not parameters(shop)
-
-
-# --- by hand ------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_terminal_it_is_freed_only_with_yes(shop: Shop):
@@ -340,8 +329,6 @@ def test_an_interrupted_locking_by_hand_leaves_no_lock(shop: Shop):
     assert shop.inv("lock.acquire", "prod").code == 130
     assert not parameters(shop)
 
-
-# --- many at once -------------------------------------------------------------------------------------------------
 
 MUTATING = ("UpdateService", "TagResource", "RegisterTaskDefinition", "PutImage")
 

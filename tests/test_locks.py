@@ -195,9 +195,6 @@ def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
     assert claims.read("prod", value).by == "somebody who left it unreadable"
 
 
-# --- waiting ------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Waiting:
     """A clock that only sleeping moves, and what happens at which of its seconds."""

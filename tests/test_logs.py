@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 
 from benchmarks.cloud import AwsError, Call
 from benchmarks.world import tenant_account
@@ -35,9 +36,6 @@ MINUTES_10 = timedelta(minutes=10)
 @pytest.fixture(autouse=True)
 def _with_log(shop: Shop) -> None:
     with_log(shop, 1, 2)
-
-
-# --- recent lines -------------------------------------------------------------------------------------------
 
 
 def test_recent_lines_of_all_targets_are_merged_by_time_with_where_they_come_from(shop: Shop):
@@ -89,9 +87,6 @@ def test_a_tier_that_is_not_there_is_refused(shop: Shop):
     assert (ran.code, "there is no tier 'prd'\n    did you mean 'prod'?" in ran.stderr) == (2, True)
 
 
-# --- what cannot be read ------------------------------------------------------------------------------------
-
-
 def refuse_one(shop: Shop, code: str) -> None:
     shop.refuse("FilterLogEvents", code, tenant_account(2))
 
@@ -141,9 +136,6 @@ def test_a_log_in_another_region_is_read_there(shop: Shop):
     assert watched.clients.of("logs", watched.sources[0].access).meta.region_name == "eu-west-1"
 
 
-# --- how it is shown ----------------------------------------------------------------------------------------
-
-
 def test_as_json_every_line_is_an_event_and_the_last_one_the_summary(shop: Shop):
     writes(shop, "started", task="0123456789abcdef")
     ran = shop.inv("deploy.logs", "prod", "--json")
@@ -188,9 +180,6 @@ def test_what_a_terminal_would_obey_is_taken_out_of_stamped_lines_and_words():
     assert out.getvalue() == (
         "03:04:05  prod/api      01234567 api | one\n03:04:05  prod/api      01234567 api | two\n"
     )
-
-
-# --- following ----------------------------------------------------------------------------------------------
 
 
 class Following:
@@ -246,7 +235,7 @@ def throttled(shop: Shop) -> Callable[[], None]:
 
 
 def test_throttling_is_told_once_and_no_line_is_lost(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(session, "_CONFIG", session._CONFIG.merge(session.Config(retries={"total_max_attempts": 1})))
+    monkeypatch.setattr(session, "CONFIG", session.CONFIG.merge(Config(retries={"total_max_attempts": 1})))
     writes(shop, "one")
     writes(shop, "two", number=2)
 
@@ -352,7 +341,7 @@ def test_lines_of_a_longer_prefix_that_begins_as_ours_does_are_left_out():
 
 
 def test_a_look_that_fails_half_way_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(session, "_CONFIG", session._CONFIG.merge(session.Config(retries={"total_max_attempts": 1})))
+    monkeypatch.setattr(session, "CONFIG", session.CONFIG.merge(Config(retries={"total_max_attempts": 1})))
     writes(shop, *(f"line {n}" for n in range(150)))
     writes(shop, number=2)
     calls = iter(range(100))
@@ -365,9 +354,6 @@ def test_a_look_that_fails_half_way_loses_nothing(shop: Shop, monkeypatch: pytes
     following = Following(shop, lambda: None, lambda: None)
     following.run()
     assert logged(following.told) == [f"line {n}" for n in range(150)]
-
-
-# --- whole processes ----------------------------------------------------------------------------------------
 
 
 @contextmanager

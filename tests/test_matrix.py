@@ -54,9 +54,6 @@ def moved(shop: Shop) -> list[int]:
     return [n for n in range(1, 6) if shop.endpoint.calls[tenant_account(n), "UpdateService"]]
 
 
-# --- the matrix --------------------------------------------------------------------------------------------------
-
-
 def test_the_matrix_is_one_line_of_json_that_names_each_shards_tenants(many: Shop):
     ran = many.inv("release.matrix", "prod", "--shards", "2")
     assert ran.code == 0
@@ -233,9 +230,6 @@ def test_ctrl_c_in_the_matrix_leaves_no_lock(many: Shop):
     ran = many.inv("release.matrix", "prod", "--shards", "2")
     assert (ran.code, ran.stdout, lock_of(many)) == (130, "", {})
     assert "to go on: inv release.matrix prod --shards 2" in ran.stderr
-
-
-# --- the shards --------------------------------------------------------------------------------------------------
 
 
 def inv(shop: Shop, *words: str) -> "subprocess.Popen[str]":
@@ -445,9 +439,6 @@ def test_no_wait_is_refused_where_the_tier_has_waves_even_if_the_shard_has_one(m
     many.inv("release.matrix", "prod", "--shards", "5")
     ran = many.inv("deploy.prod", "--shard", "1/5", "--no-wait")
     assert (ran.code, "prod: --no-wait with 2 waves" in ran.stderr) == (2, True)
-
-
-# --- the channel -------------------------------------------------------------------------------------------------
 
 
 def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, monkeypatch: pytest.MonkeyPatch):

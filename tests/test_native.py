@@ -67,9 +67,6 @@ def test_a_role_that_may_not_ask_for_service_deployments_still_follows(cloud, cl
     assert result.outcome == "deployed"
 
 
-# --- what a person types ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def waiting(shop: Shop) -> Shop:
     """A release of which both tenants' rollouts wait on a hook."""

@@ -58,9 +58,6 @@ def notified(ran: Ran) -> list[str]:
     return [line.partition("notify")[2].strip() for line in ran.stdout.splitlines() if line[10:].startswith("notify")]
 
 
-# --- what is told ------------------------------------------------------------------------------------------------
-
-
 def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Channel, monkeypatch: pytest.MonkeyPatch):
     for name, value in {"GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "ann", "GITHUB_REPOSITORY": "shop/shop"}.items():
         monkeypatch.setenv(name, value)
@@ -149,9 +146,6 @@ def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Sh
     assert (ran.code, events[-1]["event"]) == (0, "summary")
 
 
-# --- where the address is found ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("place", ["ssm:/shop/slack", "secretsmanager:shop/slack"])
 def test_the_address_is_a_secret_that_the_registrys_account_keeps(shop: Shop, webhook: Channel, place: str):
     tell(shop, place)
@@ -188,9 +182,6 @@ def test_a_secret_of_another_account_than_the_registrys_is_not_read(shop: Shop):
     with pytest.raises(NotReady, match="the file says 999999999999"):
         journey.address(load(shop.root), Webhook("ssm", "/shop/slack"))
     assert "GetParameter" not in shop.endpoint.operations()
-
-
-# --- a webhook's bad days ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -266,9 +257,6 @@ def test_a_proxy_is_asked_for_https_and_never_for_this_machine(webhook: Channel,
         assert (len(webhook.messages), proxy.messages) == (1, [])
 
 
-# --- a webhook that keeps everybody waiting ----------------------------------------------------------------------
-
-
 def test_a_webhook_that_hangs_holds_a_process_up_for_no_more_than_five_seconds_and_dies_with_it(
     told: Shop, webhook: Channel
 ):
@@ -339,9 +327,6 @@ def test_ctrl_c_while_only_the_channel_is_waited_for_still_shows_the_report(told
     assert ran.code == 130
     assert "2 deployed" in ran.stdout
     notified(ran)
-
-
-# --- what never reaches the release ------------------------------------------------------------------------------
 
 
 def broken(*_: object) -> str:

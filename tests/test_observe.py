@@ -103,9 +103,6 @@ def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: En
     assert max(count for path, count in loaded.items() if "/ecs/" in path) == 1
 
 
-# --- retries: through botocore's own, with nobody sleeping ---------------------------------------------------------
-
-
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
@@ -152,9 +149,6 @@ def test_any_other_client_exception_is_not(cloud: Endpoint, naps: list[float]):
     with pytest.raises(AwsError, match="ClientException: No"):
         ecs.register(client(), target(), {"family": "f", "containerDefinitions": []}, {})
     assert naps == []
-
-
-# --- credentials ----------------------------------------------------------------------------------------------------
 
 
 def test_assumed_credentials_refresh_once_they_have_ended(cloud: Endpoint):

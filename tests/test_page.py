@@ -148,9 +148,6 @@ def test_the_gravest_comes_first_and_what_is_not_there_last():
     assert sorted([None, good, rolling, failed, unseen], key=rank) == [unseen, failed, rolling, good, None]
 
 
-# --- text stays text ------------------------------------------------------------------------------------------
-
-
 def filled(text: str) -> Board:
     """A board that has this text wherever a text can stand that is not split into lines."""
     words = dict.fromkeys(("commit", "subject", "release", "by", "override", "wanted", "revision"), text)
@@ -195,9 +192,6 @@ def test_the_page_names_no_address_but_those_of_the_ci_runs():
     document = page(telling()).replace("http://www.w3.org/2000/svg", "")
     assert set(re.findall(r"https?:[^\"]+", document)) == {"https://ci.example.com/runs/7"}
     assert not re.search(r"@import|url\(|\bsrc=", document)
-
-
-# --- shipping -------------------------------------------------------------------------------------------------
 
 
 def test_every_file_that_is_no_code_is_declared_as_part_of_the_package():

@@ -116,9 +116,6 @@ def test_waves_go_in_order_and_keep_file_order_inside():
     assert names == [["a", "d"], ["c", "b"]]
 
 
-# --- tags -------------------------------------------------------------------------------------------------------
-
-
 def steps(*wishes: Wish, **present):
     return plan.tag_steps(tier(), wishes, present, NOW)
 
@@ -176,9 +173,6 @@ def test_taking_the_same_tag_step_twice_changes_nothing(history: list[str]):
         held[commit] |= {step.release}
         held = {each: tags - {"prod"} | ({"prod"} if each == commit else set()) for each, tags in held.items()}
     assert last == (False, False)
-
-
-# --- what runs ---------------------------------------------------------------------------------------------------
 
 
 def test_the_newer_record_speaks():

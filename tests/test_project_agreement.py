@@ -78,9 +78,6 @@ def test_a_removed_variable_may_be_a_secret(tmp_path):
     assert {(*target.env, *target.secrets) for target in targets} == {("DB",)}
 
 
-# --- tiers --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", sorted(RESERVED_TIER_NAMES))
 def test_a_tier_may_not_be_called_as_a_task(tmp_path, name):
     said = refusal(tmp_path, PROJECT + f'[tiers.{name}]\ntag = "mutable"\nafter = "prod"\n')
@@ -119,9 +116,6 @@ def test_two_tiers_may_come_after_one(tmp_path):
 def test_a_timeout_of_nothing_is_refused(tmp_path):
     said = refusal(tmp_path, PROJECT + 'timeout = "0m"\n')
     assert said == "envs/project.toml:12: tiers.prod.timeout: leaves no time at all"
-
-
-# --- names that would meet ----------------------------------------------------------------------------------
 
 
 def test_environments_shown_alike_are_refused(tmp_path):

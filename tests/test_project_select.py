@@ -38,9 +38,6 @@ def refused(call, *arguments):
     return str(caught.value)
 
 
-# --- names --------------------------------------------------------------------------------------------------
-
-
 def test_a_flag_that_is_left_out_names_nothing():
     assert names("tenant", None) == ()
 
@@ -59,9 +56,6 @@ def test_an_empty_flag_is_an_error_so_that_an_unset_variable_never_means_everybo
 @pytest.mark.parametrize("text", [",", "mb,", ",mb", "mb,,acme", "mb, ,acme"])
 def test_an_empty_name_among_others_is_an_error(text):
     assert refused(names, "tenant", text).startswith(f"--tenant: has an empty name in '{text}'\n")
-
-
-# --- select -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,9 +138,6 @@ def test_a_tier_that_no_tenant_has_is_refused(project, tmp_path):
 def test_a_tier_is_found_by_name(project):
     assert tier(project, "staging").after == "dev"
     assert "did you mean 'staging'?" in refused(tier, project, "stagin")
-
-
-# --- upstream -----------------------------------------------------------------------------------------------
 
 
 def upstream(project, tier_name, *tenants):

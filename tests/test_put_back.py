@@ -234,9 +234,6 @@ def test_where_ecs_refuses_to_stop_it_a_deployment_of_what_ran_before_does_it(cl
     assert (result.outcome, cloud.operations()["UpdateService"]) == ("rolled back", 2)
 
 
-# --- what it goes back to ------------------------------------------------------------------------------------
-
-
 def test_the_way_back_is_the_revision_that_ran_where_that_pins_its_digest():
     assert plan.fallback(given.live(), given.IMAGES["api"]) == Fallback(given.REVISION)
 

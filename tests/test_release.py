@@ -154,9 +154,6 @@ def test_the_lock_is_free_again_whatever_happened(shop: Shop, failing: str):
     assert "/deploytasks/shop/staging/lock" not in shop.endpoint.cloud.account("012345678922").parameters
 
 
-# --- refused before any change -----------------------------------------------------------------------------------
-
-
 def test_the_wrong_account_stops_everything_before_the_first_write(shop: Shop):
     account = tenant_account(2)
     shop.edit("envs/t2.toml", f'account = "{account}"\nregion', 'account = "999999999999"\nregion')

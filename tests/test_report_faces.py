@@ -53,9 +53,6 @@ def told_to(situation: Situation, *, as_json: bool) -> str:
     return stdout.getvalue()
 
 
-# --- whole texts ----------------------------------------------------------------------------------------------
-
-
 @_every_situation
 def test_lines_read_as_expected(name):
     expect(f"{name}.lines.txt", told_to(SITUATIONS[name], as_json=False))
@@ -73,9 +70,6 @@ def test_tables_fit_the_terminal(name, width):
     text = plain(plan.sheet(situation.report.plan), width) + "\n" + plain(results.sheet(situation.report, 75.0), width)
     assert all(len(line) <= width for line in text.splitlines() if not line.startswith("to resume"))
     expect(f"{name}.{width}.txt", text)
-
-
-# --- what every face keeps to ---------------------------------------------------------------------------------
 
 
 @_every_situation
@@ -133,9 +127,6 @@ def test_a_plan_that_was_never_told_is_shown_by_the_end_of_a_dry_run():
     assert "build api: 1a2b3c4" in stdout.getvalue()
 
 
-# --- which face -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("stdout", "term", "as_json", "expected"),
     [
@@ -149,9 +140,6 @@ def test_a_plan_that_was_never_told_is_shown_by_the_end_of_a_dry_run():
 def test_the_face_follows_the_stream(monkeypatch, stdout, term, as_json, expected):
     monkeypatch.setenv("TERM", term)
     assert type(face("x", stdout, as_json=as_json)) is expected
-
-
-# --- the live table -------------------------------------------------------------------------------------------
 
 
 def rows() -> tuple[Row, ...]:

@@ -21,7 +21,6 @@ from deploytasks.report.show import show_json
 from deploytasks.report.text import duration, harmless, one_line, short_commit, short_image
 from tests.reports.situations import DIGEST, HOST, NEW, PROD, ended, live, target, ticking, update
 
-# --- secrets --------------------------------------------------------------------------------------------------
 
 _ENV = {"PLAIN_SETTING": "value-of-a-setting", "API_TOKEN": "value-of-a-token"}
 _REFERENCE = "arn:aws:secretsmanager:us-east-1:222222222222:secret:never-shown"
@@ -95,9 +94,6 @@ def test_names_that_do_not_look_secret(name):
     assert not looks_secret(name)
 
 
-# --- hostile text ---------------------------------------------------------------------------------------------
-
-
 @given(st.text())
 def test_harmless_text_holds_nothing_that_a_terminal_obeys(text):
     assert not any((ord(letter) < 32 and letter not in "\n\t") or 127 <= ord(letter) < 160 for letter in harmless(text))
@@ -118,9 +114,6 @@ def test_plain_words_are_never_changed(text):
 def test_whatever_a_tenant_is_called_every_table_can_be_painted(name, width):
     report = Report("x", Plan(PROD, waves=((update(target(name)),),)), (ended(target(name), "failed", detail=name),))
     assert plain(plan.sheet(report.plan), width) + plain(results.sheet(report), width)
-
-
-# --- streams --------------------------------------------------------------------------------------------------
 
 
 class Closed(StringIO):
@@ -181,9 +174,6 @@ def test_a_stream_of_few_letters_is_written_to_all_the_same():
 def test_json_is_written_without_rich(module):
     script = f"import sys, deploytasks.report.{module}; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-# --- short forms ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

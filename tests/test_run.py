@@ -62,9 +62,6 @@ def clock(shop: Shop) -> Clock:
     return clock
 
 
-# --- what is run --------------------------------------------------------------------------------------------
-
-
 def test_a_command_keeps_its_words_and_its_output_is_all_that_stdout_has(shop: Shop, run: Run):
     words = ["sh", "-c", "echo \"a  b\" '$HOME'", "", "--", "--tenant"]
     ran = run(*words)
@@ -110,9 +107,6 @@ def test_the_container_that_runs_our_image_runs_the_command(shop: Shop, names: l
     what = "2 containers of shop-t1-prod-api:1 run" if names else "no container of shop-t1-prod-api:1 runs"
     assert what in str(refused.value)
     assert ("call the one that runs commands api" if names else "inv deploy.prod brings it") in str(refused.value)
-
-
-# --- how it ends --------------------------------------------------------------------------------------------
 
 
 def test_the_commands_exit_code_is_ours(shop: Shop, run: Run):
@@ -180,9 +174,6 @@ def test_a_task_that_would_go_on_without_its_command_is_stopped(shop: Shop, cloc
     script(shop, exit=0, lasts_s=10, lingers_s=float("inf"))
     assert journey.run(prepared(shop), clock=clock, sleep=clock.sleep).code == 0
     assert one_off(shop).stopped == "the command of this one-off task has ended"
-
-
-# --- what it says -------------------------------------------------------------------------------------------
 
 
 def test_lines_that_come_after_the_end_are_told_too_and_each_once(shop: Shop, clock: Clock):
@@ -259,9 +250,6 @@ def test_as_json_a_refusal_ends_with_a_summary_too(shop: Shop, run: Run):
     assert "AccessDeniedException" in ran.summary["error"]
 
 
-# --- what is refused ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
@@ -307,9 +295,6 @@ def test_a_dry_run_starts_nothing_and_says_what_it_would(shop: Shop, run: Run, w
     ran = run("rm", "-r", "/", flags=words)
     assert (ran.code, ran.stdout, shop.writes()) == (0, "", {})
     assert "nothing was started; it would run in container api of shop-t1-prod-api:1 in cluster t1-prod" in ran.stderr
-
-
-# --- Ctrl-C -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

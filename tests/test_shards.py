@@ -82,9 +82,6 @@ def test_no_shard_is_empty_while_there_are_environments_enough(targets, of):
     assert sum(bool(part) for part in split(targets, of)) == min(of, environments)
 
 
-# --- how a target stands -----------------------------------------------------------------------------------------
-
-
 def seen(action: str = "update", *, of: Live | None = None) -> Rollout:
     rollout = Rollout(target(), "update", "", wish(), f"{IMAGE}@{NEW_DIGEST}", live=of)
     return replace(rollout, action=action)

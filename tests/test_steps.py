@@ -10,6 +10,7 @@ from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_oneoff import Script
 from benchmarks.cloud_services import NETWORK
 from benchmarks.world import tenant_account
+from deploytasks.aws import following
 from tests.commands import Shop
 
 pytestmark = pytest.mark.waits
@@ -17,8 +18,10 @@ ACCOUNT = tenant_account(1)
 
 
 @pytest.fixture
-def migrating(shop: Shop) -> Shop:
-    """Before each deploy of `api`, its database is migrated and then seeded."""
+def migrating(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Before each deploy of `api`, its database is migrated and then seeded; no log is waited for as long as AWS's."""
+    monkeypatch.setattr(following, "QUIET_S", 0.2)
+    monkeypatch.setattr(following, "POLL_S", 0.1)
     steps = 'before_deploy = [["./manage", "migrate"], ["./manage", "seed"]]'
     shop.edit("envs/project.toml", 'context = "."', f'context = "."\n{steps}')
     return shop

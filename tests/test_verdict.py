@@ -138,8 +138,6 @@ def test_why_the_last_rollout_was_given_up(past: str):
     assert given_up(described) == reason
 
 
-# --- what ECS's service deployment decides ------------------------------------------------------------------------
-
 UNDER_WAY = service(deployment(OURS, "PRIMARY", "COMPLETED"))
 REPLACED = service(deployment(THEIRS, "PRIMARY", "IN_PROGRESS", at=5), deployment(OURS, "ACTIVE", "IN_PROGRESS"))
 
@@ -169,9 +167,6 @@ def test_the_service_deployment_has_the_last_word(seen: Any, told: Any, outcome:
     assert (verdict.outcome, verdict.detail) == (outcome, detail)
 
 
-# --- how long the last rollout took --------------------------------------------------------------------------------
-
-
 def ended(seconds: float, id: str = OURS) -> dict[str, Any]:
     message = f"(service api) (deployment {id}) deployment completed."
     return {"message": message, "createdAt": START + timedelta(seconds=seconds)}
@@ -185,9 +180,6 @@ def test_the_last_rollouts_length_is_read_off_its_completion_event():
 @pytest.mark.parametrize("events", [[], [ended(60, BEFORE)], [ended(-5)]])
 def test_without_such_an_event_its_length_is_not_known(events: list[dict[str, Any]]):
     assert took_s({**service(deployment(OURS, "PRIMARY", "COMPLETED")), "events": events}) is None
-
-
-# --- whether a target stays well -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -225,9 +225,6 @@ def _denied(call: Call, operation: str, account: str) -> AwsError | None:
     return AwsError("AccessDeniedException", "no") if (call.operation, call.account) == (operation, account) else None
 
 
-# --- what is decided without AWS ------------------------------------------------------------------------------
-
-
 def test_a_service_born_completed_without_its_tasks_is_still_under_way():
     newborn = given.deployment(running=0)
     assert waiting._under_way(given.live(newborn)) == newborn

@@ -13,9 +13,6 @@ from tests.reports.situations import DIGEST, NEW, OLD
 pytestmark = pytest.mark.browser
 
 
-# --- read -----------------------------------------------------------------------------------------------------
-
-
 def test_a_person_sees_what_runs_where_and_what_deserves_a_look(open_page: Open):
     opened = open_page(telling())
     expect(opened).to_have_title("shop: what runs where")
@@ -80,9 +77,6 @@ def test_what_slipped_through_would_be_stopped_by_the_pages_own_policy(chromium,
     assert failures == ["csp"]
     assert opened.title() == "shop: what runs where"
     opened.close()
-
-
-# --- filter ---------------------------------------------------------------------------------------------------
 
 
 def test_a_filter_leaves_the_rows_that_hold_every_word_and_counts_them(open_page: Open):
@@ -163,9 +157,6 @@ def test_a_click_on_a_word_filters_by_it_and_another_shows_all(open_page: Open):
     assert len(tenants(opened)) == 4
     opened.get_by_role("button", name="rolling", exact=True).click()
     assert tenants(opened) == ["main"]
-
-
-# --- sort -----------------------------------------------------------------------------------------------------
 
 
 def test_a_click_on_a_tier_brings_what_deserves_a_look_to_the_top(open_page: Open):

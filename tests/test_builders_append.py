@@ -92,9 +92,6 @@ def files(registry: Registry, position=-1) -> list[str]:
         return tar.getnames()
 
 
-# --- what is pushed
-
-
 def test_from_scratch_one_layer_is_pushed_under_the_reference(registry, context):
     digest = build(job(registry, context, "FROM scratch\nWORKDIR /srv\nCOPY app.py .\n"))
     assert registry.tags["api"] == {COMMIT: digest}
@@ -163,9 +160,6 @@ def test_the_build_and_the_push_are_told_of(registry, context):
     assert {(each.step, each.service) for each in told} == {("build", "api"), ("push", "api")}
     assert told[0].message == f"FROM {registry.host}/base:1, appended to without an engine"
     assert told[-1].message == f"pushed {registry.host}/api:{COMMIT} as {digest}"
-
-
-# --- bases
 
 
 def uploads(registry):
@@ -285,9 +279,6 @@ def test_what_is_no_image_name_is_refused_by_its_line(text):
 )
 def test_only_this_machine_s_registries_are_spoken_to_without_tls(host, plain):
     assert is_loopback(host) is plain
-
-
-# --- logins and errors
 
 
 def test_the_login_opens_its_own_registry(context):

@@ -134,9 +134,6 @@ def listed(registry: Registry) -> set[str]:
     return found
 
 
-# --- both builders
-
-
 def pulled(engine, registry: Registry, made: Job, digest: str) -> str:
     """What the engine runs, taken from the registry by its digest."""
     forget(engine, registry)
@@ -174,9 +171,6 @@ def test_an_appended_file_behind_a_link_of_the_base_hides_nothing(engine, regist
     made = job(registry, context, text)
     image = pulled(engine, registry, made, build(made, "append"))
     assert ran(engine, image) == "busybox\nhello.txt\n"
-
-
-# --- the engine
 
 
 def test_the_engine_s_digest_is_the_registry_s(registry, context, without_buildx):
@@ -238,9 +232,6 @@ def test_an_ignore_file_of_the_dockerfile_s_own_is_obeyed_by_the_engine_too(regi
     assert {"app/hello.txt", "app/secret.env"} & listed(registry) == {"app/secret.env"}
 
 
-# --- registries
-
-
 def test_the_login_pushes_and_pulls_a_private_base_and_is_written_nowhere(
     engine, context, without_buildx, monkeypatch, tmp_path
 ):
@@ -278,9 +269,6 @@ def test_a_registry_that_is_not_there_fails_the_push(engine, context, without_bu
     with pytest.raises(BuildFailed, match="api: the push failed: "):
         build(made)
     forget(engine, Registry(host="localhost:1"))
-
-
-# --- platforms and interruptions
 
 
 @pytest.mark.parametrize("way", ["without_buildx", "with_buildx"])

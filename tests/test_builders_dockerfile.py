@@ -31,9 +31,6 @@ def refusal(text):
     return str(caught.value)
 
 
-# --- what needs an engine
-
-
 def test_an_instruction_that_needs_an_engine_is_named_with_its_line_and_what_to_install():
     text = 'FROM scratch\n\n# tools\nRUN make \\\n  all\nCMD ["x"]\n'
     assert refusal(text) == (
@@ -86,9 +83,6 @@ def test_what_makes_no_sense_is_refused_by_its_line(text, complaint):
     assert refusal(text).startswith(complaint)
 
 
-# --- lines and words
-
-
 def test_comments_blank_lines_and_directives_are_passed_over_within_a_continued_line_too():
     text = "# syntax=docker/dockerfile:1\nfrom scratch\nenv A=1 \\\n\n  # why\n  B=2 \\  \n  C=3\n"
     assert evaluated(text).config["Env"] == ["A=1", "B=2", "C=3"]
@@ -135,9 +129,6 @@ def test_plain_words_come_back_as_they_were(plain):
     assert list(words.split("  ".join(plain))) == plain
 
 
-# --- ARG and FROM
-
-
 def test_an_argument_before_from_names_the_base_and_may_be_taken_up_after_it():
     text = "ARG V=3.12\nARG BASE=python:${V}\nFROM $BASE\nENV BEFORE=$V\nARG V\nENV AFTER=$V\nARG V=4\nENV THEN=$V"
     instructions = dockerfile.parse(text, "Dockerfile")
@@ -157,9 +148,6 @@ def test_the_platform_is_known_to_from_and_to_a_stage_that_asks():
 
 def test_env_hides_an_argument_of_the_same_name():
     assert config("ENV A=env\nARG A=arg\nENV B=$A")["Env"] == ["A=env", "B=env"]
-
-
-# --- configuration
 
 
 def test_env_builds_on_the_base_s_and_on_earlier_lines_only():
@@ -197,9 +185,6 @@ def test_an_empty_entrypoint_takes_the_base_s_away():
 
 def test_the_user_is_the_last_one_named():
     assert config("ARG U=10\nUSER root\nUSER $U:20")["User"] == "10:20"
-
-
-# --- COPY
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,6 @@ def tree_of(*layers):
     return tree
 
 
-# --- where COPY puts things
-
-
 def test_a_file_becomes_the_destination(context):
     assert set(laid(context, copy("app.py", to="/srv/main.py"))) == {"srv", "srv/main.py"}
 
@@ -125,9 +122,6 @@ def test_a_link_inside_a_directory_stays_a_link_and_a_named_one_is_followed(cont
     assert laid(context, copy("static/link", to="/w/"))["w/link"] == File(context / "static/logo.svg", 0o644, Owner())
 
 
-# --- what COPY refuses
-
-
 def test_a_source_that_is_not_there_is_named_with_its_line(context):
     with pytest.raises(BuildFailed) as caught:
         laid(context, copy("nope.py", to="/x"))
@@ -160,9 +154,6 @@ def test_a_pipe_is_refused(context):
         laid(context, copy("static", to="/w"))
 
 
-# --- .dockerignore
-
-
 def test_dockerignore_keeps_files_out_and_lets_exceptions_in(context):
     (context / ".dockerignore").write_text("# no secrets\n*.env\nstatic\n!static/css\n**/*.pyc\n.dockerignore\n")
     entries = laid(context, copy(".", to="/a/"))
@@ -175,9 +166,6 @@ def test_a_dockerfile_s_own_ignore_file_wins(context):
     (context / "Dockerfile.dockerignore").write_text("lib.py\n")
     seen = visible(context, context / "Dockerfile")
     assert "app.py" in seen and "lib.py" not in seen
-
-
-# --- on a base
 
 
 def test_a_link_of_the_base_is_followed_and_not_hidden(context):
@@ -209,9 +197,6 @@ def test_links_that_lead_in_a_circle_or_above_the_root_end():
     tree = tree_of(["a -> b", "b -> a", "up -> ../../../etc"])
     assert tree.follow("/a/x") in ("a/x", "b/x")
     assert tree.follow("/up/passwd") == "etc/passwd"
-
-
-# --- packing
 
 
 def members(packed):

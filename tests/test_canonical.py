@@ -18,7 +18,6 @@ from deploytasks.template.render import Renderer
 from deploytasks.template.shape import read_only_keys, request_shape
 from tests.template_stage import ROOT, project, target
 
-
 words = st.text("abcdef", min_size=1, max_size=3)
 
 

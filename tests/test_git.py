@@ -50,9 +50,6 @@ def everything(root: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-# --- which commit
-
-
 def test_head_is_the_full_commit(repo):
     made = commit(repo, "a")
     assert git.head_commit(repo) == made
@@ -110,9 +107,6 @@ def test_a_hook_s_variables_do_not_point_git_elsewhere(repo, tmp_path, monkeypat
     made = commit(repo, "a")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert git.head_commit(repo) == made
-
-
-# --- dirty trees
 
 
 def test_a_clean_tree_is_tagged_by_its_commit(repo):
@@ -190,9 +184,6 @@ def test_the_tree_is_hashed_below_a_path_with_a_colon_too(tmp_path):
     assert git.tree_of_worktree(root) == run(root, "rev-parse", "HEAD^{tree}")
 
 
-# --- older and newer
-
-
 def test_relation_tells_newer_older_same_and_diverged(repo):
     first = commit(repo, "a")
     second = commit(repo, "b")
@@ -229,9 +220,6 @@ def test_relation_in_a_shallow_clone_is_unknown_unless_an_ancestor_is_found(repo
     assert git.relation(shallow, second, third) == "older"
     run(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), "shallower")
     assert git.relation(tmp_path / "shallower", side, third) == "unknown"
-
-
-# --- facts
 
 
 def test_a_commit_s_time_has_its_zone(repo):
@@ -293,9 +281,6 @@ def test_origin_shows_no_credentials(repo, url, shown):
 
 def test_without_an_origin_there_is_no_url(repo):
     assert git.origin_url(repo) == ""
-
-
-# --- export
 
 
 def test_export_lays_out_the_commit_and_nothing_else(repo, tmp_path):

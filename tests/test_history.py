@@ -48,9 +48,6 @@ def places(seen: History) -> Mapping[str, tuple[str, ...]]:
 THREE = (image("1", A, FIRST), image("2", B, SECOND), image("3", C, THIRD, "prod"))
 
 
-# --- which releases
-
-
 def test_releases_are_listed_newest_first_and_those_left_out_are_counted():
     seen = history_of(past(api=THREE), 2, [])
     assert [release.tag for release in seen.releases] == [THIRD, SECOND]
@@ -82,9 +79,6 @@ def test_of_an_image_with_several_commits_the_recorded_one_was_released():
     assert history_of(held, 20, [record(FIRST, "ann", commit=C)]).releases[0].commit == A
 
 
-# --- by whom
-
-
 def test_the_earliest_record_tells_who_released():
     records = [record(SECOND, "late", at(2, 9)), record(SECOND, "ann", at(2, 1)), record(SECOND, "unknown when")]
     assert told(past(api=THREE), records)[SECOND].kept["by"] == "ann"
@@ -110,9 +104,6 @@ def test_a_target_tells_by_its_revision_and_by_its_service_whichever_is_newer():
     held = past(api=THREE)
     records = told_by(live(service_tags=kept, revision_tags=before, definition=definition))
     assert {tag: one.kept["by"] for tag, one in told(held, records).items()} == {SECOND: "ann", FIRST: "bob"}
-
-
-# --- where it runs
 
 
 def test_a_release_runs_where_its_digest_does():
@@ -153,9 +144,6 @@ def test_an_environment_that_runs_only_some_of_the_services_is_named_with_them()
 def test_an_environment_without_one_of_the_services_is_named_whole():
     worker = [image("9", C, THIRD, repository="worker")]
     assert places(history_of(past(running("3"), api=THREE, worker=worker), 20, []))[THIRD] == ("prod",)
-
-
-# --- as it is shown
 
 
 def release(tag: str, day: int, commit: str, **changes: Any) -> Release:

@@ -181,8 +181,6 @@ def test_looking_back_changes_nothing(shop: Shop):
     assert not WRITES & set(shop.endpoint.operations())
 
 
-# --- what it costs
-
 ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1}
 EACH = ("AssumeRole", "DescribeServices", "DescribeTaskDefinition", "ListTasks", "DescribeTasks")
 
@@ -199,9 +197,6 @@ def test_it_sweeps_a_repository_once_however_many_tenants_there_are(
         looked = min(tenants, 3)
         expected = {**ONCE, **dict.fromkeys(EACH, tenants), "ListTaskDefinitions": looked}
         assert endpoint.operations() == expected
-
-
-# --- the shelf
 
 
 def test_an_index_runs_where_tasks_report_one_of_its_children(shop: Shop):

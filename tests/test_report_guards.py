@@ -21,7 +21,6 @@ from deploytasks.report.show import show_json
 from deploytasks.report.text import duration, harmless, one_line, short_commit, short_image
 from tests.reports.situations import DIGEST, HOST, NEW, PROD, ended, live, target, ticking, update
 
-
 _ENV = {"PLAIN_SETTING": "value-of-a-setting", "API_TOKEN": "value-of-a-token"}
 _REFERENCE = "arn:aws:secretsmanager:us-east-1:222222222222:secret:never-shown"
 

@@ -78,7 +78,7 @@ def test_a_failed_target_is_told_with_its_reason_and_the_command_that_goes_on(to
     assert told.inv("deploy.prod").code == 1
     end = webhook.messages[-1]["text"].splitlines()
     assert end[0].startswith("✖ *shop prod*: inv deploy.prod failed: 1 deployed, 1 failed")
-    assert end[3] == "• t2-prod/api failed: t2-prod/api: UpdateService: AccessDeniedException: said no"
+    assert end[3] == "• t2-prod/api failed: UpdateService: AccessDeniedException: said no"
     assert end[4] == "to go on: inv deploy.prod --tenant t2"
 
 

@@ -67,11 +67,9 @@ def described(client: Any, target: Target, arn: str) -> ServiceDeployment | None
 
     """
     try:
-        with translated(str(target)):
-            found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return _looked_up(client, target, arn)
     except AwsError:
         return None
-    return _read(found[0]) if found else None
 
 
 def under_way(client: Any, target: Target) -> ServiceDeployment | None:
@@ -86,10 +84,7 @@ def under_way(client: Any, target: Target) -> ServiceDeployment | None:
     listed = _listed(client, target, status=list(UNDER_WAY))
     if not listed:
         return None
-    arn = max(listed, key=_created_at)["serviceDeploymentArn"]
-    with translated(str(target)):
-        found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-    return _read(found[0]) if found else None
+    return _looked_up(client, target, max(listed, key=_created_at)["serviceDeploymentArn"])
 
 
 def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
@@ -122,6 +117,12 @@ def _listed(client: Any, target: Target, **wanted: Any) -> list[Mapping[str, Any
     with translated(str(target)):
         answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **wanted)
     return list(answer["serviceDeployments"])
+
+
+def _looked_up(client: Any, target: Target, arn: str) -> ServiceDeployment | None:
+    with translated(str(target)):
+        found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+    return _read(found[0]) if found else None
 
 
 def _read(told: Mapping[str, Any]) -> ServiceDeployment:

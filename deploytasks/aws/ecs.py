@@ -57,6 +57,12 @@ def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, An
     return {each["serviceName"]: each for each in answer["services"] if each["status"] not in _GONE}
 
 
+def service_of(client: Any, target: Target) -> Mapping[str, Any]:
+    """The target's service as `describe` tells of it; empty where there is none."""
+    found: Mapping[str, Any] = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
+    return found
+
+
 def register(client: Any, target: Target, request: Definition, tags: Mapping[str, str]) -> str:
     """A new revision, and its ARN; the audit tags join those that the template asks for.
 
@@ -91,7 +97,7 @@ def update(client: Any, target: Target, revision: str | None, before: str = "") 
     """
     if revision:
         return _update(client, target, {"taskDefinition": revision})
-    return _anew(client, target, before or _primary_id(_described(client, target)))
+    return _anew(client, target, before or _primary_id(service_of(client, target)))
 
 
 def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any]:
@@ -107,7 +113,7 @@ def _anew(client: Any, target: Target, before: str, attempts: int = 3) -> Mappin
     except AwsError as error:
         if not may_pass(error):
             raise
-        service = _described(client, target)
+        service = service_of(client, target)
         if _primary_id(service) not in ("", before):
             return service
         if attempts == 1:
@@ -130,17 +136,11 @@ def create(client: Any, target: Target, request: Definition, revision: str) -> M
         with translated(str(target)):
             answer = client.create_service(**{**request, "taskDefinition": revision})
     except AwsError:
-        service = _described(client, target)
+        service = service_of(client, target)
         if service.get("taskDefinition") != revision:
             raise
         return service
     return dict(answer["service"])
-
-
-def _described(client: Any, target: Target) -> Mapping[str, Any]:
-    """The service as it is now; empty where there is none."""
-    found: Mapping[str, Any] = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
-    return found
 
 
 def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> None:

@@ -80,8 +80,7 @@ def _overtaken(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result
     back, or it may be complete.
     """
     target, ours = ended.rollout.target, ended.deployment
-    services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
-    service = services.get(target.ecs_service, {})
+    service = ecs.service_of(means.clients.of("ecs", target.access), target)
     primary, verdict = primary_of(deployments(service)), judge(service, ours.id, ours.created_at)
     if verdict.state in ("rolling back", "rolled back"):
         return replace(_begun(ended, lost, means), stopping=True)
@@ -128,10 +127,9 @@ def _remember(ended: UnderWay, lost: Result, means: Means) -> None:
     if ended.rollout.request:
         record(means, target, lost.revision, {"ended": "rolled back"})
     try:
-        services = ecs.describe(means.clients.of("ecs", target.access), target.cluster, [target.ecs_service])
+        service = ecs.service_of(means.clients.of("ecs", target.access), target)
     except AwsError:
         return  # the next board shows what runs, without why
-    service = services.get(target.ecs_service, {})
     if primary := primary_of(deployments(service)):
         record(means, target, service["serviceArn"], {ecs.UNDONE: f"{primary.id} {lost.detail}"})
 

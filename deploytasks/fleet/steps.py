@@ -81,9 +81,8 @@ def run(client: Any, rollout: Rollout, steps: Steps, revision: str, means: Means
 
 def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
     """Where and how the service's own tasks run, or will run."""
-    target = rollout.target
-    described = ecs.describe(client, target.cluster, [target.ecs_service]) if rollout.action != "create" else {}
-    return oneoff.place(described.get(target.ecs_service) or rollout.create or {})
+    service = ecs.service_of(client, rollout.target) if rollout.action != "create" else {}
+    return oneoff.place(service or rollout.create or {})
 
 
 def _step(rollout: Rollout, steps: Steps, number: int, image: str) -> Step:

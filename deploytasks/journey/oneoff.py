@@ -51,13 +51,13 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     definition = _definition(live)
     container = _container(definition, images(project)[target.service], live)
     with before_any_change():
-        found = ecs.describe(clients.of("ecs", target.access), target.cluster, [target.ecs_service])
+        service = ecs.service_of(clients.of("ecs", target.access), target)
     one_off = OneOff(
         target=target,
         revision=definition["taskDefinitionArn"],
         container=container,
         words=tuple(words),
-        place=oneoff.place(found.get(target.ecs_service, {})),
+        place=oneoff.place(service),
         essential=oneoff.is_essential(definition, container),
     )
     return Prepared(project, author, clients, one_off, definition)

@@ -1,9 +1,9 @@
 """One command under way: the project, what was asked, and the means to do it."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploytasks.aws.session import Clients
@@ -170,17 +170,19 @@ def stopped(errand: Errand, state: str, command: str = "") -> Interrupted:
 
 def spelled(errand: Errand, command: str = "", tenants: tuple[str, ...] = ()) -> str:
     """The command line that does the errand (or another command on its targets) again."""
-    again = command in ("", errand.command)
-    given = {
-        "tenant": ",".join(tenants or errand.scope.tenants),
-        "service": ",".join(errand.scope.services),
-        "exclude": "" if tenants else ",".join(errand.scope.exclude),
-        **_own_flags(errand.options, again=again),
-    }
+    scope = replace(errand.scope, tenants=tenants, exclude=()) if tenants else errand.scope
+    own = _own_flags(errand.options, again=command in ("", errand.command))
+    return command_line(shown_command(command or errand.command, errand.tier.name), scope, own)
+
+
+def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) -> str:
+    """The command line of the task, as `shown_command` shows it, for the scope's targets and with flags of its own."""
+    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
+    given = {**{flag: ",".join(names) for flag, names in named.items()}, **own}
     flags = [
         f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
     ]
-    return " ".join(["inv", shown_command(command or errand.command, errand.tier.name), *flags])
+    return " ".join(["inv", task, *flags])
 
 
 def again(errand: Errand, command: str, results: Iterable[Result]) -> str:

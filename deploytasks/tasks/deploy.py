@@ -141,13 +141,14 @@ def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json
 
     """
     from deploytasks.errors import AwsError
+    from deploytasks.journey.errand import command_line, shown_command
     from deploytasks.project.load import load
     from deploytasks.project.select import select
     from deploytasks.report import steering
 
     project = load(root)
     done = steer(project, select(project, scope))
-    sheet = steering.sheet(done, flags.spelled("deploy.wait", scope), dry_run=dry_run)
+    sheet = steering.sheet(done, command_line(shown_command("wait", scope.tier), scope, {}), dry_run=dry_run)
     shell.show(sheet, steering.as_json(done, dry_run=dry_run), as_json=as_json)
     if failed := [each for each in done if each.complaint]:
         raise AwsError.of(scope.tier, f"{len(failed)} of {len(done)} targets could not be reached", "see above why")

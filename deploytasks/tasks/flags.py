@@ -205,12 +205,6 @@ def duration(flag: str, given: str) -> timedelta:
     return timedelta(seconds=seconds(given))
 
 
-def spelled(task: str, scope: "Scope") -> str:
-    """The command line of the task for the same targets."""
-    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
-    return " ".join(["inv", task, scope.tier, *(f"--{flag} {','.join(all_)}" for flag, all_ in named.items() if all_)])
-
-
 def moment(flag: str, given: str | None) -> datetime | None:
     """The time that a flag gives, UTC where it names no offset; None where it was not given.
 

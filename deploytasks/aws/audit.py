@@ -9,6 +9,7 @@ Source: the pattern of TagValue in botocore's model of ECS, and its documentatio
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 PREFIX = "deploytasks:"
 KEYS = ("project", "commit", "digest", "release", "by", "ci", "override", "at")
@@ -17,6 +18,11 @@ CUT = "=..."
 
 _PUNCTUATION = frozenset("_.:/+-@ ")  # without "=", which is the escape
 _ESCAPED = re.compile("(?:=[0-9A-F]{2})+")
+
+
+def stamp(at: datetime) -> str:
+    """The time as tags and parameters have it: UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def escape(value: str) -> str:

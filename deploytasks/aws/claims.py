@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploytasks.aws import audit
 from deploytasks.model import Author, LockState
 
 _LONGEST_REASON = 1000
@@ -20,7 +21,7 @@ def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: 
     return LockState(
         tier=tier,
         by=author.by,
-        since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        since=audit.stamp(datetime.now(UTC)),
         command=command,
         commit=commit,
         reason=cut(reason),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws import ecs
+from deploytasks.aws import audit, ecs
 from deploytasks.aws.failures import may_pass
 from deploytasks.aws.verdict import deployments
 from deploytasks.errors import AwsError, DeployError
@@ -78,5 +78,5 @@ def _record(rollout: Rollout, means: Means) -> None:
     """
     live = rollout.live
     if rollout.request is None and live and live.primary:
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = audit.stamp(datetime.now(UTC))
         record(means, rollout.target, live.arn, {**rollout.tags, "at": at, "after": live.primary.id})

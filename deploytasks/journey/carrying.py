@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import fleet
-from deploytasks.aws import ecr, overrides
+from deploytasks.aws import audit, ecr, overrides
 from deploytasks.journey import preflight, rolling
 from deploytasks.journey.errand import Errand, again, registry_ssm, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
@@ -54,7 +54,7 @@ def _record_override(errand: Errand, whole: Plan) -> None:
     reason, author = errand.options.override, errand.author
     if not (reason and errand.tier.after):
         return
-    client, at = registry_ssm(errand.project, errand.clients), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    client, at = registry_ssm(errand.project, errand.clients), audit.stamp(datetime.now(UTC))
     for release, commit in minted.items():
         override = Override(errand.tier.name, release, author.by, at, reason, commit, author.ci)
         overrides.put(client, errand.project.name, override)

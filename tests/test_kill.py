@@ -191,11 +191,11 @@ AT = {
     "DescribeTaskDefinition": "prod: interrupted\n    to go on: inv release.prod\n",
     "PutImage": "prod: interrupted: some tags may have moved, no target was touched\n    to go on: inv release.prod\n",
     "RegisterTaskDefinition": "to go on: inv deploy.prod\n",
-    "UpdateService": "t1-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n",
+    "UpdateService": "-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n",
     "ListTasks": "prod: the tag prod stands, its targets may differ from it\n    to go on: inv deploy.prod\n",
     "DeleteParameter": "prod: interrupted\n    to go on: inv release.prod\n",
 }
-"""What is said on stderr of a signal that comes with the first call of the operation."""
+"""What is said on stderr of a signal that comes with the first call of the operation, whichever tenant makes it."""
 SIGNALS = [
     *((operation, signal.SIGTERM) for operation in AT),
     ("PutImage", signal.SIGINT),

@@ -239,17 +239,20 @@ def test_a_rollout_outlives_the_sessions_of_its_roles(shop: Shop, proxy: Proxy):
 
 
 def test_a_session_that_cannot_be_renewed_serves_to_its_end_without_a_stop(shop: Shop, proxy: Proxy):
-    shop.endpoint.cloud.session_s, shop.endpoint.cloud.rollout_s = 8, 5
+    shop.endpoint.cloud.session_s, shop.endpoint.cloud.rollout_s = 14, 9
     proxy.rules = (Rule(DENIED, "AssumeRole", ONE, skip=1),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
     assert len(proxy.calls("AssumeRole", ONE)) == 2
 
 
-def test_a_rollout_is_followed_to_its_end_though_no_session_could_be_had_for_a_while(shop: Shop, proxy: Proxy):
-    shop.endpoint.cloud.session_s, shop.endpoint.cloud.rollout_s = 2, 4
-    proxy.rules = (Rule(BROKEN, "AssumeRole", ONE, skip=1, times=70),)
+def test_a_rollout_is_followed_to_its_end_though_no_session_could_be_had_for_a_while(
+    shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.001)
+    shop.endpoint.cloud.session_s, shop.endpoint.cloud.rollout_s = 6, 8
+    proxy.rules = (Rule(BROKEN, "AssumeRole", ONE, skip=1, times=46),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
-    assert len(proxy.calls("AssumeRole", ONE)) > 71
+    assert len(proxy.calls("AssumeRole", ONE)) > 47
 
 
 def test_a_question_has_less_time_than_a_write(shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch):

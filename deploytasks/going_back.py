@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from deploytasks import tags
-from deploytasks.model import Image
+from deploytasks.model import Image, Revision
 
 Minted = Mapping[str, Mapping[str, Image]]
 """Release tag → service → the image that it names, newest release first."""
@@ -41,6 +41,16 @@ def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, 
 def newest_of(images: Sequence[Image], tier: str) -> Image | None:
     """Of several images that run, the one of the newest release."""
     return max(images, key=lambda image: tags.newest_release(image.tags, tier) or "", default=None)
+
+
+def best(revisions: Iterable[Revision]) -> Revision | None:
+    """Of a release's revisions, newest first, the newest whose rollout did not fail; the newest, where all did."""
+    failed: Revision | None = None
+    for revision in revisions:
+        if not revision.record.get("ended"):
+            return revision
+        failed = failed or revision
+    return failed
 
 
 def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:

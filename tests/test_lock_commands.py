@@ -257,6 +257,52 @@ def test_without_a_terminal_it_is_freed_only_with_yes(shop: Shop):
     assert not parameters(shop)
 
 
+def test_who_is_not_asked_frees_the_lock_and_leaves_the_hold_until_the_next_time(shop: Shop):
+    put(shop)
+    put(shop, HOLD, replace(ANN, command="release.rollback prod", token="h"))
+    ran = shop.inv("lock.release", "prod", "--yes")
+    assert (ran.code, set(parameters(shop))) == (0, {HOLD})
+    assert ran.stdout == (
+        "prod: free; ann@desk had held it since 2026-11-23T12:00:00Z\n"
+        "prod: the hold of ann@desk stays; inv lock.release prod ends it\n"
+    )
+    ran = shop.inv("lock.release", "prod", "--yes")
+    assert (ran.code, set(parameters(shop))) == (0, set())
+    assert ran.stdout == "prod: on hold no longer; ann@desk had held it since 2026-11-23T12:00:00Z\n"
+
+
+def test_the_last_job_of_a_ci_run_frees_the_lock_of_its_own_run_alone_and_no_hold(shop: Shop):
+    put(shop, LOCK, replace(ANN, run="github 7"))
+    put(shop, HOLD, replace(ANN, command="release.rollback prod", run="github 7", token="h"))
+    ran = shop.inv("lock.release", "prod", "--run", "github 8")
+    assert (ran.code, ran.stdout) == (0, "prod: nothing to free; github 8 does not hold the lock\n")
+    assert set(parameters(shop)) == {LOCK, HOLD}
+    ran = shop.inv("lock.release", "prod", "--run", "github 7")
+    assert (ran.code, ran.stdout) == (0, "prod: free; github 7 had held it\n")
+    ran = shop.inv("lock.release", "prod", "--run", "github 7")
+    assert (ran.code, ran.stdout) == (0, "prod: nothing to free; github 7 does not hold the lock\n")
+    assert set(parameters(shop)) == {HOLD}
+
+
+def test_a_lock_that_ssm_does_not_show_yet_is_freed_all_the_same(shop: Shop):
+    unseen = [AwsError("ParameterNotFound", ""), AwsError("ParameterNotFound", "")]
+
+    def stale(call: Call) -> AwsError | None:
+        is_lock = call.operation == "GetParameter" and call.ask["Name"] == LOCK
+        return unseen.pop() if unseen and is_lock else None
+
+    shop.endpoint.fault = stale
+    assert shop.inv("deploy.prod", "--no-wait").code == 0
+    assert not parameters(shop) and not unseen
+
+
+def test_a_lock_that_somebody_else_freed_meanwhile_is_told(shop: Shop):
+    shop.endpoint.fault = at("UpdateService", lambda: parameters(shop).clear())
+    ran = shop.inv("release.prod", "--no-wait")
+    assert ran.code == 0
+    assert "the lock of prod is not ours any more; inv lock.status shows whose it is" in ran.stdout
+
+
 class Terminal(StringIO):
     """Somebody who types this."""
 

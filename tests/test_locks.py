@@ -78,6 +78,19 @@ def test_of_forty_who_try_at_once_one_gets_it(ssm: Any):
         assert sum(pool.map(attempt, range(40))) == 1
 
 
+def test_a_lock_that_ssm_still_holds_for_one_that_was_deleted_is_waited_for(ssm: Any, monkeypatch: pytest.MonkeyPatch):
+    taken, slept = [True] * 4, list[float]()
+
+    def refuse(**_: Any) -> None:
+        if taken:
+            taken.pop()
+            raise ssm.exceptions.ParameterAlreadyExists({"Error": {"Code": "ParameterAlreadyExists"}}, "PutParameter")
+
+    ssm.meta.events.register("before-call.ssm.PutParameter", refuse)
+    assert locks.acquire(ssm, "shop", claim(), locks.Patience(sleep=slept.append)).by == "alice"
+    assert slept == [1, 2]
+
+
 def test_another_tier_and_another_project_are_other_locks(ssm: Any):
     locks.acquire(ssm, "shop", claim())
     locks.acquire(ssm, "bakery", claim(BOB))

@@ -65,7 +65,7 @@ def test_the_matrix_is_one_line_of_json_that_names_each_shards_tenants(many: Sho
         ]
     }
     assert "wave 2, 2 targets" in ran.stderr
-    assert "2 shards; prod is locked for github 7 until: inv lock.release prod --yes" in ran.stderr
+    assert "2 shards; prod is locked for github 7 until: inv lock.release prod --run 'github 7'" in ran.stderr
 
 
 def test_a_child_pipeline_of_gitlabs_has_a_job_a_shard_that_proves_its_run_and_one_that_unlocks(many: Shop):
@@ -76,7 +76,7 @@ def test_a_child_pipeline_of_gitlabs_has_a_job_a_shard_that_proves_its_run_and_o
         "stages": ["shards", "unlock"],
         "prod 1/2": {"stage": "shards", "script": ["inv deploy.prod --shard 1/2 --run 'github 7'"]},
         "prod 2/2": {"stage": "shards", "script": ["inv deploy.prod --shard 2/2 --run 'github 7'"]},
-        "prod unlock": {"stage": "unlock", "script": ["inv lock.release prod --yes"], "when": "always"},
+        "prod unlock": {"stage": "unlock", "script": ["inv lock.release prod --run 'github 7'"], "when": "always"},
     }
 
 
@@ -452,4 +452,5 @@ def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, 
         "✔ *shop prod*: inv release.matrix prod is done: nothing was rolled out",
         "✔ *shop prod*: inv deploy.prod --shard 1/5 is done: 1 deployed",
     ]
-    assert "5 shards; prod is locked for github 7 until: inv lock.release prod --yes" in webhook.messages[1]["text"]
+    until = "prod is locked for github 7 until: inv lock.release prod --run 'github 7'"
+    assert f"5 shards; {until}" in webhook.messages[1]["text"]

@@ -139,6 +139,43 @@ def test_a_release_whose_every_rollout_failed_is_passed_over_and_that_is_said(sh
     assert failed != shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
 
 
+@pytest.mark.parametrize("tenants", [(1,), (1, 2)])
+def test_of_a_releases_revisions_it_takes_the_one_that_ran_and_not_a_later_one_that_failed(
+    shop: Shop, tenants: tuple[int, ...]
+):
+    def log_levels(old: str, new: str) -> None:
+        for number in tenants:
+            shop.edit(f"envs/t{number}.toml", f'env.LOG_LEVEL = "{old}"', f'env.LOG_LEVEL = "{new}"')
+
+    words = ["--allow-older", "--override", "test"]
+    for number in (1, 2):
+        shop.service(number, "prod").configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    assert shop.inv("release.prod", "--commit", shop.commits["older"], *words).code == 0
+    ran = [shop.service(number, "prod").deployments[0].revision for number in (1, 2)]
+    log_levels("warning", "broken")
+    shop.endpoint.cloud.fates = lambda *_: Fate(death=Death(), trips_s=0)
+    assert shop.inv("deploy.prod").code == 1
+    shop.endpoint.cloud.fates = None
+    log_levels("broken", "warning")
+    assert shop.inv("release.prod", "--commit", shop.commits["newer"], *words).code == 0
+    assert shop.inv("release.rollback", "prod").code == 0
+    assert [shop.service(number, "prod").deployments[0].revision for number in (1, 2)] == ran
+
+
+def test_a_rollout_that_nobody_could_see_the_end_of_is_no_failed_one(shop: Shop):
+    def blind(call: Call) -> AwsError | None:
+        began = shop.endpoint.operations()["UpdateService"]
+        return AwsError("AccessDeniedException", "") if began and call.operation == "DescribeServices" else None
+
+    words = ["--allow-older", "--override", "test"]
+    shop.endpoint.fault = blind
+    assert shop.inv("release.prod", "--commit", shop.commits["older"], *words).code == 1
+    shop.endpoint.fault = None
+    assert shop.inv("release.prod", "--commit", shop.commits["newer"], *words).code == 0
+    assert shop.inv("release.rollback", "prod").code == 0
+    assert shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
+
+
 def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop):
     shop.endpoint.cloud.native = False
     shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\ntimeout = "1s"')

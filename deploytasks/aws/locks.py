@@ -23,7 +23,13 @@ from deploytasks.lengths import spelled
 from deploytasks.model import LockState
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
-_TRIES = 3
+_TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses after a lock that exists and is not there: only later does SSM tell a deletion everywhere, or take the name.
+
+Source: DeleteParameter, "wait for at least 30 seconds to create a parameter with the same name".
+"""
+_SURE_S = (0.5, 1.0, 2.0)
+"""Pauses between looks that do not see a lock which was written: SSM reads what was written only some time ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMP
 
     """
     began, pauses, told = patience.clock(), patience.pauses(), False
-    holder = _take(client, project, mine)
+    holder = _take(client, project, mine, patience)
     while not _is_ours(holder, mine):
         waited_s = patience.clock() - began
         left_s = patience.longest_s - waited_s
@@ -72,7 +78,7 @@ def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMP
             patience.tell(f"{_held(holder, mine, waited_s)}; waiting for it, up to {spelled(patience.longest_s)}")
             told = True
         patience.sleep(min(next(pauses), left_s))
-        holder = _look(client, project, holder, mine)
+        holder = _look(client, project, holder, mine, patience)
     if told:
         patience.tell(f"the lock is ours, after {spelled(patience.clock() - began)}")
     return holder
@@ -85,6 +91,15 @@ def release(client: Any, project: str, mine: LockState, kind: str = "lock") -> b
         return False
     remove(client, project, mine.tier, kind)
     return True
+
+
+def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """The lock that we took is free; False where several looks, one after the other, do not find it to be ours."""
+    for pause_s in _SURE_S:
+        if release(client, project, mine):
+            return True
+        sleep(pause_s)
+    return release(client, project, mine)
 
 
 def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
@@ -129,7 +144,7 @@ def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
 
 
 def freeing(tier: str, run: str) -> str:
-    """The command that frees the lock and ends the hold; in a CI run nobody can answer what it asks."""
+    """The command that frees the lock, or ends the hold; in a CI run nobody can answer what it asks."""
     return f"inv lock.release {tier}" + (" --yes" if run else "")
 
 
@@ -137,15 +152,17 @@ def _is_ours(holder: LockState, mine: LockState) -> bool:
     return holder.token == mine.token or claims.is_shared(holder, mine)
 
 
-def _take(client: Any, project: str, mine: LockState) -> LockState:
+def _take(client: Any, project: str, mine: LockState, patience: Patience) -> LockState:
     """Who holds the lock now: we do, where nobody did, or where its holder left it to us."""
-    for _ in range(_TRIES):
+    for pause_s in _TRIES_S:
         if holder := _put(client, project, mine):
             return _inherited(client, project, holder, mine)
+        if pause_s:
+            patience.sleep(pause_s)
     return LockState(mine.tier, by="somebody else", since=mine.since, command="just now")
 
 
-def _look(client: Any, project: str, before: LockState, mine: LockState) -> LockState:
+def _look(client: Any, project: str, before: LockState, mine: LockState, patience: Patience) -> LockState:
     """Who holds the lock now, after another look; what keeps us from looking this time may pass."""
     try:
         holder = status(client, project, mine.tier)
@@ -153,7 +170,7 @@ def _look(client: Any, project: str, before: LockState, mine: LockState) -> Lock
         if may_pass(error):
             return before
         raise
-    return _inherited(client, project, holder, mine) if holder else _take(client, project, mine)
+    return _inherited(client, project, holder, mine) if holder else _take(client, project, mine, patience)
 
 
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:

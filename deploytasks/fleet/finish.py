@@ -40,7 +40,7 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
         running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
         return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
     if result.outcome in ("failed", "rolled back", "timed out"):
-        if ended.rollout.request and result.outcome != "timed out":
+        if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(means, target, deployment.revision, {"ended": result.outcome})
         logs = means.clients.of("logs", target.access)
         return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))

@@ -23,7 +23,7 @@ from deploytasks.journey.shards import deploy as deploy_shard
 from deploytasks.journey.shards import matrix
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.steering import proceed, stop
-from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_status, without_asking
+from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_release_of, lock_status
 from deploytasks.journey.waiting import wait
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "history",
     "lock_acquire",
     "lock_release",
+    "lock_release_of",
     "lock_status",
     "logs",
     "matrix",
@@ -52,5 +53,4 @@ __all__ = [
     "tag",
     "wait",
     "watch",
-    "without_asking",
 ]

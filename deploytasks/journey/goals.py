@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 
 from deploytasks import fleet, going_back, tags
 from deploytasks.errors import Complaint, NotBuilt, NotReady, raise_all
@@ -139,7 +140,7 @@ def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]])
 
 
 def _revisions(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> dict[Target, Revision | None]:
-    """Each target's newest revision of the image's releases; a mutable tag says what runs, whatever the revision."""
+    """Each target's best revision of the image's releases; a mutable tag says what runs, whatever the revision."""
     if errand.tier.pin == "tag" and errand.tier.tag == "mutable":
         return {}
     targets = [live.target for live in found.lives if live.exists and live.target.service in then]
@@ -148,9 +149,18 @@ def _revisions(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image
 
 
 def _revision(errand: Errand, carried: Mapping[str, Sequence[str]], target: Target) -> tuple[Target, Revision | None]:
+    releases = carried[target.service]
+    if not releases:
+        return target, None
     revisions = islice(newest_first(errand.clients, target, at_once=8), _REVISIONS)
-    ours = (one for one in revisions if one.record.get("project") == errand.project.name)
-    return target, next((one for one in ours if one.record.get("release") in carried[target.service]), None)
+    recent = takewhile(partial(_may_carry, tags.certified_at(releases[0], errand.tier.name)), revisions)
+    ours = (one for one in recent if one.record.get("project") == errand.project.name)
+    return target, going_back.best(one for one in ours if one.record.get("release") in releases)
+
+
+def _may_carry(oldest: datetime | None, revision: Revision) -> bool:
+    """Whether it is young enough for a release of that time, whichever machine's clock named it."""
+    return oldest is None or revision.registered_at is None or revision.registered_at > oldest - timedelta(days=1)
 
 
 def _failed(goal: Goal) -> bool:

@@ -25,16 +25,17 @@ def lock(errand: Errand) -> Iterator[None]:
         _tell_who_holds_it(errand)
         yield
         return
-    mine, client = _claim(errand), registry_ssm(errand.project, errand.clients)
+    mine, client, is_ours = _claim(errand), registry_ssm(errand.project, errand.clients), False
     try:
         with before_any_change():
-            locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
+            until = patience(errand.options.lock_wait_s, errand.tell)
+            is_ours = locks.acquire(client, errand.project.name, mine, until).token == mine.token
         yield
     except KeyboardInterrupt:
         raise stopped(errand, "interrupted") from None
     finally:
         try:
-            unlock(errand, client, mine)
+            unlock(errand, client, mine, is_ours=is_ours)
         except KeyboardInterrupt:  # the first signal came only now, and broke the release off
             unlock(errand, client, mine)
             raise stopped(errand, "interrupted") from None
@@ -66,10 +67,16 @@ def put_hold(errand: Errand, wish: Wish, reason: str, tenants: str = "") -> None
         holds.put(client, errand.project.name, replace(mine, release=errand.options.to or "", tenants=tenants))
 
 
-def unlock(errand: Errand, client: Any, mine: LockState) -> None:
-    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else."""
+def unlock(errand: Errand, client: Any, mine: LockState, *, is_ours: bool = False) -> None:
+    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else.
+
+    That it `is_ours`, because we took it, is not doubted at the first look that does not find it.
+    """
     try:
-        locks.release(client, errand.project.name, mine)
+        if is_ours and not locks.release_held(client, errand.project.name, mine):
+            say(errand, "lock", f"the lock of {mine.tier} is not ours any more; inv lock.status shows whose it is")
+        elif not is_ours:
+            locks.release(client, errand.project.name, mine)
     except AwsError as error:
         what = f"{error.complaints[0].what}; {locks.freeing(mine.tier, mine.run)} frees it"
         say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")

@@ -20,6 +20,7 @@ from deploytasks.journey.errand import (
     Errand,
     before_any_change,
     begin,
+    command_line,
     registry_ssm,
     shown_command,
     stopped,
@@ -55,7 +56,8 @@ def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     errand = errand if options.dry_run else _of_the_run(errand, "--run")
     with _locked_for_the_run(errand):
         whole, _ = prepared(errand)
-        return Matrix(report(errand, whole, notes=_notes(errand, len(parts))), errand.author.run, parts)
+        told = report(errand, whole, notes=_notes(errand, len(parts)))
+        return Matrix(told, errand.author.run, _unlock(errand), parts)
 
 
 def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -194,4 +196,9 @@ def _notes(errand: Errand, count: int) -> tuple[str, ...]:
     tier, run = errand.tier.name, errand.author.run
     if errand.options.dry_run:
         return (f"{count} shards; {tier} is not locked",)
-    return (f"{count} shards; {tier} is locked for {run} until: {locks.freeing(tier, run)}",)
+    return (f"{count} shards; {tier} is locked for {run} until: {_unlock(errand)}",)
+
+
+def _unlock(errand: Errand) -> str:
+    """The last job's command: it frees the tier of this run's lock, and of nobody else's, nor of a hold."""
+    return command_line(f"lock.release {errand.tier.name}", Scope(errand.tier.name), {"run": errand.author.run})

@@ -14,11 +14,8 @@ from deploytasks.model import LockState, OnEvent, Project
 
 Agreed = Callable[[str, LockState], bool]
 """Whether this one, a `lock` or a `hold`, shall be ended."""
-
-
-def without_asking(_kind: str, _state: LockState) -> bool:
-    """Everything shall be ended."""
-    return True
+Ended = tuple[tuple[tuple[str, LockState], ...], tuple[tuple[str, LockState], ...]]
+"""What was ended, and what is still there: each a `lock` or a `hold`, and who put it there."""
 
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
@@ -45,8 +42,11 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
             raise
 
 
-def lock_release(project: Project, tier: str, agreed: Agreed = without_asking) -> tuple[LockState, ...]:
-    """The tier's lock is free, whoever held it, and its hold is lifted, as far as `agreed` says yes; returns those.
+def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> Ended:
+    """The tier's lock is free, whoever held it, and its hold is lifted, as far as `agreed` says yes.
+
+    Where nobody is asked, one of the two at a time: the lock if there is one, for whoever frees that need not know that
+    the tier is on hold.
 
     Raises:
         NotReady: there was neither, nobody agreed, or somebody else took the lock in the meantime.
@@ -58,13 +58,21 @@ def lock_release(project: Project, tier: str, agreed: Agreed = without_asking) -
         there = [(kind, state) for kind, state in found.items() if state]
         if not there:
             raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
-        meant = [(kind, state) for kind, state in there if agreed(kind, state)]
+        meant = [each for each in there if agreed(*each)] if agreed else there[:1]
         if not meant:
             raise NotReady.of(tier, "left as it is")
         for kind, state in meant:
             if not locks.release(client, project.name, state, kind):
                 raise NotReady.of(tier, f"the {kind} is another one since a moment ago", "inv lock.status shows which")
-    return tuple(state for _, state in meant)
+    return tuple(meant), tuple(each for each in there if each not in meant)
+
+
+def lock_release_of(project: Project, tier: str, run: str) -> bool:
+    """The tier's lock is free, if that CI run held it; whether it did. A hold stays, whoever put it there."""
+    with before_any_change():
+        client = _registry(project, "ssm")
+        state = locks.status(client, project.name, tier)
+        return state is not None and state.run == run and locks.release(client, project.name, state)
 
 
 def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:

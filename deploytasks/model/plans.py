@@ -140,9 +140,10 @@ class Report:
 class Matrix:
     """A release whose rollouts are left to shards: what came before them, and each shard's targets.
 
-    `run` is the CI run that holds the tier's lock, and to which every shard must belong.
+    `run` is the CI run that holds the tier's lock, and to which every shard must belong; the command `unlock` frees it.
     """
 
     report: Report
     run: str
+    unlock: str
     shards: Mapping[Shard, tuple[Target, ...]]

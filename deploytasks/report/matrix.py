@@ -37,7 +37,7 @@ def gitlab(matrix: Matrix, include: str | None = None) -> dict[str, Any]:
     tier = matrix.report.plan.tier.name
     head: dict[str, Any] = {"include": [{"local": include}]} if include else {}
     jobs = {f"{tier} {shard}": _job("shards", _command(tier, shard, matrix.run)) for shard in matrix.shards}
-    freed = {**_job("unlock", f"inv lock.release {tier} --yes"), "when": "always"}
+    freed = {**_job("unlock", matrix.unlock), "when": "always"}
     return {**head, "stages": ["shards", "unlock"], **jobs, f"{tier} unlock": freed}
 
 

@@ -10,10 +10,14 @@ from invoke.tasks import Task, task
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
-    from deploytasks.model import LockState
+    from deploytasks.model import LockState, Project
 
 _ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped("lock-wait")
-_RELEASE_HELP = flags.TIER | {"yes": "do not ask"}
+_RELEASE_HELP = flags.TIER | {
+    "yes": "do not ask: the lock is freed, or, where there is none, the hold ended",
+    "run": "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
+}
+_ENDED = {"lock": "free", "hold": "on hold no longer"}
 
 
 def collection(root: Path) -> Collection:
@@ -55,19 +59,34 @@ def _acquire(root: Path) -> Task[Any]:
 
 def _release(root: Path) -> Task[Any]:
     @task(name="release", auto_shortflags=False, positional=["tier"], help=_RELEASE_HELP)
-    def release(c: Context, tier: str, yes: bool = False) -> None:
+    def release(c: Context, tier: str, yes: bool = False, run: str | None = None) -> None:
         """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
-        from deploytasks import journey
         from deploytasks.project import select
         from deploytasks.project.load import load
 
-        project = load(root)
-        agreed = journey.without_asking if yes else _asked
-        states = journey.lock_release(project, select.tier(project, tier).name, agreed)
-        for state in states:
-            shell.say(f"{state.tier}: free; {state.by} had held it since {state.since}")
+        owner, project = flags.text("run", run), load(root)
+        name = select.tier(project, tier).name
+        for line in _freed_of(project, name, owner) if owner else _freed(project, name, asks=not yes):
+            shell.say(line)
 
     return release
+
+
+def _freed_of(project: "Project", tier: str, run: str) -> list[str]:
+    """The lock of the CI run is free; what there is to say of it."""
+    from deploytasks import journey
+
+    was = journey.lock_release_of(project, tier, run)
+    return [f"{tier}: free; {run} had held it" if was else f"{tier}: nothing to free; {run} does not hold the lock"]
+
+
+def _freed(project: "Project", tier: str, *, asks: bool) -> list[str]:
+    """The lock is free, or the hold ended, or both; what there is to say of it."""
+    from deploytasks import journey
+
+    ended, left = journey.lock_release(project, tier, _asked if asks else None)
+    lines = [f"{tier}: {_ENDED[kind]}; {state.by} had held it since {state.since}" for kind, state in ended]
+    return lines + [f"{tier}: the {kind} of {state.by} stays; inv lock.release {tier} ends it" for kind, state in left]
 
 
 def _asked(kind: str, state: "LockState") -> bool:

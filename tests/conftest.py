@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from examples.stand import emulator, engine
 from tests import browser
 from tests.commands import shop  # noqa: F401  a fixture for all
 from tests.rollouts import clock, cloud  # noqa: F401  fixtures for whoever carries out rollouts
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how fast this machine is, and what else it does, proves nothing
 
 _LOOPBACK = ("127.", "::1", "localhost")
 _FOREIGN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "JENKINS_", "CIRCLE", "GIT_", "DEPLOYTASKS_")

@@ -57,19 +57,27 @@ def list_tasks(clients: Clients, number: int) -> float:
 
 
 def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 2))
+    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 0.01))
     clients = Clients(Author("somebody"))
     clients.of("ecs", access(1)), clients.of("ecs", access(2))
+    waited = list[float]()
+    monkeypatch.setattr(clients.stopped, "wait", waited.append)
     list_tasks(clients, 1)
-    assert list_tasks(clients, 2) < 0.4 < list_tasks(clients, 1)
+    list_tasks(clients, 2)
+    assert waited == []
+    list_tasks(clients, 1)
+    assert [0 < each <= 100 for each in waited] == [True]
 
 
 def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
     for operation in ("ListTasks", "DescribeServices"):
-        monkeypatch.setitem(buckets.RATES, operation, Rate("x", 1, 2))
-    clients = Clients(Author("somebody"))
+        monkeypatch.setitem(buckets.RATES, operation, Rate("x", 1, 0.01))
+    clients, waited = Clients(Author("somebody")), list[float]()
+    monkeypatch.setattr(clients.stopped, "wait", waited.append)
     clients.of("ecs", access(1)).describe_services(cluster="t1-prod", services=["api"])
-    assert list_tasks(clients, 1) > 0.4
+    assert waited == []
+    list_tasks(clients, 1)
+    assert len(waited) == 1
 
 
 def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):

@@ -311,14 +311,14 @@ def test_a_fault_is_answered_instead(endpoint: Endpoint, ecs: Any) -> None:
 
 
 def test_ten_calls_at_once_wait_together() -> None:
-    latency_s = 0.2
+    latency_s = 1.0
     with Endpoint(World(), latency_s=latency_s) as endpoint, ThreadPoolExecutor(10) as pool:
         ecs = client_of(endpoint, "ecs")
         started = time.perf_counter()
         list(pool.map(lambda _: ecs.describe_clusters(clusters=[CLUSTER]), range(10)))
         took_s = time.perf_counter() - started
         ecs.close()
-    assert latency_s <= took_s < 5 * latency_s
+    assert latency_s <= took_s < 10 * latency_s
 
 
 def test_as_a_process_it_prints_its_address_and_ends_when_told_to() -> None:

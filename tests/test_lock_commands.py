@@ -416,6 +416,7 @@ def _override(tags: list[dict[str, str]]) -> str:
     return next((tag["value"] for tag in tags if tag["key"] == "deploytasks:override"), "")
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("hurried")
 def test_of_forty_releases_at_once_one_proceeds_at_a_time_and_none_interleave(shop: Shop, calls: list[tuple[str, str]]):
     assert shop.inv("release.prod", "--no-wait").code == 0
@@ -423,7 +424,7 @@ def test_of_forty_releases_at_once_one_proceeds_at_a_time_and_none_interleave(sh
     project = load(shop.root)
 
     def release(number: int) -> Report:
-        options = Options(force=True, wait=False, lock_wait_s=3600.0, override=f"n{number}")
+        options = Options(force=True, wait=False, lock_wait_s=500.0 * _HURRY, override=f"n{number}")
         return journey.release(project, Scope("prod"), options)
 
     with ThreadPoolExecutor(40) as pool:

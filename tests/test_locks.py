@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.ssm.models import SimpleSystemManagerBackend
 
 from deploytasks.aws import claims, locks
 from deploytasks.errors import Locked
@@ -25,9 +26,19 @@ ALICE, BOB = Author("alice"), Author("bob")
 
 
 @pytest.fixture
-def ssm() -> Iterator[Any]:
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Parameter Store, where a put looks and writes at once, as AWS's does and moto's by itself does not."""
+    put, one_at_a_time = SimpleSystemManagerBackend.put_parameter, Lock()
+
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        with one_at_a_time:
+            return put(*args, **kwargs)
+
+    monkeypatch.setattr(SimpleSystemManagerBackend, "put_parameter", alone)
     with mock_aws():
-        yield boto3.client("ssm", region_name="us-east-1")
+        client = boto3.client("ssm", region_name="us-east-1")
+        _ = client.exceptions
+        yield client
 
 
 def claim(author: Author = ALICE, **changes: Any) -> LockState:

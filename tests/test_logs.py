@@ -186,7 +186,7 @@ class Following:
     """Follows t1 and t2 in prod; `meanwhile` happens, one by one, while it waits, and then somebody stops it."""
 
     def __init__(self, shop: Shop, *meanwhile: Callable[[], None]) -> None:
-        self._shop, self._meanwhile = shop, iter(meanwhile)
+        self._shop, self.meanwhile = shop, iter(meanwhile)
         self.told: list[Event] = []
         self.slept: list[float] = []
 
@@ -198,7 +198,7 @@ class Following:
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        happens = next(self._meanwhile, None)
+        happens = next(self.meanwhile, None)
         if happens is None:
             raise KeyboardInterrupt
         happens()
@@ -276,7 +276,16 @@ def test_an_account_that_answers_late_keeps_no_others_lines_back(shop: Shop, mon
     writes(shop, "one")
     writes(shop, "held back", number=2)
     throttled(shop)()  # botocore asks again, longer and longer, up to ten times
-    following = Following(shop, lambda: writes(shop, "two"), lambda: None)
+
+    def once_told(following: Following, *steps: tuple[str, Callable[[], None]]) -> Iterator[Callable[[], None]]:
+        until = time.monotonic() + 60
+        for line, then in steps:
+            while line not in logged(following.told) and time.monotonic() < until:
+                yield lambda: None
+            yield then
+
+    following = Following(shop)
+    following.meanwhile = once_told(following, ("one", lambda: writes(shop, "two")), ("two", lambda: None))
     following.run()
     shop.endpoint.fault = None
     assert (logged(following.told), said(following.told)) == (["one", "two"], [])

@@ -139,6 +139,7 @@ class Service:
     history: list[ServiceDeployment] = field(default_factory=list)
     configuration: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    status: str = "ACTIVE"
 
     def serialise(self, *, with_tags: bool) -> str:
         """The service as DescribeServices shows it."""
@@ -147,7 +148,7 @@ class Service:
             "serviceArn": self.arn,
             "serviceName": self.name,
             "clusterArn": self.cluster.arn,
-            "status": "ACTIVE",
+            "status": self.status,
             "desiredCount": self.desired,
             "runningCount": sum(deployment.running for deployment in self.deployments),
             "pendingCount": 0,

@@ -80,14 +80,15 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
-    standing = _standing(live)
+    """What deserves a second look; that a rollout was rolled back does not, where what is wanted runs all the same."""
+    standing, drifted = _standing(live), live.target in known.drifted
     found: dict[Mark, bool] = {
-        "failed": standing in ("failed", "rolled back"),
+        "failed": standing == "failed" or (standing == "rolled back" and (behind or drifted or foreign)),
         "behind": behind,
         "mixed": mixed,
         "short": live.running < live.desired,
         "foreign": foreign,
-        "drifted": live.target in known.drifted,
+        "drifted": drifted,
         "rolling": standing == "rolling",
     }
     return tuple(mark for mark, holds in found.items() if holds)

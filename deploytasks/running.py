@@ -26,6 +26,13 @@ def pinned(live: Live, image: str) -> tuple[str, ...]:
     return tuple(each["image"].partition("@")[2] for each in containers if each["image"].startswith(f"{image}@"))
 
 
+def is_vague(live: Live, image: str) -> bool:
+    """Whether only its tasks tell what it runs: its definition names a tag that may have moved, no record a digest."""
+    containers = (live.definition or {}).get("containerDefinitions", [])
+    named = [each["image"].partition(f"{image}:")[2] for each in containers if each["image"].startswith(f"{image}:")]
+    return not all(map(tags.is_commit, named)) and not what_runs(live, image)[0]
+
+
 def record(live: Live) -> Mapping[str, str]:
     """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
     if _service_is_newer(live):

@@ -44,7 +44,11 @@ MARKS = {
     "tasks of two digests": (seen(digests=(NEW_DIGEST, OLD_DIGEST)), ("behind", "mixed")),
     "a rollout under way": (seen(deployments=(deployment("IN_PROGRESS"),)), ("rolling",)),
     "a failed rollout": (seen(deployments=(deployment("FAILED"),), failure="it died"), ("failed",)),
-    "a rollout that was rolled back": (seen(failure="it died"), ("failed",)),
+    "one that was rolled back to what is not wanted": (
+        seen(failure="it died", digests=(NEW_DIGEST,)),
+        ("failed", "behind"),
+    ),
+    "one that was rolled back to what is wanted": (seen(failure="it died"), ()),
     "zero desired": (seen(running=0, desired=0, digests=()), ()),
 }
 
@@ -71,6 +75,7 @@ def test_a_foreign_target_says_what_is_foreign_about_it(situation: str):
 
 def test_a_drifted_target_is_told():
     assert cells(seen(), drifted={target()})[0].marks == ("drifted",)
+    assert cells(seen(failure="it died"), drifted={target()})[0].marks == ("failed", "drifted")
 
 
 def test_tenants_of_one_tier_that_run_different_images_are_mixed_and_those_of_another_tier_are_not():

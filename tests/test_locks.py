@@ -205,7 +205,7 @@ def test_a_put_that_met_too_many_others_is_tried_again(ssm: Any):
     assert locks.acquire(ssm, "shop", mine) == mine
 
 
-@pytest.mark.parametrize("reason", ["{{resolve:ssm:secret}} {x} }}", "ein Grund: „müde“", "x" * 5000])
+@pytest.mark.parametrize("reason", ["{{resolve:ssm:secret}} {x} }}", "ein Grund: „müde“", "x" * 5000, "я{🔥" * 1000])
 def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
     mine = locks.acquire(ssm, "shop", claims.claim("prod", ALICE, "lock.acquire", reason=reason))
     assert locks.status(ssm, "shop", "prod") == mine

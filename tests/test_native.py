@@ -93,6 +93,26 @@ def test_continue_lets_them_go_on_and_wait_follows_them_to_their_end(waiting: Sh
 
 
 @pytest.mark.waits
+def test_whoever_waits_for_a_paused_rollout_is_told_what_continues_it(waiting: Shop):
+    ran = waiting.inv("deploy.wait", "prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (1, {"paused": 2})
+    assert ran.summary["resume"] == (
+        "to go on: inv deploy.continue prod\nto go back: inv deploy.stop prod\nto follow either: inv deploy.wait prod"
+    )
+
+
+@pytest.mark.waits
+def test_a_wave_behind_a_paused_one_is_not_called_failed_and_not_forgotten(shop: Shop):
+    shop.edit("envs/t2.toml", "region", "wave = 2\nregion")
+    shop.service(1, "prod").configuration = {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]}
+    ran = shop.inv("release.prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (1, {"paused": 1, "not attempted": 1})
+    assert ran.summary["results"][1]["detail"] == "a target of an earlier wave waits on its hook"
+    assert ran.summary["resume"].startswith("to go on: inv deploy.continue prod --tenant t1\n")
+    assert ran.summary["resume"].endswith("\nthen, for the others: inv deploy.prod --tenant t2")
+
+
+@pytest.mark.waits
 def test_stop_goes_back_and_takes_no_lock(waiting: Shop):
     waiting.inv("lock.acquire", "prod")
     ran = waiting.inv("deploy.stop", "prod", "--tenant", "t1", "--json")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_fates import Fate
+from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import IMAGE, tenant_account
 from deploytasks import plan
 from deploytasks.model import Fallback, Live, Progress
@@ -279,3 +279,43 @@ def test_the_board_and_only_failed_know_of_it_until_something_else_is_rolled_out
     assert shop.inv("deploy.prod", "--only-failed", "--json").summary["outcomes"] == {"deployed": 2}
     board = json.loads(shop.inv("status", "--tier", "prod", "--json").stdout)
     assert {cell["standing"] for cell in board["cells"]} == {"completed"}
+
+
+def refuse_what_aws_refuses(call: Call) -> AwsError | None:
+    """RegisterTaskDefinition takes no empty list of tags, and none with AWS's own prefix."""
+    tags = call.ask.get("tags") if call.operation == "RegisterTaskDefinition" else None
+    if tags is not None and (not tags or any(tag["key"].lower().startswith("aws:") for tag in tags)):
+        return AwsError("ClientException", "Tags can not be empty, or have this prefix.")
+    return None
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize("carried", [{}, {"aws:cloudformation:stack-name": "shop"}])
+def test_services_that_others_made_go_back_to_the_image_that_ran_though_their_tag_has_moved(shop, carried):
+    shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\npin = "digest"')
+    shop.endpoint.cloud.native = False
+    before = set(shop.service(1, "prod").deployments[0].digests.values())
+    for number in (1, 2):
+        shop.service(number, "prod").configuration = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+        for revision in shop.endpoint.cloud.account(tenant_account(number)).families[f"shop-t{number}-prod-api"]:
+            revision.tags = dict(carried)
+            revision.members["containerDefinitions"][0]["image"] = f"{IMAGE}:prod"
+    shop.endpoint.fault = refuse_what_aws_refuses
+    left = [Fate(death=Death(), trips_s=0)] * 2
+    shop.endpoint.cloud.fates = lambda *_: left.pop() if left else Fate()
+    ran = shop.inv("release.prod", "--json")
+    assert ran.summary["outcomes"] == {"rolled back": 2}
+    assert shop.tags()["prod"] not in before
+    for number in (1, 2):
+        assert set(shop.service(number, "prod").deployments[0].digests.values()) == before
+
+
+@pytest.mark.waits
+def test_a_service_that_is_being_deleted_is_refused_before_any_change_and_not_made_anew(shop):
+    (shop.root / "templates/api.service.json.j2").write_text('{"desiredCount": 2}')
+    shop.service(1, "prod").status = "DRAINING"
+    ran = shop.inv("release.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert ran.stderr == (
+        "t1-prod/api: the ECS service is being deleted: its last tasks drain\n    run it again once it is gone\n"
+    )

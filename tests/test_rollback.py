@@ -301,6 +301,31 @@ def test_after_a_rollback_to_a_commit_that_was_never_released_none_goes_forward_
     assert shop.tags()["prod"] == older
 
 
+def test_where_there_is_nothing_to_go_back_the_tier_is_not_held(released: Shop):
+    commit = released.commits["newer"]
+    ran = released.inv("release.rollback", "prod", "--to", commit, "--json")
+    assert (ran.code, ran.summary["outcomes"], ran.summary["notes"]) == (0, {"unchanged": 2}, [])
+    assert "on hold" not in released.inv("lock.status").stdout
+
+
+def test_a_time_to_come_is_refused(released: Shop):
+    ran = released.inv("release.rollback", "prod", "--at", "2999-01-01")
+    assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: '2999-01-01' lies in the future")
+
+
+def test_what_a_hold_of_some_tenants_keeps_away_is_told_as_it_is(released: Shop):
+    dry = released.inv("release.rollback", "prod", "--tenant", "t2", "--dry-run", "--json").summary["notes"]
+    assert dry[0].startswith("of prod, t2 would be on hold: ")
+    told = released.inv("release.rollback", "prod", "--tenant", "t2", "--json").summary["notes"]
+    assert told == [
+        "of prod, t2 is on hold: nothing else is released or deployed there until inv lock.release prod",
+        "the tag prod stays where it is: after that, inv deploy.prod brings these targets forward again",
+    ]
+    assert "prod: t2 on hold: no other commit until inv lock.release prod\n" in released.inv("lock.status").stdout
+    assert released.inv("deploy.prod").code == 2
+    assert released.inv("deploy.prod", "--exclude", "t2").code == 0
+
+
 def test_a_release_and_a_time_are_not_both_taken(shop: Shop):
     ran = shop.inv("release.rollback", "prod", "--to", "older", "--at", "2026-11-23")
     assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: goes with no --to: each says where to go")

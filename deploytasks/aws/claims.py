@@ -4,8 +4,10 @@ import json
 import os
 import platform
 import uuid
+from bisect import bisect_right
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,11 @@ def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: 
 
 
 def cut(reason: str) -> str:
-    """The reason as far as there is room for it; one that was cut ends with `…`."""
-    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
+    """The reason as far as there is room for it, as it is written; one that was cut ends with `…`."""
+    sizes = [*accumulate(len(_escaped(json.dumps(char))) - 2 for char in reason)]
+    if not sizes or sizes[-1] <= _LONGEST_REASON:
+        return reason
+    return reason[: bisect_right(sizes, _LONGEST_REASON - len(r"\u2026"))] + "…"
 
 
 def by_hand(mine: LockState) -> LockState:
@@ -53,8 +58,11 @@ def written(state: Any) -> str:
 
     Source: PutParameter takes no value with double braces, so that none of what people wrote stays a brace.
     """
-    inside = json.dumps(asdict(state))[1:-1].replace("{", "\\u007b").replace("}", "\\u007d")
-    return f"{{{inside}}}"
+    return f"{{{_escaped(json.dumps(asdict(state))[1:-1])}}}"
+
+
+def _escaped(inside: str) -> str:
+    return inside.replace("{", "\\u007b").replace("}", "\\u007d")
 
 
 def read(tier: str, value: str) -> LockState:

@@ -23,6 +23,9 @@ _MEDIA_TYPES = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
 _SID = "deploytasks"
+_LONGEST_POLICY = 10_240
+_NOT_THERE = frozenset({"ImageNotFound", "InvalidImageTag", "InvalidImageDigest", "ImageTagDoesNotMatchDigest"})
+"""BatchGetImage's failures that mean no such image; with any other the image is there, and can't be had."""
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
 
@@ -78,7 +81,7 @@ def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> Non
         _check_bytes(repository, digest, image["imageManifest"])
         for tag in wanted:
             _put(client, repository, image, tag)
-        there = _details(client, repository, [digest])[digest].get("imageTags", [])
+        there = _details(client, repository, [digest]).get(digest, {}).get("imageTags", [])
     missing = [tag for tag in wanted if tag not in there]
     if missing:
         what = f"{', '.join(missing)} should name {digest} and does not"
@@ -128,9 +131,11 @@ def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
 
 
 def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
-    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept."""
-    principals = [f"arn:aws:iam::{account}:root" for account in sorted(accounts)]
-    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
+    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept.
+
+    An account's bare number is a principal in every partition of AWS.
+    """
+    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": sorted(accounts)}, "Action": [*_PULL_ACTIONS]}
     others = [each for each in _listed((present or {}).get("Statement", [])) if each.get("Sid") != _SID]
     return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
 
@@ -154,8 +159,15 @@ def bootstrap(
             return
         yield f"repository {repository}: {', '.join(sorted(accounts))} may pull"
         if not dry_run:
-            text = pull_policy(accounts, present)
-            client.set_repository_policy(repositoryName=repository, policyText=text)
+            _set_policy(client, repository, pull_policy(accounts, present))
+
+
+def _set_policy(client: Any, repository: str, text: str) -> None:
+    if len(text) > _LONGEST_POLICY:
+        what = f"a policy that lets so many accounts pull has {len(text)} characters, and ECR takes {_LONGEST_POLICY}"
+        to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
+        raise AwsError.of(f"ECR {repository}", what, to_do)
+    client.set_repository_policy(repositoryName=repository, policyText=text)
 
 
 def _exists(client: Any, repository: str) -> bool:
@@ -181,6 +193,10 @@ def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[
     for batch in _hundreds(references):
         ids = [{"imageDigest" if ref.startswith("sha256:") else "imageTag": ref} for ref in batch]
         answer = client.batch_get_image(repositoryName=repository, imageIds=ids, acceptedMediaTypes=_MEDIA_TYPES)
+        broken = [each for each in answer.get("failures", []) if each["failureCode"] not in _NOT_THERE]
+        if broken:
+            one = broken[0]
+            raise AwsError.of(f"ECR {repository}", f"{one['failureCode']}: {one.get('failureReason', '')}".strip(": "))
         found |= {image["imageId"]["imageDigest"]: image for image in answer["images"]}
     return found
 

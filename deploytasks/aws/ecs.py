@@ -10,12 +10,13 @@ from typing import Any
 from deploytasks.aws import audit
 from deploytasks.aws.failures import may_pass, translated
 from deploytasks.aws.verdict import deployments, given_up, took_s
-from deploytasks.errors import AwsError
+from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Definition, Live, Target, primary_of
 
 UNDONE = "undone"
 """The tag of a service that was put back: the deployment that is its way back, a blank, and why there had to be one."""
-_GONE = frozenset({"INACTIVE", "DRAINING"})
+_DELETED = "INACTIVE"
+_BEING_DELETED = "DRAINING"
 
 
 def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ...]:
@@ -46,7 +47,7 @@ def defined(client: Any, live: Live) -> Live:
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
-    """DescribeServices' answers by service name, at most ten; missing and inactive ones are left out.
+    """DescribeServices' answers by service name, at most ten; missing and deleted ones are left out.
 
     Raises:
         AwsError: among others, there is no such cluster.
@@ -54,7 +55,7 @@ def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, An
     """
     with translated(f"cluster {cluster}"):
         answer = client.describe_services(cluster=cluster, services=list(services), include=["TAGS"])
-    return {each["serviceName"]: each for each in answer["services"] if each["status"] not in _GONE}
+    return {each["serviceName"]: each for each in answer["services"] if each["status"] != _DELETED}
 
 
 def service_of(client: Any, target: Target) -> Mapping[str, Any]:
@@ -69,9 +70,11 @@ def register(client: Any, target: Target, request: Definition, tags: Mapping[str
     Source: ecs RegisterTaskDefinition.
 
     """
-    own = [tag for tag in request.get("tags", []) if not tag["key"].startswith(audit.PREFIX)]
-    with translated(str(target)):
-        answer = client.register_task_definition(**{**request, "tags": own + audit.to_ecs(tags)})
+    own = [tag for tag in request.get("tags", []) if not tag["key"].lower().startswith((audit.PREFIX, "aws:"))]
+    untagged = {key: value for key, value in request.items() if key != "tags"}
+    carried = own + audit.to_ecs(tags)
+    with translated(str(target)):  # which takes no empty list of tags, and none of AWS's own
+        answer = client.register_task_definition(**untagged, **({"tags": carried} if carried else {}))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
     return arn
 
@@ -158,6 +161,9 @@ def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> No
 def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
     if service is None:
         return Live(target)
+    if service["status"] == _BEING_DELETED:
+        what = "the ECS service is being deleted: its last tasks drain"
+        return Live(target, exists=True, complaint=Complaint(str(target), what, "run it again once it is gone"))
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
         return Live(target, exists=True, controller=controller)

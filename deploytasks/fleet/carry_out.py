@@ -85,8 +85,10 @@ def _leave(plan: Plan, number: int, results: list[Result], means: Means, pools: 
 
 def _why_not(plan: Plan, results: Iterable[Result]) -> str:
     """Why no further wave may begin; "" where it may."""
-    failed = any(result.outcome not in GOOD_OUTCOMES for result in results)
-    return "a target of an earlier wave failed" if failed and plan.tier.on_failure == "stop" else ""
+    bad = {result.outcome for result in results if result.outcome not in GOOD_OUTCOMES}
+    if not bad or plan.tier.on_failure != "stop":
+        return ""
+    return f"a target of an earlier wave {'waits on its hook' if bad == {'paused'} else 'failed'}"
 
 
 def _passed_over(wave: Sequence[Rollout], why: str, means: Means) -> list[Result]:

@@ -27,11 +27,11 @@ def about_targets(
 
 
 def look(errand: Errand, reading: Reading | None = None) -> tuple[Live, ...]:
-    """The selected targets as they are; unless told, their tasks only where the tier's definitions name a tag."""
+    """The selected targets as they are; unless told, their tasks only where else nobody knows what they run."""
     say(
         errand, "observe", f"{len(errand.targets)} target{'s' if len(errand.targets) > 1 else ''} of {errand.tier.name}"
     )
-    usual: Reading = "unpinned" if errand.tier.pin == "tag" or errand.options.only_behind else "none"
+    usual: Reading = "unpinned" if errand.tier.pin == "tag" or errand.options.only_behind else "vague"
     return observe(errand.clients, errand.targets, errand.images, reading=reading or usual)
 
 
@@ -121,13 +121,15 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
         return ""
     command = again(kept_in_mind(errand, ()), _goes_on(errand), open_ends)
     if paused := [result for result in open_ends if result.outcome == "paused"]:
-        return _from_the_hook(errand, paused)
+        rest = [result for result in open_ends if result.outcome != "paused"]
+        after = again(kept_in_mind(errand, ()), _goes_on(errand), rest)
+        return from_the_hook(errand, paused) + (f"\nthen, for the others: {after}" if rest else "")
     if any(result.outcome == "rolled back" for result in open_ends):
         return f"mend the image and release it; to try this one again: {command}"
     return f"to go on: {command}"
 
 
-def _from_the_hook(errand: Errand, paused: Sequence[Result]) -> str:
+def from_the_hook(errand: Errand, paused: Sequence[Result]) -> str:
     """What continues rollouts that wait on a hook, and what ends them."""
     goes_on, ends, follows = (again(_bare(errand), command, paused) for command in ("continue", "stop", "wait"))
     return f"to go on: {goes_on}\nto go back: {ends}\nto follow either: {follows}"

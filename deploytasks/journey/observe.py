@@ -14,7 +14,7 @@ from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
 from deploytasks.model import Access, Live, Reading, Target
-from deploytasks.running import pinned
+from deploytasks.running import is_vague, pinned
 
 Group = tuple[Access, str, list[Any]]
 """What is asked of one cluster of one account in one call."""
@@ -42,9 +42,14 @@ def observe(
     looks: list[Look] = [*(partial(_defined, clients, live) for live in lives), *_listings(clients, early)]
     answers = each(_call, looks)
     lives, lists = tuple(answers[: len(lives)]), answers[len(lives) :]
-    if reading == "unpinned":
-        lists = each(_call, _listings(clients, (one for one in lives if not pinned(one, images[one.target.service]))))
+    if reading in ("unpinned", "vague"):
+        unknown = is_vague if reading == "vague" else _is_unpinned
+        lists = each(_call, _listings(clients, (one for one in lives if unknown(one, images[one.target.service]))))
     return _with_digests(clients, lives, lists, images)
+
+
+def _is_unpinned(live: Live, image: str) -> bool:
+    return not pinned(live, image)
 
 
 def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:

@@ -19,6 +19,9 @@ from deploytasks.journey.locking import lock, put_hold
 from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope
 from deploytasks.template.render import Renderer
 
+_LONGEST_NAMES = 2_000
+"""So many characters of a hold, which has 4,096 in all, may be tenants."""
+
 
 def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
     """Every selected target runs what the release before brought, or what `options.to` or `.at` say; the tier is held.
@@ -40,10 +43,12 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             preflight.check_all(*_checks(errand, renderer, found, goal))
         whole = _plan(errand, renderer, found, goal)
         tell(Planned(whole))
-        with before_any_change():  # a hold is none
-            put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), _held(errand, found))
+        held = found.hold is not None or is_partial(errand) or not whole.is_nothing
+        if held:
+            with before_any_change():  # a hold is none
+                put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), _held(errand, found))
         put_tags(errand, whole)
-        return report(errand, whole, roll_out(errand, whole), _notes(errand, goal))
+        return report(errand, whole, roll_out(errand, whole), _notes(errand, _held(errand, found)) if held else ())
 
 
 def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
@@ -88,11 +93,15 @@ def _plan(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Plan:
 
 
 def _held(errand: Errand, found: Found) -> str:
-    """The tenants that the hold is about, those of an earlier one too; "" where it is about everybody."""
+    """The tenants that the hold is about, those of an earlier one too; "" where it is about everybody.
+
+    It is, too, where there is no room for so many names: rather too many are held than too few.
+    """
     if not is_partial(errand) or (found.hold and not found.hold.tenants):
         return ""
     before = found.hold.tenants.split(",") if found.hold else []
-    return ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in errand.targets)]))
+    named = ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in errand.targets)]))
+    return named if len(named) <= _LONGEST_NAMES else ""
 
 
 def _reason(tier: str, found: Found, goal: Goal) -> str:
@@ -104,8 +113,12 @@ def _reason(tier: str, found: Found, goal: Goal) -> str:
     return f"rolled back from {here or 'what ran'} to {there}{named}"
 
 
-def _notes(errand: Errand, goal: Goal) -> tuple[str, ...]:
-    tier = errand.tier.name
-    stays = f"the tag {tier} was left where it is: inv deploy.{tier} would bring these targets forward again"
-    held = f"{tier} is on hold: no other commit is tagged or released there until {freeing(tier, errand.author.run)}"
+def _notes(errand: Errand, tenants: str) -> tuple[str, ...]:
+    """What the hold keeps away, and from whom: these tenants, comma-separated, or everybody."""
+    tier, until = errand.tier.name, freeing(errand.tier.name, errand.author.run)
+    whose = f"of {tier}, {tenants} {{}} on hold: nothing else is released or deployed there"
+    everybody = f"{tier} {{}} on hold: no other commit is tagged or released there"
+    is_held = "would be" if errand.options.dry_run else "are" if "," in tenants else "is"
+    held = f"{(whose if tenants else everybody).format(is_held)} until {until}"
+    stays = f"the tag {tier} stays where it is: after that, inv deploy.{tier} brings these targets forward again"
     return (held, *([stays] if is_partial(errand) else []))

@@ -53,7 +53,7 @@ def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     """
     parts = _parts(select(project, Scope(scope.tier)), options.shards or 1)
     errand = begin("matrix", project, Scope(scope.tier), replace(options, shards=len(parts)), tell)
-    errand = errand if options.dry_run else _of_the_run(errand, "--run")
+    errand = _of_the_run(errand, "--run")
     with _locked_for_the_run(errand):
         whole, _ = prepared(errand)
         told = report(errand, whole, notes=_notes(errand, len(parts)))
@@ -116,13 +116,15 @@ def _scope_of(scope: Scope, targets: tuple[Target, ...]) -> Scope:
 
 
 def _of_the_run(errand: Errand, flag: str) -> Errand:
-    """The errand in the name of its CI run.
+    """The errand in the name of its CI run; a dry run need not have any.
 
     Raises:
         Invalid: nobody says which run it is.
 
     """
     run = errand.options.run or errand.author.run
+    if not run and errand.options.dry_run:
+        return errand
     if not run:
         what = "no CI run is known here, and only its own run's shards may work under the lock"
         raise Invalid.of(flag, what, 'name it, the same for the matrix and every shard: --run "$BUILD_TAG"')

@@ -7,6 +7,7 @@ from datetime import timedelta
 from deploytasks import fleet, running, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError
+from deploytasks.journey.carrying import from_the_hook
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, again, begin_to_look, resumable, say, shown_command
 from deploytasks.journey.observe import observe
@@ -167,7 +168,10 @@ def _held(errand: Errand, repository: str, digests: Sequence[str]) -> dict[str, 
 def _resume(errand: Errand, results: Sequence[Result], unseen: set[Target]) -> str:
     """What to do about those that did not end well: wait again where the end is not known, else roll out again."""
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
-    unknown = [each for each in open_ends if each.outcome in ("timed out", "paused") or each.target in unseen]
-    lost = [each for each in open_ends if each not in unknown]
-    said = [f"to go on: {again(errand, 'wait', unknown)}"] if unknown else []
-    return "\n".join([*said, f"to try again: {again(errand, 'deploy', lost)}"] if lost else said)
+    paused = [each for each in open_ends if each.outcome == "paused"]
+    unknown = [each for each in open_ends if each.outcome == "timed out" or each.target in unseen]
+    lost = [each for each in open_ends if each not in (*unknown, *paused)]
+    said = [from_the_hook(errand, paused)] if paused else []
+    said += [f"to go on: {again(errand, 'wait', unknown)}"] if unknown else []
+    said += [f"to try again: {again(errand, 'deploy', lost)} (--force, if they run it already)"] if lost else []
+    return "\n".join(said)

@@ -11,8 +11,8 @@ from deploytasks.model.project import Target
 Evidence = Literal["seen", "recorded", "defined"]
 """How a digest is known: seen on tasks, recorded in our tags, or pinned in the definition that runs."""
 
-Reading = Literal["none", "unpinned", "all"]
-"""Of which targets the tasks are read too: where their definition pins no digest, or everywhere."""
+Reading = Literal["none", "vague", "unpinned", "all"]
+"""Of which targets the tasks are read too: where nothing else tells the image, where no digest is pinned, or all."""
 
 Definition = Mapping[str, Any]
 """A RegisterTaskDefinition request, or a task definition as ECS describes it; camelCase, as AWS writes it."""

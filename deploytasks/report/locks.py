@@ -11,7 +11,8 @@ _FIELDS = ("by", "since", "command", "commit", "release", "tenants", "reason", "
 
 def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
     """The tier's lock for people, and the hold on it."""
-    held = _state(tier, f"on hold: no other commit until inv lock.release {tier}", hold) if hold else ()
+    whom = f"{hold.tenants} on hold" if hold and hold.tenants else "on hold"
+    held = _state(tier, f"{whom}: no other commit until inv lock.release {tier}", hold) if hold else ()
     if state is None:
         return held or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
     return (*held, *_state(tier, "held", state))

@@ -10,7 +10,7 @@ LEGEND: Mapping[Mark, str] = {
     "drifted": "the live definition differs from the rendered one",
     "foreign": "the image is not in ECR, or the revision is not ours",
     "short": "fewer tasks run than are desired",
-    "failed": "the last rollout failed or was rolled back",
+    "failed": "the last rollout failed, or was rolled back and what runs is not what is wanted",
     "rolling": "a rollout is under way",
 }
 """What each mark means."""

@@ -220,7 +220,10 @@ def moment(flag: str, given: str | None) -> datetime | None:
         at = datetime.fromisoformat(given)
     except ValueError:
         raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no time", f"--{flag} 2026-11-23T12:00Z") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    if at > datetime.now(UTC):
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' lies in the future", f"--{flag} 2026-11-23T12:00Z")
+    return at
 
 
 def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ DEPLOY_ONCE = {
 # For each tenant: its keys, what it runs, and the two writes.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
 WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
-# A release also reads the tier before (the gate), puts two tags and reads them back.
-RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "PutImage": 2}
+# A release also asks whether the tag may move, reads the tier before (the gate), puts two tags and reads them back.
+RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "DescribeRepositories": 1, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
 # The board: what ECR holds, and who was let past the gate.
 SEE_ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1, "GetParametersByPath": 1}

@@ -11,7 +11,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from benchmarks.endpoint import Endpoint
-from deploytasks.aws import ecr
+from deploytasks.aws import ecr, repositories
 from deploytasks.errors import AwsError
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -188,7 +188,7 @@ def test_the_sweep_tells_of_images_without_a_tag_at_no_further_call():
             },
             True,
         ),
-        ({"Principal": "*", "Action": list(ecr._PULL_ACTIONS)}, True),
+        ({"Principal": "*", "Action": list(repositories._PULL_ACTIONS)}, True),
         ({"Principal": "*", "Action": ["ecr:BatchGetImage"]}, False),
         ({"Principal": {"AWS": "arn:aws:iam::333333333333:root"}, "Action": "ecr:*"}, False),
         ({"Effect": "Deny", "Principal": "*", "Action": "ecr:*"}, False),
@@ -197,21 +197,21 @@ def test_the_sweep_tells_of_images_without_a_tag_at_no_further_call():
 )
 def test_who_may_pull_is_read_off_the_policy(statement: dict[str, Any], allowed: bool):
     policy = {"Statement": {"Effect": "Allow", **statement}}
-    assert ecr.allows_pull(policy, "222222222222") is allowed
+    assert repositories.allows_pull(policy, "222222222222") is allowed
 
 
 def test_no_policy_lets_nobody_pull(client: Any):
-    assert ecr.policy(client, "api") is None
-    assert not ecr.allows_pull(None, "222222222222")
+    assert repositories.policy(client, "api") is None
+    assert not repositories.allows_pull(None, "222222222222")
 
 
 def test_bootstrap_makes_what_is_missing_and_a_second_time_nothing(client: Any):
-    made = list(ecr.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False))
+    made = list(repositories.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False))
     assert made == [
         "repository worker: made, tags immutable but dev, prod",
         "repository worker: 222222222222 may pull",
     ]
-    assert list(ecr.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False)) == []
+    assert list(repositories.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False)) == []
     (described,) = client.describe_repositories(repositoryNames=["worker"])["repositories"]
     assert described["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
 
@@ -219,13 +219,13 @@ def test_bootstrap_makes_what_is_missing_and_a_second_time_nothing(client: Any):
 def test_bootstrap_keeps_the_statements_that_are_not_ours(client: Any):
     theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}
     client.set_repository_policy(repositoryName="api", policyText=json.dumps({"Statement": [theirs]}))
-    list(ecr.bootstrap(client, "api", ["dev"], {"222222222222"}, dry_run=False))
-    policy = ecr.policy(client, "api")
+    list(repositories.bootstrap(client, "api", ["dev"], {"222222222222"}, dry_run=False))
+    policy = repositories.policy(client, "api")
     assert policy is not None and [each["Sid"] for each in policy["Statement"]] == ["theirs", "deploytasks"]
 
 
 def test_a_dry_bootstrap_makes_nothing(client: Any):
-    assert list(ecr.bootstrap(client, "worker", ["dev"], {"222222222222"}, dry_run=True))
+    assert list(repositories.bootstrap(client, "worker", ["dev"], {"222222222222"}, dry_run=True))
     assert len(client.describe_repositories()["repositories"]) == 1
 
 

@@ -215,6 +215,15 @@ def test_a_signal_ends_it_with_130_the_way_to_go_on_and_the_lock_free(
         assert (release.run().code, release.end()) == (0, releases.end)
 
 
+def test_a_program_is_told_of_an_interruption_in_parts(releases: Releases):
+    words = ("release.prod", "--json")
+    with releases.one() as release:
+        stopped = release.run(Rule(Watch(release.interrupt), "UpdateService", times=1), words=words)
+        summary = json.loads(stopped.stdout.splitlines()[-1])
+        assert (summary["exit"], summary["resume"]) == (130, "to go on: inv deploy.prod")
+        assert {each["where"] for each in summary["complaints"]} == {"t1-prod/api", "t2-prod/api", "prod"}
+
+
 @pytest.mark.parametrize("skip", [0, 1])
 def test_a_signal_while_the_lock_is_being_released_still_frees_it(releases: Releases, skip: int):
     operation = ("DeleteParameter", "GetParameter")[skip]

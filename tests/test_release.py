@@ -369,3 +369,16 @@ def test_a_dry_run_says_that_the_tier_is_locked(shop: Shop):
     ran = shop.inv("release.prod", "--dry-run")
     assert ran.code == 0
     assert "holds the lock since" in ran.stdout and "without --dry-run this would be refused" in ran.stdout
+
+
+@pytest.mark.parametrize("task", ["tag.dev", "release.dev"])
+def test_a_repository_that_would_not_let_the_tiers_tag_move_is_refused_before_any_change(shop: Shop, task: str):
+    repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]
+    older = ["--commit", shop.commits["older"], "--allow-older"]
+    for mutability, excluded in (("IMMUTABLE", ()), ("IMMUTABLE_WITH_EXCLUSION", ("prod",))):
+        repository.mutability, repository.excluded = mutability, excluded
+        ran = shop.inv(task, *older)
+        assert (ran.code, shop.writes()) == (2, {})
+        assert ran.stderr.startswith("dev/api: the repository api is immutable, its tag dev too: it could not move\n")
+    repository.mutability, repository.excluded = "IMMUTABLE_WITH_EXCLUSION", ("d*",)
+    assert shop.inv(task, *older, "--dry-run").code == 0

@@ -96,7 +96,7 @@ def test_a_rollback_under_its_very_eyes_is_rolled_back_with_what_goes_on(shop: S
     gives_up(shop, 2, back=True)
     ran = shop.inv("deploy.wait", "prod", "--json")
     assert (ran.code, outcomes(ran)) == (1, {"t1-prod/api": "deployed", "t2-prod/api": "rolled back"})
-    assert ran.summary["resume"] == "to try again: inv deploy.prod --tenant t2"
+    assert ran.summary["resume"] == "to try again (with --force, where it runs already): inv deploy.prod --tenant t2"
 
 
 def test_a_rollout_that_failed_before_anybody_waited_is_failed(shop: Shop):

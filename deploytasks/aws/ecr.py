@@ -1,4 +1,4 @@
-"""Images and tags in ECR: found, re-tagged without moving a byte of a layer, and pulled by whom.
+"""Images and tags in ECR: found, and re-tagged without moving a byte of a layer.
 
 Every function takes an ECR client of the registry's account.
 """
@@ -22,11 +22,8 @@ _MEDIA_TYPES = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
-_SID = "deploytasks"
-_LONGEST_POLICY = 10_240
 _NOT_THERE = frozenset({"ImageNotFound", "InvalidImageTag", "InvalidImageDigest", "ImageTagDoesNotMatchDigest"})
 """BatchGetImage's failures that mean no such image; with any other the image is there, and can't be had."""
-_PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
 
 def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, Image]:
@@ -101,92 +98,6 @@ def login(client: Any, repository: str) -> tuple[str, str]:
     return user, password
 
 
-def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
-    """The repository's policy document, None where it has none.
-
-    Source: ecr GetRepositoryPolicy.
-
-    """
-    with translated(f"ECR {repository}"):
-        try:
-            document: dict[str, Any] = json.loads(client.get_repository_policy(repositoryName=repository)["policyText"])
-        except client.exceptions.RepositoryPolicyNotFoundException:
-            return None
-    return document
-
-
-def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
-    """Whether the policy lets the account pull. A statement with a Condition is believed: only AWS can weigh it."""
-    statements = _listed((document or {}).get("Statement", []))
-    allowed = {
-        action.lower()
-        for statement in statements
-        if statement.get("Effect") == "Allow" and _names(statement.get("Principal"), account)
-        for action in _listed(statement.get("Action", []))
-    }
-    return bool(allowed & {"*", "ecr:*"}) or all(
-        action.lower() in allowed or any(a.endswith("*") and action.lower().startswith(a[:-1]) for a in allowed)
-        for action in _PULL_ACTIONS
-    )
-
-
-def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
-    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept.
-
-    An account's bare number is a principal in every partition of AWS.
-    """
-    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": sorted(accounts)}, "Action": [*_PULL_ACTIONS]}
-    others = [each for each in _listed((present or {}).get("Statement", [])) if each.get("Sid") != _SID]
-    return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
-
-
-def bootstrap(
-    client: Any, repository: str, tiers: Iterable[str], accounts: set[str], *, dry_run: bool
-) -> Iterator[str]:
-    """The repository exists and every account may pull; yields what was changed (or would be), in words.
-
-    Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION, SetRepositoryPolicy.
-
-    """
-    with translated(f"ECR {repository}"):
-        there = _exists(client, repository)
-        if not there:
-            yield f"repository {repository}: made, tags immutable but {', '.join(tiers)}"
-            if not dry_run:
-                _create(client, repository, tiers)
-        present = policy(client, repository) if there else None
-        if all(allows_pull(present, account) for account in accounts):
-            return
-        yield f"repository {repository}: {', '.join(sorted(accounts))} may pull"
-        if not dry_run:
-            _set_policy(client, repository, pull_policy(accounts, present))
-
-
-def _set_policy(client: Any, repository: str, text: str) -> None:
-    if len(text) > _LONGEST_POLICY:
-        what = f"a policy that lets so many accounts pull has {len(text)} characters, and ECR takes {_LONGEST_POLICY}"
-        to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
-        raise AwsError.of(f"ECR {repository}", what, to_do)
-    client.set_repository_policy(repositoryName=repository, policyText=text)
-
-
-def _exists(client: Any, repository: str) -> bool:
-    try:
-        client.describe_repositories(repositoryNames=[repository])
-    except client.exceptions.RepositoryNotFoundException:
-        return False
-    return True
-
-
-def _create(client: Any, repository: str, tiers: Iterable[str]) -> None:
-    client.create_repository(
-        repositoryName=repository,
-        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
-        imageScanningConfiguration={"scanOnPush": True},
-    )
-
-
 def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[str, Any]:
     """BatchGetImage's answers by digest."""
     found: dict[str, Any] = {}
@@ -248,15 +159,6 @@ def _check_bytes(repository: str, digest: str, manifest: str) -> None:
     actual = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
     if actual != digest:
         raise AwsError(Complaint(f"ECR {repository}", f"the manifest of {digest} hashes to {actual}", "push it again"))
-
-
-def _names(principal: Any, account: str) -> bool:
-    named = _listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else _listed(principal)
-    return any(name in ("*", account) or f"::{account}:" in str(name) for name in named)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _hundreds(items: Iterable[str]) -> Iterator[list[str]]:

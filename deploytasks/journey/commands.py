@@ -48,12 +48,15 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     errand = begin("tag", project, scope, options, tell)
     with lock(errand):
         with before_any_change():
-            wanted, present, hold = fleet.together(
-                lambda: wishes.to_tag(errand), lambda: wishes.present(errand), lambda: hold_of(errand)
+            wanted, present, hold, frozen = fleet.together(
+                lambda: wishes.to_tag(errand),
+                lambda: wishes.present(errand),
+                lambda: hold_of(errand),
+                lambda: preflight.frozen(errand),
             )
             preflight.check_all(
                 lambda: preflight.held(errand, hold, wanted, present),
-                lambda: preflight.taggable(errand, wanted, present),
+                lambda: preflight.taggable(errand, wanted, present, frozen),
             )
         whole = Plan(errand.tier, tag_steps=plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC)))
         tell(Planned(whole))
@@ -117,19 +120,20 @@ def prepared(errand: Errand) -> tuple[Plan, tuple[str, ...]]:
     """
     renderer = Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, policies = fleet.together(
+        wanted, present, hold, lives, policies, frozen = fleet.together(
             lambda: wishes.to_release(errand),
             lambda: wishes.present(errand),
             lambda: hold_of(errand),
             lambda: look(errand),
             lambda: preflight.policies(errand),
+            lambda: preflight.frozen(errand),
         )
         only = taken(errand, wanted, lives)
         preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             lambda: preflight.held(errand, hold, wanted, present),
-            lambda: preflight.taggable(errand, wanted, present),
+            lambda: preflight.taggable(errand, wanted, present, frozen),
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))
     wanted = _build(errand, missing, wanted)

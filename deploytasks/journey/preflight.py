@@ -1,12 +1,12 @@
 """Everything that can be known to go wrong, found before the first write, for all targets at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from deploytasks import gate, git, plan, tags
-from deploytasks.aws import ecr
+from deploytasks.aws import repositories
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
 from deploytasks.journey.errand import Errand
@@ -53,18 +53,32 @@ def policies(errand: Errand) -> dict[str, Any]:
     found = {}
     for service in errand.services if _foreign_accounts(errand) else ():
         try:
-            found[service.name] = ecr.policy(errand.ecr, service.repository)
+            found[service.name] = repositories.policy(errand.ecr, service.repository)
         except AwsError as error:
             if error.error_code != "AccessDeniedException":
                 raise
     return found
 
 
+def frozen(errand: Errand) -> frozenset[str]:
+    """The services whose repositories would not let the tier's tag move; one that may not be looked at is believed."""
+    return frozenset(service.name for service in errand.services if not _lets_move(errand, service.repository))
+
+
+def _lets_move(errand: Errand, repository: str) -> bool:
+    try:
+        return repositories.lets_move(errand.ecr, repository, errand.tier.name)
+    except AwsError as error:
+        if error.error_code != "AccessDeniedException":
+            raise
+        return True
+
+
 def unpullable(errand: Errand, policies: Mapping[str, Any]) -> Iterator[Complaint]:
     """Which tenants' accounts the registry would not let pull; a policy that was not read is believed."""
     for service in errand.services:
         for account, target in _foreign_accounts(errand).items() if service.name in policies else ():
-            if not ecr.allows_pull(policies[service.name], account):
+            if not repositories.allows_pull(policies[service.name], account):
                 what = f"account {account} may not pull {service.repository} from the registry"
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
 
@@ -85,8 +99,15 @@ def wave_rules(errand: Errand) -> Iterator[Complaint]:
         yield Complaint(errand.tier.name, f"--no-wait with {what}", to_do)
 
 
-def taggable(errand: Errand, wishes: Sequence[Wish], present: dict[str, Image]) -> Iterator[Complaint]:
-    """What speaks against pointing the tier at the wishes: dirt, age, the gate."""
+def taggable(
+    errand: Errand, wishes: Sequence[Wish], present: dict[str, Image], frozen: Container[str]
+) -> Iterator[Complaint]:
+    """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age, the gate."""
+    for wish in wishes:
+        if wish.service in frozen and not plan.is_there(wish, present.get(wish.service)):
+            what = f"the repository {wish.repository} is immutable, its tag {errand.tier.name} too: it could not move"
+            to_do = f"make it IMMUTABLE_WITH_EXCLUSION with a filter {errand.tier.name}, as inv envs.bootstrap does"
+            yield Complaint(f"{errand.tier.name}/{wish.service}", what, to_do)
     yield from dirty(errand, wishes)
     for wish in wishes if not errand.options.allow_older else ():
         yield from _older(errand, wish, present.get(wish.service))

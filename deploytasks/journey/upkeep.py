@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploytasks.aws import claims, ecr, holds, locks
+from deploytasks.aws import claims, holds, locks, repositories
 from deploytasks.errors import NotReady
 from deploytasks.fleet import each
 from deploytasks.journey.author import whoami_here
@@ -86,7 +86,7 @@ def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:
     return tuple(
         change
         for service in project.services
-        for change in ecr.bootstrap(client, service.repository, tiers, accounts, dry_run=dry_run)
+        for change in repositories.bootstrap(client, service.repository, tiers, accounts, dry_run=dry_run)
     )
 
 

@@ -173,5 +173,5 @@ def _resume(errand: Errand, results: Sequence[Result], unseen: set[Target]) -> s
     lost = [each for each in open_ends if each not in (*unknown, *paused)]
     said = [from_the_hook(errand, paused)] if paused else []
     said += [f"to go on: {again(errand, 'wait', unknown)}"] if unknown else []
-    said += [f"to try again: {again(errand, 'deploy', lost)} (--force, if they run it already)"] if lost else []
+    said += [f"to try again (with --force, where it runs already): {again(errand, 'deploy', lost)}"] if lost else []
     return "\n".join(said)

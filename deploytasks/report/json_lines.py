@@ -10,6 +10,8 @@ from deploytasks.report.show import dumped
 from deploytasks.report.teller import Clock, Face, exit_code
 from deploytasks.report.text import iso, revision_name, target_json
 
+_INTERRUPTED = 130
+
 
 class JsonLines(Face):
     """Every event as one flushed line. A command that is broken off ends with a summary too, of what had ended."""
@@ -47,7 +49,15 @@ class JsonLines(Face):
             return
         known = {} if self._plan is None else results.as_json(Report(self._command, self._plan, self._ended))
         failure = {"exit": exit_code(error), "error": veil(str(error), self._secrets) or type(error).__name__}
-        self._write("summary", {"command": self._command, **known, **failure})
+        self._write("summary", {"command": self._command, **known, **failure, **self._complaints(error)})
+
+    def _complaints(self, error: BaseException) -> dict[str, Any]:
+        """Each complaint in its parts; what to do about the last one of an interruption is how to go on."""
+        named = ("where", "what", "to_do")
+        complaints = getattr(error, "complaints", ())  # of every error that is ours
+        parts = [{name: veil(getattr(each, name), self._secrets) for name in named} for each in complaints]
+        resume = {"resume": parts[-1]["to_do"]} if parts and exit_code(error) == _INTERRUPTED else {}
+        return {"complaints": parts, **resume}
 
     def _write(self, event: str, document: dict[str, Any]) -> None:
         line = {"event": event, "time": iso(self._clock()), **document}

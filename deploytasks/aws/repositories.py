@@ -1,0 +1,131 @@
+"""ECR's repositories: made, kept from moving release tags, and pulled by whom.
+
+Every function takes an ECR client of the registry's account.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deploytasks.aws.failures import translated
+from deploytasks.errors import AwsError
+
+_SID = "deploytasks"
+_LONGEST_POLICY = 10_240
+_PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+
+
+def lets_move(client: Any, repository: str, tag: str) -> bool:
+    """Whether the tag may be moved to another image; of a repository that is not there yet, any may.
+
+    So may any where exceptions are spoken of and not shown, as emulators do.
+
+    Source: ecr DescribeRepositories.
+
+    """
+    with translated(f"ECR {repository}"):
+        try:
+            (found,) = client.describe_repositories(repositoryNames=[repository])["repositories"]
+        except client.exceptions.RepositoryNotFoundException:
+            return True
+    mutability = str(found.get("imageTagMutability", "MUTABLE"))
+    filters = found.get("imageTagMutabilityExclusionFilters", [])
+    if mutability.endswith("WITH_EXCLUSION") and not filters:
+        return True
+    return mutability.startswith("IMMUTABLE") == any(fnmatchcase(tag, each["filter"]) for each in filters)
+
+
+def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
+    """The repository's policy document, None where it has none.
+
+    Source: ecr GetRepositoryPolicy.
+
+    """
+    with translated(f"ECR {repository}"):
+        try:
+            document: dict[str, Any] = json.loads(client.get_repository_policy(repositoryName=repository)["policyText"])
+        except client.exceptions.RepositoryPolicyNotFoundException:
+            return None
+    return document
+
+
+def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
+    """Whether the policy lets the account pull. A statement with a Condition is believed: only AWS can weigh it."""
+    statements = _listed((document or {}).get("Statement", []))
+    allowed = {
+        action.lower()
+        for statement in statements
+        if statement.get("Effect") == "Allow" and _names(statement.get("Principal"), account)
+        for action in _listed(statement.get("Action", []))
+    }
+    return bool(allowed & {"*", "ecr:*"}) or all(
+        action.lower() in allowed or any(a.endswith("*") and action.lower().startswith(a[:-1]) for a in allowed)
+        for action in _PULL_ACTIONS
+    )
+
+
+def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
+    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept.
+
+    An account's bare number is a principal in every partition of AWS.
+    """
+    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": sorted(accounts)}, "Action": [*_PULL_ACTIONS]}
+    others = [each for each in _listed((present or {}).get("Statement", [])) if each.get("Sid") != _SID]
+    return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
+
+
+def bootstrap(
+    client: Any, repository: str, tiers: Iterable[str], accounts: set[str], *, dry_run: bool
+) -> Iterator[str]:
+    """The repository exists and every account may pull; yields what was changed (or would be), in words.
+
+    Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION, SetRepositoryPolicy.
+
+    """
+    with translated(f"ECR {repository}"):
+        there = _exists(client, repository)
+        if not there:
+            yield f"repository {repository}: made, tags immutable but {', '.join(tiers)}"
+            if not dry_run:
+                _create(client, repository, tiers)
+        present = policy(client, repository) if there else None
+        if all(allows_pull(present, account) for account in accounts):
+            return
+        yield f"repository {repository}: {', '.join(sorted(accounts))} may pull"
+        if not dry_run:
+            _set_policy(client, repository, pull_policy(accounts, present))
+
+
+def _set_policy(client: Any, repository: str, text: str) -> None:
+    if len(text) > _LONGEST_POLICY:
+        what = f"a policy that lets so many accounts pull has {len(text)} characters, and ECR takes {_LONGEST_POLICY}"
+        to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
+        raise AwsError.of(f"ECR {repository}", what, to_do)
+    client.set_repository_policy(repositoryName=repository, policyText=text)
+
+
+def _exists(client: Any, repository: str) -> bool:
+    try:
+        client.describe_repositories(repositoryNames=[repository])
+    except client.exceptions.RepositoryNotFoundException:
+        return False
+    return True
+
+
+def _create(client: Any, repository: str, tiers: Iterable[str]) -> None:
+    client.create_repository(
+        repositoryName=repository,
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
+        imageScanningConfiguration={"scanOnPush": True},
+    )
+
+
+def _names(principal: Any, account: str) -> bool:
+    named = _listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else _listed(principal)
+    return any(name in ("*", account) or f"::{account}:" in str(name) for name in named)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,5 +1,6 @@
 """`inv release.rollback`: which release it goes back to, how, and that the tier stays there."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -40,6 +41,17 @@ def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
     assert released.inv("deploy.prod").code == 0
     assert released.inv("lock.release", "prod", "--yes").code == 0
     assert released.inv("release.prod").code == 0
+
+
+def test_the_board_tells_of_a_hold(released: Shop):
+    released.inv("release.rollback", "prod")
+    told = "prod: on hold: no other commit until inv lock.release prod ("
+    assert told in released.inv("status").stdout
+    page = released.root / "board.html"
+    (hold,) = json.loads(released.inv("status", "--tier", "prod", "--html", str(page), "--json").stdout)["holds"]
+    assert (hold["tier"], hold["command"]) == ("prod", "release.rollback prod")
+    assert told in page.read_text()
+    assert released.inv("status", "--tier", "dev", "--json").stdout.count('"holds": []') == 1
 
 
 def test_a_hold_that_may_not_be_put_is_a_refusal_before_any_change(released: Shop):

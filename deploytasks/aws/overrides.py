@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from deploytasks.aws import claims, locks
+from deploytasks.aws import claims, holds, locks
 from deploytasks.aws.failures import translated
-from deploytasks.model import Override
+from deploytasks.model import LockState, Override
 
 _KIND = "overrides"
 
@@ -30,16 +30,18 @@ def put(client: Any, project: str, override: Override) -> None:
             return
 
 
-def listed(client: Any, project: str, tier: str) -> tuple[Override, ...]:
-    """Every override of the tier that was recorded; one that nobody can read is left out.
+def listed(client: Any, project: str, tier: str) -> tuple[tuple[Override, ...], LockState | None]:
+    """Every override of the tier that was recorded, but for one that nobody can read; and the tier's hold beside them.
 
     Source: ssm GetParametersByPath.
 
     """
-    pages = client.get_paginator("get_parameters_by_path")
+    hold, ours = locks.path(project, tier, holds.KIND), f"{locks.path(project, tier, _KIND)}/"
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=hold.rpartition("/")[0], Recursive=True)
     with translated(f"overrides of {tier}"):
-        found = [each for page in pages.paginate(Path=locks.path(project, tier, _KIND)) for each in page["Parameters"]]
-    return tuple(override for each in found for override in _read(each["Value"]))
+        found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
+    overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _read(value))
+    return overrides, claims.read(tier, found[hold]) if hold in found else None
 
 
 def _read(value: str) -> Iterator[Override]:

@@ -43,9 +43,10 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
     """
     clients, names, wanted = reach(), images(project), {service.name for service in services}
     targets = [one for one in project.targets if one.environment.tier == tier.name and one.service in wanted]
+    gated = [tier.name] if tier.after else []
     lives, (swept, passed) = together(
         lambda: observe(clients, targets, names, reading="all"),
-        lambda: (sweep(project, clients, services), overridden(project, clients, [tier.name])),
+        lambda: (sweep(project, clients, services), overridden(project, clients, gated)),
     )
     past = past_of(tier.name, swept.images, names, [live for live in lives if live.target.service in swept.images])
     records, unread = _records(clients, past, list(past.minted)[:last], passed.overrides)

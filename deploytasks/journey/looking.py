@@ -31,7 +31,8 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides})
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
-    return replace(seen, notes=(*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged)))
+    notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
+    return replace(seen, notes=notes, holds=passed.holds)
 
 
 def _stocks(

@@ -1,4 +1,4 @@
-"""Which releases were let past the gate, and why, for whoever shows releases. Changes nothing."""
+"""Which releases were let past the gate, and why; and which tiers are on hold. Changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
 from deploytasks.journey.errand import registry_ssm
-from deploytasks.model import Override, Project
+from deploytasks.model import LockState, Override, Project
 
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """The overrides of some tiers; `notes` say which could not be read."""
+    """The overrides of some tiers, and the holds on them; `notes` say which could not be read."""
 
     overrides: tuple[Override, ...] = ()
+    holds: tuple[LockState, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -25,14 +26,17 @@ def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Over
     The registry's credentials are known to be those of the file's account.
     """
 
-    def look(tier: str) -> tuple[Override, ...] | Complaint:
+    def look(tier: str) -> tuple[tuple[Override, ...], LockState | None] | Complaint:
         try:
             return overrides.listed(registry_ssm(project, clients), project.name, tier)
         except AwsError as error:
             return error.complaints[0]
 
-    gated = [tier for tier in tiers if project.tier(tier).after]
-    answers = each(look, gated)
+    answers = each(look, tiers)
     unread = dict.fromkeys(answer for answer in answers if isinstance(answer, Complaint))
-    found = tuple(one for answer in answers if not isinstance(answer, Complaint) for one in answer)
-    return Overridden(found, tuple(f"why the gate was passed may be missing: {why}" for why in unread))
+    read = [answer for answer in answers if not isinstance(answer, Complaint)]
+    return Overridden(
+        tuple(one for found, _ in read for one in found),
+        tuple(hold for _, hold in read if hold),
+        tuple(f"why the gate was passed, and holds, may be missing: {why}" for why in unread),
+    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from deploytasks.errors import Complaint
-from deploytasks.model.asked import Author
+from deploytasks.model.asked import Author, LockState
 from deploytasks.model.images import Image
 from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.project import Target
@@ -61,13 +61,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The tenant × tier board as it stood `at` a time, cells in file order; `notes` say what could not be judged."""
+    """The tenant × tier board as it stood `at` a time, cells in file order; `notes` say what could not be judged.
+
+    `holds` are those that rollbacks left on the tiers.
+    """
 
     project: str
     tiers: tuple[str, ...]
     cells: tuple[Cell, ...]
     at: datetime
     notes: tuple[str, ...] = ()
+    holds: tuple[LockState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,20 @@ _FIELDS = ("by", "since", "command", "commit", "release", "tenants", "reason", "
 
 def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
     """The tier's lock for people, and the hold on it."""
-    whom = f"{hold.tenants} on hold" if hold and hold.tenants else "on hold"
-    held = _state(tier, f"{whom}: no other commit until inv lock.release {tier}", hold) if hold else ()
+    on_hold = _state(tier, _held(hold), hold) if hold else ()
     if state is None:
-        return held or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
-    return (*held, *_state(tier, "held", state))
+        return on_hold or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
+    return (*on_hold, *_state(tier, "held", state))
+
+
+def held(hold: LockState) -> str:
+    """The tier's hold in one sentence: whom it keeps as they are, until when, by whom and why."""
+    return f"{hold.tier}: {_held(hold)} ({hold.by}, {hold.since}: {hold.reason})"
+
+
+def _held(hold: LockState) -> str:
+    whom = f"{hold.tenants} on hold" if hold.tenants else "on hold"
+    return f"{whom}: no other commit until inv lock.release {hold.tier}"
 
 
 def _state(tier: str, word: str, state: LockState) -> Sheet:
@@ -36,11 +45,12 @@ def _state(tier: str, word: str, state: LockState) -> Sheet:
 
 def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -> dict[str, Any]:
     """The tier's lock and hold for programs; never the token that proves the holder."""
-    kept = {"hold": _fields(hold)} if hold else {}
+    kept = {"hold": lock_json(hold)} if hold else {}
     if state is None:
         return {"tier": tier, "held": False, **kept}
-    return {"tier": tier, "held": True, **_fields(state), "pid": state.pid or None, **kept}
+    return {"tier": tier, "held": True, **lock_json(state), "pid": state.pid or None, **kept}
 
 
-def _fields(state: LockState) -> dict[str, Any]:
+def lock_json(state: LockState) -> dict[str, Any]:
+    """What is told of it to programs; what is not known is null."""
     return {name: getattr(state, name) or None for name in _FIELDS}

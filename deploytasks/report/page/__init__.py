@@ -10,6 +10,7 @@ from importlib import resources
 
 from deploytasks.model import Board
 from deploytasks.report.board import counts, headline
+from deploytasks.report.locks import held
 from deploytasks.report.marks import EVIDENCE
 from deploytasks.report.page.cell import when
 from deploytasks.report.page.markup import Html, element, joined, lines, unescaped
@@ -55,7 +56,7 @@ def _header(board: Board) -> Html:
     looked = joined(
         "What runs where, as it stood on ", when(board.at), ". Times are UTC; ages count back from this one."
     )
-    notes = [element("li", note) for note in board.notes]
+    notes = [element("li", note) for note in (*board.notes, *map(held, board.holds))]
     return element(
         "header",
         lines(

@@ -31,7 +31,7 @@ demo: setup ## the whole journey on an emulated AWS: two tenants, three tiers, u
 	@$(BIN)/python -m examples.stand.demo
 
 test: setup ## all tests; those that need a Docker engine say so where none answers
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 check: setup ## ruff and mypy
 	@$(BIN)/ruff check .

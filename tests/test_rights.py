@@ -34,7 +34,7 @@ def called(service: str, *rooms: str) -> set[str]:
 def test_the_rights_are_the_calls_that_are_made():
     needed = {
         *(f"ecs:{name}" for name in ECS_OPERATIONS),
-        *called("ecr", "ecr"),
+        *called("ecr", "ecr", "repositories"),
         *called("ssm", "locks", "holds", "overrides", "secrets"),
         *called("secretsmanager", "secrets"),
         *called("logs", "logs", "tasks"),

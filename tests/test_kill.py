@@ -248,4 +248,4 @@ def test_a_signal_before_any_change_waits_for_no_answer_of_a_silent_aws(releases
         began = time.monotonic()
         stopped = release.run(Rule(Stall(first=release.interrupt), operation, times=1), Rule(Stall(), operation))
         assert (stopped.code, release.locks) == (130, [])
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from deploytasks.errors import DeployError
 
 MAX_THREADS = 32
+LONGEST_WAIT_S = 0.5
+"""No single wait is longer: a signal that comes just before Python begins to wait is heard only when the wait ends."""
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Todo = SimpleQueue[tuple[Item, "Future[Answer]"]]
@@ -31,9 +33,17 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
     for _ in range(min(len(listed), MAX_THREADS)):
         threading.Thread(target=_work_off, args=(work, todo), daemon=True).start()
     try:
-        return [answer.result() for answer in answers]
+        return [_awaited(answer) for answer in answers]
     finally:
         _empty(todo)  # what was not begun, because somebody interrupted or a work failed, is not begun any more
+
+
+def _awaited(answer: "Future[Answer]") -> Answer:
+    """The answer, which is waited for a little at a time."""
+    while not answer.done():
+        with suppress(TimeoutError):
+            answer.exception(LONGEST_WAIT_S)
+    return answer.result()
 
 
 def _work_off(work: Callable[[Item], Answer], todo: "Todo[Item, Answer]") -> None:

@@ -13,6 +13,7 @@ from deploytasks.fleet.follow import UnderWay, poll
 from deploytasks.fleet.grouping import of_one_cluster
 from deploytasks.fleet.means import Means
 from deploytasks.fleet.pace import next_look_s
+from deploytasks.fleet.parallel import LONGEST_WAIT_S
 from deploytasks.fleet.put_back import concluded
 from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier
 
@@ -92,7 +93,8 @@ class Wave:
         if not self._jobs:
             self._means.sleep(pause or 0)
             return
-        done, _ = wait(self._jobs, timeout=pause, return_when=FIRST_COMPLETED)
+        within_s = LONGEST_WAIT_S if pause is None else min(pause, LONGEST_WAIT_S)
+        done, _ = wait(self._jobs, timeout=within_s, return_when=FIRST_COMPLETED)
         for job in done:
             self._jobs.pop(job)(job.result())
 

@@ -24,7 +24,7 @@ from deploytasks.model import (
     Tier,
     Wish,
 )
-from deploytasks.running import has_arrived, record, what_runs
+from deploytasks.running import has_arrived, record, tagged, what_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,11 @@ def fallback(live: Live, image: str) -> Fallback | None:
     steady = next((each for each in live.deployments if each.rollout_state in ("COMPLETED", "")), None)
     if steady is None:
         return None
-    listed = (live.definition or {}).get("containerDefinitions", [])
-    tagged = [each["image"] for each in listed if each["image"].startswith(f"{image}:")]
+    named = tagged(live, image)
     digests, _ = what_runs(live, image)
-    if not live.definition or not tagged or steady is not live.primary or len(digests) != 1:
+    if not live.definition or not named or steady is not live.primary or len(digests) != 1:
         return Fallback(steady.revision)
-    return Fallback(steady.revision, live.definition, dict.fromkeys(tagged, f"{image}@{digests[0]}"), record(live))
+    return Fallback(steady.revision, live.definition, dict.fromkeys(named, f"{image}@{digests[0]}"), record(live))
 
 
 def steps(target: Target, commands: tuple[tuple[str, ...], ...], wish: Wish) -> Steps | None:

@@ -28,9 +28,14 @@ def pinned(live: Live, image: str) -> tuple[str, ...]:
 
 def is_vague(live: Live, image: str) -> bool:
     """Whether only its tasks tell what it runs: its definition names a tag that may have moved, no record a digest."""
+    moving = any(not tags.is_commit(name.removeprefix(f"{image}:")) for name in tagged(live, image))
+    return moving and not what_runs(live, image)[0]
+
+
+def tagged(live: Live, image: str) -> list[str]:
+    """Our image's names in the definition that name it by a tag."""
     containers = (live.definition or {}).get("containerDefinitions", [])
-    named = [each["image"].partition(f"{image}:")[2] for each in containers if each["image"].startswith(f"{image}:")]
-    return not all(map(tags.is_commit, named)) and not what_runs(live, image)[0]
+    return [each["image"] for each in containers if each["image"].startswith(f"{image}:")]
 
 
 def record(live: Live) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ..
     Source: ecs DescribeServices.
 
     """
-    found = describe(client, cluster, [target.ecs_service for target in targets])
+    found = _described(client, cluster, [target.ecs_service for target in targets])
     return tuple(_live(target, found.get(target.ecs_service)) for target in targets)
 
 
@@ -47,12 +47,17 @@ def defined(client: Any, live: Live) -> Live:
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
-    """DescribeServices' answers by service name, at most ten; missing and deleted ones are left out.
+    """DescribeServices' answers by service name, at most ten; without those that are missing, or (being) deleted.
 
     Raises:
         AwsError: among others, there is no such cluster.
 
     """
+    found = _described(client, cluster, services)
+    return {name: each for name, each in found.items() if each["status"] != _BEING_DELETED}
+
+
+def _described(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
     with translated(f"cluster {cluster}"):
         answer = client.describe_services(cluster=cluster, services=list(services), include=["TAGS"])
     return {each["serviceName"]: each for each in answer["services"] if each["status"] != _DELETED}

@@ -55,7 +55,12 @@ IMPATIENT = Patience()
 
 def path(project: str, tier: str, kind: str = "lock") -> str:
     """The name of the SSM parameter of the tier's lock, or hold."""
-    return f"/deploytasks/{project}/{tier}/{kind}"
+    return f"{folder(project, tier)}/{kind}"
+
+
+def folder(project: str, tier: str) -> str:
+    """What the names of all the tier's SSM parameters begin with."""
+    return f"/deploytasks/{project}/{tier}"
 
 
 def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMPATIENT) -> LockState:

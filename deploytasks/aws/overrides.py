@@ -37,7 +37,7 @@ def listed(client: Any, project: str, tier: str) -> tuple[tuple[Override, ...], 
 
     """
     hold, ours = locks.path(project, tier, holds.KIND), f"{locks.path(project, tier, _KIND)}/"
-    pages = client.get_paginator("get_parameters_by_path").paginate(Path=hold.rpartition("/")[0], Recursive=True)
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=locks.folder(project, tier), Recursive=True)
     with translated(f"overrides of {tier}"):
         found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
     overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _read(value))

@@ -25,10 +25,9 @@ def lets_move(client: Any, repository: str, tag: str) -> bool:
 
     """
     with translated(f"ECR {repository}"):
-        try:
-            (found,) = client.describe_repositories(repositoryNames=[repository])["repositories"]
-        except client.exceptions.RepositoryNotFoundException:
-            return True
+        found = _described(client, repository)
+    if found is None:
+        return True
     mutability = str(found.get("imageTagMutability", "MUTABLE"))
     filters = found.get("imageTagMutabilityExclusionFilters", [])
     if mutability.endswith("WITH_EXCLUSION") and not filters:
@@ -84,7 +83,7 @@ def bootstrap(
 
     """
     with translated(f"ECR {repository}"):
-        there = _exists(client, repository)
+        there = _described(client, repository) is not None
         if not there:
             yield f"repository {repository}: made, tags immutable but {', '.join(tiers)}"
             if not dry_run:
@@ -105,12 +104,13 @@ def _set_policy(client: Any, repository: str, text: str) -> None:
     client.set_repository_policy(repositoryName=repository, policyText=text)
 
 
-def _exists(client: Any, repository: str) -> bool:
+def _described(client: Any, repository: str) -> Mapping[str, Any] | None:
+    """The repository as DescribeRepositories tells it, None where there is none."""
     try:
-        client.describe_repositories(repositoryNames=[repository])
+        found: dict[str, Any] = client.describe_repositories(repositoryNames=[repository])["repositories"][0]
     except client.exceptions.RepositoryNotFoundException:
-        return False
-    return True
+        return None
+    return found
 
 
 def _create(client: Any, repository: str, tiers: Iterable[str]) -> None:

@@ -77,7 +77,7 @@ def _judged(client: Any, now: UnderWay, services: Mapping[str, Any], means: Mean
     service = services.get(now.rollout.target.ecs_service)
     if not now.seen and means.clock() - now.since < _FRESH_S and _is_stale(now, service):
         return now
-    if service is None or service["status"] == "DRAINING":
+    if service is None:
         return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
     verdict = judge(service, now.deployment.id, now.deployment.created_at)
     now = replace(_shown(now, service), unseen=False, refused=0)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from deploytasks import fleet
 from deploytasks.aws import audit, ecr, overrides
@@ -119,14 +120,13 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     if not open_ends:
         return ""
-    command = again(kept_in_mind(errand, ()), _goes_on(errand), open_ends)
+    go_on = partial(again, kept_in_mind(errand, ()), _goes_on(errand))
     if paused := [result for result in open_ends if result.outcome == "paused"]:
         rest = [result for result in open_ends if result.outcome != "paused"]
-        after = again(kept_in_mind(errand, ()), _goes_on(errand), rest)
-        return from_the_hook(errand, paused) + (f"\nthen, for the others: {after}" if rest else "")
+        return from_the_hook(errand, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
     if any(result.outcome == "rolled back" for result in open_ends):
-        return f"mend the image and release it; to try this one again: {command}"
-    return f"to go on: {command}"
+        return f"mend the image and release it; to try this one again: {go_on(open_ends)}"
+    return f"to go on: {go_on(open_ends)}"
 
 
 def from_the_hook(errand: Errand, paused: Sequence[Result]) -> str:

@@ -73,10 +73,9 @@ def unlock(errand: Errand, client: Any, mine: LockState, *, is_ours: bool = Fals
     That it `is_ours`, because we took it, is not doubted at the first look that does not find it.
     """
     try:
-        if is_ours and not locks.release_held(client, errand.project.name, mine):
+        release = locks.release_held if is_ours else locks.release
+        if not release(client, errand.project.name, mine) and is_ours:
             say(errand, "lock", f"the lock of {mine.tier} is not ours any more; inv lock.status shows whose it is")
-        elif not is_ours:
-            locks.release(client, errand.project.name, mine)
     except AwsError as error:
         what = f"{error.complaints[0].what}; {locks.freeing(mine.tier, mine.run)} frees it"
         say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")

@@ -3,19 +3,21 @@
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from deploytasks import gate, git, plan, tags
+from deploytasks import fleet, gate, git, plan, tags
 from deploytasks.aws import repositories
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
 from deploytasks.journey.shelves import sweep
-from deploytasks.model import Image, Live, LockState, Target, Wish
+from deploytasks.model import Image, Live, LockState, Service, Target, Wish
 from deploytasks.project.select import upstream_targets
 from deploytasks.stock import stock
 
+Answer = TypeVar("Answer")
 Check = Callable[[], Iterable[Complaint]]
 
 
@@ -50,28 +52,34 @@ def _named(live: Live, complaint: Complaint) -> Complaint:
 
 def policies(errand: Errand) -> dict[str, Any]:
     """Who may pull each service, if anybody else needs to; a policy that may not be read is left out."""
-    found = {}
-    for service in errand.services if _foreign_accounts(errand) else ():
-        try:
-            found[service.name] = repositories.policy(errand.ecr, service.repository)
-        except AwsError as error:
-            if error.error_code != "AccessDeniedException":
-                raise
-    return found
+    services = errand.services if _foreign_accounts(errand) else ()
+
+    def read(service: Service) -> dict[str, Any]:
+        return {service.name: repositories.policy(errand.ecr, service.repository)}
+
+    unread: dict[str, Any] = {}
+    found = fleet.each(lambda service: _if_allowed(partial(read, service), unread), services)
+    return {name: policy for one in found for name, policy in one.items()}
 
 
 def frozen(errand: Errand) -> frozenset[str]:
     """The services whose repositories would not let the tier's tag move; one that may not be looked at is believed."""
-    return frozenset(service.name for service in errand.services if not _lets_move(errand, service.repository))
+
+    def moves(service: Service) -> bool:
+        return repositories.lets_move(errand.ecr, service.repository, errand.tier.name)
+
+    answers = fleet.each(lambda service: _if_allowed(partial(moves, service), True), errand.services)
+    return frozenset(service.name for service, answer in zip(errand.services, answers, strict=True) if not answer)
 
 
-def _lets_move(errand: Errand, repository: str) -> bool:
+def _if_allowed(ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """AWS's answer; where we may not ask, the other one."""
     try:
-        return repositories.lets_move(errand.ecr, repository, errand.tier.name)
+        return ask()
     except AwsError as error:
         if error.error_code != "AccessDeniedException":
             raise
-        return True
+        return otherwise
 
 
 def unpullable(errand: Errand, policies: Mapping[str, Any]) -> Iterator[Complaint]:

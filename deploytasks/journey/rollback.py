@@ -43,12 +43,12 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             preflight.check_all(*_checks(errand, renderer, found, goal))
         whole = _plan(errand, renderer, found, goal)
         tell(Planned(whole))
-        held = found.hold is not None or is_partial(errand) or not whole.is_nothing
-        if held:
+        holds, tenants = found.hold is not None or is_partial(errand) or not whole.is_nothing, _held(errand, found)
+        if holds:
             with before_any_change():  # a hold is none
-                put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), _held(errand, found))
+                put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), tenants)
         put_tags(errand, whole)
-        return report(errand, whole, roll_out(errand, whole), _notes(errand, _held(errand, found)) if held else ())
+        return report(errand, whole, roll_out(errand, whole), _notes(errand, tenants) if holds else ())
 
 
 def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
@@ -116,9 +116,9 @@ def _reason(tier: str, found: Found, goal: Goal) -> str:
 def _notes(errand: Errand, tenants: str) -> tuple[str, ...]:
     """What the hold keeps away, and from whom: these tenants, comma-separated, or everybody."""
     tier, until = errand.tier.name, freeing(errand.tier.name, errand.author.run)
-    whose = f"of {tier}, {tenants} {{}} on hold: nothing else is released or deployed there"
-    everybody = f"{tier} {{}} on hold: no other commit is tagged or released there"
+    whose = f"of {tier}, {tenants}" if tenants else tier
     is_held = "would be" if errand.options.dry_run else "are" if "," in tenants else "is"
-    held = f"{(whose if tenants else everybody).format(is_held)} until {until}"
+    what = "nothing else is released or deployed" if tenants else "no other commit is tagged or released"
+    held = f"{whose} {is_held} on hold: {what} there until {until}"
     stays = f"the tag {tier} stays where it is: after that, inv deploy.{tier} brings these targets forward again"
     return (held, *([stays] if is_partial(errand) else []))

@@ -7,10 +7,8 @@ from deploytasks.report import plan, results
 from deploytasks.report.outlet import Outlet
 from deploytasks.report.secrets import veil
 from deploytasks.report.show import dumped
-from deploytasks.report.teller import Clock, Face, exit_code
+from deploytasks.report.teller import INTERRUPTED, Clock, Face, exit_code
 from deploytasks.report.text import iso, revision_name, target_json
-
-_INTERRUPTED = 130
 
 
 class JsonLines(Face):
@@ -56,7 +54,7 @@ class JsonLines(Face):
         named = ("where", "what", "to_do")
         complaints = getattr(error, "complaints", ())  # of every error that is ours
         parts = [{name: veil(getattr(each, name), self._secrets) for name in named} for each in complaints]
-        resume = {"resume": parts[-1]["to_do"]} if parts and exit_code(error) == _INTERRUPTED else {}
+        resume = {"resume": parts[-1]["to_do"]} if parts and exit_code(error) == INTERRUPTED else {}
         return {"complaints": parts, **resume}
 
     def _write(self, event: str, document: dict[str, Any]) -> None:

@@ -18,10 +18,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+INTERRUPTED = 130
+
+
 def exit_code(error: BaseException) -> int:
     """What the process will end with: our errors carry it."""
     if isinstance(error, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     code = getattr(error, "code", 1)
     return code if isinstance(code, int) else 1
 

@@ -8,4 +8,5 @@ The way through the house: `tasks` is what a person types, `journey` the story o
 
 from deploytasks.tasks import namespace
 
-__all__ = ["namespace"]
+__all__ = ["__version__", "namespace"]
+__version__ = "0.1.0"

@@ -10,7 +10,7 @@ from itertools import takewhile
 
 from deploytasks import tags
 from deploytasks.model import History, Image, Live, Override, Release, Target
-from deploytasks.running import record, recorded_at, what_runs
+from deploytasks.running import begun_at, record, recorded_at, what_runs
 from deploytasks.stock import stock
 
 _FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -53,7 +53,8 @@ def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str
 def told_by(live: Live) -> tuple[Record, ...]:
     """What the target itself records of what it runs, and what its revision does."""
     service, registered = live.target.service, (live.definition or {}).get("registeredAt")
-    return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, registered)
+    began = begun_at(live.revision_tags, registered)
+    return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, began)
 
 
 def told_when_minted(past: Past, override: Override) -> tuple[Record, ...]:

@@ -49,8 +49,23 @@ def recorded_at(live: Live) -> datetime | None:
     """When that record was written; None where nothing tells."""
     if _service_is_newer(live):
         return _time(live.service_tags["at"])
-    registered: datetime | None = (live.definition or {}).get("registeredAt")
-    return registered
+    return begun_at(live.revision_tags, _registered_at(live))
+
+
+def has_begun(record: Mapping[str, str]) -> bool:
+    """Return whether a revision with this record counts as having run.
+
+    `at` is written on it when its rollout begins. A revision without `version` is older than that rule, and counts.
+    """
+    return "at" in record or "version" not in record
+
+
+def begun_at(record: Mapping[str, str], registered_at: datetime | None) -> datetime | None:
+    """Return when the rollout of a revision with this record began, None if it has not.
+
+    A revision without `version` was registered as its rollout began.
+    """
+    return _time(record.get("at", "")) or (registered_at if "version" not in record else None)
 
 
 def is_alone(live: Live) -> bool:
@@ -86,9 +101,13 @@ def brought_by(live: Live, project: str) -> bool:
 def _service_is_newer(live: Live) -> bool:
     if live.primary and live.service_tags.get("after") == live.primary.id:
         return False  # what it was written for has not begun
-    registered = (live.definition or {}).get("registeredAt")
-    at = _time(live.service_tags.get("at", ""))
-    return at is not None and (registered is None or at >= registered.replace(microsecond=0))
+    at, revised = _time(live.service_tags.get("at", "")), _time(live.revision_tags.get("at", "")) or _registered_at(live)
+    return at is not None and (revised is None or at >= revised.replace(microsecond=0))
+
+
+def _registered_at(live: Live) -> datetime | None:
+    registered: datetime | None = (live.definition or {}).get("registeredAt")
+    return registered
 
 
 def _time(text: str) -> datetime | None:

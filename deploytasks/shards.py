@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from deploytasks.model import Environment, Rollout, Target
-from deploytasks.running import what_runs
+from deploytasks.running import begun_at, what_runs
 
 State = Literal["arrived", "coming", "lost"]
 """`arrived`: it runs what it shall; `coming`: it does not yet; `lost`: its rollout of this run went wrong."""
@@ -64,8 +64,10 @@ def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = ""
     if primary.rollout_state not in ("COMPLETED", "") or primary.running < primary.desired:
         return "coming", f"its rollout is under way, {primary.running}/{primary.desired} running"
     registered = (live.definition or {}).get("registeredAt")
+    began = begun_at(live.revision_tags, registered) or registered
     ours = _is_since(primary.created_at, since)
-    if rollout.wish.is_met_by(digests) and (rollout.action == "nothing" or (ours and _is_since(registered, since))):
+    is_of_this_run = ours and _is_since(began, since.replace(microsecond=0))  # as `at` is written
+    if rollout.wish.is_met_by(digests) and (rollout.action == "nothing" or is_of_this_run):
         return "arrived", ""
     runs = ", ".join(digest[:19] for digest in digests) or "nothing known"
     return ("lost", f"it was put back to {runs}") if ours else ("coming", f"it still runs {runs}")

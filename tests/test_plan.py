@@ -183,6 +183,30 @@ def test_the_newer_record_speaks():
     assert running.record(replace(seen, definition=later))["commit"] == OLD
 
 
+@pytest.mark.parametrize(
+    ("record", "begun", "at"),
+    [
+        ({"version": "0.1.0", "at": "2026-11-23T11:00:00Z"}, True, datetime(2026, 11, 23, 11, 0, tzinfo=UTC)),
+        ({"version": "0.1.0"}, False, None),
+        ({"version": "0.1.0", "project": "shop", "release": "prod-20261123T110000Z"}, False, None),
+        ({"project": "shop"}, True, datetime(2026, 11, 23, 10, 0, tzinfo=UTC)),
+        ({}, True, datetime(2026, 11, 23, 10, 0, tzinfo=UTC)),
+        ({"version": "0.1.0", "at": "by hand"}, True, None),
+    ],
+)
+def test_a_revision_has_begun_once_at_says_so_and_registering_it_is_no_beginning(record, begun, at):
+    registered_at = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    assert (running.has_begun(record), running.begun_at(record, registered_at)) == (begun, at)
+
+
+def test_a_revision_that_was_registered_early_speaks_from_when_it_began():
+    registered = definition(TAGGED) | {"registeredAt": datetime(2026, 11, 23, 10, 0, tzinfo=UTC)}
+    begun = {"commit": OLD, "version": "0.1.0", "at": "2026-11-23T11:30:00Z"}
+    seen = live(definition=registered, service_tags=RECORDED, revision_tags=begun)
+    assert running.record(seen)["commit"] == OLD
+    assert running.recorded_at(seen) == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
+
+
 def test_a_record_of_what_has_not_begun_does_not_speak():
     """It was written, and then the process died."""
     seen = live(revision_tags={"commit": OLD}, service_tags={**RECORDED, "after": "ecs-svc/1"})

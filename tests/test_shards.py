@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deploytasks.aws.audit import stamp
 from deploytasks.errors import Complaint
 from deploytasks.model import Live, Rollout, Target
 from deploytasks.shards import split, stand
@@ -93,6 +94,11 @@ def at(when: datetime, digest: str, *, registered: datetime | None = None, state
     return live(deployment(state, created_at=when), definition=known, **changes)
 
 
+def begun(when: datetime) -> dict[str, str]:
+    """The record of a revision whose rollout began then."""
+    return {"version": "0.1.0", "at": stamp(when)}
+
+
 @pytest.mark.parametrize(
     ("rollout", "expected"),
     [
@@ -108,6 +114,14 @@ def at(when: datetime, digest: str, *, registered: datetime | None = None, state
         (seen("update", of=at(AFTER, OLD_DIGEST)), ("lost", f"it was put back to {OLD_DIGEST[:19]}")),
         (
             seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE)),
+            ("lost", f"it was put back to {NEW_DIGEST[:19]}"),
+        ),
+        (
+            seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE, revision_tags=begun(AFTER))),
+            ("arrived", ""),
+        ),
+        (
+            seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE, revision_tags=begun(BEFORE))),
             ("lost", f"it was put back to {NEW_DIGEST[:19]}"),
         ),
         (seen("update", of=at(BEFORE, OLD_DIGEST, failure="tasks failed to start")), ("lost", "tasks failed to start")),

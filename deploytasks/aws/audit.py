@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 PREFIX = "deploytasks:"
-KEYS = ("project", "commit", "digest", "release", "by", "ci", "override", "at")
+KEYS = ("project", "commit", "digest", "release", "config", "version", "by", "ci", "override", "at")
 LONGEST = 256
 CUT = "=..."
 

@@ -32,7 +32,7 @@ def told_everything(*, as_json: bool) -> str:
     )
     running = {"containerDefinitions": [{"environment": [{"name": "OLD_SECRET", "value": "value-of-old"}]}]}
     rollout = replace(update(of, env=_ENV), create={"x": "value-of-create"}, live=replace(live(of), definition=running))
-    made = Plan(PROD, waves=((rollout,),))
+    made = Plan(PROD, waves=((rollout,),), notes=("noted: value-of-a-token",))
     log = ("token=value-of-a-token", "value-of-a-password", "value-of-old")
     fell = ended(
         of, "failed", detail="value-of-a-token", tasks=(DeadTask("0a", "value-of-old", ("value-of-old",), log),)

@@ -69,12 +69,16 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do."""
+    """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do.
+
+    `notes` are what was found on the way and refuses nothing: who holds the lock, what could not be checked.
+    """
 
     tier: Tier
     builds: tuple[Build, ...] = ()
     tag_steps: tuple[TagStep, ...] = ()
     waves: tuple[tuple[Rollout, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:

@@ -116,7 +116,7 @@ def title(report: Report) -> str:
 def ending(report: Report, elapsed_s: float) -> Sheet:
     """What was built and tagged (all that is planned, where nothing was rolled out), how it ended, and what to do."""
     planned = replace(report.plan, waves=()) if report.results else report.plan
-    steps = () if planned.is_nothing else plan.sheet(planned)
+    steps = plan.notes(planned) if planned.is_nothing else plan.sheet(planned)
     return stacked(steps, results.body(report, elapsed_s), _to_copy(report.resume))
 
 

@@ -6,7 +6,15 @@ from typing import Any
 
 from deploytasks.model import Build, Plan, Rollout, TagStep
 from deploytasks.report.sheet import Column, Line, Sheet, Span, Tone, line, stacked, table
-from deploytasks.report.text import counted, revision_name, revision_number, short_commit, short_image, target_json
+from deploytasks.report.text import (
+    counted,
+    lines_of,
+    revision_name,
+    revision_number,
+    short_commit,
+    short_image,
+    target_json,
+)
 
 _TO_BE_BUILT = "(to be built)"
 _COLUMNS = (
@@ -21,7 +29,13 @@ _COLUMNS = (
 def sheet(plan: Plan) -> Sheet:
     """The plan, in the order in which it is carried out."""
     parts = [(*map(_build, plan.builds), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
-    return stacked(*parts, (line("nothing to do"),)) if plan.is_nothing else stacked(*parts)
+    nothing = (line("nothing to do"),) if plan.is_nothing else ()
+    return stacked(*parts, nothing, notes(plan))
+
+
+def notes(plan: Plan) -> Sheet:
+    """What was found on the way, a line each."""
+    return tuple(line(each) for note in plan.notes for each in lines_of(note))
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
@@ -32,6 +46,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "builds": [build_json(build) for build in plan.builds],
         "tags": [tag_json(step) for step in plan.tag_steps],
         "waves": [[_rollout_json(rollout) for rollout in wave] for wave in plan.waves],
+        "notes": plan.notes,
     }
 
 

@@ -71,7 +71,7 @@ def veiled(event: Event, secrets: frozenset[str]) -> Event:
         case Ended():
             return Ended(_veiled_result(event.result, secrets))
         case Planned():
-            return event
+            return Planned(replace(event.plan, notes=_veil_all(event.plan.notes, secrets)))
 
 
 def veiled_report(report: Report) -> Report:
@@ -79,6 +79,7 @@ def veiled_report(report: Report) -> Report:
     secrets = secret_values(report.plan)
     return replace(
         report,
+        plan=replace(report.plan, notes=_veil_all(report.plan.notes, secrets)),
         results=tuple(_veiled_result(result, secrets) for result in report.results),
         notes=_veil_all(report.notes, secrets),
     )

@@ -193,7 +193,9 @@ def _nothing_to_do() -> Situation:
 
 def _dry_run() -> Situation:
     unbuilt = update(target("mb"), digest=None)
-    plan = Plan(PROD, (build(),), (tag_step(digest=None),), ((unbuilt,), (create(target("acme", wave=2)),)))
+    waves = ((unbuilt,), (create(target("acme", wave=2)),))
+    notes = ("not checked: whether 3 roles exist: GetRole is denied in account 222222222222",)
+    plan = Plan(PROD, (build(),), (tag_step(digest=None),), waves, notes)
     return Situation((Planned(plan),), Report("release.prod", plan, dry_run=True))
 
 

@@ -32,12 +32,15 @@ context = "."
 [tiers.dev]
 tag = "mutable"
 pin = "tag"
+soak = "0s"
 [tiers.staging]
 tag = "mutable"
 after = "dev"
+soak = "0s"
 [tiers.prod]
 tag = "immutable"
 after = "staging"
+soak = "0s"
 {policy}
 [defaults]
 cpu = 256

@@ -69,6 +69,10 @@ class Shop:
         assert old in text
         path.write_text(text.replace(old, new))
 
+    def soak(self, length: str) -> None:
+        """The tier `prod` soaks so long; no tier of the shop does otherwise."""
+        self.edit("envs/project.toml", 'after = "staging"\nsoak = "0s"', f'after = "staging"\nsoak = "{length}"')
+
     def add_service(self, name: str) -> None:
         """One more service in envs/, with a template, but with no repository in ECR and no ECS service."""
         file = self.root / "envs/project.toml"

@@ -68,7 +68,7 @@ def live(*deployments: Deployment, runs: str = f"{HOST}/api@{OLD_DIGEST}", **cha
 
 
 def tier(name: str = "prod", **changes: Any) -> Tier:
-    return replace(Tier(name, "immutable" if name == "prod" else "mutable"), **changes)
+    return replace(Tier(name, "immutable" if name == "prod" else "mutable", soak_s=0), **changes)
 
 
 def project(root: Path, *targets: Target, **changes: Any) -> Project:

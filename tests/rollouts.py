@@ -29,7 +29,7 @@ from deploytasks.model import (
     Wish,
 )
 
-TIER = Tier("prod", "immutable", parallel=20, timeout_s=600)
+TIER = Tier("prod", "immutable", parallel=20, timeout_s=600, soak_s=0)
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 DIES = Fate(death=Death(lines=["no database"], exit=3, why="OOM"))
 

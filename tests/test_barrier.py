@@ -1,7 +1,6 @@
 """Before a wave begins, every earlier target of the tier has arrived, whichever runner moves it. Time is made here."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -49,8 +48,8 @@ class Stage:
     def barrier(self, **policy: str) -> Barrier:
         """The barrier of a tier with that policy, in a run that began just now."""
         file = self.root / "envs/project.toml"
-        lines = "".join(f'{key} = "{value}"\n' for key, value in policy.items())
-        file.write_text(file.read_text().replace('after = "staging"\n', f'after = "staging"\n{lines}'))
+        lines = "".join(f'{key} = "{value}"\n' for key, value in {"soak": "0s", **policy}.items())
+        file.write_text(file.read_text().replace('after = "staging"\nsoak = "0s"\n', f'after = "staging"\n{lines}'))
         errand = begin("deploy", load(self.root), Scope("prod"), Options(), self.told.append)
         renderer, wanted = Renderer(errand.project), wishes.to_deploy(errand)
         since = datetime.fromtimestamp(self.now, UTC)
@@ -70,9 +69,8 @@ class Stage:
 
     def deploy(self, *numbers: int) -> None:
         """Another runner rolls out to these tenants, and is done with it."""
-        known = load(self.root)
-        known = replace(known, tiers=tuple(replace(tier, soak_s=0) for tier in known.tiers))
-        report = journey.deploy(known, Scope("prod", tenants=tuple(f"t{n}" for n in numbers)), Options(wait=False))
+        scope = Scope("prod", tenants=tuple(f"t{n}" for n in numbers))
+        report = journey.deploy(load(self.root), scope, Options(wait=False))
         assert {result.outcome for result in report.results} <= {"started", "unchanged"}
         for number in numbers:
             settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number))

@@ -52,7 +52,7 @@ def test_what_the_doc_calls_a_default_is_the_default(project, tmp_path):
         "digest",
         20,
         1200,
-        0,
+        30,
         "stop",
     )
     worker = project.service("worker")

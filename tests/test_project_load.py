@@ -83,7 +83,7 @@ def test_tiers_stand_in_promotion_order_however_the_file_has_them(tmp_path):
 def test_a_tier_has_its_policy_and_our_defaults(tmp_path):
     policy = 'pin = "tag"\nparallel = 3\ntimeout = "1h30m"\nsoak = "90s"\non_failure = "continue"\n'
     dev, prod = loaded(tmp_path, PROJECT + policy).tiers
-    assert dev == Tier("dev", "mutable", None, "digest", 20, 1200, 0, "stop")
+    assert dev == Tier("dev", "mutable", None, "digest", 20, 1200, 30, "stop")
     assert prod == Tier("prod", "immutable", "dev", "tag", 3, 5400, 90, "continue")
 
 

@@ -270,10 +270,11 @@ def test_no_wait_is_refused_with_more_than_one_wave(shop: Shop):
     assert "prod: --no-wait with 2 waves\n    leave --no-wait out, or name tenants of one wave" in ran.stderr
 
 
-def test_no_wait_with_a_soak_is_refused_without_advice_that_would_not_help(shop: Shop):
-    shop.edit("envs/project.toml", 'tag = "immutable"', 'tag = "immutable"\nsoak = "5m"')
-    ran = shop.inv("deploy.prod", "--no-wait")
-    assert (ran.code, ran.stderr) == (2, "prod: --no-wait with a soak\n    leave --no-wait out\n")
+def test_no_wait_skips_the_soak_and_says_so(shop: Shop):
+    shop.soak("5m")
+    ran = shop.inv("deploy.prod", "--no-wait", "--force", "--json")
+    follow = "to follow: inv deploy.wait prod"
+    assert (ran.code, ran.summary["notes"]) == (0, [f"not waited for, and the soak of 5m is skipped; {follow}"])
 
 
 def test_every_mistake_in_the_files_is_told_with_file_and_key(shop: Shop):

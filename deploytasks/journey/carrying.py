@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from deploytasks import fleet
+from deploytasks import fleet, lengths
 from deploytasks.aws import audit, ecr, overrides
 from deploytasks.journey import preflight, rolling
 from deploytasks.journey.errand import Errand, again, registry_ssm, resumable, say, shown_command, spelled
@@ -107,7 +107,8 @@ def _not_followed(errand: Errand, results: Sequence[Result]) -> tuple[str, ...]:
     """What follows the rollouts that were only started."""
     if all(result.outcome != "started" for result in results):
         return ()
-    return (f"not waited for; to follow: {spelled(_bare(errand), 'wait')}",)
+    skipped = f", and the soak of {lengths.spelled(errand.tier.soak_s)} is skipped" if errand.tier.soak_s else ""
+    return (f"not waited for{skipped}; to follow: {spelled(_bare(errand), 'wait')}",)
 
 
 def _bare(errand: Errand) -> Errand:

@@ -100,11 +100,9 @@ def _foreign_accounts(errand: Errand) -> dict[str, Target]:
 def wave_rules(errand: Errand) -> Iterator[Complaint]:
     """`--no-wait` can't be told from success where later waves depend on earlier ones."""
     waves = {target.wave for target in errand.targets}
-    several, soak = len(waves) > 1, errand.tier.soak_s > 0
-    if not errand.options.wait and (several or soak):
-        what = " and ".join([f"{len(waves)} waves"] * several + ["a soak"] * soak)
-        to_do = "leave --no-wait out" if soak else "leave --no-wait out, or name tenants of one wave with --tenant"
-        yield Complaint(errand.tier.name, f"--no-wait with {what}", to_do)
+    if not errand.options.wait and len(waves) > 1:
+        to_do = "leave --no-wait out, or name tenants of one wave with --tenant"
+        yield Complaint(errand.tier.name, f"--no-wait with {len(waves)} waves", to_do)
 
 
 def taggable(

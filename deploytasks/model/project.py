@@ -60,7 +60,7 @@ class Tier:
     pin: Pin = "digest"
     parallel: int = 20
     timeout_s: int = 1200
-    soak_s: int = 0
+    soak_s: int = 30
     on_failure: OnFailure = "stop"
 
 

@@ -159,7 +159,7 @@ class TierTable(Struct, forbid_unknown_fields=True, kw_only=True):
     pin: Annotated[Literal["tag", "digest"], Meta(description='"tag" or "digest"')] = "digest"
     parallel: Count = 20
     timeout: Duration = "20m"
-    soak: Duration = "0s"
+    soak: Duration = "30s"
     on_failure: Annotated[Literal["stop", "continue"], Meta(description='"stop" or "continue"')] = "stop"
     settings: Layer | None = None
 

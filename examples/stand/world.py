@@ -113,6 +113,7 @@ def _settle(root: Path, emulator: Emulator, base: str) -> None:
     _replace(project, r"\[registry\]\naccount *= *\"\d+\"", registry)
     _replace(project, r"^(\[services\.[\w-]+\])$", rf'\1\nplatforms = ["linux/{ARCHITECTURE}"]')
     project.write_text(project.read_text() + _HOST_NETWORK)
+    _replace(project, r"^(tag = .*)$", r'\1\nsoak = "0s"')
     _replace(service, r'"minimumHealthyPercent": \d+', '"minimumHealthyPercent": 0')  # two of them would want one port
     _replace(service, r'"maximumPercent": \d+', '"maximumPercent": 100')
     _replace(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from deploytasks import tags
 from deploytasks.model import Evidence, Image, Live, Wish
+from deploytasks.ours import Container, ours
 
 
 def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
@@ -22,8 +23,8 @@ def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]
 
 def pinned(live: Live, image: str) -> tuple[str, ...]:
     """The digests that the definition itself names for our image; empty where it names a tag."""
-    containers = (live.definition or {}).get("containerDefinitions", [])
-    return tuple(each["image"].partition("@")[2] for each in containers if each["image"].startswith(f"{image}@"))
+    digests = (each["image"].partition("@")[2] for each in our_containers(live, image))
+    return tuple(filter(None, digests))
 
 
 def is_vague(live: Live, image: str) -> bool:
@@ -34,8 +35,18 @@ def is_vague(live: Live, image: str) -> bool:
 
 def tagged(live: Live, image: str) -> list[str]:
     """Our image's names in the definition that name it by a tag."""
+    return [each["image"] for each in our_containers(live, image) if "@" not in each["image"]]
+
+
+def our_containers(live: Live, image: str) -> tuple[Container, ...]:
+    """Return the containers of the live definition that were given our image."""
     containers = (live.definition or {}).get("containerDefinitions", [])
-    return [each["image"] for each in containers if each["image"].startswith(f"{image}:")]
+    return ours(containers, image, live.target.environment.tier, recorded_digest(live))
+
+
+def recorded_digest(live: Live) -> str:
+    """Return the digest that the running definition was registered for, "" where none is recorded."""
+    return live.revision_tags.get("digest") or live.service_tags.get("digest", "")
 
 
 def record(live: Live) -> Mapping[str, str]:
@@ -101,7 +112,10 @@ def brought_by(live: Live, project: str) -> bool:
 def _service_is_newer(live: Live) -> bool:
     if live.primary and live.service_tags.get("after") == live.primary.id:
         return False  # what it was written for has not begun
-    at, revised = _time(live.service_tags.get("at", "")), _time(live.revision_tags.get("at", "")) or _registered_at(live)
+    at, revised = (
+        _time(live.service_tags.get("at", "")),
+        _time(live.revision_tags.get("at", "")) or _registered_at(live),
+    )
     return at is not None and (revised is None or at >= revised.replace(microsecond=0))
 
 

@@ -63,7 +63,7 @@ def test_only_our_containers_count(cloud: Endpoint):
     sidecar = {"image": "public.ecr.aws/x/envoy:v1", "imageDigest": "sha256:e"}
     lookalike = {"image": f"{IMAGE}-admin:v1", "imageDigest": "sha256:f"}
     ours = {"image": f"{IMAGE}@sha256:a", "imageDigest": "sha256:a"}
-    assert tasks.task_digests([{"containers": [sidecar, lookalike, ours]}], IMAGE) == ("sha256:a",)
+    assert tasks.task_digests([{"containers": [sidecar, lookalike, ours]}], IMAGE, "dev") == ("sha256:a",)
 
 
 def test_a_service_that_is_not_there_is_no_complaint_but_a_fact(cloud: Endpoint):

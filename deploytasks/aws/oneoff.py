@@ -63,18 +63,6 @@ def place(service: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def containers_of(definition: Mapping[str, Any], image: str) -> tuple[str, ...]:
-    """The names of the containers that run our image; `image` is `host/repository`."""
-    listed = definition.get("containerDefinitions", [])
-    return tuple(each["name"] for each in listed if each["image"].startswith((f"{image}:", f"{image}@")))
-
-
-def container_of(definition: Mapping[str, Any], image: str, service: str) -> str:
-    """The container that runs our image; of several the one that is called as the service is, "" without any."""
-    names = containers_of(definition, image)
-    return names[0] if len(names) == 1 else service if service in names else ""
-
-
 def is_essential(definition: Mapping[str, Any], container: str) -> bool:
     """Whether the task ends with the container."""
     named = (each for each in definition.get("containerDefinitions", []) if each["name"] == container)

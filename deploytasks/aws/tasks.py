@@ -1,11 +1,12 @@
 """The tasks of a service: what digest they really run, and why those that died did."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError
 from deploytasks.model import DeadTask, Target
+from deploytasks.ours import ours
 
 _LOG_LINES = 10
 _DEAD_SHOWN = 3
@@ -43,21 +44,15 @@ def tasks_of(client: Any, target: Target, desired_status: str = "RUNNING") -> li
     return described(client, target.cluster, task_arns(client, target, desired_status))
 
 
-def task_digests(tasks: Iterable[Mapping[str, Any]], image: str) -> tuple[str, ...]:
-    """The digests, sorted, that our containers of these tasks run; `image` is `host/repository`.
+def task_digests(
+    tasks: Iterable[Mapping[str, Any]], image: str, tier: str, digest: str = "", names: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return the digests, sorted, that our containers of these tasks run; `ours` explains the other arguments.
 
     Empty where no task runs, or where the endpoint reports no digests.
     """
-    return tuple(
-        sorted(
-            {
-                container["imageDigest"]
-                for task in tasks
-                for container in task.get("containers", [])
-                if container.get("imageDigest") and container.get("image", "").startswith((f"{image}:", f"{image}@"))
-            }
-        )
-    )
+    found = (each for task in tasks for each in ours(task.get("containers", []), image, tier, digest, names))
+    return tuple(sorted({each["imageDigest"] for each in found if each.get("imageDigest")}))
 
 
 def started_by(tasks: Iterable[Mapping[str, Any]], deployment_id: str, revision: str) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from deploytasks.errors import AwsError
 from deploytasks.fleet.follow import UnderWay
 from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout, Target, Told
+from deploytasks.ours import given
 
 
 def finish(ended: UnderWay, means: Means) -> Result:
@@ -38,13 +39,20 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
     if result.outcome == "deployed":
         _forget_failure(ended, means)
         running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
-        return _compared(result, ended.rollout, tasks.task_digests(running, means.images[target.service]))
+        image, tier, digest = means.images[target.service], target.environment.tier, ended.rollout.wish.digest or ""
+        return _compared(result, ended.rollout, tasks.task_digests(running, image, tier, digest, _names(ended.rollout)))
     if result.outcome in ("failed", "rolled back", "timed out"):
         if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(means, target, deployment.revision, {"ended": result.outcome})
         logs = means.clients.of("logs", target.access)
         return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))
     return result
+
+
+def _names(rollout: Rollout) -> list[str]:
+    """Return the names of our containers where the rollout brings a definition of its own."""
+    listed = rollout.request["containerDefinitions"] if rollout.request else []
+    return [each["name"] for each in given(listed, rollout.image)]
 
 
 def _forget_failure(ended: UnderWay, means: Means) -> None:

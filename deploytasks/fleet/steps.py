@@ -17,6 +17,7 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet.finish import record
 from deploytasks.fleet.means import Means
 from deploytasks.model import DeadTask, Definition, Event, Exited, Logged, Rollout, Steps, Told
+from deploytasks.ours import container_of, given, ours
 
 _LOG_LINES = 10
 
@@ -87,8 +88,10 @@ def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
 
 def _step(rollout: Rollout, steps: Steps, number: int, image: str) -> Step:
     definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
+    listed, tier = definition.get("containerDefinitions", []), rollout.target.environment.tier
     target, words = rollout.target, steps.commands[number - 1]
-    container = oneoff.container_of(definition, image, target.service)
+    mine = given(listed, rollout.image) or ours(listed, image, tier, rollout.wish.digest or "")
+    container = container_of(mine, target.service)
     one_off = OneOff(
         target=target,
         revision="",

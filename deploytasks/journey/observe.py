@@ -14,7 +14,7 @@ from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
 from deploytasks.model import Access, Live, Reading, Target
-from deploytasks.running import is_vague, pinned
+from deploytasks.running import is_vague, our_containers, pinned, recorded_digest
 
 Group = tuple[Access, str, list[Any]]
 """What is asked of one cluster of one account in one call."""
@@ -129,7 +129,9 @@ def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], ima
     complaint = listed.live.complaint or next((task for task in own if isinstance(task, Complaint)), None)
     if complaint:
         return Live(live.target, complaint=complaint)
-    return replace(live, digests=tasks.task_digests(own, images[live.target.service]))
+    image, tier = images[live.target.service], live.target.environment.tier
+    names = [each["name"] for each in our_containers(live, image)]
+    return replace(live, digests=tasks.task_digests(own, image, tier, recorded_digest(live), names))
 
 
 def _grouped(members: Iterable[tuple[Access, str, Any]], size: int) -> Iterator[Group]:

@@ -16,6 +16,8 @@ from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import before_any_change, images
 from deploytasks.journey.observe import observe
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
+from deploytasks.ours import container_of
+from deploytasks.running import our_containers
 
 _STOPS_WITHIN_S = 10.0
 _STOPPED = "stopped by the person who ran it"
@@ -49,7 +51,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     if live.complaint:
         raise NotReady(live.complaint)
     definition = _definition(live)
-    container = _container(definition, images(project)[target.service], live)
+    container = _container(live, images(project)[target.service])
     with before_any_change():
         service = ecs.service_of(clients.of("ecs", target.access), target)
     one_off = OneOff(
@@ -147,12 +149,13 @@ def _definition(live: Live) -> Definition:
     return live.definition
 
 
-def _container(definition: Definition, image: str, live: Live) -> str:
+def _container(live: Live, image: str) -> str:
     """The container that runs our image; of several the one that is called as the service is."""
-    chosen, names = oneoff.container_of(definition, image, live.target.service), oneoff.containers_of(definition, image)
+    mine = our_containers(live, image)
+    chosen, names = container_of(mine, live.target.service), [each["name"] for each in mine]
     if chosen:
         return chosen
-    revision = definition["taskDefinitionArn"].rpartition("/")[2]
+    revision = (live.definition or {})["taskDefinitionArn"].rpartition("/")[2]
     where, tier = str(live.target), live.target.environment.tier
     if names:
         what = f"{len(names)} containers of {revision} run {image}: {', '.join(names)}"

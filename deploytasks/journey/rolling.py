@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deploytasks import plan
-from deploytasks.aws.oneoff import container_of
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
+from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
 from deploytasks.template.canonical import canonical
 from deploytasks.template.render import Renderer, image_name, placeholder
@@ -30,10 +30,15 @@ def unfit_for_steps(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) 
     by_service = {wish.service: wish for wish in wishes if errand.project.service(wish.service).before_deploy}
     for target in errand.targets:
         wish = by_service.get(target.service)
-        image = errand.images[target.service]
-        if wish and not container_of(render(errand, renderer, target, wish)[0], image, target.service):
+        if wish and not container_of(_given(errand, renderer, target, wish), target.service):
+            image = errand.images[target.service]
             what = f"before_deploy: no container of its definition runs {image}, or more than one does"
             yield Complaint(str(target), what, f"let one do so that is called {target.service}, as the service is")
+
+
+def _given(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Container, ...]:
+    image = image_name(errand.project, target, errand.tier, _known(errand, target, wish))
+    return given(render(errand, renderer, target, wish)[0]["containerDefinitions"], image)
 
 
 def rollouts(
@@ -104,9 +109,13 @@ def _same(request: Definition, live: Live) -> bool:
 
 def render(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Definition, Definition | None]:
     """The two requests; of an image that is still to be built, with a digest of zeros."""
-    known = wish if wish.digest else replace(wish, digest=placeholder(errand.project, target).digest)
+    known = _known(errand, target, wish)
     image = image_name(errand.project, target, errand.tier, known)
     return renderer.definition(target, known, image), renderer.service(target, known, image)
+
+
+def _known(errand: Errand, target: Target, wish: Wish) -> Wish:
+    return wish if wish.digest else replace(wish, digest=placeholder(errand.project, target).digest)
 
 
 def _image(errand: Errand, target: Target, wish: Wish) -> str:

@@ -112,9 +112,7 @@ def _is_over(primary: Deployment, *, alone: bool) -> bool:
 
 def _names(live: Live, image: str) -> str:
     """What the definition calls our image; empty where no container of it runs ours."""
-    containers = (live.definition or {}).get("containerDefinitions", [])
-    ours = (each["image"] for each in containers if each["image"].startswith((f"{image}:", f"{image}@")))
-    return next(ours, "")
+    return next((each["image"] for each in running.our_containers(live, image)), "")
 
 
 def _wish(errand: Errand, live: Live, images: Mapping[str, Image]) -> Wish:

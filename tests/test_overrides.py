@@ -61,7 +61,7 @@ def test_who_may_not_read_overrides_sees_the_rest_and_that_something_is_missing(
     for words in (["status", "--tier", "prod"], ["release.history", "prod"]):
         ran = untried.inv(*words)
         assert ran.code == 0
-        assert "why the gate was passed, and holds, may be missing: " in ran.stdout
+        assert "why the gate was passed, holds and locks may be missing: " in ran.stdout
 
 
 def test_more_overrides_than_a_page_holds_are_all_told(shop: Shop):

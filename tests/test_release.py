@@ -365,13 +365,6 @@ def test_forcing_what_is_under_way_already_follows_it(shop: Shop):
     assert shop.endpoint.operations()["UpdateService"] == 2
 
 
-def test_a_dry_run_says_that_the_tier_is_locked(shop: Shop):
-    shop.inv("lock.acquire", "prod")
-    ran = shop.inv("release.prod", "--dry-run")
-    assert ran.code == 0
-    assert "holds the lock since" in ran.stdout and "without --dry-run this would be refused" in ran.stdout
-
-
 @pytest.mark.parametrize("task", ["tag.dev", "release.dev"])
 def test_a_repository_that_would_not_let_the_tiers_tag_move_is_refused_before_any_change(shop: Shop, task: str):
     repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]

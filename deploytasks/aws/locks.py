@@ -121,6 +121,18 @@ def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockStat
     return claims.read(tier, value)
 
 
+def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
+    """Return what `acquire` would refuse with now; None where it would take the lock, or work under it.
+
+    Source: ssm GetParameter.
+
+    """
+    holder = status(client, project, mine.tier)
+    if holder is None or _is_ours(holder, mine) or claims.is_left(holder, mine):
+        return None
+    return _refusal(holder, mine, 0.0)
+
+
 def taken_at(client: Any, project: str, tier: str) -> datetime | None:
     """When the tier's lock was taken, by AWS's own clock, as deployments are timed; None where nobody holds it.
 

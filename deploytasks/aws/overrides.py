@@ -5,7 +5,7 @@ Revisions and services record the reason as well; but not every release that is 
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploytasks.aws import claims, holds, locks
@@ -30,18 +30,32 @@ def put(client: Any, project: str, override: Override) -> None:
             return
 
 
-def listed(client: Any, project: str, tier: str) -> tuple[tuple[Override, ...], LockState | None]:
-    """Every override of the tier that was recorded, but for one that nobody can read; and the tier's hold beside them.
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the registry's account keeps of a tier: its overrides, its hold and its lock."""
+
+    overrides: tuple[Override, ...] = ()
+    hold: LockState | None = None
+    lock: LockState | None = None
+
+
+def records(client: Any, project: str, tier: str) -> Records:
+    """Return all that is recorded of the tier, but for an override that nobody can read.
 
     Source: ssm GetParametersByPath.
 
     """
-    hold, ours = locks.path(project, tier, holds.KIND), f"{locks.path(project, tier, _KIND)}/"
+    ours = f"{locks.path(project, tier, _KIND)}/"
     pages = client.get_paginator("get_parameters_by_path").paginate(Path=locks.folder(project, tier), Recursive=True)
     with translated(f"overrides of {tier}"):
         found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
+
+    def state(kind: str) -> LockState | None:
+        value = found.get(locks.path(project, tier, kind))
+        return claims.read(tier, value) if value else None
+
     overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _read(value))
-    return overrides, claims.read(tier, found[hold]) if hold in found else None
+    return Records(overrides, state(holds.KIND), state("lock"))
 
 
 def _read(value: str) -> Iterator[Override]:

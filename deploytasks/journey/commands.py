@@ -46,7 +46,7 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
 
     """
     errand = begin("tag", project, scope, options, tell)
-    with lock(errand):
+    with lock(errand) as notes:
         with before_any_change():
             wanted, present, hold, frozen = fleet.together(
                 lambda: wishes.to_tag(errand),
@@ -58,7 +58,8 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
                 lambda: preflight.held(errand, hold, wanted, present),
                 lambda: preflight.taggable(errand, wanted, present, frozen),
             )
-        whole = Plan(errand.tier, tag_steps=plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC)))
+        steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
+        whole = Plan(errand.tier, tag_steps=steps, notes=notes)
         tell(Planned(whole))
         put_tags(errand, whole)
         return report(errand, whole)
@@ -74,7 +75,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     """
     errand = begin("deploy", project, scope, options, tell)
     renderer = Renderer(project)
-    with lock(errand):
+    with lock(errand) as notes:
         with before_any_change():
             wanted, present, hold, lives, policies = fleet.together(
                 lambda: wishes.to_deploy(errand),
@@ -93,7 +94,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
                 lambda: preflight.dirty(errand, wanted),
                 lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
             )
-        whole = Plan(errand.tier, waves=rolling.rollouts(only.errand, renderer, only.lives, wanted))
+        whole = Plan(errand.tier, waves=rolling.rollouts(only.errand, renderer, only.lives, wanted), notes=notes)
         tell(Planned(whole))
         return report(errand, whole, roll_out(errand, whole), only.notes)
 
@@ -108,14 +109,15 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
 
     """
     errand = begin("release", project, scope, options, tell)
-    with lock(errand):
-        whole, notes = prepared(errand)
+    with lock(errand) as found:
+        whole, notes = prepared(errand, found)
         return report(errand, whole, roll_out(errand, whole), notes)
 
 
-def prepared(errand: Errand) -> tuple[Plan, tuple[str, ...]]:
+def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[str, ...]]:
     """A release as far as its rollouts: nothing speaks against it, its images are built and the tier is tagged.
 
+    `notes` are the plan's so far.
     Beside the plan, notes on the targets that were left out.
     """
     renderer = Renderer(errand.project)
@@ -139,7 +141,7 @@ def prepared(errand: Errand) -> tuple[Plan, tuple[str, ...]]:
     wanted = _build(errand, missing, wanted)
     steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
     waves = rolling.rollouts(only.errand, renderer, only.lives, plan.with_releases(wanted, steps))
-    whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves)
+    whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves, notes)
     errand.tell(Planned(whole))
     put_tags(errand, whole)
     return whole, only.notes

@@ -9,12 +9,15 @@ from deploytasks import git, tags
 from deploytasks.aws import claims, holds, locks
 from deploytasks.errors import AwsError, Invalid
 from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command, stopped
+from deploytasks.lengths import spelled
 from deploytasks.model import LockState, OnEvent, Told, Wish
 
 
 @contextmanager
-def lock(errand: Errand) -> Iterator[None]:
+def lock(errand: Errand) -> Iterator[tuple[str, ...]]:
     """The tier is ours inside, and free on every way out. A dry run takes no lock, because that would be a change.
+
+    Yields the plan's notes: in a dry run, who holds the lock.
 
     Raises:
         Locked: it is somebody else's, and stays so for as long as the command waits.
@@ -22,15 +25,14 @@ def lock(errand: Errand) -> Iterator[None]:
 
     """
     if errand.options.dry_run:
-        _tell_who_holds_it(errand)
-        yield
+        yield obstacles(errand, _claim(errand))
         return
     mine, client, is_ours = _claim(errand), registry_ssm(errand.project, errand.clients), False
     try:
         with before_any_change():
             until = patience(errand.options.lock_wait_s, errand.tell)
             is_ours = locks.acquire(client, errand.project.name, mine, until).token == mine.token
-        yield
+        yield ()
     except KeyboardInterrupt:
         raise stopped(errand, "interrupted") from None
     finally:
@@ -41,12 +43,15 @@ def lock(errand: Errand) -> Iterator[None]:
             raise stopped(errand, "interrupted") from None
 
 
-def _tell_who_holds_it(errand: Errand) -> None:
-    """Whoever plans hears that the real command would have to wait."""
+def obstacles(errand: Errand, mine: LockState) -> tuple[str, ...]:
+    """Return what a dry run's plan says of a lock that would keep the real command, with this claim, away."""
     with before_any_change():
-        holder = locks.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
-    if holder:
-        say(errand, "lock", f"{holder.by} holds the lock since {holder.since}: without --dry-run this would be refused")
+        found = locks.obstacle(registry_ssm(errand.project, errand.clients), errand.project.name, mine)
+    if found is None:
+        return ()
+    wait_s = errand.options.lock_wait_s
+    then = f"wait for it, up to {spelled(wait_s)}" if wait_s else f"be refused; {found.to_do}"
+    return (f"{found.where}: {found.what}\nwithout --dry-run this would {then}",)
 
 
 def patience(longest_s: float, tell: OnEvent) -> locks.Patience:

@@ -32,7 +32,7 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
     notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
-    return replace(seen, notes=notes, holds=passed.holds)
+    return replace(seen, notes=notes, holds=passed.holds, locks=passed.locks)
 
 
 def _stocks(

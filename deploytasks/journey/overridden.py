@@ -1,4 +1,4 @@
-"""Which releases were let past the gate, and why; and which tiers are on hold. Changes nothing."""
+"""Which releases were let past the gate, and why; and which tiers are on hold or locked. Changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from deploytasks.model import LockState, Override, Project
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """The overrides of some tiers, and the holds on them; `notes` say which could not be read."""
+    """The overrides of some tiers, the holds on them and their locks; `notes` say which could not be read."""
 
     overrides: tuple[Override, ...] = ()
     holds: tuple[LockState, ...] = ()
+    locks: tuple[LockState, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -26,9 +27,9 @@ def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Over
     The registry's credentials are known to be those of the file's account.
     """
 
-    def look(tier: str) -> tuple[tuple[Override, ...], LockState | None] | Complaint:
+    def look(tier: str) -> overrides.Records | Complaint:
         try:
-            return overrides.listed(registry_ssm(project, clients), project.name, tier)
+            return overrides.records(registry_ssm(project, clients), project.name, tier)
         except AwsError as error:
             return error.complaints[0]
 
@@ -36,7 +37,8 @@ def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Over
     unread = dict.fromkeys(answer for answer in answers if isinstance(answer, Complaint))
     read = [answer for answer in answers if not isinstance(answer, Complaint)]
     return Overridden(
-        tuple(one for found, _ in read for one in found),
-        tuple(hold for _, hold in read if hold),
-        tuple(f"why the gate was passed, and holds, may be missing: {why}" for why in unread),
+        tuple(one for found in read for one in found.overrides),
+        tuple(found.hold for found in read if found.hold),
+        tuple(found.lock for found in read if found.lock),
+        tuple(f"why the gate was passed, holds and locks may be missing: {why}" for why in unread),
     )

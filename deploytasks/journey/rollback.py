@@ -35,13 +35,13 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
     """
     errand = begin("rollback", project, scope, options, tell)
     renderer = Renderer(project)
-    with lock(errand):
+    with lock(errand) as notes:
         with before_any_change():
             found = found_by(errand)
             goal = _goal(errand, renderer, found)
             errand = replace(errand, options=replace(options, to=goal.name, at=None))
             preflight.check_all(*_checks(errand, renderer, found, goal))
-        whole = _plan(errand, renderer, found, goal)
+        whole = replace(_plan(errand, renderer, found, goal), notes=notes)
         tell(Planned(whole))
         holds, tenants = found.hold is not None or is_partial(errand) or not whole.is_nothing, _held(errand, found)
         if holds:

@@ -25,7 +25,7 @@ from deploytasks.journey.errand import (
     shown_command,
     stopped,
 )
-from deploytasks.journey.locking import patience, unlock
+from deploytasks.journey.locking import obstacles, patience, unlock
 from deploytasks.model import (
     LockState,
     Matrix,
@@ -54,8 +54,8 @@ def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     parts = _parts(select(project, Scope(scope.tier)), options.shards or 1)
     errand = begin("matrix", project, Scope(scope.tier), replace(options, shards=len(parts)), tell)
     errand = _of_the_run(errand, "--run")
-    with _locked_for_the_run(errand):
-        whole, _ = prepared(errand)
+    with _locked_for_the_run(errand) as found:
+        whole, _ = prepared(errand, found)
         told = report(errand, whole, notes=_notes(errand, len(parts)))
         return Matrix(told, errand.author.run, _unlock(errand), parts)
 
@@ -132,18 +132,18 @@ def _of_the_run(errand: Errand, flag: str) -> Errand:
 
 
 @contextmanager
-def _locked_for_the_run(errand: Errand) -> Iterator[None]:
+def _locked_for_the_run(errand: Errand) -> Iterator[tuple[str, ...]]:
     """The tier is locked by no process but by the run, and stays so if all goes well. A dry run locks nothing."""
-    if errand.options.dry_run:
-        yield
-        return
     claim = claims.claim(errand.tier.name, errand.author, _command(errand), reason=errand.options.override or "")
     mine = claims.by_hand(claim)  # nobody shall take it for that of a dead process
+    if errand.options.dry_run:
+        yield obstacles(errand, mine)
+        return
     client = registry_ssm(errand.project, errand.clients)
     try:
         with before_any_change():
             locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
-        yield
+        yield ()
     except BaseException as error:
         unlock(errand, client, mine)
         if isinstance(error, KeyboardInterrupt):

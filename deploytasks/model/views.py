@@ -63,7 +63,7 @@ class Cell:
 class Board:
     """The tenant × tier board as it stood `at` a time, cells in file order; `notes` say what could not be judged.
 
-    `holds` are those that rollbacks left on the tiers.
+    `holds` are those that rollbacks left on the tiers, `locks` those of commands at work, or taken by hand.
     """
 
     project: str
@@ -72,6 +72,7 @@ class Board:
     at: datetime
     notes: tuple[str, ...] = ()
     holds: tuple[LockState, ...] = ()
+    locks: tuple[LockState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from deploytasks.model import Board, Cell, Mark, Target
 from deploytasks.report.hindrances import hindrances
-from deploytasks.report.locks import held, lock_json
+from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
@@ -33,7 +33,7 @@ def sheet(board: Board) -> Sheet:
         tuple(_remarks(board.cells)),
         tuple(hindrances(_unseen(board.cells))),
         tuple(line(each) for note in board.notes for each in lines_of(note)),
-        tuple(line(Span(held(hold), "warn")) for hold in board.holds),
+        tuple(line(Span(said, "warn")) for said in (*map(locked, board.locks), *map(held, board.holds))),
         (line(Span(summary(board), "strong")),),
         _legend(board),
     )
@@ -47,6 +47,7 @@ def as_json(board: Board) -> dict[str, Any]:
         "tiers": board.tiers,
         "marks": counts(board),
         "notes": board.notes,
+        "locks": [{"tier": lock.tier, **lock_json(lock)} for lock in board.locks],
         "holds": [{"tier": hold.tier, **lock_json(hold)} for hold in board.holds],
         "cells": [_cell_json(cell) for cell in board.cells],
     }

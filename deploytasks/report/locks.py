@@ -22,6 +22,12 @@ def held(hold: LockState) -> str:
     return f"{hold.tier}: {_held(hold)} ({hold.by}, {hold.since}: {hold.reason})"
 
 
+def locked(lock: LockState) -> str:
+    """Return the tier's lock in one sentence: by whom, since when, for what and why."""
+    why = f": {lock.reason}" if lock.reason else ""
+    return f"{lock.tier}: locked by {lock.by} since {lock.since} ({lock.command}){why}"
+
+
 def _held(hold: LockState) -> str:
     whom = f"{hold.tenants} on hold" if hold.tenants else "on hold"
     return f"{whom}: no other commit until inv lock.release {hold.tier}"

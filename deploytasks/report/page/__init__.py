@@ -10,7 +10,7 @@ from importlib import resources
 
 from deploytasks.model import Board
 from deploytasks.report.board import counts, headline
-from deploytasks.report.locks import held
+from deploytasks.report.locks import held, locked
 from deploytasks.report.marks import EVIDENCE
 from deploytasks.report.page.cell import when
 from deploytasks.report.page.markup import Html, element, joined, lines, unescaped
@@ -56,7 +56,8 @@ def _header(board: Board) -> Html:
     looked = joined(
         "What runs where, as it stood on ", when(board.at), ". Times are UTC; ages count back from this one."
     )
-    notes = [element("li", note) for note in (*board.notes, *map(held, board.holds))]
+    said = (*board.notes, *map(locked, board.locks), *map(held, board.holds))
+    notes = [element("li", note) for note in said]
     return element(
         "header",
         lines(

@@ -1,6 +1,7 @@
 """With a real Docker engine: what is built and pushed is what runs, whichever builder made it."""
 
 import io
+import json
 import os
 import shutil
 import stat
@@ -292,3 +293,24 @@ def test_an_interrupted_build_leaves_no_process_behind(registry, context, monkey
         builders.build_and_push(job(registry, context), None, interrupt, builder="docker")
     with pytest.raises(ProcessLookupError):
         os.kill(int(noted.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"credsStore": "not-installed"},
+        {"credHelpers": {"registry.example.com": "not-installed"}},
+        {"credsStore": "not-installed", "credHelpers": {"registry.example.com": "not-installed"}},
+    ],
+)
+def test_a_credential_helper_that_is_not_installed_stops_no_build(
+    engine, context, without_buildx, monkeypatch, tmp_path, settings
+):
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with serving(password=("AWS", "s3cret")) as registry:
+        login = Login(registry.host, "AWS", "s3cret")
+        build(job(registry, context), login=login)
+        digest = build(job(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
+        assert registry.tags["api"] == {COMMIT: digest}
+        forget(engine, registry)

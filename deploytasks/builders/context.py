@@ -1,26 +1,40 @@
 """Which files of a build context an image may see: all but what `.dockerignore` names."""
 
+import io
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from docker.utils.build import PatternMatcher
-
-
-def ignore_patterns(context: Path, dockerfile: Path) -> list[str]:
-    """The patterns of `<Dockerfile>.dockerignore`, else of the context's `.dockerignore`; empty where neither is."""
-    for candidate in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"):
-        if candidate.is_file():
-            lines = candidate.read_text(encoding="utf-8-sig").splitlines()
-            return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return []
+from deploytasks import dockerignore
 
 
 def visible(context: Path, dockerfile: Path) -> frozenset[str]:
-    """Every path below the context that may be copied, relative, directories included."""
-    matcher = PatternMatcher(ignore_patterns(context, dockerfile))
-    matcher.patterns.pop()  # the library's own exception, which would let `.dockerignore` in whatever it says
-    return frozenset(_with_parents(matcher.walk(context)))
+    """Every path below the context that may be copied, relative, directories included.
+
+    Raises: Invalid where `.dockerignore` is malformed.
+    """
+    return frozenset(_with_parents(_walk(context, _matcher(context, dockerfile), "")))
+
+
+def _matcher(context: Path, dockerfile: Path) -> dockerignore.Matcher:
+    """`<Dockerfile>.dockerignore` goes before the context's own `.dockerignore`."""
+    for candidate in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"):
+        if candidate.is_file():
+            return dockerignore.parse(candidate.read_text(encoding="utf-8", errors="surrogateescape"), candidate.name)
+    return dockerignore.parse("")
+
+
+def _walk(context: Path, matcher: dockerignore.Matcher, below: str) -> Iterator[str]:
+    with os.scandir(context / below) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        path = f"{below}/{entry.name}" if below else entry.name
+        if not matcher.ignores(path):
+            yield path
+        if entry.is_dir(follow_symlinks=False) and not matcher.ignores_tree(path):
+            yield from _walk(context, matcher, path)
 
 
 def _with_parents(paths: Iterator[str]) -> Iterator[str]:
@@ -29,3 +43,42 @@ def _with_parents(paths: Iterator[str]) -> Iterator[str]:
         yield path
         while path := os.path.dirname(path):  # noqa: PTH120 - thousands of strings, no Path needed
             yield path
+
+
+def pack(context: Path, dockerfile: Path, into: IO[bytes]) -> str:
+    """Write the visible files as a tar for an engine's own builder; the Dockerfile's name in it out.
+
+    That builder takes out of the context again what `.dockerignore` names of itself and the Dockerfile, so where
+    either is not visible a `.dockerignore` goes with it that says so.
+    Source: moby builder/remotecontext/detect.go, removeDockerfile.
+    """
+    paths = visible(context, dockerfile)
+    inside = os.path.relpath(dockerfile, context)
+    name = inside if inside in paths else f".dockerfile.{os.urandom(8).hex()}"
+    with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(paths):
+            tar.add(context / path, path, recursive=False, filter=_anonymous)
+        if name != inside:
+            _add(tar, name, dockerfile.read_bytes())
+            _add(tar, ".dockerignore", _hiding(context, paths, name))
+    into.seek(0)
+    return name
+
+
+def _hiding(context: Path, paths: frozenset[str], name: str) -> bytes:
+    if ".dockerignore" in paths:
+        return (context / ".dockerignore").read_bytes() + f"\n{name}\n".encode()
+    return f".dockerignore\n{name}\n".encode()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), 0o644
+    tar.addfile(info, io.BytesIO(content))
+
+
+def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The entry as a fresh checkout of root's, whoever built it and with whatever umask."""
+    info.uid, info.gid, info.uname, info.gname = 0, 0, "", ""
+    info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+    return info

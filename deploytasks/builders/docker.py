@@ -5,10 +5,12 @@ registry where the engine itself builds. `docker buildx` reads only Docker's own
 a private base image needs a credential helper, or a `docker login`, of the user's own there.
 """
 
+import json
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -16,13 +18,12 @@ from typing import Any, cast
 
 import docker
 import requests
-from docker.api.build import process_dockerfile
+from docker import auth
 from docker.context import ContextAPI
-from docker.errors import DockerException
-from docker.utils.build import tar
+from docker.errors import DockerException, create_api_error_from_http_exception
 
+from deploytasks.builders import context, credentials
 from deploytasks.builders.again import again, sounds_passing
-from deploytasks.builders.context import ignore_patterns
 from deploytasks.builders.job import Job, Login, Platform, Voice
 from deploytasks.builders.registry import Reference
 from deploytasks.errors import BuildFailed
@@ -103,23 +104,28 @@ def _build_by_buildx(job: Job, voice: Voice) -> None:
 def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> None:
     """The image is in the engine's store under the job's reference, built by the engine's own builder."""
     if login:
+        said = {"username": login.username, "password": login.password, "serveraddress": login.host}
         with _plainly(job.service, f"the registry {login.host} does not let {login.username} in"):
-            client.login(login.username, login.password, registry=login.host, reauth=True)
-    dockerfile = process_dockerfile(str(job.dockerfile.resolve()), str(job.context.resolve()))
-    ignored = ignore_patterns(job.context, job.dockerfile)
-    packed = cast(Any, tar(job.context, exclude=ignored, dockerfile=dockerfile))
-    with packed as context, _plainly(job.service, "the build failed"):
-        items = client.api.build(
-            fileobj=context,
-            custom_context=True,
-            dockerfile=dockerfile[0],
-            tag=job.ref,
-            labels=dict(job.labels),
-            platform=str(job.platform),
-            rm=True,
-            decode=True,
-        )
-        _follow_build(items, job, voice)
+            _ask_engine(client, "auth", json=said)
+    with tempfile.TemporaryFile() as packed, _plainly(job.service, "the build failed"):
+        name = context.pack(job.context, job.dockerfile, packed)
+        asked = {"t": job.ref, "dockerfile": name, "labels": json.dumps(dict(job.labels)), "rm": "1"}
+        known = credentials.of_bases(job, login, voice)
+        headers = {"Content-Type": "application/x-tar", "X-Registry-Config": auth.encode_header(known).decode()}
+        params = {**asked, "platform": str(job.platform)}
+        with _ask_engine(client, "build", params=params, headers=headers, data=packed, stream=True) as response:
+            _follow_build(map(json.loads, filter(str.strip, response.iter_lines(decode_unicode=True))), job, voice)
+
+
+def _ask_engine(client: docker.DockerClient, what: str, **request: Any) -> requests.Response:
+    """POST to the engine. docker-py's own `build` and `login` would ask every credential helper of the user's first."""
+    where = f"{client.api.base_url}/v{client.api.api_version}/{what}"
+    response = client.api.post(where, timeout=_PUSH_TIMEOUT_S, **request)
+    try:
+        response.raise_for_status()
+    except requests.HTTPError as error:
+        raise create_api_error_from_http_exception(error) from error
+    return response
 
 
 _CHATTER = ("--->", "Removing intermediate container", "Successfully ")

@@ -19,8 +19,8 @@ from deploytasks.builders.again import Answer, again, is_reset
 from deploytasks.builders.job import Login
 from deploytasks.errors import BuildFailed, Refusal
 
-_HUB = "docker.io"
-_HUB_NAMES = (_HUB, "index.docker.io", "registry-1.docker.io")
+HUB = "docker.io"
+_HUB_NAMES = (HUB, "index.docker.io", "registry-1.docker.io")
 _NAME = re.compile(
     r"((?P<host>([A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?)/)?(?P<path>[a-z0-9][a-z0-9._/-]*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -46,9 +46,9 @@ class Reference:
             raise Refusal.of(where, f"{text!r} is no image name", "for example registry.example.com/python:3.12-slim")
         host, repository = match["host"] or "", match["path"]
         if not (re.search(r"[.:]", host) or host == "localhost"):
-            host, repository = _HUB, f"{host}/{repository}" if host else repository
+            host, repository = HUB, f"{host}/{repository}" if host else repository
         if host in _HUB_NAMES:
-            host, repository = _HUB, repository if "/" in repository else f"library/{repository}"
+            host, repository = HUB, repository if "/" in repository else f"library/{repository}"
         return cls(host, repository, match["tag"] or "latest", match["digest"] or "")
 
     @property
@@ -194,7 +194,7 @@ def opened(
     reference: Reference, login: Login | None, tell: Callable[[str], None] = lambda message: None
 ) -> Iterator[Repository]:
     """The reference's repository, its connections closed afterwards; the login is used for its own host only."""
-    host = "registry-1.docker.io" if reference.host == _HUB else reference.host
+    host = "registry-1.docker.io" if reference.host == HUB else reference.host
     ours = login if login and login.host == reference.host else None
     plain = is_loopback(host)
     answer = _answer(ours, plain=plain)

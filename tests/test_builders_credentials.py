@@ -1,0 +1,63 @@
+"""Which of the user's registry passwords a build asks for."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from deploytasks.builders import Job, Login, credentials
+from deploytasks.builders.job import Voice
+from deploytasks.model import Build, Service
+
+OURS = Login("ours.example.com", "AWS", "s3cret")
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch) -> Path:
+    """A credential helper that notes for which registry it was asked."""
+    noted = tmp_path / "asked"
+    program = tmp_path / "docker-credential-noting"
+    program.write_text(f'#!/bin/sh\nread host; echo "$host" >> {noted}\necho \'{{"Username": "u", "Secret": "p"}}\'\n')
+    program.chmod(0o755)
+    noted.write_text("")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return noted
+
+
+def known(tmp_path: Path, dockerfile: str, settings: dict) -> tuple[dict, list[str]]:
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    told: list = []
+    job = Job(Build(Service("api", "api"), "c", "c"), tmp_path, "ours.example.com/api:c")
+    found = credentials.of_bases(job, OURS, Voice("api", told.append))
+    return {host: entry.get("Username", entry.get("username")) for host, entry in found.items()}, [
+        each.message for each in told
+    ]
+
+
+def test_only_the_registries_that_the_dockerfile_names_are_asked_about(tmp_path, asked):
+    settings = {"credHelpers": {"a.example.com": "noting", "b.example.com": "noting", "c.example.com": "missing"}}
+    text = "ARG BASE=a.example.com/x\nFROM ${BASE}:1 AS it\nFROM --platform=linux/amd64 scratch\nCOPY --from=it / /\n"
+    found, told = known(tmp_path, text, settings)
+    assert found == {"a.example.com": "u", "ours.example.com": "AWS"}
+    assert asked.read_text() == "a.example.com\n"
+    assert told == []
+
+
+def test_a_helper_of_ours_is_never_asked_since_the_password_is_known(tmp_path, asked):
+    found, _ = known(tmp_path, "FROM ours.example.com/base\n", {"credHelpers": {"ours.example.com": "missing"}})
+    assert found == {"ours.example.com": "AWS"}
+
+
+def test_a_helper_that_is_not_installed_is_told_and_the_base_is_read_anonymously(tmp_path, asked):
+    found, told = known(tmp_path, "FROM b.example.com/base\n", {"credsStore": "missing"})
+    assert found == {"ours.example.com": "AWS"}
+    assert len(told) == 1 and told[0].startswith("b.example.com is read anonymously: ")
+
+
+def test_a_password_in_the_config_is_used_for_its_registry(tmp_path, asked):
+    settings = {"auths": {"b.example.com": {"auth": "dTpw"}, "d.example.com": {"auth": "eDp5"}}}
+    found, _ = known(tmp_path, "COPY --from=b.example.com/tools /x /x\n", settings)
+    assert found == {"b.example.com": "u", "ours.example.com": "AWS"}

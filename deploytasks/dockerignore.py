@@ -30,7 +30,9 @@ class Matcher:
     """The patterns of one `.dockerignore`; each is its text, and whether it is an exception (`!text`)."""
 
     def __init__(self, patterns: Iterable[tuple[str, bool]]) -> None:
-        self._patterns = [_Pattern(is_exception, _compiled(text)) for text, is_exception in patterns]
+        given = list(patterns)
+        self._patterns = [_Pattern(is_exception, _compiled(text)) for text, is_exception in given]
+        self._exceptions = [text for text, is_exception in given if is_exception]
         self._decided = cache(self._decide)
 
     def ignores(self, path: str) -> bool:
@@ -39,7 +41,7 @@ class Matcher:
 
     def ignores_tree(self, directory: str) -> bool:
         """Whether a directory is left out and no exception can bring back anything below it."""
-        return self.ignores(directory) and not any(each.is_exception for each in self._patterns)
+        return self.ignores(directory) and not any(_may_match_below(each, directory) for each in self._exceptions)
 
     def _decide(self, path: str) -> tuple[bool, tuple[bool, ...]]:
         """Whether the path is ignored, and which patterns matched it or a directory above it."""
@@ -72,6 +74,15 @@ def parse(text: str, name: str = ".dockerignore") -> Matcher:
             patterns.append((pattern, is_exception))
     raise_all(Invalid, complaints)
     return Matcher(patterns)
+
+
+def _may_match_below(pattern: str, directory: str) -> bool:
+    """Whether a pattern could match a path below the directory, as far as its depth and its beginning tell."""
+    special = _SPECIAL.search(pattern)
+    literal = pattern[: special.start()] if special else pattern
+    unbound = "**" in pattern or "[" in pattern
+    deep_enough = unbound or pattern.count("/") > directory.count("/")
+    return deep_enough and (f"{directory}/".startswith(literal) or literal.startswith(f"{directory}/"))
 
 
 def _clean(pattern: str) -> str:

@@ -1,4 +1,4 @@
-"""The only git: which commit is built, whether the tree is clean, which of two commits is the older.
+"""The only git: which commit is built, what the working tree changes of it, which of two commits is the older.
 
 Every question is a git process with an argument list, no shell and LC_ALL=C; nothing is ever written into the
 repository.
@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,7 +23,6 @@ from deploytasks.errors import Invalid
 Relation = Literal["same", "newer", "older", "diverged", "unknown"]
 
 _FULL = re.compile(r"[0-9a-f]{40}")
-_LISTED = 5
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_COMMON_DIR")
 _UNSHALLOW = "the clone is shallow: fetch its whole history (`fetch-depth: 0` in CI, or `git fetch --unshallow`)"
 
@@ -51,23 +52,6 @@ def resolve(root: Path, rev: str, flag: str = "--commit") -> str:
     return commit
 
 
-def commit_tag(root: Path, rev: str | None, *, allow_dirty: bool) -> str:
-    """The commit tag of a revision; None means what is checked out, uncommitted changes included if they are allowed.
-
-    Raises: Invalid where there are uncommitted changes that are not allowed, naming some of them.
-    """
-    if rev is not None:
-        return resolve(root, rev)
-    commit, dirty = head_commit(root), dirty_paths(root)
-    if not dirty:
-        return commit
-    if allow_dirty:
-        return tags.dirty_tag(commit, tree_of_worktree(root))
-    more = f" and {len(dirty) - _LISTED} more" if len(dirty) > _LISTED else ""
-    changed = ", ".join(dirty[:_LISTED]) + more
-    raise Invalid.of("git", f"the tree has uncommitted changes: {changed}", "commit them, or --allow-dirty")
-
-
 def relation(root: Path, new: str, present: str) -> Relation:
     """How commit tag `new` stands to `present`; `unknown` where this clone's history cannot tell."""
     ours, theirs = _clean(new), _clean(present)
@@ -82,47 +66,53 @@ def relation(root: Path, new: str, present: str) -> Relation:
     return "unknown" if _is_shallow(root) else "diverged"
 
 
-def dirty_paths(root: Path) -> tuple[str, ...]:
-    """What is changed, staged or untracked (and not ignored) anywhere in the repository, by path."""
-    listed = _git(root, "--no-optional-locks", "status", "--porcelain=v1", "-z", "--no-renames")
-    return tuple(sorted(entry[3:] for entry in listed.split("\0") if entry))
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the working tree says otherwise than HEAD, by path below the repository's top; ignored files apart.
+
+    `inside` are the submodules in which something is changed that only a commit of their own could record.
+    """
+
+    tracked: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
 
-def tree_of_worktree(root: Path) -> str:
-    """Git's hash of the tree as it lies there, untracked files included and ignored ones not.
+def changes(root: Path) -> Changes:
+    """What is changed or staged, and what is untracked, a directory with a slash at its end."""
+    asked = ("status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=none")
+    tracked, untracked, inside = list[str](), list[str](), list[str]()
+    for line in filter(None, ask(root, "--no-optional-locks", *asked).split("\0")):
+        kind, _, rest = line.partition(" ")
+        if kind == "?":
+            untracked.append(rest)
+            continue
+        submodule, path = rest.split(" ", 2)[1], rest.split(" ", 9 if kind == "u" else 7)[-1]
+        (untracked if submodule == "S..U" else tracked).append(path)
+        if submodule[2:3] == "M":
+            inside.append(path)
+    return Changes(tuple(sorted(tracked)), tuple(sorted(untracked)), tuple(sorted(inside)))
+
+
+@contextmanager
+def snapshot(root: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Git's hash of the tree as it lies there, untracked files included and ignored ones not; and how git reads it.
 
     The index is copied with its time, by which git knows the files it must read again; new objects go to a directory
-    that is thrown away, with the repository's own as its alternate.
+    that is thrown away afterwards, with the repository's own as its alternate.
     """
     index, objects = _git_path(root, "index"), _git_path(root, "objects")
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
         if index.exists():
             shutil.copy2(index, Path(scratch, "index"))
         Path(scratch, "objects").mkdir()
-        into = {
-            "GIT_INDEX_FILE": str(Path(scratch, "index")),
+        reading = {
             "GIT_OBJECT_DIRECTORY": str(Path(scratch, "objects")),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _alternate(objects),
         }
-        _git(root, "-c", "core.splitIndex=false", "add", "--all", "--", ":/", extra=into)
-        return _git(root, "write-tree", extra=into)
-
-
-def export(root: Path, commit: str, into: Path) -> None:
-    """The files of `root` as they are in the commit lie in the directory `into`, as a checkout would lay them.
-
-    Git itself writes them, through an index that is thrown away: no archive whose paths would have to be trusted,
-    and no `export-ignore` that would keep a file out of the image.
-    """
-    into.mkdir(parents=True, exist_ok=True)
-    below = _git(root, "rev-parse", "--show-prefix").rstrip("/")
-    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
-        place = {
-            "GIT_DIR": str(_absolute(root, _git(root, "rev-parse", "--git-dir"))),
-            "GIT_WORK_TREE": str(into.resolve()),
-            "GIT_INDEX_FILE": str(Path(scratch, "index")),
-        }
-        _git(into, "read-tree", "--reset", "-u", "--no-sparse-checkout", f"{_clean(commit)}:{below}", extra=place)
+        into = {"GIT_INDEX_FILE": str(Path(scratch, "index")), **reading}
+        ask(root, "-c", "core.splitIndex=false", "add", "--all", "--", ":/", extra=into)
+        yield ask(root, "write-tree", extra=into), reading
 
 
 def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
@@ -138,7 +128,7 @@ def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
 def _first_lines(root: Path, full: Iterable[str]) -> dict[str, str]:
     asked = ("log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "-z", "--format=%H %s")
     try:
-        listed = _git(root, *asked, *full, "--", extra={"GIT_NO_LAZY_FETCH": "1"})  # looking fetches nothing
+        listed = ask(root, *asked, *full, "--", extra={"GIT_NO_LAZY_FETCH": "1"})  # looking fetches nothing
     except Invalid:
         return {}
     return {line[:40]: line[41:] for line in listed.split("\0") if line}
@@ -146,12 +136,12 @@ def _first_lines(root: Path, full: Iterable[str]) -> dict[str, str]:
 
 def committed_at(root: Path, commit: str) -> datetime:
     """When the commit was made, with its time zone."""
-    return datetime.fromisoformat(_git(root, "log", "-1", "--format=%cI", _clean(commit)))
+    return datetime.fromisoformat(ask(root, "log", "-1", "--format=%cI", _clean(commit)))
 
 
 def origin_url(root: Path) -> str:
     """Where the repository was cloned from, without any credentials; "" where it has no `origin`."""
-    done = _run(root, "config", "--get", "remote.origin.url")
+    done = run(root, "config", "--get", "remote.origin.url")
     return _without_credentials(done.stdout.strip()) if done.returncode == 0 else ""
 
 
@@ -167,7 +157,7 @@ def _without_credentials(url: str) -> str:
 
 def _commit(root: Path, rev: str) -> str | None:
     _require_repository(root)
-    done = _run(root, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
+    done = run(root, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
     found = done.stdout.strip()
     return found if done.returncode == 0 and _FULL.fullmatch(found) else None
 
@@ -177,19 +167,19 @@ def _has(root: Path, commit: str) -> bool:
 
 
 def _is_ancestor(root: Path, old: str, new: str) -> bool:
-    return _run(root, "merge-base", "--is-ancestor", old, new).returncode == 0
+    return run(root, "merge-base", "--is-ancestor", old, new).returncode == 0
 
 
 def _is_shallow(root: Path) -> bool:
-    return _git(root, "rev-parse", "--is-shallow-repository") == "true"
+    return ask(root, "rev-parse", "--is-shallow-repository") == "true"
 
 
 def _require_repository(root: Path) -> None:
-    _git(root, "rev-parse", "--git-dir")
+    ask(root, "rev-parse", "--git-dir")
 
 
 def _git_path(root: Path, name: str) -> Path:
-    return _absolute(root, _git(root, "rev-parse", "--git-path", name))
+    return _absolute(root, ask(root, "rev-parse", "--git-path", name))
 
 
 def _absolute(root: Path, path: str) -> Path:
@@ -208,9 +198,12 @@ def _clean(commit: str) -> str:
     return commit.partition("-dirty-")[0]
 
 
-def _git(root: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> str:
-    """What git says, without the last line's end. Raises: Invalid with git's own words where it refuses."""
-    done = _run(root, *arguments, extra=extra)
+def ask(root: Path, *arguments: str, extra: Mapping[str, str] | None = None, given: str = "") -> str:
+    """What git says, without the last line's end; `extra` is added to its environment, `given` is its stdin.
+
+    Raises: Invalid with git's own words where it refuses.
+    """
+    done = run(root, *arguments, extra=extra, given=given)
     if done.returncode == 0:
         return done.stdout.rstrip("\n")
     said = next((line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:"))), "git failed")
@@ -221,16 +214,27 @@ def _git(root: Path, *arguments: str, extra: Mapping[str, str] | None = None) ->
     raise Invalid.of("git", what, "\n".join(line for line in done.stderr.splitlines() if line and line != said))
 
 
-def _run(root: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    root: Path, *arguments: str, extra: Mapping[str, str] | None = None, given: str = ""
+) -> subprocess.CompletedProcess[str]:
     """One git process. A hook's own variables would point it to another repository than `root`."""
     environment = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
     command = ["git", "-C", str(root), "-c", f"core.hooksPath={os.devnull}", *arguments]
     try:
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="surrogateescape", check=False
-        )
+        done = subprocess.run(command, env=environment, input=to_bytes(given), capture_output=True, check=False)
+        return subprocess.CompletedProcess(command, done.returncode, to_text(done.stdout), to_text(done.stderr))
     except FileNotFoundError:
         raise Invalid.of(
             "git", "git is not installed", "install it: `apt-get install git`, `brew install git`"
         ) from None
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes of what git said, which need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(said: bytes) -> str:
+    """What git said as text, so that `to_bytes` gives the same bytes again."""
+    return said.decode("utf-8", "surrogateescape")

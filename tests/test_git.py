@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploytasks import git, tags
+from deploytasks import git
 from deploytasks.errors import Invalid
 
 
@@ -109,50 +109,53 @@ def test_a_hook_s_variables_do_not_point_git_elsewhere(repo, tmp_path, monkeypat
     assert git.head_commit(repo) == made
 
 
-def test_a_clean_tree_is_tagged_by_its_commit(repo):
-    made = commit(repo, "a")
-    assert git.dirty_paths(repo) == ()
-    assert git.commit_tag(repo, None, allow_dirty=False) == made
-    assert git.commit_tag(repo, None, allow_dirty=True) == made
-
-
-def test_changed_staged_and_untracked_files_are_dirty_and_ignored_ones_are_not(repo):
+def test_changes_tell_tracked_files_from_untracked_ones_and_leave_ignored_ones_out(repo):
     commit(repo, ".gitignore", "*.pyc")
-    commit(repo, "a")
+    for name in ("a", "gone", "d/e f"):
+        commit(repo, name)
+    assert git.changes(repo) == git.Changes()
     (repo / "a").write_text("two")
+    (repo / "gone").unlink()
+    (repo / "d/e f").chmod(0o755)
     (repo / "b c").write_text("new")
+    (repo / "dir").mkdir()
+    (repo / "dir/new").touch()
     (repo / "staged").write_text("new")
     (repo / "x.pyc").write_text("cache")
     run(repo, "add", "staged")
-    assert git.dirty_paths(repo) == ("a", "b c", "staged")
+    assert git.changes(repo) == git.Changes(("a", "d/e f", "gone", "staged"), ("b c", "dir/"))
 
 
-def test_a_dirty_tree_is_refused_naming_a_few_paths(repo):
+def test_changes_in_a_submodule_are_told(repo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    run(theirs, "init", "-q", "-b", "main")
+    commit(theirs, "lib")
+    run(repo, "submodule", "add", "-q", str(theirs), "vendor")
     commit(repo, "a")
-    for number in range(7):
-        (repo / f"new{number}").touch()
-    with pytest.raises(Invalid) as caught:
-        git.commit_tag(repo, None, allow_dirty=False)
-    assert str(caught.value) == (
-        "git: the tree has uncommitted changes: new0, new1, new2, new3, new4 and 2 more\n"
-        "    commit them, or --allow-dirty"
-    )
+    (repo / "vendor/new").touch()
+    assert git.changes(repo) == git.Changes((), ("vendor",))
+    (repo / "vendor/lib").write_text("two")
+    assert git.changes(repo) == git.Changes(("vendor",), (), ("vendor",))
+    run(repo / "vendor", "commit", "-qam", "two")
+    (repo / "vendor/new").unlink()
+    assert git.changes(repo) == git.Changes(("vendor",))
 
 
-def test_a_dirty_tree_that_is_allowed_is_tagged_by_commit_and_tree(repo):
-    made = commit(repo, "a")
-    (repo / "b").write_text("new")
-    tag = git.commit_tag(repo, None, allow_dirty=True)
-    assert tags.is_commit(tag) and tag.startswith(f"{made}-dirty-")
-    run(repo, "add", "-A")
-    assert tag.endswith(run(repo, "write-tree")[:8])
+def test_files_in_conflict_are_changes(repo):
+    commit(repo, "a b")
+    run(repo, "checkout", "-q", "-b", "side")
+    commit(repo, "a b", "side")
+    run(repo, "checkout", "-q", "main")
+    commit(repo, "a b", "main")
+    subprocess.run(["git", "-C", str(repo), "merge", "-q", "side"], capture_output=True)
+    assert git.changes(repo) == git.Changes(("a b",))
 
 
-def test_a_named_revision_does_not_care_for_the_tree(repo):
-    first = commit(repo, "a")
-    commit(repo, "b")
-    (repo / "a").write_text("dirty")
-    assert git.commit_tag(repo, "HEAD~1", allow_dirty=False) == first
+def tree_of(root: Path) -> str:
+    with git.snapshot(root) as (tree, _):
+        return tree
 
 
 def test_hashing_the_tree_writes_nothing_into_the_repository(repo):
@@ -161,8 +164,8 @@ def test_hashing_the_tree_writes_nothing_into_the_repository(repo):
     (repo / "deep").mkdir()
     (repo / "deep" / "b").write_text("new")
     before = everything(repo)
-    tree = git.tree_of_worktree(repo)
-    assert git.dirty_paths(repo) == ("a", "deep/")
+    tree = tree_of(repo)
+    assert git.changes(repo) == git.Changes(("a",), ("deep/",))
     assert everything(repo) == before
     assert subprocess.run(["git", "-C", str(repo), "cat-file", "-e", tree], capture_output=True).returncode != 0
 
@@ -172,7 +175,7 @@ def test_the_tree_s_hash_follows_the_content_even_within_the_index_s_own_second(
     seen = set()
     for text in ("one", "two", "six", "ten"):
         (repo / "a").write_text(text)
-        seen.add(git.tree_of_worktree(repo))
+        seen.add(tree_of(repo))
     assert len(seen) == 4
 
 
@@ -181,7 +184,7 @@ def test_the_tree_is_hashed_below_a_path_with_a_colon_too(tmp_path):
     root.mkdir()
     run(root, "init", "-q")
     commit(root, "a")
-    assert git.tree_of_worktree(root) == run(root, "rev-parse", "HEAD^{tree}")
+    assert tree_of(root) == run(root, "rev-parse", "HEAD^{tree}")
 
 
 def test_relation_tells_newer_older_same_and_diverged(repo):
@@ -231,7 +234,7 @@ def test_subjects_are_asked_in_one_go_and_what_is_not_here_is_left_out(repo, mon
     first, second = commit(repo, "a"), commit(repo, "b")
     dirty = f"{second}-dirty-0123abcd"
     asked = []
-    monkeypatch.setattr(git, "_run", lambda *words, real=git._run, **more: asked.append(words) or real(*words, **more))
+    monkeypatch.setattr(git, "run", lambda *words, real=git.run, **more: asked.append(words) or real(*words, **more))
     found = git.subjects(repo, [first, dirty, "f" * 40, "", "main", "-x"])
     assert found == {first: "Change a", dirty: "Change b"}
     assert len(asked) == 1
@@ -281,33 +284,3 @@ def test_origin_shows_no_credentials(repo, url, shown):
 
 def test_without_an_origin_there_is_no_url(repo):
     assert git.origin_url(repo) == ""
-
-
-def test_export_lays_out_the_commit_and_nothing_else(repo, tmp_path):
-    (repo / ".gitattributes").write_text("secret.txt export-ignore\n")
-    (repo / "link").symlink_to("a")
-    (repo / "run.sh").touch(mode=0o755)
-    commit(repo, "secret.txt")
-    first = commit(repo, "a", "one")
-    commit(repo, "a", "two")
-    (repo / "untracked").touch()
-    before = everything(repo)
-    git.export(repo, first, tmp_path / "out")
-    out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == [".gitattributes", "a", "link", "run.sh", "secret.txt"]
-    assert (out / "a").read_text() == "one"
-    assert (out / "link").readlink() == Path("a")
-    assert (out / "run.sh").stat().st_mode & 0o100
-    assert everything(repo) == before
-
-
-def test_export_of_a_directory_of_a_larger_repository_is_that_directory(repo, tmp_path):
-    made = commit(repo, "shop/src/a", "one")
-    git.export(repo / "shop", made, tmp_path / "out")
-    assert (tmp_path / "out" / "src" / "a").read_text() == "one"
-
-
-def test_export_of_an_unknown_commit_is_refused(repo, tmp_path):
-    commit(repo, "a")
-    with pytest.raises(Invalid, match="git: "):
-        git.export(repo, "f" * 40, tmp_path / "out")

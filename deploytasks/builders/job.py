@@ -48,12 +48,16 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image to be made: `context` is the directory that it is made from, `ref` what it is pushed as."""
+    """One image to be made: `context` is the directory that it is made from, `ref` what it is pushed as.
+
+    `laid_at` is where the Dockerfile lies, where that is not where the service says, below the context.
+    """
 
     build: Build
     context: Path
     ref: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    laid_at: Path | None = None
 
     @property
     def service(self) -> str:
@@ -63,7 +67,7 @@ class Job:
     @property
     def dockerfile(self) -> Path:
         """Where the Dockerfile lies, inside the context or not."""
-        return self.context / self.build.service.dockerfile
+        return self.laid_at or self.context / self.build.service.dockerfile
 
     @property
     def shown_dockerfile(self) -> str:

@@ -1,8 +1,6 @@
 """Images that do not exist yet come to exist, once for each commit."""
 
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 from deploytasks import git, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError, BuildFailed
+from deploytasks.journey import sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Image, Wish
 
@@ -48,25 +47,36 @@ def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
     user, password = ecr.login(errand.ecr, wish.repository)
     login = Login(errand.project.registry.host, user, password)
     try:
-        with _source(errand, build) as root:
-            build_and_push(_job(errand, build, root), login, errand.tell, builder=build.service.builder)
+        with sources.laid_out(errand, build) as (context, dockerfile):
+            job = _job(errand, build, context, dockerfile)
+            digest = build_and_push(job, login, errand.tell, builder=build.service.builder)
     except BuildFailed:
         if not _there(errand, wish):
             raise
-        say(errand, "build", "somebody else pushed this commit first; theirs is taken", wish.service)
-    return _pushed(errand, wish)
+        digest = ""
+    return _adopted(errand, _pushed(errand, wish), digest)
 
 
-def _job(errand: Errand, build: Build, root: Path) -> "Job":
+def _adopted(errand: Errand, wish: Wish, built: str) -> Wish:
+    """What the commit tag names in ECR is what is released, which is said where it is not what was built here."""
+    if wish.digest != built:
+        ours = f", and not {built}, which was built here" if built else ""
+        what = f"somebody else pushed {tags.short(wish.commit_tag)} first; theirs is taken: {wish.digest}{ours}"
+        say(errand, "build", what, wish.service)
+    return wish
+
+
+def _job(errand: Errand, build: Build, context: Path, dockerfile: Path) -> "Job":
     from deploytasks.builders import Job, labels
 
     project = errand.project
     created = git.committed_at(project.root, build.commit)
     return Job(
         build=build,
-        context=root / build.service.context,
+        context=context,
         ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
         labels=labels(build.commit_tag, created, git.origin_url(project.root)),
+        laid_at=dockerfile,
     )
 
 
@@ -79,15 +89,3 @@ def _pushed(errand: Errand, wish: Wish) -> Wish:
 
 def _there(errand: Errand, wish: Wish) -> Image | None:
     return ecr.find(errand.ecr, wish.repository, [wish.commit_tag]).get(wish.commit_tag)
-
-
-@contextmanager
-def _source(errand: Errand, build: Build) -> Iterator[Path]:
-    """The tree to build from: the working tree where it is what is asked for, else the commit, exported."""
-    root = errand.project.root
-    if tags.is_dirty(build.commit_tag) or (git.head_commit(root) == build.commit and not git.dirty_paths(root)):
-        yield root
-        return
-    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
-        git.export(root, build.commit, Path(scratch))
-        yield Path(scratch)

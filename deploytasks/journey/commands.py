@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from deploytasks import fleet, plan
-from deploytasks.journey import preflight, rolling, wishes
+from deploytasks.journey import preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
@@ -32,6 +32,7 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
     errand = begin("build", project, scope, options, tell)
     with before_any_change():
         wanted = wishes.to_build(errand)
+        preflight.check_all(lambda: sources.complaints(errand, wanted))
     whole = Plan(errand.tier, builds=builds(errand, wanted))
     _build(errand, whole, wanted)
     return report(errand, whole)
@@ -57,6 +58,7 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
             preflight.check_all(
                 lambda: preflight.held(errand, hold, wanted, present),
                 lambda: preflight.taggable(errand, wanted, present, frozen),
+                lambda: sources.complaints(errand, wanted),
             )
         steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
         whole = Plan(errand.tier, tag_steps=steps, notes=notes)
@@ -136,6 +138,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             lambda: preflight.unpullable(only.errand, policies),
             lambda: preflight.held(errand, hold, wanted, present),
             lambda: preflight.taggable(errand, wanted, present, frozen),
+            lambda: sources.complaints(errand, wanted),
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))
     wanted = _build(errand, missing, wanted)

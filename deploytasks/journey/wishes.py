@@ -7,6 +7,7 @@ from deploytasks import git, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import Complaint, NotBuilt, raise_all
 from deploytasks.fleet import each
+from deploytasks.journey import sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Image, Service, Wish
 from deploytasks.project.select import tiers_before
@@ -14,7 +15,7 @@ from deploytasks.project.select import tiers_before
 
 def to_build(errand: Errand) -> tuple[Wish, ...]:
     """Each service at the commit that is asked for, HEAD by default; its digest None where ECR has no such image."""
-    commit_tag = git.commit_tag(errand.project.root, errand.options.commit, allow_dirty=errand.options.allow_dirty)
+    commit_tag = sources.commit_tag(errand)
     return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
 
 

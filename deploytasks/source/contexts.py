@@ -1,0 +1,177 @@
+"""A service's build context in a commit: which files it has, or everything that this clone lacks of it."""
+
+import difflib
+import posixpath
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploytasks import dockerignore, git
+from deploytasks.dockerignore import Matcher
+from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.model import Service
+from deploytasks.source import lfs
+from deploytasks.source.lfs import Pointer
+from deploytasks.source.listing import Entry, Listing, Outside, normal
+from deploytasks.source.stores import Store, grouped
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a context lies: `directory` and `dockerfile` are paths below the repository's top."""
+
+    directory: str
+    dockerfile: str
+    matcher: Matcher
+
+    def has(self, path: str) -> bool:
+        """Whether a path below the top is the Dockerfile, an ignore file of it, or what an image may see."""
+        if path in (self.dockerfile, *_ignore_files(self.directory, self.dockerfile)):
+            return True
+        relative = below(path, self.directory)
+        return relative is not None and not (relative and self.matcher.ignores(relative))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The files of a context; `pointers` are those that git-lfs keeps, `directories` also the empty ones."""
+
+    place: Place
+    files: tuple[Entry, ...]
+    directories: tuple[str, ...]
+    pointers: dict[str, Pointer]
+
+
+def locate(root: Path, service: Service, store: Store) -> Place:
+    """Where the service's context lies in the store's commit; its Dockerfile need not be there.
+
+    Raises: Invalid where the context is not there, or leads out of the repository.
+    """
+    listing = Listing(store)
+    directory = _directory(listing, service, root)
+    with suppress(Invalid):
+        return _located(listing, root, service)
+    return Place(directory, "", _matcher(listing, directory, ""))
+
+
+def find(root: Path, service: Service, store: Store) -> Context:
+    """The service's context in the store's commit.
+
+    Raises: Invalid with everything that is wrong with it, or is not on this machine.
+    """
+    listing = Listing(store)
+    place = _located(listing, root, service)
+    raise_all(Invalid, list(_opened(listing, place)))
+    wanted = {*_ignore_files(place.directory, place.dockerfile), place.dockerfile, listing.follow(place.dockerfile)}
+    wanted |= {entry.path for entry in listing.below(place.directory) if place.has(entry.path)}
+    files = tuple(entry for path, entry in listing.files.items() if path in wanted)
+    pointers = lfs.pointers(files)
+    raise_all(Invalid, [*_unfetched(files), *lfs.complaints(files, pointers)])
+    directories = (each for each in listing.directories if below(each, place.directory) and place.has(each))
+    return Context(place, files, tuple(sorted(directories)), pointers)
+
+
+def _located(listing: Listing, root: Path, service: Service) -> Place:
+    directory = _directory(listing, service, root)
+    dockerfile = _dockerfile(listing, service, posixpath.join(directory, service.dockerfile))
+    return Place(directory, dockerfile, _matcher(listing, directory, dockerfile))
+
+
+def below(path: str, directory: str) -> str | None:
+    """The path relative to a directory, "" for itself; None where it is not in it."""
+    if not directory or path == directory:
+        return "" if path == directory else path
+    return path.removeprefix(f"{directory}/") if path.startswith(f"{directory}/") else None
+
+
+def _below_top(store: Store, prefix: str, path: str) -> str:
+    """A path that envs/ gives, relative to its root, as one below the repository's top."""
+    if posixpath.isabs(path):
+        return posixpath.relpath(path, store.work.as_posix())
+    return posixpath.join(prefix, path)
+
+
+def _directory(listing: Listing, service: Service, root: Path) -> str:
+    where = f"services.{service.name}.context"
+    path = _below_top(listing.store, git.ask(root, "rev-parse", "--show-prefix"), service.context)
+    try:
+        found = listing.follow(path)
+    except Outside:
+        advice = "it is relative to the directory of tasks.py; an image is made from files of its commit"
+        raise Invalid.of(where, f"{service.context!r} leads out of the repository", advice) from None
+    if found not in listing.directories:
+        what = f"there is no directory {normal(path)} in {_shown(listing.store)}"
+        raise Invalid.of(where, what, _nearest(path, listing.directories, "commit it, or mend the key"))
+    return found
+
+
+def _dockerfile(listing: Listing, service: Service, path: str) -> str:
+    """The Dockerfile's path, links in its directory followed and itself as it is named."""
+    where = f"services.{service.name}.dockerfile"
+    try:
+        directory, name = posixpath.split(normal(path))
+        found = posixpath.join(listing.follow(directory), name)
+        is_file = listing.follow(found) in listing.files
+    except Outside:
+        raise Invalid.of(where, f"{service.dockerfile!r} leads out of the repository", "move it in") from None
+    if not is_file:
+        what = f"there is no file {normal(path)} in {_shown(listing.store)}"
+        raise Invalid.of(where, what, _nearest(path, listing.files, "commit it, or mend the key (relative to context)"))
+    return found
+
+
+def _ignore_files(directory: str, dockerfile: str) -> tuple[str, str]:
+    return f"{dockerfile}.dockerignore", posixpath.join(directory, ".dockerignore")
+
+
+def _matcher(listing: Listing, directory: str, dockerfile: str) -> Matcher:
+    """The Dockerfile's own ignore file, else the context's."""
+    for path in _ignore_files(directory, dockerfile):
+        try:
+            found = listing.follow(path)
+        except Outside:
+            raise Invalid.of(path, "leads out of the repository", "write it here") from None
+        if found in listing.files:
+            return dockerignore.parse(listing.text(found), path)
+    return dockerignore.parse("")
+
+
+def _opened(listing: Listing, place: Place) -> Iterator[Complaint]:
+    """Open every submodule of the context that an image may see; complaints of those that are not here."""
+    refused: set[str] = set()
+    while closed := [each for each in _closed(listing, place) if each.path not in refused]:
+        for entry in closed:
+            complaint = listing.open(entry)
+            if complaint:
+                refused.add(entry.path)
+                yield complaint
+
+
+def _closed(listing: Listing, place: Place) -> list[Entry]:
+    submodules = [entry for entry in listing.below(place.directory) if entry.is_submodule]
+    return [each for each in submodules if not place.matcher.ignores_tree(below(each.path, place.directory) or "")]
+
+
+def _unfetched(files: Iterable[Entry]) -> Iterator[Complaint]:
+    """One complaint a repository of which a partial clone lacks files."""
+    names = {(entry.store, entry.id): entry.path for entry in files}
+    for store, ids in grouped(names).items():
+        absent = store.missing(ids)
+        missing = [names[store, each] for each in ids if each in absent]
+        if missing:
+            more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
+            what = f"this partial clone lacks files of {_shown(store)}: {', '.join(missing[:_LISTED])}{more}"
+            place = f" -C {store.at}" if store.at else ""
+            yield Complaint("git", what, f"git{place} fetch --refetch --no-filter origin")
+
+
+def _shown(store: Store) -> str:
+    return f"commit {store.tree[:12]}" if not store.environment else "the working tree (ignored files apart)"
+
+
+def _nearest(path: str, known: Iterable[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(path, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else otherwise

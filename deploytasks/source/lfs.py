@@ -1,0 +1,88 @@
+"""Files that git-lfs keeps outside of git: the commit holds a pointer, and `.git/lfs/objects` what it stands for.
+
+Source: github.com/git-lfs/git-lfs, docs/spec.md.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploytasks.errors import BuildFailed, Complaint, Invalid
+from deploytasks.source.listing import Entry
+from deploytasks.source.stores import Store, grouped
+
+_LARGEST_BYTES = 1024
+_POINTER = re.compile(r"version https?://\S+\noid sha256:(?P<id>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n?")
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a pointer says, and where the content it stands for should be."""
+
+    id: str
+    size_bytes: int
+    content: Path
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the content is on this machine, as far as its size tells."""
+        return self.content.is_file() and self.content.stat().st_size == self.size_bytes
+
+    def copy(self, into: Path) -> None:
+        """The content takes the pointer's place. Raises: BuildFailed where it is not what the pointer names."""
+        shutil.copyfile(self.content, into)
+        with into.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.id:
+            raise BuildFailed.of(str(self.content), "is damaged: it has another hash than its name", "git lfs fsck")
+
+
+def pointers(entries: Iterable[Entry]) -> dict[str, Pointer]:
+    """Path → pointer, of those files that `.gitattributes` gives to git-lfs and that are pointers."""
+    files = {entry.path: entry for entry in entries if not entry.is_link}
+    found: dict[str, Pointer] = {}
+    for store, paths in grouped((entry.store, path) for path, entry in files.items()).items():
+        chosen = _filtered(store, paths)
+        texts = store.small_blobs([files[path].id for path in chosen], _LARGEST_BYTES)
+        for path in chosen:
+            match = _POINTER.fullmatch(texts.get(files[path].id, ""))
+            if match:
+                found[path] = Pointer(match["id"], int(match["size"]), _place(store, match["id"]))
+    return found
+
+
+def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterator[Complaint]:
+    """One complaint a repository whose LFS content is not on this machine."""
+    missing = [(entry.store, entry.path) for entry in entries if entry.path in pointers]
+    absent = [(store, path) for store, path in missing if not pointers[path].is_here]
+    for store, paths in grouped(absent).items():
+        more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+        what = f"only LFS pointers are on this machine, not the content: {', '.join(paths[:_LISTED])}{more}"
+        place = f" -C {store.at}" if store.at else ""
+        advice = f"git{place} lfs fetch origin {store.tree}\nor, of what is checked out: git{place} lfs pull"
+        yield Complaint("git lfs", what, advice)
+
+
+def _filtered(store: Store, paths: Sequence[str]) -> list[str]:
+    """The paths whose attribute `filter` is `lfs`, as the commit itself has it."""
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+        place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
+        store.ask("read-tree", store.tree, **place)
+        names = "".join(f"{store.inside(path)}\0" for path in paths)
+        said = store.ask("check-attr", "--cached", "-z", "--stdin", "filter", given=names, **place).split("\0")
+    filtered = {name for name, value in zip(said[::3], said[2::3], strict=False) if value == "lfs"}
+    return [path for path in paths if store.inside(path) in filtered]
+
+
+def _place(store: Store, name: str) -> Path:
+    """Where git-lfs keeps an object: below `lfs.storage`, which is below `.git` where it is no absolute path."""
+    try:
+        configured = store.ask("config", "--get", "lfs.storage")
+    except Invalid:
+        configured = "lfs"
+    return store.path(configured) / "objects" / name[:2] / name[2:4] / name

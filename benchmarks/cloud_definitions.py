@@ -42,12 +42,12 @@ def register(account: Account, ask: Ask) -> Revision:
     family: list[Revision] = account.families.setdefault(ask["family"], [])
     number = len(family) + 1
     arn = account.arn("ecs", f"task-definition/{ask['family']}:{number}")
-    given = {key: value for key, value in ask.items() if key != "tags"}
+    given = {key: value for key, value in ask.items() if key != "tags"} | _roles(account, ask)
     members = {
         "volumes": [],
         "placementConstraints": [],
         **given,
-        "containerDefinitions": [_filled(container) for container in ask["containerDefinitions"]],
+        "containerDefinitions": [_filled(each, network_mode(ask)) for each in ask["containerDefinitions"]],
         "taskDefinitionArn": arn,
         "revision": number,
         "status": "ACTIVE",
@@ -60,10 +60,31 @@ def register(account: Account, ask: Ask) -> Revision:
     return family[-1]
 
 
-def _filled(container: Mapping[str, Any]) -> dict[str, Any]:
-    """A container definition with the defaults that ECS fills in."""
+def network_mode(ask: Ask) -> str:
+    """The network mode that ECS assumes. Source: botocore's documentation of `networkMode`."""
+    return str(
+        ask.get("networkMode") or ("awsvpc" if "FARGATE" in ask.get("requiresCompatibilities", []) else "bridge")
+    )
+
+
+def _roles(account: Account, ask: Ask) -> dict[str, str]:
+    """Short role names as ARNs. Source: botocore's documentation of `taskRoleArn`, "the short name or full ARN"."""
+    named = {key: ask[key] for key in ("taskRoleArn", "executionRoleArn") if ask.get(key)}
+    return {
+        key: name if name.startswith("arn:") else f"arn:aws:iam::{account.id}:role/{name.removeprefix('/')}"
+        for key, name in named.items()
+    }
+
+
+def _filled(container: Mapping[str, Any], network: str) -> dict[str, Any]:
+    """A container definition with the defaults that ECS fills in.
+
+    Source of the host's port: botocore's documentation of `hostPort`; it is the container's in the networks awsvpc and
+    host, and 0 in bridge, where each task is given one.
+    """
     ports = [
-        {"hostPort": port.get("containerPort"), "protocol": "tcp", **port} for port in container.get("portMappings", [])
+        {"hostPort": 0 if network == "bridge" else port.get("containerPort"), "protocol": "tcp", **port}
+        for port in container.get("portMappings", [])
     ]
     return {"cpu": 0, "essential": True, **{key: [] for key in _LISTS}, **container, "portMappings": ports}
 

@@ -1,5 +1,6 @@
-"""Which containers of a definition, or of a task, are ours: those that were given `{{ image }}`. Pure."""
+"""What of a live definition is ours: containers that were given `{{ image }}`, tags that a template named. Pure."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,23 @@ def container_of(containers: Sequence[Container], service: str) -> str:
     """Return the name of the only container; of several, the one called as the service is; else ""."""
     names = [str(each["name"]) for each in containers]
     return names[0] if len(names) == 1 else service if service in names else ""
+
+
+def marks(keys: Iterable[str]) -> str:
+    """Return the value of the tag that remembers which tag keys a template named: five hex digits each, sorted."""
+    return "".join(sorted({_mark(key) for key in keys}))
+
+
+def is_marked(key: str, marks: str) -> bool:
+    """Return whether the tag's key is among those that are remembered."""
+    return _mark(key) in (marks[at : at + _DIGITS] for at in range(0, len(marks), _DIGITS))
+
+
+_DIGITS = 5  # so that the keys of all 50 tags of a resource fit into the 256 characters of one value
+
+
+def _mark(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def _signs(tier: str, digest: str, names: Collection[str]) -> tuple[Callable[[Container, str, str], bool], ...]:

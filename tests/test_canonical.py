@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from deploytasks.model import Wish
+from deploytasks.ours import marks
 from deploytasks.template import canonical as module
-from deploytasks.template.canonical import canonical
+from deploytasks.template.canonical import NAMED_TAGS, canonical, same
 from deploytasks.template.render import Renderer
 from deploytasks.template.shape import read_only_keys, request_shape
 from tests.template_stage import ROOT, project, target
@@ -101,6 +102,7 @@ BASE = {
     "containerDefinitions": named(CONTAINER).filter(len),
     "tags": named(st.fixed_dictionaries({"key": words, "value": words}), "key"),
     "taskRoleArn": words,
+    "executionRoleArn": words,
     "placementConstraints": st.just([]) | st.just([{"type": "memberOf", "expression": "x"}]),
     "pidMode": st.just("task"),
 }
@@ -145,7 +147,10 @@ def as_ecs_tells_it(request, shuffle):
     for key, spellings in {"cpu": {"1 vCPU": "1024", ".5 vcpu": "512"}, "memory": {"2 GB": "2048"}}.items():
         if key in told:
             told[key] = spellings.get(told[key], told[key])
-    told["tags"] = shuffle([*told.get("tags", []), {"key": "deploytasks:commit", "value": "c"}])
+    for key in ("taskRoleArn", "executionRoleArn"):
+        told |= {key: f"arn:aws:iam::222222222222:role/{told[key]}"} if key in told else {}
+    own = [{"key": "deploytasks:commit", "value": "c"}, {"key": "deploytasks:tags", "value": marks_of(told)}]
+    told["tags"] = shuffle([*told.get("tags", []), *own, {"key": "robot:added", "value": "x"}])
     return told | {
         "taskDefinitionArn": "arn:aws:ecs:us-east-1:222222222222:task-definition/x:7",
         "revision": 7,
@@ -155,6 +160,10 @@ def as_ecs_tells_it(request, shuffle):
         "registeredAt": "2026-01-01",
         "registeredBy": "arn:aws:iam::222222222222:role/deploy",
     }
+
+
+def marks_of(request):
+    return marks(tag["key"] for tag in request.get("tags", []))
 
 
 def told_container(container, network, shuffle):
@@ -186,7 +195,7 @@ def told_volume(volume):
 @given(REQUESTS, st.randoms(use_true_random=False))
 def test_what_ecs_tells_of_a_request_means_the_request(request_, random):
     told = as_ecs_tells_it(request_, lambda listed: random.sample(listed, len(listed)))
-    assert canonical(told) == canonical(request_)
+    assert same(request_, told)
 
 
 @mock_aws
@@ -223,7 +232,7 @@ def test_the_canonical_form_is_plain_json(request_):
 @given(REQUESTS)
 def test_what_is_registered_from_the_canonical_form_means_the_same(request_):
     told = as_ecs_tells_it(canonical(request_), list)
-    assert canonical(told) == canonical(request_)
+    assert same(request_, told)
 
 
 FULL: dict[str, Any] = {
@@ -366,6 +375,84 @@ def keys(shape, key=""):
             yield from keys(shape.member, key)
         case MapShape():
             yield key, set()
+
+
+ARN = "arn:aws:iam::222222222222:role"
+ROLES = {
+    "a short name that ECS expanded": ("execution", f"{ARN}/execution", True),
+    "a short name with its path": ("/team/execution", f"{ARN}/team/execution", True),
+    "a path without its slash": ("team/execution", f"{ARN}/team/execution", True),
+    "the name alone of a role with a path": ("execution", f"{ARN}/team/execution", True),
+    "an ARN of what runs by its short name": (f"{ARN}/execution", "execution", True),
+    "another role": ("execution", f"{ARN}/other-execution", False),
+    "another path": ("a/execution", f"{ARN}/b/execution", False),
+    "another account's role of that name": (f"{ARN}/execution", "arn:aws:iam::333333333333:role/execution", False),
+    "another ARN": (f"{ARN}/execution", f"{ARN}/team/execution", False),
+    "a role where there was none": ("execution", None, False),
+    "none where there was a role": (None, f"{ARN}/execution", False),
+}
+
+
+@pytest.mark.parametrize("key", ["taskRoleArn", "executionRoleArn"])
+@pytest.mark.parametrize(("asked", "live", "equal"), ROLES.values(), ids=ROLES)
+def test_a_role_is_the_same_by_its_name_where_one_side_is_no_arn(key, asked, live, equal):
+    assert same(FULL | ({key: asked} if asked else {}), FULL | ({key: live} if live else {})) is equal
+
+
+def tagged(*pairs):
+    return {**FULL, "tags": [{"key": key, "value": value} for key, value in pairs]}
+
+
+MINE, ROBOT = ("team", "a"), ("cost-center", "7")
+TAGS = {
+    "what a robot added": ([MINE], [MINE, ROBOT, ("owner", "x")], True),
+    "what a robot added to none of ours": ([], [ROBOT], True),
+    "what a robot added, in another order": ([MINE, ("x", "1")], [ROBOT, ("x", "1"), MINE], True),
+    "what a robot changed": ([MINE], [("team", "b"), ROBOT], False),
+    "what a robot took away": ([MINE], [ROBOT], False),
+    "a new one": ([MINE, ("x", "1")], [MINE, ROBOT], False),
+    "one that the template names no longer": ([], [MINE, (NAMED_TAGS, marks(["team"]))], False),
+    "one of two that it names no longer": ([MINE], [MINE, ROBOT, (NAMED_TAGS, marks(["team", "cost-center"]))], False),
+    "a robot's beside a recorded one": ([MINE], [MINE, ROBOT, (NAMED_TAGS, marks(["team"]))], True),
+    "one that no record tells from a robot's": ([], [MINE], True),
+}
+
+
+@pytest.mark.parametrize(("asked", "live", "equal"), TAGS.values(), ids=TAGS)
+def test_tags_that_others_added_are_no_difference_and_those_that_a_template_named_are(asked, live, equal):
+    assert same(tagged(*asked), tagged(*live)) is equal
+
+
+def json_of(shape, depth=0):
+    """Any JSON that the shape allows, in which everything may be missing that is not required."""
+    match shape:
+        case StructureShape():
+            members = {key: json_of(member, depth + 1) for key, member in shape.members.items()}
+            kept = {key: members.pop(key) for key in shape.required_members}
+            return st.fixed_dictionaries(kept, optional=members if depth < 5 else {})
+        case ListShape():
+            return st.lists(json_of(shape.member, depth + 1), max_size=2)
+        case MapShape():
+            return st.dictionaries(st.text(max_size=2), json_of(shape.value, depth + 1), max_size=2)
+        case _:
+            return {
+                "string": st.text(max_size=3) | st.sampled_from(["1 vCPU", "9" * 5000, "9" * 400 + " GB", "arn:"]),
+                "boolean": st.booleans(),
+            }.get(shape.type_name, st.integers())
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_whatever_the_shape_allows_has_a_canonical_form(data):
+    shape = request_shape("RegisterTaskDefinition")
+    request_, live = data.draw(json_of(shape)), data.draw(json_of(shape))
+    assert canonical(request_) == canonical(copy.deepcopy(request_))
+    same(request_, live)
+
+
+@pytest.mark.parametrize("tags", [[{}], [{"value": "x"}], [{"key": "a"}], [None], None], ids=str)
+def test_a_tag_without_its_key_ends_nothing(tags):
+    assert same({**FULL, "tags": tags}, FULL) in (True, False)
 
 
 def test_an_empty_string_in_place_of_a_member_is_not_set():

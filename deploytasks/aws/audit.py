@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 PREFIX = "deploytasks:"
-KEYS = ("project", "commit", "digest", "release", "config", "version", "by", "ci", "override", "at")
+KEYS = ("project", "commit", "digest", "release", "config", "version", "by", "ci", "override", "at", "tags")
+NAMED = "tags"
+"""Which tag keys the template named: what others add later is told from what a template no longer names."""
 LONGEST = 256
 CUT = "=..."
 

@@ -12,6 +12,7 @@ from deploytasks.aws.failures import may_pass, translated
 from deploytasks.aws.verdict import deployments, given_up, took_s
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Definition, Live, Target, primary_of
+from deploytasks.ours import marks
 
 UNDONE = "undone"
 """The tag of a service that was put back: the deployment that is its way back, a blank, and why there had to be one."""
@@ -77,7 +78,9 @@ def register(client: Any, target: Target, request: Definition, tags: Mapping[str
     """
     own = [tag for tag in request.get("tags", []) if not tag["key"].lower().startswith((audit.PREFIX, "aws:"))]
     untagged = {key: value for key, value in request.items() if key != "tags"}
-    carried = own + audit.to_ecs(tags)
+    is_copy = len(own) < len(request.get("tags", []))  # whose record, if any, is among `tags`
+    named = {} if is_copy else {audit.NAMED: marks(tag["key"] for tag in own)}
+    carried = own + audit.to_ecs({**named, **tags})
     with translated(str(target)):  # which takes no empty list of tags, and none of AWS's own
         answer = client.register_task_definition(**untagged, **({"tags": carried} if carried else {}))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]

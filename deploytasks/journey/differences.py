@@ -96,7 +96,7 @@ def _from_rendered(live: Live, rendered: Rendered) -> Difference:
         target=live.target,
         left=_called(live),
         right=rendered.name,
-        before=_canonical(live),
+        before=_canonical(live, rendered.definition),
         after=rendered.definition,
         complaints=(*_unseen(live), *rendered.complaints),
     )
@@ -130,8 +130,8 @@ def _unseen(live: Live) -> Iterator[Complaint]:
         yield Complaint(str(live.target), what, "only what ECS's own controller deploys can be compared")
 
 
-def _canonical(live: Live) -> Definition | None:
-    return canonical(live.definition) if live.definition else None
+def _canonical(live: Live, request: Definition | None = None) -> Definition | None:
+    return canonical(live.definition, request) if live.definition else None
 
 
 def _without_family(live: Live) -> Definition | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.model import Live, Project, Target, Wish
 from deploytasks.running import pinned, record, what_runs
-from deploytasks.template.canonical import canonical
+from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer, image_name
 
 
@@ -28,7 +28,7 @@ def drifted(
 def _differs(project: Project, renderer: Renderer, live: Live, image: str) -> bool:
     target, wish = live.target, _as_it_runs(project, live, image)
     named = image_name(project, target, project.tier(target.environment.tier), wish)
-    return canonical(renderer.definition(target, wish, named)) != canonical(live.definition or {})
+    return not same(renderer.definition(target, wish, named), live.definition or {})
 
 
 def _as_it_runs(project: Project, live: Live, image: str) -> Wish:

@@ -9,7 +9,7 @@ from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
 from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
-from deploytasks.template.canonical import canonical
+from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer, image_name, placeholder
 
 UNBUILT = "(to be built)"
@@ -104,7 +104,7 @@ def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Roll
 
 def _same(request: Definition, live: Live) -> bool:
     """Whether what runs is what was rendered, however AWS spells it."""
-    return live.definition is not None and canonical(request) == canonical(live.definition)
+    return live.definition is not None and same(request, live.definition)
 
 
 def render(errand: Errand, renderer: Renderer, target: Target, wish: Wish) -> tuple[Definition, Definition | None]:

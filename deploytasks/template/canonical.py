@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploytasks.model import Definition
+from deploytasks.ours import is_marked
 from deploytasks.template.shape import read_only_keys
 from deploytasks.template.sizes import cpu_units, memory_mib
 
@@ -56,21 +57,61 @@ _UNORDERED: Mapping[str, str] = {
 """The lists whose order says nothing, and the key that tells their members apart ("" where those are plain)."""
 
 _FOREIGN_TAGS = ("deploytasks:", "aws:")
+NAMED_TAGS = "deploytasks:tags"
+"""The tag of a revision that remembers which tag keys its template named, as `ours.marks`."""
+
+_ROLES = ("taskRoleArn", "executionRoleArn")
+"""A short name is legal for both, and ECS answers with the ARN.
+
+Source: botocore's documentation of `taskRoleArn`; for both, aws-actions/amazon-ecs-render-task-definition#77.
+"""
 
 
-def canonical(definition: Definition) -> dict[str, Any]:
-    """The request that the definition comes down to; equal for definitions that mean the same to ECS.
+def same(request: Definition, live: Definition) -> bool:
+    """Return whether the live definition is what ECS makes of the request, whatever others have added to it since."""
+    return canonical(request) == canonical(live, request)
+
+
+def canonical(definition: Definition, request: Definition | None = None) -> dict[str, Any]:
+    """Return the request that the definition comes down to; equal for definitions that mean the same to ECS.
+
+    `request` is what a live definition is compared with. It decides what others added to it: tags whose keys neither
+    the request nor, as recorded, the one before names. It also decides how a role is spelled.
 
     An empty string in place of a whole member (`"taskRoleArn": ""`) is how some endpoints spell what is not set.
     """
-    request = {key: value for key, value in definition.items() if key not in read_only_keys() and value != ""}
-    network = request["networkMode"] = request.get("networkMode") or _default_network(request)
-    request["tags"] = [tag for tag in request.get("tags") or () if not tag["key"].startswith(_FOREIGN_TAGS)]
-    request["containerDefinitions"] = [_container(each, network) for each in request["containerDefinitions"]]
+    made = {key: value for key, value in definition.items() if key not in read_only_keys() and value != ""}
+    network = made["networkMode"] = made.get("networkMode") or _default_network(made)
+    made["tags"] = _tags(definition, request)
+    made |= {key: (request or {})[key] for key in _ROLES if request and _is_same_role(made.get(key), request.get(key))}
+    made["containerDefinitions"] = [_container(each, network) for each in made.get("containerDefinitions") or ()]
     for key, whole in (("cpu", cpu_units), ("memory", memory_mib)):
-        if isinstance(request.get(key), str):
-            request[key] = str(whole(request[key]) or request[key])
-    return _object("", request)
+        if isinstance(made.get(key), str):
+            made[key] = str(whole(made[key]) or made[key])
+    return _object("", made)
+
+
+def _tags(definition: Definition, request: Definition | None) -> list[Mapping[str, str]]:
+    """Return the tags that templates name; of a live definition compared with a request, none that others added."""
+    listed = [tag for tag in definition.get("tags") or () if tag]
+    own = [tag for tag in listed if not tag.get("key", "").startswith(_FOREIGN_TAGS)]
+    if request is None:
+        return own
+    named = {tag.get("key", "") for tag in request.get("tags") or () if tag}
+    recorded = next((tag.get("value", "") for tag in listed if tag.get("key") == NAMED_TAGS), "")
+    return [tag for tag in own if tag.get("key", "") in named or is_marked(tag.get("key", ""), recorded)]
+
+
+def _is_same_role(live: str | None, asked: str | None) -> bool:
+    """Return whether one of the two is an ARN and the other its name, with or without the path.
+
+    The name alone is enough: whatever their paths, no two roles of an account share one (IAM's documentation of names).
+    """
+    if not live or not asked or live.startswith("arn:") == asked.startswith("arn:"):
+        return False
+    arn, short = (live, asked) if live.startswith("arn:") else (asked, live)
+    path = arn.partition(":role/")[2]
+    return short.removeprefix("/") in (path, path.rpartition("/")[2])
 
 
 def _default_network(request: Definition) -> str:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 
-_VCPU = re.compile(r"([0-9]*\.?[0-9]+)\s*vcpu", re.IGNORECASE)
-_GB = re.compile(r"([0-9]*\.?[0-9]+)\s*gb", re.IGNORECASE)
+_VCPU = re.compile(r"([0-9]{0,9}\.?[0-9]{1,9})\s*vcpu", re.IGNORECASE)
+_GB = re.compile(r"([0-9]{0,9}\.?[0-9]{1,9})\s*gb", re.IGNORECASE)
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _GIB = 1024
 
 FARGATE: dict[int, Sequence[int]] = {
@@ -45,7 +46,7 @@ def one_of(choices: Sequence[int]) -> str:
 
 
 def _whole(text: str, unit: re.Pattern[str]) -> int | None:
-    if text.isascii() and text.isdigit():
+    if _WHOLE.fullmatch(text):
         return int(text)
     match = unit.fullmatch(text.strip())
     return round(float(match[1]) * 1024) if match else None

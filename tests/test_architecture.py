@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "model": {"tags", "errors"},
     "lengths": set(),
     "project": {"lengths", "model", "tags", "errors"},
-    "template": {"model", "tags", "errors"},
+    "template": {"ours", "model", "tags", "errors"},
     "running": {"ours", "model", "tags"},
     "stock": {"model"},
     "plan": {"running", "model", "tags"},

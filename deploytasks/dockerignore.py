@@ -76,6 +76,17 @@ def parse(text: str, name: str = ".dockerignore") -> Matcher:
     return Matcher(patterns)
 
 
+def wildcard(pattern: str) -> re.Pattern[str]:
+    """Return what Go's filepath.Match takes a pattern for: there `**` is no more than `*`.
+
+    Raises: Invalid where it is malformed.
+    """
+    plain = re.sub(r"\*+", "*", pattern)
+    if fault := _fault(plain, is_exception=False):
+        raise Invalid.of(pattern, fault, "mend it")
+    return re.compile("".join(_pieces(plain)) + r"\Z", re.ASCII)
+
+
 def _may_match_below(pattern: str, directory: str) -> bool:
     """Whether a pattern could match a path below the directory, as far as its depth and its beginning tell."""
     special = _SPECIAL.search(pattern)

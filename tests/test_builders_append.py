@@ -202,6 +202,38 @@ def test_of_an_index_the_platform_s_image_is_the_base(registry, context):
     assert "base:all is not made for linux/s390x, but for linux/amd64, linux/arm64" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("offered", "wanted", "taken"),
+    [
+        (["amd64/v3", "amd64"], "linux/amd64", "amd64"),
+        (["amd64", "amd64/v3", "amd64/v2"], "linux/amd64", "amd64"),
+        (["amd64", "amd64/v3", "amd64/v2"], "linux/amd64/v2", "amd64/v2"),
+        (["amd64", "amd64/v2"], "linux/amd64/v3", "amd64/v2"),
+        (["arm/v5", "arm/v7", "arm/v6"], "linux/arm", "arm/v7"),
+        (["arm/v5", "arm/v7", "arm/v6"], "linux/arm/v6", "arm/v6"),
+        (["arm64/v8"], "linux/arm64", "arm64/v8"),
+        (["arm64"], "linux/arm64/v8", "arm64"),
+        (["amd64/v3"], "linux/amd64", None),
+    ],
+)
+def test_of_an_index_the_nearest_variant_that_runs_is_the_base(registry, context, offered, wanted, taken):
+    entries = []
+    for name in offered:
+        architecture, _, variant = name.partition("/")
+        platform = {"os": "linux", "architecture": architecture, "variant": variant}
+        digest = base(registry, name.replace("/", "-"), architecture=architecture, User=name)
+        entries.append({"digest": digest, "platform": platform})
+    index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    registry.put_manifest("base", "all", INDEX, index)
+    made = job(registry, context, f"FROM {registry.host}/base:all\nCOPY . /app/\n", platforms=(wanted,))
+    if taken is None:
+        with pytest.raises(Refusal, match="base:all is not made for linux/amd64, but for linux/amd64/v3"):
+            build(made)
+    else:
+        build(made)
+        assert registry.config("api", COMMIT)["config"]["User"] == taken
+
+
 def test_a_base_for_another_platform_is_refused(registry, context):
     base(registry, architecture="arm64")
     with pytest.raises(Refusal, match="base:1 is not made for linux/amd64, but for linux/arm64"):

@@ -40,14 +40,14 @@ def test_an_instruction_that_needs_an_engine_is_named_with_its_line_and_what_to_
 
 
 def test_all_such_instructions_are_listed_at_once():
-    text = "FROM a AS one\nRUN x\nVOLUME /x\nFROM b\nCOPY --from=one /a /b\nADD a b\n"
+    text = "FROM a AS one\nRUN x\nONBUILD USER x\nFROM b\nCOPY --from=one /a /b\nADD --checksum=x a b\n"
     lines = [line for line in refusal(text).splitlines() if not line.startswith(" ")]
     assert lines == [
         "Dockerfile:2: RUN needs a Docker engine",
-        "Dockerfile:3: VOLUME needs a Docker engine",
+        "Dockerfile:3: ONBUILD needs a Docker engine",
         "Dockerfile:4: a second FROM (a multi-stage build) needs a Docker engine",
         "Dockerfile:5: COPY --from needs a Docker engine",
-        "Dockerfile:6: ADD needs a Docker engine",
+        "Dockerfile:6: ADD --checksum needs a Docker engine",
     ]
 
 
@@ -210,3 +210,61 @@ def test_copy_s_numeric_owner_and_octal_mode():
     (copy,) = copies("COPY --chown=10:20 --chmod=0750 a b")
     assert (copy.owner, copy.mode) == (Owner(10, 20), 0o750)
     assert copies("COPY --chown=10 a b")[0].owner == Owner(10, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaints"),
+    [
+        ("RUN <<EOF\necho a\nCMD x\nEOF\nUSER 1", ["Dockerfile:2: RUN needs a Docker engine"]),
+        ("RUN cat <<'E1' <<-E2 >x\nE2\nE1\n\tE2\nUSER 1", ["Dockerfile:2: RUN needs a Docker engine"]),
+        ("COPY <<a.txt /a\nsays\na.txt\nFORM x", ["Dockerfile:2: COPY of a heredoc", "Dockerfile:5: no instruction"]),
+        ("RUN <<EOF\nnever ends", ["Dockerfile:2: RUN needs a Docker engine"]),
+        ("CMD cat <<EOF\nUSER 1\nRUN x", ["Dockerfile:4: RUN needs a Docker engine"]),
+        ("RUN a \\\n <<EOF\nx\nEOF\nUSER 1", ["Dockerfile:2: RUN needs a Docker engine"]),
+    ],
+)
+def test_a_heredoc_is_one_complaint_and_its_body_is_passed_over(text, complaints):
+    lines = [line for line in refusal(f"FROM scratch\n{text}\n").splitlines() if not line.startswith(" ")]
+    assert len(lines) == len(complaints)
+    assert all(line.startswith(complaint) for line, complaint in zip(lines, complaints, strict=True))
+
+
+def test_another_escape_character_is_one_complaint():
+    text = "# syntax=docker/dockerfile:1\n# escape=`\nFROM scratch\nRUN dir `\n  C:\\\nCOPY a b c `\n  d\n"
+    assert refusal(text).splitlines()[0] == "Dockerfile:2: another escape character needs a Docker engine"
+    assert len([line for line in refusal(text).splitlines() if line.startswith("Dockerfile")]) == 1
+
+
+def test_two_backslashes_at_the_end_of_a_line_continue_nothing():
+    assert config("LABEL a=b\\\\\nLABEL c=d")["Labels"] == {"a": "b\\", "c": "d"}
+
+
+@pytest.mark.parametrize("text", ["ENV PATH", "ENV PATH ", "LABEL key"])
+def test_a_name_without_a_value_is_refused(text):
+    assert "gives no value" in refusal(f"FROM scratch\n{text}\n")
+
+
+@pytest.mark.parametrize(("text", "value"), [("a$$b", "ab"), ("$@x", "x"), ("$10y", "y"), ("$", "$"), ("$.", "$.")])
+def test_the_shell_s_special_variables_are_empty(text, value):
+    assert config(f"ENV A={text}")["Env"][-1] == f"A={value}"
+
+
+def test_what_runs_nothing_is_configuration():
+    found = config(
+        'VOLUME /a /b\nSTOPSIGNAL SIGINT\nSHELL ["/bin/bash", "-c"]\nCMD x\nLABEL k some words\n'
+        "HEALTHCHECK --interval=1m30s --retries=2 CMD curl -f x || exit 1",
+        Volumes={"/z": {}},
+    )
+    assert found["Volumes"] == {"/z": {}, "/a": {}, "/b": {}}
+    assert found["StopSignal"] == "SIGINT"
+    assert found["Cmd"] == ["/bin/bash", "-c", "x"]
+    assert found["Labels"] == {"k": "some words"}
+    health = {"Test": ["CMD-SHELL", "curl -f x || exit 1"], "Interval": 90 * 10**9, "Retries": 2}
+    assert found["Healthcheck"] == health
+    assert config("HEALTHCHECK NONE", Healthcheck=health)["Healthcheck"] == {"Test": ["NONE"]}
+    assert evaluated("FROM scratch\nMAINTAINER Ada A.").author == "Ada A."
+
+
+@pytest.mark.parametrize("source", ["https://x/y.tgz", "git@github.com:a/b.git", "HTTP://x/y"])
+def test_add_of_what_lies_elsewhere_needs_an_engine(source):
+    assert refusal(f"FROM scratch\nADD {source} /x\n").startswith(f"Dockerfile:2: ADD {source} needs a Docker engine")

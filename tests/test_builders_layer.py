@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from deploytasks.builders.context import visible
 from deploytasks.builders.copying import File
 from deploytasks.builders.recipe import Copy, Owner, Workdir
 from deploytasks.builders.tree import Directory, Link, Tree
-from deploytasks.errors import BuildFailed
+from deploytasks.errors import BuildFailed, Refusal
 from tests.registry import digest_of
 
 
@@ -132,6 +133,47 @@ def test_an_ignored_source_says_that_it_is_ignored(context):
     (context / ".dockerignore").write_text("*.env\n")
     with pytest.raises(BuildFailed, match=r"COPY secret.env: is ignored by .dockerignore"):
         laid(context, copy("secret.env", to="/x"))
+
+
+@pytest.mark.parametrize("destination", ["/app.jar", "/srv/app.jar"])
+@pytest.mark.parametrize("source", ["libs/*.jar", "libs/?.jar", "l*/[a-b].jar"])
+def test_several_files_do_not_become_one(context, source, destination):
+    for name in ("a.jar", "b.jar"):
+        (context / "libs").mkdir(exist_ok=True)
+        (context / "libs" / name).touch()
+    with pytest.raises(Refusal, match=r"Dockerfile:2: 2 files match \(libs/a.jar, libs/b.jar\)"):
+        laid(context, copy(source, to=destination))
+    assert set(laid(context, copy(source, to="/srv/"))) == {"srv", "srv/a.jar", "srv/b.jar"}
+    assert set(laid(context, copy(source, to="/srv"), tree=tree_of(["srv/"]))) == {"srv", "srv/a.jar", "srv/b.jar"}
+
+
+@pytest.mark.parametrize("source", ["link", "link*", "dirlink/.env", "chain"])
+def test_a_link_to_what_is_ignored_copies_nothing(context, source):
+    (context / ".dockerignore").write_text("**/.env\n")
+    (context / "static/.env").write_text("SECRET")
+    (context / "link").symlink_to("static/.env")
+    (context / "chain").symlink_to("link")
+    (context / "dirlink").symlink_to("static")
+    with pytest.raises(BuildFailed, match=r"is ignored by .dockerignore"):
+        laid(context, copy(source, to="/x"))
+    assert ".env" not in laid(context, copy("dirlink", to="/"))
+
+
+def test_a_link_is_followed_inside_the_context_as_in_a_chroot(context):
+    (context / "rooted").symlink_to("/app.py")
+    (context / "dirlink").symlink_to("../../static")
+    assert laid(context, copy("rooted", to="/x"))["x"] == File(context / "app.py", 0o644, Owner())
+    assert set(laid(context, copy("dirlink/css", to="/c"))) == {"c", "c/site.css"}
+
+
+def test_an_archive_is_not_added(context):
+    with tarfile.open(context / "a.tgz", "w:gz") as tar:
+        tar.add(context / "app.py", "app.py")
+    (context / "b.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    for name in ("a.tgz", "b.zst"):
+        with pytest.raises(Refusal, match="a Docker engine would unpack it"):
+            laid(context, replace(copy(name, to="/x"), unpacks=True))
+    assert set(laid(context, replace(copy("app.py", to="/x"), unpacks=True))) == {"x"}
 
 
 @pytest.mark.parametrize("source", ["../outside", "link", "dir/../../outside"])

@@ -87,7 +87,9 @@ def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dic
     history = [*(kept.get("history") or ()), line if added else {**line, "empty_layer": True}]
     has_history = kept.get("history") or not base.layers
     rootfs = {"type": "layers", "diff_ids": diff_ids}
-    return {**kept, "created": created, "config": config, "rootfs": rootfs, "history": history if has_history else []}
+    kept |= {"author": todo.author} if todo.author else {}
+    kept |= {"created": created, "config": config, "rootfs": rootfs}
+    return {**kept, "history": history if has_history else []}
 
 
 def _push(base: BaseImage, config: Path, added: Layer | None, target: Repository, voice: Voice) -> str:

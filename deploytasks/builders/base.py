@@ -100,11 +100,12 @@ def _for_platform(repository: Repository, given: Base, platform: Platform) -> Ma
     """The manifest itself, or that one of an index which is for the platform."""
     manifest = repository.manifest(repository.reference.wanted)
     if manifest.media_type in _INDEXES:
-        offered = {_platform(each): each["digest"] for each in manifest.said["manifests"]}
-        fitting = [digest for each, digest in offered.items() if platform.accepts(each)]
+        offered = [(_platform(each), each["digest"]) for each in manifest.said["manifests"]]
+        fitting = [each for each in offered if platform.accepts(each[0])]
         if not fitting:
-            raise _wrong_platform(given, platform, offered)
-        manifest = repository.manifest(fitting[0])
+            raise _wrong_platform(given, platform, [each for each, _ in offered])
+        _, nearest = max(fitting, key=lambda each: each[0].level)  # the first of several that are equally near
+        manifest = repository.manifest(nearest)
     if manifest.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST):
         raise Refusal.of(given.where, f"{given.image} is a {manifest.media_type}, and no image", _USE_DOCKER)
     return manifest

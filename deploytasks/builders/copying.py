@@ -1,15 +1,20 @@
 """COPY and WORKDIR become the entries of one layer: which file of the context lies where, owned by whom."""
 
-import fnmatch
 import posixpath
+import re
 import stat
-from collections.abc import Iterator, Mapping
+import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploytasks import dockerignore
 from deploytasks.builders.recipe import Copy, Owner, Step, Workdir
 from deploytasks.builders.tree import Directory, Link, Tree
-from deploytasks.errors import BuildFailed
+from deploytasks.errors import BuildFailed, Invalid, Refusal
+
+_WILD = re.compile(r"[*?\[\\]")
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,61 +37,90 @@ class Copying:
     def __init__(self, context: Path, visible: frozenset[str], tree: Tree) -> None:
         self.context = context.resolve()
         self.visible = visible
+        self.links = Tree(
+            {path: Link(str((context / path).readlink())) for path in visible if (context / path).is_symlink()}
+        )
         self.tree = tree
         self.entries: dict[str, Entry] = {}
 
     def carry_out(self, step: Step) -> None:
         """Lay what one step lays.
 
-        Raises: BuildFailed where a source is not there, is ignored, or leads out of the context.
+        Raises: BuildFailed where a source is not there or is ignored, Refusal where several become one file.
         """
         match step:
             case Workdir(path):
                 self._make_directory(self.tree.follow(path), Owner())
             case Copy():
                 sources = [path for source in step.sources for path in self._found(step, source)]
+                if len(sources) > 1 and not self._goes_into(step):
+                    what = (
+                        f"{len(sources)} files match ({', '.join(sources[:3])}), and {step.destination} is no directory"
+                    )
+                    raise Refusal.of(step.where, what, f"name one of them, or end it with a slash: {step.destination}/")
                 for source in sources:
-                    self._copy(step, source, several=len(sources) > 1)
+                    self._copy(step, source)
 
     def _found(self, step: Copy, source: str) -> list[str]:
         """The visible paths that a source names, relative to the context; "" is the context itself."""
         pattern = posixpath.normpath("/" + source).lstrip("/")
         if not pattern:
             return [""]
-        found = [pattern] if pattern in self.visible else sorted(self._matching(pattern))
+        found = [pattern] if self.links.follow(pattern) in self.visible else sorted(self._matching(step, pattern))
         if not found:
-            ignored = (self.context / pattern).exists()
-            reason = "is ignored by .dockerignore" if ignored else "is not in the build context"
-            raise BuildFailed.of(step.where, f"COPY {source}: {reason}", f"the context is {self.context}")
+            raise self._absent(step, source, pattern)
         return found
 
-    def _matching(self, pattern: str) -> Iterator[str]:
-        """Paths that match part by part: a star never stands for a slash. Go's `[^a]` is Python's `[!a]`."""
-        parts = pattern.replace("[^", "[!").split("/")
-        for path in self.visible:
-            names = path.split("/")
-            if len(names) == len(parts) and all(map(fnmatch.fnmatchcase, names, parts)):
-                yield path
+    def _matching(self, step: Copy, pattern: str) -> list[str]:
+        """Paths that match part by part: a star never stands for a slash."""
+        if not _WILD.search(pattern):
+            return []
+        try:
+            expressions = [dockerignore.wildcard(part) for part in pattern.split("/")]
+        except Invalid as error:
+            raise Refusal.of(step.where, str(error.complaints[0])) from None
+        split = ((path, path.split("/")) for path in self.visible)
+        return [
+            path
+            for path, names in split
+            if len(names) == len(expressions)
+            and all(each.match(name) for each, name in zip(expressions, names, strict=True))
+        ]
 
-    def _copy(self, step: Copy, source: str, *, several: bool) -> None:
-        """A directory's content goes into the destination; a file becomes it, or goes into it where it is one."""
-        origin = (self.context / source).resolve()
-        if not origin.is_relative_to(self.context):
-            raise BuildFailed.of(
-                step.where, f"COPY {source}: the link leads out of the build context", "copy the file in"
-            )
+    def _absent(self, step: Copy, source: str, path: str) -> BuildFailed:
+        real = self.links.follow(path)
+        led = f" (it leads to {real})" if real != path else ""
+        ignored = (self.context / real).exists()
+        reason = "is ignored by .dockerignore" if ignored else "is not in the build context"
+        return BuildFailed(
+            *BuildFailed.of(step.where, f"COPY {source}{led}: {reason}", "mend it, or commit it").complaints
+        )
+
+    def _copy(self, step: Copy, source: str) -> None:
+        """A directory's content goes into the destination; a file becomes it, or goes into it where it is one.
+
+        A link is followed inside the context, as in a chroot, and never to what `.dockerignore` names.
+        """
+        real = self.links.follow(source)
+        if real and real not in self.visible:
+            raise self._absent(step, source, source)
+        origin = self.context / real
+        if step.unpacks and origin.is_file() and _is_archive(origin):
+            raise Refusal.of(step.where, f"ADD {source}: a Docker engine would unpack it", "COPY it, or its content")
         target = self.tree.follow(step.destination)
         if origin.is_dir():
-            self._copy_content(step, origin, target)
-        elif several or step.destination.endswith("/") or self._is_directory(target):
+            self._copy_content(step, real, target)
+        elif self._goes_into(step):
             self._lay(step, origin, posixpath.join(target, posixpath.basename(source)))
         else:
             self._lay(step, origin, self._beside(step.destination))
 
-    def _copy_content(self, step: Copy, origin: Path, target: str) -> None:
+    def _goes_into(self, step: Copy) -> bool:
+        return step.destination.endswith("/") or self._is_directory(self.tree.follow(step.destination))
+
+    def _copy_content(self, step: Copy, directory: str, target: str) -> None:
         self._make_directory(target, step.owner)
-        base = origin.relative_to(self.context).as_posix()
-        below = "" if base == "." else f"{base}/"
+        below = f"{directory}/" if directory else ""
         for path in sorted(each for each in self.visible if each.startswith(below)):
             self._lay(step, self.context / path, self._beside(posixpath.join(target, path[len(below) :])))
 
@@ -134,3 +168,11 @@ def entries(context: Path, visible: frozenset[str], steps: tuple[Step, ...], tre
     for step in steps:
         copying.carry_out(step)
     return dict(sorted(copying.entries.items(), key=lambda item: item[0].split("/")))
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether ADD would unpack a file. Source: moby pkg/archive, which looks for a tar in what it can decompress."""
+    with path.open("rb") as file:
+        if file.read(4) == _ZSTANDARD:
+            return True
+    return tarfile.is_tarfile(path)

@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from deploytasks.builders import words
 from deploytasks.errors import Complaint, Refusal, raise_all
 
-SUPPORTED = ("FROM", "ARG", "COPY", "ENV", "LABEL", "WORKDIR", "USER", "EXPOSE", "ENTRYPOINT", "CMD")
+SUPPORTED = (
+    *("FROM", "ARG", "COPY", "ADD", "ENV", "LABEL", "MAINTAINER", "WORKDIR", "USER", "EXPOSE", "VOLUME"),
+    *("ENTRYPOINT", "CMD", "SHELL", "HEALTHCHECK", "STOPSIGNAL"),
+)
 
-_FLAGS = {"FROM": ("--platform",), "COPY": ("--chown", "--chmod")}
-_KNOWN_TO_ENGINES = ("RUN", "ADD", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "SHELL", "ONBUILD", "MAINTAINER")
-_CONTINUED = re.compile(r"\\[ \t]*$")
+_FLAGS = {
+    "FROM": ("--platform",),
+    "COPY": ("--chown", "--chmod"),
+    "ADD": ("--chown", "--chmod"),
+    "HEALTHCHECK": ("--interval", "--timeout", "--start-period", "--start-interval", "--retries"),
+}
+_KNOWN_TO_ENGINES = ("RUN", "ONBUILD")
+_UNSPLIT = ("ENTRYPOINT", "CMD", "SHELL", "HEALTHCHECK", "MAINTAINER")
+_CONTINUED = re.compile(r"(?<!\\)\\[ \t]*$")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(?P<character>\S+)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=")
-_HEREDOC = re.compile(r"(^|\s)<<-?[\"']?\w")
+_HEREDOC = re.compile(r"(?<!\S)[0-9]*<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<end>[A-Za-z_][\w.-]*)(?P=quote)(?!\S)")
+_TAKE_HEREDOCS = ("RUN", "COPY", "ADD")
 _INSTALL = 'install docker.io and start its engine (then builder = "auto" takes it), or remove the line'
 
 
@@ -45,8 +55,9 @@ def parse(text: str, name: str) -> tuple[Instruction, ...]:
 
     Raises: Refusal with every instruction that needs one, by line, and what to install.
     """
+    raise_all(Refusal, list(_escape_complaints(text, name)))  # every other line means something else then
     instructions = tuple(_instruction(f"{name}:{line}", logical) for line, logical in _logical_lines(text))
-    complaints = [*_escape_complaints(text, name), *_stage_complaints(instructions, name)]
+    complaints = [*_stage_complaints(instructions, name)]
     complaints += [complaint for each in instructions for complaint in _complaints(each)]
     raise_all(Refusal, sorted(complaints, key=_line))
     return instructions
@@ -58,19 +69,34 @@ def _line(complaint: Complaint) -> int:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each instruction's first line number and its text, continued lines joined, comments and blank lines dropped."""
+    """Each instruction's first line number and its text, continued lines joined.
+
+    Comments, blank lines and the bodies of heredocs are dropped.
+    """
     first, gathered = 0, ""
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    lines = iter(enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1))
+    for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         first = first if gathered else number
         shortened, continues = _CONTINUED.subn("", line)
         gathered += shortened if gathered else shortened.lstrip()
         if not continues:
+            _skip_heredocs(gathered, lines)
             yield first, gathered.strip()
             gathered = ""
     if gathered.strip():
         yield first, gathered.strip()
+
+
+def _skip_heredocs(logical: str, lines: Iterator[tuple[int, str]]) -> None:
+    """Pass over the bodies of the heredocs that a line begins, one after the other."""
+    if logical.split(maxsplit=1)[0].upper() not in _TAKE_HEREDOCS:
+        return
+    for heredoc in _HEREDOC.finditer(logical):
+        for _, line in lines:
+            if (line.lstrip("\t") if heredoc["tabs"] else line) == heredoc["end"]:
+                break
 
 
 def _instruction(where: str, logical: str) -> Instruction:
@@ -95,14 +121,14 @@ def _complaints(instruction: Instruction) -> Iterator[Complaint]:
         yield Complaint(where, f"{name} {flag} needs a Docker engine", _INSTALL)
     if not instruction.text:
         yield Complaint(where, f"{name} says nothing", "")
-    elif name == "COPY" and _HEREDOC.search(instruction.text):
-        yield Complaint(where, "COPY of a heredoc needs a Docker engine", _INSTALL)
+    elif name in _TAKE_HEREDOCS and _HEREDOC.search(instruction.text):
+        yield Complaint(where, f"{name} of a heredoc needs a Docker engine", _INSTALL)
     else:
         yield from _word_complaints(instruction)
 
 
 def _word_complaints(instruction: Instruction) -> Iterator[Complaint]:
-    if instruction.name in ("ENTRYPOINT", "CMD"):
+    if instruction.name in _UNSPLIT:
         return
     try:
         instruction.words()

@@ -13,6 +13,8 @@ BuilderName = Literal["docker", "append"]
 
 _SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
 
+_NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -41,9 +43,17 @@ class Platform:
         return cls(system, _SPELLINGS.get(architecture, architecture), variant)
 
     def accepts(self, other: "Platform") -> bool:
-        """Whether an image for `other` is one for this; a variant counts only where both name one."""
+        """Whether an image for `other` runs on this; one that names no variant is taken at its word.
+
+        Source: containerd's platforms package: a processor runs what was built for its variant and for lower ones.
+        """
         same = (self.os, self.architecture) == (other.os, other.architecture)
-        return same and (not self.variant or not other.variant or self.variant == other.variant)
+        return same and (not other.variant or other.level <= self.level)
+
+    @property
+    def level(self) -> str:
+        """The variant, or the one that no variant stands for."""
+        return self.variant or _NO_VARIANT.get(self.architecture, "")
 
 
 @dataclass(frozen=True, slots=True)

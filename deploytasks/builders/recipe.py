@@ -9,17 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploytasks.builders import words
+from deploytasks.builders import runtime, words
 from deploytasks.builders.dockerfile import Instruction
 from deploytasks.builders.job import Platform
 
 SCRATCH = "scratch"
-SCRATCH_CONFIG: Mapping[str, Any] = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+SCRATCH_CONFIG: Mapping[str, Any] = {
+    "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+    "WorkingDir": "/",
+}
 
 _SHELL = ("/bin/sh", "-c")
 _PORT = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol>tcp|udp|sctp))?", re.IGNORECASE)
 _OWNER = re.compile(r"(?P<uid>[0-9]+)(:(?P<gid>[0-9]+))?")
 _MODE = re.compile(r"[0-7]{3,4}")
+_REMOTE = re.compile(r"(https?|ftp|git|ssh)://|git@|[^/]+@[^/]+:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,17 @@ class Workdir:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The sources lie at an absolute `destination`, which ends with a slash where it must be a directory."""
+    """The sources lie at an absolute `destination`, which ends with a slash where it must be a directory.
+
+    `unpacks` is ADD's, which takes archives apart.
+    """
 
     where: str
     sources: tuple[str, ...]
     destination: str
     owner: Owner = Owner()
     mode: int | None = None
+    unpacks: bool = False
 
 
 Step = Workdir | Copy
@@ -62,10 +70,14 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The image's `config` in the registry's spelling (Env, Cmd …), and the steps that make its layer."""
+    """The image's `config` in the registry's spelling (Env, Cmd …), and the steps that make its layer.
+
+    `author` is MAINTAINER's, "" where there is none.
+    """
 
     config: Mapping[str, Any]
     steps: tuple[Step, ...]
+    author: str = ""
 
 
 def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
@@ -99,7 +111,7 @@ def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapp
             stage.apply(instruction)
         except words.Malformed as error:
             raise instruction.wrong(str(error)) from None
-    return Recipe(stage.finished_config(), tuple(stage.steps))
+    return Recipe(stage.finished_config(), tuple(stage.steps), stage.author)
 
 
 def _from(instruction: Instruction, variables: Mapping[str, str], platform: Platform) -> Base:
@@ -117,9 +129,11 @@ def _from(instruction: Instruction, variables: Mapping[str, str], platform: Plat
 def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str | None]]:
     """The names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
     found = words.split(instruction.text)
-    if instruction.name == "ENV" and "=" not in found[0]:
+    if instruction.name in ("ENV", "LABEL") and "=" not in found[0]:
         rest = instruction.text[len(found[0]) :].strip()
-        return [(found[0], words.expand(rest, variables))]
+        if not rest:
+            raise instruction.wrong(f"{instruction.name} {found[0]} gives no value", f'write {found[0]}="" for none')
+        return [(words.expand(found[0], variables), words.expand(rest, variables))]
     pairs: list[tuple[str, str | None]] = []
     for word in found:
         name, separator, value = word.partition("=")
@@ -140,6 +154,7 @@ class _Stage:
         self.environment = dict(entry.partition("=")[::2] for entry in base_config.get("Env") or ())
         self.steps: list[Step] = []
         self.has_cmd = False
+        self.author = ""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -160,21 +175,31 @@ class _Stage:
                 self.take_arguments(instruction)
             case "ENV":
                 self.environment |= {name: value or "" for name, value in _pairs(instruction, self.variables)}
-            case "LABEL":
-                named = {name: value or "" for name, value in _pairs(instruction, self.variables)}
-                self.config["Labels"] = {**(self.config.get("Labels") or {}), **named}
             case "WORKDIR":
                 self.config["WorkingDir"] = self.absolute(words.expand(instruction.text, self.variables))
                 self.steps.append(Workdir(self.workdir))
-            case "USER":
-                self.config["User"] = words.expand(instruction.text, self.variables)
-            case "EXPOSE":
-                ports = _ports(instruction, self.variables)
-                self.config["ExposedPorts"] = {**(self.config.get("ExposedPorts") or {}), **ports}
-            case "COPY":
+            case "COPY" | "ADD":
                 self.steps.append(self.copy(instruction))
-            case _:
+            case "ENTRYPOINT" | "CMD":
                 self.set_command(instruction)
+            case "MAINTAINER":
+                self.author = words.expand(instruction.text, self.variables)
+            case "LABEL" | "EXPOSE" | "VOLUME":
+                self.add(instruction)
+            case _:
+                self.config |= runtime.settings(instruction, self.variables)
+
+    def add(self, instruction: Instruction) -> None:
+        """What goes beside the base's own labels, ports and volumes."""
+        added: Mapping[str, Any]
+        match instruction.name:
+            case "LABEL":
+                key, added = "Labels", {name: value or "" for name, value in _pairs(instruction, self.variables)}
+            case "EXPOSE":
+                key, added = "ExposedPorts", _ports(instruction, self.variables)
+            case _:
+                key, added = "Volumes", {words.expand(word, self.variables): {} for word in instruction.words()}
+        self.config[key] = {**(self.config.get(key) or {}), **added}
 
     def take_arguments(self, instruction: Instruction) -> None:
         """An ARG without a default takes up the one of that name before FROM."""
@@ -198,15 +223,20 @@ class _Stage:
     def copy(self, instruction: Instruction) -> Copy:
         """The COPY with everything put in."""
         *sources, destination = (words.expand(word, self.variables) for word in instruction.words())
+        name = instruction.name
         if not sources or not all((*sources, destination)):
-            raise instruction.wrong("COPY needs a source and a destination")
+            raise instruction.wrong(f"{name} needs a source and a destination")
+        for source in sources if name == "ADD" else ():
+            if _REMOTE.match(source):
+                raise instruction.wrong(f"ADD {source} needs a Docker engine, which fetches it", "or COPY a file")
         into = destination.endswith(("/", "/.")) or destination in (".", "..")
         if len(sources) > 1 and not into:
-            what = f"COPY of several sources, but {destination!r} is no directory"
+            what = f"{name} of several sources, but {destination!r} is no directory"
             raise instruction.wrong(what, f"end it with a slash: {destination}/")
         target = self.absolute(destination)
         owner, mode = _owner(instruction, self.variables), _mode(instruction, self.variables)
-        return Copy(instruction.where, tuple(sources), f"{target.rstrip('/')}/" if into else target, owner, mode)
+        target = f"{target.rstrip('/')}/" if into else target
+        return Copy(instruction.where, tuple(sources), target, owner, mode, unpacks=name == "ADD")
 
     def absolute(self, path: str) -> str:
         return posixpath.normpath("/" + posixpath.join(self.workdir, path).lstrip("/"))
@@ -231,12 +261,12 @@ def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
         return Owner(int(match["uid"]), int(match["gid"] or match["uid"]))
     if text:
         advice = 'give the numbers (--chown=1000:1000), or build with Docker: builder = "docker"'
-        raise instruction.wrong(f"COPY --chown={text}: names are known only inside the image", advice)
+        raise instruction.wrong(f"{instruction.name} --chown={text}: names are known only inside the image", advice)
     return Owner()
 
 
 def _mode(instruction: Instruction, variables: Mapping[str, str]) -> int | None:
     text = words.expand(instruction.flag("--chmod") or "", variables)
     if text and not _MODE.fullmatch(text):
-        raise instruction.wrong(f"COPY --chmod={text} is no octal mode", "for example --chmod=755")
+        raise instruction.wrong(f"{instruction.name} --chmod={text} is no octal mode", "for example --chmod=755")
     return int(text, 8) if text else None

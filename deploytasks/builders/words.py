@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 Lookup = Mapping[str, str]
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 _BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*))?", re.DOTALL)
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from deploytasks.builders import append, docker
+from deploytasks.builders.base import labels_of
 from deploytasks.builders.job import BuilderName, Job, Login, Platform, Voice, labels
 from deploytasks.errors import Refusal
 from deploytasks.model import OnEvent
 
-__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels"]
+__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels", "labels_of"]
 
 Wanted = Literal["auto", "docker", "append"]
 

@@ -134,6 +134,18 @@ def _config(repository: Repository, digest: str) -> dict[str, Any]:
     return config
 
 
+def labels_of(image: str, login: Login) -> Mapping[str, str]:
+    """The labels of an image in a registry; of an index, its first image's.
+
+    Raises: BuildFailed where it can't be read.
+    """
+    with registry.opened(Reference.parse(image, image), login) as repository:
+        manifest = repository.manifest(repository.reference.wanted)
+        if manifest.media_type in _INDEXES:
+            manifest = repository.manifest(manifest.said["manifests"][0]["digest"])
+        return (_config(repository, manifest.said["config"]["digest"]).get("config") or {}).get("Labels") or {}
+
+
 def _scratch(platform: Platform) -> dict[str, Any]:
     variant = {"variant": platform.variant} if platform.variant else {}
     about = {"architecture": platform.architecture, "os": platform.os, **variant}

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError, BuildFailed
-from deploytasks.journey import sources
+from deploytasks.journey import artifacts, sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Image, Wish
 
@@ -47,9 +46,8 @@ def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
     user, password = ecr.login(errand.ecr, wish.repository)
     login = Login(errand.project.registry.host, user, password)
     try:
-        with sources.laid_out(errand, build) as (context, dockerfile):
-            job = _job(errand, build, context, dockerfile)
-            digest = build_and_push(job, login, errand.tell, builder=build.service.builder)
+        with sources.laid_out(errand, build) as laid:
+            digest = build_and_push(_job(errand, build, laid), login, errand.tell, builder=build.service.builder)
     except BuildFailed:
         if not _there(errand, wish):
             raise
@@ -66,17 +64,18 @@ def _adopted(errand: Errand, wish: Wish, built: str) -> Wish:
     return wish
 
 
-def _job(errand: Errand, build: Build, context: Path, dockerfile: Path) -> "Job":
+def _job(errand: Errand, build: Build, laid: sources.LaidOut) -> "Job":
     from deploytasks.builders import Job, labels
 
     project = errand.project
     created = git.committed_at(project.root, build.commit)
+    made = {artifacts.LABEL: laid.artifacts} if laid.artifacts else {}
     return Job(
         build=build,
-        context=context,
+        context=laid.context,
         ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
-        labels=labels(build.commit_tag, created, git.origin_url(project.root)),
-        laid_at=dockerfile,
+        labels={**labels(build.commit_tag, created, git.origin_url(project.root)), **made},
+        laid_at=laid.dockerfile,
     )
 
 

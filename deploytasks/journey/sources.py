@@ -3,11 +3,13 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploytasks import git, source, tags
 from deploytasks.errors import BuildFailed, Complaint, Invalid
 from deploytasks.git import Changes
+from deploytasks.journey import artifacts
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Service, Wish
 from deploytasks.source import Place, Store
@@ -45,6 +47,7 @@ def complaints(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
         yield from _uncommitted(errand)
     if errand.command != "tag":
         yield from _unbuildable(errand, [wish for wish in wishes if wish.image is None])
+        yield from _artifacts(errand, wishes)
 
 
 def _uncommitted(errand: Errand) -> Iterator[Complaint]:
@@ -87,6 +90,16 @@ def _unbuildable(errand: Errand, missing: Sequence[Wish]) -> Iterator[Complaint]
             yield from _platform_complaints(service)
 
 
+def _artifacts(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
+    services = {service.name: service for service in errand.services if service.artifacts}
+    for wish in wishes:
+        if wish.service in services:
+            service = services[wish.service]
+            with suppress(Invalid), _store(errand, wish.commit_tag) as store:
+                place = source.locate(errand.project.root, service, store)
+                yield from artifacts.complaints(errand, service, wish, store, place)
+
+
 def _changed_inside(errand: Errand, place: Place) -> Iterator[Complaint]:
     """Not even --allow-dirty takes what is changed inside of a submodule: git has no object of it."""
     for path in _contained(git.changes(errand.project.root).inside, [place]):
@@ -99,22 +112,32 @@ def _platform_complaints(service: Service) -> Iterator[Complaint]:
         yield Complaint(f"services.{service.name}.platforms", what, "name one for now")
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A build's context in a directory, its Dockerfile, and the hash of its artifacts, "" where it names none."""
+
+    context: Path
+    dockerfile: Path
+    artifacts: str
+
+
 @contextmanager
-def laid_out(errand: Errand, build: Build) -> Iterator[tuple[Path, Path]]:
-    """The build's context in a directory, and the path of its Dockerfile; both are gone afterwards.
+def laid_out(errand: Errand, build: Build) -> Iterator[LaidOut]:
+    """The build's context, which is gone afterwards.
 
     Raises: Invalid where this clone lacks files, BuildFailed where the working tree is no longer what its tag says.
     """
-    root = errand.project.root
+    root, service = errand.project.root, build.service
     with (
         _store(errand, build.commit_tag) as store,
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
     ):
         if tags.is_dirty(build.commit_tag) and build.commit_tag != tags.dirty_tag(build.commit, store.tree):
             raise BuildFailed.of("git", "the working tree changed since this command began", "run it again")
-        found = source.find(root, build.service, store)
-        source.write(found, Path(scratch), git.committed_at(root, build.commit).timestamp())
-        yield Path(scratch, found.place.directory), Path(scratch, found.place.dockerfile)
+        found, top = source.find(root, service, store), Path(scratch)
+        made = artifacts.copy(artifacts.paths(service, store, found.place), store, top) if service.artifacts else ""
+        source.write(found, top, git.committed_at(root, build.commit).timestamp())
+        yield LaidOut(top / found.place.directory, top / found.place.dockerfile, made)
 
 
 @contextmanager

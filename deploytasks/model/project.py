@@ -39,7 +39,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is built into one image; `context` and `dockerfile` are relative to the root and to the context."""
+    """What is built into one image; `context` and `dockerfile` are relative to the root and to the context.
+
+    `artifacts` are git-ignored files below the context that belong in the image all the same.
+    """
 
     name: str
     repository: str
@@ -48,6 +51,7 @@ class Service:
     platforms: tuple[str, ...] = ("linux/amd64",)
     builder: Literal["auto", "docker", "append"] = "auto"
     before_deploy: tuple[tuple[str, ...], ...] = ()
+    artifacts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def _service(name: str, table: schema.ServiceTable) -> Service:
         dockerfile=table.dockerfile,
         platforms=table.platforms,
         builder=table.builder,
+        artifacts=table.artifacts,
         before_deploy=tuple(map(tuple, table.before_deploy)),
     )
 

@@ -37,6 +37,7 @@ Repository = Annotated[
         'an ECR repository\'s name, such as "shop/api": 2 to 256 lower-case letters, digits and single . _ - / between',
     ),
 ]
+Below = Annotated[str, _like(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))\S(?:.*\S)?", 'a path or glob below, such as "build/*.jar"')]
 Platform = Annotated[str, _like("[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", 'such as "linux/amd64"')]
 Duration = Annotated[
     str,
@@ -146,6 +147,9 @@ class ServiceTable(Struct, forbid_unknown_fields=True):
         tuple[Platform, ...], Meta(min_length=1, description='a list of platforms, such as ["linux/amd64"]')
     ] = ("linux/amd64",)
     builder: Annotated[Literal["auto", "docker", "append"], Meta(description='"auto", "docker" or "append"')] = "auto"
+    artifacts: Annotated[
+        tuple[Below, ...], Meta(description='a list of paths below the context, such as ["build/libs/*.jar"]')
+    ] = ()
     before_deploy: Annotated[
         tuple[Command, ...], Meta(description='a list of commands, each a list: [["./manage", "migrate"]]')
     ] = ()

@@ -71,7 +71,10 @@ CASES = {
         '    "executionRoleArn": "arn:aws:iam::222222\n    ^',
     ),
     "nothing at all": ("{# nothing #}", "templates/api.json.j2: mb-dev/api: it renders nothing\n    \n    ^"),
-    "no object": ("[]", "templates/api.json.j2:1: mb-dev/api: what it renders is no JSON object"),
+    "no object": (
+        "[]",
+        "templates/api.json.j2:1: mb-dev/api: what it renders is no JSON object\n    write one object: { … }",
+    ),
     "a key twice": (
         edited('"name": "{{ service }}",', '"name": "{{ service }}",\n"name": "x",'),
         "templates/api.json.j2:13: mb-dev/api: containerDefinitions[0].name: the key stands there twice",
@@ -91,8 +94,7 @@ CASES = {
     ),
     "null": (
         edited('"{{ cpu }}"', "null"),
-        "templates/api.json.j2:7: mb-dev/api: cpu: null where a string is due\n"
-        "    leave the key out where there is nothing to say",
+        "templates/api.json.j2:2: mb-dev/api: the key 'cpu' is missing\n    Fargate wants cpu for the task",
     ),
     "no container": (
         '{"containerDefinitions": []}',
@@ -124,6 +126,85 @@ CASES = {
 @pytest.mark.parametrize(("template", "message"), CASES.values(), ids=CASES)
 def test_a_template_is_refused(tmp_path, template, message):
     assert said(tmp_path, template) == message
+
+
+ENV_VAR = "is ecspresso's: write {{ env_var"
+FOREIGN = {
+    "a comment": ('{"containerDefinitions": [] // none\n}', "    JSON has no comments: write {# … #}"),
+    "a comment in front": ('// mine\n{"a": 1}', "    JSON has no comments: write {# … #}"),
+    "a comment between": ('{"a": 1, /* b */ "c": 1}', "    JSON has no comments: write {# … #}"),
+    "a comma too many": ('{"cpu": "1",\n}', "    leave out the comma before it"),
+    "ecspresso's must_env": ('{"family": "{{ must_env `IMAGE` }}"}', f'    `must_env` {ENV_VAR}("IMAGE") }}}}'),
+    "ecspresso's env": ('{\n"cpu": "{{ env "CPU" "256" }}"}', f'    `env` {ENV_VAR}("CPU") }}}}'),
+    "ecspresso's, called": ('{"cpu": "{{ must_env("CPU") }}"}', f'    `must_env` {ENV_VAR}("CPU") }}}}'),
+    "ecspresso's tfstate": (
+        '{"cpu": "{{ tfstate `x.id` }}"}',
+        "    `tfstate` is ecspresso's: put the value into envs/",
+    ),
+    "a list of containers": (
+        '[{"name": "a", "image": "b"}]',
+        '    these are containers: write {"containerDefinitions": [',
+    ),
+    "a list of anything": ("[1]", "    write one object: { … }"),
+    "a described task definition": (
+        '{"taskDefinition": {"family": "a"}, "tags": []}',
+        '    keep what stands in "taskDefinition", without the keys that only ECS writes',
+    ),
+    "what only ECS writes": (
+        edited('"cpu":', '"revision": 7,\n"cpu":'),
+        ": revision: only ECS writes this\n    leave it out",
+    ),
+    "what only ECS writes, in a list": (
+        edited('"cpu":', '"requiresAttributes": [],\n"cpu":'),
+        ": requiresAttributes: only ECS writes this\n    leave it out",
+    ),
+    "an empty choice": (
+        edited('"cpu":', '"ipcMode": "",\n"cpu":'),
+        "ipcMode: '' is none of its values\n    leave the key out",
+    ),
+    "a null in a list": (edited('"family"', '"volumes": [null],\n"family"'), "volumes[0]: null where an object is due"),
+}
+
+
+@pytest.mark.parametrize(("template", "advice"), FOREIGN.values(), ids=FOREIGN)
+def test_what_comes_from_another_tool_is_refused_with_how_it_is_written_here(tmp_path, template, advice):
+    assert advice in said(tmp_path, template)
+
+
+def test_the_map_env_is_not_taken_for_ecspressos(tmp_path):
+    assert "ecspresso" not in said(tmp_path, '{"a": {{ env | environment }}, "b": {{ nothing }}}')
+
+
+def test_a_described_service_is_refused_with_what_to_keep(tmp_path):
+    whole = '{"services": [{"serviceArn": "arn:x"}], "failures": []}'
+    assert "this is the output of `aws ecs describe-services`" in said(tmp_path, SHIPPED, whole)
+    told = said(tmp_path, SHIPPED, '{"serviceArn": "arn:x", "events": [], "runningCount": 1, "propagateTags": ""}')
+    assert [line.partition("mb-dev/api: ")[2] for line in told.splitlines()[::2]] == [
+        *(f"{key}: only ECS writes this" for key in ("serviceArn", "events", "runningCount")),
+        "propagateTags: '' is none of its values",
+    ]
+
+
+def has_nothing_wrong(root, template):
+    return check_all(project(write(root, template), target())) == ()
+
+
+def test_nulls_are_keys_that_are_not_there(tmp_path):
+    template = edited('"name":', '"user": null, "linuxParameters": {"initProcessEnabled": null}, "name":')
+    assert has_nothing_wrong(tmp_path, template.replace('"cpu"', '"ipcMode": null, "cpu"'))
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    assert has_nothing_wrong(tmp_path, "\ufeff" + SHIPPED)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("name", ["api.json.j2", "api.service.json.j2"])
+def test_another_encoding_is_refused_with_what_to_do(tmp_path, encoding, name):
+    write(tmp_path, SHIPPED, shipped("api.service.json.j2"))
+    (tmp_path / "templates" / name).write_bytes(f"{{# é #}}{shipped(name)}".encode(encoding))
+    (complaint,) = check_all(project(tmp_path, target()))
+    assert str(complaint) == f"templates/{name}: mb-dev/api: it is not UTF-8 (UTF-16, perhaps)\n    save it as UTF-8"
 
 
 def test_a_missing_template_is_named(tmp_path):

@@ -42,7 +42,7 @@ SEEN = (
 def environment(templates: Path, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
     """The one Jinja environment of a project: it compiles each file of `templates` once and reads no other."""
     jinja = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(templates),
+        loader=FileSystemLoader(templates, encoding="utf-8-sig"),
         undefined=Unset,
         finalize=_written,
         autoescape=False,

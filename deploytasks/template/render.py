@@ -15,6 +15,7 @@ from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Project, Target, Tier, Wish
+from deploytasks.template import advice
 from deploytasks.template.language import environment, seen
 from deploytasks.template.lines import lines_of, offsets
 from deploytasks.template.rules import definition_rules, service_rules
@@ -97,7 +98,7 @@ class Renderer:
             self._jinja.get_template(name)
         except TemplateNotFound:
             return False
-        except TemplateSyntaxError:
+        except (TemplateSyntaxError, UnicodeDecodeError):
             return True  # rendering it tells what is wrong
         return True
 
@@ -108,8 +109,16 @@ class Renderer:
         except Exception as error:  # a template's expressions are code, and may fail in any way
             what, _, to_do = _told(error).partition("\n")
             file, line = self._position(error, name)
+            to_do = advice.on_failed_line(self._line(file, line)) or to_do
             raise self._invalid(_Draft(file, target, draft.context), line, what, to_do) from error
+        if "\0" in text:
+            raise self._invalid(draft, 0, *_NOT_UTF_8.split("\n"))
         return _Draft(name, target, draft.context, text)
+
+    def _line(self, file: str, number: int) -> str:
+        path = self._project.root / "templates" / file
+        lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+        return lines[number - 1] if 0 < number <= len(lines) else ""
 
     def _object(self, draft: _Draft) -> dict[str, Any]:
         repeated: list[bool] = []
@@ -118,12 +127,17 @@ class Renderer:
         except json.JSONDecodeError as error:
             line = lines_of(self._jinja, draft.name, draft.context, draft.text).at(error.pos)
             what = f"what it renders is no JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
-            raise self._invalid(draft, line, what, _pointed_at(draft.text, error.pos)) from error
+            to_do = advice.on_broken_json(draft.text, error.pos)
+            raise self._invalid(
+                draft, line, what, f"{_pointed_at(draft.text, error.pos)}\n{to_do}".rstrip("\n")
+            ) from error
         if repeated:
             self._refuse(draft, _repeated_keys(draft.text))
         if not isinstance(value, dict):
-            self._refuse(draft, [Problem((), "what it renders is no JSON object")])
-        return dict(value)
+            self._refuse(draft, [Problem((), "what it renders is no JSON object", advice.on_no_object(value))])
+        if pasted := advice.on_pasted_answer(value):
+            self._refuse(draft, [Problem((), *pasted)])
+        return dict(advice.without_nulls(value))
 
     def _refuse(self, draft: _Draft, found: Iterable[Problem]) -> None:
         listed = list(found)
@@ -164,6 +178,7 @@ class Renderer:
         return value
 
 
+_NOT_UTF_8 = "it is not UTF-8 (UTF-16, perhaps)\nsave it as UTF-8"
 _TELLING = 4  # shorter ones are no secrets, and would be masked out of every other word
 
 
@@ -176,6 +191,8 @@ def _told(error: Exception) -> str:
     """What is wrong, and on the next line what to do."""
     if isinstance(error, TemplateNotFound):
         return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
+    if isinstance(error, UnicodeDecodeError):
+        return _NOT_UTF_8
     return str(error) or type(error).__name__
 
 

@@ -4,6 +4,7 @@ The model is read without credentials or a session, once, on first use.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -54,6 +55,18 @@ def read_only_keys() -> frozenset[str]:
     return frozenset(told.members) - frozenset(request_shape("RegisterTaskDefinition").members)
 
 
+@cache
+def only_told(request: str) -> frozenset[str]:
+    """Return the keys that ECS tells of what the request makes and that the request cannot say."""
+    if request == "RegisterTaskDefinitionRequest":
+        return read_only_keys()
+    answer = ecs().operation_model("DescribeServices").output_shape
+    told = answer.members["services"] if answer else None
+    assert isinstance(told, ListShape)
+    assert isinstance(told.member, StructureShape)
+    return frozenset(told.member.members) - frozenset(request_shape("CreateService").members)
+
+
 def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
     """Every way in which the value does not fit the shape.
 
@@ -66,6 +79,8 @@ def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
         case StructureShape():
             yield from _structure(value, shape, path)
         case ListShape():
+            if shape.member.name != "Tag":  # which have rules of their own
+                yield from _bounds(len(value), " members", shape, path)
             for index, item in enumerate(value):
                 yield from problems(item, shape.member, (*path, index))
         case MapShape():
@@ -89,6 +104,8 @@ def _structure(value: dict[str, Any], shape: StructureShape, path: Path) -> Iter
     for key, item in value.items():
         if key in members:
             yield from problems(item, members[key], (*path, key))
+        elif not path and key in only_told(shape.name):
+            yield Problem((key,), "only ECS writes this", "leave it out")
         else:
             yield Problem((*path, key), "unknown key", nearest(key, list(members)))
 
@@ -96,10 +113,42 @@ def _structure(value: dict[str, Any], shape: StructureShape, path: Path) -> Iter
 def _scalar(value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
     choices = getattr(shape, "enum", None)
     if choices and value not in choices:
-        yield Problem(path, f"'{value}' is none of its values", nearest(value, list(choices)))
-    least = shape.metadata.get("min")
-    if least is not None and (len(value) if isinstance(value, str) else value) < least:
-        yield Problem(path, f"{json.dumps(value)} is less than the least, {least}")
+        to_do = nearest(value, list(choices)) if value else "leave the key out"
+        yield Problem(path, f"'{value}' is none of its values", to_do)
+    if isinstance(value, str):
+        yield from _pattern(value, shape, path)
+    else:
+        yield from _bounds(value, "", shape, path)
+
+
+def _bounds(size: float, what: str, shape: Shape, path: Path) -> Iterator[Problem]:
+    """Compare a number, or the length of something, with the shape's `min` and `max`."""
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and size < least:
+        yield Problem(path, f"{json.dumps(size)}{what} is less than the least, {least}")
+    if most is not None and size > most:
+        yield Problem(path, f"{json.dumps(size)}{what} is more than the most, {most}")
+
+
+def _pattern(value: str, shape: Shape, path: Path) -> Iterator[Problem]:
+    """Compare a text with the shape's pattern, where Python knows its grammar, and with its lengths.
+
+    Tags are left to `rules_tags`: their pattern is one that Python does not know.
+    """
+    compiled = _compiled(shape.metadata.get("pattern", ""))
+    if compiled is None:
+        return
+    yield from _bounds(len(value), " characters", shape, path)
+    if not compiled.fullmatch(value):
+        yield Problem(path, f"'{value}' does not match {compiled.pattern}")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern or ".*", re.DOTALL)
+    except re.error:
+        return None
 
 
 def nearest(word: str, known: list[str]) -> str:

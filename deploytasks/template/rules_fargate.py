@@ -1,0 +1,95 @@
+"""What Fargate asks for, and what it does not have.
+
+Source: ECS developer guide, "Amazon ECS task definition differences for Fargate", and botocore's documentation of each
+member.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deploytasks.template.shape import Path, Problem
+from deploytasks.template.sizes import FARGATE, cpu_units, fargate_memory, memory_mib, one_of
+
+_NOT_THERE = (
+    *("disableNetworking", "dnsSearchDomains", "dnsServers", "dockerSecurityOptions", "extraHosts", "links"),
+    "privileged",
+)
+_NOT_IN_LINUX = ("devices", "maxSwap", "sharedMemorySize", "swappiness")
+_DRIVERS = ("awslogs", "splunk", "awsfirelens")
+_LEAVE_OUT = "leave it out"
+
+
+def fargate_rules(request: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with a definition that is to run on Fargate."""
+    if request.get("networkMode") != "awsvpc":
+        yield Problem(("networkMode",), "Fargate knows no network mode but awsvpc", 'write "networkMode": "awsvpc"')
+    missing = [key for key in ("cpu", "memory") if key not in request]
+    yield from (Problem((), f"the key '{key}' is missing", f"Fargate wants {key} for the task") for key in missing)
+    if not missing:
+        yield from _size(request["cpu"], request["memory"])
+        yield from _sums(request)
+    for key in ("ipcMode", "placementConstraints"):
+        if request.get(key):
+            yield Problem((key,), f"Fargate has no {key}", _LEAVE_OUT)
+    if request.get("pidMode", "task") != "task":
+        yield Problem(("pidMode",), "Fargate has no pidMode but task")
+    yield from _storage(request)
+    for index, container in enumerate(request["containerDefinitions"]):
+        yield from _container(("containerDefinitions", index), container)
+
+
+def _size(cpu: str, memory: str) -> Iterator[Problem]:
+    units, mib = cpu_units(cpu), memory_mib(memory)
+    if units not in FARGATE:
+        yield Problem(("cpu",), f"Fargate has no task of cpu {cpu}", f"choose {one_of(list(FARGATE))}")
+    elif mib not in FARGATE[units]:
+        choices = fargate_memory(units)
+        yield Problem(("memory",), f"Fargate has no memory {memory} for cpu {cpu}", f"in MiB, choose {choices}")
+
+
+def _sums(request: Mapping[str, Any]) -> Iterator[Problem]:
+    """Source: botocore's documentation of a container's `cpu` and `memory`, which is about what they reserve."""
+    listed, where = request["containerDefinitions"], ("containerDefinitions",)
+    memory = sum(each.get("memoryReservation") or each.get("memory") or 0 for each in listed)
+    cpu = sum(each.get("cpu", 0) for each in listed)
+    for name, total, most in (
+        ("memory", memory, memory_mib(request["memory"])),
+        ("cpu", cpu, cpu_units(request["cpu"])),
+    ):
+        if most is not None and total > most and not (name == "memory" and len(listed) == 1):  # told of the one already
+            yield Problem(where, f"its containers reserve {name} {total}, and the task has {most}")
+
+
+def _storage(request: Mapping[str, Any]) -> Iterator[Problem]:
+    size = request.get("ephemeralStorage", {}).get("sizeInGiB", 21)
+    if not 21 <= size <= 200:
+        yield Problem(("ephemeralStorage", "sizeInGiB"), f"{size}; Fargate has 21 to 200")
+    for index, volume in enumerate(request.get("volumes", [])):
+        if volume.get("dockerVolumeConfiguration"):
+            yield Problem(("volumes", index, "dockerVolumeConfiguration"), "Fargate has no Docker volumes", _LEAVE_OUT)
+        if volume.get("host", {}).get("sourcePath"):
+            yield Problem(("volumes", index, "host", "sourcePath"), "Fargate has no host to mount from", _LEAVE_OUT)
+
+
+def _container(path: Path, container: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from (Problem((*path, key), f"Fargate has no {key}", _LEAVE_OUT) for key in _NOT_THERE if container.get(key))
+    linux = container.get("linuxParameters", {})
+    for key in _NOT_IN_LINUX:
+        if linux.get(key):
+            yield Problem((*path, "linuxParameters", key), f"Fargate has no {key}", _LEAVE_OUT)
+    if extra := set(linux.get("capabilities", {}).get("add", [])) - {"SYS_PTRACE"}:
+        what = f"Fargate adds no capability but SYS_PTRACE, and not {', '.join(sorted(extra))}"
+        yield Problem((*path, "linuxParameters", "capabilities", "add"), what)
+    for key in ("startTimeout", "stopTimeout"):
+        if not 2 <= container.get(key, 2) <= 120:
+            yield Problem((*path, key), f"{container[key]}; Fargate takes 2 to 120 seconds")
+    yield from _log((*path, "logConfiguration"), container.get("logConfiguration", {}))
+
+
+def _log(path: Path, log: Mapping[str, Any]) -> Iterator[Problem]:
+    """Source of the prefix: aws/aws-cdk#1422."""
+    driver = log.get("logDriver", "awslogs")
+    if driver not in _DRIVERS:
+        yield Problem((*path, "logDriver"), f"Fargate has no log driver {driver}", f"choose {', '.join(_DRIVERS)}")
+    if log.get("logDriver") == "awslogs" and not log.get("options", {}).get("awslogs-stream-prefix"):
+        yield Problem((*path, "options"), "the key 'awslogs-stream-prefix' is missing", "Fargate wants one")

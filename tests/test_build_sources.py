@@ -140,3 +140,45 @@ def test_several_platforms_are_refused_by_a_dry_run_too(api: Shop):
     ran = api.inv("release.dev", "--dry-run")
     assert ran.code == 2
     assert "services.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ('context = "apo"', "services.api.context: there is no directory apo in commit"),
+        ('context = "../.."', "services.api.context: '../..' leads out of the repository"),
+        ('context = "/etc"', "services.api.context: '/etc' leads out of the repository"),
+        ('context = "api/app.py"', "services.api.context: there is no directory api/app.py in commit"),
+        (
+            'context = "api"\ndockerfile = "Dokerfile"',
+            "services.api.dockerfile: there is no file api/Dokerfile in commit",
+        ),
+        ('context = "api"\ndockerfile = "../../x"', "services.api.dockerfile: '../../x' leads out of the repository"),
+        ('context = "docs"', "services.api.dockerfile: there is no file docs/Dockerfile in commit"),
+    ],
+)
+def test_envs_check_finds_a_wrong_context_or_dockerfile_offline(api: Shop, keys: str, said: str):
+    assert api.inv("envs.check").code == 0
+    api.edit("envs/project.toml", 'context = "api"', keys)
+    ran = api.inv("envs.check")
+    assert ran.code == 2
+    assert said in ran.stderr
+    assert api.endpoint.operations().total() == 0
+
+
+def test_envs_check_takes_what_is_not_committed_yet_and_what_a_sparse_checkout_left_out(api: Shop):
+    run(api.root, "sparse-checkout", "set", "--cone", "envs", "templates")
+    assert not (api.root / "api").exists()
+    assert api.inv("envs.check").code == 0
+    run(api.root, "sparse-checkout", "disable")
+    write(api, "new/Dockerfile", "FROM scratch\n")
+    api.edit("envs/project.toml", 'context = "api"', 'context = "new"')
+    assert api.inv("envs.check").code == 0
+
+
+def test_envs_check_names_a_malformed_dockerignore(api: Shop):
+    write(api, "api/.dockerignore", "[\n")
+    commit(api)
+    write(api, "api/.dockerignore", "[\nx\n")
+    ran = api.inv("envs.check")
+    assert "api/.dockerignore:1: '['" in ran.stderr

@@ -61,3 +61,31 @@ def test_a_password_in_the_config_is_used_for_its_registry(tmp_path, asked):
     settings = {"auths": {"b.example.com": {"auth": "dTpw"}, "d.example.com": {"auth": "eDp5"}}}
     found, _ = known(tmp_path, "COPY --from=b.example.com/tools /x /x\n", settings)
     assert found == {"b.example.com": "u", "ours.example.com": "AWS"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"credsStore": "missing", "auths": {"x": {"auth": "dTpw"}}, "proxies": {}}, {"proxies": {}}),
+        ({"credHelpers": {"a": "missing", "b": "noting"}}, {"credHelpers": {"b": "noting"}}),
+        ({"credsStore": "missing", "credHelpers": {"a": "noting"}}, {"credHelpers": {"a": "noting"}}),
+    ],
+)
+def test_buildx_is_given_a_configuration_without_helpers_that_are_not_installed(tmp_path, asked, settings, kept):
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "contexts").mkdir()
+    with credentials.without_missing_helpers() as added:
+        given = Path(added["DOCKER_CONFIG"])
+        assert json.loads((given / "config.json").read_text()) == kept
+        assert (given / "contexts").is_dir()
+    assert not given.exists()
+    assert json.loads((tmp_path / "config.json").read_text()) == settings
+
+
+@pytest.mark.parametrize(
+    "settings", ["{}", "no JSON", "[]", '{"credsStore": "noting", "auths": {"x": {"auth": "dTpw"}}}']
+)
+def test_buildx_is_left_with_a_configuration_whose_helpers_are_installed(tmp_path, asked, settings):
+    (tmp_path / "config.json").write_text(settings)
+    with credentials.without_missing_helpers() as added:
+        assert added == {}

@@ -52,8 +52,8 @@ def registry(engine):
 
 
 def forget(engine, registry: Registry) -> None:
-    for image in engine.images.list():
-        for name in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+    for image in engine.api.images():  # one answer: another test may remove its images meanwhile
+        for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]:
             if name.startswith(f"{registry.host}/"):
                 try:
                     engine.images.remove(name, force=True)

@@ -1,11 +1,20 @@
 """The registry passwords of a build: ours, and the user's own for the registries that the Dockerfile names.
 
+`docker buildx` asks the helpers by itself, by Docker's own configuration.
+
 No other registry's credential helper is asked: one that is not installed, or locked, says nothing about this build.
 """
 
+import json
+import os
 import re
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from docker import auth
 from docker.errors import DockerException
@@ -54,3 +63,45 @@ def _hosts(job: Job) -> Iterator[str]:
         except (DeployError, words.Malformed):
             continue
         yield reference.host
+
+
+@contextmanager
+def without_missing_helpers() -> Iterator[Mapping[str, str]]:
+    """What to add to `docker`'s environment so that it asks no credential helper that is not installed.
+
+    That is a directory with the user's configuration less those helpers; passwords that it holds are not copied.
+    """
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    said = _settings(home / "config.json")
+    kept = _with_installed_helpers(said)
+    if kept == said:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+        for path in home.iterdir():
+            if path.name != "config.json":
+                Path(scratch, path.name).symlink_to(path.resolve())
+        shown = {key: value for key, value in kept.items() if key != "auths"}
+        Path(scratch, "config.json").write_text(json.dumps(shown))
+        yield {"DOCKER_CONFIG": scratch}
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _with_installed_helpers(said: Mapping[str, Any]) -> dict[str, Any]:
+    def is_missing(name: object) -> bool:
+        return shutil.which(f"docker-credential-{name}") is None
+
+    kept = dict(said)
+    if "credsStore" in kept and is_missing(kept["credsStore"]):
+        del kept["credsStore"]
+    if "credHelpers" in kept:
+        helpers = {host: name for host, name in kept["credHelpers"].items() if not is_missing(name)}
+        kept["credHelpers"] = helpers
+    return kept

@@ -92,7 +92,10 @@ def _build_by_buildx(job: Job, voice: Voice) -> None:
     command += ["--platform", str(job.platform), "--tag", job.ref, "--file", str(job.dockerfile)]
     command += [part for name, value in job.labels.items() for part in ("--label", f"{name}={value}")]
     last: deque[str] = deque(maxlen=_LAST_LINES)
-    with _process([*command, str(job.context)]) as process:
+    with (
+        credentials.without_missing_helpers() as settings,
+        _process([*command, str(job.context)], {**os.environ, **settings}) as process,
+    ):
         for line in _lines(cast(Iterable[str], process.stdout)):
             last.append(line)
             if not line.lstrip().startswith(_CHATTER):
@@ -204,10 +207,16 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
 
 
 @contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process whose output is read line by line, and which does not outlive us if we are stopped."""
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     with process:
         try:

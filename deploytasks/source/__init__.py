@@ -7,8 +7,8 @@ lfs         LFS pointers, and the content they stand for
 writing     those files in a directory
 """
 
-from deploytasks.source.contexts import Context, Place, find, locate
+from deploytasks.source.contexts import Context, Place, check, find, locate
 from deploytasks.source.stores import Store, of_commit
 from deploytasks.source.writing import write
 
-__all__ = ["Context", "Place", "Store", "find", "locate", "of_commit", "write"]
+__all__ = ["Context", "Place", "Store", "check", "find", "locate", "of_commit", "write"]

@@ -57,6 +57,11 @@ def locate(root: Path, service: Service, store: Store) -> Place:
     return Place(directory, "", _matcher(listing, directory, ""))
 
 
+def check(root: Path, service: Service, store: Store) -> None:
+    """Raise Invalid where the service's context, its Dockerfile or its `.dockerignore` is wrong in the commit."""
+    _located(Listing(store), root, service)
+
+
 def find(root: Path, service: Service, store: Store) -> Context:
     """The service's context in the store's commit.
 

@@ -66,12 +66,13 @@ def _check(root: Path) -> Task[Any]:
     def check(c: Context, json: bool = False) -> None:
         """Check every file, template and environment, offline."""
         from deploytasks.errors import Invalid, raise_all
+        from deploytasks.journey import contexts
         from deploytasks.project.load import load
         from deploytasks.report import settings
         from deploytasks.template.check import check_all
 
         project = load(root)
-        raise_all(Invalid, check_all(project))
+        raise_all(Invalid, [*check_all(project), *contexts.complaints(project)])
         shell.show(settings.checked_sheet(project.targets), settings.checked_json(project.targets), as_json=json)
 
     return check

@@ -1,0 +1,60 @@
+"""Contexts and Dockerfiles that envs/ names, looked for offline: in what is committed, and in the working tree."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploytasks import git, source
+from deploytasks.errors import Complaint, Invalid
+from deploytasks.model import Project, Service
+from deploytasks.source import Store
+
+
+def complaints(project: Project) -> Iterator[Complaint]:
+    """Report contexts, Dockerfiles and `.dockerignore` files that are wrong, whether committed or not yet.
+
+    A project without any Dockerfile whose keys are the defaults may have its images built elsewhere.
+    """
+    store = _head(project.root)
+    for service in project.services:
+        found = _committed(project.root, service, store) if store else list(_missing(project.root, service))
+        if store and _is_laid(project.root, service):
+            found = [each for each in found if not each.where.startswith("services.")]
+        builds = (service.context, service.dockerfile) != (".", "Dockerfile")
+        yield from (each for each in found if builds or not each.where.endswith(".dockerfile"))
+
+
+def _head(root: Path) -> Store | None:
+    try:
+        return source.of_commit(root, git.head_commit(root))
+    except Invalid:
+        return None
+
+
+def _committed(root: Path, service: Service, store: Store) -> list[Complaint]:
+    """A submodule that is not here is a build's concern."""
+    try:
+        source.check(root, service, store)
+    except Invalid as error:
+        return [each for each in error.complaints if each.where.startswith("services.") or "dockerignore" in each.where]
+    return []
+
+
+def _is_laid(root: Path, service: Service) -> bool:
+    """Whether the working tree, which may be ahead of its commit, has them inside the repository."""
+    top = Path(git.ask(root, "rev-parse", "--show-toplevel"))
+    inside = all(path.resolve().is_relative_to(top) for path in _paths(root, service))
+    return inside and not any(_missing(root, service))
+
+
+def _missing(root: Path, service: Service) -> Iterator[Complaint]:
+    context, dockerfile = _paths(root, service)
+    if not context.is_dir():
+        yield Complaint(f"services.{service.name}.context", f"there is no directory {service.context}", "mend the key")
+    elif not dockerfile.is_file():
+        what = f"there is no file {service.dockerfile} in {service.context}"
+        yield Complaint(f"services.{service.name}.dockerfile", what, "mend the key (relative to context)")
+
+
+def _paths(root: Path, service: Service) -> tuple[Path, Path]:
+    context = root / service.context.replace("\0", "")
+    return context, context / service.dockerfile.replace("\0", "")

@@ -17,6 +17,7 @@ from benchmarks.cloud import (
     tag_list,
     tag_map,
 )
+from benchmarks.cloud_refusals import refuse
 
 _LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
 
@@ -37,8 +38,6 @@ class Revision:
 
 def register(account: Account, ask: Ask) -> Revision:
     """The next revision of the request's family."""
-    if not ask.get("containerDefinitions"):
-        raise AwsError("ClientException", "Container list cannot be empty.")
     family: list[Revision] = account.families.setdefault(ask["family"], [])
     number = len(family) + 1
     arn = account.arn("ecs", f"task-definition/{ask['family']}:{number}")
@@ -104,6 +103,7 @@ def find_revision(account: Account, name: str) -> Revision:
 
 def register_task_definition(account: Account, ask: Ask) -> Answer:
     """Source: RegisterTaskDefinition."""
+    refuse(ask, network_mode(ask))
     revision = register(account, ask)
     return {"taskDefinition": revision.members, "tags": tag_list(revision.tags)}
 

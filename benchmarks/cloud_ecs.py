@@ -141,8 +141,11 @@ def describe_tasks(account: Account, ask: Ask) -> Answer:
 
 
 def tag_resource(account: Account, ask: Ask) -> Answer:
-    """Source: TagResource."""
-    _tags(account, ask["resourceArn"]).update(tag_map(ask["tags"]))
+    """Source: TagResource, and its documentation of `tags`: at most 50 a resource."""
+    tags = _tags(account, ask["resourceArn"])
+    if len({**tags, **tag_map(ask["tags"])}) > 50:
+        raise AwsError("InvalidParameterException", "The number of tags exceeds the limit of 50.")
+    tags.update(tag_map(ask["tags"]))
     return {}
 
 

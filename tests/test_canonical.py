@@ -235,6 +235,57 @@ def test_what_is_registered_from_the_canonical_form_means_the_same(request_):
     assert same(request_, told)
 
 
+def leaves(value, path=()):
+    """Every plain value in the request, by its path."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from leaves(each, (*path, key))
+        case list():
+            for index, each in enumerate(value):
+                yield from leaves(each, (*path, index))
+        case _:
+            yield path
+
+
+def members(value, path=()):
+    """Every member of a list in the request, by its path."""
+    listed = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in listed:
+        if isinstance(key, int):
+            yield (*path, key)
+        yield from members(each, (*path, key))
+
+
+def owner_of(request_, path):
+    for step in path[:-1]:
+        request_ = request_[step]
+    return request_
+
+
+def changed(value):
+    return not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value}x"
+
+
+@given(REQUESTS, st.data())
+@settings(max_examples=300)
+def test_any_value_that_is_changed_is_a_difference_to_what_ecs_tells(request_, data):
+    told, path = as_ecs_tells_it(request_, list), data.draw(st.sampled_from(list(leaves(request_))))
+    mutated = copy.deepcopy(request_)
+    owner = owner_of(mutated, path)
+    owner[path[-1]] = changed(owner[path[-1]])
+    assert not same(mutated, told), path
+
+
+@given(REQUESTS, st.data())
+@settings(max_examples=300)
+def test_any_member_that_is_taken_out_of_a_list_is_a_difference_to_what_ecs_tells(request_, data):
+    told, paths = as_ecs_tells_it(request_, list), list(members(request_))
+    mutated, path = copy.deepcopy(request_), data.draw(st.sampled_from(paths))
+    del owner_of(mutated, path)[path[-1]]
+    assert not same(mutated, told), path
+
+
 FULL: dict[str, Any] = {
     "family": "shop",
     "networkMode": "bridge",

@@ -3,12 +3,18 @@
 import json
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from benchmarks import cloud_definitions
+from benchmarks.cloud import AwsError, Cloud
+from deploytasks.aws import audit, ecs
 from deploytasks.template import rules
+from deploytasks.template.canonical import same
 from deploytasks.template.check import check_all
 from deploytasks.template.rules_tags import MOST, OURS
-from tests.template_stage import project, target, write
+from tests.template_stage import ACCESS, project, target, write
 
 ECR = "012345678922.dkr.ecr.us-east-1.amazonaws.com/shop/api:1"
 IMAGE = "{{ image }}"
@@ -253,6 +259,47 @@ def test_what_ecs_refuses_is_found_offline(tmp_path, request_, message):
 @pytest.mark.parametrize("request_", TAKEN.values(), ids=TAKEN)
 def test_what_ecs_takes_is_let_through(tmp_path, request_):
     assert complaints(tmp_path, request_) == ""
+
+
+def as_asked(request: dict[str, Any]) -> dict[str, Any]:
+    return {"family": "shop-mb-dev-api", **json.loads(json.dumps(request).replace(IMAGE, ECR))}
+
+
+@pytest.mark.parametrize("request_", TAKEN.values(), ids=TAKEN)
+def test_what_is_let_through_is_registered_and_told_again_as_the_same(request_):
+    asked = as_asked(request_)
+    asked |= {"executionRoleArn": "execution"} if rules.is_fargate(asked) else {}
+    told = cloud_definitions.register_task_definition(Cloud(lambda: 0.0).account(ACCESS.account), asked)
+    assert same(asked, {**told["taskDefinition"], "tags": told["tags"]})
+
+
+@mock_aws
+def test_moto_registers_what_is_let_through_and_tells_the_same():
+    client = boto3.client("ecs", region_name="us-east-1")
+    for name, request_ in TAKEN.items():
+        asked = as_asked(request_)
+        arn = client.register_task_definition(**json.loads(json.dumps(asked)))["taskDefinition"]["taskDefinitionArn"]
+        told = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        assert same(asked, {**told["taskDefinition"], "tags": told.get("tags", [])}), name
+
+
+KNOWN = [
+    name for name in REFUSED if name.startswith(("an ECR", "secrets", "awslogs on", "51", "a tag twice", "no memory"))
+]
+KNOWN += ["too many bytes", "nothing essential", "a mount without its volume", "another port of the host in awsvpc"]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_simulated_ecs_refuses_it_by_rules_of_its_own(name):
+    with pytest.raises(AwsError):
+        cloud_definitions.register_task_definition(
+            Cloud(lambda: 0.0).account(ACCESS.account), as_asked(REFUSED[name][0])
+        )
+
+
+def test_all_our_own_tags_find_room():
+    own = {*audit.KEYS, "steps", "ended", "after", ecs.UNDONE}
+    assert len(own) <= OURS
 
 
 def test_our_own_image_counts_as_one_of_ecr(tmp_path):

@@ -141,6 +141,8 @@ class Copying:
         """The directory and all above it are listed: as the base has them, else new."""
         if not path or isinstance(self.entries.get(path), Directory):
             return
+        if isinstance(self.entries.get(path), File):
+            raise BuildFailed.of("COPY", f"/{path} is a file already", "choose another name for the directory")
         self._make_directory(posixpath.dirname(path), owner)
         self._put(path, self.tree.directory(path) or Directory(0o755, owner.uid, owner.gid))
 

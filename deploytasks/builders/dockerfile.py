@@ -19,7 +19,7 @@ _FLAGS = {
     "HEALTHCHECK": ("--interval", "--timeout", "--start-period", "--start-interval", "--retries"),
 }
 _KNOWN_TO_ENGINES = ("RUN", "ONBUILD")
-_UNSPLIT = ("ENTRYPOINT", "CMD", "SHELL", "HEALTHCHECK", "MAINTAINER")
+_NAMES_AND_VALUES = ("ARG", "ENV", "LABEL")
 _CONTINUED = re.compile(r"(?<!\\)\\[ \t]*$")
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(?P<character>\S+)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=")
@@ -42,8 +42,8 @@ class Instruction:
         return dict(self.flags).get(name)
 
     def words(self) -> tuple[str, ...]:
-        """The words of an exec form `["a"]`, or of the plain text, variables untouched."""
-        return words.exec_form(self.text) or words.split(self.text)
+        """The words of an exec form `["a"]`, or of the plain text at every blank; quotes and variables untouched."""
+        return words.exec_form(self.text) or tuple(self.text.split())
 
     def wrong(self, what: str, to_do: str = "") -> Refusal:
         """The refusal that names this line."""
@@ -128,10 +128,10 @@ def _complaints(instruction: Instruction) -> Iterator[Complaint]:
 
 
 def _word_complaints(instruction: Instruction) -> Iterator[Complaint]:
-    if instruction.name in _UNSPLIT:
+    if instruction.name not in _NAMES_AND_VALUES:
         return
     try:
-        instruction.words()
+        words.split(instruction.text)
     except words.Malformed as error:
         yield Complaint(instruction.where, str(error), "close it")
 

@@ -1,6 +1,7 @@
 """USER, SHELL, HEALTHCHECK and STOPSIGNAL: what an image says of how it is run, and for which nothing is run."""
 
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _TIMES = {
     "--start-period": "StartPeriod",
     "--start-interval": "StartInterval",
 }
-_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*([+-][0-9]+)?|[0-9]{1,2}", re.IGNORECASE)
+_SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]*)([+-][0-9]+)?|[0-9]{1,2}", re.IGNORECASE)
 
 
 def settings(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def _shell(instruction: Instruction) -> list[str]:
 
 
 def _signal(instruction: Instruction, name: str) -> str:
-    if not _SIGNAL.fullmatch(name):
+    match = _SIGNAL.fullmatch(name)
+    if match is None or (match["name"] and f"SIG{match['name'].upper()}" not in signal.Signals.__members__):
         raise instruction.wrong(f"{name!r} is no signal", "for example SIGTERM")
     return name
 

@@ -76,6 +76,8 @@ def _expanded(word: str, variables: Lookup) -> Iterator[str]:
             if after == quote:
                 yield character
             quote, at = after, at + 1
+    if quote:
+        raise Malformed(f"the quote {quote} is not closed")
 
 
 def _variable(word: str, at: int, variables: Lookup) -> tuple[str, int]:

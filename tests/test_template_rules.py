@@ -65,12 +65,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "the tag 'a' stands there twice",
     ),
     "a tag without a key": (on_ec2(tags=[{"value": "x"}]), "tags[0]: the key 'key' is missing"),
-    "a tag with an empty key": (on_ec2(tags=[{"key": ""}]), "tags[0]: the key 'key' is missing"),
+    "a tag with an empty key": (on_ec2(tags=[{"key": ""}]), "tags[0].key: 0 characters where at least 1 is due"),
     "a long value": (
         on_ec2(tags=[{"key": "a", "value": "x" * 300}]),
-        "tags[0].value: 300 characters, and AWS takes 256",
+        "tags[0].value: 300 characters where at most 256 is due",
     ),
-    "a long key": (on_ec2(tags=[{"key": "x" * 129}]), "tags[0].key: 129 characters, and AWS takes 128"),
+    "a long key": (on_ec2(tags=[{"key": "x" * 129}]), "tags[0].key: 129 characters where at most 128 is due"),
     "a sign in a value": (on_ec2(tags=[{"key": "a", "value": "b#1"}]), "tags[0].value: AWS takes no '#' in a tag"),
     "a sign in a key": (on_ec2(tags=[{"key": "a,b", "value": ""}]), "tags[0].key: AWS takes no ',' in a tag"),
     "a tag of AWS": (on_ec2(tags=[{"key": "AWS:x", "value": ""}]), "'aws:' begins tags that only AWS writes"),
@@ -160,6 +160,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a name with a space": (on_ec2(container(name="my app")), f"{AT}.name: 'my app' is no name of a container"),
     "a long name": (on_ec2(container(name="x" * 256)), "is no name of a container"),
     "a name with a dot": (on_ec2(container(name="a.b")), f"{AT}.name: 'a.b' is no name of a container"),
+    "a volume's name with a space": (on_ec2(volumes=[{"name": "my data"}]), "'my data' is no name of a volume"),
     "links in awsvpc": (
         on_ec2(container(links=["other"]), other(), networkMode="awsvpc"),
         f"{AT}.links: network mode awsvpc",

@@ -75,7 +75,7 @@ def test_whatever_botocore_refuses_is_refused(request_):
 def test_what_botocore_lets_through_is_refused_only_for_enums_and_booleans(request_):
     if not ParamValidator().validate(request_, DEFINITION).has_errors():
         reasons = [problem.what for problem in problems(request_, DEFINITION)]
-        known = ("is none of its values", "is more than the most", "does not match", "only ECS writes")
+        known = ("is none of its values", "at most", "does not match", "only ECS writes")
         assert all(any(map(reason.__contains__, known)) or reason.startswith(("true", "false")) for reason in reasons)
 
 
@@ -91,8 +91,8 @@ def strategy(**members):
         ({"serviceName": "a", "desiredCount": True}, "desiredCount", "true where a whole number is due"),
         ({"serviceName": "a", "loadBalancers": {}}, "loadBalancers", "an object where a list is due"),
         ({"serviceName": [], "loadBalancers": [[]]}, "loadBalancers[0]", "a list where an object is due"),
-        (strategy(base=-1), "capacityProviderStrategy[0].base", "-1 is less than the least, 0"),
-        (strategy(weight=1001), "capacityProviderStrategy[0].weight", "1001 is more than the most, 1000"),
+        (strategy(base=-1), "capacityProviderStrategy[0].base", "-1 where at least 0 is due"),
+        (strategy(weight=1001), "capacityProviderStrategy[0].weight", "1001 where at most 1000 is due"),
     ],
 )
 def test_a_problem_names_its_place_and_what_is_due_there(request_, path, what):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploytasks.model import Target
-from deploytasks.template.rules_containers import container_rules
+from deploytasks.template.rules_containers import HOW_TO_NAME, NAME, container_rules
 from deploytasks.template.rules_fargate import fargate_rules
 from deploytasks.template.rules_tags import tag_rules
 from deploytasks.template.shape import Path, Problem
@@ -71,6 +71,8 @@ def _volumes(request: Mapping[str, Any]) -> Iterator[Problem]:
     names: list[str] = []
     for index, volume in enumerate(request.get("volumes", [])):
         name = volume.get("name", "")
+        if name and not NAME.fullmatch(name):
+            yield Problem(("volumes", index, "name"), f"'{name}' is no name of a volume", HOW_TO_NAME)
         if name in names:
             yield Problem(("volumes", index, "name"), f"two volumes are called '{name}'")
         names.append(name)

@@ -10,7 +10,8 @@ from typing import Any
 from deploytasks.template.shape import Path, Problem
 from deploytasks.template.sizes import memory_mib
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
+HOW_TO_NAME = "use letters, digits, - and _, at most 255 of them"
 _WHERE: Path = ("containerDefinitions",)
 _HEALTH = {"interval": (5, 300), "timeout": (2, 60), "retries": (1, 10), "startPeriod": (0, 300)}
 _LOG_OPTIONS = ("awslogs-group", "awslogs-region")
@@ -50,9 +51,8 @@ def _together(request: Mapping[str, Any]) -> Iterator[Problem]:
     by_name = {each["name"]: each for each in containers}
     for index, container in enumerate(containers):
         path: Path = (*_WHERE, index)
-        if not _NAME.fullmatch(container["name"]):
-            what = f"'{container['name']}' is no name of a container"
-            yield Problem((*path, "name"), what, "use letters, digits, - and _, at most 255 of them")
+        if not NAME.fullmatch(container["name"]):
+            yield Problem((*path, "name"), f"'{container['name']}' is no name of a container", HOW_TO_NAME)
         yield from _ports(path, container, network)
         if "memory" in request or "FARGATE" not in request.get("requiresCompatibilities", ()):  # which wants the task's
             yield from _memory(path, container, request.get("memory"))

@@ -13,7 +13,6 @@ MOST = 50
 OURS = 15
 """So many are kept for our own: those of `audit.KEYS`, `steps`, `ended`, and on a service `after` and `undone`."""
 
-_LONGEST = {"key": 128, "value": 256}
 _PUNCTUATION = "_.:/=+-@"
 
 
@@ -25,7 +24,7 @@ def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, tag in enumerate(tags):
         path: Path = ("tags", index)
-        if not tag.get("key"):
+        if "key" not in tag:
             yield Problem(path, "the key 'key' is missing")
         elif tag["key"] in seen:
             yield Problem((*path, "key"), f"the tag '{tag['key']}' stands there twice")
@@ -35,8 +34,6 @@ def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
 
 
 def _text(path: Path, member: str, text: str) -> Iterator[Problem]:
-    if len(text) > _LONGEST[member]:
-        yield Problem(path, f"{len(text)} characters, and AWS takes {_LONGEST[member]}")
     if wrong := next((each for each in text if not _is_legal(each)), ""):
         to_do = f"letters, digits, spaces and {_PUNCTUATION} may stand there"
         yield Problem(path, f"AWS takes no {wrong!r} in a tag", to_do)

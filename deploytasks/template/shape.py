@@ -79,7 +79,7 @@ def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
         case StructureShape():
             yield from _structure(value, shape, path)
         case ListShape():
-            if shape.member.name != "Tag":  # which have rules of their own
+            if shape.member.name != "Tag":  # of which `rules_tags` keeps some for our own
                 yield from _bounds(len(value), " members", shape, path)
             for index, item in enumerate(value):
                 yield from problems(item, shape.member, (*path, index))
@@ -125,21 +125,16 @@ def _bounds(size: float, what: str, shape: Shape, path: Path) -> Iterator[Proble
     """Compare a number, or the length of something, with the shape's `min` and `max`."""
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and size < least:
-        yield Problem(path, f"{json.dumps(size)}{what} is less than the least, {least}")
+        yield Problem(path, f"{json.dumps(size)}{what} where at least {least} is due")
     if most is not None and size > most:
-        yield Problem(path, f"{json.dumps(size)}{what} is more than the most, {most}")
+        yield Problem(path, f"{json.dumps(size)}{what} where at most {most} is due")
 
 
 def _pattern(value: str, shape: Shape, path: Path) -> Iterator[Problem]:
-    """Compare a text with the shape's pattern, where Python knows its grammar, and with its lengths.
-
-    Tags are left to `rules_tags`: their pattern is one that Python does not know.
-    """
-    compiled = _compiled(shape.metadata.get("pattern", ""))
-    if compiled is None:
-        return
+    """Compare a text with the shape's lengths, and with its pattern where Python knows its grammar."""
     yield from _bounds(len(value), " characters", shape, path)
-    if not compiled.fullmatch(value):
+    compiled = _compiled(shape.metadata.get("pattern", ""))
+    if compiled and not compiled.fullmatch(value):
         yield Problem(path, f"'{value}' does not match {compiled.pattern}")
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from benchmarks import cloud_definitions
@@ -14,7 +16,9 @@ from deploytasks.template import rules
 from deploytasks.template.canonical import same
 from deploytasks.template.check import check_all
 from deploytasks.template.rules_tags import MOST, OURS
+from deploytasks.template.shape import request_shape
 from tests.template_stage import ACCESS, project, target, write
+from tests.test_canonical import json_of
 
 ECR = "012345678922.dkr.ecr.us-east-1.amazonaws.com/shop/api:1"
 IMAGE = "{{ image }}"
@@ -296,6 +300,18 @@ def test_the_simulated_ecs_refuses_it_by_rules_of_its_own(name):
         cloud_definitions.register_task_definition(
             Cloud(lambda: 0.0).account(ACCESS.account), as_asked(REFUSED[name][0])
         )
+
+
+@given(st.data())
+@settings(max_examples=100)
+def test_the_rules_end_in_nothing_but_problems_whatever_the_shape_allows(data):
+    request_ = {"family": target().family, **data.draw(json_of(request_shape("RegisterTaskDefinition")))}
+    list(rules.definition_rules(request_, target(), ECR))
+    for number, each in enumerate(request_["containerDefinitions"]):  # without these, little else is looked at
+        each |= {"name": f"c{number}", "image": ECR}
+    list(rules.definition_rules(request_, target(), ECR))
+    service = {"serviceName": "api", "cluster": "c", **data.draw(json_of(request_shape("CreateService")))}
+    list(rules.service_rules(service, target()))
 
 
 def test_all_our_own_tags_find_room():

@@ -1,5 +1,6 @@
 """Without an engine, a Dockerfile's files are appended to a base in a real registry and pushed."""
 
+import base64
 import gzip
 import io
 import json
@@ -183,6 +184,20 @@ def test_a_base_of_another_registry_is_copied(registry, context):
     with serving() as other:
         base(other)
         build(job(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n"))
+    assert len(registry.manifest("api", COMMIT)["layers"]) == 2
+
+
+def test_a_private_base_of_another_registry_is_read_with_the_user_s_password(registry, context, monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with serving(password=("ada", "s3cret")) as other:
+        base(other)
+        made = job(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n")
+        (tmp_path / "config.json").write_text(json.dumps({"credsStore": "not-installed"}))
+        with pytest.raises(BuildFailed, match="not allowed to read"):
+            build(made)
+        known = base64.b64encode(b"ada:s3cret").decode()
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {other.host: {"auth": known}}}))
+        build(made)
     assert len(registry.manifest("api", COMMIT)["layers"]) == 2
 
 

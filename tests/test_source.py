@@ -253,6 +253,16 @@ def test_damaged_lfs_content_gets_into_no_image(repo, tmp_path):
         files(repo, tmp_path / "out")
 
 
+def test_encrypted_files_of_a_clone_that_is_not_unlocked_are_refused(repo, tmp_path):
+    commit(repo, ".gitattributes", "*.key filter=git-crypt diff=git-crypt\n")
+    commit(repo, "x.key", "cipher")
+    assert complaints(repo) == (
+        "git-crypt: files are encrypted and this clone is not unlocked: x.key\n    git-crypt unlock"
+    )
+    run(repo, "config", "filter.git-crypt.smudge", "sed s/cipher/plain/")
+    assert files(repo, tmp_path / "out")["x.key"] == "plain"
+
+
 def test_a_sparse_checkout_lacks_nothing(repo, tmp_path):
     commit(repo, "src/a", "a")
     commit(repo, "docs/b", "b")

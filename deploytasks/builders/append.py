@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploytasks.builders import context, copying, dockerfile, layer, recipe, registry
+from deploytasks.builders import context, copying, credentials, dockerfile, layer, recipe, registry
 from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
 from deploytasks.builders.job import Job, Login, Voice
 from deploytasks.builders.layer import Layer
@@ -40,13 +40,14 @@ def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
     given = recipe.base(instructions, job.platform)
     target = Reference.parse(job.ref, job.service)
     voice.build(f"FROM {given.image}, appended to without an engine")
-    base = read_base(given, job.platform, login, voice)
+    reader = credentials.login_to(Reference.parse(given.image, given.where), job, login, voice)
+    base = read_base(given, job.platform, reader, voice)
     todo = recipe.evaluate(instructions, given, base.config.get("config") or {})
     with (
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
         registry.opened(target, login, voice.push) as repository,
     ):
-        tree = take_over(base, repository, login, voice)
+        tree = take_over(base, repository, reader, voice)
         added = _pack(job, todo, tree, Path(scratch, "layer"), voice)
         config = Path(scratch, "config")
         config.write_bytes(_json(_config(base, job, todo, added)))

@@ -50,6 +50,17 @@ def of_bases(job: Job, login: Login | None, voice: Voice) -> dict[str, Mapping[s
     return known
 
 
+def login_to(reference: Reference, job: Job, login: Login | None, voice: Voice) -> Login | None:
+    """The login of a base's registry, ours or the user's own; None where it is read anonymously."""
+    if login and login.host == reference.host:
+        return login
+    known = of_bases(job, login, voice).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
+    fields = {key.lower(): value for key, value in known.items()}
+    if not (fields.get("username") and fields.get("password")):
+        return None
+    return Login(reference.host, fields["username"], fields["password"])
+
+
 def _hosts(job: Job) -> Iterator[str]:
     """The registries of the images that the Dockerfile names."""
     text = job.dockerfile.read_text(encoding="utf-8", errors="replace")

@@ -74,7 +74,7 @@ def find(root: Path, service: Service, store: Store) -> Context:
     wanted |= {entry.path for entry in listing.below(place.directory) if place.has(entry.path)}
     files = tuple(entry for path, entry in listing.files.items() if path in wanted)
     pointers = lfs.pointers(files)
-    raise_all(Invalid, [*_unfetched(files), *lfs.complaints(files, pointers)])
+    raise_all(Invalid, [*_unfetched(files), *lfs.complaints(files, pointers), *lfs.locked(files)])
     directories = (each for each in listing.directories if below(each, place.directory) and place.has(each))
     return Context(place, files, tuple(sorted(directories)), pointers)
 

@@ -1,5 +1,7 @@
 """Files that git-lfs keeps outside of git: the commit holds a pointer, and `.git/lfs/objects` what it stands for.
 
+Beside them those that git-crypt encrypts, which git itself decrypts where the clone is unlocked.
+
 Source: github.com/git-lfs/git-lfs, docs/spec.md.
 """
 
@@ -47,7 +49,7 @@ def pointers(entries: Iterable[Entry]) -> dict[str, Pointer]:
     files = {entry.path: entry for entry in entries if not entry.is_link}
     found: dict[str, Pointer] = {}
     for store, paths in grouped((entry.store, path) for path, entry in files.items()).items():
-        chosen = _filtered(store, paths)
+        chosen = [path for path, name in filters(store, paths).items() if name == "lfs"]
         texts = store.small_blobs([files[path].id for path in chosen], _LARGEST_BYTES)
         for path in chosen:
             match = _POINTER.fullmatch(texts.get(files[path].id, ""))
@@ -68,15 +70,30 @@ def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterat
         yield Complaint("git lfs", what, advice)
 
 
-def _filtered(store: Store, paths: Sequence[str]) -> list[str]:
-    """The paths whose attribute `filter` is `lfs`, as the commit itself has it."""
+def filters(store: Store, paths: Sequence[str]) -> dict[str, str]:
+    """Path → its attribute `filter`, as the commit itself has it."""
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
         place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
         store.ask("read-tree", store.tree, **place)
         names = "".join(f"{store.inside(path)}\0" for path in paths)
         said = store.ask("check-attr", "--cached", "-z", "--stdin", "filter", given=names, **place).split("\0")
-    filtered = {name for name, value in zip(said[::3], said[2::3], strict=False) if value == "lfs"}
-    return [path for path in paths if store.inside(path) in filtered]
+    return dict(zip(paths, said[2::3], strict=False))
+
+
+def locked(entries: Iterable[Entry]) -> Iterator[Complaint]:
+    """One complaint a repository whose files git-crypt encrypts, where this clone is not unlocked."""
+    for store, paths in grouped((entry.store, entry.path) for entry in entries if not entry.is_link).items():
+        encrypted = {path: name for path, name in filters(store, paths).items() if name.startswith("git-crypt")}
+        if encrypted and not all(_is_configured(store, name) for name in set(encrypted.values())):
+            what = f"files are encrypted and this clone is not unlocked: {', '.join([*encrypted][:_LISTED])}"
+            yield Complaint("git-crypt", what, "git-crypt unlock")
+
+
+def _is_configured(store: Store, name: str) -> bool:
+    try:
+        return bool(store.ask("config", "--get", f"filter.{name}.smudge"))
+    except Invalid:
+        return False
 
 
 def _place(store: Store, name: str) -> Path:

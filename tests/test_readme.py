@@ -32,6 +32,7 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
         "envs/project.toml": "[project] with name, [registry] with account and region",
         "envs/main.toml": "account, region, cluster, and a [tiers.NAME] table",
         "templates/api.json.j2": "the JSON of a RegisterTaskDefinition request",
+        "examples/api/Dockerfile": "services.api.context: there is no directory examples/api",
     }
     for file, told in steps.items():
         ran = subprocess.run(
@@ -40,7 +41,7 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
         assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
         for doc in re.findall(r"docs/\w+\.md", ran.stderr):
             assert f"{doc} in deploytasks' own repository" in ran.stderr and (ROOT / doc).exists()
-        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / file, tmp_path / file)
     ran = subprocess.run([sys.executable, "-m", "invoke", "envs.check"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

@@ -128,6 +128,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         on_ec2(container(portMappings=[{"containerPort": 80, "hostPort": 81}]), networkMode="host"),
         "81, but in network mode host it is the container's, 80",
     ),
+    "port 0 of the host in awsvpc": (
+        on_fargate(container(portMappings=[{"containerPort": 80, "hostPort": 0}])),
+        "0, but in network mode awsvpc it is the container's, 80",
+    ),
+    "a port beside a range": (
+        on_ec2(container(portMappings=[{"containerPort": 80, "containerPortRange": "80-90"}])),
+        f"{AT}.portMappings[0]: a range of ports and a single one",
+    ),
+    "two ports of one name": (
+        on_ec2(
+            container(portMappings=[{"containerPort": 80, "name": "http"}]),
+            other(portMappings=[{"containerPort": 81, "name": "http"}]),
+        ),
+        "two ports are called 'http'",
+    ),
+    "11 containers": (on_ec2(container(), *(other(f"o{n}") for n in range(10))), "11 containers, and ECS takes 10"),
     "a port in none": (
         on_ec2(container(portMappings=[{"containerPort": 80}]), networkMode="none"),
         f"{AT}.portMappings: network mode none has no ports",
@@ -218,6 +234,8 @@ TAKEN = {
     "a definition of just so many bytes": on_ec2(container(command=["x" * 65_000])),
     "the container's own port in awsvpc": on_fargate(container(portMappings=[{"containerPort": 80, "hostPort": 80}])),
     "another port of the host in bridge": on_ec2(container(portMappings=[{"containerPort": 80, "hostPort": 8080}])),
+    "10 containers": on_ec2(container(), *(other(f"o{n}") for n in range(9))),
+    "two ports without names": on_ec2(container(portMappings=[{"containerPort": 80}, {"containerPort": 81}])),
     "a range of ports": on_fargate(container(portMappings=[{"containerPortRange": "80-90"}])),
     "memory of the task alone": on_ec2({"name": "api", "image": IMAGE}, memory="1 GB"),
     "a reservation alone": on_ec2({"name": "api", "image": IMAGE, "memoryReservation": 64}),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _COMMENT = re.compile(r"//|/\*|#")
+_TRAILING = re.compile(r",\s*[}\]]")
 _ECSPRESSO = re.compile(r"\{\{-?\s*(must_env|env)[\s(]+[`\"'](\w+)")
 _LOOKED_UP = re.compile(r"\{\{-?\s*(tfstate|tfstatef|ssm|secretsmanager_arn|cfn_output|cfn_export)\b")
 _ANSWERS = {"taskDefinition": "describe-task-definition", "services": "describe-services", "service": "create-service"}
@@ -14,8 +15,8 @@ def on_broken_json(text: str, offset: int) -> str:
     """Say what to do about text that is not JSON from the offset on, "" where nothing is known."""
     if _COMMENT.match(text, offset):
         return "JSON has no comments: write {# … #}, which is left out of what is rendered"
-    before = text[:offset].rstrip()
-    if text[offset : offset + 1] in ("}", "]") and before.endswith(","):
+    comma = text.rfind(",", 0, offset + 1)  # Python 3.13 tells the comma's place, those before what follows it
+    if comma >= 0 and (match := _TRAILING.match(text, comma)) and offset < match.end():
         return "leave out the comma before it"
     return ""
 

@@ -15,6 +15,7 @@ HOW_TO_NAME = "use letters, digits, - and _, at most 255 of them"
 _WHERE: Path = ("containerDefinitions",)
 _HEALTH = {"interval": (5, 300), "timeout": (2, 60), "retries": (1, 10), "startPeriod": (0, 300)}
 _LOG_OPTIONS = ("awslogs-group", "awslogs-region")
+_MOST = 10  # Source: ECS service quotas, "Container definitions"
 Container = Mapping[str, Any]
 
 
@@ -47,6 +48,10 @@ def _together(request: Mapping[str, Any]) -> Iterator[Problem]:
     containers = request["containerDefinitions"]
     if containers and not any(each.get("essential", True) for each in containers):
         yield Problem(_WHERE, "no container is essential", 'let the task end with one: leave out its "essential"')
+    if len(containers) > _MOST:
+        yield Problem(_WHERE, f"{len(containers)} containers, and ECS takes {_MOST}")
+    named = [each["name"] for container in containers for each in container.get("portMappings", []) if each.get("name")]
+    yield from (Problem(_WHERE, f"two ports are called '{name}'") for name in _repeated(named))
     network = request.get("networkMode") or "bridge"
     by_name = {each["name"]: each for each in containers}
     for index, container in enumerate(containers):
@@ -68,7 +73,10 @@ def _ports(path: Path, container: Container, network: str) -> Iterator[Problem]:
         yield Problem((*path, "portMappings"), "network mode none has no ports", "leave them out")
     for index, port in enumerate(ports):
         own, hosts = port.get("containerPort"), port.get("hostPort")
-        if network in ("awsvpc", "host") and hosts and hosts != own:
+        if "containerPortRange" in port and (own is not None or hosts is not None):
+            yield Problem((*path, "portMappings", index), "a range of ports and a single one", "keep one of them")
+            continue
+        if network in ("awsvpc", "host") and hosts is not None and hosts != own:
             what = f"{hosts}, but in network mode {network} it is the container's, {own}"
             yield Problem((*path, "portMappings", index, "hostPort"), what, "leave it out")
 

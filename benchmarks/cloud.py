@@ -119,7 +119,7 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
     """Tags as ECS lists them, by key."""
-    return {tag["key"]: tag["value"] for tag in tags}
+    return {tag["key"]: tag.get("value", "") for tag in tags}
 
 
 def page(items: list[Any], ask: Ask, size: int) -> tuple[list[Any], dict[str, str]]:

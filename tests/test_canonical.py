@@ -465,6 +465,7 @@ TAGS = {
     "one that the template names no longer": ([], [MINE, (NAMED_TAGS, marks(["team"]))], False),
     "one of two that it names no longer": ([MINE], [MINE, ROBOT, (NAMED_TAGS, marks(["team", "cost-center"]))], False),
     "a robot's beside a recorded one": ([MINE], [MINE, ROBOT, (NAMED_TAGS, marks(["team"]))], True),
+    "one without a value": ([("team", "")], [("team", ""), ROBOT], True),
     "one that no record tells from a robot's": ([], [MINE], True),
 }
 
@@ -472,6 +473,11 @@ TAGS = {
 @pytest.mark.parametrize(("asked", "live", "equal"), TAGS.values(), ids=TAGS)
 def test_tags_that_others_added_are_no_difference_and_those_that_a_template_named_are(asked, live, equal):
     assert same(tagged(*asked), tagged(*live)) is equal
+
+
+def test_a_tag_without_a_value_has_an_empty_one():
+    assert same({**FULL, "tags": [{"key": "team"}]}, tagged(("team", "")))
+    assert not same({**FULL, "tags": [{"key": "team"}]}, tagged(MINE))
 
 
 def json_of(shape, depth=0):

@@ -50,7 +50,7 @@ def to_ecs(tags: Mapping[str, str], *, blanks: bool = False) -> list[dict[str, s
 
 def from_ecs(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Our tags among those that ECS tells, without the prefix, as they were before they were escaped."""
-    ours = (tag for tag in tags if tag["key"].startswith(PREFIX))
+    ours = (tag for tag in tags if tag.get("key", "").startswith(PREFIX))
     return {tag["key"].removeprefix(PREFIX): unescape(tag.get("value", "")) for tag in ours}
 
 

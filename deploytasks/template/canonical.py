@@ -94,7 +94,9 @@ def canonical(definition: Definition, request: Definition | None = None) -> dict
 def _tags(definition: Definition, request: Definition | None) -> list[Mapping[str, str]]:
     """Return the tags that templates name; of a live definition compared with a request, none that others added."""
     listed = [tag for tag in definition.get("tags") or () if tag]
-    own = [tag for tag in listed if not tag.get("key", "").startswith(_FOREIGN_TAGS)]
+    own: list[Mapping[str, str]] = [
+        {"value": "", **tag} for tag in listed if not tag.get("key", "").startswith(_FOREIGN_TAGS)
+    ]
     if request is None:
         return own
     named = {tag.get("key", "") for tag in request.get("tags") or () if tag}

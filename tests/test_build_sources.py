@@ -127,6 +127,23 @@ def test_all_that_is_wrong_with_all_images_is_told_at_once(api: Shop):
     assert "services.web.context: there is no directory wbe" in ran.stderr
 
 
+def test_what_no_builder_here_can_build_is_told_of_all_images_before_anything_is_built(api: Shop, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    api.add_service("web")
+    file = "envs/project.toml"
+    write(api, file, (api.root / file).read_text() + 'context = "web"\nbuilder = "docker"\n')
+    account = api.endpoint.cloud.account(REGISTRY)
+    account.repositories["web"] = Repository("web", account)
+    write(api, "api/Dockerfile", "FROM scratch\nRUN make\nONBUILD USER x\n")
+    write(api, "web/Dockerfile", "FROM scratch\nCOPY . /\n")
+    commit(api)
+    ran = api.inv("build", "--dry-run")
+    assert ran.code == 2
+    assert "api/Dockerfile:2: RUN needs a Docker engine" in ran.stderr
+    assert "api/Dockerfile:3: ONBUILD needs a Docker engine" in ran.stderr
+    assert "docker: no Docker engine answers at unix:///nowhere.sock" in ran.stderr
+
+
 def test_a_dirty_tag_follows_the_tree(api: Shop):
     write(api, "api/new.py", "new")
     ran = api.inv("build", "--allow-dirty", "--dry-run", "--json")

@@ -8,15 +8,16 @@ Both push what they built under the one reference they are given, tell of it lin
 """
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Literal
 
-from deploytasks.builders import append, docker
+from deploytasks.builders import append, docker, dockerfile, recipe
 from deploytasks.builders.base import labels_of
 from deploytasks.builders.job import BuilderName, Job, Login, Platform, Voice, labels
-from deploytasks.errors import Refusal
-from deploytasks.model import OnEvent
+from deploytasks.errors import Complaint, Refusal
+from deploytasks.model import OnEvent, Service
 
-__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels", "labels_of"]
+__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels", "labels_of", "refused"]
 
 Wanted = Literal["auto", "docker", "append"]
 
@@ -33,6 +34,17 @@ def build_and_push(job: Job, login: Login | None, tell: OnEvent, *, builder: Wan
     if chosen == "docker":
         return docker.build_and_push(job, login, voice)
     return append.build_and_push(job, login, voice)
+
+
+def refused(service: Service, text: str) -> tuple[Complaint, ...]:
+    """What speaks against building the service's Dockerfile on this machine, as far as its text tells."""
+    try:
+        if choose(service.builder, docker.answers) == "append":
+            name = str(PurePosixPath(service.context, service.dockerfile))
+            recipe.base(dockerfile.parse(text, name), Platform.parse(service.platforms[0]))
+    except Refusal as error:
+        return error.complaints
+    return ()
 
 
 def choose(wanted: Wanted, docker_answers: Callable[[], bool]) -> BuilderName:

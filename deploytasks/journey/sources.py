@@ -76,6 +76,8 @@ def _unbuildable(errand: Errand, missing: Sequence[Wish]) -> Iterator[Complaint]
     """What the commit, or this clone of it, lacks of the images' contexts."""
     if not missing:
         return
+    from deploytasks.builders import refused  # docker takes 125 ms, which only a build needs
+
     services = {service.name: service for service in errand.services}
     with _store(errand, missing[0].commit_tag) as store:
         for wish in missing:
@@ -88,6 +90,7 @@ def _unbuildable(errand: Errand, missing: Sequence[Wish]) -> Iterator[Complaint]
             if store.environment:
                 yield from _changed_inside(errand, found.place)
             yield from _platform_complaints(service)
+            yield from refused(service, found.recipe)
 
 
 def _artifacts(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:

@@ -37,9 +37,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The files of a context; `pointers` are those that git-lfs keeps, `directories` also the empty ones."""
+    """The files of a context; `pointers` are those that git-lfs keeps, `directories` also the empty ones.
+
+    `recipe` is the Dockerfile's text.
+    """
 
     place: Place
+    recipe: str
     files: tuple[Entry, ...]
     directories: tuple[str, ...]
     pointers: dict[str, Pointer]
@@ -70,13 +74,14 @@ def find(root: Path, service: Service, store: Store) -> Context:
     listing = Listing(store)
     place = _located(listing, root, service)
     raise_all(Invalid, list(_opened(listing, place)))
-    wanted = {*_ignore_files(place.directory, place.dockerfile), place.dockerfile, listing.follow(place.dockerfile)}
+    real = listing.follow(place.dockerfile)
+    wanted = {*_ignore_files(place.directory, place.dockerfile), place.dockerfile, real}
     wanted |= {entry.path for entry in listing.below(place.directory) if place.has(entry.path)}
     files = tuple(entry for path, entry in listing.files.items() if path in wanted)
     pointers = lfs.pointers(files)
     raise_all(Invalid, [*_unfetched(files), *lfs.complaints(files, pointers), *lfs.locked(files)])
     directories = (each for each in listing.directories if below(each, place.directory) and place.has(each))
-    return Context(place, files, tuple(sorted(directories)), pointers)
+    return Context(place, listing.text(real), files, tuple(sorted(directories)), pointers)
 
 
 def _located(listing: Listing, root: Path, service: Service) -> Place:

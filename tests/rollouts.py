@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from benchmarks.cloud import Call
+from benchmarks.cloud_definitions import register
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.cloud_rollouts import start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account, tenant_name
 from deploytasks import fleet
+from deploytasks.aws import audit
 from deploytasks.aws.session import Clients
 from deploytasks.model import (
     Access,
@@ -78,7 +80,7 @@ def digest_of(cloud: Endpoint, tag: str) -> str:
 
 
 def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
-    """A new definition of a tenant's service, over the one that it runs steadily."""
+    """A new definition of a tenant's service, registered, over the one that it runs steadily."""
     digest = digest_of(cloud, "prod")
     image = f"{IMAGE}@{digest}"
     request = {"family": f"f{number}", "containerDefinitions": [container(image)]}
@@ -88,7 +90,11 @@ def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
     ran = runs_in.deployments[0]
     deployment = Deployment(ran.id, "PRIMARY", "COMPLETED", ran.revision, 2, 2)
     live = Live(target(number), exists=True, desired=2, running=2, deployments=(deployment,), arn=runs_in.arn)
-    return replace(replace(ordinary, live=live, fallback=Fallback(ran.revision)), **changes)
+    made = replace(replace(ordinary, live=live, fallback=Fallback(ran.revision)), **changes)
+    if made.request is None or made.revision:
+        return made
+    asked = {**made.request, "tags": audit.to_ecs(made.tags)}
+    return replace(made, revision=register(cloud.cloud.account(made.target.access.account), asked).arn)
 
 
 def container(image: str) -> Mapping[str, Any]:

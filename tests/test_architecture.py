@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "history": {"running", "stock", "model", "tags", "errors"},
     "git": {"model", "tags", "errors"},
     "aws": {"lengths", "ours", "model", "tags", "errors"},
-    "fleet": {"aws", "ours", "model", "tags", "errors"},
+    "fleet": {"aws", "running", "ours", "model", "tags", "errors"},
     "dockerignore": {"errors"},
     "source": {"git", "dockerignore", "model", "tags", "errors"},
     "builders": {"dockerignore", "model", "tags", "errors"},

@@ -104,5 +104,5 @@ def test_an_interruption_before_the_service_was_touched_leaves_it_untouched(shop
     assert ran.code == 130
     assert shop.endpoint.calls[tenant_account(1), "UpdateService"] == 0
     assert shop.endpoint.calls[tenant_account(2), "UpdateService"] == 0
-    assert "t1-prod/api: interrupted" in ran.stderr and "t2-prod/api: interrupted" in ran.stderr
+    assert "prod: interrupted: no tag was moved and no service touched\n    to go on: inv deploy.prod\n" in ran.stderr
     assert not lock_parameters(shop)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import project
-from benchmarks.cloud import REGISTRY_ACCOUNT, key_for
+from benchmarks.cloud import REGISTRY_ACCOUNT, AwsError, key_for
 from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World
 from deploytasks import fleet, journey
+from deploytasks.errors import Failure
 from deploytasks.model import Environment, Options, Project, Report, Scope
 from deploytasks.project.load import load
 
@@ -32,9 +33,11 @@ DEPLOY_ONCE = {
     "DescribeImages": 1,
     "GetRepositoryPolicy": 1,
 }
-# For each tenant: its keys, what it runs, and the two writes.
+# For each tenant: its keys and what it runs; where that changes, whether its newest revision is one that an earlier
+# attempt registered (described only where it is not what runs), and the writes.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
-WRITE_EACH = {"RegisterTaskDefinition": 1, "UpdateService": 1}
+WRITE_EACH = {"ListTaskDefinitions": 1, "RegisterTaskDefinition": 1, "TagResource": 1, "UpdateService": 1}
+ADOPT_EACH = {"ListTaskDefinitions": 1, "DescribeTaskDefinition": 1, "TagResource": 1, "UpdateService": 1}
 # A release also asks whether the tag may move, reads the tier before (the gate), puts two tags and reads them back.
 RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "DescribeRepositories": 1, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
@@ -104,6 +107,17 @@ def test_a_deploy_that_does_not_wait_follows_nothing(stage: Stage, tenants: int)
     report = journey.deploy(shop, Scope("prod"), Options(wait=False))
     assert outcomes(report) == {"started"}
     assert endpoint.operations() == budget(DEPLOY_ONCE, tenants, LOOK_EACH, WRITE_EACH)
+
+
+def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:
+    shop, endpoint = stage(2)
+    endpoint.fault = lambda call: AwsError("ClientException", "no") if call.operation == "PutImage" else None
+    with pytest.raises(Failure):
+        journey.release(shop, Scope("prod"), Options())
+    endpoint.fault = None
+    endpoint.calls.clear()
+    assert outcomes(journey.release(shop, Scope("prod"), Options())) == {"deployed"}
+    assert endpoint.operations() == budget(RELEASE_ONCE, 2, LOOK_EACH, GATE_EACH, ADOPT_EACH, FOLLOW_EACH)
 
 
 def test_what_runs_already_costs_a_look_and_no_write(stage: Stage) -> None:

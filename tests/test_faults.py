@@ -93,10 +93,10 @@ def test_every_call_of_a_release_may_fail_twice(shop: Shop, proxy: Proxy, effect
 
 @pytest.mark.parametrize("effect", [THROTTLED, BROKEN, Cut("before")])
 def test_what_fails_ten_times_is_told_of_one_tenant_and_costs_no_other(shop: Shop, proxy: Proxy, effect: Effect):
-    proxy.rules = (Rule(effect, "RegisterTaskDefinition", TWO),)
+    proxy.rules = (Rule(effect, "UpdateService", TWO),)
     ran = shop.inv("deploy.prod", "--json")
     assert (ran.code, outcomes(ran)) == (1, {**DEPLOYED, "t2-prod/api": "failed"})
-    assert len(proxy.calls("RegisterTaskDefinition", TWO)) == 10
+    assert len(proxy.calls("UpdateService", TWO)) == 10
     detail = ran.summary["results"][1]["detail"]
     assert "run the same command again" in detail and not detail.startswith("t2-prod/api")
     assert started(shop, 2) == 0
@@ -316,7 +316,7 @@ def test_while_some_tenants_are_dead_the_others_finish_in_the_time_they_would_ha
     shop.endpoint.cloud.rollout_s = 3
     proxy.seen.clear()
     proxy.rules = (
-        Rule(Stall(), "RegisterTaskDefinition", TWO),
+        Rule(Stall(), "UpdateService", TWO),
         Rule(Stall(), "DescribeServices", tenant_account(3), skip=1, times=2),
     )
     ran = shop.inv("deploy.prod", "--json")

@@ -17,9 +17,10 @@ from typing import Any, Self
 import pytest
 
 from benchmarks import project
-from benchmarks.cloud import REGISTRY_ACCOUNT, Call
-from benchmarks.cloud_definitions import find_revision
+from benchmarks.cloud import REGISTRY_ACCOUNT, Account, Call
+from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_rollouts import settle
+from benchmarks.cloud_services import Service
 from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
@@ -95,10 +96,17 @@ class Release:
         events = [json.loads(event)["message"] for event in service.events]
         return {
             "definition": {key: value for key, value in revision.members.items() if key not in _READ_ONLY},
-            "record": revision.tags,
+            "record": {**revision.tags, "deploytasks:at": "deploytasks:at" in revision.tags},
+            "registered": len(self._registered(account, service)),
             "deployments": [(each.state, each.running, each.digests) for each in service.deployments],
             "ever started": sum("has started" in event for event in events),
         }
+
+    def _registered(self, account: Account, service: Service) -> list[Revision]:
+        """All revisions, without one that had begun, of whose rollout nothing else had been done when it was killed."""
+        (family,) = (each for name, each in account.families.items() if name.endswith("-prod-api"))
+        ran = {each.deployment.revision for each in service.history} | {family[0].arn}
+        return [one for one in family if "deploytasks:at" not in one.tags or one.arn in ran]
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +198,7 @@ AT = {
     "PutParameter": "prod: interrupted\n    to go on: inv release.prod\n",
     "DescribeTaskDefinition": "prod: interrupted\n    to go on: inv release.prod\n",
     "PutImage": "prod: interrupted: some tags may have moved, no target was touched\n    to go on: inv release.prod\n",
-    "RegisterTaskDefinition": "to go on: inv deploy.prod\n",
+    "RegisterTaskDefinition": "interrupted: no tag was moved and no service touched\n    to go on: inv release.prod\n",
     "UpdateService": "-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n",
     "ListTasks": "prod: the tag prod stands, its targets may differ from it\n    to go on: inv deploy.prod\n",
     "DeleteParameter": "prod: interrupted\n    to go on: inv release.prod\n",

@@ -86,9 +86,9 @@ def test_the_tag_moves_once_before_the_shards_and_no_target_is_touched(many: Sho
     ran = many.inv("release.matrix", "prod", "--shards", "2", "--commit", older, "--allow-older", *override)
     assert ran.code == 0
     assert many.tags()["prod"] == many.tags()[older]
-    assert many.writes() == {"PutImage": 2}  # the release's and the tier's
+    assert many.writes() == {"RegisterTaskDefinition": 5, "PutImage": 2}  # the release's and the tier's tag
     assert many.inv("deploy.prod", "--shard", "1/2", "--dry-run").code == 0
-    assert many.writes() == {"PutImage": 2}
+    assert many.writes() == {"RegisterTaskDefinition": 5, "PutImage": 2}  # two tags: the release's and the tier's
 
 
 def test_the_tier_stays_locked_by_the_run_and_by_no_process(many: Shop):

@@ -133,7 +133,7 @@ def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Ch
     assert (ran.code, notified(ran)) == (130, [])
     text = webhook.messages[-1]["text"]
     assert text.startswith("✖ *shop prod*: inv deploy.prod was interrupted\n")
-    assert "t1-prod/api: interrupted" in text
+    assert "prod: interrupted: no tag was moved and no service touched" in text
     assert locks == [1, 0]
 
 
@@ -174,7 +174,7 @@ def test_an_address_that_is_not_found_is_said_once_and_the_release_goes_on(shop:
     tell(shop, place)
     ran = shop.inv("deploy.prod")
     assert (ran.code, notified(ran)) == (0, [f"nobody is told of anything: {why}"])
-    assert shop.writes() == {"RegisterTaskDefinition": 2, "UpdateService": 2}
+    assert shop.writes() == {"RegisterTaskDefinition": 2, "TagResource": 2, "UpdateService": 2}
 
 
 def test_a_secret_of_another_account_than_the_registrys_is_not_read(shop: Shop):

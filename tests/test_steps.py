@@ -2,16 +2,18 @@
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_oneoff import Script
+from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.cloud_services import NETWORK
 from benchmarks.world import tenant_account
 from deploytasks.aws import following
-from tests.commands import Shop
+from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits
 ACCOUNT = tenant_account(1)
@@ -204,3 +206,54 @@ def test_a_template_that_leaves_open_which_container_runs_them_is_refused_before
     assert ran.code == 2
     assert "t1-prod/api: before_deploy: no container of its definition runs " in ran.stderr
     assert migrating.writes() == {}
+
+
+def with_worker(shop: Shop, number: int) -> Any:
+    """The tenant's service `worker`, which has its own image, and runs what `api` runs."""
+    account, registry = shop.endpoint.cloud.account(tenant_account(number)), shop.endpoint.cloud.account(REGISTRY)
+    api = registry.repositories["api"]
+    registry.repositories.setdefault("worker", replace(api, name="worker", tags=dict(api.tags)))
+    cluster = account.clusters[f"t{number}-prod"]
+    service = open_service(account, cluster, "worker", desired=1, at=account.cloud.clock() - 3600)
+    start(account, service, account.families[f"shop-t{number}-prod-api"][0], at=account.cloud.clock() - 3600)
+    settle(account, service)
+    return service
+
+
+@pytest.mark.parametrize("of", ["api", "worker"])
+@pytest.mark.parametrize("wave", ["", "\n[tiers.prod.services.worker]\nwave = 2\n"])
+def test_no_service_of_an_environment_is_touched_before_the_steps_of_all_its_services_ended_well(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, of: str, wave: str
+):
+    monkeypatch.setattr(following, "QUIET_S", 0.2)
+    monkeypatch.setattr(following, "POLL_S", 0.1)
+    shop.add_service("worker")
+    project = shop.root / "envs/project.toml"
+    project.write_text(f"{project.read_text()}\n[defaults.services.worker.vars]\nport = 80\n")
+    shop.edit("envs/project.toml", f"[services.{of}]\n", f'[services.{of}]\nbefore_deploy = [["./manage", "{of}"]]\n')
+    for number in (1, 2):
+        file = shop.root / f"envs/t{number}.toml"
+        file.write_text(file.read_text() + wave)
+    workers = {number: with_worker(shop, number) for number in (1, 2)}
+    before = {
+        number: [workers[number].deployments[0].id, shop.service(number, "prod").deployments[0].id] for number in (1, 2)
+    }
+    done: list[str] = []
+
+    def scripts(command: list[str]) -> Script:
+        done.append(command[1])
+        return Script(exit=(len(done) == 1 and 3) or 0)
+
+    shop.endpoint.cloud.scripts = scripts
+    ran = shop.inv("deploy.prod", "--json")
+    assert ran.code == 1, ran.stderr
+    summary = ran.summary
+    ends = {each["target"]: (each["outcome"], each["detail"]) for each in summary["results"]}
+    (lost,) = (tenant for tenant in ("t1", "t2") if ends[f"{tenant}-prod/api"][0] != "deployed")
+    assert {ends[f"{lost}-prod/{each}"][0] for each in ("api", "worker")} <= {"failed", "not attempted"}
+    if not wave:
+        why = f"not touched, because before_deploy of {of} failed in {lost}-prod"
+        assert ends[f"{lost}-prod/{'worker' if of == 'api' else 'api'}"] == ("not attempted", why)
+    number = int(lost[1:])
+    assert before[number] == [workers[number].deployments[0].id, shop.service(number, "prod").deployments[0].id]
+    assert "deployed" in {outcome for name, (outcome, _) in ends.items() if not name.startswith(lost)}

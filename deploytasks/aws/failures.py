@@ -53,6 +53,11 @@ def may_pass(error: AwsError) -> bool:
             return isinstance(cause, ConnectionError | HTTPClientError)
 
 
+def is_denied(error: AwsError) -> bool:
+    """Return whether the role may not make the call."""
+    return error.error_code in _DENIED
+
+
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"

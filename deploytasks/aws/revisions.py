@@ -11,8 +11,8 @@ from deploytasks.aws.failures import translated
 from deploytasks.model import Revision, Target
 
 
-def arns(client: Any, target: Target) -> Iterator[str]:
-    """The ARNs of the target's usable revisions, newest first, read a hundred a call as far as they are taken.
+def arns(client: Any, target: Target, *, at_once: int = 100) -> Iterator[str]:
+    """The ARNs of the target's usable revisions, newest first, read so many a call as far as they are taken.
 
     Raises:
         AwsError: AWS said no.
@@ -21,7 +21,7 @@ def arns(client: Any, target: Target) -> Iterator[str]:
 
     """
     pages = client.get_paginator("list_task_definitions").paginate(
-        familyPrefix=target.family, status="ACTIVE", sort="DESC", PaginationConfig={"PageSize": 100}
+        familyPrefix=target.family, status="ACTIVE", sort="DESC", PaginationConfig={"PageSize": at_once}
     )
     with translated(str(target)):
         for page in pages:
@@ -39,7 +39,8 @@ def described(client: Any, target: Target, arn: str) -> Revision:
     """
     with translated(str(target)):
         answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-    return Revision(arn, audit.from_ecs(answer.get("tags", [])), answer["taskDefinition"].get("registeredAt"))
+    tags, definition = answer.get("tags", []), answer["taskDefinition"]
+    return Revision(arn, audit.from_ecs(tags), definition.get("registeredAt"), {**definition, "tags": tags})
 
 
 def _family(arn: str) -> str:

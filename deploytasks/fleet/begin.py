@@ -1,4 +1,4 @@
-"""A rollout begins: its revision is registered, its one-off tasks have run, and only then its service is touched."""
+"""Begin a rollout: run its one-off tasks, mark its revision as begun, and only then touch its service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws import audit, ecs
-from deploytasks.aws.failures import may_pass
+from deploytasks.aws.failures import is_denied, may_pass
 from deploytasks.aws.verdict import deployments
 from deploytasks.errors import AwsError, DeployError
 from deploytasks.fleet import steps
+from deploytasks.fleet.before import Held
 from deploytasks.fleet.finish import outcome_of, record
 from deploytasks.fleet.follow import UnderWay, under_way
 from deploytasks.fleet.means import Means
-from deploytasks.model import Deployment, Result, Rollout, primary_of
+from deploytasks.model import Deployment, Result, Rollout, Told, primary_of
 
 
 def start(rollout: Rollout, means: Means) -> UnderWay | Result:
@@ -28,6 +29,8 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
                 return under_way(rollout, _begin(rollout, means), means)
     except steps.StepFailed as failed:
         return replace(outcome_of(rollout, "failed", _own(rollout, failed)), tasks=failed.tasks)
+    except Held as error:
+        return outcome_of(rollout, "not attempted", _own(rollout, error))
     except AwsError as error:
         return outcome_of(rollout, "failed", _own(rollout, error))
 
@@ -40,34 +43,49 @@ def _own(rollout: Rollout, error: DeployError) -> str:
 def _begin(rollout: Rollout, means: Means) -> Deployment:
     """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
     target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
-    running = rollout.live.primary if rollout.live else None
-    before = steps.known(client, rollout, rollout.steps) if rollout.steps else None
-    revision = rollout.revision or None
-    if rollout.request:
-        kept = steps.record_of(before) if before else {}
-        revision = ecs.register(client, target, rollout.request, {**rollout.tags, **kept})
-    if before:
-        steps.run(client, rollout, before, revision or (running.revision if running else ""), means)
+    if means.steps_first:
+        means.steps_first(rollout)
     if means.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
+    if rollout.request:
+        _mark_begun(client, rollout, means)
     try:
-        primary = primary_of(deployments(_touched(client, rollout, revision, means)))
+        primary = primary_of(deployments(_touched(client, rollout, means)))
     except AwsError as error:
-        if rollout.request and revision and not may_pass(error):
-            record(means, target, revision, {"ended": "failed"})  # nobody shall go back to what never ran
+        if rollout.request and not may_pass(error):
+            record(means, target, rollout.revision, {"ended": "failed"})  # nobody shall go back to what never ran
         raise
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
 
 
-def _touched(client: Any, rollout: Rollout, revision: str | None, means: Means) -> Mapping[str, Any]:
-    """The service as ECS answers that it rolls out the revision, or, for None, the same one anew."""
+def _mark_begun(client: Any, rollout: Rollout, means: Means) -> None:
+    """Write on the new revision that it has begun, and what an adopted one does not record yet.
+
+    A role that may not tag rolls out all the same: what has run is the truth, and only its record is lost.
+
+    Raises:
+        AwsError: AWS failed otherwise; the service was not touched.
+
+    """
+    tags = {**rollout.unrecorded, "at": audit.stamp(datetime.now(UTC))}
+    try:
+        ecs.record(client, rollout.target, rollout.revision, tags)
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        what = f"rollback and history will not know this revision: {error.complaints[0].what}"
+        means.tell(Told("record", what, str(rollout.target)))
+
+
+def _touched(client: Any, rollout: Rollout, means: Means) -> Mapping[str, Any]:
+    """The service as ECS answers that it rolls out the revision, or, without one, what it runs anew."""
     running = rollout.live.primary if rollout.live else None
-    if rollout.action == "create" and rollout.create and revision:
-        return ecs.create(client, rollout.target, rollout.create, revision)
+    if rollout.action == "create" and rollout.create and rollout.revision:
+        return ecs.create(client, rollout.target, rollout.create, rollout.revision)
     _record(rollout, means)
-    return ecs.update(client, rollout.target, revision, running.id if running else "")
+    return ecs.update(client, rollout.target, rollout.revision or None, running.id if running else "")
 
 
 def _record(rollout: Rollout, means: Means) -> None:

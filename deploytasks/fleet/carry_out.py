@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from deploytasks.errors import Complaint, Interrupted
+from deploytasks.fleet.before import Before
 from deploytasks.fleet.finish import outcome_of
 from deploytasks.fleet.follow import fell_ill, under_way
 from deploytasks.fleet.means import Means
@@ -27,6 +29,8 @@ def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, .
 
     """
     results: list[Result] = []
+    before = Before(plan.rollouts)
+    means = replace(means, steps_first=lambda rollout: before.run(rollout, means))
     with _pools(plan) as pools:
         for number, wave in enumerate(plan.waves):
             with _naming_the_rest(plan, number, means):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from deploytasks.aws.session import Clients
-from deploytasks.model import Author, OnEvent
+from deploytasks.model import Author, OnEvent, Rollout
 
 Leave = Callable[[int, Callable[[], None]], str]
 """Asked before the wave of a number, it answers why that must not begin, or ""; it may wait, and calls what it is given
@@ -27,6 +27,8 @@ class Means:
     sleep: Callable[[float], None] = time.sleep
     restore: bool = True
     before_wave: Leave | None = None
+    steps_first: Callable[[Rollout], None] | None = None
+    """Runs the one-off tasks that come before a rollout; raises an AwsError where it must not begin."""
 
     @property
     def author(self) -> Author:

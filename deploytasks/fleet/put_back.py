@@ -1,9 +1,10 @@
 """A target whose rollout failed goes back to what it ran steadily before, where ECS does not see to that itself."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws import ecs, native
+from deploytasks.aws import audit, ecs, native
 from deploytasks.aws.verdict import Verdict, deployments, judge
 from deploytasks.errors import AwsError
 from deploytasks.fleet.finish import finish, record
@@ -98,7 +99,8 @@ def _updated(ended: UnderWay, lost: Result, fallback: Fallback, means: Means) ->
     revision = fallback.revision
     if fallback.definition:
         request = ecs.copied(client, fallback.definition, fallback.images)
-        revision = ecs.register(client, target, request, fallback.tags)
+        begun = {"at": audit.stamp(datetime.now(UTC))}
+        revision = ecs.register(client, target, request, {**fallback.tags, **begun})
     primary = primary_of(deployments(ecs.update(client, target, revision)))
     if primary is None or primary.id == ended.deployment.id:
         return _not_put_back(lost, "ECS began no deployment of what ran before")

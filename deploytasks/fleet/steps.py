@@ -18,8 +18,11 @@ from deploytasks.fleet.finish import record
 from deploytasks.fleet.means import Means
 from deploytasks.model import DeadTask, Definition, Event, Exited, Logged, Rollout, Steps, Told
 from deploytasks.ours import container_of, given, ours
+from deploytasks.running import has_begun
 
 _LOG_LINES = 10
+_SEARCHED = 20
+"""So many revisions that never began are looked past for the record of the steps."""
 
 
 class StepFailed(AwsError):
@@ -40,18 +43,25 @@ class Step:
 
 
 def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
-    """The steps with how many have succeeded already, by an earlier attempt at the same rollout.
+    """Return the steps with how many have succeeded already, by an earlier attempt at the same rollout.
+
+    The record is on the newest revision that has begun, or on one after it that came no further than its steps.
 
     Raises:
         AwsError: AWS does not tell.
 
     """
     if rollout.request is None:
-        kept: Mapping[str, str] = rollout.live.revision_tags if rollout.live else {}
-    else:
-        newest = list(islice(revisions.arns(client, rollout.target), 1))
-        kept = revisions.described(client, rollout.target, newest[0]).record if newest else {}
-    key, _, count = kept.get("steps", "").partition(":")
+        return _counted(steps, rollout.live.revision_tags if rollout.live else {})
+    for arn in islice(revisions.arns(client, rollout.target), _SEARCHED):
+        record = revisions.described(client, rollout.target, arn).record
+        if (found := _counted(steps, record)).done or (has_begun(record) and "project" in record):
+            return found
+    return steps
+
+
+def _counted(steps: Steps, record: Mapping[str, str]) -> Steps:
+    key, _, count = record.get("steps", "").partition(":")
     return replace(steps, done=int(count)) if key == steps.key and count.isdigit() else steps
 
 
@@ -60,14 +70,21 @@ def record_of(steps: Steps) -> dict[str, str]:
     return {"steps": f"{steps.key}:{steps.done}"} if steps.done else {}
 
 
-def run(client: Any, rollout: Rollout, steps: Steps, revision: str, means: Means) -> None:
-    """Every step that has not succeeded before has run with the revision, an ARN, and ended well.
+def run(client: Any, rollout: Rollout, means: Means) -> None:
+    """Run every step that has not succeeded before, with the revision that will run; it records each success.
 
     Raises:
-        StepFailed: one did not, and those after it were not begun.
+        StepFailed: one did not end well, and those after it were not begun.
         AwsError: AWS said no, or somebody interrupted.
 
     """
+    if rollout.steps is None:
+        return
+    running = rollout.live.primary if rollout.live else None
+    revision = rollout.revision or (running.revision if running else "")
+    steps = known(client, rollout, rollout.steps)
+    if steps.done and rollout.request:
+        record(means, rollout.target, revision, record_of(steps))
     place = _place(client, rollout) if steps.done < len(steps.commands) else {}
     for number in range(steps.done + 1, len(steps.commands) + 1):
         step = _step(rollout, steps, number, means.images[rollout.target.service])

@@ -12,7 +12,7 @@ told every `model.Event`; it returns a `model.Report`, and raises what `errors` 
 """
 
 from deploytasks.journey.channel import address, heading
-from deploytasks.journey.commands import build, deploy, release, tag
+from deploytasks.journey.commands import build, deploy, register, release, tag
 from deploytasks.journey.differences import across, differences
 from deploytasks.journey.history import history
 from deploytasks.journey.logs import logs, watch
@@ -44,6 +44,7 @@ __all__ = [
     "matrix",
     "prepare",
     "proceed",
+    "register",
     "release",
     "rollback",
     "run",

@@ -1,9 +1,10 @@
-"""The four commands that change something: build, tag, deploy, and release, which is all three as one.
+"""The commands that change something: build, tag, register, deploy, and release, which is all of them as one.
 
 Each reads as what it does: select → observe → preflight → plan → show → carry out → observe → report.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import fleet, plan
@@ -12,6 +13,7 @@ from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
 from deploytasks.journey.locking import hold_of, lock
+from deploytasks.journey.register import UNTOUCHED, register_all
 from deploytasks.journey.selecting import taken
 from deploytasks.model import Event, OnEvent, Options, Plan, Planned, Project, Report, Scope, Wish
 from deploytasks.template.render import Renderer
@@ -76,29 +78,56 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
     """
     errand = begin("deploy", project, scope, options, tell)
-    renderer = Renderer(project)
-    with lock(errand) as notes:
-        with before_any_change():
-            wanted, present, hold, lives, policies = fleet.together(
-                lambda: wishes.to_deploy(errand),
-                lambda: wishes.present(errand) if options.to else {},
-                lambda: hold_of(errand),
-                lambda: look(errand),
-                lambda: preflight.policies(errand),
-            )
-            only = taken(errand, wanted, lives)
-            named = present if options.to else {wish.service: wish.image for wish in wanted}
-            preflight.check_all(
-                *about_targets(only.errand, renderer, only.lives, wanted),
-                lambda: preflight.unpullable(only.errand, policies),
-                lambda: preflight.held(errand, hold, wanted, named),
-                lambda: rolling.pin_rules(errand, wanted),
-                lambda: preflight.dirty(errand, wanted),
-                lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
-            )
-        whole = Plan(errand.tier, waves=rolling.rollouts(only.errand, renderer, only.lives, wanted), notes=notes)
+    with lock(errand) as found:
+        whole, notes = _to_deploy(errand, found)
         tell(Planned(whole))
-        return report(errand, whole, roll_out(errand, whole), only.notes)
+        whole = register_all(errand, whole)
+        return report(errand, whole, roll_out(errand, whole), notes)
+
+
+def register(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Register the definitions that a deploy would roll out, and nothing more: the report names their revisions.
+
+    Raises:
+        Refusal: nothing was changed; what a deploy would be refused for, or what ECS refuses to register.
+        Failure: AWS was out of reach; the same command goes on from there.
+
+    """
+    errand = begin("register", project, scope, options, tell)
+    with lock(errand) as found:
+        whole, notes = _to_deploy(errand, found)
+        changed = [tuple(rollout for rollout in wave if rollout.request) for wave in whole.waves]
+        told = (*whole.notes, f"only registered: {UNTOUCHED}")
+        whole = replace(whole, waves=tuple(filter(None, changed)), notes=told if any(changed) else whole.notes)
+        tell(Planned(whole))
+        whole = register_all(errand, whole)
+        arns = tuple(f"{rollout.target}: {rollout.revision}" for rollout in whole.rollouts if rollout.revision)
+        return report(errand, whole, notes=(*notes, *arns))
+
+
+def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
+    """A deploy as far as its plan, against which nothing speaks; beside it, notes on the targets left out."""
+    options, renderer = errand.options, Renderer(errand.project)
+    with before_any_change():
+        wanted, present, hold, lives, policies = fleet.together(
+            lambda: wishes.to_deploy(errand),
+            lambda: wishes.present(errand) if options.to else {},
+            lambda: hold_of(errand),
+            lambda: look(errand),
+            lambda: preflight.policies(errand),
+        )
+        only = taken(errand, wanted, lives)
+        named = present if options.to else {wish.service: wish.image for wish in wanted}
+        preflight.check_all(
+            *about_targets(only.errand, renderer, only.lives, wanted),
+            lambda: preflight.unpullable(only.errand, policies),
+            lambda: preflight.held(errand, hold, wanted, named),
+            lambda: rolling.pin_rules(errand, wanted),
+            lambda: preflight.dirty(errand, wanted),
+            lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
+        )
+    waves = rolling.rollouts(only.errand, renderer, only.lives, wanted)
+    return Plan(errand.tier, waves=waves, notes=found), only.notes
 
 
 def release(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -146,6 +175,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
     waves = rolling.rollouts(only.errand, renderer, only.lives, plan.with_releases(wanted, steps))
     whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves, notes)
     errand.tell(Planned(whole))
+    whole = register_all(errand, whole)
     put_tags(errand, whole)
     return whole, only.notes
 

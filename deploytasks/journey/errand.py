@@ -197,7 +197,7 @@ def shown_command(command: str, tier: str) -> str:
     match command:
         case "build":
             return command
-        case "wait" | "continue" | "stop":
+        case "wait" | "continue" | "stop" | "register":
             return f"deploy.{command} {tier}"
         case "rollback" | "matrix":
             return f"release.{command} {tier}"

@@ -16,7 +16,7 @@ from deploytasks.journey.locking import hold_of
 from deploytasks.journey.revisions import newest_first
 from deploytasks.journey.shelves import Sweep, sweep
 from deploytasks.model import Image, Live, LockState, Revision, Target, Wish
-from deploytasks.running import what_runs
+from deploytasks.running import begun_at, has_begun, what_runs
 from deploytasks.stock import stock
 
 _REVISIONS = 200
@@ -25,11 +25,15 @@ _REVISIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where it goes: what each service shall run, and each target's revision of then, as far as there is one."""
+    """Where it goes: what each service shall run, and each target's revision of then, as far as there is one.
+
+    Of a release that `never_began` on a target, revisions were registered there, and nothing more.
+    """
 
     name: str
     wishes: tuple[Wish, ...]
     revisions: Mapping[Target, Revision | None]
+    never_began: frozenset[Target] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,13 @@ def nowhere(errand: Errand) -> NotBuilt:
 
 def _to_release(errand: Errand, found: Found, minted: going_back.Minted, release: str) -> Goal:
     then = going_back.state(minted, release, found.swept.images)
-    return Goal(release, tuple(_wishes(errand, found, then)), _revisions(errand, found, then))
+    return Goal(release, tuple(_wishes(errand, found, then)), *_revisions(errand, found, then))
 
 
 def _to_commit(errand: Errand, found: Found) -> Goal:
     wanted = wishes.to_deploy(errand)
     then = {wish.service: (wish.release or "", wish.image) for wish in wanted if wish.image}
-    return Goal(wanted[0].commit_tag, wanted, _revisions(errand, found, then))
+    return Goal(wanted[0].commit_tag, wanted, *_revisions(errand, found, then))
 
 
 def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[Wish]:
@@ -139,30 +143,45 @@ def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]])
             yield replace(wishes.of_image(errand, service, image), release=release or None)
 
 
-def _revisions(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> dict[Target, Revision | None]:
-    """Each target's best revision of the image's releases; a mutable tag says what runs, whatever the revision."""
+def _revisions(
+    errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]
+) -> tuple[dict[Target, Revision | None], frozenset[Target]]:
+    """Each target's best revision of the image's releases, and where they never began.
+
+    A mutable tag says what runs, whatever the revision.
+    """
     if errand.tier.pin == "tag" and errand.tier.tag == "mutable":
-        return {}
+        return {}, frozenset()
     targets = [live.target for live in found.lives if live.exists and live.target.service in then]
     carried = {service: tags.releases(image.tags, errand.tier.name) for service, (_, image) in then.items()}
-    return dict(fleet.each(partial(_revision, errand, carried), targets))
+    known = dict(zip(targets, fleet.each(partial(_carrying, errand, carried), targets), strict=True))
+    begun = {target: [one for one in listed if has_begun(one.record)] for target, listed in known.items()}
+    unbegun = frozenset(target for target, listed in known.items() if listed and not begun[target])
+    return {target: going_back.best(listed) for target, listed in begun.items()}, unbegun
 
 
-def _revision(errand: Errand, carried: Mapping[str, Sequence[str]], target: Target) -> tuple[Target, Revision | None]:
+def _carrying(errand: Errand, carried: Mapping[str, Sequence[str]], target: Target) -> list[Revision]:
+    """Return the target's revisions that record one of the releases, newest first, as far as the best is among them."""
     releases = carried[target.service]
     if not releases:
-        return target, None
+        return []
     revisions = islice(newest_first(errand.clients, target, at_once=8), _REVISIONS)
     recent = takewhile(partial(_may_carry, tags.certified_at(releases[0], errand.tier.name)), revisions)
-    ours = (one for one in recent if one.record.get("project") == errand.project.name)
-    return target, going_back.best(one for one in ours if one.record.get("release") in releases)
+    found: list[Revision] = []
+    for one in recent:
+        if one.record.get("project") == errand.project.name and one.record.get("release") in releases:
+            found.append(one)
+            if has_begun(one.record) and not one.record.get("ended"):
+                break
+    return found
 
 
 def _may_carry(oldest: datetime | None, revision: Revision) -> bool:
     """Whether it is young enough for a release of that time, whichever machine's clock named it."""
-    return oldest is None or revision.registered_at is None or revision.registered_at > oldest - timedelta(days=1)
+    began = begun_at(revision.record, revision.registered_at)
+    return oldest is None or began is None or began > oldest - timedelta(days=1)
 
 
 def _failed(goal: Goal) -> bool:
     known = [revision for revision in goal.revisions.values() if revision]
-    return bool(known) and all(revision.record.get("ended") for revision in known)
+    return bool(known or goal.never_began) and all(revision.record.get("ended") for revision in known)

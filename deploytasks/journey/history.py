@@ -17,6 +17,7 @@ from deploytasks.journey.overridden import overridden
 from deploytasks.journey.revisions import newest_first
 from deploytasks.journey.shelves import sweep, unseen
 from deploytasks.model import History, Live, Override, Project, Service, Tier
+from deploytasks.running import begun_at, has_begun
 
 _ROUNDS = 3
 """Of how many targets the revisions are read, one after the other, for a release that nobody told of yet."""
@@ -95,7 +96,9 @@ def _read(clients: Clients, past: Past, shown: Sequence[str], search: Search) ->
     records: list[Record] = []
     try:
         for one in islice(revisions, 2 * len(shown)):
-            records.append(Record(target.service, one.record, one.registered_at))
+            if not has_begun(one.record):
+                continue
+            records.append(Record(target.service, one.record, begun_at(one.record, one.registered_at)))
             if _is_enough(past, records, search.wanted):
                 break
     except AwsError as error:

@@ -16,6 +16,7 @@ from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, before_any_change, begin
 from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
 from deploytasks.journey.locking import lock, put_hold
+from deploytasks.journey.register import register_all
 from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope
 from deploytasks.template.render import Renderer
 
@@ -43,6 +44,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             preflight.check_all(*_checks(errand, renderer, found, goal))
         whole = replace(_plan(errand, renderer, found, goal), notes=notes)
         tell(Planned(whole))
+        whole = register_all(errand, whole)
         holds, tenants = found.hold is not None or is_partial(errand) or not whole.is_nothing, _held(errand, found)
         if holds:
             with before_any_change():  # a hold is none

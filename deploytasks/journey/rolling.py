@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from deploytasks import plan
+from deploytasks import __version__, plan
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
@@ -131,6 +131,7 @@ def _audit(errand: Errand, wish: Wish) -> dict[str, str]:
         "commit": wish.commit_tag,
         "digest": wish.digest or "",
         "release": wish.release or "",
+        "version": __version__,
         "by": errand.author.by,
         "ci": errand.author.ci,
         "override": errand.options.override or "",

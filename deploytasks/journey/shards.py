@@ -26,6 +26,7 @@ from deploytasks.journey.errand import (
     stopped,
 )
 from deploytasks.journey.locking import obstacles, patience, unlock
+from deploytasks.journey.register import adopt_all
 from deploytasks.model import (
     LockState,
     Matrix,
@@ -79,6 +80,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
         barrier.remember(max(target.wave for target in own))
     whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
     tell(Planned(whole))
+    whole = adopt_all(errand, whole)
     return report(errand, whole, roll_out(errand, whole, barrier))
 
 

@@ -41,6 +41,7 @@ class Revision:
     arn: str
     record: Mapping[str, str] = field(default_factory=dict)
     registered_at: datetime | None = None
+    definition: Definition = field(default_factory=dict)
 
 
 def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:

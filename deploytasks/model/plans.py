@@ -47,7 +47,8 @@ class Rollout:
     """Everything that carrying one target out needs: register + update + follow is this one step.
 
     `request` is the RegisterTaskDefinition request, None where the running revision stays;
-    `create` the CreateService request where the service is not there yet; `tags` the audit tags.
+    `create` the CreateService request where the service is not there yet; `tags` the audit tags, of which the revision
+    lacks those that are `unrecorded`.
     """
 
     target: Target
@@ -62,7 +63,10 @@ class Rollout:
     deployment: Deployment | None = None
     """The deployment to follow, where that is not the live PRIMARY one."""
     revision: str = ""
-    """The ARN of the revision to go back to, where no new one is registered."""
+    """The ARN of the revision that was registered for `request`; without a request, of the one to go back to."""
+    adopted: bool = False
+    """An earlier attempt registered the revision, which nothing has run yet."""
+    unrecorded: Mapping[str, str] = field(default_factory=dict)
     fallback: Fallback | None = None
     steps: Steps | None = None
 

@@ -88,7 +88,7 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
         "release": rollout.wish.release,
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
-        "back_to": revision_name(rollout.revision) or None,
+        "back_to": None if rollout.request else revision_name(rollout.revision) or None,
         "before": rollout.steps.commands if rollout.steps else [],
     }
 

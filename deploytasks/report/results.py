@@ -60,10 +60,18 @@ def as_json(report: Report) -> dict[str, Any]:
         "outcomes": outcomes(report.results),
         "builds": [build_json(build) for build in report.plan.builds],
         "tags": [tag_json(step) for step in report.plan.tag_steps],
+        **_registered(report.plan),
         "results": [result_json(result) for result in report.results],
         "notes": report.notes,
         "resume": report.resume,
     }
+
+
+def _registered(plan: Plan) -> dict[str, Any]:
+    """Return the revisions that were registered, now or by an earlier attempt; no key where none was."""
+    made = [each for each in plan.rollouts if each.request and each.revision]
+    rows = [{**target_json(each.target), "revision": each.revision, "earlier": each.adopted} for each in made]
+    return {"registered": rows} if rows else {}
 
 
 def result_json(result: Result) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _HELP = flags.helped(
     *("tenant", "service", "exclude", "only-behind", "only-failed"),
     *("to", "override", "force", "shard", "run", "wait", "restore", "lock-wait", "dry-run", "json"),
 )
+_REGISTER_HELP = flags.TIER | flags.helped(
+    *("tenant", "service", "exclude", "to", "override", "lock-wait", "dry-run", "json")
+)
 _WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
 _CONTINUE_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "dry-run", "json")
@@ -35,7 +38,13 @@ def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
     steering = (_wait(root), _continue(root), _stop(root))
     return Collection(
-        "deploy", _diff(root), *steering, _logs(root), _run(root), *(_deploy(root, tier) for tier in tiers)
+        "deploy",
+        _diff(root),
+        *steering,
+        _logs(root),
+        _register(root),
+        _run(root),
+        *(_deploy(root, tier) for tier in tiers),
     )
 
 
@@ -70,6 +79,29 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         shell.carry_out(root, work, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return deploy
+
+
+def _register(root: Path) -> Task[Any]:
+    @task(name="register", auto_shortflags=False, positional=["tier"], help=_REGISTER_HELP)
+    def register(
+        c: Context,
+        tier: str,
+        tenant: str | None = None,
+        service: str | None = None,
+        exclude: str | None = None,
+        to: str | None = None,
+        override: str | None = None,
+        lock_wait: str | None = None,
+        dry_run: bool = False,
+        json: bool = False,
+    ) -> None:
+        """Register what a deploy would roll out; move no tag, touch no service."""
+        from deploytasks import journey
+
+        options = flags.options(c, to=to, override=override, lock_wait=lock_wait, dry_run=dry_run)
+        shell.carry_out(root, journey.register, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+
+    return register
 
 
 def _wait(root: Path) -> Task[Any]:

@@ -215,3 +215,22 @@ def test_registering_alone_says_that_there_is_nothing_or_what_it_would_do(shop: 
     assert shop.inv("deploy.prod").code == 0
     ran = shop.inv("deploy.register", "prod")
     assert (ran.code, "nothing to do" in ran.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("arn:aws:iam::{{ account }}:role/execution", "execution"),
+        ('"networkMode"', '"tags": [{"key": "team", "value": "a"}],\n  "networkMode"'),
+    ],
+    ids=["a short name of a role", "a tag of the template's, and a robot's"],
+)
+def test_what_ecs_and_others_made_of_a_registered_revision_is_adopted_all_the_same(shop: Shop, old: str, new: str):
+    shop.edit("templates/api.json.j2", old, new)
+    assert shop.inv("deploy.register", "dev").code == 0
+    registered = shop.endpoint.operations()["RegisterTaskDefinition"]
+    for number in (1, 2):
+        revisions = shop.endpoint.cloud.account(tenant_account(number)).families[f"shop-t{number}-dev-api"]
+        revisions[-1].tags["cost-center"] = "7"
+    assert shop.inv("deploy.dev", "--json").summary["outcomes"] == {"deployed": 2}
+    assert shop.endpoint.operations()["RegisterTaskDefinition"] == registered

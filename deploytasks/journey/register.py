@@ -16,7 +16,7 @@ from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand, resumable, say
 from deploytasks.model import Plan, Revision, Rollout
 from deploytasks.running import has_begun
-from deploytasks.template.canonical import canonical
+from deploytasks.template.canonical import same
 
 UNTOUCHED = "no tag was moved and no service touched"
 
@@ -122,7 +122,7 @@ def _newest(errand: Errand, rollout: Rollout) -> Revision | None:
 
 def _is_it(errand: Errand, rollout: Rollout, found: Revision) -> bool:
     is_ours = found.record.get("project") == errand.project.name
-    return is_ours and canonical(found.definition) == canonical(rollout.request or {})
+    return is_ours and same(rollout.request or {}, found.definition)
 
 
 def _adopted(rollout: Rollout, found: Revision) -> Rollout:

@@ -10,11 +10,18 @@ MORE = MB + "[tiers.prod.services.api]\n"
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        ("account = 222222222222", "the 12 digits of an AWS account, in quotes"),
+        (
+            "account = 222222222222",
+            'the 12 digits of an AWS account, in quotes\n    quote it: account = "222222222222"',
+        ),
         ('account = "2222"', "the 12 digits of an AWS account, in quotes"),
         (r'account = "222222222222\n"', "the 12 digits of an AWS account, in quotes"),
         ('account = "٢٢٢٢٢٢٢٢٢٢٢٢"', "the 12 digits of an AWS account, in quotes"),
-        ('region = "us-east"', 'an AWS region, such as "us-east-1"'),
+        (
+            'region = "us-east"',
+            "an AWS region, such as \"us-east-1\"\n    did you mean 'us-east-1'?\n"
+            "    a region newer than the installed botocore: pip install -U boto3",
+        ),
         ('profile = ""', "text, not empty, no blanks around it"),
         ('profile = " mb"', "text, not empty, no blanks around it"),
         ('role = "deploy"', 'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"'),
@@ -30,10 +37,22 @@ MORE = MB + "[tiers.prod.services.api]\n"
         ("env = 3", "a table"),
         ('services = ["api"]', "a table"),
         ("env.X = true", "text in quotes, a whole number, or false to remove an inherited one"),
-        ("env.X = 1.10", "text in quotes, a whole number, or false to remove an inherited one"),
-        ("env.X = 2020-11-12", "text in quotes, a whole number, or false to remove an inherited one"),
+        ("env.X = 1.10", 'text in quotes, a whole number, or false to remove an inherited one\n    quote it: X = "…"'),
+        (
+            "env.X = 2020-11-12",
+            'text in quotes, a whole number, or false to remove an inherited one\n    quote it: X = "2020-11-12"',
+        ),
+        (
+            "secrets.X = 5",
+            "a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one\n"
+            '    quote it: X = "…"',
+        ),
         ('env.X = ["a"]', "text in quotes, a whole number, or false to remove an inherited one"),
-        ("vars.since = 2020-11-12", "text, finite numbers, true, false, lists and tables; a date stands in quotes"),
+        (
+            "vars.since = 2020-11-12",
+            "text, finite numbers, true, false, lists and tables; a date stands in quotes\n"
+            '    quote it: since = "2020-11-12"',
+        ),
         ("vars.deep = { x = [nan] }", "text, finite numbers, true, false, lists and tables; a date stands in quotes"),
     ],
 )

@@ -65,12 +65,12 @@ def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
     try:
         data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        faults.append(_unreadable(file, error))
+        faults.append(_unreadable(file, path, error))
         return None
     return Source(file, path.stem, data)
 
 
-def _unreadable(file: str, error: Exception) -> Fault:
+def _unreadable(file: str, path: Path, error: Exception) -> Fault:
     match error:
         case FileNotFoundError():
             return Fault(Origin(file, ""), "there is no such file", _HOW_TO_BEGIN)
@@ -83,11 +83,28 @@ def _unreadable(file: str, error: Exception) -> Fault:
             return Fault(Origin(file, "", line), "is not UTF-8", "save it as UTF-8, as TOML wants it")
         case RecursionError():
             return Fault(Origin(file, ""), "is nested too deeply to be read")
-    return _syntax_fault(file, str(error))
+    return _syntax_fault(file, path, str(error))
 
 
-def _syntax_fault(file: str, message: str) -> Fault:
+def _syntax_fault(file: str, path: Path, message: str) -> Fault:
     found = _LINE.search(message)
     line = int(found[1]) if found else 0
     column = f" (column {found[2]})" if found else ""
-    return Fault(Origin(file, "", line), f"is not TOML: {_LINE.sub('', message)}{column}")
+    text = path.read_text(encoding="utf-8-sig").splitlines()[line - 1 : line] if line else []
+    to_do = _how_to_quote(text[0]) if text else ""
+    return Fault(Origin(file, "", line), f"is not TOML: {_LINE.sub('', message)}{column}", to_do)
+
+
+_UNQUOTED = re.compile(r"""(?P<key>[\w.-]+)\s*=\s*(?P<value>0[0-9_]+|[A-Za-z_/][^"'\[\]{},#]*?)\s*(?:[,}#].*)?$""")
+
+
+def _how_to_quote(line: str) -> str:
+    """What to do about a line that TOML does not take because its value, text or digits, stands without quotes.
+
+    An account is shown as it should be; any other value may be confidential.
+    """
+    found = _UNQUOTED.search(line)
+    if not found or found["value"] in ("true", "false"):
+        return ""
+    value = {"account": found["value"].replace("_", ""), "region": found["value"]}.get(found["key"].rpartition(".")[2])
+    return f'quote it: {found["key"]} = "{value or "…"}"'

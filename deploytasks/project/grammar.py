@@ -4,6 +4,7 @@ msgspec reports one complaint at a time; here it judges single values, and the w
 """
 
 import json
+from datetime import date, time
 from functools import cache
 from math import isfinite
 from types import UnionType
@@ -14,7 +15,8 @@ import msgspec
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source
 from deploytasks.project.hints import hint
-from deploytasks.project.schema import ProjectFile, Secret, Tenant, Value, Variable
+from deploytasks.project.regions import advice, partition_of, region_of
+from deploytasks.project.schema import ProjectFile, Region, Secret, Size, Tenant, Value, Variable
 from deploytasks.project.toml_lines import dotted
 
 
@@ -67,7 +69,13 @@ class _Walk:
             return self.struct(value, bare, path)
         if is_map:
             return self.entries(value, bare, path)
-        return value if _fits(value, kind) else self.wrong(value, _description(kind), path)
+        if not _fits(value, kind):
+            return self.wrong(value, _wanted(value, kind, path), path)
+        region = value if kind is Region else region_of(value) if kind is Secret else ""
+        if not region or partition_of(region):
+            return value
+        self.fault(f"there is no AWS region '{region}'", advice(region), path)
+        return BAD
 
     def entries(self, table: Any, kind: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """The table with each name and each value checked."""
@@ -128,6 +136,18 @@ def _bare(kind: Any) -> Any:
 
 def _description(kind: Any) -> str:
     return next(str(meta.description) for meta in reversed(get_args(kind)) if isinstance(meta, msgspec.Meta))
+
+
+def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
+    """What a value of the kind is, and how this one is written where it is clear what was meant."""
+    wanted = _description(kind)
+    is_bare = isinstance(value, int | float | date | time) and not isinstance(value, bool) and kind is not Size
+    if is_bare and _fits(str(value), kind):
+        is_unknown = isinstance(value, float) or _CONFIDENTIAL & {*path}  # of 1.10 only 1.1 is known
+        return f'{wanted}\nquote it: {path[-1]} = "{"…" if is_unknown else value}"'
+    if kind is Region and isinstance(value, str):
+        return f"{wanted}\n{advice(value)}"
+    return wanted
 
 
 def _fits(value: Any, kind: Any) -> bool:

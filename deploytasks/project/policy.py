@@ -6,7 +6,7 @@ import msgspec
 
 from deploytasks.lengths import seconds
 from deploytasks.model import Access, Registry, Service, Tier, Webhook
-from deploytasks.project import schema
+from deploytasks.project import regions, schema
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source, table
 from deploytasks.project.names import RESERVED_TIER_NAMES, promotion_order
@@ -142,8 +142,8 @@ def registry(file: schema.ProjectFile) -> Registry:
     """The one ECR that all tenants share."""
     table = file.registry
     access = Access(table.account, table.region, table.profile, table.role, table.external_id)
-    domain = "amazonaws.com.cn" if table.region.startswith("cn-") else "amazonaws.com"
-    return Registry(access, table.host or f"{table.account}.dkr.ecr.{table.region}.{domain}")
+    own = f"{table.account}.dkr.ecr.{table.region}.{regions.suffix(table.region)}"
+    return Registry(access, table.host or own)
 
 
 def webhook(file: schema.ProjectFile) -> Webhook | None:

@@ -1,14 +1,23 @@
 """What somebody who mistyped a name most likely meant."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 _MOST = 40
+_CLOSE = 5
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like this one, None where none comes near."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None)
+    """The known name that looks most like this one, None where none comes near; of equals, the first.
+
+    Letters that only changed places are likelier than others.
+    """
+    names = list(known)
+
+    def likeness(each: str) -> tuple[bool, float, int]:
+        return sorted(each) == sorted(name), SequenceMatcher(None, each, name).ratio(), -names.index(each)
+
+    return max(get_close_matches(name, names, n=_CLOSE), key=likeness, default=None)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,65 @@
+"""AWS's partitions and regions as the installed botocore lists them, read without importing botocore.
+
+Source: botocore's data/partitions.json, from which it makes every address itself.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from deploytasks.project.spelling import nearest
+
+_DEFAULT_SUFFIX = "amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One of AWS's clouds: `aws`, `aws-cn`, …; its hosts end in `suffix`."""
+
+    name: str
+    suffix: str
+    regions: frozenset[str]
+
+
+@cache
+def partitions() -> tuple[Partition, ...]:
+    """Return what botocore knows; the pseudo regions of global services are left out."""
+    spec = find_spec("botocore")
+    folders = (spec and spec.submodule_search_locations) or []
+    data = json.loads((Path(next(iter(folders))) / "data" / "partitions.json").read_text(encoding="utf-8"))
+    return tuple(
+        Partition(
+            each["id"],
+            each["outputs"]["dnsSuffix"],
+            frozenset(name for name in each["regions"] if not name.endswith("-global")),
+        )
+        for each in data["partitions"]
+    )
+
+
+def partition_of(region: str) -> Partition | None:
+    """Return the partition of the region, None of one that botocore does not list."""
+    return next((each for each in partitions() if region in each.regions), None)
+
+
+def region_of(arn: Any) -> str:
+    """Return the region in an ARN; "" where there is none, or the value is no ARN."""
+    parts = arn.split(":") if isinstance(arn, str) and arn.startswith("arn:") else []
+    return parts[3] if len(parts) > 3 else ""
+
+
+def suffix(region: str) -> str:
+    """Return what the region's hosts end in: `amazonaws.com`, `amazonaws.com.cn`."""
+    found = partition_of(region)
+    return found.suffix if found else _DEFAULT_SUFFIX
+
+
+def advice(region: str) -> str:
+    """Return what to do about a region that botocore does not list: the nearest one that it does."""
+    known = sorted(name for each in partitions() for name in each.regions)
+    near = nearest(region.lower().replace("_", "-"), known)
+    meant = [f"did you mean '{near}'?"] if near else []
+    return "\n".join([*meant, "a region newer than the installed botocore: pip install -U boto3"])

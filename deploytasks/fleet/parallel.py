@@ -71,11 +71,16 @@ def together(*works: Callable[[], Any]) -> list[Any]:
         DeployError: of the first that raised one, with the complaints of all that did.
 
     """
-    answers = each(_answer, works)
+    answers = attempts(*works)
     errors = [answer for answer in answers if isinstance(answer, DeployError)]
     if errors:
         raise type(errors[0])(*dict.fromkeys(each for error in errors for each in error.complaints)) from errors[0]
     return answers
+
+
+def attempts(*works: Callable[[], Any]) -> list[Any]:
+    """Return the answers of all works, in their order, got in parallel; a DeployError is an answer too."""
+    return each(_answer, works)
 
 
 def _answer(work: Callable[[], Any]) -> Any:

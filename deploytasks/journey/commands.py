@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deploytasks import fleet, plan
+from deploytasks import plan
 from deploytasks.journey import preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
 from deploytasks.journey.locking import hold_of, lock
+from deploytasks.journey.looks import look_at_all
 from deploytasks.journey.register import UNTOUCHED, register_all
 from deploytasks.journey.selecting import taken
 from deploytasks.model import Event, OnEvent, Options, Plan, Planned, Project, Report, Scope, Wish
@@ -51,7 +52,8 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     errand = begin("tag", project, scope, options, tell)
     with lock(errand) as notes:
         with before_any_change():
-            wanted, present, hold, frozen = fleet.together(
+            wanted, present, hold, frozen = look_at_all(
+                errand,
                 lambda: wishes.to_tag(errand),
                 lambda: wishes.present(errand),
                 lambda: hold_of(errand),
@@ -109,7 +111,8 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
     """A deploy as far as its plan, against which nothing speaks; beside it, notes on the targets left out."""
     options, renderer = errand.options, Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, policies = fleet.together(
+        wanted, present, hold, lives, policies = look_at_all(
+            errand,
             lambda: wishes.to_deploy(errand),
             lambda: wishes.present(errand) if options.to else {},
             lambda: hold_of(errand),
@@ -153,7 +156,8 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
     """
     renderer = Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, policies, frozen = fleet.together(
+        wanted, present, hold, lives, policies, frozen = look_at_all(
+            errand,
             lambda: wishes.to_release(errand),
             lambda: wishes.present(errand),
             lambda: hold_of(errand),

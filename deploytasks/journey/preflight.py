@@ -28,7 +28,7 @@ def check_all(*checks: Check) -> None:
         NotReady: with every complaint of every check, each once.
 
     """
-    complaints = [complaint for check in checks for complaint in _gathered(check)]
+    complaints = [complaint for check in checks for complaint in gathered(check)]
     raise_all(NotReady, list(dict.fromkeys(complaints)))
 
 
@@ -58,7 +58,7 @@ def policies(errand: Errand) -> dict[str, Any]:
         return {service.name: repositories.policy(errand.ecr, service.repository)}
 
     unread: dict[str, Any] = {}
-    found = fleet.each(lambda service: _if_allowed(partial(read, service), unread), services)
+    found = fleet.together(*(partial(_if_allowed, partial(read, service), unread) for service in services))
     return {name: policy for one in found for name, policy in one.items()}
 
 
@@ -68,7 +68,7 @@ def frozen(errand: Errand) -> frozenset[str]:
     def moves(service: Service) -> bool:
         return repositories.lets_move(errand.ecr, service.repository, errand.tier.name)
 
-    answers = fleet.each(lambda service: _if_allowed(partial(moves, service), True), errand.services)
+    answers = fleet.together(*(partial(_if_allowed, partial(moves, service), True) for service in errand.services))
     return frozenset(service.name for service, answer in zip(errand.services, answers, strict=True) if not answer)
 
 
@@ -171,7 +171,8 @@ def _commits(errand: Errand) -> dict[str, str]:
     return known
 
 
-def _gathered(check: Check) -> list[Complaint]:
+def gathered(check: Check) -> list[Complaint]:
+    """Return the complaints of the check, also where it ends in an error."""
     try:
         return list(check())
     except DeployError as error:

@@ -1,12 +1,13 @@
 """What a tier shall run: the one digest a service, resolved once, before anything is changed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import Complaint, NotBuilt, raise_all
-from deploytasks.fleet import each
+from deploytasks.fleet import together
 from deploytasks.journey import sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Image, Service, Wish
@@ -16,7 +17,7 @@ from deploytasks.project.select import tiers_before
 def to_build(errand: Errand) -> tuple[Wish, ...]:
     """Each service at the commit that is asked for, HEAD by default; its digest None where ECR has no such image."""
     commit_tag = sources.commit_tag(errand)
-    return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
+    return tuple(_each(errand, _at_commit, commit_tag))
 
 
 def to_release(errand: Errand) -> tuple[Wish, ...]:
@@ -36,7 +37,7 @@ def to_tag(errand: Errand) -> tuple[Wish, ...]:
         return _built(errand, _as_asked(errand, "--commit", errand.options.commit))
     if after is None:
         return _built(errand, to_build(errand))
-    wishes = tuple(each(lambda service: named(errand, service, after), errand.services))
+    wishes = tuple(_each(errand, named, after))
     for wish in _built(errand, wishes):
         say(errand, "commit", f"{tags.short(wish.commit_tag)}, which {after} names", wish.service)
     return wishes
@@ -51,9 +52,9 @@ def to_deploy(errand: Errand) -> tuple[Wish, ...]:
     """
     to = errand.options.to
     if to is None:
-        return _built(errand, tuple(each(lambda service: named(errand, service, errand.tier.name), errand.services)))
+        return _built(errand, tuple(_each(errand, named, errand.tier.name)))
     if tags.is_release(to, errand.tier.name):
-        return _built(errand, tuple(each(lambda service: named(errand, service, to), errand.services)))
+        return _built(errand, tuple(_each(errand, named, to)))
     return _built(errand, _as_asked(errand, "--to", to))
 
 
@@ -63,16 +64,21 @@ def present(errand: Errand) -> dict[str, Image]:
     def find(service: Service) -> dict[str, Image]:
         return ecr.find(errand.ecr, service.repository, [errand.tier.name])
 
-    found = each(find, errand.services)
+    found = together(*(partial(find, service) for service in errand.services))
     return {
         service.name: images[errand.tier.name] for service, images in zip(errand.services, found, strict=True) if images
     }
 
 
+def _each(errand: Errand, find: Callable[[Errand, Service, str], Wish], tag: str) -> list[Wish]:
+    """Return what is found of each service; of several that can't be looked at every complaint is raised."""
+    return together(*(partial(find, errand, service, tag) for service in errand.services))
+
+
 def _as_asked(errand: Errand, flag: str, rev: str) -> tuple[Wish, ...]:
     """Each service at a commit that the user gave with the flag: a full commit tag needs no git."""
     commit_tag = rev if tags.is_commit(rev) else git.resolve(errand.project.root, rev, flag)
-    return tuple(each(lambda service: _at_commit(errand, service, commit_tag), errand.services))
+    return tuple(_each(errand, _at_commit, commit_tag))
 
 
 def _at_commit(errand: Errand, service: Service, commit_tag: str) -> Wish:

@@ -1,0 +1,52 @@
+"""Look at everything that a command needs to know, and complain of all that is wrong in one round.
+
+Where one look fails, what the others found is checked all the same; what can't be checked then is named.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from deploytasks import fleet
+from deploytasks.errors import Complaint, DeployError, NotBuilt
+from deploytasks.journey import preflight, rolling, sources
+from deploytasks.journey.errand import Errand
+from deploytasks.model import Live
+from deploytasks.template.render import Renderer, placeholder
+
+
+def look_at_all(errand: Errand, *looks: Callable[[], Any]) -> list[Any]:
+    """Return the answers of all looks, in their order, got in parallel.
+
+    Raises:
+        DeployError: of the first look that failed, with all complaints, and those about what the others found.
+
+    """
+    answers = fleet.attempts(*looks)
+    errors = [answer for answer in answers if isinstance(answer, DeployError)]
+    if not errors:
+        return answers
+    lives = [one for answer in answers if isinstance(answer, tuple) for one in answer if isinstance(one, Live)]
+    complaints = [complaint for error in errors for complaint in error.complaints]
+    complaints += [*_about_targets(errand, lives), *preflight.gathered(lambda: sources.complaints(errand, ()))]
+    if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
+        unseen = "not checked until then: what needs the images that could not be looked at, the gate above all"
+        complaints.append(Complaint(errand.tier.name, unseen))
+    raise type(errors[0])(*_once(complaints)) from errors[0]
+
+
+def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:
+    """Complain of the targets as they were seen, and of their templates, tried with an image that nobody built."""
+    if not lives:
+        return []
+    tried = {target.service: placeholder(errand.project, target) for target in errand.targets}
+    templates = preflight.gathered(lambda: rolling.renders(errand, Renderer(errand.project), list(tried.values())))
+    return [*preflight.ready(errand, lives), *templates, *preflight.wave_rules(errand)]
+
+
+def _once(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """Keep one complaint of each thing, whichever operation found it."""
+    kept: dict[tuple[str, str], Complaint] = {}
+    for complaint in complaints:
+        operation, _, said = complaint.what.partition(": ")
+        kept.setdefault((complaint.where, said if operation.isalpha() and said else complaint.what), complaint)
+    return list(kept.values())

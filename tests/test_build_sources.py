@@ -171,6 +171,10 @@ def test_several_platforms_are_refused_by_a_dry_run_too(api: Shop):
             "services.api.dockerfile: there is no file api/Dokerfile in commit",
         ),
         ('context = "api"\ndockerfile = "../../x"', "services.api.dockerfile: '../../x' leads out of the repository"),
+        (
+            'context = "api"\nplatforms = ["linux/amd64", "linux/arm64"]',
+            "services.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built",
+        ),
         ('context = "docs"', "services.api.dockerfile: there is no file docs/Dockerfile in commit"),
     ],
 )

@@ -87,14 +87,9 @@ class Job:
     @property
     def platform(self) -> Platform:
         """The one platform. Raises: Refusal where there are several."""
-        platforms = self.build.service.platforms
-        if len(platforms) != 1:
-            raise Refusal.of(
-                f"services.{self.service}.platforms",
-                f"{len(platforms)} platforms ({', '.join(platforms) or 'none'}), and one can be built",
-                "multi-platform images come later: name one for now",
-            )
-        return Platform.parse(platforms[0])
+        if complaint := self.build.service.unbuildable:
+            raise Refusal(complaint)
+        return Platform.parse(self.build.service.platforms[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from deploytasks.source import Store
 
 
 def complaints(project: Project) -> Iterator[Complaint]:
-    """Report contexts, Dockerfiles and `.dockerignore` files that are wrong, whether committed or not yet.
+    """Report platforms, contexts, Dockerfiles and `.dockerignore` files that are wrong, committed or not yet.
 
     A project without any Dockerfile whose keys are the defaults may have its images built elsewhere.
     """
+    yield from (each.unbuildable for each in project.services if each.unbuildable)
     store = _head(project.root)
     for service in project.services:
         found = _committed(project.root, service, store) if store else list(_missing(project.root, service))

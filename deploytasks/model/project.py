@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from deploytasks.errors import Complaint
+
 TagKind = Literal["mutable", "immutable"]
 Pin = Literal["tag", "digest"]
 OnFailure = Literal["stop", "continue"]
@@ -51,6 +53,16 @@ class Service:
     platforms: tuple[str, ...] = ("linux/amd64",)
     builder: Literal["auto", "docker", "append"] = "auto"
     before_deploy: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def unbuildable(self) -> Complaint | None:
+        """Why no builder can build it, as far as its settings tell."""
+        if len(self.platforms) == 1:
+            return None
+        what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and one can be built"
+        to_do = "multi-platform images come later: name one for now"
+        return Complaint(f"services.{self.name}.platforms", what, to_do)
+
     artifacts: tuple[str, ...] = ()
 
 

@@ -454,3 +454,20 @@ def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, 
     ]
     until = "prod is locked for github 7 until: inv lock.release prod --run 'github 7'"
     assert f"5 shards; {until}" in webhook.messages[1]["text"]
+
+
+def test_a_shard_rolls_out_what_the_matrix_registered_and_registers_nothing_itself(many: Shop):
+    assert many.inv("release.matrix", "prod", "--shards", "1").code == 0
+    registered = many.writes()["RegisterTaskDefinition"]
+    assert many.inv("deploy.prod", "--shard", "1/1").code == 0
+    assert many.writes()["RegisterTaskDefinition"] == registered
+
+
+def test_a_shard_that_finds_nothing_to_adopt_is_refused_with_what_to_do(many: Shop):
+    assert many.inv("release.matrix", "prod", "--shards", "2").code == 0
+    for number in range(1, 6):
+        families = many.endpoint.cloud.account(tenant_account(number)).families
+        families[f"shop-t{number}-prod-api"][-1].members["status"] = "INACTIVE"
+    ran = many.inv("deploy.prod", "--shard", "1/2")
+    assert (ran.code, "run release.matrix again, then this shard" in ran.stderr) == (2, True)
+    assert "UpdateService" not in many.writes()

@@ -1,6 +1,7 @@
 """The door of a running command's reports: which of the three faces it wears, and what CI is told around it."""
 
 import os
+from dataclasses import replace
 from typing import TextIO
 
 from deploytasks.report import ci
@@ -11,9 +12,13 @@ from deploytasks.report.teller import Clock, Face, utc_now
 __all__ = ["Face", "face"]
 
 
-def face(command: str, stdout: TextIO, *, as_json: bool, clock: Clock = utc_now) -> Face:
-    """The face for this stream, and around it what the CI engine that reads along can show besides."""
+def face(command: str, stdout: TextIO, *, as_json: bool, summarised: bool = True, clock: Clock = utc_now) -> Face:
+    """The face for this stream, and around it what the CI engine that reads along can show besides.
+
+    Write no step summary unless `summarised`: a dry run writes no file.
+    """
     engine = ci.engine(os.environ)
+    engine = engine if summarised else replace(engine, summary=None)
     worn = _bare(command, stdout, clock, as_json=as_json, moving=not engine.is_there)
     if not engine.is_there and engine.summary is None:
         return worn

@@ -25,6 +25,7 @@ def as_json(steered: Iterable[Steered], *, dry_run: bool) -> list[dict[str, Any]
             **target_json(each.target),
             "did": each.did or None,
             "changed": each.changed and not dry_run,
+            "dry_run": dry_run,
             "complaint": str(each.complaint) if each.complaint else None,
         }
         for each in steered

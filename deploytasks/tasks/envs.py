@@ -89,5 +89,7 @@ def _bootstrap(root: Path) -> Task[Any]:
         changes = journey.bootstrap(load(root), dry_run=options.dry_run)
         for change in changes or ("every repository is there, and all accounts may pull",):
             shell.say(change)
+        if options.dry_run:
+            shell.say(shell.DRY_RUN)
 
     return bootstrap

@@ -259,6 +259,11 @@ def wait_s(lock_wait: str | None) -> float:
     return duration("lock-wait", lock_wait).total_seconds() if lock_wait is not None else 0.0
 
 
+def is_dry(context: Context, dry_run: bool) -> bool:
+    """Return whether nothing may be written: `--dry-run`, or Invoke's own `--dry`."""
+    return dry_run or bool(context.config.run.dry)
+
+
 def options(context: Context, **given: Any) -> "Options":
     """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
     from deploytasks.model import Options
@@ -266,4 +271,4 @@ def options(context: Context, **given: Any) -> "Options":
     for flag in ("commit", "to", "override", "run"):
         text(flag, given.get(flag))
     dry_run, lock_wait = given.pop("dry_run", False), given.pop("lock_wait", None)
-    return Options(**given, dry_run=dry_run or context.config.run.dry, lock_wait_s=wait_s(lock_wait))
+    return Options(**given, dry_run=is_dry(context, dry_run), lock_wait_s=wait_s(lock_wait))

@@ -12,11 +12,17 @@ from deploytasks.tasks import flags, shell
 if TYPE_CHECKING:
     from deploytasks.model import LockState, Project
 
-_ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped("lock-wait")
-_RELEASE_HELP = flags.TIER | {
-    "yes": "do not ask: the lock is freed, or, where there is none, the hold ended",
-    "run": "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
-}
+_ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped(
+    "lock-wait", "dry-run"
+)
+_RELEASE_HELP = (
+    flags.TIER
+    | {
+        "yes": "do not ask: the lock is freed, or, where there is none, the hold ended",
+        "run": "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
+    }
+    | flags.helped("dry-run")
+)
 _ENDED = {"lock": "free", "hold": "on hold no longer"}
 
 
@@ -43,7 +49,7 @@ def _status(root: Path) -> Task[Any]:
 
 def _acquire(root: Path) -> Task[Any]:
     @task(name="acquire", auto_shortflags=False, help=_ACQUIRE_HELP)
-    def acquire(c: Context, tier: str, reason: str = "", lock_wait: str | None = None) -> None:
+    def acquire(c: Context, tier: str, reason: str = "", lock_wait: str | None = None, dry_run: bool = False) -> None:
         """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
         from deploytasks import journey
         from deploytasks.project import select
@@ -51,6 +57,9 @@ def _acquire(root: Path) -> Task[Any]:
 
         wait_s, project = flags.wait_s(lock_wait), load(root)
         name = select.tier(project, tier).name
+        if flags.is_dry(c, dry_run):
+            shell.say(_would_lock(project, name))
+            return
         state = journey.lock_acquire(project, name, reason, wait_s=wait_s, tell=shell.say_told)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
@@ -59,17 +68,52 @@ def _acquire(root: Path) -> Task[Any]:
 
 def _release(root: Path) -> Task[Any]:
     @task(name="release", auto_shortflags=False, positional=["tier"], help=_RELEASE_HELP)
-    def release(c: Context, tier: str, yes: bool = False, run: str | None = None) -> None:
+    def release(c: Context, tier: str, yes: bool = False, run: str | None = None, dry_run: bool = False) -> None:
         """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
         from deploytasks.project import select
         from deploytasks.project.load import load
 
         owner, project = flags.text("run", run), load(root)
         name = select.tier(project, tier).name
-        for line in _freed_of(project, name, owner) if owner else _freed(project, name, asks=not yes):
+        if flags.is_dry(c, dry_run):
+            lines = _would_free(project, name, owner, asks=not yes)
+        else:
+            lines = _freed_of(project, name, owner) if owner else _freed(project, name, asks=not yes)
+        for line in lines:
             shell.say(line)
 
     return release
+
+
+def _would_lock(project: "Project", tier: str) -> str:
+    """Return what `lock.acquire` would do now."""
+    from deploytasks import journey
+
+    ((_, lock, _),) = journey.lock_status(project, [tier])
+    held = f"is held by {lock.by} since {lock.since}, so this would wait or be refused" if lock else "would be locked"
+    return f"{tier}: {held}; {shell.DRY_RUN}"
+
+
+def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -> list[str]:
+    """Return what `lock.release` would end now, a line each.
+
+    Raises:
+        NotReady: there is neither a lock nor a hold.
+
+    """
+    from deploytasks import journey
+    from deploytasks.errors import NotReady
+
+    ((_, lock, hold),) = journey.lock_status(project, [tier])
+    if run:
+        owned = lock is not None and lock.run == run
+        return [f"{tier}: {'would be free' if owned else f'{run} does not hold the lock'}; {shell.DRY_RUN}"]
+    there = [(kind, state) for kind, state in (("lock", lock), ("hold", hold)) if state]
+    if not there:
+        raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
+    how = "after asking" if asks else "without asking"
+    meant = there if asks else there[:1]
+    return [f"{tier}: would end the {kind} of {state.by}, {how}" for kind, state in meant] + [shell.DRY_RUN]
 
 
 def _freed_of(project: "Project", tier: str, run: str) -> list[str]:

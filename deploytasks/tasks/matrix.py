@@ -58,7 +58,7 @@ def _made(root: Path, tier: str, options: "Options") -> "Matrix":
     from deploytasks.tasks.announcing import announced
 
     scope = flags.scope(tier)
-    with face(shown_command("matrix", tier), sys.stderr, as_json=False) as show:
+    with face(shown_command("matrix", tier), sys.stderr, as_json=False, summarised=not options.dry_run) as show:
         project = load(root)
         with announced(project, tier, "matrix", options, show) as told:
             made = journey.matrix(project, scope, options, told)

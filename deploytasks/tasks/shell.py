@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
+DRY_RUN = "dry run: nothing was changed"
 
 
 def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
@@ -33,7 +34,8 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     from deploytasks.report.face import face
     from deploytasks.tasks.announcing import announced
 
-    with face(shown_command(work.__name__, scope.tier), sys.stdout, as_json=as_json) as show:
+    command, summarised = shown_command(work.__name__, scope.tier), not options.dry_run
+    with face(command, sys.stdout, as_json=as_json, summarised=summarised) as show:
         project = load(root)
         with announced(project, scope.tier, work.__name__, options, show) as told:
             report = work(project, scope, options, told)

@@ -12,7 +12,7 @@ from deploytasks.tasks import flags, shell
 if TYPE_CHECKING:
     from deploytasks.model import Board
 
-_HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "json")
+_HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "dry-run", "json")
 
 
 def status(root: Path) -> Task[Any]:
@@ -27,6 +27,7 @@ def status(root: Path) -> Task[Any]:
         exclude: str | None = None,
         check: bool = False,
         html: str | None = None,
+        dry_run: bool = False,
         json: bool = False,
     ) -> None:
         """Show what runs where: commit, release, tasks and rollout of every tenant and tier."""
@@ -37,17 +38,20 @@ def status(root: Path) -> Task[Any]:
 
         file, project = flags.file("html", html), load(root)
         seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
-        shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status")
-        _write(seen, file)
+        writes = not flags.is_dry(c, dry_run)
+        shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status" if writes else "")
+        _write(seen, file, writes=writes)
         _judge(seen, check=check)
 
     return status
 
 
-def _write(seen: "Board", file: Path | None) -> None:
+def _write(seen: "Board", file: Path | None, *, writes: bool) -> None:
     from deploytasks.report.page import page
 
-    if file:
+    if not writes:
+        sys.stderr.write(f"status: {shell.DRY_RUN}{f'; the page would be in {file}' if file else ''}\n")
+    elif file:
         shell.write(file, page(seen))
         sys.stderr.write(f"status: the page is in {file}\n")
 

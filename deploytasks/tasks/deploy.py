@@ -265,7 +265,7 @@ def _run(root: Path) -> Task[Any]:
         dry_run: bool = False,
         json: bool = False,
     ) -> None:
-        """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD…."""
+        """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD..."""
         from deploytasks.tasks import containers
 
         scope, options = flags.scope(tier, tenant, service), flags.options(c, dry_run=dry_run)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from invoke.collection import Collection
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from deploytasks.tasks import shell
+from deploytasks.tasks.command_line import CommandLine
 
 if TYPE_CHECKING:
     from deploytasks.errors import DeployError
@@ -19,9 +21,19 @@ if TYPE_CHECKING:
 class Reporting(Task[Any]):
     """A task that may be stopped, and that reports to the CI engine as well, where there is one."""
 
-    def __init__(self, task: Task[Any], root: Path) -> None:
+    def __init__(self, task: Task[Any], root: Path, command_line: CommandLine) -> None:
         vars(self).update(vars(task))  # the same task: its name, body, flags and help
-        self._root = root
+        self._root, self._command_line = root, command_line
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the task's arguments, which Invoke asks for before it parses the command line.
+
+        Raises:
+            Exit: the command line names a task or a flag that is not there.
+
+        """
+        self._command_line.check()
+        return super().get_arguments(ignore_unknown_help)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The task is done.
@@ -43,12 +55,13 @@ class Reporting(Task[Any]):
             yield
 
 
-def reporting(tasks: Collection, root: Path) -> Collection:
-    """The collection, each of its tasks reporting to CI."""
+def reporting(tasks: Collection, root: Path, command_line: CommandLine | None = None) -> Collection:
+    """The collection, each of its tasks reporting to CI, and telling what was mistyped."""
+    command_line = command_line or CommandLine(tasks, root)
     for name, task in tasks.tasks.items():
-        tasks.tasks[name] = Reporting(task, root)
+        tasks.tasks[name] = Reporting(task, root, command_line)
     for inner in tasks.collections.values():
-        reporting(inner, root)
+        reporting(inner, root, command_line)
     return tasks
 
 

@@ -35,12 +35,13 @@ def invalid(message: str) -> AwsError:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: `service` is the signing name (`ecs`), `account` whose credentials signed it."""
+    """One request: `service` is the signing name (`ecs`), `account` whose credentials signed it, `region` for where."""
 
     account: str
     service: str
     operation: str
     ask: Ask = field(default_factory=dict)
+    region: str = REGION
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     one_offs: dict[str, Any] = field(default_factory=dict)
     log_streams: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
+    asked_in: str = REGION
+    """The region of the call that is being answered; only log groups are kept apart by it."""
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of one of the account's resources."""

@@ -29,9 +29,10 @@ class Fate:
 
     With `death` its tasks die, one every `every_s`, and it never completes: the service's circuit breaker trips after
     `trips_s`, and where it has none this goes on for ever. With `sick_s` it completes all the same, and its tasks
-    begin to die that long afterwards. It is PENDING for `pending_s`, does what StopServiceDeployment asks after
-    `obeys_s`, and `back` is the fate of going back from it: of real ones it is told that, for a minute or two
-    (`lags_s`), the one that failed still says IN_PROGRESS beside the new PRIMARY.
+    begin to die that long afterwards; with `restarts` ECS has another one running at once for each, so that none seems
+    to be missing. With `stays_at` no more tasks than that ever run. It is PENDING for `pending_s`, does what
+    StopServiceDeployment asks after `obeys_s`, and `back` is the fate of going back from it: of real ones it is told
+    that, for a minute or two (`lags_s`), the one that failed still says IN_PROGRESS beside the new PRIMARY.
     """
 
     lasts_s: float | None = None
@@ -39,6 +40,8 @@ class Fate:
     every_s: float = 5.0
     trips_s: float = 30.0
     sick_s: float | None = None
+    restarts: bool = False
+    stays_at: int | None = None
     pending_s: float = 0.0
     obeys_s: float = 0.0
     lags_s: float = 0.0

@@ -141,8 +141,17 @@ class ServiceDeployment:
             return {"status": "DISABLED"}
         over = "TRIGGERED" if self.tripped else "MONITORING_COMPLETE"
         status = over if self.tripped or self.finished_at is not None else "MONITORING"
-        threshold = min(max(math.ceil(self.deployment.desired / 2), 3), 200)
+        threshold = _threshold(self.configuration["deploymentCircuitBreaker"], self.deployment.desired)
         return {"status": status, "failureCount": self.deployment.failed, "threshold": threshold}
+
+
+def _threshold(breaker: Mapping[str, Any], desired: int) -> int:
+    """Source: botocore's ThresholdConfiguration, and the bounds of ServiceDeploymentCircuitBreaker."""
+    settings = {"type": "BOUNDED_PERCENT", "value": 50, **breaker.get("thresholdConfiguration", {})}
+    if settings["type"] == "COUNT":
+        return int(settings["value"])
+    share = math.ceil(settings["value"] * desired / 100)
+    return max(1, share) if settings["type"] == "UNBOUNDED_PERCENT" else min(max(share, 3), 200)
 
 
 def open_record(service: "Service", deployment: "Deployment", source: "Deployment | None") -> ServiceDeployment:

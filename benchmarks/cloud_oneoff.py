@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, invalid, last_part, tag_map
+from benchmarks.cloud import REGION, Account, Answer, Ask, AwsError, Operation, invalid, last_part, tag_map
 from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_ecr import resolve
-from benchmarks.cloud_small import write_log
+from benchmarks.cloud_small import regional, write_log
 
 _OVERRIDES = 8192
 """The most characters of a request's overrides."""
@@ -167,8 +167,9 @@ def _write(account: Account, task: OneOff) -> None:
         options = container.get("logConfiguration", {}).get("options", {})
         if container["name"] in _overrides(task.ask) and "awslogs-group" in options:
             stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{last_part(task.arn)}"
+            group = regional(options["awslogs-group"], options.get("awslogs-region", REGION))
             for said in task.script.lines:
-                write_log(account, options["awslogs-group"], stream, said)
+                write_log(account, group, stream, said)
 
 
 def _overrides(ask: Ask) -> Mapping[str, list[str]]:

@@ -102,17 +102,32 @@ def _goes_on(account: Account, service: Service, primary: Deployment, now: float
         return _fall(account, service, primary, now)
     if now < primary.ends_at:
         return False
+    if not _is_success(service, primary):
+        primary.running = primary.fate.stays_at or 0
+        return False
     _complete(account, service, primary)
     return True
+
+
+def _is_success(service: Service, primary: Deployment) -> bool:
+    """Whether so many tasks run that ECS calls the deployment successful.
+
+    Source: botocore's DeploymentEarlySuccessCriteria: `healthyPercent` of the desired count; else all of them.
+    """
+    early = service.configuration.get("earlySuccessCriteria", {})
+    percent = early.get("healthyPercent", 100) if early.get("enable") else 100
+    reached = service.desired if primary.fate.stays_at is None else primary.fate.stays_at
+    return reached * 100 >= percent * service.desired
 
 
 def _complete(account: Account, service: Service, primary: Deployment) -> None:
     """The primary is COMPLETED and has replaced the others."""
     at = max(primary.ends_at, primary.created_at)
-    primary.state, primary.running, primary.desired, primary.reason = "COMPLETED", service.desired, service.desired, ""
+    primary.state, primary.desired, primary.reason, primary.updated_at = "COMPLETED", service.desired, "", at
+    primary.running = min(service.desired, service.desired if primary.fate.stays_at is None else primary.fate.stays_at)
     service.deployments = [primary]
     _stop((task for task in service.cluster.tasks.values() if task.service == service.name), at)
-    for n in range(service.desired):
+    for n in range(primary.running):
         add_task(account, service, primary, n)
     message = f"(service {service.name}) (deployment {primary.id}) deployment completed."
     tell(service, message, at, account.cloud.next_id())

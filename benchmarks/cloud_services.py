@@ -35,10 +35,17 @@ class Deployment:
     status: str = "PRIMARY"
     state: str = "IN_PROGRESS"
     running: int = 0
-    failed: int = 0
+    died: int = 0
     reason: str = ""
     fails_at: float | None = None
+    updated_at: float = 0.0
+    pending: int | None = None
     fate: Fate = field(default_factory=Fate)
+
+    @property
+    def failed(self) -> int:
+        """Source: botocore's Deployment.failedTasks: evaluated only until the deployment has running tasks."""
+        return 0 if self.state == "COMPLETED" else self.died
 
     @property
     def number(self) -> str:
@@ -52,17 +59,22 @@ class Deployment:
             "status": self.status,
             "taskDefinition": self.revision,
             "desiredCount": self.desired,
-            "pendingCount": max(0, self.desired - self.running) if self.status == "PRIMARY" else 0,
+            "pendingCount": self._pending(),
             "runningCount": self.running,
             "failedTasks": self.failed,
             "createdAt": self.created_at,
-            "updatedAt": self.created_at,
+            "updatedAt": self.updated_at or self.created_at,
             "launchType": "FARGATE",
             "platformVersion": "1.4.0",
             "platformFamily": "Linux",
             "rolloutState": self.state,
             "rolloutStateReason": self._reason(),
         }
+
+    def _pending(self) -> int:
+        """What is missing is about to run, unless `pending` says otherwise."""
+        missing = max(0, self.desired - self.running) if self.status == "PRIMARY" else 0
+        return missing if self.pending is None else self.pending
 
     def _reason(self) -> str:
         if self.reason and self.fails_at is None:

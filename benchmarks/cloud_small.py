@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, key_for, page
+from benchmarks.cloud import REGION, Account, Answer, Ask, AwsError, Operation, key_for, page
 
 MOST_EVENTS = 10_000
 """The most lines of a page of FilterLogEvents; AWS's pages hold fewer as well, and ours always do."""
@@ -107,9 +107,18 @@ def write_log(account: Account, group: str, stream: str, message: str, *, ago_s:
     account.log_streams.setdefault((group, stream), []).append((at, message))
 
 
+def regional(group: str, region: str = REGION) -> str:
+    """The log group of that name in the region.
+
+    Source: log groups are a region's own (botocore: CloudWatch Logs has an endpoint a region).
+
+    """
+    return group if region == REGION else f"{group}@{region}"
+
+
 def get_log_events(account: Account, ask: Ask) -> Answer:
     """Source: GetLogEvents."""
-    lines = account.log_streams.get((ask["logGroupName"], ask["logStreamName"]))
+    lines = account.log_streams.get((regional(ask["logGroupName"], account.asked_in), ask["logStreamName"]))
     if lines is None:
         raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
     events = [
@@ -120,7 +129,8 @@ def get_log_events(account: Account, ask: Ask) -> Answer:
 
 def filter_log_events(account: Account, ask: Ask) -> Answer:
     """Source: FilterLogEvents. A page may be empty and not the last, as AWS's may: the first one is."""
-    group, prefix, limit = ask["logGroupName"], ask.get("logStreamNamePrefix", ""), int(ask.get("limit", MOST_EVENTS))
+    group = regional(ask["logGroupName"], account.asked_in)
+    prefix, limit = ask.get("logStreamNamePrefix", ""), int(ask.get("limit", MOST_EVENTS))
     if not 1 <= limit <= MOST_EVENTS or (prefix and "logStreamNames" in ask):
         raise AwsError("InvalidParameterException", "limit, logStreamNames or logStreamNamePrefix is not valid.")
     if group not in {name for name, _ in account.log_streams}:

@@ -131,7 +131,9 @@ class Endpoint:
         operation = SERVICES.get(call.service, {}).get(call.operation)
         if operation is None:
             raise AwsError("UnknownOperationException", f"{call.service} {call.operation} is not served here")
-        return operation(self.cloud.account(call.account), call.ask)
+        account = self.cloud.account(call.account)
+        account.asked_in = call.region
+        return operation(account, call.ask)
 
     def _take_token(self, call: Call) -> None:
         try:

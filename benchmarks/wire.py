@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from benchmarks.cloud import Ask, AwsError, Call, account_of
 
-_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
+_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
@@ -30,9 +30,9 @@ class Request:
         account, service = account_of(scope["key"]), scope["service"]
         if "x-amz-target" in self.headers:
             operation = self.headers["x-amz-target"].rpartition(".")[2]
-            return Call(account, service, operation, json.loads(self.body or b"{}"))
+            return Call(account, service, operation, json.loads(self.body or b"{}"), scope["region"])
         ask: Ask = dict(parse_qsl(self.body.decode()))
-        return Call(account, service, ask.get("Action", ""), ask)
+        return Call(account, service, ask.get("Action", ""), ask, scope["region"])
 
 
 def respond(body: bytes, content_type: str = JSON, status: int = 200) -> bytes:

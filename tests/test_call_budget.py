@@ -45,8 +45,8 @@ GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}
 SEE_ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1, "GetParametersByPath": 1}
 # What each runs, and what its tasks say; the definition tells of drift and who released.
 SEE_EACH = {**LOOK_EACH, "ListTasks": 1, "DescribeTasks": 1}
-# Where it waits: one look at a rollout that is over by then, and its tasks' digests.
-FOLLOW_EACH = {"DescribeServices": 1, "ListTasks": 1, "DescribeTasks": 1}
+# Where it waits: one look at a rollout that is over by then, ECS's word on it, and its tasks' digests.
+FOLLOW_EACH = {"DescribeServices": 1, "DescribeServiceDeployments": 1, "ListTasks": 1, "DescribeTasks": 1}
 
 
 class Clock:

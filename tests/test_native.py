@@ -39,9 +39,10 @@ def test_a_blue_green_rollout_that_goes_back_is_rolled_back_with_its_reason(clou
     assert result.detail.endswith("Back on shop-t1-prod-api:1.")
 
 
-def test_a_rolling_deployment_asks_nothing_more_of_ecs(cloud, clock):
+def test_a_rolling_deployment_asks_for_its_service_deployment_once_at_its_end(cloud, clock):
     carry_out(cloud, clock, (rollout(cloud, 1),))
-    assert not {"ListServiceDeployments", "DescribeServiceDeployments"} & set(cloud.operations())
+    asked = cloud.operations()
+    assert (asked["ListServiceDeployments"], asked["DescribeServiceDeployments"]) == (0, 1)
 
 
 def test_one_that_somebody_aborted_is_a_failure_and_says_so(cloud, clock):

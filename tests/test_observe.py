@@ -11,11 +11,11 @@ from benchmarks.cloud import Call
 from benchmarks.cloud_rollouts import add_task, open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account
-from deploytasks.aws import ecs, tasks
+from deploytasks.aws import deaths, ecs, tasks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.journey.observe import observe
-from deploytasks.model import Access, Author, Environment, Target
+from deploytasks.model import Access, Author, Deployment, Environment, Target
 
 IMAGES = {"api": IMAGE}
 ACCESS = Access(tenant_account(1), "us-east-1", role=f"arn:aws:iam::{tenant_account(1)}:role/deploy")
@@ -175,5 +175,7 @@ def test_stopped_tasks_of_our_deployment_tell_why_and_their_last_lines(cloud: En
     add_task(account, service, deployment, 0)
     crashed = list(account.clusters["t1-prod"].tasks.values())[-1]
     crashed.status = "STOPPED"
-    dead = tasks.dead_tasks(client(), None, target(), deployment.id, deployment.revision)
+    dead = deaths.dead_tasks(
+        client(), lambda _: None, target(), Deployment(deployment.id, "PRIMARY", "", deployment.revision)
+    )
     assert [each.id for each in dead] == [crashed.arn.rsplit("/", 1)[-1]]

@@ -59,6 +59,22 @@ def of_task(source: Source, task: str) -> Source:
     return replace(source, prefix=f"{source.prefix}{task}")
 
 
+def last_lines(client: Any, source: Source, count: int) -> tuple[str, ...]:
+    """Return the last lines of a source that is narrowed to one task.
+
+    Raises:
+        AwsError: among others, there is no such log group or stream.
+
+    Source: logs GetLogEvents.
+
+    """
+    with translated(f"log {source.group}"):
+        answer = client.get_log_events(
+            logGroupName=source.group, logStreamName=source.prefix, limit=count, startFromHead=False
+        )
+    return tuple(event["message"].rstrip() for event in answer["events"])
+
+
 def is_missing(error: AwsError) -> bool:
     """Whether the log group does not exist; it may come with its first line."""
     return error.error_code == _NO_GROUP

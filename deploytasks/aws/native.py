@@ -4,7 +4,7 @@ Where a region, an emulator or a role does not answer, what DescribeServices tel
 client of the target's account.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,15 @@ class ServiceDeployment:
     stage: str = ""
     hook: str = ""
     aborted: bool = False
+    number: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def is_of(self, deployment: Deployment) -> bool:
+        """Whether it is the deployment: its revision's number is that of the id, `ecs-svc/NUMBER`."""
+        if self.number == deployment.id.rpartition("/")[2]:
+            return True
+        return bool(self.created_at and deployment.created_at and abs(self.created_at - deployment.created_at) <= _SKEW)
 
     @property
     def is_under_way(self) -> bool:
@@ -57,19 +66,22 @@ def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment
     number = deployment.id.rpartition("/")[2]
     same = [each for each in listed if each.get("targetServiceRevisionArn", "").rpartition("/")[2] == number]
     found = same or sorted(listed, key=_created_at)[: 1 if after else 0]
-    return described(client, target, found[0]["serviceDeploymentArn"]) if found else None
+    arn = found[0]["serviceDeploymentArn"] if found else ""
+    return (described(client, target, [arn]) or {}).get(arn) if arn else None
 
 
-def described(client: Any, target: Target, arn: str) -> ServiceDeployment | None:
-    """The service deployment as it is now; None where nobody tells.
+def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment] | None:
+    """Return the service deployments by ARN as they are now, of one account and twenty at most; None if ECS says no.
 
     Source: ecs DescribeServiceDeployments.
 
     """
     try:
-        return _looked_up(client, target, arn)
+        with translated(str(target)):
+            found = client.describe_service_deployments(serviceDeploymentArns=list(arns))["serviceDeployments"]
     except AwsError:
         return None
+    return {each["serviceDeploymentArn"]: _read(each) for each in found}
 
 
 def under_way(client: Any, target: Target) -> ServiceDeployment | None:
@@ -84,7 +96,10 @@ def under_way(client: Any, target: Target) -> ServiceDeployment | None:
     listed = _listed(client, target, status=list(UNDER_WAY))
     if not listed:
         return None
-    return _looked_up(client, target, max(listed, key=_created_at)["serviceDeploymentArn"])
+    arn = max(listed, key=_created_at)["serviceDeploymentArn"]
+    with translated(str(target)):
+        found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+    return _read(found[0]) if found else None
 
 
 def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
@@ -119,12 +134,6 @@ def _listed(client: Any, target: Target, **wanted: Any) -> list[Mapping[str, Any
     return list(answer["serviceDeployments"])
 
 
-def _looked_up(client: Any, target: Target, arn: str) -> ServiceDeployment | None:
-    with translated(str(target)):
-        found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-    return _read(found[0]) if found else None
-
-
 def _read(told: Mapping[str, Any]) -> ServiceDeployment:
     hooks: Iterable[Mapping[str, Any]] = told.get("lifecycleHookDetails", [])
     waits = (hook["hookId"] for hook in hooks if hook.get("status") == "AWAITING_ACTION")
@@ -135,6 +144,9 @@ def _read(told: Mapping[str, Any]) -> ServiceDeployment:
         stage=told.get("lifecycleStage", "").replace("_", " ").lower(),
         hook=next(waits, ""),
         aborted=_is_aborted(told),
+        number=told.get("targetServiceRevision", {}).get("arn", "").rpartition("/")[2],
+        created_at=told.get("createdAt"),
+        finished_at=told.get("finishedAt"),
     )
 
 

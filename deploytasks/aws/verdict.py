@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from deploytasks.aws.native import ServiceDeployment
@@ -21,16 +22,8 @@ class Verdict:
     last_event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ailment:
-    """Why a target is not healthy any more, and what its rollout comes to by that.
-
-    One that `may_pass` by itself counts only at two looks in a row: a service that scales out is short for a while.
-    """
-
-    why: str
-    outcome: Outcome = "failed"
-    may_pass: bool = False
+_BIRTH = timedelta(minutes=1)
+"""A deployment made so soon after its service is the service's first."""
 
 
 def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
@@ -46,15 +39,39 @@ def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
             reason=each.get("rolloutStateReason", ""),
             created_at=each.get("createdAt"),
             failed=each.get("failedTasks", 0),
+            pending=each.get("pendingCount", 0),
+            ended_at=_ended_at(service, each),
+            is_born=_is_born(service, each),
         )
         for each in service.get("deployments", [])
     )
 
 
+def _ended_at(service: Mapping[str, Any], listed: Mapping[str, Any]) -> datetime | None:
+    """Return when the deployment completed: its event's time, else when ECS changed it last."""
+    if listed.get("rolloutState") != "COMPLETED":
+        return None
+    said = f"(deployment {listed['id']}) deployment completed"
+    told = (event.get("createdAt") for event in service.get("events", []) if said in event["message"])
+    return next(told, None) or listed.get("updatedAt")
+
+
+def _is_born(service: Mapping[str, Any], listed: Mapping[str, Any]) -> bool:
+    """Return whether it is a service's only deployment, COMPLETED before anything runs: emulators make such first ones.
+
+    Source: seen of ministack 1.5; ECS itself begins with IN_PROGRESS.
+    """
+    if listed.get("rolloutState") != "COMPLETED" or listed.get("runningCount", 0) or not listed.get("desiredCount", 0):
+        return False
+    made, began = service.get("createdAt"), listed.get("createdAt")
+    is_first = made is None or began is None or began - made <= _BIRTH
+    return is_first and len(service["deployments"]) == 1
+
+
 def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime | None = None) -> Verdict:
     """How the deployment stands that UpdateService answered with, whatever else goes on in the service.
 
-    COMPLETED counts only with every desired task running: a service's first deployment is born COMPLETED.
+    ECS's COMPLETED is final however few tasks run, save where a service's first deployment is born so.
     A deployment that failed and lost its place is `rolled back`, once the rollback has ended itself; one that lost
     its place without failing is `superseded`.
     """
@@ -87,33 +104,27 @@ def natively(service: Mapping[str, Any], verdict: Verdict, told: ServiceDeployme
             return replace(verdict, outcome="rolled back", state="rolled back", detail=_back_on(service, told.reason))
         case "ROLLBACK_FAILED":
             return replace(verdict, outcome="failed", state="failed", detail=f"its rollback failed: {told.reason}")
+        case "SUCCESSFUL" if verdict.outcome not in ("superseded", "rolled back"):
+            return replace(verdict, outcome="deployed", state="deployed", detail=_fulfilled(verdict))
         case "STOPPED" if verdict.outcome != "superseded":
             return replace(verdict, outcome="failed", state="failed", detail=told.reason or "somebody stopped it")
         case _:
             return verdict
 
 
-def is_unexplained(service: Mapping[str, Any], verdict: Verdict) -> bool:
-    """Whether only ECS's service deployment tells how the rollout really stands: another strategy, or a lost place."""
-    strategy = service.get("deploymentConfiguration", {}).get("strategy", "ROLLING")
-    return strategy != "ROLLING" or verdict.outcome in ("rolled back", "superseded")
+def needs_service_deployment(service: Mapping[str, Any], verdict: Verdict) -> bool:
+    """Return whether ECS's service deployment must be asked: it has the last word on every end.
 
-
-def ailment(service: Mapping[str, Any] | None, well: Deployment) -> Ailment | None:
-    """Why the service is not as healthy as its deployment was when it was well; None where it is."""
-    primary = primary_of(deployments(service or {}))
-    if service is None or primary is None:
-        return Ailment("the service is gone")
-    if primary.id != well.id:
-        return Ailment("another deployment took its place", "superseded")
-    if primary.rollout_state == "FAILED":
-        return Ailment(primary.reason or "ECS gave the deployment up")
-    if primary.failed > well.failed:
-        return Ailment(_failed_so_far(primary))
-    wanted = min(service["desiredCount"], well.desired)  # of those that it is scaling out to, some may be on their way
-    if service["runningCount"] < wanted:
-        return Ailment(f"{service['runningCount']} of {wanted} tasks run", may_pass=True)
-    return None
+    A rolling one is asked for when DescribeServices shows an end; where that shows no end, or another, at every look.
+    Source: botocore's DeploymentConfiguration (strategy, earlySuccessCriteria); no rolloutState behind a Classic Load
+    Balancer (botocore's Deployment).
+    """
+    settings = service.get("deploymentConfiguration", {})
+    is_early = settings.get("earlySuccessCriteria", {}).get("enable", False)
+    has_states = all(each.get("rolloutState") for each in service.get("deployments", []))
+    is_other = settings.get("strategy", "ROLLING") != "ROLLING"
+    is_end = verdict.outcome is not None and verdict.outcome != "failed"  # which rolloutState says in as many words
+    return is_other or is_early or not has_states or is_end
 
 
 def took_s(service: Mapping[str, Any]) -> float | None:
@@ -162,9 +173,8 @@ def _told_failure(service: Mapping[str, Any], primary: Deployment) -> str:
 
 def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
     match ours.rollout_state:
-        case "COMPLETED" if ours.running >= ours.desired:
-            detail = "" if ours.desired else "0 desired: nothing proves that it starts"
-            return _verdict(service, ours, "deployed", detail)
+        case "COMPLETED" if ours.is_complete:
+            return _verdict(service, ours, "deployed", _fulfilled(ours))
         case "FAILED" if _rolls_back(service):
             return _verdict(service, ours, None, ours.reason, state="rolling back")
         case "FAILED":
@@ -172,19 +182,50 @@ def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
         case "" if ours.running >= ours.desired and len(service.get("deployments", [])) == 1:
             return _verdict(service, ours, "deployed", "")  # no circuit breaker state from this controller
         case _:
-            return _verdict(service, ours, None, _failed_so_far(ours))
+            return _verdict(service, ours, None, failed_so_far(service, ours))
 
 
-def _failed_so_far(deployment: Deployment) -> str:
-    """What is to be said of the tasks that failed; nothing, as long as none did."""
-    count = deployment.failed
-    return f"{count} tasks failed one after the other" if count > 1 else "1 task failed" * count
+def _fulfilled(ended: Deployment | Verdict) -> str:
+    """Return what to say of a deployment that ECS calls ended; nothing where all tasks run."""
+    if not ended.desired:
+        return "0 desired: nothing proves that it starts"
+    return f"ECS calls it complete at {ended.running}/{ended.desired} tasks" if ended.running < ended.desired else ""
+
+
+def failed_so_far(service: Mapping[str, Any], deployment: Deployment) -> str:
+    """Return what to say of the tasks that failed, and how many the circuit breaker bears; nothing if none did."""
+    breaker, count = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {}), deployment.failed
+    if not count:
+        return ""
+    said = "1 task failed" if count == 1 else f"{count} tasks failed"
+    in_a_row = " one after the other" if count > 1 and breaker.get("resetOnHealthyTask", True) else ""
+    trips = f"; the circuit breaker trips at {threshold(breaker, deployment.desired)}" if breaker.get("enable") else ""
+    return f"{said}{in_a_row}{trips}"
+
+
+def threshold(breaker: Mapping[str, Any], desired: int) -> int:
+    """Return how many failed tasks trip the circuit breaker.
+
+    Source: botocore's ThresholdConfiguration (50 BOUNDED_PERCENT by default) and ServiceDeploymentCircuitBreaker
+    (bounded by 3 and 200).
+    """
+    settings = breaker.get("thresholdConfiguration", {})
+    value: int = settings.get("value", 50)
+    match settings.get("type", "BOUNDED_PERCENT"):
+        case "COUNT":
+            return value
+        case "UNBOUNDED_PERCENT":
+            return max(1, ceil(value * desired / 100))
+        case _:
+            return min(max(ceil(value * desired / 100), 3), 200)
 
 
 def _rolls_back(service: Mapping[str, Any]) -> bool:
-    """Whether ECS is about to put an earlier deployment in the place of the failed one."""
-    breaker = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
-    return bool(breaker.get("rollback")) and len(service.get("deployments", [])) > 1
+    """Whether ECS is about to put an earlier deployment in the place of the failed one: its breaker, or its alarms."""
+    settings = service.get("deploymentConfiguration", {})
+    watched = (settings.get("deploymentCircuitBreaker", {}), settings.get("alarms", {}))
+    rolls_back = any(each.get("enable", True) and each.get("rollback") for each in watched)
+    return rolls_back and len(service.get("deployments", [])) > 1
 
 
 def _was_rolled_back(

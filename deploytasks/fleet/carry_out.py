@@ -8,12 +8,11 @@ from dataclasses import replace
 from deploytasks.errors import Complaint, Interrupted
 from deploytasks.fleet.before import Before
 from deploytasks.fleet.finish import outcome_of
-from deploytasks.fleet.follow import fell_ill, under_way
 from deploytasks.fleet.means import Means
 from deploytasks.fleet.parallel import MAX_THREADS
-from deploytasks.fleet.soak import ailing
+from deploytasks.fleet.soak import Soak
 from deploytasks.fleet.wave import Pools, Wave, not_attempted
-from deploytasks.model import GOOD_OUTCOMES, Ended, Plan, Result, Rollout, Told
+from deploytasks.model import GOOD_OUTCOMES, Ended, Plan, Result, Rollout
 
 _MOST_BEGINNING = 256
 
@@ -21,8 +20,9 @@ _MOST_BEGINNING = 256
 def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, ...]:
     """Every rollout of the plan to its end, wave after wave; with `wait` off, only to its start.
 
-    One target's failure never stops another's of its wave; the next wave starts only when all went well and stayed
-    well through the soak, unless the tier's `on_failure` is `continue`.
+    One target's failure never stops another's of its wave. What was rolled out is watched through the soak after each
+    wave, the last included; the next starts only when all went well and stayed well, unless the tier's `on_failure` is
+    `continue`.
 
     Raises:
         Interrupted: Ctrl-C; names what goes on at AWS without us.
@@ -32,14 +32,17 @@ def carry_out(plan: Plan, means: Means, *, wait: bool = True) -> tuple[Result, .
     before = Before(plan.rollouts)
     means = replace(means, steps_first=lambda rollout: before.run(rollout, means))
     with _pools(plan) as pools:
+        soak = Soak(plan, means, pools)
         for number, wave in enumerate(plan.waves):
             with _naming_the_rest(plan, number, means):
-                results, why = _leave(plan, number, results, means, pools)
+                results, why = _leave(plan, number, results, means, soak)
             if why:
                 results += _passed_over(wave, why, means)
                 continue
             with _naming_the_rest(plan, number + 1, means):
                 results += Wave(plan.tier, means, pools, wait=wait).run(wave)
+        with _naming_the_rest(plan, len(plan.waves), means):
+            results = soak(results) if wait else results
     return tuple(results)
 
 
@@ -73,15 +76,15 @@ def _naming_the_rest(plan: Plan, first: int, means: Means) -> Iterator[None]:
         raise Interrupted(*known, *later) from None
 
 
-def _leave(plan: Plan, number: int, results: list[Result], means: Means, pools: Pools) -> tuple[list[Result], str]:
+def _leave(plan: Plan, number: int, results: list[Result], means: Means, soak: Soak) -> tuple[list[Result], str]:
     """The results of the waves before once the next may begin, and "", or why it must not."""
     if means.before_wave is None:
-        results = _soaked(plan, number, results, means, pools)
+        results = soak(results)
         return results, _why_not(plan, results)
     watched = [results]
 
     def watch() -> None:
-        watched[0] = _soaked(plan, number, results, means, pools)
+        watched[0] = soak(results)
 
     why = _why_not(plan, results) or means.before_wave(plan.waves[number][0].target.wave, watch)
     return watched[0], why or _why_not(plan, watched[0])
@@ -100,25 +103,3 @@ def _passed_over(wave: Sequence[Rollout], why: str, means: Means) -> list[Result
     for result in results:
         means.tell(Ended(result))
     return results
-
-
-def _soaked(plan: Plan, number: int, results: list[Result], means: Means, pools: Pools) -> list[Result]:
-    """The results of the waves before, once they stayed healthy for the soak; those that fell ill are failures now."""
-    last = {rollout.target for rollout in plan.waves[number - 1]} if number else set()
-    rolled = any(result.outcome == "deployed" for result in results if result.target in last)
-    if not rolled or not plan.tier.soak_s or _why_not(plan, results):
-        return results
-    well = [result for result in results if result.outcome in ("deployed", "unchanged")]
-    what = f"{len(well)} target{'s' if len(well) > 1 else ''} watched for {plan.tier.soak_s} s before the next wave"
-    means.tell(Told("soak", what))
-    ill = ailing(well, plan.tier.soak_s, means, pools.looking)
-    if not ill:
-        return results
-    rollouts = {rollout.target: rollout for rollout in plan.rollouts}
-    fallen = [
-        fell_ill(under_way(rollouts[each.target], each.deployment, means), ill[each.target])
-        for each in well
-        if each.deployment and each.target in ill
-    ]
-    lost = {each.target: each for each in Wave(plan.tier, means, pools, wait=True).conclude(fallen)}
-    return [lost.get(each.target, each) for each in results]

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from deploytasks.aws import ecs, tasks
+from deploytasks.aws import deaths, ecs, tasks
 from deploytasks.errors import AwsError
 from deploytasks.fleet.follow import UnderWay
 from deploytasks.fleet.means import Means
@@ -26,6 +27,19 @@ def not_waited_for(begun: UnderWay) -> Result:
     return _as_it_stands(begun, "started", "not waited for")
 
 
+def is_short(result: Result) -> bool:
+    """Return whether there was nothing to roll out, and fewer tasks ran than are desired."""
+    return result.outcome == "unchanged" and result.running < result.desired
+
+
+def not_looked_again(result: Result) -> Result:
+    """Return the result of a target at which nobody looks again, and say so where tasks are missing."""
+    if not is_short(result):
+        return result
+    what = f"only {result.running} of {result.desired} tasks run, and nobody looked again"
+    return replace(result, detail=what)
+
+
 def _as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
     """The rollout's result with the tasks of its own deployment, as they were seen last."""
     result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
@@ -41,11 +55,10 @@ def _look_again(ended: UnderWay, result: Result, means: Means) -> Result:
         running = tasks.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
         image, tier, digest = means.images[target.service], target.environment.tier, ended.rollout.wish.digest or ""
         return _compared(result, ended.rollout, tasks.task_digests(running, image, tier, digest, _names(ended.rollout)))
-    if result.outcome in ("failed", "rolled back", "timed out"):
+    if result.outcome in ("failed", "rolled back", "timed out", "unhealthy"):
         if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(means, target, deployment.revision, {"ended": result.outcome})
-        logs = means.clients.of("logs", target.access)
-        return replace(result, tasks=tasks.dead_tasks(client, logs, target, deployment.id, deployment.revision))
+        return replace(result, tasks=deaths.dead_tasks(client, partial(means.clients.of, "logs"), target, deployment))
     return result
 
 

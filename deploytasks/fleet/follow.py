@@ -7,13 +7,14 @@ from typing import Any
 from deploytasks.aws import ecs, native
 from deploytasks.aws.failures import may_pass
 from deploytasks.aws.native import ServiceDeployment
-from deploytasks.aws.verdict import Ailment, Verdict, deployments, is_unexplained, judge, natively
+from deploytasks.aws.verdict import Verdict, deployments, judge, natively, needs_service_deployment
 from deploytasks.errors import AwsError
 from deploytasks.fleet.means import Means
-from deploytasks.model import Deployment, Outcome, Result, Rollout, primary_of
+from deploytasks.model import Deployment, Outcome, Result, Rollout, Target, primary_of
 
 _FRESH_S = 30.0
 """So long after its begin an answer of ECS may not know of a deployment yet."""
+_STARTED = "started"
 _REFUSALS = 5
 """Looks, one after the other, that AWS may refuse before a rollout is given up; lost connections are waited out."""
 
@@ -53,13 +54,8 @@ class UnderWay:
 
 def under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWay:
     """The rollout as it is followed from now on."""
-    verdict = Verdict(None, "started", running=deployment.running, desired=deployment.desired)
+    verdict = Verdict(None, _STARTED, running=deployment.running, desired=deployment.desired)
     return UnderWay(rollout, deployment, means.clock(), verdict)
-
-
-def fell_ill(ended: UnderWay, one: Ailment) -> UnderWay:
-    """A rollout that had ended well, as it ends now."""
-    return replace(ended, verdict=replace(ended.verdict, outcome=one.outcome, detail=f"in the soak: {one.why}"))
 
 
 def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
@@ -68,23 +64,52 @@ def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
     try:
         client = means.clients.of("ecs", target.access)
         services = ecs.describe(client, target.cluster, [each.rollout.target.ecs_service for each in group])
-        return [_judged(client, each, services, means) for each in group]
     except AwsError as error:
         return [_could_not_see(each, error) for each in group]
+    seen = [_judged(each, services, means) for each in group]
+    asked = _asked(client, [each for each in seen if _must_ask(each, services)])
+    return [_decided(each, services, asked.get(each.rollout.target)) for each in seen]
 
 
-def _judged(client: Any, now: UnderWay, services: Mapping[str, Any], means: Means) -> UnderWay:
+def last_look(late: UnderWay, means: Means) -> UnderWay:
+    """Return a rollout whose time is up as ECS has it: ended after all, or `late` itself.
+
+    Its service deployment is asked even where nothing else shows an end.
+    """
+    target = late.rollout.target
+    try:
+        client = means.clients.of("ecs", target.access)
+        services = {target.ecs_service: ecs.service_of(client, target) or None}
+    except AwsError:
+        return late
+    seen = _judged(late, services, means)
+    now = _decided(seen, services, _asked(client, [seen]).get(target)) if services[target.ecs_service] else seen
+    return now if now.verdict.outcome in ("deployed", "superseded", "rolled back", "paused") else late
+
+
+def _judged(now: UnderWay, services: Mapping[str, Any], means: Means) -> UnderWay:
     service = services.get(now.rollout.target.ecs_service)
     if not now.seen and means.clock() - now.since < _FRESH_S and _is_stale(now, service):
         return now
     if service is None:
-        return replace(now, verdict=Verdict("failed", "failed", "the service is gone"))
+        return replace(now, verdict=Verdict("failed", "failed", "the service is gone"), unseen=False)
     verdict = judge(service, now.deployment.id, now.deployment.created_at)
-    now = replace(_shown(now, service), unseen=False, refused=0)
-    told = _asked(client, now) if now.stopping or is_unexplained(service, verdict) else None
+    return replace(_shown(now, service), verdict=verdict, unseen=False, refused=0)
+
+
+def _must_ask(now: UnderWay, services: Mapping[str, Any]) -> bool:
+    service = services.get(now.rollout.target.ecs_service)
+    is_shown = bool(service) and (now.seen or now.verdict.state != _STARTED)
+    return is_shown and (now.stopping or needs_service_deployment(service or {}, now.verdict))
+
+
+def _decided(now: UnderWay, services: Mapping[str, Any], told: ServiceDeployment | None) -> UnderWay:
+    """Return the rollout with ECS's own word on it, if ECS told one."""
     if told is None:
-        return replace(now, verdict=verdict)
-    return replace(now, verdict=natively(service, verdict, told), native=told.arn)
+        return now
+    verdict = natively(services[now.rollout.target.ecs_service], now.verdict, told)
+    ended_at = told.finished_at or now.deployment.ended_at
+    return replace(now, verdict=verdict, native=told.arn, deployment=replace(now.deployment, ended_at=ended_at))
 
 
 def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
@@ -98,12 +123,28 @@ def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
 def _shown(now: UnderWay, service: Mapping[str, Any]) -> UnderWay:
     """The rollout with its deployment as the service shows it; as it was seen last, where it does not any more."""
     ours = next((each for each in deployments(service) if each.id == now.deployment.id), None)
-    return replace(now, deployment=ours, seen=True) if ours else now
+    if not ours:
+        return now
+    current = service.get("currentServiceDeployment", "") if ours.status == "PRIMARY" else ""
+    return replace(now, deployment=ours, seen=True, native=now.native or current)
 
 
-def _asked(client: Any, now: UnderWay) -> ServiceDeployment | None:
-    target = now.rollout.target
-    return native.described(client, target, now.native) if now.native else native.of(client, target, now.deployment)
+def _asked(client: Any, group: Sequence[UnderWay]) -> dict[Target, ServiceDeployment]:
+    """Return the rollouts' service deployments, as far as ECS tells them; those of known ARNs in one call."""
+    arns = [each.native for each in group if each.native]
+    known = native.described(client, group[0].rollout.target, arns) if arns else {}
+    found = {each.rollout.target: _own(client, each, known) for each in group}
+    return {target: told for target, told in found.items() if told}
+
+
+def _own(client: Any, now: UnderWay, known: Mapping[str, ServiceDeployment] | None) -> ServiceDeployment | None:
+    """Return the rollout's service deployment; it is searched for where its ARN is not known, or is another's."""
+    if now.native and known is None:  # ECS does not tell
+        return None
+    told = (known or {}).get(now.native)
+    if told and (now.stopping or told.is_of(now.deployment)):
+        return told
+    return native.of(client, now.rollout.target, now.deployment)
 
 
 def _could_not_see(now: UnderWay, error: AwsError) -> UnderWay:

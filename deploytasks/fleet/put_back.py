@@ -8,9 +8,9 @@ from deploytasks.aws import audit, ecs, native
 from deploytasks.aws.verdict import Verdict, deployments, judge
 from deploytasks.errors import AwsError
 from deploytasks.fleet.finish import finish, record
-from deploytasks.fleet.follow import UnderWay, under_way
+from deploytasks.fleet.follow import UnderWay, last_look, under_way
 from deploytasks.fleet.means import Means
-from deploytasks.model import Fallback, Result, Rollout, Target, primary_of
+from deploytasks.model import Fallback, Outcome, Result, Rollout, Target, primary_of
 
 _STATE = "putting back"
 
@@ -19,6 +19,8 @@ def concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
     """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
     if ended.lost:
         return _arrived(ended, ended.lost, means)
+    if ended.verdict.outcome == "timed out" and not ended.unseen:
+        ended = last_look(ended, means)
     result = finish(ended, means)
     if not _is_to_be_put_back(ended, means):
         return result
@@ -32,7 +34,7 @@ def _is_to_be_put_back(ended: UnderWay, means: Means) -> bool:
     """One that failed by itself and stayed there: not unseen, not gone back already, and begun by us."""
     if not means.restore or means.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
         return False
-    return ended.verdict.outcome in ("failed", "timed out") and ended.verdict.state != "rolling back"
+    return ended.verdict.outcome in ("failed", "timed out", "unhealthy") and ended.verdict.state != "rolling back"
 
 
 def _way_back(ended: UnderWay, lost: Result, means: Means) -> UnderWay | Result:
@@ -120,7 +122,8 @@ def _arrived(ended: UnderWay, lost: Result, means: Means) -> Result:
     _remember(ended, lost, means)
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
     detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
-    return replace(lost, outcome="rolled back", detail=detail, running=verdict.running, desired=verdict.desired)
+    outcome: Outcome = "unhealthy" if lost.outcome == "unhealthy" else "rolled back"
+    return replace(lost, outcome=outcome, detail=detail, running=verdict.running, desired=verdict.desired)
 
 
 def _remember(ended: UnderWay, lost: Result, means: Means) -> None:

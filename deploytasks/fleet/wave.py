@@ -8,7 +8,7 @@ from typing import Any
 
 from deploytasks.errors import Complaint, Interrupted
 from deploytasks.fleet.begin import start
-from deploytasks.fleet.finish import not_waited_for
+from deploytasks.fleet.finish import not_looked_again, not_waited_for
 from deploytasks.fleet.follow import UnderWay, poll
 from deploytasks.fleet.grouping import of_one_cluster
 from deploytasks.fleet.means import Means
@@ -107,7 +107,7 @@ class Wave:
 
     def _started(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):
-            self._end(answer)
+            self._end(answer if self._wait else not_looked_again(answer))
         elif self._wait:
             self._follow(answer)
         else:

@@ -32,6 +32,16 @@ class Deployment:
     created_at: datetime | None = None
     failed: int = 0
     """So many of its tasks failed one after the other."""
+    pending: int = 0
+    ended_at: datetime | None = None
+    """When ECS called it complete; None where it has not, or nothing tells."""
+    is_born: bool = False
+    """A service's very first deployment, COMPLETED from the start, of which nothing runs yet: an emulator's."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether ECS calls it complete, however many of its tasks run."""
+        return self.rollout_state == "COMPLETED" and not self.is_born
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from deploytasks.model.live import Definition, Deployment, Evidence, Live
 from deploytasks.model.project import Target, Tier
 
 Outcome = Literal[
-    "deployed", "unchanged", "started", "rolled back", "superseded", "paused", "timed out", "failed", "not attempted"
+    "deployed",
+    "unchanged",
+    "started",
+    "rolled back",
+    "superseded",
+    "paused",
+    "timed out",
+    "failed",
+    "unhealthy",
+    "not attempted",
 ]
 GOOD_OUTCOMES: frozenset[Outcome] = frozenset({"deployed", "unchanged", "started"})
 Action = Literal["create", "update", "force", "follow", "nothing"]

@@ -20,6 +20,7 @@ OUTCOME_TONES: dict[Outcome, Tone] = {
     "paused": "warn",
     "timed out": "bad",
     "failed": "bad",
+    "unhealthy": "bad",
     "not attempted": "warn",
 }
 

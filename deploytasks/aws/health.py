@@ -1,0 +1,108 @@
+"""Whether a target stays as healthy as it was when ECS called its rollout ended. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploytasks.aws import deaths, tasks
+from deploytasks.aws.verdict import deployments, failed_so_far
+from deploytasks.model import Deployment, Outcome, primary_of
+
+_RESTARTED = " has started "
+"""In the event by which ECS tells that it started tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Why a target is not healthy any more, and what its rollout comes to by that.
+
+    One that `may_pass` by itself counts only at two looks in a row: a service that scales out is short for a while.
+    """
+
+    why: str
+    outcome: Outcome = "unhealthy"
+    may_pass: bool = False
+
+
+def ailment(
+    service: Mapping[str, Any] | None, well: Deployment, stopped: Iterable[Mapping[str, Any]] = ()
+) -> Ailment | None:
+    """Return why the service is not as healthy as its deployment was when it was well; None if it is.
+
+    `stopped` are stopped tasks, of whatever deployment, as far as they were read. A task that stopped otherwise than by
+    itself (scaling, Spot, a person, the infrastructure, rebalancing) excuses that one is missing while another starts.
+    """
+    primary = primary_of(deployments(service or {}))
+    if ended := _ended(service, primary, well):
+        return ended
+    assert primary is not None and service is not None
+    listed = list(stopped)
+    if died := deaths.died_since(listed, well):
+        return Ailment(_died(died))
+    if primary.failed > well.failed:
+        return Ailment(failed_so_far(service, primary))
+    wanted = min(service["desiredCount"], well.running)
+    running = min(primary.running, service["runningCount"])
+    missing = wanted - running
+    if missing > 0 and _excused(listed, well) < missing:
+        return Ailment(f"{running} of {wanted} tasks run", may_pass=True)
+    return None
+
+
+def shortage(
+    service: Mapping[str, Any] | None, well: Deployment, stopped: Iterable[Mapping[str, Any]] = ()
+) -> Ailment | None:
+    """Return why a service that was short of tasks, with nothing to roll out, does not get complete; None if it does.
+
+    It does where pending tasks fill the gap and none died within the hour that ECS remembers.
+    """
+    primary = primary_of(deployments(service or {}))
+    if ended := _ended(service, primary, well):
+        return ended
+    assert primary is not None and service is not None
+    if primary.running >= service["desiredCount"]:
+        return None
+    died = [each for each in tasks.started_by(stopped, well.id, well.revision) if deaths.cause(each)]
+    if not died and primary.running + primary.pending >= service["desiredCount"]:
+        return None
+    why = f"{primary.running} of {service['desiredCount']} tasks run"
+    return Ailment(f"{why}; {_died(died)}" if died else why)
+
+
+def is_suspicious(service: Mapping[str, Any] | None, well: Deployment) -> bool:
+    """Return whether the service shows a sign that tasks of the deployment died since ECS called it ended."""
+    primary = primary_of(deployments(service or {}))
+    if service is None or primary is None or primary.id != well.id:
+        return False
+    short = primary.running < min(service["desiredCount"], well.running)
+    return short or primary.failed > well.failed or has_restarted(service, well)
+
+
+def has_restarted(service: Mapping[str, Any], well: Deployment) -> bool:
+    """Return whether ECS tells that it started tasks, or can't do so steadily, since the deployment ended."""
+    began = well.ended_at or well.created_at
+    return any(
+        _RESTARTED in event["message"] or "unable to consistently start" in event["message"]
+        for event in service.get("events", [])
+        if began and event.get("createdAt") and event["createdAt"] > began
+    )
+
+
+def _ended(service: Mapping[str, Any] | None, primary: Deployment | None, well: Deployment) -> Ailment | None:
+    if service is None or primary is None:
+        return Ailment("the service is gone", "failed")
+    if primary.id != well.id:
+        return Ailment("another deployment took its place", "superseded")
+    if primary.rollout_state == "FAILED":
+        return Ailment(primary.reason or "ECS gave the deployment up", "failed")
+    return None
+
+
+def _died(died: list[Mapping[str, Any]]) -> str:
+    """Return how many tasks died, and how the newest one did."""
+    count = "1 task died" if len(died) == 1 else f"{len(died)} tasks died"
+    return f"{count} ({deaths.told(died[0])})"
+
+
+def _excused(stopped: list[Mapping[str, Any]], well: Deployment) -> int:
+    return len(deaths.stopped_since(stopped, well))

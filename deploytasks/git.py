@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,6 +113,36 @@ def snapshot(root: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         into = {"GIT_INDEX_FILE": str(Path(scratch, "index")), **reading}
         ask(root, "-c", "core.splitIndex=false", "add", "--all", "--", ":/", extra=into)
         yield ask(root, "write-tree", extra=into), reading
+
+
+def last_commit(paths: Sequence[Path]) -> str:
+    """Return the last commit that touches one of the paths, all of one repository; "" where none does.
+
+    Raises: Invalid with git's own words where the repository can't be read.
+    """
+    asked = ("log", "-1", "--format=%H", "--no-show-signature", "HEAD", "--", *map(str, paths))
+    return ask(_folder(paths[0]), *asked, extra={"GIT_LITERAL_PATHSPECS": "1"})
+
+
+def entries(paths: Sequence[Path]) -> dict[str, tuple[str, str]]:
+    """Return what HEAD holds at the paths, all of one repository: path from its top → mode and object id.
+
+    Raises: Invalid with git's own words where the repository can't be read.
+    """
+    listed = ask(_folder(paths[0]), "ls-tree", "-r", "-z", "--full-name", "HEAD", "--", *map(str, paths))
+    parts = (entry.partition("\t") for entry in listed.split("\0") if entry)
+    return {path: (meta.split()[0], meta.split()[2]) for meta, _, path in parts}
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def object_ids(folder: Path, files: Iterable[Path]) -> list[str]:
+    """Return the ids that the files would be committed under, with line ends and filters as git applies them."""
+    asked = "\n".join(map(str, files))
+    done = run(folder, "hash-object", "--stdin-paths", given=asked) if asked else None
+    return done.stdout.split() if done and done.returncode == 0 else []
 
 
 def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:

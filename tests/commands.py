@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -49,9 +50,13 @@ class Shop:
     commits: dict[str, str]
     capture: Callable[[], tuple[str, str]]
     told: list[Call] = field(default_factory=list)
+    commits_config: bool = True
+    """Whether what a test changed in envs/ and templates/ is committed before a command runs."""
 
     def inv(self, *words: str) -> Ran:
         """Runs `inv WORDS` in the repository."""
+        if self.commits_config:
+            self.commit()
         self.capture()
         code = 0
         with chdir(self.root):
@@ -61,6 +66,18 @@ class Shop:
                 code = int(exit.code or 0)
         out, err = self.capture()
         return Ran(code, out, err)
+
+    def commit(self) -> str:
+        """Commits what changed in envs/ and templates/, and returns what HEAD is then."""
+        self.git("add", "-A", "--", "envs", "templates")
+        if self.git("diff", "--cached", "--name-only"):
+            self.git("commit", "-q", "-m", "Config")
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *words: str) -> str:
+        """Runs git in the repository."""
+        done = subprocess.run(["git", *words], cwd=self.root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replaces text that is there."""

@@ -70,7 +70,7 @@ class Stage:
     def deploy(self, *numbers: int) -> None:
         """Another runner rolls out to these tenants, and is done with it."""
         scope = Scope("prod", tenants=tuple(f"t{n}" for n in numbers))
-        report = journey.deploy(load(self.root), scope, Options(wait=False))
+        report = journey.deploy(load(self.root), scope, Options(wait=False, allow_dirty=True))
         assert {result.outcome for result in report.results} <= {"started", "unchanged"}
         for number in numbers:
             settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number))
@@ -165,7 +165,7 @@ def test_whoever_takes_a_failed_rollout_back_the_wave_is_kept_back(
     barrier = stage.barrier(timeout="2m")
     fated(stage.endpoint, {1: Fate(), 2: DIES})
     monkeypatch.setattr(fleet, "Means", partial(fleet.Means, clock=stage.clock, sleep=stage.sleep))
-    report = journey.deploy(load(stage.root), Scope("prod", tenants=("t1", "t2")), Options())
+    report = journey.deploy(load(stage.root), Scope("prod", tenants=("t1", "t2")), Options(allow_dirty=True))
     assert [result.outcome for result in report.results] == ["deployed", "rolled back"]
     assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: ")
 

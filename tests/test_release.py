@@ -312,6 +312,7 @@ def test_a_broken_file_leaves_the_tiers_their_tasks_and_they_show_what_is_wrong(
 
 def test_a_folder_without_git_says_so(shop: Shop):
     (shop.root / ".git").rename(shop.root / "not-git")
+    shop.commits_config = False
     ran = shop.inv("release.dev")
     assert ran.code == 2
     assert "git" in ran.stderr and "Traceback" not in ran.stderr

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import plan
-from deploytasks.journey import preflight, rolling, sources, wishes
+from deploytasks.journey import config_rules, preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
@@ -124,7 +124,11 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
         preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
-            lambda: preflight.held(errand, hold, wanted, named),
+            lambda: (
+                preflight.held(errand, hold, wanted, named)
+                or config_rules.held(only.errand, hold, renderer, only.lives, wanted)
+            ),
+            lambda: config_rules.rules(only.errand, renderer, only.lives, wanted),
             lambda: rolling.pin_rules(errand, wanted),
             lambda: preflight.dirty(errand, wanted),
             lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
@@ -169,7 +173,11 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
         preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
-            lambda: preflight.held(errand, hold, wanted, present),
+            lambda: (
+                preflight.held(errand, hold, wanted, present)
+                or config_rules.held(only.errand, hold, renderer, only.lives, wanted)
+            ),
+            lambda: config_rules.rules(only.errand, renderer, only.lives, wanted),
             lambda: preflight.taggable(errand, wanted, present, frozen),
             lambda: sources.complaints(errand, wanted),
         )

@@ -10,6 +10,8 @@ from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady
 from deploytasks.fleet import each, together
 from deploytasks.journey.author import whoami_here
+from deploytasks.journey.committed import config_of
+from deploytasks.journey.config import Config
 from deploytasks.lengths import spelled as spelled_length
 from deploytasks.model import (
     Access,
@@ -39,6 +41,8 @@ class Errand:
     author: Author
     clients: Clients
     targets: tuple[Target, ...]
+    config: Config | None = None
+    """What `envs/` and `templates/` say; None for a command that renders nothing."""
 
     @property
     def tier(self) -> Tier:
@@ -85,8 +89,15 @@ def begin_to_look(command: str, project: Project, scope: Scope, options: Options
     """
     author = whoami_here()
     errand = Errand(command, project, scope, options, tell, author, Clients(author, tell), select(project, scope))
-    together(lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand))
-    return errand
+    _, _, config = together(
+        lambda: guard_registry(project, errand.clients), lambda: _sign_in(errand), lambda: _config(errand)
+    )
+    return replace(errand, config=config)
+
+
+def _config(errand: Errand) -> Config | None:
+    renders = errand.command in ("deploy", "matrix", "register", "release", "rollback")
+    return config_of(errand.project.root) if renders else None
 
 
 def _sign_in(errand: Errand) -> None:
@@ -207,7 +218,13 @@ def shown_command(command: str, tier: str) -> str:
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
     """The options as flags: all where it is the same command again, else those that every command takes."""
-    shared: dict[str, str | bool | None] = {
+    what = {"commit": options.commit, "to": options.to} if again else {}
+    shards = {"shards": str(options.shards or ""), "run": options.run} if again else {}
+    return {
+        **what,
+        "allow-dirty": options.allow_dirty,
+        "allow-older": options.allow_older,
+        **shards,
         "override": options.override,
         "force": options.force,
         "no-wait": not options.wait,
@@ -216,15 +233,6 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
         "only-behind": options.only_behind,
         "only-failed": options.only_failed,
     }
-    own: dict[str, str | bool | None] = {
-        "commit": options.commit,
-        "to": options.to,
-        "allow-dirty": options.allow_dirty,
-        "allow-older": options.allow_older,
-        "shards": str(options.shards or ""),
-        "run": options.run,
-    }
-    return own | shared if again else shared
 
 
 def say(errand: Errand, step: str, message: str, service: str | None = None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from deploytasks import __version__, plan
 from deploytasks.errors import Complaint, Invalid
+from deploytasks.journey.config import read_for
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
 from deploytasks.ours import Container, container_of, given
@@ -45,8 +46,8 @@ def rollouts(
     errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]
 ) -> tuple[tuple[Rollout, ...], ...]:
     """The waves of rollouts that bring every selected target to its wish."""
-    by_service = {wish.service: wish for wish in wishes}
-    return plan.waves(_rollout(errand, renderer, live, by_service[live.target.service]) for live in lives)
+    by_service, config = {wish.service: wish for wish in wishes}, config_name(errand, renderer)
+    return plan.waves(_rollout(errand, renderer, live, by_service[live.target.service], config) for live in lives)
 
 
 def returns(
@@ -65,11 +66,12 @@ def returns(
 
 def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision: Revision | None) -> Rollout:
     if revision is None:
-        rendered = replace(_rollout(errand, renderer, live, wish), steps=None)  # what came before has migrated already
+        rendered = _rollout(errand, renderer, live, wish, config_name(errand, renderer))
+        rendered = replace(rendered, steps=None)  # what came before has migrated already
         why = "rendered now: no revision of then carries the release"
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
-    image = f"{errand.images[wish.service]}@{wish.digest}"
-    back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish), live=live)
+    image, config = f"{errand.images[wish.service]}@{wish.digest}", revision.record.get("config", "")
+    back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish, config), live=live)
     return plan.back(replace(back, fallback=plan.fallback(live, errand.images[wish.service])), revision.arn)
 
 
@@ -86,7 +88,23 @@ def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:
             yield Complaint(errand.tier.name, what, f"inv tag.{errand.tier.name} --commit {wish.commit_tag}")
 
 
-def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Rollout:
+def config_name(errand: Errand, renderer: Renderer) -> str:
+    """Return what the selected targets' requests are made of, once they were all rendered."""
+    return str(errand.config.named(read_for(errand.targets, renderer))) if errand.config else ""
+
+
+def changed(errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]) -> tuple[Live, ...]:
+    """Return the targets whose service is missing, or whose definition a rollout would change."""
+    by_service = {wish.service: wish for wish in wishes}
+    return tuple(live for live in lives if not live.complaint and _changes(errand, renderer, live, by_service))
+
+
+def _changes(errand: Errand, renderer: Renderer, live: Live, by_service: Mapping[str, Wish]) -> bool:
+    wish = by_service[live.target.service]
+    return wish.digest is None or not _same(render(errand, renderer, live.target, wish)[0], live)
+
+
+def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish, config: str) -> Rollout:
     request, create = render(errand, renderer, live.target, wish)
     candidate = Candidate(
         target=live.target,
@@ -96,7 +114,7 @@ def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> Roll
         same=wish.digest is not None and _same(request, live),
         request=request,
         create=create if not live.exists else None,
-        tags=_audit(errand, wish),
+        tags=_audit(errand, wish, config),
         steps=plan.steps(live.target, errand.project.service(wish.service).before_deploy, wish),
     )
     return plan.rollout(candidate, errand.images[wish.service], force=errand.options.force)
@@ -124,13 +142,14 @@ def _image(errand: Errand, target: Target, wish: Wish) -> str:
     return image_name(errand.project, target, errand.tier, wish)
 
 
-def _audit(errand: Errand, wish: Wish) -> dict[str, str]:
+def _audit(errand: Errand, wish: Wish, config: str) -> dict[str, str]:
     """The record that AWS keeps for us on the revision, or on the service."""
     return {
         "project": errand.project.name,
         "commit": wish.commit_tag,
         "digest": wish.digest or "",
         "release": wish.release or "",
+        "config": config,
         "version": __version__,
         "by": errand.author.by,
         "ci": errand.author.ci,

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 _HELP = flags.helped(
     *("tenant", "service", "exclude", "only-behind", "only-failed"),
-    *("to", "override", "force", "shard", "run", "wait", "restore", "lock-wait", "dry-run", "json"),
+    *("to", "allow-dirty", "allow-older", "override", "force", "shard", "run", "wait", "restore"),
+    *("lock-wait", "dry-run", "json"),
 )
 _REGISTER_HELP = flags.TIER | flags.helped(
-    *("tenant", "service", "exclude", "to", "override", "lock-wait", "dry-run", "json")
+    *("tenant", "service", "exclude", "to", "allow-dirty", "allow-older", "override", "lock-wait", "dry-run", "json")
 )
 _WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
 _DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
@@ -58,6 +59,8 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         only_behind: bool = False,
         only_failed: bool = False,
         to: str | None = None,
+        allow_dirty: bool = False,
+        allow_older: bool = False,
         override: str | None = None,
         force: bool = False,
         shard: str | None = None,
@@ -74,7 +77,8 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         flags.goes_with("run", run, shard, "--shard")
         how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
         only = {"only_behind": only_behind, "only_failed": only_failed, "shard": flags.shard(shard), "run": run}
-        options = flags.options(c, to=to, override=override, **only, **how)
+        asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
+        options = flags.options(c, **asked, **only, **how)
         work = journey.deploy_shard if options.shard else journey.deploy
         shell.carry_out(root, work, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
@@ -90,6 +94,8 @@ def _register(root: Path) -> Task[Any]:
         service: str | None = None,
         exclude: str | None = None,
         to: str | None = None,
+        allow_dirty: bool = False,
+        allow_older: bool = False,
         override: str | None = None,
         lock_wait: str | None = None,
         dry_run: bool = False,
@@ -98,7 +104,8 @@ def _register(root: Path) -> Task[Any]:
         """Register what a deploy would roll out; move no tag, touch no service."""
         from deploytasks import journey
 
-        options = flags.options(c, to=to, override=override, lock_wait=lock_wait, dry_run=dry_run)
+        asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
+        options = flags.options(c, **asked, lock_wait=lock_wait, dry_run=dry_run)
         shell.carry_out(root, journey.register, flags.scope(tier, tenant, service, exclude), options, as_json=json)
 
     return register

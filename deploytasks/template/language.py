@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateRuntimeError, Undefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateRuntimeError, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
@@ -39,10 +40,23 @@ SEEN = (
 )
 
 
-def environment(templates: Path, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
-    """The one Jinja environment of a project: it compiles each file of `templates` once and reads no other."""
+class Loader(FileSystemLoader):
+    """Loads templates and remembers which were asked for, included ones and missing ones too."""
+
+    def __init__(self, templates: Path) -> None:
+        super().__init__(templates, encoding="utf-8-sig")
+        self.asked: set[str] = set()
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """Load the template."""
+        self.asked.add(normpath(template))
+        return super().get_source(environment, template)
+
+
+def environment(loader: Loader, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
+    """The one Jinja environment of a project: it compiles each of the loader's files once and reads no other."""
     jinja = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(templates, encoding="utf-8-sig"),
+        loader=loader,
         undefined=Unset,
         finalize=_written,
         autoescape=False,

@@ -16,7 +16,7 @@ from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Project, Target, Tier, Wish
 from deploytasks.template import advice
-from deploytasks.template.language import environment, seen
+from deploytasks.template.language import Loader, environment, seen
 from deploytasks.template.lines import lines_of, offsets
 from deploytasks.template.rules import definition_rules, service_rules
 from deploytasks.template.shape import Problem, dotted, problems, request_shape
@@ -59,7 +59,13 @@ class Renderer:
         self._environ = environ
         self._confided: set[str] = set()
         self._made: dict[tuple[Target, Wish, str], dict[str, Any]] = {}
-        self._jinja = environment(project.root / "templates", self._env_var)
+        self._loader = Loader(project.root / "templates")
+        self._jinja = environment(self._loader, self._env_var)
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The templates that were asked for so far, by their names in `templates/`, included and missing ones too."""
+        return frozenset(self._loader.asked)
 
     def definition(self, target: Target, wish: Wish, image: str) -> dict[str, Any]:
         """The target's RegisterTaskDefinition request; `image` is what its main container runs.

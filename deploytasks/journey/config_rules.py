@@ -1,0 +1,109 @@
+"""What speaks against the config of a rollout: nobody committed it, newer config runs, or the tier is on hold.
+
+Only targets whose definition would change are asked.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from deploytasks.aws.locks import freeing
+from deploytasks.errors import Complaint
+from deploytasks.journey import rolling
+from deploytasks.journey.config import Config, Named, read_for
+from deploytasks.journey.errand import Errand
+from deploytasks.model import Live, LockState, Wish
+from deploytasks.running import record
+from deploytasks.template.canonical import canonical
+from deploytasks.template.differing import differing
+from deploytasks.template.render import Renderer
+
+_LISTED = 5
+_FETCH = "git fetch, and where the clone is shallow all of it (fetch-depth: 0 in CI, git fetch --unshallow)"
+_NOT_OURS = ("older", "diverged", "unknown")
+
+
+def rules(errand: Errand, renderer: Renderer, lives: Sequence[Live], wishes: Sequence[Wish]) -> Iterator[Complaint]:
+    """Yield what speaks against the config that changes a target: it is uncommitted, or older than what runs."""
+    config = errand.config
+    if config is None or (errand.options.allow_dirty and errand.options.allow_older):
+        return
+    named = config.named(read_for(errand.targets, renderer))
+    suspects = [live for live in lives if _is_strict(errand) or (of(live) or named).hash != named.hash]
+    changed = rolling.changed(errand, renderer, suspects, wishes)
+    if not errand.options.allow_dirty and _is_strict(errand) and changed:
+        yield from _dirty(errand, renderer, config, changed)
+    if not errand.options.allow_older:
+        yield from _older(errand, config, named, changed)
+
+
+def of(live: Live) -> Named | None:
+    """Return the config that the target's record names; None where it names none."""
+    return Named.parse(record(live).get("config", "")) or Named.parse(live.revision_tags.get("config", ""))
+
+
+def newer(config: Config, named: Named, lives: Iterable[Live]) -> dict[Named, tuple[Live, ...]]:
+    """Return the targets that run config newer than this checkout's, or config whose age git does not tell."""
+    running: dict[Named, list[Live]] = {}
+    for live in lives:
+        if (found := of(live)) and found.hash != named.hash:
+            running.setdefault(found, []).append(live)
+    return {found: tuple(members) for found, members in running.items() if config.relation(found) in _NOT_OURS}
+
+
+def held(
+    errand: Errand, hold: LockState | None, renderer: Renderer, lives: Sequence[Live], wishes: Sequence[Wish]
+) -> Iterator[Complaint]:
+    """Yield what a rollout of the tier's own image would change on a tier that is on hold, with the keys.
+
+    A hold on some tenants keeps those from every deploy already.
+    """
+    if hold is None or hold.tenants:
+        return
+    by_service = {wish.service: wish for wish in wishes}
+    keys: dict[str, list[str]] = {}
+    for live in rolling.changed(errand, renderer, lives, wishes):
+        found = _keys(errand, renderer, live, by_service[live.target.service])
+        keys.setdefault(found, []).append(str(live.target))
+    for found, targets in keys.items():
+        what = f"the tier is on hold since {hold.since} ({hold.reason}), and this would {found}"
+        yield Complaint(_some(targets), what, f"when this is meant: {freeing(errand.tier.name, errand.author.run)}")
+
+
+def _keys(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> str:
+    if not live.exists or live.definition is None:
+        return "create the service"
+    request = canonical(rolling.render(errand, renderer, live.target, wish)[0])
+    return f"change the definition: {_some(differing(canonical(live.definition), request))}"
+
+
+def _is_strict(errand: Errand) -> bool:
+    return errand.tier.after is not None or errand.tier.tag == "immutable"
+
+
+def _dirty(errand: Errand, renderer: Renderer, config: Config, changed: Iterable[Live]) -> Iterator[Complaint]:
+    to_do = "commit it; --allow-dirty takes it as it is, and records that"
+    if not config.commits:
+        yield Complaint(errand.tier.name, f"nobody can tell which commit the config is of: {config.why}", to_do)
+    elif dirty := config.dirty(read_for((live.target for live in changed), renderer)):
+        files = _some([f"{file} ({state})" for file, state in dirty.items()])
+        yield Complaint(errand.tier.name, f"nobody committed this config: {files}", to_do)
+
+
+def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]) -> Iterator[Complaint]:
+    for found, lives in newer(config, named, changed).items():
+        where, meant = _some([str(live.target) for live in lives]), "--allow-older, if it is meant"
+        match config.relation(found):
+            case "older":
+                what = f"the config that runs, {found.short}, is newer than this checkout's {named.short}"
+                to_do = f"git pull; {meant}"
+            case "diverged":
+                what = f"the config that runs, {found.short}, and this checkout's {named.short} have diverged"
+                to_do = f"merge or rebase; {meant}"
+            case _:
+                what = f"history does not tell whether this checkout's config {named.short} is newer than what runs, "
+                what, to_do = f"{what}{found.short}", f"{_FETCH}; {meant}"
+        yield Complaint(where, what, to_do)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

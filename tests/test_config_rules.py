@@ -1,0 +1,159 @@
+"""Config is released like code: what nobody committed or what is older than what runs is refused, and recorded."""
+
+import re
+from typing import Any
+
+import pytest
+
+from benchmarks.world import tenant_account
+from deploytasks.template.differing import differing
+from tests.commands import Shop
+
+pytestmark = pytest.mark.waits
+FEATURE = ('FEATURE_INVOICES = "off"', 'FEATURE_INVOICES = "on"')
+
+
+@pytest.fixture
+def ready(shop: Shop) -> Shop:
+    """Both tenants run the rendered definition in prod."""
+    assert shop.inv("deploy.prod").code == 0
+    return shop
+
+
+def recorded(shop: Shop, number: int = 1, tier: str = "prod") -> str:
+    family = f"shop-t{number}-{tier}-api"
+    revision = shop.endpoint.cloud.account(tenant_account(number)).families[family][-1]
+    return str(revision.tags.get("deploytasks:config", ""))
+
+
+def uncommitted(shop: Shop, file: str = "envs/t1.toml") -> None:
+    shop.commits_config = False
+    if file.startswith("envs"):
+        shop.edit(file, *FEATURE)
+    else:
+        shop.edit(file, '"essential": true,', '"essential": true, "readonlyRootFilesystem": true,')
+
+
+def test_every_revision_records_the_commit_and_a_hash_of_the_config(ready: Shop):
+    assert re.fullmatch(rf"{ready.git('rev-parse', 'HEAD')}\.[0-9a-f]{{12}}", recorded(ready))
+
+
+@pytest.mark.parametrize("file", ["envs/t1.toml", "templates/api.json.j2"])
+@pytest.mark.parametrize("task", ["deploy.prod", "release.prod", "deploy.register"])
+def test_uncommitted_config_is_refused_by_its_file_before_any_change(ready: Shop, file: str, task: str):
+    uncommitted(ready, file)
+    before = ready.writes()
+    ran = ready.inv(*([task, "prod"] if task.endswith("register") else [task]))
+    assert ran.code == 2, ran.stdout
+    assert f"nobody committed this config: {file} (changed)" in ran.stderr and "--allow-dirty" in ran.stderr
+    assert ready.writes() == before
+
+
+def test_a_file_that_git_was_told_to_overlook_is_seen(ready: Shop):
+    ready.git("update-index", "--assume-unchanged", "envs/t1.toml")
+    uncommitted(ready)
+    assert ready.inv("deploy.prod").code == 2
+
+
+def test_an_included_template_that_is_ignored_is_refused(ready: Shop):
+    ready.edit("templates/api.json.j2", '"essential": true,', '"essential": true, {% include "more" ignore missing %}')
+    ready.commit()
+    ready.commits_config = False
+    (ready.root / ".git/info/exclude").write_text("more\n")
+    (ready.root / "templates/more").write_text('"readonlyRootFilesystem": true,')
+    assert "templates/more (not committed)" in ready.inv("deploy.prod").stderr
+
+
+def test_allowed_dirt_is_recorded_as_dirty(ready: Shop):
+    uncommitted(ready)
+    ran = ready.inv("deploy.prod", "--allow-dirty")
+    assert (ran.code, recorded(ready).endswith("-dirty")) == (0, True), ran.stderr
+
+
+def test_the_first_tier_takes_uncommitted_config_and_records_it(shop: Shop):
+    shop.inv("deploy.dev")
+    uncommitted(shop)
+    ran = shop.inv("deploy.dev")
+    assert (ran.code, recorded(shop, tier="dev").endswith("-dirty")) == (0, True), ran.stderr
+
+
+def test_an_unchanged_target_never_refuses(ready: Shop):
+    uncommitted(ready)
+    assert ready.inv("deploy.prod", "--tenant", "t2").code == 0
+    ready.git("checkout", "-q", "envs")
+    ready.edit("envs/t1.toml", "[vars]", "# a comment\n[vars]")
+    assert ready.inv("deploy.prod").code == 0
+
+
+def test_without_git_the_config_counts_as_dirty(ready: Shop):
+    uncommitted(ready)
+    (ready.root / ".git").rename(ready.root.parent / "elsewhere")
+    assert "nobody can tell which commit the config is of" in ready.inv("deploy.prod").stderr
+
+
+@pytest.mark.parametrize("how", ["older", "diverged", "unknown"])
+def test_an_older_checkout_takes_no_config_back(ready: Shop, how: str):
+    older = ready.git("rev-parse", "HEAD")
+    ready.edit("envs/t1.toml", *FEATURE)
+    assert ready.inv("deploy.prod").code == 0
+    newer = ready.git("rev-parse", "HEAD")
+    ready.git("reset", "-q", "--hard", older)
+    if how == "diverged":
+        ready.edit("envs/t2.toml", *FEATURE)
+    if how == "unknown":
+        ready.git("update-ref", "-d", "ORIG_HEAD")
+        ready.git("reflog", "expire", "--expire=now", "--all")
+        ready.git("prune", "--expire=now")
+    before = ready.writes()
+    ran = ready.inv("deploy.prod", "--tenant", "t1")
+    told = {"older": "is newer than this checkout's", "diverged": "have diverged", "unknown": "fetch-depth: 0"}
+    assert (ran.code, told[how] in ran.stderr, newer[:7] in ran.stderr) == (2, True, True), ran.stderr
+    assert ready.writes() == before
+    assert ready.inv("deploy.prod", "--tenant", "t1", "--allow-older").code == 0
+
+
+def test_equal_config_of_a_later_commit_is_never_older(ready: Shop):
+    older = ready.git("rev-parse", "HEAD")
+    ready.edit("envs/t1.toml", *FEATURE)
+    ready.commit()
+    ready.edit("envs/t1.toml", *reversed(FEATURE))
+    assert ready.inv("deploy.prod", "--force").code == 0
+    ready.git("reset", "-q", "--hard", older)
+    ran = ready.inv("release.prod", "--commit", ready.commits["older"], "--override", "x", "--dry-run")
+    assert "is older than" in ran.stderr and "config" not in ran.stderr
+
+
+def test_the_command_that_goes_on_spells_what_was_allowed(ready: Shop):
+    uncommitted(ready)
+    ready.refuse("UpdateService", "AccessDeniedException")
+    ran = ready.inv("release.prod", "--allow-dirty", "--json")
+    assert "inv deploy.prod --tenant t1 --allow-dirty" in ran.summary["resume"], ran.summary
+
+
+def test_on_hold_a_changed_definition_is_refused_with_its_keys(ready: Shop):
+    for commit in ("older", "newer"):
+        words = ["--commit", ready.commits[commit], "--allow-older", "--override", "test"]
+        assert ready.inv("release.prod", *words).code == 0
+    assert ready.inv("release.rollback", "prod").code == 0
+    assert ready.inv("deploy.prod", "--force").code == 0
+    ready.edit("envs/t1.toml", *FEATURE)
+    before = ready.writes()
+    ran = ready.inv("deploy.prod")
+    assert (ran.code, "containerDefinitions.api.environment.FEATURE_INVOICES" in ran.stderr) == (2, True), ran.stderr
+    assert ready.writes() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "keys"),
+    [
+        ({"cpu": "1"}, {"cpu": "2"}, ("cpu",)),
+        ({}, {"cpu": "2"}, ("cpu",)),
+        ({"e": [{"name": "A", "value": "1"}]}, {"e": [{"name": "A", "value": "2"}]}, ("e.A",)),
+        ({"e": [{"name": "A", "value": "1"}]}, {"e": [{"name": "B", "value": "1"}]}, ("e.A", "e.B")),
+        ({"command": ["a"]}, {"command": ["b"]}, ("command",)),
+    ],
+)
+def test_the_keys_that_differ_are_named_without_their_values(
+    before: dict[str, Any], after: dict[str, Any], keys: tuple[str, ...]
+):
+    assert differing(before, after) == keys

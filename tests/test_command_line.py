@@ -25,7 +25,22 @@ MISTYPED = {
     "status prod": "inv status: it does not take 'prod'\n    inv status --tier prod",
     "lock.acquire": "inv lock.acquire: tier is missing\n    inv lock.acquire dev\n    inv lock.acquire staging",
     "envs.show": "inv envs.show: env is missing\n    inv envs.show ENV",
-    "release.prod --commit": "inv release.prod: Flag <Argument: commit> needed value and was not given one!",
+    "release.prod --commit": "inv release.prod: --commit needs a value\n    --commit VALUE, or leave it out",
+    "deploy.wait": "inv deploy.wait: tier is missing\n    inv deploy.wait dev\n    inv deploy.wait staging\n",
+    "deploy.wait --tenent mb prod": "inv deploy.wait: there is no flag '--tenent'\n    did you mean '--tenant'?",
+    "deploy.wait --josn": "inv deploy.wait: there is no flag '--josn'\n    did you mean '--json'?",
+    "deploy.stop --dry prod": "inv deploy.stop: --dry is Invoke's own flag, and stands before the task or after TIER\n"
+    "    inv --dry deploy.stop TIER",
+    "deploy.stop -R prod": "inv deploy.stop: -R is Invoke's own flag, and stands before the task or after TIER\n",
+    "release.prod --tenant a --tenant b": "inv release.prod: --tenant is given twice\n    join its values: --tenant",
+    "release.prod --json=yes": "inv release.prod: --json takes no value\n    write --json alone, or leave it out\n",
+    "deploy prod": "inv deploy: 'deploy' is a group of tasks\n    write it with a dot: inv deploy.prod\n",
+    "--tenant mb release.prod": "inv: there is no flag '--tenant'\n    a task's flag stands after the task: inv TASK",
+    "release.prod --ten mb": "inv release.prod: there is no flag '--ten'\n    did you mean '--tenant'?",
+    "release.prod --DRY_RUN": "inv release.prod: there is no flag '--DRY_RUN'\n    did you mean '--dry-run'?",
+    "release.prod mb": "inv release.prod: it does not take 'mb'\n    inv --help release.prod shows its flags\n",
+    "lock.acquire prod dev": "inv lock.acquire: it does not take 'dev'\n    inv --help lock.acquire shows its flags\n",
+    "Release.Prod": "inv Release.Prod: there is no task 'Release.Prod'\n    did you mean 'release.prod'?",
 }
 
 
@@ -81,6 +96,51 @@ def test_without_envs_the_tasks_are_listed_and_it_is_said_what_is_missing(tmp_pa
     )
 
 
+def test_all_mistakes_are_told_at_once(shop: Path):
+    known = inv(shop, "release.dev", "--dryrun")[2].partition("known: ")[2]
+    assert inv(shop, "release.dev", "--dryrun", "--tenants", "mb", "relase.prod", "--whatever")[2] == (
+        f"inv release.dev: there is no flag '--dryrun'\n    did you mean '--dry-run'?\n    known: {known}"
+        f"inv release.dev: there is no flag '--tenants'\n    did you mean '--tenant'?\n    known: {known}"
+        "inv relase.prod: there is no task 'relase.prod'\n    did you mean 'release.prod'?\n"
+        "    inv --list shows all tasks\n"
+    )
+
+
+def test_no_escape_sequence_of_a_word_reaches_the_terminal(shop: Path):
+    assert inv(shop, "\x1b]0;gone\x07relase.prod")[2].startswith("inv relase.prod: there is no task 'relase.prod'")
+
+
+def test_inv_alone_says_how_to_go_on(shop: Path):
+    code, out, err = inv(shop)
+    assert (code, out.startswith("Usage: ")) == (0, True)
+    assert err == "inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n"
+
+
+UNUSABLE = {
+    "no envs/": (lambda envs: None, "envs/project.toml: there is no such file\n    write it: [project] with name, "),
+    "empty envs/": (lambda envs: envs.mkdir(), "envs/project.toml: there is no such file\n    write it: [project]"),
+    "a folder": (lambda envs: (envs / "project.toml").mkdir(parents=True), "envs/project.toml: is a directory"),
+    "a file": (lambda envs: envs.touch(), "envs/project.toml: "),
+    "a dangling link": (lambda envs: envs.symlink_to("nowhere"), "envs/project.toml: there is no such file"),
+    "an empty file": (lambda envs: (envs.mkdir(), (envs / "project.toml").touch()), "envs/project.toml"),
+    "no UTF-8": (
+        lambda envs: (envs.mkdir(), (envs / "project.toml").write_bytes(b"\xff\xfe[\0")),
+        "envs/project.toml:1: is not UTF-8\n    save it as UTF-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("made", UNUSABLE)
+@pytest.mark.parametrize("words", ["--list", ""])
+def test_where_envs_is_missing_or_broken_the_list_says_what_to_write(tmp_path: Path, made: str, words: str):
+    make, says = UNUSABLE[made]
+    make(tmp_path / "envs")
+    (tmp_path / "tasks.py").write_text((ROOT / "tasks.py").read_text())
+    code, out, err = inv(tmp_path, *words.split())
+    assert code == 0 and out and "Traceback" not in err
+    assert says in err
+
+
 def test_a_task_of_ones_own_is_known(shop: Path):
     own = "\nfrom invoke import task\n@task\ndef nightly(c):\n    print('tonight')\nns.add_task(nightly)\n"
     (shop / "tasks_own.py").write_text((ROOT / "tasks.py").read_text() + own)
@@ -102,7 +162,17 @@ def test_everything_that_invoke_prints_of_a_task_is_ascii():
         assert all((each.help or "").isascii() for each in tasks[name].get_arguments()), name
 
 
-@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
-def test_an_ascii_console_lists_tasks(shop: Path, environment: dict[str, str]):
-    code, out, err = inv(shop, "--list", **environment)
-    assert (code, err) == (0, "") and "release.prod" in out
+ASCII = {
+    "PYTHONIOENCODING": {"PYTHONIOENCODING": "ascii"},
+    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+TELL = '\nfrom invoke import task\n@task\ndef tell(c):\n    """Tell… · of Zoë."""\nns.add_task(tell)\n'
+
+
+@pytest.mark.parametrize("console", ASCII)
+@pytest.mark.parametrize("words", ["--list", "--help tell", "tell --help"])
+def test_what_invoke_prints_survives_an_ascii_console_whatever_a_docstring_holds(shop: Path, console: str, words: str):
+    (shop / "tasks_told.py").write_text((ROOT / "tasks.py").read_text() + TELL, "utf-8")
+    code, out, err = inv(shop, "-c", "tasks_told", *words.split(), **ASCII[console])
+    assert (code, err) == (0, "") and "Tell\\u2026" in out

@@ -2,25 +2,26 @@
 
 Invoke's parser only says "No idea what 'relase.prod' is!", and takes `--help` for a positional argument. It has no
 hook, but it asks each task for its arguments first, once `tasks.py` was loaded as a whole: the words are checked then.
+What it would understand is never refused, but for a flag that it would take for a positional argument.
 """
 
-import re
+import io
 import sys
-from ast import literal_eval
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
-from invoke.parser.context import ParserContext
-from invoke.parser.parser import Parser
+from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
 
 from deploytasks.project.names import tier_names
-from deploytasks.project.spelling import nearest, suggestion
 
-_UNKNOWN = re.compile(r"No idea what (.+) is!")
-"""What Invoke says of a word that it does not know; the word stands nowhere else in its ParseError."""
+if TYPE_CHECKING:
+    from deploytasks.errors import Complaint
+    from deploytasks.tasks.mistyped import Known
+
 _HELP = ("--help", "-h")
 
 
@@ -44,80 +45,86 @@ class CommandLine:
             return
         self._is_checked = True
         if _is_inv(sys.argv[0]) and self._is_root():
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # what Invoke prints itself, on an ASCII console
             self._check(sys.argv[1:])
 
     def _is_root(self) -> bool:
         """Return whether some loaded module offers these tasks under a name that Invoke takes for the root's."""
-        offered = (vars(module).get(name) for module in list(sys.modules.values()) for name in ("ns", "namespace"))
-        return any(each is self._tasks for each in offered)
+        modules = [module for module in sys.modules.values() if module is not None]
+        return any(vars(module).get(name) is self._tasks for module in modules for name in ("ns", "namespace"))
 
     def _check(self, words: Sequence[str]) -> None:
-        initial = Program().initial_context
         try:
-            core = Parser(initial=initial, ignore_unknown=True).parse_argv(list(words))
+            core = Parser(initial=Program().initial_context, ignore_unknown=True).parse_argv(list(words))
         except ParseError:
             return  # of Invoke's own flags, which Invoke explains
-        asked = core[0].args.help.value
+        asked, is_list = core[0].args.help.value, core[0].args.list.value
         if isinstance(asked, str) and asked not in self._tasks.task_names:
-            raise _refused(f"inv --help {asked}", *self._unknown_task(asked))
-        if asked or core[0].args.complete.value or not core.unparsed:
+            raise self._unknown_help(asked)
+        if asked or core[0].args.complete.value:
+            return
+        if is_list or not core.unparsed:
+            self._say_what_is_missing(is_list=bool(is_list))
             return
         self._help_if_asked(core.unparsed)
+        self._parse(core.unparsed)
+
+    def _parse(self, words: Sequence[str]) -> None:
+        """Raise Exit with every complaint if Invoke's parser fails, or takes a flag for a positional argument."""
+        parser = Parser(initial=Program().initial_context, contexts=self._tasks.to_contexts())
         try:
-            Parser(initial=initial, contexts=self._tasks.to_contexts()).parse_argv(list(core.unparsed))
+            if not _has_eaten_a_flag(parser.parse_argv(list(words))):
+                return
+            fallback = ""
         except ParseError as error:
-            raise self._explained(error) from error
+            fallback = str(error)
+        from deploytasks.errors import Complaint
+        from deploytasks.tasks.mistyped import complaints
+
+        found = complaints(words, self._known())
+        if found or fallback:
+            raise _refused(*(found or [Complaint("inv", fallback, "inv --list shows all tasks")]))
 
     def _help_if_asked(self, words: Sequence[str]) -> None:
         """Show the help of the task that `--help` follows, and exit, wherever it stands among the task's words."""
-        own = list(words)[: words.index("--")] if "--" in words else list(words)
-        at = next((place for place, word in enumerate(own) if word in _HELP), 0)
-        named = [word for word in own[:at] if word in self._tasks.task_names]
+        at = next((place for place, word in enumerate(words) if word in _HELP), 0)
+        named = [word for word in words[:at] if word in self._tasks.task_names]
         if named:
             Program(namespace=self._tasks, binary="inv[oke]").run(["inv", "--help", named[-1]])
 
-    def _explained(self, error: ParseError) -> Exit:
-        context = error.context or ParserContext()
-        where = f"inv {context.name}" if context.name else "inv"
-        if unknown := _UNKNOWN.fullmatch(str(error)):
-            return self._unknown(literal_eval(unknown[1]), context, where)
-        if missing := [str(each.name) for each in context.missing_positional_args]:
-            return _refused(where, f"{' and '.join(missing)} is missing", self._values(missing[0], where))
-        return _refused(where, str(error), f"inv --help {context.name or ''}".rstrip() + " shows its flags")
+    def _unknown_help(self, asked: str) -> Exit:
+        from dataclasses import replace
 
-    def _unknown(self, word: str, context: ParserContext, where: str) -> Exit:
-        if word.startswith("-"):
-            flags = [flag for flag in (*context.flags, *context.inverse_flags) if flag.startswith("--")]
-            return _refused(where, f"there is no flag '{word}'", suggestion(word, flags))
-        is_value = word in tier_names(self._root) or not nearest(word, self._names())
-        if context.name and word not in self._tasks.collections and is_value:
-            return _refused(where, f"it does not take '{word}'", self._place_for(word, context))
-        return _refused(f"inv {word}", *self._unknown_task(word))
+        from deploytasks.tasks.mistyped import unknown_task
 
-    def _unknown_task(self, word: str) -> tuple[str, str]:
-        """Return what is wrong with the name of a task, and what to do."""
-        if word in self._tasks.collections:
-            inner = [name for name in self._names() if name.startswith(f"{word}.")]
-            return f"'{word}' is a group of tasks", f"name one of them: {', '.join(inner)}"
-        what, near = f"there is no task '{word}'", nearest(word, self._names())
-        if not tier_names(self._root):
-            return f"{what}: envs/project.toml names no tiers", "inv envs.check says what is missing"
-        return what, (f"did you mean '{near}'?\n" if near else "") + "inv --list shows all tasks"
+        return _refused(replace(unknown_task(asked, self._known()), where=f"inv --help {asked}"))
 
-    def _values(self, argument: str, where: str) -> str:
-        if argument != "tier":
-            return f"{where} {argument.upper()}"
-        return (
-            "\n".join(f"{where} {tier}" for tier in tier_names(self._root)) or "inv envs.check says why there is none"
-        )
+    def _known(self) -> "Known":
+        from deploytasks.tasks.mistyped import Known
 
-    def _place_for(self, word: str, context: ParserContext) -> str:
-        if word in tier_names(self._root) and "--tier" in context.flags:
-            return f"inv {context.name} --tier {word}"
-        return f"inv --help {context.name} shows its flags"
+        contexts = {str(each.name): each for each in self._tasks.to_contexts()}
+        groups = tuple(self._tasks.collections)
+        return Known(contexts, Program().initial_context, groups, tier_names(self._root))
 
-    def _names(self) -> list[str]:
-        return list(self._tasks.task_names)
+    def _say_what_is_missing(self, *, is_list: bool) -> None:
+        """Say on stderr how to go on, where no task is named, and why there are no tasks for tiers."""
+        if not is_list:
+            sys.stderr.write("inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n")
+        if tier_names(self._root):
+            return
+        from deploytasks.errors import Invalid
+        from deploytasks.project.load import load
+
+        try:
+            load(self._root)
+        except Invalid as error:
+            sys.stderr.write(f"{error}\n")
+
+
+def _has_eaten_a_flag(parsed: ParseResult) -> bool:
+    values = (argument.value for context in parsed for argument in context.positional_args)
+    return any(isinstance(value, str) and value.startswith("-") for value in values)
 
 
 def _is_inv(program: str) -> bool:
@@ -126,6 +133,7 @@ def _is_inv(program: str) -> bool:
     return path.stem in ("inv", "invoke") or path.parts[-2:] == ("invoke", "__main__.py")
 
 
-def _refused(where: str, what: str, to_do: str) -> Exit:
-    advice = "".join(f"\n    {line}" for line in to_do.splitlines())
-    return Exit(f"{where}: {what}{advice}", code=1)
+def _refused(*complaints: "Complaint") -> Exit:
+    from deploytasks.report.text import harmless
+
+    return Exit(harmless("\n".join(map(str, complaints))), code=1)

@@ -24,16 +24,23 @@ class Reporting(Task[Any]):
     def __init__(self, task: Task[Any], root: Path, command_line: CommandLine) -> None:
         vars(self).update(vars(task))  # the same task: its name, body, flags and help
         self._root, self._command_line = root, command_line
+        self._arguments: list[Argument] | None = None
+
+    def __deepcopy__(self, _memo: object) -> "Reporting":
+        """Return the same one: Invoke copies a namespace's tasks, and nothing changes them."""
+        return self
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Return the task's arguments, which Invoke asks for before it parses the command line.
+        """Return the task's arguments, made once: Invoke asks for them before it parses, and copies them to do it.
 
         Raises:
             Exit: the command line names a task or a flag that is not there.
 
         """
         self._command_line.check()
-        return super().get_arguments(ignore_unknown_help)
+        if self._arguments is None:
+            self._arguments = super().get_arguments(ignore_unknown_help)
+        return self._arguments
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The task is done.
@@ -98,12 +105,13 @@ def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
     """
     from deploytasks.errors import DeployError
     from deploytasks.report.ci import defused
+    from deploytasks.report.outlet import writable
 
     try:
         yield
     except DeployError as error:
         stream = sys.stdout if for_people else sys.stderr
-        stream.write("".join(_annotations(error, root)))
+        stream.write(writable("".join(_annotations(error, root)), stream))
         stream.flush()
         error.message = defused(error.render())
         raise

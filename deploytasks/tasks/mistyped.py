@@ -1,0 +1,158 @@
+"""What is wrong with a command line that Invoke does not understand, and what to type instead. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from invoke.parser.context import ParserContext
+
+from deploytasks.errors import Complaint
+from deploytasks.project.spelling import nearest, suggestion
+
+_LIST = "inv --list shows all tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What may be typed: the tasks by name, Invoke's own flags, the groups of tasks, the tiers."""
+
+    tasks: Mapping[str, ParserContext]
+    core: ParserContext
+    groups: tuple[str, ...]
+    tiers: tuple[str, ...]
+
+
+def complaints(words: Sequence[str], known: Known) -> tuple[Complaint, ...]:
+    """Return what is wrong with the words, each mistake once; nothing if none is found."""
+    return tuple(_Reader(known).read(words))
+
+
+def unknown_task(name: str, known: Known) -> Complaint:
+    """Return the complaint about a name that is no task's."""
+    where = f"inv {name}"
+    if name in known.groups:
+        inner = ", ".join(each for each in known.tasks if each.startswith(f"{name}."))
+        return Complaint(where, f"'{name}' is a group of tasks", f"name one of them: {inner}")
+    what, near = f"there is no task '{name}'", nearest(name.lower(), known.tasks)
+    if not known.tiers:
+        return Complaint(where, f"{what}: envs/project.toml names no tiers", "inv envs.check says what is missing")
+    return Complaint(where, what, f"did you mean '{near}'?\n{_LIST}" if near else _LIST)
+
+
+class _Reader:
+    """Reads the words as Invoke's parser does; goes on after a wrong flag, and stops at a task that is not there."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._task = ""
+        self._context = known.core
+        self._missing: list[str] = []
+        self._awaits = ""
+        """The flag whose value the next word is."""
+        self._given: set[str] = set()
+        self._skips = False
+        """Whether a word here is the value of a flag that is not there."""
+        self._is_lost = False
+
+    def read(self, words: Sequence[str]) -> Iterator[Complaint]:
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            flag, equals, _ = word.partition("=")
+            if self._awaits and not self._is_flag(flag):
+                self._awaits = ""
+            elif word.startswith("-"):
+                yield from self._unanswered()
+                yield from self._flag(flag, bool(equals))
+            else:
+                yield from self._unanswered()
+                yield from self._word(word, following)
+            if self._is_lost:
+                return
+        yield from self._unanswered()
+        yield from self._left_out()
+
+    @property
+    def _where(self) -> str:
+        return f"inv {self._task}".rstrip()
+
+    def _is_flag(self, flag: str) -> bool:
+        return flag in self._context.flags or flag in self._context.inverse_flags
+
+    def _unanswered(self) -> Iterator[Complaint]:
+        """Complain of a flag that got no value."""
+        if self._awaits:
+            yield Complaint(self._where, f"{self._awaits} needs a value", f"{self._awaits} VALUE, or leave it out")
+        self._awaits = ""
+
+    def _left_out(self) -> Iterator[Complaint]:
+        """Complain of positional arguments that the task did not get."""
+        if self._missing:
+            name = self._missing[0]
+            values = self._known.tiers if name == "tier" else (name.upper(),)
+            to_do = "\n".join(f"{self._where} {value}" for value in values) or "inv envs.check says why there is none"
+            yield Complaint(self._where, f"{' and '.join(self._missing)} is missing", to_do)
+
+    def _flag(self, flag: str, has_value: bool) -> Iterator[Complaint]:
+        own = self._context.flags.get(flag)
+        if own is None and flag not in self._context.inverse_flags:
+            yield from self._foreign_flag(flag, has_value)
+            return
+        if own is not None and own.takes_value:
+            if flag in self._given:
+                yield Complaint(self._where, f"{flag} is given twice", f"join its values: {flag} one,two")
+            self._awaits = "" if has_value else flag
+            self._missing = [name for name in self._missing if name != own.name]
+        elif has_value:
+            yield Complaint(self._where, f"{flag} takes no value", f"write {flag} alone, or leave it out")
+        self._given.add(flag)
+
+    def _foreign_flag(self, flag: str, has_value: bool) -> Iterator[Complaint]:
+        """Complain of a flag that the task does not have, unless Invoke takes it for its own here."""
+        flags = self._known.core.flags  # a Lexicon, whose get() knows no short forms
+        core = flags[flag] if flag in flags else None  # noqa: SIM401
+        if core is None:
+            yield Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))
+            self._skips = not has_value
+        elif self._missing:
+            what = f"{flag} is Invoke's own flag, and stands before the task or after {self._missing[0].upper()}"
+            yield Complaint(self._where, what, f"inv {flag} {self._task} {self._missing[0].upper()}")
+        else:
+            self._awaits = flag if core.takes_value and not (core.optional or has_value) else ""
+
+    def _meant(self, flag: str) -> str:
+        flags = [each for each in (*self._context.flags, *self._context.inverse_flags) if each.startswith("--")]
+        if not self._task and any(flag in context.flags for context in self._known.tasks.values()):
+            return f"a task's flag stands after the task: inv TASK {flag}"
+        begun = [each for each in flags if each.startswith(f"--{flag.strip('-')}")]
+        if len(begun) == 1:
+            return f"did you mean '{begun[0]}'? flags have no short forms"
+        return suggestion(flag.lower().replace("_", "-"), flags)
+
+    def _word(self, word: str, following: str) -> Iterator[Complaint]:
+        skips, self._skips = self._skips, False
+        if self._missing and not (skips and word not in self._known.tiers):
+            self._missing.pop(0)
+        elif word in self._known.tasks:
+            yield from self._left_out()
+            self._task, self._context, self._given = word, self._known.tasks[word], set()
+            self._missing = [str(each.name) for each in self._context.positional_args]
+        elif skips:
+            return
+        elif self._is_meant_as_value(word):
+            yield Complaint(self._where, f"it does not take '{word}'", self._place_for(word))
+        else:
+            self._is_lost = True
+            yield self._unknown_task(word, following)
+
+    def _unknown_task(self, word: str, following: str) -> Complaint:
+        joined = f"{word}.{following}"
+        if joined in self._known.tasks:
+            return Complaint(f"inv {word}", f"'{word}' is a group of tasks", f"write it with a dot: inv {joined}")
+        return unknown_task(word, self._known)
+
+    def _is_meant_as_value(self, word: str) -> bool:
+        is_no_task = word in self._known.tiers or not nearest(word, self._known.tasks)
+        return bool(self._task) and word not in self._known.groups and is_no_task
+
+    def _place_for(self, word: str) -> str:
+        if word in self._known.tiers and "--tier" in self._context.flags and not self._context.positional_args:
+            return f"inv {self._task} --tier {word}"
+        return f"inv --help {self._task} shows its flags"

@@ -19,7 +19,7 @@ from benchmarks.cloud import (
 )
 from benchmarks.cloud_definitions import Revision, find_revision
 from benchmarks.cloud_rollouts import open_service, settle, start
-from benchmarks.cloud_services import Cluster, Task, cluster_of, service_of
+from benchmarks.cloud_services import Cluster, Service, Task, cluster_of, service_of
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
@@ -74,6 +74,7 @@ def update_service(account: Account, ask: Ask) -> Answer:
     """Source: UpdateService. The answer shows the deployment under way, however short it is."""
     service = service_of(cluster_of(account, ask), ask["service"])
     settle(account, service)
+    _must_be_movable(service, ask)
     service.desired = ask.get("desiredCount", service.desired)
     service.configuration |= ask.get("deploymentConfiguration", {})
     running = service.deployments[0].revision
@@ -81,6 +82,21 @@ def update_service(account: Account, ask: Ask) -> Answer:
     if ask.get("forceNewDeployment") or revision.arn != running:
         start(account, service, revision)
     return f'{{"service": {service.serialise(with_tags=False)}}}'
+
+
+def _must_be_movable(service: Service, ask: Ask) -> None:
+    """Another controller's service takes no task definition and no forced deployment by UpdateService.
+
+    Source: botocore's UpdateService; the words as public reports have them for CODE_DEPLOY.
+
+    """
+    if service.controller == "ECS":
+        return
+    end = f"on services with a {service.controller} deployment controller."
+    if "taskDefinition" in ask:
+        raise invalid(f"Unable to update task definition {end}")
+    if ask.get("forceNewDeployment"):
+        raise invalid(f"Cannot force a new deployment {end}")
 
 
 def create_service(account: Account, ask: Ask) -> Answer:

@@ -152,6 +152,20 @@ class Service:
     configuration: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "ACTIVE"
+    controller: str = "ECS"
+
+    def _moved_by(self) -> dict[str, Any]:
+        """The deployments, or the task sets of a service that ECS itself does not deploy.
+
+        Source: botocore's Service.taskSets (CodeDeploy or EXTERNAL), and Deployment ("used only when a service uses
+        the ECS deployment controller type").
+
+        """
+        if self.controller == "ECS":
+            return {"deployments": [deployment.describe() for deployment in self.deployments]}
+        primary = self.deployments[0]
+        known = {"status": "PRIMARY", "taskDefinition": primary.revision, "runningCount": primary.running}
+        return {"deployments": [], "taskSets": [{"id": f"ecs-svc/{primary.number}", **known}]}
 
     def serialise(self, *, with_tags: bool) -> str:
         """The service as DescribeServices shows it."""
@@ -167,13 +181,13 @@ class Service:
             "launchType": "FARGATE",
             "taskDefinition": primary.revision,
             "deploymentConfiguration": self.configured(),
-            "deployments": [deployment.describe() for deployment in self.deployments],
+            **self._moved_by(),
             "createdAt": self.created_at,
             **({"currentServiceDeployment": self.history[0].arn} if self.account.cloud.native else {}),
             "schedulingStrategy": "REPLICA",
             "networkConfiguration": NETWORK,
             "platformVersion": "LATEST",
-            "deploymentController": {"type": "ECS"},
+            "deploymentController": {"type": self.controller},
             **({"tags": tag_list(self.tags)} if with_tags else {}),
         }
         return f'{json.dumps(members)[:-1]}, "events": [{",".join(self.events)}]}}'

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from deploytasks import tags
-from deploytasks.model import Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
-from deploytasks.running import brought_by, commit_of, record, what_runs
+from deploytasks.model import NOT_OURS, Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
+from deploytasks.running import brought_by, commit_of, is_inactive, record, what_runs
 from deploytasks.stock import Stock
 
 
@@ -47,6 +47,8 @@ def titled(board: Board, subjects: Mapping[str, str]) -> Board:
 def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     if live.complaint:
         return Cell(live.target, "unseen", complaint=live.complaint)
+    if live.exists and live.controller in NOT_OURS:
+        return Cell(live.target, NOT_OURS[live.controller], running=live.running, desired=live.desired)
     if live.primary is None:
         return Cell(live.target, "missing")
     stock, tier = known.stocks[live.target.service], live.target.environment.tier
@@ -76,6 +78,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         desired=live.desired,
         since=live.primary.created_at,
         detail=live.failure,
+        crashing=live.crashing,
     )
 
 
@@ -86,9 +89,11 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
         "failed": standing == "failed" or (standing == "rolled back" and (behind or drifted or foreign)),
         "behind": behind,
         "mixed": mixed,
+        "crashing": bool(live.crashing),
         "short": live.running < live.desired,
         "foreign": foreign,
         "drifted": drifted,
+        "inactive": is_inactive(live.definition),
         "rolling": standing == "rolling",
     }
     return tuple(mark for mark, holds in found.items() if holds)

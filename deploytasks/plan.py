@@ -24,7 +24,7 @@ from deploytasks.model import (
     Tier,
     Wish,
 )
-from deploytasks.running import has_arrived, record, tagged, what_runs
+from deploytasks.running import has_arrived, is_inactive, record, tagged, what_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def is_there(wish: Wish, present: Image | None) -> bool:
 
 def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
     """What is to be done for one target; `image` is what the service's image names begin with."""
-    action, reason = _decide(candidate, image, force=force)
+    action, reason = _usable(candidate.live, *_decide(candidate, image, force=force))
     return Rollout(
         target=candidate.target,
         action=action,
@@ -110,6 +110,13 @@ def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
         fallback=fallback(candidate.live, image),
         steps=candidate.steps if action in ("create", "update", "force") else None,
     )
+
+
+def _usable(live: Live, action: Action, reason: str) -> tuple[Action, str]:
+    """Return what is to be done, and why, where the revision that runs may not be rolled out any more."""
+    if action != "force" or not is_inactive(live.definition):
+        return action, reason
+    return "update", f"{reason}; a copy is registered, since the revision that runs is inactive"
 
 
 def fallback(live: Live, image: str) -> Fallback | None:

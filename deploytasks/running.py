@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from deploytasks import tags
-from deploytasks.model import Evidence, Image, Live, Wish
+from deploytasks.model import Definition, Evidence, Image, Live, Wish
 from deploytasks.ours import Container, ours
 
 
@@ -61,6 +61,14 @@ def recorded_at(live: Live) -> datetime | None:
     if _service_is_newer(live):
         return _time(live.service_tags["at"])
     return begun_at(live.revision_tags, _registered_at(live))
+
+
+def is_inactive(definition: Definition | None) -> bool:
+    """Return whether the described revision was deregistered: what runs it goes on, but nothing new may begin with it.
+
+    Source: "Deregistering an Amazon ECS task definition revision" in ECS's documentation.
+    """
+    return (definition or {}).get("status") == "INACTIVE"
 
 
 def has_begun(record: Mapping[str, str]) -> bool:

@@ -226,7 +226,7 @@ def _denied(call: Call, operation: str, account: str) -> AwsError | None:
 
 
 def test_a_service_born_completed_without_its_tasks_is_still_under_way():
-    newborn = given.deployment(running=0)
+    newborn = given.deployment(running=0, is_born=True)
     assert waiting._under_way(given.live(newborn)) == newborn
     assert waiting._under_way(given.live(given.deployment())) is None
 

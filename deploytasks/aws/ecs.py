@@ -5,10 +5,12 @@ Every function takes an ECS client of the target's account.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws import audit
 from deploytasks.aws.failures import may_pass, translated
+from deploytasks.aws.health import has_restarted
 from deploytasks.aws.verdict import deployments, given_up, took_s
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Definition, Live, Target, primary_of
@@ -100,6 +102,22 @@ def copied(client: Any, definition: Definition, images: Mapping[str, str]) -> De
     return {**request, "containerDefinitions": pinned}
 
 
+def usable(client: Any, target: Target, revision: str) -> str:
+    """Return the revision's ARN, or, if it was deregistered, that of a copy that is registered now and begins.
+
+    Source: ecs DescribeTaskDefinition, whose `status` tells; UpdateService takes no INACTIVE revision.
+
+    """
+    with translated(str(target)):
+        described = client.describe_task_definition(taskDefinition=revision, include=["TAGS"])
+    definition, tags = described["taskDefinition"], described.get("tags", [])
+    if definition.get("status") != "INACTIVE":
+        return revision
+    kept = {key: value for key, value in audit.from_ecs(tags).items() if key != "ended"}
+    request = copied(client, {**definition, "tags": tags}, {})
+    return register(client, target, request, {**kept, "at": audit.stamp(datetime.now(UTC))})
+
+
 def update(client: Any, target: Target, revision: str | None, before: str = "") -> Mapping[str, Any]:
     """The service rolls out the revision, or, for None, the same one anew. `desiredCount` is never sent.
 
@@ -175,17 +193,20 @@ def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
         return Live(target, exists=True, controller=controller)
+    listed = deployments(service)
+    primary = primary_of(listed)
     return Live(
         target=target,
         exists=True,
         controller=controller,
         desired=service["desiredCount"],
         running=service["runningCount"],
-        deployments=deployments(service),
+        deployments=listed,
         service_tags=audit.from_ecs(service.get("tags", [])),
         failure=given_up(service) or _undone(service),
         arn=service["serviceArn"],
         took_s=took_s(service),
+        restarted=bool(primary and primary.is_complete and has_restarted(service, primary)),
     )
 
 

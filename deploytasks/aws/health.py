@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploytasks.aws import deaths, tasks
@@ -10,6 +11,10 @@ from deploytasks.model import Deployment, Outcome, primary_of
 
 _RESTARTED = " has started "
 """In the event by which ECS tells that it started tasks."""
+
+
+_RECENTLY = timedelta(minutes=15)
+"""ECS starts a task that keeps dying again after ever longer pauses, of some minutes soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,20 @@ def has_restarted(service: Mapping[str, Any], well: Deployment) -> bool:
         for event in service.get("events", [])
         if began and event.get("createdAt") and event["createdAt"] > began
     )
+
+
+def crash_loop(stopped: Iterable[Mapping[str, Any]], primary: Deployment, *, desired: int, now: datetime) -> str:
+    """Return how tasks keep dying since the deployment completed; empty if they don't.
+
+    They do where one died and is missing, or where two died shortly after one another, and not long ago.
+    """
+    died = deaths.died_since(stopped, primary)
+    if not died or not primary.is_complete:
+        return ""
+    newest = died[0].get("stoppedAt") or now
+    recent = [each for each in died if newest - (each.get("stoppedAt") or now) <= _RECENTLY]
+    is_loop = len(recent) > 1 and now - newest <= _RECENTLY
+    return _died(died) if is_loop or primary.running < desired else ""
 
 
 def _ended(service: Mapping[str, Any] | None, primary: Deployment | None, well: Deployment) -> Ailment | None:

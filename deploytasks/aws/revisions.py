@@ -11,8 +11,10 @@ from deploytasks.aws.failures import translated
 from deploytasks.model import Revision, Target
 
 
-def arns(client: Any, target: Target, *, at_once: int = 100) -> Iterator[str]:
+def arns(client: Any, target: Target, *, at_once: int = 100, status: str = "ACTIVE") -> Iterator[str]:
     """The ARNs of the target's usable revisions, newest first, read so many a call as far as they are taken.
+
+    With `status` "INACTIVE" those that were deregistered.
 
     Raises:
         AwsError: AWS said no.
@@ -21,7 +23,7 @@ def arns(client: Any, target: Target, *, at_once: int = 100) -> Iterator[str]:
 
     """
     pages = client.get_paginator("list_task_definitions").paginate(
-        familyPrefix=target.family, status="ACTIVE", sort="DESC", PaginationConfig={"PageSize": at_once}
+        familyPrefix=target.family, status=status, sort="DESC", PaginationConfig={"PageSize": at_once}
     )
     with translated(str(target)):
         for page in pages:

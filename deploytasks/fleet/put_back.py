@@ -103,6 +103,8 @@ def _updated(ended: UnderWay, lost: Result, fallback: Fallback, means: Means) ->
         request = ecs.copied(client, fallback.definition, fallback.images)
         begun = {"at": audit.stamp(datetime.now(UTC))}
         revision = ecs.register(client, target, request, {**fallback.tags, **begun})
+    else:
+        revision = ecs.usable(client, target, revision)
     primary = primary_of(deployments(ecs.update(client, target, revision)))
     if primary is None or primary.id == ended.deployment.id:
         return _not_put_back(lost, "ECS began no deployment of what ran before")

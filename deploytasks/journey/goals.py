@@ -165,7 +165,12 @@ def _carrying(errand: Errand, carried: Mapping[str, Sequence[str]], target: Targ
     releases = carried[target.service]
     if not releases:
         return []
-    revisions = islice(newest_first(errand.clients, target, at_once=8), _REVISIONS)
+    return _found(errand, releases, target, "ACTIVE") or _found(errand, releases, target, "INACTIVE")
+
+
+def _found(errand: Errand, releases: Sequence[str], target: Target, status: str) -> list[Revision]:
+    """Return those among the usable revisions, or among the deregistered ones, of which copies can be registered."""
+    revisions = islice(newest_first(errand.clients, target, at_once=8, status=status), _REVISIONS)
     recent = takewhile(partial(_may_carry, tags.certified_at(releases[0], errand.tier.name)), revisions)
     found: list[Revision] = []
     for one in recent:

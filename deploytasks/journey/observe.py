@@ -6,10 +6,11 @@ What one look cannot see of a target is that target's complaint; the other targe
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from deploytasks.aws import ecs, tasks
+from deploytasks.aws import ecs, health, tasks
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
@@ -45,7 +46,21 @@ def observe(
     if reading in ("unpinned", "vague"):
         unknown = is_vague if reading == "vague" else _is_unpinned
         lists = each(_call, _listings(clients, (one for one in lives if unknown(one, images[one.target.service]))))
-    return _with_digests(clients, lives, lists, images)
+    lives = _with_digests(clients, lives, lists, images)
+    return tuple(each(partial(_with_crashes, clients), lives)) if reading == "all" else lives
+
+
+def _with_crashes(clients: Clients, live: Live) -> Live:
+    """Return the target with how its tasks keep dying; its stopped tasks are read only where there is a sign."""
+    primary = live.primary
+    if live.complaint or not primary or not (live.restarted or live.running < live.desired):
+        return live
+    try:
+        stopped = tasks.tasks_of(clients.of("ecs", live.target.access), live.target, "STOPPED")
+    except AwsError:
+        return live  # what runs is known all the same
+    found = health.crash_loop(stopped, primary, desired=live.desired, now=datetime.now(UTC))
+    return replace(live, crashing=found)
 
 
 def _is_unpinned(live: Live, image: str) -> bool:

@@ -1,11 +1,13 @@
 """A command run once in an environment, with the definition that its service runs: migrations, consoles, repairs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from deploytasks.aws import ecs, following, oneoff
+from deploytasks import __version__
+from deploytasks.aws import ecs, following, oneoff, revisions
 from deploytasks.aws.following import Means
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.oneoff import OneOff, Started
@@ -17,7 +19,8 @@ from deploytasks.journey.errand import before_any_change, images
 from deploytasks.journey.observe import observe
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
 from deploytasks.ours import container_of
-from deploytasks.running import our_containers
+from deploytasks.running import is_inactive, our_containers
+from deploytasks.template.canonical import same
 
 _STOPS_WITHIN_S = 10.0
 _STOPPED = "stopped by the person who ran it"
@@ -25,13 +28,17 @@ _STOPPED = "stopped by the person who ran it"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A command that may be run: everything was looked at, nothing started. `definition` is the one it runs with."""
+    """A command that may be run: everything was looked at, nothing started. `definition` is the one it runs with.
+
+    `record` is what our tags on its revision say.
+    """
 
     project: Project
     author: Author
     clients: Clients
     one_off: OneOff
     definition: Definition
+    record: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         revision = self.one_off.revision.rpartition("/")[2]
@@ -62,7 +69,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
         place=oneoff.place(service),
         essential=oneoff.is_essential(definition, container),
     )
-    return Prepared(project, author, clients, one_off, definition)
+    return Prepared(project, author, clients, one_off, definition, live.revision_tags)
 
 
 def run(
@@ -108,11 +115,40 @@ def _start(prepared: Prepared, means: Means, begun: list[tuple[Started, TaskLog]
     author = prepared.author
     audit = {"project": prepared.project.name, "by": author.by, "ci": author.ci}
     try:
+        prepared = _usable(prepared, means)
         started = oneoff.start(means.client, prepared.one_off, author, audit)
     except AwsError as error:
         raise CommandFailed(*error.complaints) from error
     means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
     begun.append((started, following.log_of(prepared.clients, started, prepared.definition, means.tell)))
+
+
+def _usable(prepared: Prepared, means: Means) -> Prepared:
+    """Return the command with a revision that may be run: a copy is registered of one that was deregistered, once.
+
+    Source: ecs RunTask, which takes no INACTIVE revision.
+
+    """
+    definition, target = prepared.definition, prepared.one_off.target
+    if not is_inactive(definition):
+        return prepared
+    newest = next(revisions.arns(means.client, target, at_once=1), "")
+    copy = revisions.described(means.client, target, newest).definition if newest else {}
+    revision = newest if same(definition, copy) else _copied(prepared, means.client)
+    what = f"{_name(prepared.one_off.revision)} is inactive: {_name(revision)} is run, a copy"
+    means.tell(Told("run", what, str(target)))
+    return replace(prepared, one_off=replace(prepared.one_off, revision=revision))
+
+
+def _copied(prepared: Prepared, client: Any) -> str:
+    """Register a copy of the definition under our tags, as one that has not begun; return its ARN."""
+    record = {key: value for key, value in prepared.record.items() if key not in ("at", "ended", "steps")}
+    request = ecs.copied(client, prepared.definition, {})
+    return ecs.register(client, prepared.one_off.target, request, {**record, "version": __version__})
+
+
+def _name(revision: str) -> str:
+    return revision.rpartition("/")[2]
 
 
 def _ended(means: Means, begun: list[tuple[Started, TaskLog]]) -> Exited | None:

@@ -9,7 +9,9 @@ from deploytasks.fleet import each
 from deploytasks.model import Revision, Target
 
 
-def newest_first(clients: Clients, target: Target, *, at_once: int, known: Collection[str] = ()) -> Iterator[Revision]:
+def newest_first(
+    clients: Clients, target: Target, *, at_once: int, known: Collection[str] = (), status: str = "ACTIVE"
+) -> Iterator[Revision]:
     """The target's revisions without the ARNs that are `known`, read `at_once` in parallel as far as they are taken.
 
     Raises:
@@ -17,6 +19,6 @@ def newest_first(clients: Clients, target: Target, *, at_once: int, known: Colle
 
     """
     client = clients.of("ecs", target.access)
-    others = (arn for arn in revisions.arns(client, target) if arn not in known)
+    others = (arn for arn in revisions.arns(client, target, status=status) if arn not in known)
     while batch := tuple(islice(others, at_once)):
         yield from each(lambda arn: revisions.described(client, target, arn), batch)

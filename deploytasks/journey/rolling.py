@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deploytasks import __version__, plan
+from deploytasks.aws import ecs
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.config import read_for
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
 from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
+from deploytasks.running import is_inactive
 from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer, image_name, placeholder
 
@@ -72,7 +74,12 @@ def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
     image, config = f"{errand.images[wish.service]}@{wish.digest}", revision.record.get("config", "")
     back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish, config), live=live)
-    return plan.back(replace(back, fallback=plan.fallback(live, errand.images[wish.service])), revision.arn)
+    back = plan.back(replace(back, fallback=plan.fallback(live, errand.images[wish.service])), revision.arn)
+    if back.action not in ("update", "force") or not is_inactive(revision.definition):
+        return back
+    copy = ecs.copied(errand.clients.of("ecs", live.target.access), revision.definition, {})
+    why = f"{back.reason}; a copy is registered, since that revision is inactive"
+    return replace(back, action="update", reason=why, request=copy, revision="")
 
 
 def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:

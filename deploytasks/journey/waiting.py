@@ -30,6 +30,7 @@ from deploytasks.model import (
     Wish,
 )
 
+_NOTHING = "no rollout is under way"
 _RECORDED_WITHIN = timedelta(minutes=10)
 
 
@@ -55,10 +56,15 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
         tell(Planned(whole))
     for result in over:
         tell(Ended(result))
-    results = {result.target: result for result in (*over, *_follow(errand, whole))}
+    results = {result.target: _explained(result) for result in (*over, *_follow(errand, whole))}
     ordered = tuple(results[target] for target in stands)
     unseen = {live.target for live in lives if live.complaint}
     return Report(shown_command("wait", errand.tier.name), whole, ordered, resume=_resume(errand, ordered, unseen))
+
+
+def _explained(result: Result) -> Result:
+    is_plain = result.outcome == "unchanged" and not result.detail
+    return replace(result, detail=_NOTHING) if is_plain else result
 
 
 def _follow(errand: Errand, whole: Plan) -> tuple[Result, ...]:
@@ -77,7 +83,9 @@ def _stand(errand: Errand, live: Live, images: Mapping[str, Image]) -> Rollout |
         return replace(rollout, deployment=deployment)
     if live.failure:
         return fleet.outcome_of(rollout, "rolled back", live.failure, live.primary)
-    return fleet.outcome_of(rollout, "unchanged", "no rollout is under way", live.primary)
+    if live.running < live.desired:  # which is looked at again
+        return replace(rollout, action="nothing", reason=_NOTHING)
+    return fleet.outcome_of(rollout, "unchanged", _NOTHING, live.primary)
 
 
 def _unseen(live: Live) -> str:
@@ -94,7 +102,7 @@ def _unseen(live: Live) -> str:
 def _under_way(live: Live) -> Deployment | None:
     """The deployment whose end is not known yet, or not yet explained: one that ECS gave up before any other.
 
-    COMPLETED counts only with every desired task running: a service's first deployment is born COMPLETED.
+    ECS's COMPLETED is an end however few tasks run, save where a service's first deployment is born so.
     """
     primary = live.primary
     failed = [each for each in live.deployments if each.rollout_state == "FAILED"]
@@ -106,8 +114,7 @@ def _under_way(live: Live) -> Deployment | None:
 
 
 def _is_over(primary: Deployment, *, alone: bool) -> bool:
-    ended = primary.rollout_state == "COMPLETED" or (not primary.rollout_state and alone)
-    return ended and primary.running >= primary.desired
+    return primary.is_complete or (not primary.rollout_state and alone and primary.running >= primary.desired)
 
 
 def _names(live: Live, image: str) -> str:

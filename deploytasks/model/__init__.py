@@ -36,6 +36,7 @@ from deploytasks.model.project import (
     Webhook,
 )
 from deploytasks.model.views import (
+    NOT_OURS,
     Board,
     Cell,
     Difference,
@@ -52,6 +53,7 @@ from deploytasks.model.views import (
 
 __all__ = [
     "GOOD_OUTCOMES",
+    "NOT_OURS",
     "Access",
     "Action",
     "Author",

@@ -84,6 +84,10 @@ class Live:
     failure: str = ""
     arn: str = ""
     took_s: float | None = None
+    restarted: bool = False
+    """ECS tells of tasks that it started since the last rollout ended: some may have died."""
+    crashing: str = ""
+    """How tasks of the PRIMARY deployment keep dying since it completed; empty where they don't, or nobody looked."""
 
     @property
     def primary(self) -> Deployment | None:

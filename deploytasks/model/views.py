@@ -11,14 +11,31 @@ from deploytasks.model.images import Image
 from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.project import Target
 
-Mark = Literal["behind", "mixed", "drifted", "foreign", "short", "failed", "rolling"]
+Mark = Literal["behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "inactive", "rolling"]
 """What deserves a second look at a target; `report.board` has the legend."""
 
 Stranger = Literal["image", "revision"]
 """What makes a target `foreign`: its image is not in ECR, or no release of the project registered its revision."""
 
-Standing = Literal["completed", "rolling", "rolled back", "failed", "missing", "unseen"]
-"""How a target's last rollout stands; `missing`: there is no such service, `unseen`: it could not be looked at."""
+Standing = Literal[
+    "completed",
+    "rolling",
+    "rolled back",
+    "failed",
+    "missing",
+    "unseen",
+    "deployed by CODE_DEPLOY",
+    "deployed by EXTERNAL",
+]
+"""How a target's last rollout stands; `missing`: there is no such service, `unseen`: it could not be looked at.
+
+Of a service with another deployment controller nothing more is told than who deploys it.
+"""
+NOT_OURS: Mapping[str, Standing] = {
+    "CODE_DEPLOY": "deployed by CODE_DEPLOY",
+    "EXTERNAL": "deployed by EXTERNAL",
+}
+"""Deployment controller → standing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +43,9 @@ class Cell:
     """One target on the board: what runs there, who brought it, and how its last rollout stands.
 
     `digests` holds more than one where its tasks differ, and `runs` names their images, each once: by commit tag, or by
-    digest where ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names
-    where something else runs; `since` is when the last rollout began; `detail` says why it failed. `foreign` says of
-    what the mark of that name speaks; it is empty where there is no such mark.
+    digest where ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names where something else
+    runs; `since` is when the last rollout began; `detail` says why it failed, `crashing` how its tasks keep dying.
+    `foreign` says of what the mark of that name speaks; it is empty where there is no such mark.
     """
 
     target: Target
@@ -51,12 +68,13 @@ class Cell:
     desired: int = 0
     since: datetime | None = None
     detail: str = ""
+    crashing: str = ""
     complaint: Complaint | None = None
 
     @property
     def as_wanted(self) -> bool:
         """Whether nothing about the target deserves a second look."""
-        return not self.marks and self.standing not in ("missing", "unseen")
+        return not self.marks and self.standing not in ("missing", "unseen", *NOT_OURS.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
-from deploytasks.model import Board, Cell, Mark, Target
+from deploytasks.model import NOT_OURS, Board, Cell, Mark, Target
 from deploytasks.report.hindrances import hindrances
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
@@ -14,7 +14,7 @@ from deploytasks.report.text import age, counted, iso, lines_of, revision_name, 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
 _MOST_LISTED = 8
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
-_TONES: dict[Mark, Tone] = {"failed": "bad", "rolling": "good"}
+_TONES: dict[Mark, Tone] = {"failed": "bad", "crashing": "bad", "rolling": "good"}
 
 
 def sheet(board: Board) -> Sheet:
@@ -92,6 +92,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "desired": cell.desired,
         "since": iso(cell.since),
         "detail": cell.detail or None,
+        "crashing": cell.crashing or None,
         "complaint": str(cell.complaint) if cell.complaint else None,
     }
 
@@ -106,7 +107,7 @@ def _entry(cell: Cell | None, board: Board) -> Entry:
     if cell is None:
         return entry(Span("-", "dim"))
     if cell.standing in STANDINGS:
-        return entry(Span(cell.standing, "bad"))
+        return entry(Span(cell.standing, "warn" if cell.standing in NOT_OURS.values() else "bad"))
     what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {cell.running}/{cell.desired}"
     worst: Tone = next((_TONES[mark] for mark in cell.marks if mark in _TONES), "warn")
     return entry(
@@ -146,6 +147,8 @@ def _listed(targets: Sequence[str]) -> str:
 def _said(cell: Cell) -> Iterator[str]:
     if cell.detail:
         yield f"{cell.standing}: {cell.detail}"
+    if cell.crashing:
+        yield f"crashing: {cell.crashing}"
     if len(cell.runs) > 1:
         yield f"mixed: its tasks run {' and '.join(map(short_commit, cell.runs))}"
     if cell.wanted:

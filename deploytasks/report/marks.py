@@ -9,8 +9,10 @@ LEGEND: Mapping[Mark, str] = {
     "mixed": "tenants of this tier, or tasks of this service, run different images",
     "drifted": "the live definition differs from the rendered one",
     "foreign": "the image is not in ECR, or the revision is not ours",
+    "crashing": "tasks keep dying since the last rollout completed",
     "short": "fewer tasks run than are desired",
     "failed": "the last rollout failed, or was rolled back and what runs is not what is wanted",
+    "inactive": "the revision that runs was deregistered; the next rollout registers a copy",
     "rolling": "a rollout is under way",
 }
 """What each mark means."""
@@ -22,6 +24,8 @@ STRANGERS: Mapping[Stranger, str] = {
 """What `foreign` may mean at a target."""
 
 STANDINGS: Mapping[Standing, str] = {
+    "deployed by CODE_DEPLOY": "its ECS service has CodeDeploy as deployment controller; deploytasks leaves it alone",
+    "deployed by EXTERNAL": "its ECS service has an external deployment controller; deploytasks leaves it alone",
     "missing": "the environment has no such ECS service yet",
     "unseen": "it could not be looked at; its place on the board says why",
 }

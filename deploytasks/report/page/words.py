@@ -13,6 +13,7 @@ Tone = Literal["bad", "warn", "info", "good"]
 
 _GRAVEST_FIRST: tuple[Word, ...] = (
     "unseen",
+    "crashing",
     "failed",
     "missing",
     "short",
@@ -20,9 +21,12 @@ _GRAVEST_FIRST: tuple[Word, ...] = (
     "mixed",
     "behind",
     "drifted",
+    "inactive",
+    "deployed by CODE_DEPLOY",
+    "deployed by EXTERNAL",
     "rolling",
 )
-_BAD = frozenset[Word]({"unseen", "failed", "missing", "short"})
+_BAD = frozenset[Word]({"unseen", "crashing", "failed", "missing", "short"})
 
 
 def words(cell: Cell) -> tuple[Word, ...]:

@@ -64,6 +64,7 @@ def test_a_changed_file_of_an_image_is_refused(api: Shop, name: str):
 
 
 def test_the_image_of_head_is_not_tagged_while_a_file_of_it_is_changed(shop: Shop):
+    shop.commits_config = False
     known = shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags
     known[run(shop.root, "rev-parse", "HEAD")] = known[shop.commits["newer"]]
     shop.edit("envs/project.toml", 'LOG_LEVEL = "info"', 'LOG_LEVEL = "debug"')
@@ -74,6 +75,7 @@ def test_the_image_of_head_is_not_tagged_while_a_file_of_it_is_changed(shop: Sho
 
 
 def test_a_deleted_and_a_staged_file_of_an_image_are_changes_of_it(api: Shop):
+    api.commits_config = False  # a commit would take along what is staged
     (api.root / "api/app.py").unlink()
     write(api, "api/staged.py", "new")
     run(api.root, "add", "api/staged.py")

@@ -261,6 +261,7 @@ def test_a_webhook_that_hangs_holds_a_process_up_for_no_more_than_five_seconds_a
     told: Shop, webhook: Channel
 ):
     webhook.hold = Event()
+    told.commit()
     command = [str(Path(sys.executable).with_name("inv")), "deploy.prod"]
     root = Path(__file__).resolve().parents[1]
     with subprocess.Popen(

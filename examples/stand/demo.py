@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,8 +130,20 @@ def _look(stage: Stage) -> None:
     _say("\n# what the containers say")
     for target in load(stage.world.root).targets:
         address = f"http://127.0.0.1:{target.vars['port']}/"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            _say(f"{target!s:24} {address}  {answer.read().decode().strip()}")
+        _say(f"{target!s:24} {address}  {_answer(address)}")
+
+
+def _answer(address: str) -> str:
+    """Return what the server answers; a container may run for a moment before its server listens."""
+    for left in reversed(range(20)):
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return str(answer.read().decode().strip())
+        except urllib.error.URLError:
+            if not left:
+                raise
+            time.sleep(0.5)
+    return ""
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from deploytasks.report.page.words import MEANINGS
 from tests.boards import IMAGE, SCRIPT, board, cell, hostile, telling
 from tests.browser.conftest import Open
 from tests.browser.seen import tenants, type_filter
@@ -100,7 +101,7 @@ def test_a_mark_that_there_is_not_is_no_true_zero(open_page: Open, text: str):
     opened = open_page(telling())
     type_filter(opened, text)
     name = text.partition("is:")[2]
-    marks = "behind, mixed, drifted, foreign, short, failed, rolling, missing, unseen"
+    marks = ", ".join(MEANINGS)
     expect(opened.get_by_role("status")).to_have_text(f"no mark is called {name}; marks: {marks}")
     expect(opened.get_by_label("Filter")).to_have_attribute("aria-invalid", "true")
     type_filter(opened, "is:behind")

@@ -35,6 +35,12 @@ class Complaint:
         return "\n".join([head, *(f"    {line}" for line in self.to_do.splitlines())])
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return the names as a complaint lists them: so many at most, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 class DeployError(Exit):
     """What a user may see go wrong: complaints in, message and exit code out; never a traceback."""
 

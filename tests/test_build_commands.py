@@ -5,29 +5,13 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from benchmarks.cloud import Call
 from tests.commands import REGISTRY, Shop
 from tests.registry import Registry, serving
-
-
-def run(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def write(shop: Shop, name: str, text: str) -> None:
-    (shop.root / name).parent.mkdir(parents=True, exist_ok=True)
-    (shop.root / name).write_text(text)
-
-
-def commit(shop: Shop) -> str:
-    run(shop.root, "add", "-A")
-    run(shop.root, "commit", "-qm", "Change")
-    return run(shop.root, "rev-parse", "HEAD")
+from tests.repositories import commit, run, write
 
 
 @pytest.fixture

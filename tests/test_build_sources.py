@@ -1,18 +1,11 @@
 """What `build`, `tag` and `release` say of a commit's files, and of a working tree that differs from them."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from benchmarks.cloud_ecr import Repository
 from deploytasks import git, tags
 from tests.commands import REGISTRY, Shop
-
-
-def run(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+from tests.repositories import commit, run, write
 
 
 @pytest.fixture
@@ -27,17 +20,6 @@ def api(shop: Shop) -> Shop:
     write(shop, ".gitignore", "*.env\n")
     commit(shop)
     return shop
-
-
-def write(shop: Shop, name: str, text: str) -> None:
-    (shop.root / name).parent.mkdir(parents=True, exist_ok=True)
-    (shop.root / name).write_text(text)
-
-
-def commit(shop: Shop) -> str:
-    run(shop.root, "add", "-A")
-    run(shop.root, "commit", "-qm", "Change")
-    return run(shop.root, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("task", ["build", "release.dev"])

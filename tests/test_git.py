@@ -9,6 +9,7 @@ import pytest
 
 from deploytasks import git
 from deploytasks.errors import Invalid
+from tests.repositories import run
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +20,6 @@ def _plain_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
         monkeypatch.setenv(f"GIT_{role}_DATE", "2020-11-12T10:30:00Z")
-
-
-def run(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def commit(root: Path, name: str, text: str = "one") -> str:

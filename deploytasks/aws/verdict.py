@@ -1,6 +1,6 @@
 """How our own deployment stands, read off what DescribeServices answers, and ECS's service deployment. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -51,9 +51,13 @@ def _ended_at(service: Mapping[str, Any], listed: Mapping[str, Any]) -> datetime
     """Return when the deployment completed: its event's time, else when ECS changed it last."""
     if listed.get("rolloutState") != "COMPLETED":
         return None
-    said = f"(deployment {listed['id']}) deployment completed"
-    told = (event.get("createdAt") for event in service.get("events", []) if said in event["message"])
-    return next(told, None) or listed.get("updatedAt")
+    return next(_completions(service, listed["id"]), None) or listed.get("updatedAt")
+
+
+def _completions(service: Mapping[str, Any], deployment_id: str) -> Iterator[datetime | None]:
+    """Yield when the service's events tell that the deployment completed, newest first."""
+    said = f"(deployment {deployment_id}) deployment completed"
+    return (event.get("createdAt") for event in service.get("events", []) if said in event["message"])
 
 
 def _is_born(service: Mapping[str, Any], listed: Mapping[str, Any]) -> bool:
@@ -132,9 +136,7 @@ def took_s(service: Mapping[str, Any]) -> float | None:
     primary = primary_of(deployments(service))
     if primary is None or primary.created_at is None:
         return None
-    said = f"(deployment {primary.id}) deployment completed"
-    ends = (event["createdAt"] for event in service.get("events", []) if said in event["message"])
-    seconds = [(at - primary.created_at).total_seconds() for at in ends]
+    seconds = [(at - primary.created_at).total_seconds() for at in _completions(service, primary.id) if at]
     return next((each for each in seconds if each > 0), None)
 
 

@@ -124,11 +124,7 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
         preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
-            lambda: (
-                preflight.held(errand, hold, wanted, named)
-                or config_rules.held(only.errand, hold, renderer, only.lives, wanted)
-            ),
-            lambda: config_rules.rules(only.errand, renderer, only.lives, wanted),
+            *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, named)),
             lambda: rolling.pin_rules(errand, wanted),
             lambda: preflight.dirty(errand, wanted),
             lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
@@ -173,11 +169,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
         preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
-            lambda: (
-                preflight.held(errand, hold, wanted, present)
-                or config_rules.held(only.errand, hold, renderer, only.lives, wanted)
-            ),
-            lambda: config_rules.rules(only.errand, renderer, only.lives, wanted),
+            *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, present)),
             lambda: preflight.taggable(errand, wanted, present, frozen),
             lambda: sources.complaints(errand, wanted),
         )

@@ -6,19 +6,30 @@ Only targets whose definition would change are asked.
 from collections.abc import Iterable, Iterator, Sequence
 
 from deploytasks.aws.locks import freeing
-from deploytasks.errors import Complaint
+from deploytasks.errors import Complaint, listed
 from deploytasks.journey import rolling
 from deploytasks.journey.config import Config, Named, read_for
 from deploytasks.journey.errand import Errand
+from deploytasks.journey.preflight import Check
+from deploytasks.journey.selecting import Taken
 from deploytasks.model import Live, LockState, Wish
 from deploytasks.running import record
 from deploytasks.template.canonical import canonical
 from deploytasks.template.differing import differing
 from deploytasks.template.render import Renderer
 
-_LISTED = 5
 _FETCH = "git fetch, and where the clone is shallow all of it (fetch-depth: 0 in CI, git fetch --unshallow)"
 _NOT_OURS = ("older", "diverged", "unknown")
+
+
+def checks(
+    only: Taken, renderer: Renderer, wishes: Sequence[Wish], hold: LockState | None, told: Sequence[Complaint]
+) -> tuple[Check, ...]:
+    """Return the checks of the targets taken: of a hold, unless it is `told` already, and of the config."""
+    return (
+        lambda: told or held(only.errand, hold, renderer, only.lives, wishes),
+        lambda: rules(only.errand, renderer, only.lives, wishes),
+    )
 
 
 def rules(errand: Errand, renderer: Renderer, lives: Sequence[Live], wishes: Sequence[Wish]) -> Iterator[Complaint]:
@@ -65,14 +76,14 @@ def held(
         keys.setdefault(found, []).append(str(live.target))
     for found, targets in keys.items():
         what = f"the tier is on hold since {hold.since} ({hold.reason}), and this would {found}"
-        yield Complaint(_some(targets), what, f"when this is meant: {freeing(errand.tier.name, errand.author.run)}")
+        yield Complaint(listed(targets), what, f"when this is meant: {freeing(errand.tier.name, errand.author.run)}")
 
 
 def _keys(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> str:
     if not live.exists or live.definition is None:
         return "create the service"
-    request = canonical(rolling.render(errand, renderer, live.target, wish)[0])
-    return f"change the definition: {_some(differing(canonical(live.definition), request))}"
+    request = rolling.render(errand, renderer, live.target, wish)[0]
+    return f"change the definition: {listed(differing(canonical(live.definition, request), canonical(request)))}"
 
 
 def _is_strict(errand: Errand) -> bool:
@@ -84,13 +95,13 @@ def _dirty(errand: Errand, renderer: Renderer, config: Config, changed: Iterable
     if not config.commits:
         yield Complaint(errand.tier.name, f"nobody can tell which commit the config is of: {config.why}", to_do)
     elif dirty := config.dirty(read_for((live.target for live in changed), renderer)):
-        files = _some([f"{file} ({state})" for file, state in dirty.items()])
+        files = listed([f"{file} ({state})" for file, state in dirty.items()])
         yield Complaint(errand.tier.name, f"nobody committed this config: {files}", to_do)
 
 
 def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]) -> Iterator[Complaint]:
     for found, lives in newer(config, named, changed).items():
-        where, meant = _some([str(live.target) for live in lives]), "--allow-older, if it is meant"
+        where, meant = listed([str(live.target) for live in lives]), "--allow-older, if it is meant"
         match config.relation(found):
             case "older":
                 what = f"the config that runs, {found.short}, is newer than this checkout's {named.short}"
@@ -102,8 +113,3 @@ def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]
                 what = f"history does not tell whether this checkout's config {named.short} is newer than what runs, "
                 what, to_do = f"{what}{found.short}", f"{_FETCH}; {meant}"
         yield Complaint(where, what, to_do)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploytasks import git, source, tags
-from deploytasks.errors import BuildFailed, Complaint, Invalid
+from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
 from deploytasks.git import Changes
 from deploytasks.journey import artifacts
 from deploytasks.journey.errand import Errand, say
-from deploytasks.model import Build, Service, Wish
+from deploytasks.model import Build, Wish
 from deploytasks.source import Place, Store
-
-_LISTED = 5
 
 
 def commit_tag(errand: Errand) -> str:
@@ -59,10 +57,10 @@ def _uncommitted(errand: Errand) -> Iterator[Complaint]:
     places = _places(errand, source.of_commit(root, "HEAD"))
     untracked = list(_contained(changes.untracked, places))
     if untracked:
-        say(errand, "commit", f"not in the image, since git does not know them: {_listed(untracked)}")
+        say(errand, "commit", f"not in the image, since git does not know them: {listed(untracked)}")
     changed = list(_contained(changes.tracked, places))
     if changed:
-        what = f"uncommitted changes of what an image contains: {_listed(changed)}"
+        what = f"uncommitted changes of what an image contains: {listed(changed)}"
         yield Complaint("git", what, _commit_advice(changes))
 
 
@@ -89,7 +87,7 @@ def _unbuildable(errand: Errand, missing: Sequence[Wish]) -> Iterator[Complaint]
                 continue
             if store.environment:
                 yield from _changed_inside(errand, found.place)
-            yield from _platform_complaints(service)
+            yield from filter(None, [service.unbuildable])
             yield from refused(service, found.recipe)
 
 
@@ -107,12 +105,6 @@ def _changed_inside(errand: Errand, place: Place) -> Iterator[Complaint]:
     """Not even --allow-dirty takes what is changed inside of a submodule: git has no object of it."""
     for path in _contained(git.changes(errand.project.root).inside, [place]):
         yield Complaint(path, "the submodule has uncommitted changes of its own", "commit them in the submodule")
-
-
-def _platform_complaints(service: Service) -> Iterator[Complaint]:
-    if len(service.platforms) != 1:
-        what = f"{len(service.platforms)} platforms ({', '.join(service.platforms)}), and one can be built"
-        yield Complaint(f"services.{service.name}.platforms", what, "name one for now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +160,3 @@ def _contained(paths: Iterable[str], places: Sequence[Place]) -> Iterator[str]:
     for path in paths:
         if any(place.has(path.rstrip("/")) for place in places):
             yield path
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
-    return ", ".join(paths[:_LISTED]) + more

@@ -53,6 +53,7 @@ class Service:
     platforms: tuple[str, ...] = ("linux/amd64",)
     builder: Literal["auto", "docker", "append"] = "auto"
     before_deploy: tuple[tuple[str, ...], ...] = ()
+    artifacts: tuple[str, ...] = ()
 
     @property
     def unbuildable(self) -> Complaint | None:
@@ -62,8 +63,6 @@ class Service:
         what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and one can be built"
         to_do = "multi-platform images come later: name one for now"
         return Complaint(f"services.{self.name}.platforms", what, to_do)
-
-    artifacts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

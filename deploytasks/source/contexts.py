@@ -9,14 +9,12 @@ from pathlib import Path
 
 from deploytasks import dockerignore, git
 from deploytasks.dockerignore import Matcher
-from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.errors import Complaint, Invalid, listed, raise_all
 from deploytasks.model import Service
 from deploytasks.source import lfs
 from deploytasks.source.lfs import Pointer
 from deploytasks.source.listing import Entry, Listing, Outside, normal
 from deploytasks.source.stores import Store, grouped
-
-_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +170,7 @@ def _unfetched(files: Iterable[Entry]) -> Iterator[Complaint]:
         absent = store.missing(ids)
         missing = [names[store, each] for each in ids if each in absent]
         if missing:
-            more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
-            what = f"this partial clone lacks files of {_shown(store)}: {', '.join(missing[:_LISTED])}{more}"
+            what = f"this partial clone lacks files of {_shown(store)}: {listed(missing)}"
             place = f" -C {store.at}" if store.at else ""
             yield Complaint("git", what, f"git{place} fetch --refetch --no-filter origin")
 

@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploytasks.errors import BuildFailed, Complaint, Invalid
+from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
 from deploytasks.source.listing import Entry
 from deploytasks.source.stores import Store, grouped
 
 _LARGEST_BYTES = 1024
 _POINTER = re.compile(r"version https?://\S+\noid sha256:(?P<id>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n?")
-_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,7 @@ def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterat
     missing = [(entry.store, entry.path) for entry in entries if entry.path in pointers]
     absent = [(store, path) for store, path in missing if not pointers[path].is_here]
     for store, paths in grouped(absent).items():
-        more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
-        what = f"only LFS pointers are on this machine, not the content: {', '.join(paths[:_LISTED])}{more}"
+        what = f"only LFS pointers are on this machine, not the content: {listed(paths)}"
         place = f" -C {store.at}" if store.at else ""
         advice = f"git{place} lfs fetch origin {store.tree}\nor, of what is checked out: git{place} lfs pull"
         yield Complaint("git lfs", what, advice)
@@ -85,7 +83,7 @@ def locked(entries: Iterable[Entry]) -> Iterator[Complaint]:
     for store, paths in grouped((entry.store, entry.path) for entry in entries if not entry.is_link).items():
         encrypted = {path: name for path, name in filters(store, paths).items() if name.startswith("git-crypt")}
         if encrypted and not all(_is_configured(store, name) for name in set(encrypted.values())):
-            what = f"files are encrypted and this clone is not unlocked: {', '.join([*encrypted][:_LISTED])}"
+            what = f"files are encrypted and this clone is not unlocked: {listed([*encrypted])}"
             yield Complaint("git-crypt", what, "git-crypt unlock")
 
 

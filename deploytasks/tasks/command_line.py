@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
+from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
 
@@ -31,10 +32,6 @@ class CommandLine:
     def __init__(self, tasks: Collection, root: Path) -> None:
         self._tasks, self._root = tasks, root
         self._is_checked = False
-
-    def __deepcopy__(self, _memo: object) -> "CommandLine":
-        """Return the same one: Invoke copies a namespace's tasks, and the words are checked once."""
-        return self
 
     def check(self) -> None:
         """Raise Exit with code 1 and what to type instead, if Invoke would not understand the words.
@@ -55,8 +52,9 @@ class CommandLine:
         return any(vars(module).get(name) is self._tasks for module in modules for name in ("ns", "namespace"))
 
     def _check(self, words: Sequence[str]) -> None:
+        initial = Program().initial_context
         try:
-            core = Parser(initial=Program().initial_context, ignore_unknown=True).parse_argv(list(words))
+            core = Parser(initial=initial, ignore_unknown=True).parse_argv(list(words))
         except ParseError:
             return  # of Invoke's own flags, which Invoke explains
         asked, is_list = core[0].args.help.value, core[0].args.list.value
@@ -68,11 +66,11 @@ class CommandLine:
             self._say_what_is_missing(is_list=bool(is_list))
             return
         self._help_if_asked(core.unparsed)
-        self._parse(core.unparsed)
+        self._parse(core.unparsed, initial)
 
-    def _parse(self, words: Sequence[str]) -> None:
+    def _parse(self, words: Sequence[str], initial: ParserContext) -> None:
         """Raise Exit with every complaint if Invoke's parser fails, or takes a flag for a positional argument."""
-        parser = Parser(initial=Program().initial_context, contexts=self._tasks.to_contexts())
+        parser = Parser(initial=initial, contexts=self._tasks.to_contexts())
         try:
             if not _has_eaten_a_flag(parser.parse_argv(list(words))):
                 return

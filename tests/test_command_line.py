@@ -24,7 +24,7 @@ MISTYPED = {
     "release": f"inv release: 'release' is a group of tasks\n    name one of them: {GROUP}",
     "status prod": "inv status: it does not take 'prod'\n    inv status --tier prod",
     "lock.acquire": "inv lock.acquire: tier is missing\n    inv lock.acquire dev\n    inv lock.acquire staging",
-    "envs.show": "inv envs.show: env is missing\n    inv envs.show ENV",
+    "envs.show": "inv envs.show: env is missing\n    inv envs.show ENV\n    inv envs.list shows all environments\n",
     "release.prod --commit": "inv release.prod: --commit needs a value\n    --commit VALUE, or leave it out",
     "deploy.wait": "inv deploy.wait: tier is missing\n    inv deploy.wait dev\n    inv deploy.wait staging\n",
     "deploy.wait --tenent mb prod": "inv deploy.wait: there is no flag '--tenent'\n    did you mean '--tenant'?",

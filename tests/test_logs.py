@@ -78,7 +78,7 @@ def test_lines_that_are_too_old_are_left_out_and_it_is_said_how_to_see_more(shop
 @pytest.mark.parametrize("since", ["3x", "", "10", "0s", "-5m"])
 def test_a_length_of_time_that_is_none_is_refused(shop: Shop, since: str):
     ran = shop.inv("deploy.logs", "prod", f"--since={since}")
-    assert (ran.code, f"--since: '{since}' is no length of time" in ran.stderr) == (2, True)
+    assert (ran.code, f"--since: '{since}' is not a length of time" in ran.stderr) == (2, True)
     assert not shop.endpoint.operations()
 
 

@@ -151,11 +151,11 @@ def test_there_are_no_more_shards_than_environments(many: Shop):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--shards", "0"], "--shards: '0' is no number of 1 to 256"),
-        (["--shards", "257"], "--shards: '257' is no number of 1 to 256"),
-        ([], "--shards: '' is no number of 1 to 256"),
+        (["--shards", "0"], "--shards: '0' is not a number from 1 to 256"),
+        (["--shards", "257"], "--shards: '257' is not a number from 1 to 256"),
+        ([], "--shards: is missing\n    for example --shards 20"),
         (["--shards", "2", "--format", "jenkins"], "--format: 'jenkins' is not known\n    known: github, gitlab"),
-        (["--shards", "2", "--include", "x.yml"], "--include: means nothing without --format gitlab"),
+        (["--shards", "2", "--include", "x.yml"], "--include: needs --format gitlab"),
         (["--shards", "2", "--run", ""], "--run: is empty"),
     ],
 )
@@ -403,7 +403,7 @@ def test_a_plain_release_of_the_same_run_is_no_matrix(many: Shop):
 def test_what_names_no_shard_is_refused(many: Shop, shard: str):
     ran = many.inv("deploy.prod", f"--shard={shard}")
     assert ran.code == 2
-    assert ran.stderr.startswith(f"--shard: '{shard}' is no shard: the third of eight is 3/8\n")
+    assert ran.stderr.startswith(f"--shard: '{shard}' is not a shard: the third of eight is 3/8\n")
 
 
 def test_a_shard_beyond_the_environments_is_refused(many: Shop):
@@ -431,7 +431,7 @@ def test_nothing_else_chooses_what_a_shard_does(many: Shop, flags: list[str]):
 
 def test_a_run_is_named_only_for_a_shard(many: Shop):
     ran = many.inv("deploy.prod", "--run", "x")
-    assert (ran.code, "--run: means nothing without --shard" in ran.stderr) == (2, True)
+    assert (ran.code, "--run: needs --shard" in ran.stderr) == (2, True)
 
 
 def test_no_wait_is_refused_where_the_tier_has_waves_even_if_the_shard_has_one(many: Shop):

@@ -153,9 +153,9 @@ def test_a_tier_without_a_release_says_so_and_is_no_failure(shop: Shop):
     ("words", "complaint"),
     [
         (["prd"], "tier: there is no tier 'prd'\n    did you mean 'prod'?"),
-        (["prod", "--last", "0"], "--last: '0' is no number of 1 to 999,999,999\n    --last 20"),
+        (["prod", "--last", "0"], "--last: '0' is not a number from 1 to 999,999,999\n    for example --last 20"),
         (["prod", "--last", "9" * 5000], "--last: '9999"),
-        (["prod", "--last", "x"], "--last: 'x' is no number of 1 to 999,999,999"),
+        (["prod", "--last", "x"], "--last: 'x' is not a number from 1 to 999,999,999"),
         (["prod", "--service", ""], "--service: is empty"),
         (["prod", "--service", "apo"], "--service: there is no service 'apo'\n    did you mean 'api'?"),
     ],

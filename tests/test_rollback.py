@@ -112,7 +112,7 @@ def test_it_goes_where_it_is_told(released: Shop, given: list[str]):
     [
         (["--to", "prod-20200101T000000Z"], "prod: there is no prod-20200101T000000Z in ECR"),
         (["--at", "2020-01-01"], "prod: there was no release at 2020-01-01T00:00:00Z"),
-        (["--at", "noon"], "--at: 'noon' is no time"),
+        (["--at", "noon"], "--at: 'noon' is not a valid time"),
         (["--to", "0" * 40], "api: commit 0000000 is not in ECR"),
     ],
 )
@@ -340,4 +340,4 @@ def test_what_a_hold_of_some_tenants_keeps_away_is_told_as_it_is(released: Shop)
 
 def test_a_release_and_a_time_are_not_both_taken(shop: Shop):
     ran = shop.inv("release.rollback", "prod", "--to", "older", "--at", "2026-11-23")
-    assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: goes with no --to: each says where to go")
+    assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: can't be combined with --to")

@@ -109,7 +109,8 @@ def number(flag: str, given: str, most: int = 999_999_999) -> int:
     from deploytasks.errors import Invalid
 
     if not (given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and 1 <= int(given) <= most):
-        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no number of 1 to {most:,}", f"--{flag} {min(20, most)}")
+        what = f"'{given[:40]}' is not a number from 1 to {most:,}" if given else "is missing"
+        raise Invalid.of(f"--{flag}", what, f"for example --{flag} {min(20, most)}")
     return int(given)
 
 
@@ -127,7 +128,7 @@ def shard(given: str | None) -> "Shard | None":
         return None
     named = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", given, re.ASCII)
     if named is None or not 1 <= int(named[1]) <= int(named[2]):
-        what = f"'{given[:40]}' is no shard: the third of eight is 3/8"
+        what = f"'{given[:40]}' is not a shard: the third of eight is 3/8"
         raise Invalid.of("--shard", what, "take those that release.matrix prints")
     return Shard(int(named[1]), int(named[2]))
 
@@ -156,7 +157,7 @@ def excludes(flag: str, given: Any, other: str, also: Any) -> None:
     from deploytasks.errors import Invalid
 
     if given and also:
-        raise Invalid.of(f"--{flag}", f"goes with no --{other}: each says where to go", "leave out one of them")
+        raise Invalid.of(f"--{flag}", f"can't be combined with --{other}", "leave out one of them")
 
 
 def goes_with(flag: str, given: str | None, is_there: object, other: str) -> None:
@@ -169,7 +170,7 @@ def goes_with(flag: str, given: str | None, is_there: object, other: str) -> Non
     from deploytasks.errors import Invalid
 
     if text(flag, given) is not None and not is_there:
-        raise Invalid.of(f"--{flag}", f"means nothing without {other}", f"leave it out, or add {other}")
+        raise Invalid.of(f"--{flag}", f"needs {other}", f"leave it out, or add {other}")
 
 
 def text(flag: str, given: str | None) -> str | None:
@@ -199,7 +200,7 @@ def duration(flag: str, given: str) -> timedelta:
     if not is_length(given):
         raise Invalid.of(
             f"--{flag}",
-            f"'{given[:40]}' is no length of time from 1s to ten years",
+            f"'{given[:40]}' is not a length of time from 1s to ten years",
             f"in hours, minutes and seconds: --{flag} 24h, --{flag} 10m, --{flag} 1h30m",
         )
     return timedelta(seconds=seconds(given))
@@ -219,10 +220,12 @@ def moment(flag: str, given: str | None) -> datetime | None:
     try:
         at = datetime.fromisoformat(given)
     except ValueError:
-        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is no time", f"--{flag} 2026-11-23T12:00Z") from None
+        raise Invalid.of(
+            f"--{flag}", f"'{given[:40]}' is not a valid time", f"for example --{flag} 2026-11-23T12:00Z"
+        ) from None
     at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     if at > datetime.now(UTC):
-        raise Invalid.of(f"--{flag}", f"'{given[:40]}' lies in the future", f"--{flag} 2026-11-23T12:00Z")
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' lies in the future", f"for example --{flag} 2026-11-23T12:00Z")
     return at
 
 
@@ -253,7 +256,7 @@ def wait_s(lock_wait: str | None) -> float:
     """The seconds that `--lock-wait` gives, 0 where it was not given.
 
     Raises:
-        Invalid: it is no length of time.
+        Invalid: it is not a length of time.
 
     """
     return duration("lock-wait", lock_wait).total_seconds() if lock_wait is not None else 0.0

@@ -88,6 +88,7 @@ class _Reader:
             name = self._missing[0]
             values = self._known.tiers if name == "tier" else (name.upper(),)
             to_do = "\n".join(f"{self._where} {value}" for value in values) or "inv envs.check says why there is none"
+            to_do += "\ninv envs.list shows all environments" if name == "env" else ""
             yield Complaint(self._where, f"{' and '.join(self._missing)} is missing", to_do)
 
     def _flag(self, flag: str, has_value: bool) -> Iterator[Complaint]:

@@ -105,4 +105,16 @@ def test_a_release_of_what_runs_already_and_not_at_all_is_no_success(shop: Shop)
     ours.running, ours.pending = 0, 0
     ran = shop.inv("deploy.prod", "--tenant", "t1", "--json")
     assert (ran.code, ran.summary["outcomes"]) == (1, {"unhealthy": 1})
-    assert ran.summary["resume"].startswith("to go on: inv deploy.prod --tenant t1")
+    assert ran.summary["resume"].endswith("to try this one again: inv deploy.prod --tenant t1")
+
+
+@pytest.mark.waits
+def test_whoever_waits_soaks_and_reports_and_restores_nothing(shop: Shop):
+    shop.soak("2s")
+    shop.endpoint.cloud.fates = lambda *_: Fate(lasts_s=2.0, death=Death(lines=["no database"]), sick_s=0, every_s=1)
+    assert shop.inv("deploy.prod", "--tenant", "t1", "--no-wait", "--force").code == 0
+    before = shop.writes()
+    ran = shop.inv("deploy.wait", "prod", "--tenant", "t1", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (1, {"unhealthy": 1})
+    assert ran.summary["results"][0]["detail"].startswith("in the soak: ")
+    assert shop.writes() == before

@@ -79,6 +79,7 @@ class Soak:
         begun = under_way(rollout, result.deployment, self.means)
         detail = one.why if is_short(result) else f"in the soak: {one.why}"
         verdict = replace(begun.verdict, outcome=one.outcome, state=one.outcome, detail=detail)
+        begun = replace(begun, since=self.means.clock() - result.duration_s)
         return replace(begun, verdict=replace(verdict, running=result.running, desired=result.desired))
 
 

@@ -125,7 +125,7 @@ def _resume(errand: Errand, results: Sequence[Result]) -> str:
     if paused := [result for result in open_ends if result.outcome == "paused"]:
         rest = [result for result in open_ends if result.outcome != "paused"]
         return from_the_hook(errand, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
-    if any(result.outcome == "rolled back" for result in open_ends):
+    if any(result.outcome in ("rolled back", "unhealthy") for result in open_ends):
         return f"mend the image and release it; to try this one again: {go_on(open_ends)}"
     return f"to go on: {go_on(open_ends)}"
 

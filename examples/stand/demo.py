@@ -45,6 +45,11 @@ SECOND = (
     Step("inv deploy.prod --dry-run", "what a deploy of prod would do: it runs what its tag names"),
     Step("inv release.prod --commit HEAD", "staging does not run the second commit, so the gate refuses it", code=2),
 )
+DYING = Step(
+    "inv release.dev",
+    "it starts, and dies 8 seconds later: seen in the soak, put back, with its last log line",
+    code=1,
+)
 MISSPELT = Step("inv release.staging", "a wrong key in a tenant's file stops everything before it starts", code=2)
 
 
@@ -82,9 +87,10 @@ def _perform(stage: Stage) -> int:
     for step in SECOND:
         _show(world, step)
     _look(stage)
+    dying = _let_it_die(stage)
     _misspell(world)
     _show(world, MISSPELT)
-    return len(FIRST) + len(SECOND) + 1
+    return len(FIRST) + len(SECOND) + dying + 1
 
 
 def _introduction(stage: Stage) -> str:
@@ -113,6 +119,36 @@ def _change(world: World) -> None:
     world.edit("examples/api/app.py", "return 200, about()", 'return 200, about() | {"news": "bulk orders"}')
     _say("\n# somebody gives the service some news to tell\n$ git commit --all --message 'Offer bulk orders'")
     world.commit("Offer bulk orders")
+
+
+def _let_it_die(stage: Stage) -> int:
+    """A third commit, whose image starts and dies; how many commands were run."""
+    if stage.engine is None:
+        _say("\n# left out here: an image that starts and dies, and is put back. Pretended tasks never die")
+        return 0
+    _say("\n# somebody forgets the database\n$ git commit --all --message 'Forget the database'")
+    break_it(stage.world)
+    _show(stage.world, DYING)
+    _look(stage)
+    return 1
+
+
+def break_it(world: World) -> None:
+    """A commit whose service runs for 8 seconds and dies; dev soaks for 20 from now on, and nobody else does."""
+    world.edit("examples/api/app.py", "from threading import Thread\n", "from threading import Thread, Timer\n")
+    world.edit("examples/api/app.py", "    with server:\n", f"{_DEATH}    with server:\n")
+    project = world.root / "envs/project.toml"
+    project.write_text(project.read_text().replace('soak = "0s"', 'soak = "20s"', 1))
+    world.commit("Forget the database")
+
+
+_DEATH = """\
+    def die() -> None:
+        print("there is no database", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    Timer(8, die).start()
+"""
 
 
 def _misspell(world: World) -> None:

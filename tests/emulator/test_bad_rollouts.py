@@ -1,9 +1,11 @@
 """Rollouts that go wrong, tasks that must run first, and the way back: with real containers."""
 
 import json
+import re
 
 import pytest
 
+from examples.stand.demo import break_it
 from tests.emulator import sight
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulator, pytest.mark.timeout(240)]
@@ -40,6 +42,21 @@ def test_without_a_circuit_breaker_a_crashing_image_is_put_back_by_us(world):
     assert sight.digests(world, "dev") == {"main": {sight.digest(world, "dev")}, "mb": {first}}
     cells = json.loads(world.inv("status", "--tier", "dev", "--json").stdout)["cells"]
     assert {cell["target"]: cell["standing"] for cell in cells} == {"dev/api": "completed", "mb-dev/api": "rolled back"}
+
+
+def test_an_image_that_starts_and_dies_is_unhealthy_and_put_back(world):
+    _released(world)
+    first = sight.digest(world, "dev")
+    break_it(world)
+
+    released = world.inv("release.dev")
+
+    said = released.stdout + released.stderr
+    assert released.returncode == 1, said
+    assert "1 unhealthy, 1 not attempted" in said
+    assert re.search(r"in the soak: \d tasks? died \(crashed: exit 1", said), said
+    assert "| there is no database" in said and "It was put back on " in said
+    assert sight.digests(world, "dev") == {"main": {first}, "mb": {first}}
 
 
 def test_tasks_before_a_deploy_really_run_and_one_that_fails_leaves_the_service_alone(world):

@@ -24,12 +24,16 @@ def test_missing_repositories_a_missing_cluster_and_a_wrong_template_come_in_one
     assert "dev: not checked until then: " in ran.stderr
 
 
-def test_a_dirty_tree_is_told_beside_missing_repositories(shop: Shop):
+@pytest.mark.parametrize(
+    ("command", "unseen"),
+    [("release.dev", "dev: not checked until then: what needs"), ("build", "build: not checked until then: the")],
+)
+def test_a_dirty_tree_is_told_beside_missing_repositories(shop: Shop, command: str, unseen: str):
     shop.endpoint.cloud.account(REGISTRY).repositories.clear()
     tracked = subprocess.run(
         ["git", "ls-files", "Dockerfile"], cwd=shop.root, capture_output=True, text=True, check=True
     ).stdout.split()
     (shop.root / tracked[0]).write_text("FROM scratch\n# changed\n")
-    ran = shop.inv("release.dev")
-    assert (ran.code, "ECR api: " in ran.stderr) == (2, True)
+    ran = shop.inv(command)
+    assert (ran.code, "ECR api: " in ran.stderr, unseen in ran.stderr) == (2, True, True)
     assert "git: uncommitted changes of what an image contains: Dockerfile" in ran.stderr

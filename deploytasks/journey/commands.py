@@ -34,7 +34,7 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
     """
     errand = begin("build", project, scope, options, tell)
     with before_any_change():
-        wanted = wishes.to_build(errand)
+        (wanted,) = look_at_all(errand, lambda: wishes.to_build(errand))
         preflight.check_all(lambda: sources.complaints(errand, wanted))
     whole = Plan(errand.tier, builds=builds(errand, wanted))
     _build(errand, whole, wanted)

@@ -29,9 +29,15 @@ def look_at_all(errand: Errand, *looks: Callable[[], Any]) -> list[Any]:
     complaints = [complaint for error in errors for complaint in error.complaints]
     complaints += [*_about_targets(errand, lives), *preflight.gathered(lambda: sources.complaints(errand, ()))]
     if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
-        unseen = "not checked until then: what needs the images that could not be looked at, the gate above all"
-        complaints.append(Complaint(errand.tier.name, unseen))
+        complaints.append(_unseen(errand))
     raise type(errors[0])(*_once(complaints)) from errors[0]
+
+
+def _unseen(errand: Errand) -> Complaint:
+    if errand.command == "build":
+        return Complaint("build", "not checked until then: the contexts of the images that ECR may lack")
+    unseen = "not checked until then: what needs the images that could not be looked at, the gate above all"
+    return Complaint(errand.tier.name, unseen)
 
 
 def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:

@@ -59,13 +59,14 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
                 lambda: hold_of(errand),
                 lambda: preflight.frozen(errand),
             )
-            preflight.check_all(
+            noted = preflight.check_all(
                 lambda: preflight.held(errand, hold, wanted, present),
                 lambda: preflight.taggable(errand, wanted, present, frozen),
                 lambda: sources.complaints(errand, wanted),
+                asking=[lambda: preflight.gated(errand, wanted)],
             )
         steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
-        whole = Plan(errand.tier, tag_steps=steps, notes=notes)
+        whole = Plan(errand.tier, tag_steps=steps, notes=(*notes, *noted))
         tell(Planned(whole))
         put_tags(errand, whole)
         return report(errand, whole)
@@ -121,16 +122,16 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
         )
         only = taken(errand, wanted, lives)
         named = present if options.to else {wish.service: wish.image for wish in wanted}
-        preflight.check_all(
+        noted = preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, named)),
             lambda: rolling.pin_rules(errand, wanted),
             lambda: preflight.dirty(errand, wanted),
-            lambda: [] if options.to is None or options.override else preflight.gated(errand, wanted),
+            asking=[lambda: preflight.gated(errand, wanted) if options.to else []],
         )
     waves = rolling.rollouts(only.errand, renderer, only.lives, wanted)
-    return Plan(errand.tier, waves=waves, notes=found), only.notes
+    return Plan(errand.tier, waves=waves, notes=(*found, *noted)), only.notes
 
 
 def release(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
@@ -166,18 +167,19 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             lambda: preflight.frozen(errand),
         )
         only = taken(errand, wanted, lives)
-        preflight.check_all(
+        noted = preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, present)),
             lambda: preflight.taggable(errand, wanted, present, frozen),
             lambda: sources.complaints(errand, wanted),
+            asking=[lambda: preflight.gated(errand, wanted)],
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))
     wanted = _build(errand, missing, wanted)
     steps = plan.tag_steps(errand.tier, wanted, present, datetime.now(UTC))
     waves = rolling.rollouts(only.errand, renderer, only.lives, plan.with_releases(wanted, steps))
-    whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves, notes)
+    whole = Plan(errand.tier, missing.builds if errand.options.dry_run else (), steps, waves, (*notes, *noted))
     errand.tell(Planned(whole))
     whole = register_all(errand, whole)
     put_tags(errand, whole)

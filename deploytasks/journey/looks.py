@@ -27,7 +27,8 @@ def look_at_all(errand: Errand, *looks: Callable[[], Any]) -> list[Any]:
         return answers
     lives = [one for answer in answers if isinstance(answer, tuple) for one in answer if isinstance(one, Live)]
     complaints = [complaint for error in errors for complaint in error.complaints]
-    complaints += [*_about_targets(errand, lives), *preflight.gathered(lambda: sources.complaints(errand, ()))]
+    complaints += _about_targets(errand, lives)
+    complaints += preflight.complaints_in(preflight.gathered(lambda: sources.complaints(errand, ())))
     if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
         complaints.append(_unseen(errand))
     raise type(errors[0])(*_once(complaints)) from errors[0]
@@ -46,7 +47,7 @@ def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:
         return []
     tried = {target.service: placeholder(errand.project, target) for target in errand.targets}
     templates = preflight.gathered(lambda: rolling.renders(errand, Renderer(errand.project), list(tried.values())))
-    return [*preflight.ready(errand, lives), *templates, *preflight.wave_rules(errand)]
+    return [*preflight.ready(errand, lives), *preflight.complaints_in(templates), *preflight.wave_rules(errand)]
 
 
 def _once(complaints: Iterable[Complaint]) -> list[Complaint]:

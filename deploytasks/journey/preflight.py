@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,18 +18,36 @@ from deploytasks.project.select import upstream_targets
 from deploytasks.stock import stock
 
 Answer = TypeVar("Answer")
-Check = Callable[[], Iterable[Complaint]]
 
 
-def check_all(*checks: Check) -> None:
-    """Nothing speaks against going on.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a check found that refuses nothing; it belongs in `Plan.notes`."""
+
+    text: str
+
+
+Check = Callable[[], Iterable[Complaint | Note]]
+
+
+def check_all(*checks: Check, asking: Iterable[Check] = ()) -> tuple[str, ...]:
+    """Return the notes of all checks, each once, if nothing speaks against going on.
+
+    Checks that ask AWS are `asking`: they run in parallel, after the others.
 
     Raises:
         NotReady: with every complaint of every check, each once.
 
     """
-    complaints = [complaint for check in checks for complaint in gathered(check)]
-    raise_all(NotReady, list(dict.fromkeys(complaints)))
+    found = [one for check in checks for one in gathered(check)]
+    found += [one for answer in fleet.each(gathered, asking) for one in answer]
+    raise_all(NotReady, list(dict.fromkeys(complaints_in(found))))
+    return tuple(dict.fromkeys(one.text for one in found if isinstance(one, Note)))
+
+
+def complaints_in(found: Iterable[Complaint | Note]) -> list[Complaint]:
+    """Return the complaints among what checks found."""
+    return [one for one in found if isinstance(one, Complaint)]
 
 
 def ready(errand: Errand, lives: Sequence[Live]) -> Iterator[Complaint]:
@@ -108,7 +126,7 @@ def wave_rules(errand: Errand) -> Iterator[Complaint]:
 def taggable(
     errand: Errand, wishes: Sequence[Wish], present: dict[str, Image], frozen: Container[str]
 ) -> Iterator[Complaint]:
-    """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age, the gate."""
+    """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age."""
     for wish in wishes:
         if wish.service in frozen and not plan.is_there(wish, present.get(wish.service)):
             what = f"the repository {wish.repository} is immutable, its tag {errand.tier.name} too: it could not move"
@@ -117,8 +135,6 @@ def taggable(
     yield from dirty(errand, wishes)
     for wish in wishes if not errand.options.allow_older else ():
         yield from _older(errand, wish, present.get(wish.service))
-    if not errand.options.override:
-        yield from gated(errand, wishes)
 
 
 def held(
@@ -148,9 +164,9 @@ def dirty(errand: Errand, wishes: Sequence[Wish]) -> Iterator[Complaint]:
 
 
 def gated(errand: Errand, wishes: Sequence[Wish]) -> list[Complaint]:
-    """What the gate says; asks the tier before only for images that have not passed already."""
+    """What the gate says, unless overridden; asks the tier before only for images that have not passed already."""
     unpassed = [wish for wish in wishes if not gate.passed(errand.tier, wish)]
-    if errand.tier.after is None or not unpassed:
+    if errand.options.override or errand.tier.after is None or not unpassed:
         return []
     before = upstream_targets(errand.project, errand.tier, errand.targets)
     lives = observe(errand.clients, before, errand.images, reading="unpinned")
@@ -171,8 +187,8 @@ def _commits(errand: Errand) -> dict[str, str]:
     return known
 
 
-def gathered(check: Check) -> list[Complaint]:
-    """Return the complaints of the check, also where it ends in an error."""
+def gathered(check: Check) -> list[Complaint | Note]:
+    """Return what the check found, also where it ends in an error."""
     try:
         return list(check())
     except DeployError as error:

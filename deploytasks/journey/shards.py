@@ -75,10 +75,10 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     with before_any_change():
         errand, since = _under_the_lock(errand)
         wanted, lives = fleet.together(lambda: wishes.to_deploy(everybody), lambda: look(errand))
-        preflight.check_all(*about_targets(everybody, renderer, lives, wanted))
+        noted = preflight.check_all(*about_targets(everybody, renderer, lives, wanted))
         barrier = Barrier(everybody, lambda lives: rolling.rollouts(everybody, renderer, lives, wanted), since)
         barrier.remember(max(target.wave for target in own))
-    whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted))
+    whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted), notes=noted)
     tell(Planned(whole))
     whole = adopt_all(errand, whole)
     return report(errand, whole, roll_out(errand, whole, barrier))

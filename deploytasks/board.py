@@ -17,13 +17,15 @@ from deploytasks.stock import Stock
 class Evidences:
     """All that the board is made of beside the lives: `drifted` targets, and each service's stock.
 
-    `overrides` maps a release to why it was let past the gate.
+    `overrides` maps a release to why it was let past the gate, `older` a drifted target to how the checkout's age
+    explains it.
     """
 
     project: str
     stocks: Mapping[str, Stock]
     drifted: Collection[Target] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
+    older: Mapping[Target, str] = field(default_factory=dict)
 
 
 def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
@@ -79,6 +81,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         since=live.primary.created_at,
         detail=live.failure,
         crashing=live.crashing,
+        checkout=known.older.get(live.target, ""),
     )
 
 

@@ -407,11 +407,12 @@ def test_the_canonical_form_says_only_what_matters():
 
 def test_every_key_that_the_tables_name_is_one_that_ecs_knows():
     known: dict[str, set[str]] = {}
-    for key, members in keys(request_shape("RegisterTaskDefinition")):
-        known.setdefault(key, set()).update(members)
+    for operation in ("RegisterTaskDefinition", "CreateService"):
+        for key, members in keys(request_shape(operation)):
+            known.setdefault(key, set()).update(members)
     for owner, defaults in module._DEFAULTS.items():
         assert set(defaults) <= known[owner], owner
-    assert {key: name for key, name in module._UNORDERED.items() if name and name not in known[key]} == {}
+    assert {key: name for key, name in module.UNORDERED.items() if name and name not in known[key]} == {}
 
 
 def keys(shape, key=""):

@@ -1,5 +1,6 @@
 """Config is released like code: what nobody committed or what is older than what runs is refused, and recorded."""
 
+import json
 import re
 from typing import Any
 
@@ -36,6 +37,22 @@ def uncommitted(shop: Shop, file: str = "envs/t1.toml") -> None:
 
 def test_every_revision_records_the_commit_and_a_hash_of_the_config(ready: Shop):
     assert re.fullmatch(rf"{ready.git('rev-parse', 'HEAD')}\.[0-9a-f]{{12}}", recorded(ready))
+
+
+def made_older(shop: Shop, how: str = "older") -> str:
+    """Newer config runs in t1's prod than this checkout has; returns that config's commit."""
+    older = shop.git("rev-parse", "HEAD")
+    shop.edit("envs/t1.toml", *FEATURE)
+    assert shop.inv("deploy.prod").code == 0
+    newer = shop.git("rev-parse", "HEAD")
+    shop.git("reset", "-q", "--hard", older)
+    if how == "diverged":
+        shop.edit("envs/t2.toml", *FEATURE)
+    if how == "unknown":
+        shop.git("update-ref", "-d", "ORIG_HEAD")
+        shop.git("reflog", "expire", "--expire=now", "--all")
+        shop.git("prune", "--expire=now")
+    return newer
 
 
 @pytest.mark.parametrize("file", ["envs/t1.toml", "templates/api.json.j2"])
@@ -93,23 +110,45 @@ def test_without_git_the_config_counts_as_dirty(ready: Shop):
 
 @pytest.mark.parametrize("how", ["older", "diverged", "unknown"])
 def test_an_older_checkout_takes_no_config_back(ready: Shop, how: str):
-    older = ready.git("rev-parse", "HEAD")
-    ready.edit("envs/t1.toml", *FEATURE)
-    assert ready.inv("deploy.prod").code == 0
-    newer = ready.git("rev-parse", "HEAD")
-    ready.git("reset", "-q", "--hard", older)
-    if how == "diverged":
-        ready.edit("envs/t2.toml", *FEATURE)
-    if how == "unknown":
-        ready.git("update-ref", "-d", "ORIG_HEAD")
-        ready.git("reflog", "expire", "--expire=now", "--all")
-        ready.git("prune", "--expire=now")
+    newer = made_older(ready, how)
     before = ready.writes()
     ran = ready.inv("deploy.prod", "--tenant", "t1")
     told = {"older": "is newer than this checkout's", "diverged": "have diverged", "unknown": "fetch-depth: 0"}
     assert (ran.code, told[how] in ran.stderr, newer[:7] in ran.stderr) == (2, True, True), ran.stderr
     assert ready.writes() == before
     assert ready.inv("deploy.prod", "--tenant", "t1", "--allow-older").code == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "head"),
+    [
+        ("older", "your checkout is older: the config that runs, "),
+        ("diverged", "your checkout may be older: the config that runs, "),
+        ("unknown", "your checkout may be older: history does not tell whether "),
+    ],
+)
+def test_diff_and_status_tell_where_the_difference_may_be_the_checkouts_age(ready: Shop, how: str, head: str):
+    newer = made_older(ready, how)
+    ran = ready.inv("deploy.diff", "prod", "--tenant", "t1")
+    assert (ran.code, f"t1-prod/api: {head}" in ran.stdout, newer[:7] in ran.stdout) == (3, True, True), ran.stdout
+    notes = json.loads(ready.inv("deploy.diff", "prod", "--json").stdout)["notes"]
+    assert next((each["target"], each["note"].startswith(head)) for each in notes) == ("t1-prod/api", True)
+    page = ready.root.parent / "board.html"
+    ran = ready.inv("status", "--tier", "prod", "--check", "--html", str(page))
+    assert (ran.code, f"t1-prod/api drifted: {head}" in ran.stdout) == (3, True), ran.stdout + ran.stderr
+    assert f"drifted: {head}" in page.read_text()
+    cells = {
+        each["target"]: each for each in json.loads(ready.inv("status", "--tier", "prod", "--json").stdout)["cells"]
+    }
+    assert cells["t1-prod/api"]["checkout"].startswith(head)
+    assert cells["t2-prod/api"]["checkout"] is None or how == "diverged"
+
+
+def test_a_newer_checkout_or_a_change_by_hand_is_not_called_older(ready: Shop):
+    ready.edit("envs/t1.toml", *FEATURE)
+    for words in (["deploy.diff", "prod"], ["status", "--tier", "prod"]):
+        ran = ready.inv(*words)
+        assert ("drift" in ran.stdout or ran.code == 3, "older" in ran.stdout) == (True, False), ran.stdout
 
 
 def test_equal_config_of_a_later_commit_is_never_older(ready: Shop):
@@ -147,6 +186,7 @@ def test_on_hold_a_changed_definition_is_refused_with_its_keys(ready: Shop):
     ("before", "after", "keys"),
     [
         ({"cpu": "1"}, {"cpu": "2"}, ("cpu",)),
+        ({"v": [{"name": "a"}, {"name": "b"}]}, {"v": [{"name": "b"}, {"name": "a"}]}, ("v",)),
         ({}, {"cpu": "2"}, ("cpu",)),
         ({"e": [{"name": "A", "value": "1"}]}, {"e": [{"name": "A", "value": "2"}]}, ("e.A",)),
         ({"e": [{"name": "A", "value": "1"}]}, {"e": [{"name": "B", "value": "1"}]}, ("e.A", "e.B")),

@@ -3,7 +3,7 @@
 Every function takes an ECS client of the target's account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +32,8 @@ def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ..
 
     """
     found = _described(client, cluster, [target.ecs_service for target in targets])
-    return tuple(_live(target, found.get(target.ecs_service)) for target in targets)
+    keys = client.meta.service_model.operation_model("CreateService").input_shape.members
+    return tuple(_live(target, found.get(target.ecs_service), keys) for target in targets)
 
 
 def defined(client: Any, live: Live) -> Live:
@@ -184,7 +185,7 @@ def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> No
         client.tag_resource(resourceArn=arn, tags=audit.to_ecs(tags, blanks=True))
 
 
-def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
+def _live(target: Target, service: Mapping[str, Any] | None, keys: Collection[str]) -> Live:
     if service is None:
         return Live(target)
     if service["status"] == _BEING_DELETED:
@@ -207,7 +208,20 @@ def _live(target: Target, service: Mapping[str, Any] | None) -> Live:
         arn=service["serviceArn"],
         took_s=took_s(service),
         restarted=bool(primary and primary.is_complete and has_restarted(service, primary)),
+        service=_as_requested(service, keys),
     )
+
+
+def _as_requested(service: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    """Return what the answer tells of a CreateService request's keys.
+
+    Source: botocore's shapes: Service Connect, volumes and VPC Lattice stand in the PRIMARY deployment alone, and
+    `role` is answered as `roleArn`.
+    """
+    listed = service["deployments"]
+    primary: Mapping[str, Any] = next((each for each in listed if each["status"] == "PRIMARY"), {})
+    told = {**{key: primary[key] for key in primary if key not in service}, **service}
+    return {key: told[key] for key in keys if key in told} | {"role": service.get("roleArn")}
 
 
 def _undone(service: Mapping[str, Any]) -> str:

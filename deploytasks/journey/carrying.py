@@ -7,7 +7,7 @@ from functools import partial
 
 from deploytasks import fleet, lengths
 from deploytasks.aws import audit, ecr, overrides
-from deploytasks.journey import preflight, rolling
+from deploytasks.journey import preflight, rolling, service_notes
 from deploytasks.journey.errand import Errand, again, registry_ssm, resumable, say, shown_command, spelled
 from deploytasks.journey.observe import observe
 from deploytasks.journey.selecting import kept_in_mind
@@ -24,6 +24,7 @@ def about_targets(
         lambda: rolling.renders(errand, renderer, wanted),
         lambda: rolling.unfit_for_steps(errand, renderer, wanted),
         lambda: preflight.wave_rules(errand),
+        lambda: service_notes.of_all(errand, renderer, lives, wanted),
     )
 
 

@@ -12,7 +12,7 @@ from deploytasks.journey.config import Config, Named, read_for
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Check
 from deploytasks.journey.selecting import Taken
-from deploytasks.model import Live, LockState, Wish
+from deploytasks.model import Live, LockState, Target, Wish
 from deploytasks.running import record
 from deploytasks.template.canonical import canonical
 from deploytasks.template.differing import differing
@@ -60,6 +60,17 @@ def newer(config: Config, named: Named, lives: Iterable[Live]) -> dict[Named, tu
     return {found: tuple(members) for found, members in running.items() if config.relation(found) in _NOT_OURS}
 
 
+def ages(config: Config, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
+    """Return a note on each target, already rendered, that runs config newer than this checkout's or of unknown age."""
+    named = config.named(read_for((live.target for live in lives), renderer))
+    notes: dict[Target, str] = {}
+    for found, members in newer(config, named, lives).items():
+        what, to_do = _told(config, named, found)
+        head = "your checkout is older" if config.relation(found) == "older" else "your checkout may be older"
+        notes |= dict.fromkeys((live.target for live in members), f"{head}: {what} ({to_do})")
+    return notes
+
+
 def held(
     errand: Errand, hold: LockState | None, renderer: Renderer, lives: Sequence[Live], wishes: Sequence[Wish]
 ) -> Iterator[Complaint]:
@@ -101,15 +112,18 @@ def _dirty(errand: Errand, renderer: Renderer, config: Config, changed: Iterable
 
 def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]) -> Iterator[Complaint]:
     for found, lives in newer(config, named, changed).items():
-        where, meant = listed([str(live.target) for live in lives]), "--allow-older, if it is meant"
-        match config.relation(found):
-            case "older":
-                what = f"the config that runs, {found.short}, is newer than this checkout's {named.short}"
-                to_do = f"git pull; {meant}"
-            case "diverged":
-                what = f"the config that runs, {found.short}, and this checkout's {named.short} have diverged"
-                to_do = f"merge or rebase; {meant}"
-            case _:
-                what = f"history does not tell whether this checkout's config {named.short} is newer than what runs, "
-                what, to_do = f"{what}{found.short}", f"{_FETCH}; {meant}"
-        yield Complaint(where, what, to_do)
+        what, to_do = _told(config, named, found)
+        yield Complaint(listed([str(live.target) for live in lives]), what, f"{to_do}; --allow-older, if it is meant")
+
+
+def _told(config: Config, named: Named, found: Named) -> tuple[str, str]:
+    """Return how this checkout's config stands to newer or unknown config that runs, and what to do."""
+    match config.relation(found):
+        case "older":
+            return f"the config that runs, {found.short}, is newer than this checkout's {named.short}", "git pull"
+        case "diverged":
+            what = f"the config that runs, {found.short}, and this checkout's {named.short} have diverged"
+            return what, "merge or rebase"
+        case _:
+            what = f"history does not tell whether this checkout's config {named.short} is newer than what runs"
+            return f"{what}, {found.short}", _FETCH

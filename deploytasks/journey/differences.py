@@ -1,12 +1,12 @@
 """What differs: live definitions from the rendered ones, or one environment's from another's. Changes nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploytasks import tags
 from deploytasks.errors import AwsError, Complaint, Invalid
 from deploytasks.fleet import each, together
-from deploytasks.journey import rolling, wishes
+from deploytasks.journey import config_rules, rolling, service_notes, wishes
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, begin_to_look, images, reach
 from deploytasks.journey.observe import observe
@@ -19,10 +19,14 @@ from deploytasks.template.render import Renderer, placeholder
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a deploy would register, in canonical form, and what it is called; without it, complaints say why."""
+    """What a deploy would register, in canonical form, and what it is called; without it, complaints say why.
+
+    `create` is the CreateService request, where there is a service template.
+    """
 
     name: str
     definition: Definition | None = None
+    create: Definition | None = None
     complaints: tuple[Complaint, ...] = ()
 
 
@@ -35,10 +39,15 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
 
     """
     errand = begin_to_look("deploy", project, scope, Options(), quiet)
+    renderer = Renderer(errand.project)
     lives, rendered = together(
-        lambda: observe(errand.clients, errand.targets, errand.images, reading="none"), lambda: _rendered(errand)
+        lambda: observe(errand.clients, errand.targets, errand.images, reading="none"),
+        lambda: _rendered(errand, renderer),
     )
-    return tuple(_from_rendered(live, rendered[live.target]) for live in lives)
+    found = tuple(_from_rendered(live, rendered[live.target]) for live in lives)
+    differ = [live for live, each in zip(lives, found, strict=True) if each.differs]
+    ages = config_rules.ages(errand.config, renderer, differ) if errand.config else {}
+    return tuple(replace(each, notes=(*filter(None, [ages.get(each.target)]), *each.notes)) for each in found)
 
 
 def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
@@ -61,11 +70,10 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
 
 
-def _rendered(errand: Errand) -> dict[Target, Rendered]:
+def _rendered(errand: Errand, renderer: Renderer) -> dict[Target, Rendered]:
     """What a deploy would register for each target, or why it would not."""
     answers = each(lambda service: _named(errand, service), errand.services)
     wanted = dict(zip((service.name for service in errand.services), answers, strict=True))
-    renderer = Renderer(errand.project)
     return {target: _request(errand, renderer, target, wanted[target.service]) for target in errand.targets}
 
 
@@ -83,12 +91,12 @@ def _request(errand: Errand, renderer: Renderer, target: Target, wanted: Wish | 
     complaints = [wanted] if isinstance(wanted, Complaint) else []
     wish = placeholder(errand.project, target) if isinstance(wanted, Complaint) else wanted
     try:
-        made = canonical(rolling.render(errand, renderer, target, wish)[0])
+        made, create = rolling.render(errand, renderer, target, wish)
     except Invalid as error:
         complaints += error.complaints
     if complaints:
         return Rendered(f"rendered {target}", complaints=tuple(complaints))
-    return Rendered(f"rendered {target} for {tags.short(wish.commit_tag) or wish.digest}", made)
+    return Rendered(f"rendered {target} for {tags.short(wish.commit_tag) or wish.digest}", canonical(made), create)
 
 
 def _from_rendered(live: Live, rendered: Rendered) -> Difference:
@@ -99,6 +107,7 @@ def _from_rendered(live: Live, rendered: Rendered) -> Difference:
         before=_canonical(live, rendered.definition),
         after=rendered.definition,
         complaints=(*_unseen(live), *rendered.complaints),
+        notes=tuple(service_notes.notes(rendered.create, live)),
     )
 
 

@@ -10,10 +10,9 @@ from deploytasks.template.render import Renderer, image_name
 
 
 def drifted(
-    project: Project, lives: Iterable[Live], images: dict[str, str]
+    project: Project, renderer: Renderer, lives: Iterable[Live], images: dict[str, str]
 ) -> tuple[frozenset[Target], tuple[Complaint, ...]]:
     """The targets that drifted, and why it could not be judged of others. That an image is older is no drift."""
-    renderer = Renderer(project)
     found: set[Target] = set()
     complaints: list[Complaint] = []
     for live in lives:

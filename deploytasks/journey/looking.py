@@ -9,13 +9,16 @@ from deploytasks.aws.session import Clients
 from deploytasks.board import Evidences
 from deploytasks.errors import Complaint, DeployError
 from deploytasks.fleet import together
+from deploytasks.journey import config_rules
+from deploytasks.journey.committed import config_of
 from deploytasks.journey.drift import drifted
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
 from deploytasks.journey.overridden import Overridden, overridden
 from deploytasks.journey.shelves import sweep
-from deploytasks.model import Board, Project, Target
+from deploytasks.model import Board, Live, Project, Target
 from deploytasks.stock import Stock, stock
+from deploytasks.template.render import Renderer
 
 
 def status(project: Project, targets: Sequence[Target]) -> Board:
@@ -27,12 +30,19 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     lives, (stocks, passed, unread) = together(
         lambda: observe(clients, targets, images(project), reading="all"), lambda: _stocks(project, clients, targets)
     )
-    changed, unjudged = drifted(project, lives, images(project))
-    known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides})
+    renderer = Renderer(project)
+    changed, unjudged = drifted(project, renderer, lives, images(project))
+    older = _older(project, renderer, [live for live in lives if live.target in changed])
+    known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides}, older)
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
     notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
     return replace(seen, notes=notes, holds=passed.holds, locks=passed.locks)
+
+
+def _older(project: Project, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
+    """Return a note on each drifted target whose config is newer than this checkout's; git is asked only for them."""
+    return config_rules.ages(config_of(project.root), renderer, lives) if lives else {}
 
 
 def _stocks(

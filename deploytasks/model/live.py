@@ -86,6 +86,8 @@ class Live:
     took_s: float | None = None
     restarted: bool = False
     """ECS tells of tasks that it started since the last rollout ended: some may have died."""
+    service: Mapping[str, Any] = field(default_factory=dict)
+    """What DescribeServices tells of the keys that a CreateService request has."""
     crashing: str = ""
     """How tasks of the PRIMARY deployment keep dying since it completed; empty where they don't, or nobody looked."""
 

@@ -69,6 +69,8 @@ class Cell:
     since: datetime | None = None
     detail: str = ""
     crashing: str = ""
+    checkout: str = ""
+    """How this checkout stands to the config that runs, where the target drifted and the checkout may be older."""
     complaint: Complaint | None = None
 
     @property
@@ -158,6 +160,7 @@ class Difference:
     """Two definitions of one service, both in canonical form, and what each is called; None where there is none.
 
     `against` is the other environment's target, where two are compared; `complaints` say why they could not be.
+    `notes` say what else is worth knowing about the target, and are no difference.
     """
 
     target: Target
@@ -167,6 +170,7 @@ class Difference:
     after: Definition | None = None
     against: Target | None = None
     complaints: tuple[Complaint, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:

@@ -93,6 +93,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "since": iso(cell.since),
         "detail": cell.detail or None,
         "crashing": cell.crashing or None,
+        "checkout": cell.checkout or None,
         "complaint": str(cell.complaint) if cell.complaint else None,
     }
 
@@ -155,6 +156,8 @@ def _said(cell: Cell) -> Iterator[str]:
         yield f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"
     if cell.foreign:
         yield f"foreign: {foreign(cell)}"
+    if cell.checkout:
+        yield f"drifted: {cell.checkout}"
     if cell.override:
         yield f"released with --override: {cell.override}"
 

@@ -40,6 +40,7 @@ def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
     return stacked(
         *(_group(group) for group in grouped),
         tuple(hindrances(_not_compared(differences))),
+        tuple(hindrances(((_name(each), note, "") for each in differences for note in each.notes), "warn")),
         (line(Span(summary(differences), "strong")),),
         (line(Span(f"no difference: {', '.join(_name(each) for each in same)}", "dim")),) if same and grouped else (),
     )
@@ -63,6 +64,7 @@ def as_json(differences: Sequence[Difference], grouped: Sequence[Group]) -> dict
             for each in differences
             for complaint in each.complaints
         ],
+        "notes": [{"target": str(each.target), "note": note} for each in differences for note in each.notes],
     }
 
 

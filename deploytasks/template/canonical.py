@@ -26,20 +26,35 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "s3filesVolumeConfiguration": {"rootDirectory": "/"},
     "authorizationConfig": {"iam": "DISABLED"},
     "proxyConfiguration": {"type": "APPMESH"},
+    "awsvpcConfiguration": {"assignPublicIp": "DISABLED"},
+    "capacityProviderStrategy": {"base": 0, "weight": 0},
+    "deploymentConfiguration": {
+        "bakeTimeInMinutes": 0,
+        "maximumPercent": 200,
+        "minimumHealthyPercent": 100,
+        "strategy": "ROLLING",
+    },
+    "deploymentController": {"type": "ECS"},
 }
 """Under the key that holds an object, or a list of them: what ECS takes for said where it is not.
 
 Besides, wherever nothing else stands here, `false`, null and what is empty mean the same as silence.
 """
 
-_UNORDERED: Mapping[str, str] = {
+UNORDERED: Mapping[str, str] = {
     "add": "",
+    "alarmNames": "",
+    "capacityProviderStrategy": "capacityProvider",
+    "clientAliases": "port",
     "containerDefinitions": "name",
     "dependsOn": "containerName",
     "drop": "",
     "environment": "name",
     "ignoredExitCodes": "",
     "inferenceAccelerators": "deviceName",
+    "lifecycleHooks": "hookTargetArn",
+    "lifecycleStages": "",
+    "loadBalancers": "targetGroupArn",
     "mountPoints": "containerPath",
     "placementConstraints": "expression",
     "portMappings": "containerPort",
@@ -48,15 +63,21 @@ _UNORDERED: Mapping[str, str] = {
     "resourceRequirements": "type",
     "secretOptions": "name",
     "secrets": "name",
+    "securityGroups": "",
+    "serviceRegistries": "registryArn",
+    "services": "portName",
+    "subnets": "",
     "systemControls": "namespace",
     "tags": "key",
     "ulimits": "name",
+    "volumeConfigurations": "name",
     "volumes": "name",
     "volumesFrom": "sourceContainer",
+    "vpcLatticeConfigurations": "targetGroupArn",
 }
 """The lists whose order says nothing, and the key that tells their members apart ("" where those are plain)."""
 
-_FOREIGN_TAGS = ("deploytasks:", "aws:")
+FOREIGN_TAGS = ("deploytasks:", "aws:")
 NAMED_TAGS = "deploytasks:tags"
 """The tag of a revision that remembers which tag keys its template named, as `ours.marks`."""
 
@@ -83,19 +104,24 @@ def canonical(definition: Definition, request: Definition | None = None) -> dict
     made = {key: value for key, value in definition.items() if key not in read_only_keys() and value != ""}
     network = made["networkMode"] = made.get("networkMode") or _default_network(made)
     made["tags"] = _tags(definition, request)
-    made |= {key: (request or {})[key] for key in _ROLES if request and _is_same_role(made.get(key), request.get(key))}
+    made |= {key: (request or {})[key] for key in _ROLES if request and is_same_role(made.get(key), request.get(key))}
     made["containerDefinitions"] = [_container(each, network) for each in made.get("containerDefinitions") or ()]
     for key, whole in (("cpu", cpu_units), ("memory", memory_mib)):
         if isinstance(made.get(key), str):
             made[key] = str(whole(made[key]) or made[key])
-    return _object("", made)
+    return settled(made)
+
+
+def settled(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request without defaults and silence, with its unordered lists in one order."""
+    return _object("", request)
 
 
 def _tags(definition: Definition, request: Definition | None) -> list[Mapping[str, str]]:
     """Return the tags that templates name; of a live definition compared with a request, none that others added."""
     listed = [tag for tag in definition.get("tags") or () if tag]
     own: list[Mapping[str, str]] = [
-        {"value": "", **tag} for tag in listed if not tag.get("key", "").startswith(_FOREIGN_TAGS)
+        {"value": "", **tag} for tag in listed if not tag.get("key", "").startswith(FOREIGN_TAGS)
     ]
     if request is None:
         return own
@@ -104,7 +130,7 @@ def _tags(definition: Definition, request: Definition | None) -> list[Mapping[st
     return [tag for tag in own if tag.get("key", "") in named or is_marked(tag.get("key", ""), recorded)]
 
 
-def _is_same_role(live: str | None, asked: str | None) -> bool:
+def is_same_role(live: str | None, asked: str | None) -> bool:
     """Return whether one of the two is an ARN and the other its name, with or without the path.
 
     The name alone is enough: whatever their paths, no two roles of an account share one (IAM's documentation of names).
@@ -146,7 +172,7 @@ def _value(key: str, value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     items = [item for item in (_value(key, each) for each in value) if item is not None and item != {}]
-    return sorted(items, key=lambda item: _rank(item, _UNORDERED[key])) if key in _UNORDERED else items
+    return sorted(items, key=lambda item: _rank(item, UNORDERED[key])) if key in UNORDERED else items
 
 
 def _is_silence(value: Any, default: Any) -> bool:

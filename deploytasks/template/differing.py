@@ -23,6 +23,8 @@ def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
         shown = path[:-1] if path[-1:] and path[-1] in _VALUES and len(path) > 1 else path
         yield ".".join(shown)
         return
+    if left == right:  # in another order
+        yield ".".join(path)
     for key in dict.fromkeys([*left, *right]):
         if _ABSENT in (left.get(key, _ABSENT), right.get(key, _ABSENT)):
             yield ".".join((*path, key))

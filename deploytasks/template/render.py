@@ -58,7 +58,7 @@ class Renderer:
         self._project = project
         self._environ = environ
         self._confided: set[str] = set()
-        self._made: dict[tuple[Target, Wish, str], dict[str, Any]] = {}
+        self._made: dict[tuple[str, Target, Wish, str], dict[str, Any]] = {}
         self._loader = Loader(project.root / "templates")
         self._jinja = environment(self._loader, self._env_var)
 
@@ -74,13 +74,14 @@ class Renderer:
             Invalid: with everything that is wrong, and the template's line.
 
         """
-        if known := self._made.get((target, wish, image)):
+        name = f"{target.service}.json.j2"
+        if known := self._made.get((name, target, wish, image)):
             return known
-        draft = self._draft(f"{target.service}.json.j2", target, wish, image)
+        draft = self._draft(name, target, wish, image)
         request = {"family": target.family, **self._object(draft)}
         self._refuse(draft, problems(request, request_shape("RegisterTaskDefinition")))
         self._refuse(draft, definition_rules(request, target, image))
-        self._made[target, wish, image] = request
+        self._made[name, target, wish, image] = request
         return request
 
     def service(self, target: Target, wish: Wish, image: str) -> dict[str, Any] | None:
@@ -91,12 +92,15 @@ class Renderer:
 
         """
         name = f"{target.service}.service.json.j2"
+        if known := self._made.get((name, target, wish, image)):
+            return known
         if not self._exists(name):
             return None
         draft = self._draft(name, target, wish, image)
         request = {"serviceName": target.ecs_service, "cluster": target.cluster, **self._object(draft)}
         self._refuse(draft, problems(request, request_shape("CreateService")))
         self._refuse(draft, service_rules(request, target))
+        self._made[name, target, wish, image] = request
         return request
 
     def _exists(self, name: str) -> bool:

@@ -113,6 +113,7 @@ def _remarks(cell: Cell) -> list[Content]:
         element("p", "the tier's tag names ", element("code", short_commit(cell.wanted))) if cell.wanted else None,
         element("p", "its tasks run ", joined(*differing, by=" and ")) if differing else None,
         element("p", f"foreign: {foreign(cell)}") if cell.foreign else None,
+        element("p", f"drifted: {cell.checkout}") if cell.checkout else None,
         element("p", "gate overridden: ", _isolated(cell.override)) if cell.override else None,
         *(element("p", each, class_="why") for each in lines_of(cell.detail)),
     ]

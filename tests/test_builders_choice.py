@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from deploytasks import builders
-from deploytasks.builders import Job, Platform
+from deploytasks.builders import Job
 from deploytasks.errors import Refusal
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Platform, Service
 from tests.registry import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

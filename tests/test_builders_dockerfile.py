@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploytasks.builders import dockerfile, recipe, words
-from deploytasks.builders.job import Platform
 from deploytasks.builders.recipe import Copy, Owner, Workdir
 from deploytasks.errors import Refusal
+from deploytasks.model import Platform
 
 AMD64 = Platform("linux", "amd64")
 

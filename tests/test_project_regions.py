@@ -6,7 +6,7 @@ import sys
 import pytest
 from botocore.session import get_session
 
-from deploytasks.project import regions
+from deploytasks import regions
 from deploytasks.project.load import load
 from tests.envs_files import MB, PROJECT, refusal, write
 

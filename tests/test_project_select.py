@@ -5,7 +5,7 @@ import pytest
 from deploytasks.errors import Invalid
 from deploytasks.model import Environment, Scope, Service
 from deploytasks.project.select import names, select, tier, upstream_targets
-from deploytasks.project.spelling import suggestion
+from deploytasks.spelling import suggestion
 from tests import given
 
 

@@ -45,7 +45,11 @@ def tags(count: int) -> list[dict[str, str]]:
     return [{"key": f"k{number}", "value": "x"} for number in range(count)]
 
 
-LOG = {"logDriver": "awslogs", "options": {"awslogs-group": "a", "awslogs-region": "b", "awslogs-stream-prefix": "c"}}
+UNNAMED: dict[str, Any] = {
+    "logDriver": "awslogs",
+    "options": {"awslogs-group": "a", "awslogs-region": "us-east-1"},
+}
+LOG = {"logDriver": "awslogs", "options": {**UNNAMED["options"], "awslogs-stream-prefix": "c"}}
 SECRET = {"secrets": [{"name": "A", "valueFrom": "b"}]}
 AT = "containerDefinitions[0]"
 ROLE = "the key 'executionRoleArn' is missing\n    name the role that pulls images and reads secrets: "
@@ -205,15 +209,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "awslogs without a prefix on Fargate": (
         on_fargate(
-            container(
-                logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "a", "awslogs-region": "b"}}
-            ),
+            container(logConfiguration=UNNAMED),
             executionRoleArn="r",
         ),
         f"{AT}.logConfiguration.options: the key 'awslogs-stream-prefix' is missing",
     ),
     "awslogs without a group": (
-        on_ec2(container(logConfiguration={"logDriver": "awslogs", "options": {"awslogs-region": "b"}})),
+        on_ec2(container(logConfiguration={"logDriver": "awslogs", "options": {"awslogs-region": "us-east-1"}})),
         f"{AT}.logConfiguration.options: the key 'awslogs-group' is missing",
     ),
     "a small disk": (

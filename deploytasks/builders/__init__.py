@@ -13,11 +13,11 @@ from typing import Literal
 
 from deploytasks.builders import append, docker, dockerfile, recipe
 from deploytasks.builders.base import labels_of
-from deploytasks.builders.job import BuilderName, Job, Login, Platform, Voice, labels
+from deploytasks.builders.job import BuilderName, Job, Login, Voice, labels
 from deploytasks.errors import Complaint, Refusal
-from deploytasks.model import OnEvent, Service
+from deploytasks.model import OnEvent, Platform, Service
 
-__all__ = ["Job", "Login", "Platform", "build_and_push", "choose", "labels", "labels_of", "refused"]
+__all__ = ["Job", "Login", "build_and_push", "choose", "labels", "labels_of", "refused"]
 
 Wanted = Literal["auto", "docker", "append"]
 

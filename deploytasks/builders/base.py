@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from deploytasks.builders import recipe, registry
-from deploytasks.builders.job import Login, Platform, Voice
+from deploytasks.builders.job import Login, Voice
 from deploytasks.builders.recipe import Base
 from deploytasks.builders.registry import Manifest, Reference, Repository
 from deploytasks.builders.tree import Tree
 from deploytasks.errors import BuildFailed, Refusal
+from deploytasks.model import Platform
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -24,9 +24,10 @@ from docker.errors import DockerException, create_api_error_from_http_exception
 
 from deploytasks.builders import context, credentials
 from deploytasks.builders.again import again, sounds_passing
-from deploytasks.builders.job import Job, Login, Platform, Voice
+from deploytasks.builders.job import Job, Login, Voice
 from deploytasks.builders.registry import Reference
 from deploytasks.errors import BuildFailed
+from deploytasks.model import Platform
 
 _DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _PING_TIMEOUT_S = 5

@@ -1,4 +1,4 @@
-"""What a builder is given: the job, the registry's login, and the platform that the image must be for."""
+"""What a builder is given: the job, and the registry's login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from deploytasks.errors import Refusal
-from deploytasks.model import Build, OnEvent, Told
+from deploytasks.model import Build, OnEvent, Platform, Told
 
 BuilderName = Literal["docker", "append"]
-
-_SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
-
-_NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +19,6 @@ class Login:
     host: str
     username: str
     password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """`linux/arm64/v8`; `variant` may be empty."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
-
-    @classmethod
-    def parse(cls, text: str) -> "Platform":
-        """The platform of that name, in the spelling of images."""
-        system, architecture, variant = (*text.lower().split("/"), "", "")[:3]
-        return cls(system, _SPELLINGS.get(architecture, architecture), variant)
-
-    def accepts(self, other: "Platform") -> bool:
-        """Whether an image for `other` runs on this; one that names no variant is taken at its word.
-
-        Source: containerd's platforms package: a processor runs what was built for its variant and for lower ones.
-        """
-        same = (self.os, self.architecture) == (other.os, other.architecture)
-        return same and (not other.variant or other.level <= self.level)
-
-    @property
-    def level(self) -> str:
-        """The variant, or the one that no variant stands for."""
-        return self.variant or _NO_VARIANT.get(self.architecture, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from deploytasks.builders import runtime, words
 from deploytasks.builders.dockerfile import Instruction
-from deploytasks.builders.job import Platform
+from deploytasks.model import Platform
 
 SCRATCH = "scratch"
 SCRATCH_CONFIG: Mapping[str, Any] = {

@@ -12,7 +12,7 @@ from deploytasks.journey.errand import Errand, begin_to_look, images, reach
 from deploytasks.journey.observe import observe
 from deploytasks.model import Definition, Difference, Live, Options, Project, Scope, Service, Target, Wish
 from deploytasks.project.select import select
-from deploytasks.project.spelling import suggestion
+from deploytasks.spelling import suggestion
 from deploytasks.template.canonical import canonical
 from deploytasks.template.render import Renderer, placeholder
 

@@ -6,7 +6,7 @@ order in which a command meets them: `project`, `asked`, `images`, `live`, `plan
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
-from deploytasks.model.images import Build, Image, TagStep, Wish
+from deploytasks.model.images import Build, Image, Platform, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.plans import (
     GOOD_OUTCOMES,
@@ -87,6 +87,7 @@ __all__ = [
     "Pin",
     "Plan",
     "Planned",
+    "Platform",
     "Progress",
     "Project",
     "Reading",

@@ -6,16 +6,56 @@ from datetime import datetime
 
 from deploytasks.model.project import Service
 
+_SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
+_NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """`linux/arm64/v8`; `variant` may be empty."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+    @classmethod
+    def parse(cls, text: str) -> "Platform":
+        """The platform of that name, in the spelling of images."""
+        system, architecture, variant = (*text.lower().split("/"), "", "")[:3]
+        return cls(system, _SPELLINGS.get(architecture, architecture), variant)
+
+    def accepts(self, other: "Platform") -> bool:
+        """Whether an image for `other` runs on this; one that names no variant is taken at its word.
+
+        Source: containerd's platforms package: a processor runs what was built for its variant and for lower ones.
+        """
+        same = (self.os, self.architecture) == (other.os, other.architecture)
+        return same and (not other.variant or other.level <= self.level)
+
+    @property
+    def level(self) -> str:
+        """The variant, or the one that no variant stands for."""
+        return self.variant or _NO_VARIANT.get(self.architecture, "")
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image in ECR. `children` are the digests of a multi-arch index's manifests, empty for a plain image."""
+    """One image in ECR. `children` are the digests of a multi-arch index's manifests, empty for a plain image.
+
+    `platforms` are those that an index names, `config` is the digest of the blob that names a plain image's; both are
+    empty where the manifest was not read.
+    """
 
     repository: str
     digest: str
     tags: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     pushed_at: datetime | None = None
+    platforms: tuple[Platform, ...] = ()
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from deploytasks.model import Environment
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source, table
-from deploytasks.project.spelling import suggestion
 from deploytasks.project.toml_lines import dotted
+from deploytasks.spelling import suggestion
 
 
 def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]:

@@ -15,9 +15,9 @@ import msgspec
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source
 from deploytasks.project.hints import hint
-from deploytasks.project.regions import advice, partition_of, region_of
 from deploytasks.project.schema import ProjectFile, Region, Secret, Size, Tenant, Value, Variable
 from deploytasks.project.toml_lines import dotted
+from deploytasks.regions import advice, partition_of, region_of
 
 
 class _Bad:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from deploytasks.project.schema import Layer, ProjectFile, ServiceTable, Settings, Tenant, TierTable
-from deploytasks.project.spelling import nearest
+from deploytasks.spelling import nearest
 
 _SETTINGS = frozenset(Layer.__struct_fields__)
 _POLICY = frozenset(TierTable.__struct_fields__) - {"settings"}

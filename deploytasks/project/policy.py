@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from deploytasks import regions
 from deploytasks.lengths import seconds
 from deploytasks.model import Access, Registry, Service, Tier, Webhook
-from deploytasks.project import regions, schema
+from deploytasks.project import schema
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source, table
 from deploytasks.project.names import RESERVED_TIER_NAMES, promotion_order
-from deploytasks.project.spelling import suggestion
 from deploytasks.project.toml_lines import dotted
+from deploytasks.spelling import suggestion
 
 MOST_TIERS = 5
 """A tier's tag needs one of ECR's filters that exclude a tag from immutability; a repository has five."""

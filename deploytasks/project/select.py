@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
 from deploytasks.model import Project, Scope, Target, Tier
-from deploytasks.project.spelling import suggestion
+from deploytasks.spelling import suggestion
 
 
 def names(flag: str, text: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from invoke.parser.context import ParserContext
 
 from deploytasks.errors import Complaint
-from deploytasks.project.spelling import nearest, suggestion
+from deploytasks.spelling import nearest, suggestion
 
 _LIST = "inv --list shows all tasks"
 

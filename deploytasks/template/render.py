@@ -14,11 +14,12 @@ from typing import Any
 from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 
 from deploytasks.errors import Complaint, Invalid, raise_all
-from deploytasks.model import Project, Target, Tier, Wish
+from deploytasks.model import Platform, Project, Target, Tier, Wish
 from deploytasks.template import advice
 from deploytasks.template.language import Loader, environment, seen
 from deploytasks.template.lines import lines_of, offsets
 from deploytasks.template.rules import definition_rules, service_rules
+from deploytasks.template.rules_platform import platform_rules
 from deploytasks.template.shape import Problem, dotted, problems, request_shape
 
 NOBODY = Wish("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
@@ -80,9 +81,17 @@ class Renderer:
         draft = self._draft(name, target, wish, image)
         request = {"family": target.family, **self._object(draft)}
         self._refuse(draft, problems(request, request_shape("RegisterTaskDefinition")))
-        self._refuse(draft, definition_rules(request, target, image))
+        self._refuse(draft, [*definition_rules(request, target, image), *self._of_unbuilt(request, target, wish)])
         self._made[name, target, wish, image] = request
         return request
+
+    def complaints(self, target: Target, wish: Wish, image: str, found: Iterable[Problem]) -> tuple[Complaint, ...]:
+        """Return what was found wrong with the target's definition otherwise, with the template's lines."""
+        try:
+            self._refuse(self._draft(f"{target.service}.json.j2", target, wish, image), found)
+        except Invalid as error:
+            return error.complaints
+        return ()
 
     def service(self, target: Target, wish: Wish, image: str) -> dict[str, Any] | None:
         """The target's CreateService request, without its `taskDefinition`; None where the service has no template.
@@ -102,6 +111,13 @@ class Renderer:
         self._refuse(draft, service_rules(request, target))
         self._made[name, target, wish, image] = request
         return request
+
+    def _of_unbuilt(self, request: Mapping[str, Any], target: Target, wish: Wish) -> Iterable[Problem]:
+        """What is wrong with a definition for an image that is built as envs/ says; others are looked at in ECR."""
+        service = self._project.service(target.service)
+        platforms = [Platform.parse(each) for each in service.platforms]
+        image = f"the image (envs/project.toml: services.{service.name}.platforms)"
+        return platform_rules(request, platforms, image) if wish.image is None else ()
 
     def _exists(self, name: str) -> bool:
         try:

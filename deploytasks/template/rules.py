@@ -11,6 +11,7 @@ from typing import Any
 from deploytasks.model import Target
 from deploytasks.template.rules_containers import HOW_TO_NAME, NAME, container_rules
 from deploytasks.template.rules_fargate import fargate_rules
+from deploytasks.template.rules_regions import region_rules
 from deploytasks.template.rules_tags import tag_rules
 from deploytasks.template.shape import Path, Problem
 
@@ -31,6 +32,7 @@ def definition_rules(request: Mapping[str, Any], target: Target, image: str) -> 
     yield from container_rules(request, image)
     yield from _volumes(request)
     yield from _execution_role(request)
+    yield from region_rules(request, target.access.region)
     if is_fargate(request):
         yield from fargate_rules(request)
 
@@ -45,6 +47,7 @@ def service_rules(request: Mapping[str, Any], target: Target) -> Iterator[Proble
     if controller != "ECS":
         what = f"services deployed by {controller} are not rolled out here"
         yield Problem(("deploymentController", "type"), what, "leave it out: only ECS's own controller is followed")
+    yield from region_rules(request, target.access.region)
     yield from tag_rules(request.get("tags", []))
 
 

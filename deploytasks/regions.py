@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deploytasks.project.spelling import nearest
+from deploytasks.spelling import nearest
 
 _DEFAULT_SUFFIX = "amazonaws.com"
 

@@ -55,6 +55,14 @@ class Account:
     repositories: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    """The secrets, parameters and roles that do not exist, by name; all others do."""
+    deleted: set[str] = field(default_factory=set)
+    """The secrets that are scheduled for deletion, by name."""
+    trust: dict[str, Any] = field(default_factory=dict)
+    """Role → its trust policy, where that is not the usual one."""
+    paths: dict[str, str] = field(default_factory=dict)
+    """Role → its path, where it has one."""
     one_offs: dict[str, Any] = field(default_factory=dict)
     log_streams: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
     asked_in: str = REGION

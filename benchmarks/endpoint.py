@@ -30,6 +30,7 @@ SERVICES: Mapping[str, Mapping[str, Operation]] = {
     "ssm": cloud_small.SSM,
     "secretsmanager": cloud_small.SECRETS_MANAGER,
     "logs": cloud_small.LOGS,
+    "iam": cloud_small.IAM,
 }
 Fault = Callable[[Call], AwsError | None]
 """Asked before every call; what it returns is answered instead."""

@@ -98,5 +98,7 @@ def test_services_and_tasks_are_read_at_rates_of_their_own(cloud: Endpoint):
 def test_keys_of_the_rates_are_operations_that_are_called():
     from botocore.session import get_session
 
-    known = {name for service in ("ecs", "ecr") for name in get_session().get_service_model(service).operation_names}
+    known = {
+        name for service in ("ecs", "ecr", "ssm") for name in get_session().get_service_model(service).operation_names
+    }
     assert set(buckets.RATES) <= known

@@ -36,8 +36,11 @@ DEPLOY_ONCE = {
 # For each tenant: its keys and what it runs; where that changes, whether its newest revision is one that an earlier
 # attempt registered (described only where it is not what runs), and the writes.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
-WRITE_EACH = {"ListTaskDefinitions": 1, "RegisterTaskDefinition": 1, "TagResource": 1, "UpdateService": 1}
-ADOPT_EACH = {"ListTaskDefinitions": 1, "DescribeTaskDefinition": 1, "TagResource": 1, "UpdateService": 1}
+# What the changed definition names is looked up before that: two secrets and a role.
+NAMED_EACH = {"DescribeSecret": 2, "GetRole": 1}
+COMMON_EACH = {**NAMED_EACH, "ListTaskDefinitions": 1, "TagResource": 1, "UpdateService": 1}
+WRITE_EACH = {**COMMON_EACH, "RegisterTaskDefinition": 1}
+ADOPT_EACH = {**COMMON_EACH, "DescribeTaskDefinition": 1}
 # A release also asks whether the tag may move, reads the tier before (the gate), puts two tags and reads them back.
 RELEASE_ONCE = {**DEPLOY_ONCE, "BatchGetImage": 3, "DescribeImages": 3, "DescribeRepositories": 1, "PutImage": 2}
 GATE_EACH = {"DescribeServices": 1, "DescribeTaskDefinition": 1}

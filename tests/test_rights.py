@@ -35,8 +35,9 @@ def test_the_rights_are_the_calls_that_are_made():
     needed = {
         *(f"ecs:{name}" for name in ECS_OPERATIONS),
         *called("ecr", "ecr", "repositories"),
-        *called("ssm", "locks", "holds", "overrides", "secrets"),
-        *called("secretsmanager", "secrets"),
+        *called("ssm", "locks", "holds", "overrides", "secrets", "existence"),
+        *called("secretsmanager", "secrets", "existence"),
+        *called("iam", "existence"),
         *called("logs", "logs", "tasks"),
         *called("sts", "roles"),
     }

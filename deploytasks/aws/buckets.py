@@ -23,7 +23,7 @@ class Rate:
     refill_per_s: float
 
 
-# Source: "Request throttling for the Amazon ECS API" in ECS's documentation, and ECR's service quotas.
+# Source: "Request throttling for the Amazon ECS API" in ECS's documentation; service quotas of ECR and Systems Manager.
 _RATES = (
     (Rate("definitions changed", 20, 1), "RegisterTaskDefinition"),
     (Rate("definitions read", 50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
@@ -34,6 +34,7 @@ _RATES = (
     (Rate("tasks changed", 100, 40), "RunTask StopTask"),
     (Rate("tags", 20, 10), "TagResource"),
     (Rate("images", 10, 10), "PutImage"),
+    (Rate("parameters read", 40, 40), "GetParameters"),
 )
 RATES: dict[str, Rate] = {operation: rate for rate, operations in _RATES for operation in operations.split()}
 """The rate of each operation; those that are not named are not held back."""

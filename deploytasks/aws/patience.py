@@ -36,7 +36,7 @@ ATTEMPTS_IN_SILENCE = 3
 _SAID_AT, _SAID_AT_WHEN_THROTTLED = 6, 3
 """After so many attempts it has taken two or three seconds, and somebody should know."""
 _QUESTIONS = ("Describe", "List", "Get", "BatchGet", "AssumeRole")
-_QUICK = ("ecs", "ecr", "ssm", "sts")
+_QUICK = ("ecs", "ecr", "ssm", "sts", "iam", "secrets-manager")
 """Searching a large log group takes CloudWatch Logs longer than that."""
 
 

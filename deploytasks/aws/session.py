@@ -24,7 +24,7 @@ from deploytasks.aws.roles import RoleKeys, assume
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Access, Author, OnEvent
 
-SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager")
+SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
 """The services that are called, by the names that botocore's events give them."""
 
 ECS_OPERATIONS = (
@@ -33,6 +33,12 @@ ECS_OPERATIONS = (
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )
+_OPERATIONS = {
+    "ecs": ECS_OPERATIONS,
+    "iam": ("GetRole",),
+    "secretsmanager": ("DescribeSecret", "GetSecretValue"),
+    "ssm": ("DeleteParameter", "GetParameter", "GetParameters", "GetParametersByPath", "PutParameter"),
+}
 _BELIEVED_S = 30.0
 
 
@@ -129,18 +135,18 @@ class Clients:
 
 
 class _OwnOperations(Loader):
-    """Loads of ECS only the operations that this package calls: a client's methods are half of what it costs."""
+    """Loads of large services only the operations that are called: a client's methods are half of what it costs."""
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """The model as botocore has it, each time the same object."""
-        if (service_name, type_name) != ("ecs", "service-2"):
+        if type_name != "service-2" or service_name not in _OPERATIONS:
             return super().load_service_model(service_name, type_name, api_version)
-        return self._ecs_model(api_version)
+        return self._own_model(service_name, api_version)
 
     @instance_cache
-    def _ecs_model(self, api_version: str | None) -> Any:
-        whole = super().load_service_model("ecs", "service-2", api_version)
-        return {**whole, "operations": {name: whole["operations"][name] for name in ECS_OPERATIONS}}
+    def _own_model(self, service_name: str, api_version: str | None) -> Any:
+        whole = super().load_service_model(service_name, "service-2", api_version)
+        return {**whole, "operations": {name: whole["operations"][name] for name in _OPERATIONS[service_name]}}
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import plan
-from deploytasks.journey import config_rules, preflight, rolling, sources, wishes
+from deploytasks.journey import config_rules, named, preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
@@ -121,14 +121,17 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
             lambda: preflight.policies(errand),
         )
         only = taken(errand, wanted, lives)
-        named = present if options.to else {wish.service: wish.image for wish in wanted}
+        pointed = present if options.to else {wish.service: wish.image for wish in wanted}
         noted = preflight.check_all(
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
-            *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, named)),
+            *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, pointed)),
             lambda: rolling.pin_rules(errand, wanted),
             lambda: preflight.dirty(errand, wanted),
-            asking=[lambda: preflight.gated(errand, wanted) if options.to else []],
+            asking=[
+                lambda: preflight.gated(errand, wanted) if options.to else [],
+                lambda: named.missing(only.errand, renderer, only.lives, wanted),
+            ],
         )
     waves = rolling.rollouts(only.errand, renderer, only.lives, wanted)
     return Plan(errand.tier, waves=waves, notes=(*found, *noted)), only.notes
@@ -173,7 +176,10 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, present)),
             lambda: preflight.taggable(errand, wanted, present, frozen),
             lambda: sources.complaints(errand, wanted),
-            asking=[lambda: preflight.gated(errand, wanted)],
+            asking=[
+                lambda: preflight.gated(errand, wanted),
+                lambda: named.missing(only.errand, renderer, only.lives, wanted),
+            ],
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))
     wanted = _build(errand, missing, wanted)

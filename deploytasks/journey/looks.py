@@ -8,7 +8,7 @@ from typing import Any
 
 from deploytasks import fleet
 from deploytasks.errors import Complaint, DeployError, NotBuilt
-from deploytasks.journey import preflight, rolling, sources
+from deploytasks.journey import named, preflight, rolling, sources
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Live
 from deploytasks.template.render import Renderer, placeholder
@@ -46,8 +46,11 @@ def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:
     if not lives:
         return []
     tried = {target.service: placeholder(errand.project, target) for target in errand.targets}
-    templates = preflight.gathered(lambda: rolling.renders(errand, Renderer(errand.project), list(tried.values())))
-    return [*preflight.ready(errand, lives), *preflight.complaints_in(templates), *preflight.wave_rules(errand)]
+    renderer = Renderer(errand.project)
+    templates = preflight.gathered(lambda: rolling.renders(errand, renderer, list(tried.values())))
+    names = preflight.gathered(lambda: named.missing(errand, renderer, lives, tried.values()))
+    found = [*preflight.ready(errand, lives), *templates, *preflight.wave_rules(errand), *names]
+    return preflight.complaints_in(found)
 
 
 def _once(complaints: Iterable[Complaint]) -> list[Complaint]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from deploytasks import plan, tags
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint
-from deploytasks.journey import preflight, rolling
+from deploytasks.journey import named, preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, before_any_change, begin
@@ -41,7 +41,9 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             found = found_by(errand)
             goal = _goal(errand, renderer, found)
             errand = replace(errand, options=replace(options, to=goal.name, at=None))
-            noted = preflight.check_all(*_checks(errand, renderer, found, goal))
+            noted = preflight.check_all(
+                *_checks(errand, renderer, found, goal), asking=[lambda: _missing(errand, renderer, found, goal)]
+            )
         whole = replace(_plan(errand, renderer, found, goal), notes=(*notes, *noted))
         tell(Planned(whole))
         whole = register_all(errand, whole)
@@ -65,6 +67,11 @@ def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
         if not resumed or not _plan(errand, renderer, found, goal).is_nothing:
             return goal
     raise nowhere(errand)
+
+
+def _missing(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Iterator[Complaint | preflight.Note]:
+    rendered = [live for live in found.lives if not goal.revisions.get(live.target)]
+    return named.missing(errand, renderer, rendered, goal.wishes)
 
 
 def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:

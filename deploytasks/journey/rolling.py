@@ -103,11 +103,12 @@ def config_name(errand: Errand, renderer: Renderer) -> str:
 def changed(errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]) -> tuple[Live, ...]:
     """Return the targets whose service is missing, or whose definition a rollout would change."""
     by_service = {wish.service: wish for wish in wishes}
-    return tuple(live for live in lives if not live.complaint and _changes(errand, renderer, live, by_service))
+    seen = (live for live in lives if not live.complaint)
+    return tuple(live for live in seen if changes(errand, renderer, live, by_service[live.target.service]))
 
 
-def _changes(errand: Errand, renderer: Renderer, live: Live, by_service: Mapping[str, Wish]) -> bool:
-    wish = by_service[live.target.service]
+def changes(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> bool:
+    """Return whether a rollout would change the target's definition; an image that is to be built does."""
     return wish.digest is None or not _same(render(errand, renderer, live.target, wish)[0], live)
 
 

@@ -119,6 +119,12 @@ class Renderer:
         image = f"the image (envs/project.toml: services.{service.name}.platforms)"
         return platform_rules(request, platforms, image) if wish.image is None else ()
 
+    def veiled(self, text: str) -> str:
+        """Return the text without what came from environment variables."""
+        for value in sorted(self._confided, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
     def _exists(self, name: str) -> bool:
         try:
             self._jinja.get_template(name)
@@ -179,11 +185,9 @@ class Renderer:
         raise_all(Invalid, complaints)
 
     def _invalid(self, draft: _Draft, line: int, what: str, to_do: str) -> Invalid:
-        """The error of one complaint; what came from an environment variable is not shown."""
-        for value in sorted(self._confided, key=len, reverse=True):
-            what, to_do = what.replace(value, "***"), to_do.replace(value, "***")
+        """The error of one complaint."""
         file = f"templates/{draft.name}:{line}" if line else f"templates/{draft.name}"
-        return Invalid(Complaint(f"{file}: {draft.target}", what, to_do))
+        return Invalid(Complaint(f"{file}: {draft.target}", self.veiled(what), self.veiled(to_do)))
 
     def _position(self, error: Exception, name: str) -> tuple[str, int]:
         """The template's file and line that the error comes from; the innermost where one includes another."""

@@ -14,6 +14,16 @@ REGISTRY_ACCOUNT = "000000000000"
 REGION = "us-east-1"
 _PULL = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
 
+_EXECUTION_ROLE = "ecsTaskExecutionRole"
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
+
 
 def client(emulator: Emulator, service: str, account: str = REGISTRY_ACCOUNT) -> Any:
     """A client in an account: the emulator takes an access key of 12 digits for the account itself."""
@@ -32,7 +42,7 @@ def make_base_repository(emulator: Emulator) -> None:
 
 
 def make(emulator: Emulator, project: Project) -> None:
-    """Every repository, cluster and secret that the project's files name exists; the services do not, yet."""
+    """Every repository, cluster, secret and role that the project's files name exists; the services do not, yet."""
     accounts = sorted({target.access.account for target in project.targets})
     for service in project.services:
         _make_repository(emulator, service.repository, [tier.name for tier in project.tiers], accounts)
@@ -43,6 +53,8 @@ def make(emulator: Emulator, project: Project) -> None:
     ):
         name = arn.partition(":secret:")[2]
         client(emulator, "secretsmanager", account).create_secret(Name=name, SecretString="emulated")
+    for account in accounts:
+        client(emulator, "iam", account).create_role(RoleName=_EXECUTION_ROLE, AssumeRolePolicyDocument=_TRUST)
 
 
 def _make_repository(emulator: Emulator, name: str, tiers: Iterable[str], accounts: Iterable[str]) -> None:

@@ -1,0 +1,172 @@
+"""Look up what the changed definitions name before the first write: secrets, parameters and roles.
+
+Each name is asked for once an account and region, all at once. What may not or cannot be asked refuses nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from deploytasks import fleet
+from deploytasks.aws import existence
+from deploytasks.aws.failures import may_pass
+from deploytasks.errors import AwsError, Complaint, Invalid, listed
+from deploytasks.journey import rolling
+from deploytasks.journey.errand import Errand
+from deploytasks.journey.preflight import Note
+from deploytasks.model import Access, Live, Target, Wish
+from deploytasks.template.references import Kind, Reference, references
+from deploytasks.template.render import Renderer
+
+_SERVICES: Mapping[Kind, str] = {"secret": "secretsmanager", "parameter": "ssm", "role": "iam"}
+_TO_DO = {
+    existence.DELETED: "restore it (aws secretsmanager restore-secret), or name another: {place}",
+    existence.UNTRUSTING: "let its trust policy allow that service sts:AssumeRole, or name another: {place}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One name, with the account and region to look in, and the targets that name it."""
+
+    reference: Reference
+    access: Access
+    targets: list[Target] = field(default_factory=list)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its ARN names another account than the target's."""
+        return self.reference.account not in ("", self.access.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A name with what is wrong, "" for nothing, or why it could not be looked up."""
+
+    named: Named
+    fault: str = ""
+    unread: AwsError | None = None
+
+
+def missing(
+    errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]
+) -> Iterator[Complaint | Note]:
+    """Complain of what the targets' definitions name and tasks could not use; note what could not be looked up.
+
+    Only targets whose definition would change are looked at. Those whose template is wrong are left to other checks.
+    """
+    found = _found(errand, renderer, lives, wishes)
+    seen = _asked(errand, [one for one in found if not one.is_foreign])
+    yield from (_complaint(renderer, one.named, one.fault) for one in seen if one.fault)
+    yield from _unread(seen)
+    for one in found:
+        if one.is_foreign:
+            what = f"the {one.reference.kind} {renderer.veiled(one.reference.shown)} is of another account"
+            yield Note(f"not checked: {listed(_targets(one))}: {what} than the target's {one.access.account}")
+
+
+def _found(errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]) -> list[Named]:
+    """Return every name once an account and region."""
+    by_service = {wish.service: wish for wish in wishes}
+    found: dict[tuple[str, ...], Named] = {}
+    for live in lives:
+        for one in _references(errand, renderer, live, by_service.get(live.target.service)):
+            access = replace(live.target.access, region=one.region or live.target.access.region)
+            region = "" if one.kind == "role" else access.region
+            key = (one.kind, access.account, region, one.account, one.name)
+            found.setdefault(key, Named(one, access)).targets.append(live.target)
+    return list(found.values())
+
+
+def _references(errand: Errand, renderer: Renderer, live: Live, wish: Wish | None) -> Iterable[Reference]:
+    """Return the names of one target; of one that could not be looked at, only where AWS itself has answered."""
+    if wish is None or (live.complaint and not live.error_code):
+        return ()
+    try:
+        changes = rolling.changes(errand, renderer, live, wish)
+        return references(rolling.render(errand, renderer, live.target, wish)[0]) if changes else ()
+    except Invalid:
+        return ()
+
+
+def _asked(errand: Errand, found: Iterable[Named]) -> list[Seen]:
+    """Return what is known of each; a service that can't be reached in a region is not asked for the rest."""
+    unreachable: dict[tuple[Kind, str], AwsError] = {}
+    answers = fleet.each(partial(_ask, errand, unreachable), _batches(found))
+    return [one for answer in answers for one in answer]
+
+
+def _batches(found: Iterable[Named]) -> Iterator[list[Named]]:
+    """Yield what is asked in one call: one secret, one role, several parameters of one account and region."""
+    parameters: dict[Access, list[Named]] = {}
+    for one in found:
+        if one.reference.kind == "parameter":
+            parameters.setdefault(one.access, []).append(one)
+        else:
+            yield [one]
+    size = existence.PARAMETERS_A_CALL
+    for members in parameters.values():
+        yield from (members[at : at + size] for at in range(0, len(members), size))
+
+
+def _ask(errand: Errand, unreachable: dict[tuple[Kind, str], AwsError], batch: Sequence[Named]) -> list[Seen]:
+    """Return what is known of the batch; of one that AWS refuses, name by name: one bad name hides the others."""
+    place = (batch[0].reference.kind, batch[0].access.region)
+    if error := unreachable.get(place):
+        return [Seen(one, unread=error) for one in batch]
+    try:
+        return _looked_up(errand, batch)
+    except AwsError as error:
+        if may_pass(error) and not error.error_code:
+            unreachable[place] = error
+        elif len(batch) > 1 and not may_pass(error):
+            return [seen for one in batch for seen in _ask(errand, unreachable, [one])]
+        return [Seen(one, unread=error) for one in batch]
+
+
+def _looked_up(errand: Errand, batch: Sequence[Named]) -> list[Seen]:
+    one = batch[0]
+    client = errand.clients.of(_SERVICES[one.reference.kind], one.access)
+    match one.reference.kind:
+        case "secret":
+            return [Seen(one, existence.secret_fault(client, one.reference.name))]
+        case "role":
+            return [Seen(one, existence.role_fault(client, one.reference.name))]
+        case "parameter":
+            gone = existence.missing_parameters(client, [each.reference.name for each in batch])
+            return [Seen(each, existence.MISSING if each.reference.name in gone else "") for each in batch]
+
+
+def _complaint(renderer: Renderer, named: Named, fault: str) -> Complaint:
+    reference, target = named.reference, named.targets[0]
+    asked_for = {key for key, value in target.secrets.items() if value == reference.text}
+    origins = [str(target.origins[f"secrets.{key}"]) for key in asked_for if f"secrets.{key}" in target.origins]
+    place = next(iter(origins), f"{reference.key} in templates/{target.service}.json.j2")
+    where = f" in account {named.access.account}" + f", {named.access.region}" * (reference.kind != "role")
+    what = f"the {reference.kind} {renderer.veiled(reference.shown)} {fault}{where * (not reference.account)}"
+    return Complaint(
+        listed(_targets(named)), what, _TO_DO.get(fault, "create it, or correct {place}").format(place=place)
+    )
+
+
+def _targets(named: Named) -> list[str]:
+    return list(dict.fromkeys(str(target) for target in named.targets))
+
+
+def _unread(seen: Iterable[Seen]) -> Iterator[Note]:
+    """Note how many of each kind could not be looked up, where, and why."""
+    by_kind: dict[Kind, list[tuple[str, AwsError]]] = {}
+    for one in seen:
+        if one.unread:
+            by_kind.setdefault(one.named.reference.kind, []).append((one.named.access.account, one.unread))
+    for kind, errors in by_kind.items():
+        accounts = list(dict.fromkeys(account for account, _ in errors))
+        reasons = list(dict.fromkeys(_why(error) for _, error in errors))
+        where = f"account{'s' * (len(accounts) > 1)} {listed(accounts)}"
+        yield Note(f"not checked: {len(errors)} {kind}{'s' * (len(errors) > 1)} of {where} ({listed(reasons, 2)})")
+
+
+def _why(error: AwsError) -> str:
+    """Return AWS's operation and error code; where it was not reached, what hindered that."""
+    what = error.complaints[0].what
+    return ": ".join(what.split(": ")[:2]) if error.error_code else what

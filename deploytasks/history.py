@@ -84,8 +84,11 @@ def told(past: Past, records: Iterable[Record]) -> dict[str, Record]:
 
 def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
     """The last so many releases, with what the records tell of each and where each runs now."""
-    who, runs = told(past, records), _runs(past)
+    listed = list(records)
+    who, runs = told(past, listed), _runs(past)
+    configs = told(past, (one for one in listed if one.kept.get("config")))
     rows = [row for tag in list(past.minted)[:last] for row in _rows(past, tag, who.get(tag))]
+    rows = [replace(row, config=configs[row.tag].kept["config"]) if row.tag in configs else row for row in rows]
     placed = tuple(replace(row, runs_in=_places(past, runs.get(row.tag, []), row)) for row in rows)
     return History(past.tier, tuple(past.images), placed, older=max(0, len(past.minted) - last))
 
@@ -112,6 +115,20 @@ def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
             ci=kept.get("ci", ""),
             override=kept.get("override", ""),
         )
+
+
+def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
+    """Return the image replaced by one that an earlier release had, and that image; None for what is no return.
+
+    Beside them, whether the one that came back was released first before the other: going forward again is no rollback.
+    """
+    for service in row.digests:
+        images = [named[service] for tag, named in sorted(past.minted.items()) if service in named and tag <= row.tag]
+        *_, before, now = [images[0], *images]
+        digests = [image.digest for image in images]
+        if now.digest in digests[:-1] and before.digest != now.digest:
+            return before, now, digests.index(now.digest) < digests.index(before.digest)
+    return None
 
 
 def _commit(image: Image, recorded: str) -> str:

@@ -1,13 +1,14 @@
 """A tier's history as values: which releases there were, who is told to have made them, where each runs now."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from deploytasks.history import Past, Record, history_of, past_of, told, told_by
-from deploytasks.model import History, Image, Live, Release
+from deploytasks.history import Past, Record, history_of, past_of, returned, told, told_by
+from deploytasks.model import ConfigDeploy, History, Image, Live, Release
 from deploytasks.report import history as report
 from deploytasks.report.paint import plain
 from tests.given import HOST, live, target
@@ -151,6 +152,14 @@ def release(tag: str, day: int, commit: str, **changes: Any) -> Release:
     return Release(tag, at(day), **{"digests": digests, "commit": commit, **changes})
 
 
+def config_only(day: int, keys: tuple[str, ...], runs_in: tuple[str, ...], **changes: Any) -> ConfigDeploy:
+    secret = {"containerDefinitions": [{"environment": [{"name": "DB_PASSWORD", "value": "hunter22"}]}]}
+    made = ConfigDeploy(
+        at(day, 5), "api", "", C, f"{A}.0123456789ab", keys, (target(), target("mb")), secret, {}, runs_in=runs_in
+    )
+    return replace(made, **changes)
+
+
 def some() -> History:
     one = {"api": f"sha256:{4:064x}"}
     return History(
@@ -167,9 +176,14 @@ def some() -> History:
                 runs_in=("prod", "mb-prod/api"),
             ),
             release("prod-20260103T010000Z", 3, B, subject="\x1b[31mred\x1b[0m <b>", runs_in=("mb-prod/worker",)),
-            release("prod-20260102T010000Z", 2, A, by="bob@home"),
+            release("prod-20260102T010000Z", 2, A, by="bob@home", config=f"{B}.0123456789ab-dirty", rollback=True),
         ),
         older=14,
+        config_deploys=(
+            config_only(4, ("containerDefinitions.api.environment.LOG_LEVEL", "cpu"), ("prod/api",)),
+            config_only(3, ("containerDefinitions.api.dockerLabels.hunter22",), (), ended="rolled back", by="bob"),
+            config_only(1, ("cpu",), (), rollback=True),
+        ),
         notes=("acme-prod could not be seen: account 1: AssumeRole: AccessDenied: no\n    let it be assumed",),
     )
 
@@ -186,3 +200,30 @@ def test_the_history_as_json_reads_as_expected():
 def test_a_tier_without_releases_says_so():
     text = plain(report.sheet(History("prod", ("api", "worker"), ())))
     assert text == "prod: no release of api, worker yet; inv release.prod makes the first\n"
+
+
+def test_a_release_takes_its_config_from_the_earliest_record_that_names_one():
+    records = [record(THIRD, "ann", at(3)), record(THIRD, "bob", at(3, 2), config="c"), record(THIRD, "eve", at(3, 3))]
+    newest = history_of(past(api=THREE), 20, records).releases[0]
+    assert (newest.by, newest.config) == ("ann", "c")
+
+
+@pytest.mark.parametrize(
+    ("digests", "expect"),
+    [
+        ("1", None),
+        ("12", None),
+        ("11", None),
+        ("121", ("2", "1", True)),
+        ("1212", ("1", "2", False)),
+        ("1231", ("3", "1", True)),
+        ("1232", ("3", "2", True)),
+        ("12321", ("2", "1", True)),
+    ],
+)
+def test_what_brings_back_an_image_of_an_earlier_release_may_be_a_rollback(digests: str, expect: Any):
+    tags = {each: [f"prod-2026010{n}T000000Z" for n, d in enumerate(digests, 1) if d == each] for each in set(digests)}
+    known = past(api=[image(digest, *of) for digest, of in sorted(tags.items())])
+    newest = history_of(known, 1, []).releases[0]
+    found = returned(known, newest)
+    assert (found and (found[0].digest[7:], found[1].digest[7:], found[2])) == expect

@@ -87,26 +87,31 @@ def test_who_goes_back_later_is_not_taken_for_who_released(shop: Shop):
     assert by(history(shop)) == {NEWEST: None, second: "person 2", first: "person 1"}
 
 
-def test_only_as_many_revisions_are_read_as_the_releases_need(shop: Shop):
+def test_of_each_target_only_as_many_revisions_are_read_as_the_releases_need(shop: Shop):
     for number in range(1, 31):
         released(shop, number, (1, 2))
     shop.inv("release.prod")
     shop.endpoint.calls.clear()
     assert None not in by(history(shop, "--last", "5")).values()
     counted = shop.endpoint.operations()
-    assert counted["ListTaskDefinitions"] == 1
-    assert counted["DescribeTaskDefinition"] == 2 + 4
+    assert counted["ListTaskDefinitions"] == 2
+    assert counted["DescribeTaskDefinition"] == 2 + 2 * 5
 
 
-def test_revisions_that_say_nothing_are_read_no_further_than_twice_the_releases_of_three_tenants(shop: Shop):
+def test_revisions_that_say_nothing_are_read_no_further_than_as_many_as_last_says(shop: Shop):
     tag = released(shop, 1, ())
     for _ in range(40):
         for tenant in (1, 2):
             revise(shop, tenant, START + timedelta(days=2))
-    assert by(history(shop))[tag] is None
+    seen = history(shop)
+    assert by(seen)[tag] is None
     counted = shop.endpoint.operations()
     assert counted["ListTaskDefinitions"] == 2
-    assert counted["DescribeTaskDefinition"] == 2 + 2 * 4
+    assert counted["DescribeTaskDefinition"] == 2 + 2 * 20
+    assert seen["notes"] == [
+        "older config-only deploys may be missing in t1-prod/api, t2-prod/api: only the newest 20 of their revisions"
+        " were read; --last 40 reads more"
+    ]
 
 
 def test_revisions_older_than_the_release_are_not_read_for_it(shop: Shop):
@@ -114,7 +119,7 @@ def test_revisions_older_than_the_release_are_not_read_for_it(shop: Shop):
     for _ in range(40):
         revise(shop, 1, START)
     assert by(history(shop, "--last", "20"))[tag] is None
-    assert shop.endpoint.operations()["DescribeTaskDefinition"] == 2 + 1
+    assert shop.endpoint.operations()["DescribeTaskDefinition"] == 2 + 2
 
 
 def test_a_tenant_that_cannot_be_seen_costs_only_its_own_entry(shop: Shop):
@@ -131,7 +136,8 @@ def test_revisions_that_may_not_be_listed_cost_only_who_released(shop: Shop):
     shop.refuse("ListTaskDefinitions", "AccessDeniedException", tenant_account(1))
     seen = history(shop)
     assert by(seen)[tag] == "person 1"
-    assert seen["notes"][0].startswith("who released may be missing, revisions could not be read: t1-prod/api: List")
+    assert seen["notes"][0].startswith("who released, and config-only deploys, may be missing: ")
+    assert "revisions could not be read of t1-prod/api: t1-prod/api: ListTaskDefinitions: Acc" in seen["notes"][0]
 
 
 def test_a_registry_that_cannot_be_read_is_a_failure(shop: Shop):
@@ -194,8 +200,7 @@ def test_it_sweeps_a_repository_once_however_many_tenants_there_are(
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         shop = load(tmp_path / "repo")
         journey.history(shop, shop.tier("dev"), shop.services, 20)
-        looked = min(tenants, 3)
-        expected = {**ONCE, **dict.fromkeys(EACH, tenants), "ListTaskDefinitions": looked}
+        expected = {**ONCE, **dict.fromkeys((*EACH, "ListTaskDefinitions"), tenants)}
         assert endpoint.operations() == expected
 
 
@@ -227,3 +232,96 @@ def test_a_service_without_a_repository_is_a_note_and_hides_no_release(shop: Sho
     told = json.loads(ran.stdout)
     assert (ran.code, len(told["releases"]) > 0) == (0, True), ran.stderr
     assert any("releases of worker are missing" in note and "RepositoryNotFound" in note for note in told["notes"])
+
+
+FEATURE = ('FEATURE_INVOICES = "off"', 'FEATURE_INVOICES = "on"')
+KEY = "containerDefinitions.api.environment.FEATURE_INVOICES"
+
+
+@pytest.fixture
+def deployed(shop: Shop) -> Shop:
+    """Both tenants run the newest release of prod, with a revision of ours; nobody waits for a second to pass."""
+    assert shop.inv("deploy.prod").code == 0
+    return shop
+
+
+def test_a_config_only_deploy_stands_among_the_releases_with_the_keys_that_changed(deployed: Shop):
+    assert history(deployed)["config_only"] == []
+    deployed.edit("envs/t1.toml", *FEATURE)
+    assert deployed.inv("deploy.prod").code == 0
+    (row,) = history(deployed)["config_only"]
+    assert (row["keys"], row["release"], row["commit"]) == ([KEY], NEWEST, deployed.commits["newer"])
+    assert (row["runs_in"], row["rollback"], row["ended"]) == (["t1-prod/api"], False, None)
+    assert row["config"].startswith(deployed.git("rev-parse", "HEAD")) and row["by"]
+    ran = deployed.inv("release.history", "prod")
+    at_top = ran.stdout.index("config only") < ran.stdout.index(NEWEST)
+    assert (KEY in ran.stdout, deployed.git("rev-parse", "HEAD")[:7] in ran.stdout, at_top) == (True, True, True)
+
+
+def test_the_same_config_in_many_tenants_is_one_row_and_another_one_of_its_own(deployed: Shop):
+    deployed.edit("templates/api.json.j2", '"essential": true,', '"essential": true, "readonlyRootFilesystem": true,')
+    assert deployed.inv("deploy.prod").code == 0
+    deployed.edit("envs/t2.toml", *FEATURE)
+    assert deployed.inv("deploy.prod").code == 0
+    newest, before = history(deployed)["config_only"]
+    assert (newest["keys"], [each["target"] for each in newest["targets"]]) == ([KEY], ["t2-prod/api"])
+    assert before["keys"] == ["containerDefinitions.api.readonlyRootFilesystem"]
+    assert ([each["tenant"] for each in before["targets"]], before["runs_in"]) == (["t1", "t2"], ["t1-prod/api"])
+
+
+def test_what_was_registered_and_never_began_is_no_deploy(deployed: Shop):
+    deployed.edit("envs/t1.toml", *FEATURE)
+    assert deployed.inv("deploy.register", "prod").code == 0
+    assert history(deployed)["config_only"] == []
+
+
+def test_a_release_with_other_config_is_no_config_only_deploy_and_names_its_config(deployed: Shop):
+    deployed.edit("envs/t1.toml", *FEATURE)
+    older = ("--commit", deployed.commits["older"], "--allow-older", "--override", "x")
+    assert deployed.inv("release.prod", *older).code == 0
+    seen = history(deployed)
+    assert seen["config_only"] == []
+    assert seen["releases"][0]["config"].startswith(deployed.git("rev-parse", "HEAD"))
+
+
+def test_a_rollback_is_marked_and_going_forward_again_is_not(deployed: Shop):
+    for commit in ("older", "newer"):
+        words = ("--commit", deployed.commits[commit], "--allow-older", "--override", "x")
+        assert deployed.inv("release.prod", *words).code == 0
+    assert deployed.inv("release.rollback", "prod").code == 0
+    rows = history(deployed)["releases"]
+    assert rows[0]["commit"] == deployed.commits["older"]
+    assert [row["rollback"] for row in rows] == [True, False, False, False], rows
+    assert "rollback" in deployed.inv("release.history", "prod").stdout
+
+
+def test_a_tenant_that_went_back_alone_is_a_rollback_of_its_own(deployed: Shop):
+    words = ("--commit", deployed.commits["older"], "--allow-older", "--override", "x")
+    assert deployed.inv("release.prod", *words).code == 0
+    assert deployed.inv("release.rollback", "prod", "--tenant", "t1").code == 0
+    seen = history(deployed)
+    assert [row["rollback"] for row in seen["releases"]] == [False, False]
+    (row,) = seen["config_only"]
+    assert (row["rollback"], row["release"], row["runs_in"]) == (True, NEWEST, ["t1-prod/api"])
+
+
+def test_a_config_only_deploy_that_failed_says_so(deployed: Shop):
+    deployed.edit("envs/t1.toml", *FEATURE)
+    deployed.refuse("UpdateService", "AccessDeniedException", tenant_account(1))
+    assert deployed.inv("deploy.prod").code == 1
+    deployed.endpoint.fault = None
+    (row,) = history(deployed)["config_only"]
+    assert (row["ended"], row["runs_in"]) == ("failed", [])
+
+
+def test_a_secret_in_a_key_is_masked_as_in_a_diff(deployed: Shop):
+    label = '"essential": true, "dockerLabels": {"s3cr3t-value": "x"},'
+    deployed.edit("templates/api.json.j2", '"essential": true,', label)
+    deployed.edit("envs/t1.toml", 'TENANT = "t1"', 'TENANT = "t1"\nAPI_PASSWORD = "s3cr3t-value"')
+    assert deployed.inv("deploy.prod").code == 0
+    for words in ([], ["--json"]):
+        ran = deployed.inv("release.history", "prod", *words)
+        assert ("dockerLabels.***" in ran.stdout or "dockerLabels" in ran.stdout, "s3cr3t" in ran.stdout) == (
+            True,
+            False,
+        )

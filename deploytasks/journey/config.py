@@ -5,7 +5,6 @@ file that is not as that commit holds it.
 """
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,39 +12,12 @@ from typing import Literal
 
 from deploytasks import git
 from deploytasks.git import Relation
-from deploytasks.model import Target
+from deploytasks.model import Named, Target
 from deploytasks.template.render import Renderer
 
 FOLDERS = ("envs", "templates")
 State = Literal["committed", "changed", "deleted", "not committed"]
-_NONE = "none"
-_NAME = re.compile(r"(none|[0-9a-f]{40,64}(?:\+[0-9a-f]{40,64})*)\.([0-9a-f]{12})(-dirty)?")
 _WORST_FIRST: tuple[Relation, ...] = ("unknown", "diverged", "older", "newer", "same")
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A config's name: no `commits` where it was made without git, two where the folders lie in two repositories."""
-
-    commits: tuple[str, ...]
-    hash: str
-    dirty: bool = False
-
-    @classmethod
-    def parse(cls, recorded: str) -> "Named | None":
-        """Return what a revision records, None where that is no config's name."""
-        match = _NAME.fullmatch(recorded)
-        if match is None:
-            return None
-        return cls(tuple(match[1].split("+")) if match[1] != _NONE else (), match[2], bool(match[3]))
-
-    def __str__(self) -> str:
-        return f"{'+'.join(self.commits) or _NONE}.{self.hash}{'-dirty' * self.dirty}"
-
-    @property
-    def short(self) -> str:
-        """The name as people read it: seven digits of each commit."""
-        return ("+".join(commit[:7] for commit in self.commits) or f"{_NONE}.{self.hash}") + "-dirty" * self.dirty
 
 
 @dataclass(frozen=True, slots=True)

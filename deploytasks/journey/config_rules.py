@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint, listed
 from deploytasks.journey import rolling
-from deploytasks.journey.config import Config, Named, read_for
+from deploytasks.journey.config import Config, read_for
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Check
 from deploytasks.journey.selecting import Taken
-from deploytasks.model import Live, LockState, Target, Wish
+from deploytasks.model import Live, LockState, Named, Target, Wish
 from deploytasks.running import record
 from deploytasks.template.canonical import canonical
 from deploytasks.template.differing import differing

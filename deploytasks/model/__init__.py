@@ -1,10 +1,11 @@
 """The words of the trade as values: what is wanted, what was observed, what was planned, what came of it.
 
 Everything here is frozen, knows no AWS and does no I/O; every other room speaks in these values. They stand in the
-order in which a command meets them: `project`, `asked`, `images`, `live`, `plans`, `events`, `views`.
+order in which a command meets them: `project`, `asked`, `config`, `images`, `live`, `plans`, `events`, `views`.
 """
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard
+from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.images import Build, Image, Platform, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
@@ -39,6 +40,7 @@ from deploytasks.model.views import (
     NOT_OURS,
     Board,
     Cell,
+    ConfigDeploy,
     Difference,
     Exited,
     Heading,
@@ -60,6 +62,7 @@ __all__ = [
     "Board",
     "Build",
     "Cell",
+    "ConfigDeploy",
     "DeadTask",
     "Definition",
     "Deployment",
@@ -78,6 +81,7 @@ __all__ = [
     "Logged",
     "Mark",
     "Matrix",
+    "Named",
     "OnEvent",
     "OnFailure",
     "Options",

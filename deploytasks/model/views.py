@@ -115,7 +115,8 @@ class Shelf:
 class Release:
     """One release tag of a tier, with `digests`, service → what it names; other commits under it are another value.
 
-    `commit` is empty where the images carry no commit tag; `by`, `ci` and `override` where nothing recorded them.
+    `commit` is empty where the images carry no commit tag; `by`, `ci`, `override` and `config` where nothing recorded
+    them. A `rollback` brought back an image that an earlier release had, after a newer one.
     `runs_in` names the environments that run it now, or the target (`mb-prod/api`) where only some of its services do.
     """
 
@@ -128,17 +129,47 @@ class Release:
     ci: str = ""
     override: str = ""
     runs_in: tuple[str, ...] = ()
+    config: str = ""
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDeploy:
+    """A change of a service's definition without a release: a deploy of other config, or a `rollback` to earlier.
+
+    `targets` are those where the same `keys` changed; `before` and `after` are the first one's definitions, for what is
+    secret in them. `ended` is how it failed, empty where it did not; the others as in `Release`.
+    """
+
+    at: datetime
+    service: str
+    release: str
+    commit: str
+    config: str
+    keys: tuple[str, ...]
+    targets: tuple[Target, ...]
+    before: Definition
+    after: Definition
+    by: str = ""
+    ci: str = ""
+    rollback: bool = False
+    ended: str = ""
+    runs_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The releases of a tier's `services`, newest first; `older` counts those left out, `notes` say what is missing."""
+    """The releases of a tier's `services`, newest first; `older` counts those left out, `notes` say what is missing.
+
+    `config_deploys`, newest first too, go back as far as the releases do.
+    """
 
     tier: str
     services: tuple[str, ...]
     releases: tuple[Release, ...]
     older: int = 0
     notes: tuple[str, ...] = ()
+    config_deploys: tuple[ConfigDeploy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The board: what runs where, tenants down, tiers across; a target that cannot be read costs only its own cell."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from deploytasks.model import NOT_OURS, Board, Cell, Mark, Target
@@ -9,10 +9,9 @@ from deploytasks.report.hindrances import hindrances
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
-from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, target_json
+from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, some, target_json
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
-_MOST_LISTED = 8
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
 _TONES: dict[Mark, Tone] = {"failed": "bad", "crashing": "bad", "rolling": "good"}
 
@@ -136,13 +135,7 @@ def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
     for cell in cells:
         for each in _said(cell):
             said.setdefault(each, []).append(str(cell.target))
-    return (line(Span(_listed(targets), "strong"), f" {what}") for what, targets in said.items())
-
-
-def _listed(targets: Sequence[str]) -> str:
-    """The targets, of many only some: each one's marks stand in its cell."""
-    more = f" and {len(targets) - _MOST_LISTED} more" if len(targets) > _MOST_LISTED else ""
-    return f"{', '.join(targets[:_MOST_LISTED])}{more}"
+    return (line(Span(some(targets), "strong"), f" {what}") for what, targets in said.items())
 
 
 def _said(cell: Cell) -> Iterator[str]:

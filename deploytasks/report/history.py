@@ -1,36 +1,48 @@
-"""A tier's releases, newest first: what each named, when it was certified and by whom, and where it runs now."""
+"""A tier's releases, newest first: what each named, when it was certified and by whom, and where it runs now.
 
+Among them stand the deploys that changed only config, with the keys that changed.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from deploytasks.model import History, Release
+from deploytasks.model import ConfigDeploy, History, Named, Release
+from deploytasks.report.masking import masked_keys
 from deploytasks.report.sheet import Column, Entry, Sheet, Span, Words, entry, line, stacked, table
-from deploytasks.report.text import counted, iso, lines_of, minute, short_commit
+from deploytasks.report.text import counted, iso, lines_of, minute, short_commit, some, target_json
 
 _COLUMNS = (
     Column("release", "whole"),
     Column("services"),
     Column("commit"),
-    Column("certified (UTC)", "whole"),
+    Column("config"),
+    Column("time (UTC)", "whole"),
     Column("by"),
     Column("runs in"),
 )
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def sheet(history: History) -> Sheet:
-    """The releases for people; below them how many older ones there are, and what could not be seen."""
+def sheet(history: History, environ: Mapping[str, str] = _NOTHING) -> Sheet:
+    """The history for people; below it how many older releases there are, and what could not be seen.
+
+    `environ` is what templates may have taken values from: no key shows a secret one of them.
+    """
     return stacked(
         (line(Span(history.tier, "strong"), f": {_counted(history)}"),),
-        (table(_COLUMNS, (_row(release, history) for release in history.releases)),) if history.releases else (),
+        (table(_COLUMNS, _rows(history, environ)),) if history.releases else (),
         tuple(line(Span(each, "warn")) for note in history.notes for each in lines_of(note)),
     )
 
 
-def as_json(history: History) -> dict[str, Any]:
-    """The releases for programs; what is not known is null."""
+def as_json(history: History, environ: Mapping[str, str] = _NOTHING) -> dict[str, Any]:
+    """The history for programs; what is not known is null."""
     return {
         "tier": history.tier,
         "services": history.services,
         "releases": [_release_json(release) for release in history.releases],
+        "config_only": [_config_json(deploy, environ) for deploy in history.config_deploys],
         "older": history.older,
         "notes": history.notes,
     }
@@ -46,30 +58,90 @@ def _counted(history: History) -> str:
     return f"{shown} of {shown + history.older} releases, the newest; --last {shown + history.older} shows all"
 
 
+def _rows(history: History, environ: Mapping[str, str]) -> Iterator[list[Words | Entry]]:
+    """The releases, each below the config-only deploys that came after it."""
+    deploys = list(history.config_deploys)
+    for release in history.releases:
+        while deploys and release.certified_at and deploys[0].at >= release.certified_at:
+            yield _config_row(deploys.pop(0), history, environ)
+        yield _row(release, history)
+    yield from (_config_row(deploy, history, environ) for deploy in deploys)
+
+
 def _row(release: Release, history: History) -> list[Words | Entry]:
     services = ", ".join(release.digests) if set(release.digests) != set(history.services) else ""
     commit = short_commit(release.commit or next(iter(release.digests.values())))
     override = f'--override "{release.override}"' if release.override else ""
     return [
-        Span(release.tag, "strong" if release.runs_in else "plain"),
+        entry(Span(release.tag, "strong" if release.runs_in else "plain"), Span("rollback" * release.rollback, "warn")),
         Span(services),
         entry(Span(f"{commit} {release.subject}".strip())),
+        _config(release.config),
         Span(minute(release.certified_at), "dim"),
         entry(Span(release.by), Span(release.ci, "dim"), Span(override, "warn")),
         Span(", ".join(release.runs_in), "strong"),
     ]
 
 
+def _config_row(deploy: ConfigDeploy, history: History, environ: Mapping[str, str]) -> list[Words | Entry]:
+    kind = "rollback" if deploy.rollback else "config only"
+    return [
+        entry(Span(kind, "warn" if deploy.rollback else "plain"), Span(deploy.ended, "bad")),
+        Span(deploy.service if len(history.services) > 1 else ""),
+        entry(Span(short_commit(deploy.commit)), Span(some(_keys(deploy, environ)))),
+        _config(deploy.config),
+        Span(minute(deploy.at), "dim"),
+        entry(Span(deploy.by), Span(deploy.ci, "dim")),
+        entry(Span(some(deploy.runs_in), "strong"), Span(_replaced(deploy), "dim")),
+    ]
+
+
+def _replaced(deploy: ConfigDeploy) -> str:
+    """Where the deploy was done, and something else runs by now."""
+    gone = [str(each) for each in deploy.targets if str(each) not in deploy.runs_in]
+    return f"was in {some(gone)}" if gone else ""
+
+
+def _config(name: str) -> Span:
+    config = Named.parse(name)
+    return Span(config.short if config else name, "dim")
+
+
+def _keys(deploy: ConfigDeploy, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys that changed, masked as `deploy.diff` masks."""
+    settings = [each for target in deploy.targets[:1] for each in (target.env, target.vars)]
+    return masked_keys(deploy.keys, [deploy.before, deploy.after, environ, *settings])
+
+
 def _release_json(release: Release) -> dict[str, Any]:
     return {
         "release": release.tag,
         "certified_at": iso(release.certified_at),
+        "rollback": release.rollback,
         "services": list(release.digests),
         "digests": release.digests,
         "commit": release.commit or None,
         "subject": release.subject or None,
+        "config": release.config or None,
         "by": release.by or None,
         "ci": release.ci or None,
         "override": release.override or None,
         "runs_in": release.runs_in,
+    }
+
+
+def _config_json(deploy: ConfigDeploy, environ: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "at": iso(deploy.at),
+        "rollback": deploy.rollback,
+        "service": deploy.service,
+        "release": deploy.release or None,
+        "commit": deploy.commit or None,
+        "config": deploy.config or None,
+        "keys": _keys(deploy, environ),
+        "ended": deploy.ended or None,
+        "by": deploy.by or None,
+        "ci": deploy.ci or None,
+        "targets": [target_json(target) for target in deploy.targets],
+        "runs_in": deploy.runs_in,
     }

@@ -50,6 +50,12 @@ def masked(
     )
 
 
+def masked_keys(keys: Iterable[str], definitions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the keys without the secrets of the definitions, or of the settings that they may have been made from."""
+    known = frozenset(secret for each in definitions for secret in _secrets(each))
+    return tuple(veil(key, known) for key in keys)
+
+
 def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """The list's items, each with what it is called in a path: by its telling member, else by its place."""
     used: set[str] = set()

@@ -4,7 +4,7 @@ Whatever a sheet or a JSON document says went through `harmless`: no escape sequ
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,6 +122,12 @@ def short_image(image: str) -> str:
 def short_commit(name: str) -> str:
     """A commit tag as people read it, or the digest of an image that has none."""
     return _DIGEST.sub(r"\1", name) if name.startswith("sha256:") else tags.short(name)
+
+
+def some(names: Sequence[str], most: int = 8) -> str:
+    """The names, of many only the first, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def counted(count: int, noun: str) -> str:

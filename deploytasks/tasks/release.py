@@ -1,5 +1,6 @@
 """`inv release.<tier>`, `inv release.history TIER` and `inv release.rollback TIER`; `matrix` has a file of its own."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def _rollback(root: Path) -> Task[Any]:
 def _history(root: Path) -> Task[Any]:
     @task(name="history", auto_shortflags=False, positional=["tier"], help=_HISTORY_HELP)
     def history(c: Context, tier: str, service: str | None = None, last: str = "20", json: bool = False) -> None:
-        """List a tier's releases, newest first: what was certified when, by whom, and where each runs."""
+        """List a tier's releases and config-only deploys, newest first: what, when, by whom, and where it runs."""
         from deploytasks import journey
         from deploytasks.project import choose, select
         from deploytasks.project.load import load
@@ -99,6 +100,6 @@ def _history(root: Path) -> Task[Any]:
         most, project = flags.number("last", last), load(root)
         wanted = select.tier(project, tier), choose.services(project, service)
         seen = journey.history(project, *wanted, most)
-        shell.show(history.sheet(seen), history.as_json(seen), as_json=json)
+        shell.show(history.sheet(seen, os.environ), history.as_json(seen, os.environ), as_json=json)
 
     return history

@@ -47,7 +47,7 @@ SPOILT: dict[str, tuple[Spoil, str, str]] = {
         "the role arn:aws:iam::100000000001:role/execution does not exist",
         "create it, or correct executionRoleArn in templates/api.json.j2",
     ),
-    "a role of another path": (
+    "a role whose path was left out": (
         lambda one: one.paths.update(execution="/service-role/"),
         "the role arn:aws:iam::100000000001:role/execution does not exist: the one of that "
         "name is arn:aws:iam::100000000001:role/service-role/execution",
@@ -314,4 +314,5 @@ def test_moto_answers_the_three_reads_as_they_are_understood():
             *("", "", ""),
             *(existence.UNTRUSTING, existence.MISSING),
         ]
-        assert existence.role_fault(iam, "role/task").startswith("does not exist: the one of that name is arn:")
+        without_path = existence.role_fault(iam, "arn:aws:iam::123456789012:role/task")
+        assert without_path == "does not exist: the one of that name is arn:aws:iam::123456789012:role/p/task"

@@ -49,17 +49,18 @@ def _invalid(client: Any, names: Iterable[str]) -> set[str]:
 def role_fault(client: Any, role: str) -> str:
     """Return what is wrong with the role of this ARN or name, or that ECS can't assume it; "" if nothing is.
 
+    Consoles make roles below `/service-role/`, and an ARN that leaves this out names none.
+
     Source: iam GetRole, which takes the name without its path; no two roles of an account share a name.
 
     """
-    path = role.rpartition(":role/")[2].removeprefix("/")
     with translated(f"role {role}"):
         try:
-            found = client.get_role(RoleName=path.rpartition("/")[2])["Role"]
+            found = client.get_role(RoleName=role.rpartition("/")[2])["Role"]
         except client.exceptions.NoSuchEntityException:
             return MISSING
     actual = str(found.get("Arn", ""))
-    if "/" in role and actual and actual.partition(":role/")[2].lower() != path.lower():
+    if role.startswith("arn:") and role.count("/") == 1 and actual.count("/") > 1:
         return f"{MISSING}: the one of that name is {actual}"
     return "" if trusts_ecs(found.get("AssumeRolePolicyDocument")) else UNTRUSTING
 

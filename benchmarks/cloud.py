@@ -85,6 +85,8 @@ class Cloud:
     spread: float = 0.0
     clock: Callable[[], float] = time.time
     accounts: dict[str, Account] = field(default_factory=dict)
+    address: str = ""
+    """Where it is served, for answers that name an address."""
     serial: int = 0
     session_s: float = 3600.0
     """How long the keys last that STS hands out."""

@@ -13,6 +13,9 @@ from benchmarks.cloud import Account, Answer, Ask, AwsError, Cloud, Operation, i
 
 IMAGES_A_CALL = 100
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+BLOBS = "/blobs/"
+"""What the path of every blob begins with."""
+SIGNATURE = "X-Amz-Signature=5ec4e7"
 _ECR_IMAGE = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.[^/]+/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
@@ -39,6 +42,7 @@ class Repository:
     policy: str | None = None
     images: dict[str, StoredImage] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
     def moves(self, tag: str) -> bool:
         """Whether the tag may point at another image."""
@@ -54,6 +58,18 @@ class Repository:
         digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
         image = StoredImage(digest, manifest, media_type, self.account.cloud.clock())
         return self.images.setdefault(digest, image)
+
+    def push(self, commit: str, platform: str = "linux/amd64") -> StoredImage:
+        """Store a plain image that is the commit's alone, with its config, under the commit's tag."""
+        system, architecture = platform.split("/")[:2]
+        config = json.dumps({"os": system, "architecture": architecture, "config": {"Labels": {"commit": commit}}})
+        digest = f"sha256:{hashlib.sha256(config.encode()).hexdigest()}"
+        self.blobs[digest] = config.encode()
+        named = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digest}
+        said = {"schemaVersion": 2, "mediaType": MANIFEST, "config": named, "layers": []}
+        image = self.store(json.dumps(said, indent=3))
+        self.tags[commit] = image.digest
+        return image
 
     def find(self, image_id: Mapping[str, str]) -> StoredImage | None:
         """The image of an imageId, whose digest and tag must agree where both are given."""
@@ -153,6 +169,26 @@ def _check_tag(repository: Repository, digest: str, tag: str | None) -> None:
         raise AwsError("ImageTagAlreadyExistsException", message)
 
 
+def get_download_url_for_layer(account: Account, ask: Ask) -> Answer:
+    """Source: GetDownloadUrlForLayer, whose address is S3's and signed; a config blob is a layer to it."""
+    repository, digest = _repository(account, ask), ask["layerDigest"]
+    if digest not in repository.blobs:
+        raise AwsError("LayersNotFoundException", f"The layer with digest '{digest}' does not exist in the repository.")
+    path = f"{BLOBS}{repository.account.id}/{repository.name}/{digest}"
+    return {"downloadUrl": f"{account.cloud.address}{path}?{SIGNATURE}", "layerDigest": digest}
+
+
+def blob(cloud: Cloud, path: str) -> bytes:
+    """Return the blob at a path that was given out."""
+    path, _, query = path.removeprefix(BLOBS).partition("?")
+    owner, _, name = path.partition("/")
+    repository, _, digest = name.rpartition("/")
+    if query != SIGNATURE:
+        raise AwsError("AccessDenied", "Access Denied", 403)
+    content: bytes = cloud.account(owner).repositories[repository].blobs[digest]
+    return content
+
+
 def describe_repositories(account: Account, ask: Ask) -> Answer:
     """Source: DescribeRepositories."""
     owner = account.cloud.account(ask.get("registryId", account.id))
@@ -213,6 +249,7 @@ def _ids(ask: Ask) -> list[Mapping[str, str]]:
 OPERATIONS: Mapping[str, Operation] = {
     "DescribeImages": describe_images,
     "BatchGetImage": batch_get_image,
+    "GetDownloadUrlForLayer": get_download_url_for_layer,
     "PutImage": put_image,
     "DescribeRepositories": describe_repositories,
     "GetRepositoryPolicy": get_repository_policy,

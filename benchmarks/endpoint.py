@@ -103,6 +103,8 @@ class Endpoint:
             case "POST", "/reset":
                 self.reset()
                 return 0.0, respond(b"{}")
+            case "GET", path if path.startswith(cloud_ecr.BLOBS):
+                return self.latency_s, self._answer_blob(path)
             case _:
                 return self.latency_s, self._answer_call(request)
 
@@ -122,6 +124,16 @@ class Endpoint:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return respond(text.encode(), XML if xml else JSON)
 
+    def _answer_blob(self, path: str) -> bytes:
+        call = Call(path.split("/")[2], "s3", "GetObject", {"path": path})
+        self.calls[call.account, call.operation] += 1
+        try:
+            if error := self.fault(call) if self.fault else None:
+                raise error
+            return respond(cloud_ecr.blob(self.cloud, path), "application/octet-stream")
+        except AwsError as error:
+            return refuse(error, xml=True)
+
     def _carry_out(self, call: Call) -> Answer:
         self.calls[call.account, call.operation] += 1
         if self.limited:
@@ -133,7 +145,7 @@ class Endpoint:
         if operation is None:
             raise AwsError("UnknownOperationException", f"{call.service} {call.operation} is not served here")
         account = self.cloud.account(call.account)
-        account.asked_in = call.region
+        account.asked_in, self.cloud.address = call.region, self.url
         return operation(account, call.ask)
 
     def _take_token(self, call: Call) -> None:

@@ -3,7 +3,6 @@
 `prepare` puts it into a `Cloud` as it stands just before `inv deploy.prod` has something to do.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Literal
 
 from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, Account, Cloud
 from benchmarks.cloud_definitions import register
-from benchmarks.cloud_ecr import MANIFEST, Repository
+from benchmarks.cloud_ecr import Repository
 from benchmarks.cloud_ecs import add_cluster
 from benchmarks.cloud_rollouts import open_service, settle, start
 
@@ -52,14 +51,15 @@ def tenant_account(number: int, shared: int = 1) -> str:
 
 def prepare(cloud: Cloud, world: World) -> None:
     """The world is in the cloud: images with tags, a policy that lets every tenant pull, and running services."""
-    _fill_registry(cloud, world)
+    repository = _fill_registry(cloud, world)
     for number in range(1, world.tenants + 1):
         account = cloud.account(tenant_account(number, world.shared))
         for tier, age in world.running.items():
-            _run(account, f"{tenant_name(number)}-{tier}", _image(world.commits[age], pinned=tier not in world.by_tag))
+            image = _image(repository, world.commits[age], pinned=tier not in world.by_tag)
+            _run(account, f"{tenant_name(number)}-{tier}", image)
 
 
-def _fill_registry(cloud: Cloud, world: World) -> None:
+def _fill_registry(cloud: Cloud, world: World) -> Repository:
     account = cloud.account(REGISTRY_ACCOUNT)
     repository = Repository(SERVICE, account, excluded=TIERS)
     account.repositories[SERVICE] = repository
@@ -68,21 +68,15 @@ def _fill_registry(cloud: Cloud, world: World) -> None:
     statement = {"Sid": "pull", "Effect": "Allow", "Principal": {"AWS": tenants}, "Action": PULL}
     repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for commit in world.commits.values():
-        repository.tags[commit] = repository.store(_manifest(commit)).digest
+        repository.push(commit)
     for tier, age in world.tagged.items():
         digest = repository.tags[world.commits[age]]
         repository.tags |= {tier: digest, f"{tier}-{CERTIFIED[age]}": digest}
+    return repository
 
 
-def _manifest(commit: str) -> str:
-    """A manifest that is one image's alone."""
-    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7023, "digest": f"sha256:{commit}"}
-    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}, indent=3)
-
-
-def _image(commit: str, *, pinned: bool) -> str:
-    digest = hashlib.sha256(_manifest(commit).encode()).hexdigest()
-    return f"{IMAGE}@sha256:{digest}" if pinned else f"{IMAGE}:{commit}"
+def _image(repository: Repository, commit: str, *, pinned: bool) -> str:
+    return f"{IMAGE}@{repository.tags[commit]}" if pinned else f"{IMAGE}:{commit}"
 
 
 def _run(account: Account, cluster_name: str, image: str) -> None:

@@ -14,7 +14,7 @@ AWS = Path(deploytasks.__file__).parent / "aws"
 DOCUMENT = (AWS.parents[1] / "docs/rights.md").read_text()
 ASKED_OTHERWISE = {
     *("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload"),  # by a push
-    *("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"),  # by a push, and by a base image's pull
+    *("ecr:BatchCheckLayerAvailability",),  # by a push, and by a base image's pull
     *("iam:PassRole", "kms:Decrypt", "sts:ExternalId", "iam:PassedToService"),
 }
 
@@ -34,7 +34,7 @@ def called(service: str, *rooms: str) -> set[str]:
 def test_the_rights_are_the_calls_that_are_made():
     needed = {
         *(f"ecs:{name}" for name in ECS_OPERATIONS),
-        *called("ecr", "ecr", "repositories"),
+        *called("ecr", "ecr", "repositories", "image_config"),
         *called("ssm", "locks", "holds", "overrides", "secrets", "existence"),
         *called("secretsmanager", "secrets", "existence"),
         *called("iam", "existence"),

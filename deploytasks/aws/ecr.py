@@ -11,7 +11,7 @@ from typing import Any
 
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Image
+from deploytasks.model import Image, Platform
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -135,15 +135,30 @@ def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> No
 
 
 def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> Image:
-    """The image as DescribeImages tells it, with the children that its manifest names, if that was got."""
-    children = json.loads(got["imageManifest"]).get("manifests", []) if got else []
+    """The image as DescribeImages tells it, with what its manifest names, if that was got."""
+    manifest = json.loads(got["imageManifest"]) if got else {}
+    children = manifest.get("manifests", [])
     return Image(
         repository=repository,
         digest=_digest(detail),
         tags=tuple(detail.get("imageTags", ())),
         children=tuple(child["digest"] for child in children),
         pushed_at=detail.get("imagePushedAt"),
+        platforms=_platforms(children),
+        config=(manifest.get("config") or {}).get("digest", ""),
     )
+
+
+def _platforms(children: Iterable[Mapping[str, Any]]) -> tuple[Platform, ...]:
+    """Return what an index's images are for, attestations left out; nothing where it does not tell of each.
+
+    Source: OCI image-spec, image-index.md; BuildKit's attestation-storage.md (`unknown/unknown`).
+
+    """
+    named = [child.get("platform") or {} for child in children]
+    found = [[str(each.get(key) or "") for key in ("os", "architecture", "variant")] for each in named]
+    known = tuple(Platform.parse("/".join(each)) for each in found if each[0] != "unknown")
+    return known if all(each[0] and each[1] for each in found) else ()
 
 
 def _digest(detail: Mapping[str, Any]) -> str:

@@ -58,6 +58,12 @@ def is_denied(error: AwsError) -> bool:
     return error.error_code in _DENIED
 
 
+def reason(error: AwsError) -> str:
+    """Return AWS's operation and error code; where it was not reached, what hindered that."""
+    what = error.complaints[0].what
+    return ": ".join(what.split(": ")[:2]) if error.error_code else what
+
+
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import plan
-from deploytasks.journey import config_rules, named, preflight, rolling, sources, wishes
+from deploytasks.journey import config_rules, image_platforms, named, preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
@@ -131,6 +131,7 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
             asking=[
                 lambda: preflight.gated(errand, wanted) if options.to else [],
                 lambda: named.missing(only.errand, renderer, only.lives, wanted),
+                lambda: image_platforms.misfits(only.errand, renderer, only.lives, wanted),
             ],
         )
     waves = rolling.rollouts(only.errand, renderer, only.lives, wanted)
@@ -179,6 +180,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             asking=[
                 lambda: preflight.gated(errand, wanted),
                 lambda: named.missing(only.errand, renderer, only.lives, wanted),
+                lambda: image_platforms.misfits(only.errand, renderer, only.lives, wanted),
             ],
         )
     missing = Plan(errand.tier, builds=builds(errand, wanted))

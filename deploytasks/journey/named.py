@@ -9,7 +9,7 @@ from functools import partial
 
 from deploytasks import fleet
 from deploytasks.aws import existence
-from deploytasks.aws.failures import may_pass
+from deploytasks.aws.failures import may_pass, reason
 from deploytasks.errors import AwsError, Complaint, Invalid, listed
 from deploytasks.journey import rolling
 from deploytasks.journey.errand import Errand
@@ -161,12 +161,6 @@ def _unread(seen: Iterable[Seen]) -> Iterator[Note]:
             by_kind.setdefault(one.named.reference.kind, []).append((one.named.access.account, one.unread))
     for kind, errors in by_kind.items():
         accounts = list(dict.fromkeys(account for account, _ in errors))
-        reasons = list(dict.fromkeys(_why(error) for _, error in errors))
+        reasons = list(dict.fromkeys(reason(error) for _, error in errors))
         where = f"account{'s' * (len(accounts) > 1)} {listed(accounts)}"
         yield Note(f"not checked: {len(errors)} {kind}{'s' * (len(errors) > 1)} of {where} ({listed(reasons, 2)})")
-
-
-def _why(error: AwsError) -> str:
-    """Return AWS's operation and error code; where it was not reached, what hindered that."""
-    what = error.complaints[0].what
-    return ": ".join(what.split(": ")[:2]) if error.error_code else what

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from deploytasks import plan, tags
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint
-from deploytasks.journey import named, preflight, rolling
+from deploytasks.journey import image_platforms, named, preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, before_any_change, begin
@@ -42,7 +42,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             goal = _goal(errand, renderer, found)
             errand = replace(errand, options=replace(options, to=goal.name, at=None))
             noted = preflight.check_all(
-                *_checks(errand, renderer, found, goal), asking=[lambda: _missing(errand, renderer, found, goal)]
+                *_checks(errand, renderer, found, goal), asking=_asking(errand, renderer, found, goal)
             )
         whole = replace(_plan(errand, renderer, found, goal), notes=(*notes, *noted))
         tell(Planned(whole))
@@ -69,9 +69,12 @@ def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
     raise nowhere(errand)
 
 
-def _missing(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Iterator[Complaint | preflight.Note]:
+def _asking(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
     rendered = [live for live in found.lives if not goal.revisions.get(live.target)]
-    return named.missing(errand, renderer, rendered, goal.wishes)
+    return (
+        lambda: named.missing(errand, renderer, rendered, goal.wishes),
+        lambda: image_platforms.misfits(errand, renderer, rendered, goal.wishes),
+    )
 
 
 def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:

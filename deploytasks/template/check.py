@@ -1,8 +1,8 @@
 """All targets' templates tried offline, with an image that nobody built."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from deploytasks.errors import Complaint, Invalid
+from deploytasks.errors import Complaint, Invalid, listed
 from deploytasks.model import Definition, Project, Target, Wish
 from deploytasks.template.render import Renderer, image_name, placeholder
 
@@ -10,13 +10,17 @@ from deploytasks.template.render import Renderer, image_name, placeholder
 def check_all(project: Project) -> tuple[Complaint, ...]:
     """Everything that is wrong with the templates, or with what the targets give them; the same is said once."""
     renderer = Renderer(project)
-    targets: dict[tuple[str, str, str], list[Target]] = {}
-    for target in project.targets:
-        for complaint in _complaints(renderer, project, target):
-            place = complaint.where.removesuffix(f": {target}")
-            targets.setdefault((place, complaint.what, complaint.to_do), []).append(target)
+    return joined((target, each) for target in project.targets for each in _complaints(renderer, project, target))
+
+
+def joined(found: Iterable[tuple[Target, Complaint]]) -> tuple[Complaint, ...]:
+    """Return one complaint of all targets whose templates have the same line and the same fault."""
+    targets: dict[tuple[str, str, str], list[str]] = {}
+    for target, complaint in found:
+        place = complaint.where.removesuffix(f": {target}")
+        targets.setdefault((place, complaint.what, complaint.to_do), []).append(str(target))
     return tuple(
-        Complaint(f"{place}: {_listed(those)}", what, to_do) for (place, what, to_do), those in targets.items()
+        Complaint(f"{place}: {listed(those, 3)}", what, to_do) for (place, what, to_do), those in targets.items()
     )
 
 
@@ -41,8 +45,3 @@ def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterato
 def _nobodys(project: Project, target: Target) -> tuple[Wish, str]:
     wish = placeholder(project, target)
     return wish, image_name(project, target, project.tier(target.environment.tier), wish)
-
-
-def _listed(targets: list[Target]) -> str:
-    names = ", ".join(map(str, targets[:3]))
-    return names if len(targets) <= 3 else f"{names} and {len(targets) - 3} more"

@@ -13,14 +13,14 @@ from benchmarks import project
 from benchmarks.cloud import REGISTRY_ACCOUNT, AwsError, key_for
 from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.endpoint import Endpoint
-from benchmarks.world import World
+from benchmarks.world import Age, World
 from deploytasks import fleet, journey
 from deploytasks.errors import Failure
 from deploytasks.model import Environment, Options, Project, Report, Scope
 from deploytasks.project.load import load
 
 MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "Deregister")
-Stage = Callable[[int], tuple[Project, Endpoint]]
+Stage = Callable[..., tuple[Project, Endpoint]]
 Counts = Mapping[str, int]
 
 # Once: who we are, the lock there and back, whether there is a hold, the images of the tags, and who may pull.
@@ -74,9 +74,10 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     A deploy has something to do as well: what runs names its image by a tag, what we render by the digest.
     """
 
-    def set_up(tenants: int) -> tuple[Project, Endpoint]:
-        commits = project.write(tmp_path / "repo", tenants)
-        world = World(tenants, commits, tagged={"dev": "newer", "staging": "newer", "prod": "older"})
+    def set_up(tenants: int, shared: int = 1) -> tuple[Project, Endpoint]:
+        commits = project.write(tmp_path / "repo", tenants, shared)
+        tagged: dict[str, Age] = {"dev": "newer", "staging": "newer", "prod": "older"}
+        world = World(tenants, commits, tagged=tagged, shared=shared)
         endpoint = stack.enter_context(Endpoint(world, latency_s=0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_for(REGISTRY_ACCOUNT))
@@ -112,6 +113,13 @@ def test_a_deploy_that_does_not_wait_follows_nothing(stage: Stage, tenants: int)
     report = journey.deploy(shop, Scope("prod"), Options(wait=False))
     assert outcomes(report) == {"started"}
     assert endpoint.operations() == budget(DEPLOY_ONCE, tenants, LOOK_EACH, WRITE_EACH)
+
+
+def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage: Stage) -> None:
+    shop, endpoint = stage(6, shared=3)
+    assert outcomes(journey.deploy(shop, Scope("prod"), Options(wait=False))) == {"started"}
+    asked = endpoint.operations()
+    assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
 
 
 def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:

@@ -73,7 +73,7 @@ def _found(errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: It
         for one in _references(errand, renderer, live, by_service.get(live.target.service)):
             access = replace(live.target.access, region=one.region or live.target.access.region)
             region = "" if one.kind == "role" else access.region
-            key = (one.kind, access.account, region, one.account, one.name)
+            key = (one.kind, access.account, region, one.account or access.account, one.name)
             found.setdefault(key, Named(one, access)).targets.append(live.target)
     return list(found.values())
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, invalid, last_part, page, page_size
-from benchmarks.cloud_native import OVER, ServiceDeployment
+from benchmarks.cloud_native import OVER, ServiceDeployment, revision_arn
 from benchmarks.cloud_rollouts import go_back, go_on, settle
 from benchmarks.cloud_services import Service, cluster_of, service_of
 
@@ -36,6 +36,23 @@ def describe_service_deployments(account: Account, ask: Ask) -> Answer:
     described = [each[1].describe(account.cloud.clock()) for each in found.values() if each]
     missing = [{"arn": arn, "reason": "MISSING"} for arn, each in found.items() if each is None]
     return {"serviceDeployments": described, "failures": missing}
+
+
+def describe_service_revisions(account: Account, ask: Ask) -> Answer:
+    """Source: DescribeServiceRevisions; botocore's ServiceRevision."""
+    _must_be_native(account, "DescribeServiceRevisions")
+    arns = ask["serviceRevisionArns"]
+    if not 1 <= len(arns) <= DESCRIBED_A_CALL:
+        raise invalid(f"serviceRevisionArns must have between 1 and {DESCRIBED_A_CALL} items.")
+    records = {
+        revision_arn(record.arn, record.deployment): record
+        for cluster in account.clusters.values()
+        for service in cluster.services.values()
+        for record in service.history
+    }
+    described = [records[arn].describe_revision() for arn in arns if arn in records]
+    missing = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in records]
+    return {"serviceRevisions": described, "failures": missing}
 
 
 def stop_service_deployment(account: Account, ask: Ask) -> Answer:
@@ -98,6 +115,7 @@ def _find(account: Account, arn: str) -> tuple[Service, ServiceDeployment] | Non
 OPERATIONS: Mapping[str, Operation] = {
     "ListServiceDeployments": list_service_deployments,
     "DescribeServiceDeployments": describe_service_deployments,
+    "DescribeServiceRevisions": describe_service_revisions,
     "StopServiceDeployment": stop_service_deployment,
     "ContinueServiceDeployment": continue_service_deployment,
 }

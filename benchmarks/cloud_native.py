@@ -118,6 +118,22 @@ class ServiceDeployment:
             "deploymentCircuitBreaker": self._breaker(),
         }
 
+    def describe_revision(self) -> dict[str, Any]:
+        """Its target service revision as DescribeServiceRevisions shows it."""
+        images = self.deployment.images.items()
+        return {
+            "serviceRevisionArn": revision_arn(self.arn, self.deployment),
+            **self.members,
+            "taskDefinition": self.deployment.revision,
+            "launchType": "FARGATE",
+            "containerImages": [
+                {"containerName": name, "image": image, "imageDigest": self.deployment.digests[name]}
+                for name, image in images
+                if name in self.deployment.digests
+            ],
+            "createdAt": self.deployment.created_at,
+        }
+
     def _revision(self, deployment: "Deployment") -> dict[str, Any]:
         pending = max(0, deployment.desired - deployment.running) if deployment.status == "PRIMARY" else 0
         counts = {"requestedTaskCount": deployment.desired, "runningTaskCount": deployment.running}

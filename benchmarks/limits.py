@@ -37,7 +37,7 @@ BUCKETS: Mapping[tuple[str, str], Bucket] = {
         ("DescribeServices ListServices", 100, 20),
         ("DescribeTasks ListTasks", 100, 20),
         ("RunTask StopTask", 100, 40),
-        ("ListServiceDeployments DescribeServiceDeployments", 50, 20),
+        ("ListServiceDeployments DescribeServiceDeployments DescribeServiceRevisions", 50, 20),
         ("DescribeClusters", 50, 20),
         ("CreateCluster", 20, 1),
         ("TagResource UntagResource", 20, 10),

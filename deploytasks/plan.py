@@ -26,6 +26,8 @@ from deploytasks.model import (
 )
 from deploytasks.running import has_arrived, is_inactive, record, tagged, what_runs
 
+_MOVED = "the tag names another image than runs here"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -142,15 +144,21 @@ def steps(target: Target, commands: tuple[tuple[str, ...], ...], wish: Wish) -> 
     return Steps(hashlib.sha256(identity.encode()).hexdigest()[:32], commands)
 
 
-def back(rollout: Rollout, revision: str) -> Rollout:
-    """The rollout goes back to the revision, unless that runs already or is on its way."""
+def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
+    """The rollout goes back to the revision, unless that runs already or is on its way.
+
+    Where the revision names a tag that moves, `image` is what the service's image names begin with.
+    """
     primary = rollout.live.primary if rollout.live else None
     if primary and primary.revision == revision and primary.rollout_state == "FAILED":
         return replace(rollout, action="force", reason="its last rollout failed")
     if primary is None or primary.revision != revision:
         number = revision.rpartition("/")[2]
         return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
-    if primary.rollout_state == "IN_PROGRESS":
+    under_way = primary.rollout_state == "IN_PROGRESS"
+    if image and rollout.live and not _brings(rollout.live, rollout.wish, image, under_way=under_way):
+        return replace(rollout, action="force", reason=_MOVED)
+    if under_way:
         return replace(rollout, action="follow", reason="this rollout is already under way")
     return replace(rollout, action="nothing", reason="it runs this already")
 
@@ -173,9 +181,14 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
         return "force", "--force"
     if primary is None or primary.rollout_state == "FAILED":
         return "force", "its last rollout failed"
-    if not (wish.is_met_by(_promised(live, image)) if under_way else has_arrived(live, wish, image)):
-        return "force", "the tag names another image than runs here"
+    if not _brings(live, wish, image, under_way=under_way):
+        return "force", _MOVED
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
+
+
+def _brings(live: Live, wish: Wish, image: str, *, under_way: bool) -> bool:
+    """Whether the target runs the wished image, or its rollout under way brings that."""
+    return wish.is_met_by(_promised(live, image)) if under_way else has_arrived(live, wish, image)
 
 
 def _promised(live: Live, image: str) -> tuple[str, ...]:

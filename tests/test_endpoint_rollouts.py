@@ -263,6 +263,16 @@ def test_twenty_are_described_a_call_and_missing_ones_are_failures(stand: Stand)
     assert code == "InvalidParameterException"
 
 
+def test_service_revisions_tell_the_definition_and_the_digests_that_were_rolled_out(stand: Stand) -> None:
+    listed = stand.ecs.list_service_deployments(cluster=CLUSTER, service=SERVICE)["serviceDeployments"]
+    arns = [one["targetServiceRevisionArn"] for one in listed]
+    answer = stand.ecs.describe_service_revisions(serviceRevisionArns=[*arns, f"{arns[0]}1"])
+    (told,) = answer["serviceRevisions"]
+    assert told["taskDefinition"] == service_of(stand.ecs)["taskDefinition"]
+    assert [one["imageDigest"][:7] for one in told["containerImages"]] == ["sha256:"]
+    assert answer["failures"] == [{"arn": f"{arns[0]}1", "reason": "MISSING"}]
+
+
 def test_stopping_rolls_back_even_where_no_breaker_is_configured(stand: Stand) -> None:
     before = service_of(stand.ecs)["taskDefinition"]
     stand.roll(Fate(lasts_s=600, obeys_s=10))

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from benchmarks.world import tenant_account
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits
@@ -37,3 +38,44 @@ def test_a_dirty_tree_is_told_beside_missing_repositories(shop: Shop, command: s
     ran = shop.inv(command)
     assert (ran.code, "ECR api: " in ran.stderr, unseen in ran.stderr) == (2, True, True)
     assert "git: uncommitted changes of what an image contains: Dockerfile" in ran.stderr
+
+
+def test_a_rollback_tells_missing_repositories_a_missing_cluster_and_wrong_templates_in_one_round(shop: Shop):
+    for name in ("worker", "cron"):
+        shop.add_service(name)
+    shop.edit("envs/t2.toml", 'cluster = "{tenant}-{tier}"', 'cluster = "gone-{tier}"')
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    for name in ("worker", "cron"):
+        assert ran.stderr.count(f"ECR {name}: ") == 1
+        assert f"t1-prod/{name}: 'port' is not set" in ran.stderr
+    assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
+    assert "prod: not checked until then: which release there is to go back to" in ran.stderr
+
+
+def test_a_rollback_tells_that_no_repository_can_be_read_beside_the_rest(shop: Shop):
+    shop.endpoint.cloud.account(REGISTRY).repositories.clear()
+    shop.edit("templates/api.json.j2", "{{ cpu }}", "{{ vars.cpus }}")
+    ran = shop.inv("release.rollback", "prod", "--to", shop.commits["older"])
+    assert (ran.code, ran.stderr.count("ECR api: ")) == (2, 1), ran.stderr
+    assert "t1-prod/api: 'cpus' is not set" in ran.stderr
+
+
+def test_a_rollback_without_a_release_before_tells_the_targets_troubles_too(shop: Shop):
+    shop.edit("envs/t2.toml", 'cluster = "{tenant}-{tier}"', 'cluster = "gone-{tier}"')
+    ran = shop.inv("release.rollback", "prod", "--no-wait")
+    assert (ran.code, ran.stderr.startswith("prod: there is no release before")) == (2, True)
+    assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
+
+
+def test_a_rollback_that_may_not_list_a_tenants_revisions_tells_the_other_tenants_troubles_too(shop: Shop):
+    for commit in ("older", "newer"):
+        words = ["--commit", shop.commits[commit], "--allow-older", "--override", "test"]
+        assert shop.inv("release.prod", *words).code == 0
+    shop.refuse("ListTaskDefinitions", "AccessDeniedException", tenant_account(1))
+    shop.edit("envs/t2.toml", 'cluster = "{tenant}-{tier}"', 'cluster = "gone-{tier}"')
+    before = shop.writes()
+    ran = shop.inv("release.rollback", "prod")
+    assert (ran.code, shop.writes()) == (2, before)
+    assert "t1-prod/api: ListTaskDefinitions: AccessDeniedException" in ran.stderr
+    assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr

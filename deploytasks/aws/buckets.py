@@ -29,7 +29,7 @@ _RATES = (
     (Rate("definitions read", 50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
     (Rate("services changed", 50, 5), "UpdateService CreateService"),
     (Rate("services read", 100, 20), "DescribeServices"),
-    (Rate("deployments read", 50, 20), "ListServiceDeployments DescribeServiceDeployments"),
+    (Rate("deployments read", 50, 20), "ListServiceDeployments DescribeServiceDeployments DescribeServiceRevisions"),
     (Rate("tasks read", 100, 20), "ListTasks DescribeTasks"),
     (Rate("tasks changed", 100, 40), "RunTask StopTask"),
     (Rate("tags", 20, 10), "TagResource"),

@@ -4,8 +4,8 @@ Where a region, an emulator or a role does not answer, what DescribeServices tel
 client of the target's account.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from deploytasks.model import Deployment, Target
 _SKEW = timedelta(seconds=5)
 """How much earlier than its deployment a service deployment may have been made, by ECS's own clocks."""
 UNDER_WAY = ("PENDING", "IN_PROGRESS")
+_REVISIONS_A_CALL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,14 @@ class ServiceDeployment:
         return self.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a service deployment brought: a task definition's ARN, and the digest of each of its containers' images."""
+
+    definition: str
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
 def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
     """The service deployment that is the deployment; None where nobody tells.
 
@@ -82,6 +91,62 @@ def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, Ser
     except AwsError:
         return None
     return {each["serviceDeploymentArn"]: _read(each) for each in found}
+
+
+def before(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
+    """Yield what the service deployments brought that were made by then and succeeded, newest first.
+
+    Raises:
+        AwsError: ECS does not tell, among others because the region has no service deployments.
+
+    Source: ecs ListServiceDeployments, DescribeServiceRevisions. ECS keeps 90 days of them.
+
+    """
+    until = at + timedelta(seconds=1)  # botocore sends whole seconds
+    made = [each for each in _succeeded(client, target, before=until) if _created_at(each) <= at]
+    return _brought(client, target, sorted(made, key=_created_at, reverse=True))
+
+
+def since(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
+    """Yield what the service deployments brought that were made from then on and succeeded, oldest first.
+
+    Raises:
+        AwsError: as `before`.
+
+    """
+    made = [each for each in _succeeded(client, target, after=at) if _created_at(each) >= at]
+    return _brought(client, target, sorted(made, key=_created_at))
+
+
+def _succeeded(client: Any, target: Target, **when: datetime) -> list[Mapping[str, Any]]:
+    asked: dict[str, Any] = {"status": ["SUCCESSFUL"], "createdAt": when, "maxResults": 100}
+    found: list[Mapping[str, Any]] = []
+    with translated(str(target)):
+        while True:
+            answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **asked)
+            found += answer["serviceDeployments"]
+            if not answer.get("nextToken"):
+                return found
+            asked["nextToken"] = answer["nextToken"]
+
+
+def _brought(client: Any, target: Target, deployments: Sequence[Mapping[str, Any]]) -> Iterator[Ran]:
+    """Yield it of each service deployment; one whose service revision ECS does not describe any more is left out."""
+    arns = [arn for each in deployments if (arn := each.get("targetServiceRevisionArn"))]
+    for at in range(0, len(arns), _REVISIONS_A_CALL):
+        batch = arns[at : at + _REVISIONS_A_CALL]
+        with translated(str(target)):
+            listed = client.describe_service_revisions(serviceRevisionArns=batch)["serviceRevisions"]
+        known = {each["serviceRevisionArn"]: _ran(each) for each in listed if each.get("taskDefinition")}
+        yield from (known[arn] for arn in batch if arn in known)
+
+
+def _ran(told: Mapping[str, Any]) -> Ran:
+    images: Iterable[Mapping[str, Any]] = told.get("containerImages", [])
+    return Ran(
+        told["taskDefinition"],
+        {each["containerName"]: each["imageDigest"] for each in images if each.get("imageDigest")},
+    )
 
 
 def under_way(client: Any, target: Target) -> ServiceDeployment | None:

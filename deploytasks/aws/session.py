@@ -29,7 +29,7 @@ SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanag
 
 ECS_OPERATIONS = (
     *("RunTask", "StopTask"),
-    *("ListServiceDeployments", "StopServiceDeployment", "ContinueServiceDeployment"),
+    *("ListServiceDeployments", "StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceRevisions"),
     *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
     *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
 )

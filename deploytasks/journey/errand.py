@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws.session import Clients
@@ -218,7 +219,7 @@ def shown_command(command: str, tier: str) -> str:
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
     """The options as flags: all where it is the same command again, else those that every command takes."""
-    what = {"commit": options.commit, "to": options.to} if again else {}
+    what = {"commit": options.commit, "to": options.to, "at": exact(options.at)} if again else {}
     shards = {"shards": str(options.shards or ""), "run": options.run} if again else {}
     return {
         **what,
@@ -233,6 +234,11 @@ def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]
         "only-behind": options.only_behind,
         "only-failed": options.only_failed,
     }
+
+
+def exact(at: datetime | None) -> str:
+    """Return the time as `--at` takes it, exactly and in UTC; "" for None."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else ""
 
 
 def say(errand: Errand, step: str, message: str, service: str | None = None) -> None:

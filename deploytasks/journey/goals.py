@@ -1,67 +1,80 @@
 """Where a tier may go back to: the releases that ECR holds, and the revisions that each target ran them with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
-from itertools import islice, takewhile
+from typing import Any
 
 from deploytasks import fleet, going_back, tags
-from deploytasks.errors import Complaint, NotBuilt, NotReady, raise_all
+from deploytasks.aws import claims
+from deploytasks.errors import Complaint, DeployError
 from deploytasks.history import past_of
-from deploytasks.journey import wishes
+from deploytasks.journey import ran_then, wishes
 from deploytasks.journey.carrying import look
 from deploytasks.journey.errand import Errand, say
 from deploytasks.journey.locking import hold_of
-from deploytasks.journey.revisions import newest_first
+from deploytasks.journey.ran_then import Then
 from deploytasks.journey.shelves import Sweep, sweep
-from deploytasks.model import Image, Live, LockState, Revision, Target, Wish
-from deploytasks.running import begun_at, has_begun, what_runs
-from deploytasks.stock import stock
-
-_REVISIONS = 200
-"""So many revisions of a target are looked through, newest first, for the one that a release ran with."""
+from deploytasks.model import Image, Live, LockState, Target, Wish
+from deploytasks.ours import ours
+from deploytasks.running import what_runs
+from deploytasks.stock import Stock, stock
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where it goes: what each service shall run, and each target's revision of then, as far as there is one.
+    """Where it goes: what each service shall run, what tells each target's revision of then, or complaints.
 
-    Of a release that `never_began` on a target, revisions were registered there, and nothing more.
+    `others` are the targets that ran another image then than their service's wish is.
     """
 
-    name: str
-    wishes: tuple[Wish, ...]
-    revisions: Mapping[Target, Revision | None]
-    never_began: frozenset[Target] = frozenset()
+    name: str = ""
+    at: datetime | None = None
+    wishes: tuple[Wish, ...] = ()
+    thens: Mapping[Target, Then] = field(default_factory=dict)
+    others: Mapping[Target, Wish] = field(default_factory=dict)
+    complaints: tuple[Complaint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that the goal is chosen from; `present` is what is gone back from, by service."""
+    """All that the goal is chosen from; `present` is what is gone back from, `pointed` what the tier tag names.
+
+    Both are by service, as is what ECR holds. `complaints` say what could not be looked at.
+    """
 
     swept: Sweep
+    stocks: Mapping[str, Stock]
     present: Mapping[str, Image]
+    pointed: Mapping[str, Image]
     lives: tuple[Live, ...]
     hold: LockState | None
+    complaints: tuple[Complaint, ...] = ()
 
 
 def found_by(errand: Errand) -> Found:
-    """All that a rollback looks at, seen at once.
-
-    Raises:
-        NotReady: a repository can't be read.
-
-    """
-    swept, pointed, lives, hold = fleet.together(
+    """Return all that a rollback looks at, seen at once, and complaints about what can't be seen."""
+    answers = fleet.attempts(
         lambda: sweep(errand.project, errand.clients, errand.services),
         lambda: wishes.present(errand),
         lambda: look(errand, "all"),
         lambda: hold_of(errand),
     )
-    raise_all(NotReady, list(swept.unread.values()))
-    present = _running(errand, swept, lives) if is_partial(errand) else pointed
-    return Found(swept, present, lives, hold)
+    complaints = [each for answer in answers if isinstance(answer, DeployError) for each in answer.complaints]
+    swept, pointed, lives, hold = (None if isinstance(answer, DeployError) else answer for answer in answers)
+    swept, lives = swept or Sweep({}), lives or ()
+    if pointed is None:
+        pointed = _pointed(errand, swept)
+    stocks = {each.name: stock(errand.images[each.name], swept.images.get(each.name, ())) for each in errand.services}
+    present = _running(errand, stocks, lives) if is_partial(errand) else pointed
+    return Found(swept, stocks, present, pointed, lives, hold, (*complaints, *swept.unread.values()))
+
+
+def _pointed(errand: Errand, swept: Sweep) -> dict[str, Image]:
+    """Return what the tier's tag names in the repositories that could be read."""
+    tier = errand.tier.name
+    return {name: image for name, images in swept.images.items() for image in images if tier in image.tags}
 
 
 def is_partial(errand: Errand) -> bool:
@@ -70,9 +83,8 @@ def is_partial(errand: Errand) -> bool:
     return bool(scope.tenants or scope.services or scope.exclude)
 
 
-def _running(errand: Errand, swept: Sweep, lives: Sequence[Live]) -> dict[str, Image]:
+def _running(errand: Errand, stocks: Mapping[str, Stock], lives: Sequence[Live]) -> dict[str, Image]:
     """What the selected targets run, by service; of several images the one of the newest release."""
-    stocks = {service: stock(errand.images[service], images) for service, images in swept.images.items()}
     running: dict[str, list[Image]] = {}
     for live in lives:
         held = stocks[live.target.service]
@@ -87,7 +99,7 @@ def goals(errand: Errand, found: Found) -> Iterator[Goal]:
 
     The hold of a rollback names what it went back to; whether that is done already, the caller sees.
     """
-    tier, to, at = errand.tier.name, errand.options.to, errand.options.at
+    tier, to, at, hold = errand.tier.name, errand.options.to, errand.options.at, found.hold
     if to and not tags.is_release(to, tier):
         yield _to_commit(errand, found)
         return
@@ -97,9 +109,9 @@ def goals(errand: Errand, found: Found) -> Iterator[Goal]:
     elif at:
         asked = going_back.until(minted, tier, at)
     else:
-        asked = [found.hold.release] if found.hold and found.hold.release in minted else []
-    yield from (_to_release(errand, found, minted, release) for release in asked)
-    if not (to or at):
+        asked, at = ([hold.release], claims.moment(hold.at)) if hold and hold.release in minted else ([], None)
+    yield from (_to_release(errand, found, minted, release, at) for release in asked)
+    if not (to or errand.options.at):
         yield from _before(errand, found, minted)
 
 
@@ -113,26 +125,28 @@ def _before(errand: Errand, found: Found, minted: going_back.Minted) -> Iterator
             say(errand, "choose", f"{release} is passed over: its rollouts failed")
 
 
-def nowhere(errand: Errand) -> NotBuilt:
-    """Why there is nothing to go back to, and what to do."""
+def nowhere(errand: Errand) -> Complaint:
+    """Return why there is nothing to go back to, and what to do."""
     what = "there is no release before the present one"
     if errand.options.to:
         what = f"there is no {errand.options.to} in ECR"
     elif errand.options.at:
         what = f"there was no release at {errand.options.at:%Y-%m-%dT%H:%M:%SZ}"
     to_do = f"inv release.history {errand.tier.name} shows what there is; --to takes any commit that is in ECR, too"
-    return NotBuilt(Complaint(errand.tier.name, what, to_do))
+    return Complaint(errand.tier.name, what, to_do)
 
 
-def _to_release(errand: Errand, found: Found, minted: going_back.Minted, release: str) -> Goal:
+def _to_release(
+    errand: Errand, found: Found, minted: going_back.Minted, release: str, at: datetime | None = None
+) -> Goal:
     then = going_back.state(minted, release, found.swept.images)
-    return Goal(release, tuple(_wishes(errand, found, then)), *_revisions(errand, found, then))
+    return _with_thens(errand, found, Goal(release, at, tuple(_wishes(errand, found, then))), then)
 
 
 def _to_commit(errand: Errand, found: Found) -> Goal:
     wanted = wishes.to_deploy(errand)
     then = {wish.service: (wish.release or "", wish.image) for wish in wanted if wish.image}
-    return Goal(wanted[0].commit_tag, wanted, *_revisions(errand, found, then))
+    return _with_thens(errand, found, Goal(wanted[0].commit_tag, wishes=wanted), then)
 
 
 def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[Wish]:
@@ -143,50 +157,84 @@ def _wishes(errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]])
             yield replace(wishes.of_image(errand, service, image), release=release or None)
 
 
-def _revisions(
-    errand: Errand, found: Found, then: Mapping[str, tuple[str, Image]]
-) -> tuple[dict[Target, Revision | None], frozenset[Target]]:
-    """Each target's best revision of the image's releases, and where they never began.
-
-    A mutable tag says what runs, whatever the revision.
-    """
-    if errand.tier.pin == "tag" and errand.tier.tag == "mutable":
-        return {}, frozenset()
+def _with_thens(errand: Errand, found: Found, goal: Goal, then: Mapping[str, tuple[str, Image]]) -> Goal:
+    """Return the goal with what tells each target's revision of then, and what speaks against going there."""
     targets = [live.target for live in found.lives if live.exists and live.target.service in then]
-    carried = {service: tags.releases(image.tags, errand.tier.name) for service, (_, image) in then.items()}
-    known = dict(zip(targets, fleet.each(partial(_carrying, errand, carried), targets), strict=True))
-    begun = {target: [one for one in listed if has_begun(one.record)] for target, listed in known.items()}
-    unbegun = frozenset(target for target, listed in known.items() if listed and not begun[target])
-    return {target: going_back.best(listed) for target, listed in begun.items()}, unbegun
+    answers = fleet.each(partial(_asked, errand, found, goal, then), targets)
+    thens = {target: answer for target, answer in zip(targets, answers, strict=True) if isinstance(answer, Then)}
+    ran = [(target, _other(errand, found, goal, target, each)) for target, each in thens.items() if each.how]
+    complaints = [each for answer in answers if isinstance(answer, DeployError) for each in answer.complaints]
+    complaints += [each for _, each in ran if isinstance(each, Complaint)]
+    others = {target: each for target, each in ran if isinstance(each, Wish)}
+    return replace(goal, thens=thens, others=others, complaints=tuple(dict.fromkeys(complaints)))
 
 
-def _carrying(errand: Errand, carried: Mapping[str, Sequence[str]], target: Target) -> list[Revision]:
-    """Return the target's revisions that record one of the releases, newest first, as far as the best is among them."""
-    releases = carried[target.service]
-    if not releases:
-        return []
-    return _found(errand, releases, target, "ACTIVE") or _found(errand, releases, target, "INACTIVE")
+def _asked(
+    errand: Errand, found: Found, goal: Goal, then: Mapping[str, tuple[str, Image]], target: Target
+) -> Then | DeployError:
+    try:
+        return _then(errand, found.stocks[target.service], goal, then[target.service], target)
+    except DeployError as error:
+        return error
 
 
-def _found(errand: Errand, releases: Sequence[str], target: Target, status: str) -> list[Revision]:
-    """Return those among the usable revisions, or among the deregistered ones, of which copies can be registered."""
-    revisions = islice(newest_first(errand.clients, target, at_once=8, status=status), _REVISIONS)
-    recent = takewhile(partial(_may_carry, tags.certified_at(releases[0], errand.tier.name)), revisions)
-    found: list[Revision] = []
-    for one in recent:
-        if one.record.get("project") == errand.project.name and one.record.get("release") in releases:
-            found.append(one)
-            if has_begun(one.record) and not one.record.get("ended"):
-                break
-    return found
+def _then(errand: Errand, held: Stock, goal: Goal, ran: tuple[str, Image], target: Target) -> Then:
+    """Return what the target ran: at the goal's time, or with the image of its release.
+
+    A release's own time means that release: its rollouts begin a little later. Where a definition names the tier's
+    tag, a new image needs no new revision, so that revisions do not tell which release they ran.
+    """
+    (release, image), tier = ran, errand.tier
+    began = goal.at == tags.certified_at(release, tier.name)
+    if goal.at and not began:
+        return ran_then.at_time(errand, target, goal.at)
+    moves = tier.pin == "tag" and tier.tag == "mutable"
+    runs = partial(_is_of, held, image)
+    told = ran_then.with_image(errand, target, runs, goal.at) if moves or goal.at else None
+    if told is None and moves:
+        return ran_then.up_to(errand, target, release)
+    return told or ran_then.with_releases(errand, target, tags.releases(image.tags, tier.name))
 
 
-def _may_carry(oldest: datetime | None, revision: Revision) -> bool:
-    """Whether it is young enough for a release of that time, whichever machine's clock named it."""
-    began = begun_at(revision.record, revision.registered_at)
-    return oldest is None or began is None or began > oldest - timedelta(days=1)
+def _is_of(held: Stock, image: Image, digest: str) -> bool:
+    return held.whole(digest) == image.digest
+
+
+def _other(errand: Errand, found: Found, goal: Goal, target: Target, then: Then) -> Wish | Complaint | None:
+    """Return the image of the revision of then where it is not the goal's, or why there is none."""
+    if then.revision is None:
+        return None
+    held, number = found.stocks[target.service], then.revision.arn.rpartition("/")[2]
+    wish = next(wish for wish in goal.wishes if wish.service == target.service)
+    digest = _digest(errand, held, wish, then)
+    image = held.by_digest.get(digest)
+    if image is None:
+        what = f"ECR does not hold the image of {number}, {_relative(then.how)}"
+        to_do = f"leave it out: --exclude {target.environment.tenant}; or name a release or commit: --to"
+        return Complaint(str(target), what, to_do)
+    return None if image.digest == wish.digest else wishes.of_image(errand, errand.project.service(wish.service), image)
+
+
+def _relative(how: str) -> str:
+    return "which ran then" if how == ran_then.ECS_SAYS else how
+
+
+def _digest(errand: Errand, held: Stock, wish: Wish, then: Then) -> str:
+    """Return the digest that our container of the revision ran, or will run: a tier's tag names the wish by then."""
+    tier, revision = errand.tier, then.revision
+    record, definition = (revision.record, revision.definition) if revision else ({}, {})
+    containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", [])
+    for container in ours(containers, held.name, tier.name, record.get("digest", "")):
+        name, _, digest = str(container["image"]).partition("@")
+        tag = name.removeprefix(f"{held.name}:")
+        if tag == tier.name and not digest and tier.tag == "mutable":
+            return wish.digest or ""
+        ran = then.digests.get(str(container["name"]), "")
+        return digest or (held.by_tag[tag].digest if tag in held.by_tag else ran)
+    return ""
 
 
 def _failed(goal: Goal) -> bool:
-    known = [revision for revision in goal.revisions.values() if revision]
-    return bool(known or goal.never_began) and all(revision.record.get("ended") for revision in known)
+    known = [then.revision for then in goal.thens.values() if then.revision]
+    never_began = any(then.never_began for then in goal.thens.values())
+    return bool(known or never_began) and all(revision.record.get("ended") for revision in known)

@@ -10,7 +10,7 @@ from deploytasks.aws import claims, holds, locks
 from deploytasks.errors import AwsError, Invalid
 from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command, stopped
 from deploytasks.lengths import spelled
-from deploytasks.model import LockState, OnEvent, Told, Wish
+from deploytasks.model import LockState, OnEvent, Told
 
 
 @contextmanager
@@ -64,12 +64,15 @@ def hold_of(errand: Errand) -> LockState | None:
     return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
 
 
-def put_hold(errand: Errand, wish: Wish, reason: str, tenants: str = "") -> None:
-    """The tier is held, or only these tenants of it, comma-separated; a dry run holds nothing."""
+def hold_for(errand: Errand, commit: str, reason: str) -> LockState:
+    """Return a hold of the whole tier, as this command would put it."""
+    return claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit, reason=reason)
+
+
+def put_hold(errand: Errand, hold: LockState) -> None:
+    """Hold the tier, or only some tenants of it; a dry run holds nothing."""
     if not errand.options.dry_run:
-        mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=wish.commit_tag, reason=reason)
-        client = registry_ssm(errand.project, errand.clients)
-        holds.put(client, errand.project.name, replace(mine, release=errand.options.to or "", tenants=tenants))
+        holds.put(registry_ssm(errand.project, errand.clients), errand.project.name, hold)
 
 
 def unlock(errand: Errand, client: Any, mine: LockState, *, is_ours: bool = False) -> None:

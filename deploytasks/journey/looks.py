@@ -31,7 +31,7 @@ def look_at_all(errand: Errand, *looks: Callable[[], Any]) -> list[Any]:
     complaints += preflight.complaints_in(preflight.gathered(lambda: sources.complaints(errand, ())))
     if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
         complaints.append(_unseen(errand))
-    raise type(errors[0])(*_once(complaints)) from errors[0]
+    raise type(errors[0])(*once(complaints)) from errors[0]
 
 
 def _unseen(errand: Errand) -> Complaint:
@@ -53,7 +53,7 @@ def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:
     return preflight.complaints_in(found)
 
 
-def _once(complaints: Iterable[Complaint]) -> list[Complaint]:
+def once(complaints: Iterable[Complaint]) -> list[Complaint]:
     """Keep one complaint of each thing, whichever operation found it."""
     kept: dict[tuple[str, str], Complaint] = {}
     for complaint in complaints:

@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 
 from deploytasks import plan, tags
 from deploytasks.aws.locks import freeing
-from deploytasks.errors import Complaint
+from deploytasks.errors import Complaint, DeployError, listed
 from deploytasks.journey import image_platforms, named, preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, before_any_change, begin
+from deploytasks.journey.errand import Errand, before_any_change, begin, exact
 from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
-from deploytasks.journey.locking import lock, put_hold
+from deploytasks.journey.locking import hold_for, lock, put_hold
+from deploytasks.journey.looks import once
+from deploytasks.journey.ran_then import Then
 from deploytasks.journey.register import register_all
-from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope
-from deploytasks.template.render import Renderer
+from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope, Target, Wish
+from deploytasks.template.render import Renderer, placeholder
 
 _LONGEST_NAMES = 2_000
 """So many characters of a hold, which has 4,096 in all, may be tenants."""
@@ -40,68 +42,107 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         with before_any_change():
             found = found_by(errand)
             goal = _goal(errand, renderer, found)
-            errand = replace(errand, options=replace(options, to=goal.name, at=None))
+            errand = replace(errand, options=replace(options, to=None if goal.at else goal.name, at=goal.at))
             noted = preflight.check_all(
                 *_checks(errand, renderer, found, goal), asking=_asking(errand, renderer, found, goal)
             )
-        whole = replace(_plan(errand, renderer, found, goal), notes=(*notes, *noted))
+        whole = _plan(errand, renderer, found, goal)
+        whole = replace(whole, notes=(*notes, *noted, *_rendered_now(goal, whole)))
         tell(Planned(whole))
         whole = register_all(errand, whole)
         holds, tenants = found.hold is not None or is_partial(errand) or not whole.is_nothing, _held(errand, found)
         if holds:
+            hold = hold_for(errand, goal.wishes[0].commit_tag, _reason(errand.tier.name, found, goal))
             with before_any_change():  # a hold is none
-                put_hold(errand, goal.wishes[0], _reason(errand.tier.name, found, goal), tenants)
+                put_hold(errand, replace(hold, release=goal.name, at=exact(goal.at), tenants=tenants))
         put_tags(errand, whole)
         return report(errand, whole, roll_out(errand, whole), _notes(errand, tenants) if holds else ())
 
 
 def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
-    """The best goal; what the tier is held at counts only as long as somebody has not arrived there.
+    """Return the best goal; what the tier is held at counts only as long as somebody has not arrived there.
 
-    Raises:
-        NotBuilt: there is none.
-
+    One that says why there is none, or why it is not known, has complaints alone.
     """
-    for goal in goals(errand, found):
-        resumed = found.hold is not None and goal.name == found.hold.release and not errand.options.to
-        if not resumed or not _plan(errand, renderer, found, goal).is_nothing:
-            return goal
-    raise nowhere(errand)
+    try:
+        for goal in goals(errand, found):
+            resumed = found.hold is not None and goal.name == found.hold.release and not errand.options.to
+            if not resumed or not _plan(errand, renderer, found, goal).is_nothing:
+                return goal
+    except DeployError as error:
+        return Goal(complaints=error.complaints)
+    if found.complaints:
+        unseen = "not checked until then: which release there is to go back to, and with which definitions"
+        return Goal(complaints=(Complaint(errand.tier.name, unseen),))
+    return Goal(complaints=(nowhere(errand),))
+
+
+def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
+    return (
+        lambda: once((*found.complaints, *goal.complaints)),
+        lambda: preflight.ready(errand, found.lives),
+        lambda: _renders(errand, renderer, goal),
+        lambda: preflight.wave_rules(errand),
+        lambda: _pinned(errand, found, goal) if is_partial(errand) else [],
+        lambda: _without_image(errand, found, goal),
+    )
+
+
+def _renders(errand: Errand, renderer: Renderer, goal: Goal) -> Iterator[Complaint]:
+    """Try the templates of what has no revision of then."""
+    targets = tuple(target for target in errand.targets if _is_rendered(goal, target))
+    return rolling.renders(replace(errand, targets=targets), renderer, _tried(errand, goal))
 
 
 def _asking(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
-    rendered = [live for live in found.lives if not goal.revisions.get(live.target)]
+    rendered = [live for live in found.lives if _is_rendered(goal, live.target)]
     return (
-        lambda: named.missing(errand, renderer, rendered, goal.wishes),
+        lambda: named.missing(errand, renderer, rendered, _tried(errand, goal)),
         lambda: image_platforms.misfits(errand, renderer, rendered, goal.wishes),
     )
 
 
-def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
-    rendered = tuple(live.target for live in found.lives if not goal.revisions.get(live.target))
-    return (
-        lambda: preflight.ready(errand, found.lives),
-        lambda: rolling.renders(replace(errand, targets=rendered), renderer, goal.wishes),
-        lambda: preflight.wave_rules(errand),
-        lambda: rolling.pin_rules(errand, goal.wishes) if is_partial(errand) else [],
-        lambda: _without_image(errand, goal),
-    )
+def _tried(errand: Errand, goal: Goal) -> list[Wish]:
+    """Return each service's wish, one for an image that nobody built where none is known."""
+    unknown = {target.service: placeholder(errand.project, target) for target in errand.targets}
+    return list({**unknown, **{wish.service: wish for wish in goal.wishes}}.values())
 
 
-def _without_image(errand: Errand, goal: Goal) -> Iterator[Complaint]:
-    for service in errand.services:
-        if service.name not in [wish.service for wish in goal.wishes]:
+def _is_rendered(goal: Goal, target: Target) -> bool:
+    return goal.thens.get(target, Then()).revision is None
+
+
+def _rendered_now(goal: Goal, whole: Plan) -> Iterator[str]:
+    """Yield the note that names the targets whose definitions are none of then."""
+    targets = [str(each.target) for each in whole.rollouts if each.request and _is_rendered(goal, each.target)]
+    if targets:
+        yield (
+            f"rendered now from this checkout: {listed(targets)}\n"
+            "whether that config is committed, or older than what runs, was not asked"
+        )
+
+
+def _pinned(errand: Errand, found: Found, goal: Goal) -> Iterator[Complaint]:
+    """Complain where the definitions name a tag that stays, and it names another image."""
+    stays = errand.tier.tag == "mutable"
+    moved = [wish for wish in goal.wishes if not (stays and plan.is_there(wish, found.pointed.get(wish.service)))]
+    yield from rolling.pin_rules(errand, moved)
+
+
+def _without_image(errand: Errand, found: Found, goal: Goal) -> Iterator[Complaint]:
+    """Complain of services without an image there; of those that could not be looked at nobody knows."""
+    known = {wish.service for wish in goal.wishes} | set(found.swept.unread)
+    for service in errand.services if goal.wishes else ():
+        if service.name not in known:
             yield Complaint(service.name, f"it had no image at {goal.name}", "leave it out: name others by --service")
 
 
 def _plan(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> Plan:
-    if is_partial(errand):
-        return Plan(errand.tier, waves=rolling.returns(errand, renderer, found.lives, goal.wishes, goal.revisions))
-    steps = plan.tag_steps(errand.tier, goal.wishes, found.present, datetime.now(UTC))
-    wanted = plan.with_releases(goal.wishes, steps)
-    return Plan(
-        errand.tier, tag_steps=steps, waves=rolling.returns(errand, renderer, found.lives, wanted, goal.revisions)
-    )
+    steps = () if is_partial(errand) else plan.tag_steps(errand.tier, goal.wishes, found.present, datetime.now(UTC))
+    wanted = {wish.service: wish for wish in (plan.with_releases(goal.wishes, steps) if steps else goal.wishes)}
+    lives = [live for live in found.lives if live.target.service in wanted]
+    wishes = {live.target: goal.others.get(live.target) or wanted[live.target.service] for live in lives}
+    return Plan(errand.tier, tag_steps=steps, waves=rolling.returns(errand, renderer, lives, wishes, goal.thens))
 
 
 def _held(errand: Errand, found: Found) -> str:
@@ -121,7 +162,7 @@ def _reason(tier: str, found: Found, goal: Goal) -> str:
         dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in tags.commits(image.tags)[:1])
     )
     there = ", ".join(dict.fromkeys(tags.short(wish.commit_tag) for wish in goal.wishes))
-    named = f" ({goal.name})" if tags.is_release(goal.name, tier) else ""
+    named = f" (as of {exact(goal.at)})" if goal.at else f" ({goal.name})" if tags.is_release(goal.name, tier) else ""
     return f"rolled back from {here or 'what ran'} to {there}{named}"
 
 

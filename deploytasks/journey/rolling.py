@@ -8,10 +8,11 @@ from deploytasks.aws import ecs
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.config import read_for
 from deploytasks.journey.errand import Errand
-from deploytasks.model import Definition, Live, Revision, Rollout, Target, Wish
+from deploytasks.journey.ran_then import Then
+from deploytasks.model import Definition, Live, Rollout, Target, Wish
 from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
-from deploytasks.running import is_inactive
+from deploytasks.running import is_inactive, tagged
 from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer, image_name, placeholder
 
@@ -56,25 +57,36 @@ def returns(
     errand: Errand,
     renderer: Renderer,
     lives: Iterable[Live],
-    wishes: Sequence[Wish],
-    revisions: Mapping[Target, Revision | None],
+    wishes: Mapping[Target, Wish],
+    thens: Mapping[Target, Then],
 ) -> tuple[tuple[Rollout, ...], ...]:
-    """The waves of rollouts that bring every target back to its revision; one without is rendered now."""
-    by_service = {wish.service: wish for wish in wishes}
+    """The waves of rollouts that bring every target back to its revision of then; one without is rendered now."""
     return plan.waves(
-        _return(errand, renderer, live, by_service[live.target.service], revisions.get(live.target)) for live in lives
+        _return(errand, renderer, live, wishes[live.target], thens.get(live.target, Then())) for live in lives
     )
 
 
-def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision: Revision | None) -> Rollout:
+def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, then: Then) -> Rollout:
+    revision, image = then.revision, errand.images[wish.service]
     if revision is None:
         rendered = _rollout(errand, renderer, live, wish, config_name(errand, renderer))
         rendered = replace(rendered, steps=None)  # what came before has migrated already
-        why = "rendered now: no revision of then carries the release"
+        why = f"rendered now: {then.how or 'no revision of then carries the release'}"
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
-    image, config = f"{errand.images[wish.service]}@{wish.digest}", revision.record.get("config", "")
-    back = Rollout(live.target, "update", "", wish, image, tags=_audit(errand, wish, config), live=live)
-    back = plan.back(replace(back, fallback=plan.fallback(live, errand.images[wish.service])), revision.arn)
+    known = replace(live, definition=revision.definition, revision_tags=revision.record)
+    moving = [name for name in tagged(known, image) if name == f"{image}:{errand.tier.name}"]
+    back = Rollout(
+        live.target,
+        "update",
+        "",
+        wish,
+        moving[0] if moving else f"{image}@{wish.digest}",
+        tags=_audit(errand, wish, revision.record.get("config", "")),
+        live=live,
+        fallback=plan.fallback(live, image),
+    )
+    back = plan.back(back, revision.arn, image if moving else "")
+    back = replace(back, reason=f"{back.reason} ({then.how})") if then.how else back
     if back.action not in ("update", "force") or not is_inactive(revision.definition):
         return back
     copy = ecs.copied(errand.clients.of("ecs", live.target.access), revision.definition, {})
@@ -84,11 +96,12 @@ def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, revision
 
 def pin_rules(errand: Errand, wishes: Iterable[Wish]) -> Iterator[Complaint]:
     """A definition that names a tag can only roll out what that tag names."""
-    if errand.tier.pin != "tag" or errand.options.to is None:
+    if errand.tier.pin != "tag" or not (errand.options.to or errand.options.at):
         return
+    flag = "--at" if errand.options.at else "--to"
     for wish in wishes:
         if errand.tier.tag == "mutable":
-            what = f"the definitions name {wish.repository}:{errand.tier.name}, so --to cannot choose another image"
+            what = f"the definitions name {wish.repository}:{errand.tier.name}, so {flag} cannot choose another image"
             yield Complaint(errand.tier.name, what, f"move the tag: inv release.{errand.tier.name} --commit …")
         elif wish.release is None:
             what = f"{wish.commit_tag[:7]} has no release tag of {errand.tier.name} that a definition could name"

@@ -64,7 +64,8 @@ class Author:
 class LockState:
     """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host.
 
-    Of a hold: who rolled back, to which `release`, and which `tenants`, comma-separated, where not all of them.
+    Of a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC, and which `tenants`,
+    comma-separated, where not all of them.
     """
 
     tier: str
@@ -80,6 +81,7 @@ class LockState:
     token: str = ""
     release: str = ""
     tenants: str = ""
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

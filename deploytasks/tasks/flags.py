@@ -21,7 +21,7 @@ HELP = {
     "exclude": "all tenants but these: mb,acme",
     "tier": "only these tiers: dev,prod",
     "commit": "the git revision to take",
-    "at": "the release that stood then: 2026-11-23T12:00Z, in UTC unless it says another offset",
+    "at": "what ran then: 2026-11-23T12:00Z, in UTC unless it says another offset",
     "to": "a release tag or commit instead of what the tier tag names",
     "override": "pass the gate, with a reason that is recorded",
     "allow-dirty": "take uncommitted config, and in the first tier the uncommitted tree, under a tag of its own",

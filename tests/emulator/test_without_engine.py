@@ -50,6 +50,20 @@ def test_the_gate_refuses_what_the_tier_before_does_not_run(released):
     assert sight.everything(released) == before
 
 
+def test_an_image_that_is_built_for_another_processor_is_refused(released):
+    template = released.root / "templates/api.json.j2"
+    text, before = template.read_text(), sight.everything(released)
+    here, other = ("X86_64", "ARM64") if "X86_64" in text else ("ARM64", "X86_64")
+    template.write_text(text.replace(here, other))
+
+    refused = released.inv("deploy.staging", "--allow-dirty")
+
+    template.write_text(text)
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert f"runtimePlatform.cpuArchitecture: {other}, but the image api@sha256:" in refused.stderr
+    assert sight.everything(released) == before
+
+
 def test_a_wrong_key_is_named_with_its_file_and_line_and_the_right_spelling(pretended):
     path = pretended.root / "envs/mb.toml"
     path.write_text(f"cpus = 512\n{path.read_text()}")

@@ -330,3 +330,14 @@ def test_a_missing_cluster_and_an_image_for_another_platform_are_told_in_one_rou
     ran = shop.inv("deploy.prod")
     assert ran.code == 2 and "t1-prod/api, t2-prod/api: cpuArchitecture is X86_64" in ran.stderr
     assert "ClusterNotFoundException" in ran.stderr
+
+
+@pytest.mark.parametrize("to", ["prod-20260102T030405Z", "older"])
+def test_a_rollback_looks_where_it_has_to_render_the_definition_anew(shop: Shop, to: str):
+    assert shop.inv("deploy.prod", "--no-wait").code == 0
+    repository: Repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]
+    repository.tags["prod-20260102T030405Z"] = repository.push(shop.commits["older"], "linux/arm64").digest
+    shop.endpoint.calls.clear()
+    ran = shop.inv("release.rollback", "prod", "--to", shop.commits.get(to, to))
+    assert (ran.code, shop.writes(), asked(shop)) == (2, {}, [1, 1])
+    assert "is for linux/arm64" in ran.stderr

@@ -15,7 +15,7 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -58,6 +58,13 @@ class DeployError(Exit):
     def render(self) -> str:
         """The whole text that goes to stderr."""
         return "\n".join(str(complaint) for complaint in self.complaints)
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Change the words of every complaint, so that they may be shown."""
+        self.complaints = tuple(
+            Complaint(change(each.where), change(each.what), change(each.to_do)) for each in self.complaints
+        )
+        self.message = self.render()
 
     def __str__(self) -> str:
         return self.render()

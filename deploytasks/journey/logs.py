@@ -19,7 +19,9 @@ from deploytasks.errors import AwsError, Complaint, Interrupted
 from deploytasks.fleet.parallel import MAX_THREADS
 from deploytasks.journey.errand import images, reach
 from deploytasks.journey.observe import observe
+from deploytasks.journey.rolling import kept_back
 from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
+from deploytasks.template.render import Renderer
 
 POLL_S = 2.0
 _REMEMBERED = timedelta(hours=1)
@@ -46,7 +48,8 @@ class Watched:
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
     """Where the targets' containers write to, by their live definitions."""
     clients = reach()
-    lives = observe(clients, targets, images(project), reading="none")
+    lives, renderer = observe(clients, targets, images(project), reading="none"), Renderer(project)
+    lives = tuple(kept_back(project, renderer, live) for live in lives)
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
     return Watched(
         clients=clients,

@@ -17,10 +17,12 @@ from deploytasks.journey.author import whoami_here
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import before_any_change, images
 from deploytasks.journey.observe import observe
+from deploytasks.journey.rolling import kept_back
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
 from deploytasks.ours import container_of
 from deploytasks.running import is_inactive, our_containers
 from deploytasks.template.canonical import same
+from deploytasks.template.render import Renderer
 
 _STOPS_WITHIN_S = 10.0
 _STOPPED = "stopped by the person who ran it"
@@ -57,7 +59,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     (live,) = observe(clients, [target], images(project), reading="none")
     if live.complaint:
         raise NotReady(live.complaint)
-    definition = _definition(live)
+    definition = _definition(kept_back(project, Renderer(project), live))
     container = _container(live, images(project)[target.service])
     with before_any_change():
         service = ecs.service_of(clients.of("ecs", target.access), target)

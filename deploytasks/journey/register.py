@@ -14,7 +14,7 @@ from deploytasks.aws.failures import is_denied, may_pass
 from deploytasks.errors import AwsError, DeployError, NotReady
 from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand, resumable, say
-from deploytasks.model import Plan, Revision, Rollout
+from deploytasks.model import Plan, Revision, Rollout, hidden_in, masked
 from deploytasks.running import has_begun
 from deploytasks.template.canonical import same
 
@@ -70,6 +70,8 @@ def _attempt(find: Callable[[Rollout], Rollout], rollout: Rollout) -> Rollout | 
     try:
         return find(rollout)
     except DeployError as error:
+        hidden = hidden_in(rollout.request)
+        error.reword(lambda text: masked(text, hidden))
         return error
 
 

@@ -9,7 +9,7 @@ from deploytasks.errors import Complaint, Invalid
 from deploytasks.journey.config import read_for
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.ran_then import Then
-from deploytasks.model import Definition, Live, Rollout, Target, Wish
+from deploytasks.model import Definition, Live, Project, Rollout, Target, Wish
 from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
 from deploytasks.running import is_inactive, tagged
@@ -67,6 +67,7 @@ def returns(
 
 
 def _return(errand: Errand, renderer: Renderer, live: Live, wish: Wish, then: Then) -> Rollout:
+    live = kept_back(errand.project, renderer, live)
     revision, image = then.revision, errand.images[wish.service]
     if revision is None:
         rendered = _rollout(errand, renderer, live, wish, config_name(errand, renderer))
@@ -127,6 +128,7 @@ def changes(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> bool:
 
 def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish, config: str) -> Rollout:
     request, create = render(errand, renderer, live.target, wish)
+    live = kept_back(errand.project, renderer, live)
     candidate = Candidate(
         target=live.target,
         wish=wish,
@@ -139,6 +141,15 @@ def _rollout(errand: Errand, renderer: Renderer, live: Live, wish: Wish, config:
         steps=plan.steps(live.target, errand.project.service(wish.service).before_deploy, wish),
     )
     return plan.rollout(candidate, errand.images[wish.service], force=errand.options.force)
+
+
+def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
+    """Return the target with all of its definition hidden that the template takes from the environment's variables."""
+    if live.definition is None:
+        return live
+    wish = placeholder(project, live.target)
+    image = image_name(project, live.target, project.tier(live.target.environment.tier), wish)
+    return replace(live, definition=renderer.hidden_in(live.target, wish, image, live.definition))
 
 
 def _same(request: Definition, live: Live) -> bool:

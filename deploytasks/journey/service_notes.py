@@ -6,7 +6,7 @@ from deploytasks.errors import Invalid, listed
 from deploytasks.journey import rolling
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Note
-from deploytasks.model import Definition, Live, Wish
+from deploytasks.model import Definition, Live, Wish, shown
 from deploytasks.template.render import Renderer
 from deploytasks.template.service import differing_keys
 
@@ -36,5 +36,5 @@ def notes(create: Definition | None, live: Live) -> Iterator[str]:
         what = "the service template differs; it is read only where the service does not exist yet"
         yield f"{what}: {listed(others, _MOST_KEYS)}"
     if "desiredCount" in keys:
-        what = f"desiredCount is {create['desiredCount']} in the service template and {live.desired} live"
+        what = f"desiredCount is {shown(create['desiredCount'])} in the service template and {live.desired} live"
         yield f"{what}: the template's counts only at creation, and autoscaling may set another"

@@ -11,6 +11,7 @@ from deploytasks.journey.carrying import from_the_hook
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, again, begin_to_look, resumable, say, shown_command
 from deploytasks.journey.observe import observe
+from deploytasks.journey.rolling import kept_back
 from deploytasks.model import (
     GOOD_OUTCOMES,
     Deployment,
@@ -29,6 +30,7 @@ from deploytasks.model import (
     Target,
     Wish,
 )
+from deploytasks.template.render import Renderer
 
 _NOTHING = "no rollout is under way"
 _RECORDED_WITHIN = timedelta(minutes=10)
@@ -46,7 +48,8 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
 
     """
     errand = begin_to_look("wait", project, scope, options, tell)
-    lives = observe(errand.clients, errand.targets, errand.images, reading="none")
+    renderer, lives = Renderer(project), observe(errand.clients, errand.targets, errand.images, reading="none")
+    lives = tuple(kept_back(project, renderer, live) for live in lives)
     images = _images(errand, lives)
     stands = {live.target: _stand(errand, live, images) for live in lives}
     over = [stand for stand in stands.values() if isinstance(stand, Result)]

@@ -7,6 +7,7 @@ order in which a command meets them: `project`, `asked`, `config`, `images`, `li
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard
 from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
+from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
 from deploytasks.model.images import Build, Image, Platform, TagStep, Wish
 from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.plans import (
@@ -55,6 +56,7 @@ from deploytasks.model.views import (
 
 __all__ = [
     "GOOD_OUTCOMES",
+    "MASK",
     "NOT_OURS",
     "Access",
     "Action",
@@ -74,6 +76,9 @@ __all__ = [
     "Exited",
     "Fallback",
     "Heading",
+    "Hidden",
+    "HiddenFloat",
+    "HiddenInt",
     "History",
     "Image",
     "Live",
@@ -116,5 +121,9 @@ __all__ = [
     "Told",
     "Webhook",
     "Wish",
+    "hidden_in",
+    "is_hidden",
+    "masked",
     "primary_of",
+    "shown",
 ]

@@ -9,7 +9,7 @@ from deploytasks.model import Definition, Event, Exited, Logged, Target, Told
 from deploytasks.report.json_lines import logged_json
 from deploytasks.report.lines import logged
 from deploytasks.report.outlet import Outlet
-from deploytasks.report.secrets import secrets_of, veil, veiled
+from deploytasks.report.secrets import secrets_of, veil, veiled, veiled_document
 from deploytasks.report.show import dumped
 from deploytasks.report.teller import exit_code
 from deploytasks.report.text import harmless, iso, target_json
@@ -67,7 +67,7 @@ class Log:
             case Told(step, message, subject) if self._form == "json":
                 self._out.write(self._json("told", {"step": step, "service": subject, "message": message}))
             case Told(step, message, subject):
-                self._aside.write(f"{subject or step}: {harmless(message)}\n")
+                self._aside.write(harmless(f"{subject or step}: {message}") + "\n")
             case _:
                 pass
 
@@ -75,7 +75,8 @@ class Log:
         """The last JSON line; people need none."""
         self._finished = True
         if self._form == "json":
-            self._out.write(self._json("summary", {"command": self._command, "lines": self.lines, **known}))
+            told = veiled_document(known, self._secrets)
+            self._out.write(self._json("summary", {"command": self._command, "lines": self.lines, **told}))
 
     def _text(self, line: Logged) -> str:
         if self._form == "bare":

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from deploytasks.model import Definition
-from deploytasks.report.secrets import MASK, looks_secret, veil
+from deploytasks.model import MASK, Definition, Hidden, hidden_in, is_hidden
+from deploytasks.report.secrets import looks_secret, veil
 from deploytasks.report.spans import recognisable, secret_spans
 
 Path = tuple[str, ...]
@@ -42,11 +42,12 @@ def masked(
 
     A secret of theirs, or of the settings that they may have been made from, is masked wherever it stands.
     """
+    before, after = _beside(before, after), _beside(after, before)
     known = frozenset(secret for each in (before, after, *settings) for secret in _secrets(each or {}))
     sides = tuple(dict(_strings(each or {}, known)) for each in (before, after))
     return (
-        None if before is None else _without(before, (), _texts(sides[0], sides[1], "before"), known),
-        None if after is None else _without(after, (), _texts(sides[1], sides[0], "after"), known),
+        None if before is None else _Shown(_texts(sides[0], sides[1], "before"), known, after, "before").of(before),
+        None if after is None else _Shown(_texts(sides[1], sides[0], "after"), known, before, "after").of(after),
     )
 
 
@@ -57,19 +58,61 @@ def masked_keys(keys: Iterable[str], definitions: Iterable[Mapping[str, Any]]) -
 
 
 def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """The list's items, each with what it is called in a path: by its telling member, else by its place."""
+    """The list's items, each with what it is called in a path: by a telling member to be shown, else its place."""
     used: set[str] = set()
     for index, item in enumerate(items):
-        telling = (str(item[key]) for key in _NAMES if key in item) if isinstance(item, Mapping) else iter(())
-        name = next(telling, str(index))
+        telling = [item[key] for key in _NAMES if key in item] if isinstance(item, Mapping) else []
+        name = next((str(each) for each in telling if not is_hidden(each)), str(index))
         yield (f"{name}[{index}]" if name in used else name), item
         used.add(name)
+
+
+def _beside(value: Any, other: Any) -> Any:
+    """The value with a `Hidden` text for whatever stands where the other side, or itself, has something hidden.
+
+    Where the other side hides a name, all that it does not have is hidden: it may have had that name before.
+    """
+    match value:
+        case Mapping():
+            theirs = other if isinstance(other, Mapping) else {}
+            unsure = any(isinstance(key, Hidden) for key in theirs)
+            return dict(_member(key, member, theirs, unsure=unsure) for key, member in value.items())
+        case list() | tuple():
+            items = list(other) if isinstance(other, list | tuple) else []
+            named_items = dict(named(items))
+            unsure = any(is_hidden(item.get(key)) for item in items if isinstance(item, Mapping) for key in _NAMES)
+            return [
+                _kept_back(item) if unsure and name not in named_items else _beside(item, named_items.get(name))
+                for name, item in named(value)
+            ]
+        case _:
+            return _kept_back(value) if is_hidden(value) or is_hidden(other) else value
+
+
+def _member(key: str, member: Any, theirs: Mapping[str, Any], *, unsure: bool) -> tuple[str, Any]:
+    if isinstance(key, Hidden) or (unsure and key not in theirs):
+        return Hidden.of(key, frozenset()), _kept_back(member)
+    return key, _beside(member, theirs.get(key))
+
+
+def _kept_back(value: Any) -> Any:
+    """The value with nothing in it that may be shown, except its structure, `true`, `false` and null."""
+    match value:
+        case Hidden() | bool() | None:
+            return value
+        case Mapping():
+            return {key: _kept_back(member) for key, member in value.items()}
+        case list() | tuple():
+            return [_kept_back(item) for item in value]
+        case _:
+            return Hidden.of(str(value), frozenset())
 
 
 def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
     """Every secret that its name gives away, and that is long enough to be known again."""
     for _, pieces in _strings(definition, frozenset()):
         yield from (part for secret in pieces.secrets for part in recognisable(secret))
+    yield from (part for secret in hidden_in(definition) for part in recognisable(secret))
 
 
 def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:
@@ -78,9 +121,9 @@ def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tup
         case Mapping():
             for key, member in value.items():
                 if isinstance(member, str):
-                    yield (*path, key), _taken_apart(member, known, whole=_hides(value, key))
+                    yield (*path, _step(key)), _taken_apart(member, known, whole=_hides(value, key))
                 else:
-                    yield from _strings(member, known, (*path, key))
+                    yield from _strings(member, known, (*path, _step(key)))
         case list() | tuple():
             for index, (name, item) in enumerate(named(value)):
                 if isinstance(item, str):
@@ -91,6 +134,8 @@ def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tup
 
 def _hides(owner: Mapping[str, Any], key: str) -> bool:
     """Whether what stands under the key is secret: by its own name, or by that of the variable whose value it is."""
+    if isinstance(owner[key], Hidden):
+        return True
     if key == "value":
         return looks_secret(str(owner.get("name", owner.get("key", ""))))
     reference = key in _REFERENCES or str(owner[key]).startswith("arn:")
@@ -98,7 +143,9 @@ def _hides(owner: Mapping[str, Any], key: str) -> bool:
 
 
 def _is_argument(words: Any, index: int) -> bool:
-    """Whether the word of a command line is what `--password` before it asks for."""
+    """Whether the word of a command line is what `--password` before it asks for, or made from a variable."""
+    if isinstance(words[index], Hidden):
+        return True
     flag = str(words[index - 1]) if index else ""
     return flag.startswith("-") and "=" not in flag and looks_secret(flag)
 
@@ -126,14 +173,41 @@ def _texts(own: Mapping[Path, Pieces], other: Mapping[Path, Pieces], side: str) 
     return texts
 
 
-def _without(value: Any, path: Path, texts: Mapping[Path, str], known: frozenset[str]) -> Any:
-    """The value with these texts for its strings, and no secret in its keys."""
+class _Shown:
+    """One side with these texts for its strings, and no secret in its keys."""
+
+    def __init__(self, texts: Mapping[Path, str], known: frozenset[str], other: Any, side: str) -> None:
+        self._texts, self._known, self._side = texts, known, side
+        self._other_keys = frozenset(_hidden_keys(other))
+
+    def of(self, value: Any, path: Path = ()) -> Any:
+        match value:
+            case str():
+                return self._texts[path]
+            case Mapping():
+                return {self._key(key): self.of(member, (*path, _step(key))) for key, member in value.items()}
+            case list() | tuple():
+                return [self.of(item, (*path, name)) for name, item in named(value)]
+            case _:
+                return value
+
+    def _key(self, key: str) -> str:
+        if isinstance(key, Hidden):
+            return MASK if key in self._other_keys else f"{MASK} ({self._side})"
+        return veil(key, self._known)
+
+
+def _hidden_keys(value: Any) -> Iterator[str]:
     match value:
-        case str():
-            return texts[path]
         case Mapping():
-            return {veil(key, known): _without(member, (*path, key), texts, known) for key, member in value.items()}
+            for key, member in value.items():
+                yield from [key] * isinstance(key, Hidden)
+                yield from _hidden_keys(member)
         case list() | tuple():
-            return [_without(item, (*path, name), texts, known) for name, item in named(value)]
-        case _:
-            return value
+            for item in value:
+                yield from _hidden_keys(item)
+
+
+def _step(key: str) -> str:
+    """What the key is called in a path."""
+    return MASK if isinstance(key, Hidden) else key

@@ -42,7 +42,8 @@ def broken_off(heading: Heading, plan: Plan, results: Sequence[Result], error: B
     """Why the command came to no end, and what had ended until then."""
     known = veiled_report(Report(heading.command, plan, tuple(results)))
     until = f", until then {counts(results)}" if results else ""
-    why = [_text(each) for each in lines_of(str(error))[:_MOST_LINES]] or [type(error).__name__]
+    told = lines_of(veil(str(error), secret_values(plan))) or [type(error).__name__]
+    why = [_text(each) for each in told[:_MOST_LINES]]
     verb = {2: "was refused", 130: "was interrupted"}.get(exit_code(error), "failed")
     said = [*_about(heading, plan), *_failures(known.failed), *why, _by(heading)]
     return _veiled(plan, _message(f"✖ {_name(heading)} {verb}{until}", said))

@@ -3,6 +3,7 @@
 No report lays out a definition; this keeps such a value out where a container's log or AWS's reason repeats it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from deploytasks.model import (
+    MASK,
     DeadTask,
     Definition,
     Ended,
@@ -22,9 +24,9 @@ from deploytasks.model import (
     Result,
     Target,
     Told,
+    hidden_in,
 )
 
-MASK = "***"
 _SECRET_WORD = re.compile(
     r"password|passwd|passphrase|secret|token(?!iz)|credential|(?:access|secret|private|auth|api)_?keys?"
     r"|(?:^|[^a-z])(?:pass|pwd|pw|keys?|pem|salt|cookie|signing|auth|dsn)(?:$|[^a-z])"
@@ -42,23 +44,40 @@ def looks_secret(name: str) -> bool:
 def secret_values(plan: Plan) -> frozenset[str]:
     """Every secret-looking value of the environments that the plan's definitions give, and those that they replace."""
     pairs: list[tuple[str, str]] = []
+    hidden: frozenset[str] = frozenset()
     for rollout in plan.rollouts:
         running = rollout.live.definition if rollout.live else None
         pairs += [*_environment(rollout.request), *_environment(running)]
-    return _secret(pairs)
+        hidden |= hidden_in((rollout.request, rollout.create))
+    return _secret(pairs) | _long(hidden)
 
 
 def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()) -> frozenset[str]:
     """Every secret-looking value of the definitions' environments, and of the targets' own settings."""
     settings = _secret(pair for target in targets for pair in target.env.items())
-    return settings | _secret(pair for definition in definitions for pair in _environment(definition))
+    listed = list(definitions)
+    named = _secret(pair for definition in listed for pair in _environment(definition))
+    return settings | named | _long(hidden_in(listed))
 
 
 def veil(text: str, secrets: frozenset[str]) -> str:
-    """The text without the secrets."""
+    """The text without the secrets, also as JSON writes them."""
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+        text = text.replace(secret, MASK).replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
     return text
+
+
+def veiled_document(value: Any, secrets: frozenset[str]) -> Any:
+    """The JSON-able value without the secrets in its strings."""
+    match value:
+        case str():
+            return veil(value, secrets)
+        case Mapping():
+            return {key: veiled_document(member, secrets) for key, member in value.items()}
+        case list() | tuple():
+            return [veiled_document(item, secrets) for item in value]
+        case _:
+            return value
 
 
 def veiled(event: Event, secrets: frozenset[str]) -> Event:
@@ -86,7 +105,11 @@ def veiled_report(report: Report) -> Report:
 
 
 def _secret(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(value for name, value in pairs if looks_secret(name) and len(value) >= SHORTEST)
+    return _long(value for name, value in pairs if looks_secret(name))
+
+
+def _long(secrets: Iterable[str]) -> frozenset[str]:
+    return frozenset(secret for secret in secrets if len(secret) >= SHORTEST)
 
 
 def _environment(definition: Definition | None) -> list[tuple[str, str]]:

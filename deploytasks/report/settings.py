@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from deploytasks.model import Environment, Origin, Target
-from deploytasks.report.secrets import MASK, looks_secret
+from deploytasks.model import MASK, Environment, Origin, Target
+from deploytasks.report.secrets import looks_secret
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 
 Row = tuple[str, Any, Origin | None]

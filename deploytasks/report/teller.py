@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from deploytasks.model import Ended, Event, Plan, Planned, Report, Result
-from deploytasks.report.secrets import secret_values, veiled, veiled_report
+from deploytasks.report.secrets import secret_values, veil, veiled, veiled_report
 
 Clock = Callable[[], datetime]
 
@@ -71,6 +71,10 @@ class Face(ABC):
         with self._lock:
             self._finished = True
             self._end(veiled_report(report))
+
+    def shown(self, text: str) -> str:
+        """The text without the secrets of the definitions that are planned."""
+        return veil(text, self._secrets)
 
     @property
     def lost(self) -> str:

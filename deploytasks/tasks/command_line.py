@@ -117,7 +117,9 @@ class CommandLine:
         try:
             load(self._root)
         except Invalid as error:
-            sys.stderr.write(f"{error}\n")
+            from deploytasks.tasks.shell import warn
+
+            warn(str(error))
 
 
 def _has_eaten_a_flag(parsed: ParseResult) -> bool:

@@ -43,7 +43,7 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
         unread = {complaint.where for complaint in complaints}
         raise AwsError.of(command, f"not every log could be read: {', '.join(sorted(unread))}")
     if not log.lines and not as_json:
-        sys.stderr.write(f"{command}: {_nothing_since(since)}\n")
+        shell.warn(f"{command}: {_nothing_since(since)}")
 
 
 def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from invoke.collection import Collection
+from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
@@ -49,7 +50,7 @@ class Reporting(Task[Any]):
             Interrupted: SIGINT or SIGTERM, from its first import on.
 
         """
-        with self._told_to_ci(kwargs.get("json")), shell.interruptible():
+        with _readable(), self._told_to_ci(kwargs.get("json")), shell.interruptible():
             return super().__call__(*args, **kwargs)
 
     @contextmanager
@@ -70,6 +71,24 @@ def reporting(tasks: Collection, root: Path, command_line: CommandLine | None = 
     for inner in tasks.collections.values():
         reporting(inner, root, command_line)
     return tasks
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What Invoke prints of an error is as harmless as what we print, and can be said on its console.
+
+    Raises:
+        Exit: the same one.
+
+    """
+    try:
+        yield
+    except Exit as error:
+        from deploytasks.report.outlet import writable
+        from deploytasks.report.text import harmless
+
+        error.message = writable(harmless(error.message or ""), sys.stderr)
+        raise
 
 
 class _Sieve:
@@ -106,6 +125,7 @@ def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
     from deploytasks.errors import DeployError
     from deploytasks.report.ci import defused
     from deploytasks.report.outlet import writable
+    from deploytasks.report.text import harmless
 
     try:
         yield
@@ -113,7 +133,7 @@ def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
         stream = sys.stdout if for_people else sys.stderr
         stream.write(writable("".join(_annotations(error, root)), stream))
         stream.flush()
-        error.message = defused(error.render())
+        error.message = defused(harmless(error.render()))
         raise
 
 

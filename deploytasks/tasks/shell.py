@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deploytasks.model import Event, OnEvent, Options, Project, Report, Scope
+    from deploytasks.report.face import Face
     from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
@@ -38,10 +39,23 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     with face(command, sys.stdout, as_json=as_json, summarised=summarised) as show:
         project = load(root)
         with announced(project, scope.tier, work.__name__, options, show) as told:
-            report = work(project, scope, options, told)
+            with _veiling(show):
+                report = work(project, scope, options, told)
             told.finish(report)
     _raise_if_failed(report)
     raise_if_lost(show.lost)
+
+
+@contextmanager
+def _veiling(show: "Face") -> Iterator[None]:
+    """What is raised inside says no secret of what was planned, on whatever stream it ends."""
+    from deploytasks.errors import DeployError
+
+    try:
+        yield
+    except DeployError as error:
+        error.reword(show.shown)
+        raise
 
 
 def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> None:
@@ -66,7 +80,7 @@ def _summarise(title: str, sheet: "Sheet") -> None:
 
     file = ci.engine(os.environ).summary
     if file and (problem := around.summarise(file, title, sheet)):
-        sys.stderr.write(f"summary: {problem}\n")
+        warn(f"summary: {problem}")
 
 
 def show_exactly(document: Any, indent: int | None = 2) -> None:
@@ -125,6 +139,14 @@ def _replace(file: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def warn(text: str) -> None:
+    """The text is on stderr, as harmless as what is on stdout."""
+    from deploytasks.report.outlet import writable
+    from deploytasks.report.text import harmless
+
+    sys.stderr.write(writable(f"{harmless(text)}\n", sys.stderr))
 
 
 def say(text: str) -> None:

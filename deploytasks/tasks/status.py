@@ -1,6 +1,5 @@
 """`inv status`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +49,10 @@ def _write(seen: "Board", file: Path | None, *, writes: bool) -> None:
     from deploytasks.report.page import page
 
     if not writes:
-        sys.stderr.write(f"status: {shell.DRY_RUN}{f'; the page would be in {file}' if file else ''}\n")
+        shell.warn(f"status: {shell.DRY_RUN}{f'; the page would be in {file}' if file else ''}")
     elif file:
         shell.write(file, page(seen))
-        sys.stderr.write(f"status: the page is in {file}\n")
+        shell.warn(f"status: the page is in {file}")
 
 
 def _judge(seen: "Board", *, check: bool) -> None:

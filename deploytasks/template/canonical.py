@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deploytasks.model import Definition
+from deploytasks.model import Definition, Hidden
 from deploytasks.ours import is_marked
 from deploytasks.template.shape import read_only_keys
 from deploytasks.template.sizes import cpu_units, memory_mib
@@ -108,7 +108,8 @@ def canonical(definition: Definition, request: Definition | None = None) -> dict
     made["containerDefinitions"] = [_container(each, network) for each in made.get("containerDefinitions") or ()]
     for key, whole in (("cpu", cpu_units), ("memory", memory_mib)):
         if isinstance(made.get(key), str):
-            made[key] = str(whole(made[key]) or made[key])
+            size = str(whole(made[key]) or made[key])
+            made[key] = Hidden.of(size, made[key].sources) if isinstance(made[key], Hidden) else size
     return settled(made)
 
 

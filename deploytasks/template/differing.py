@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploytasks.model import Definition
+from deploytasks.model import Definition, Hidden, is_hidden, shown
 
 _NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
 _VALUES = frozenset({"value", "valueFrom"})
@@ -20,14 +20,14 @@ def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
         return
     left, right = _members(before), _members(after)
     if left is None or right is None:
-        shown = path[:-1] if path[-1:] and path[-1] in _VALUES and len(path) > 1 else path
-        yield ".".join(shown)
+        told = path[:-1] if path[-1:] and path[-1] in _VALUES and len(path) > 1 else path
+        yield ".".join(map(shown, told))
         return
     if left == right:  # in another order
-        yield ".".join(path)
+        yield ".".join(map(shown, path))
     for key in dict.fromkeys([*left, *right]):
         if _ABSENT in (left.get(key, _ABSENT), right.get(key, _ABSENT)):
-            yield ".".join((*path, key))
+            yield ".".join(map(shown, (*path, key)))
         else:
             yield from _differing(left[key], right[key], (*path, key))
 
@@ -37,6 +37,10 @@ def _members(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, Mapping) for each in value):
-        names = [next((str(each[name]) for name in _NAMES if name in each), "") for each in value]
+        names = [next((_name(each[name]) for name in _NAMES if name in each), "") for each in value]
         return dict(zip(names, value, strict=True)) if len({*names, ""}) == len(names) + 1 else None
     return None
+
+
+def _name(value: Any) -> str:
+    return Hidden.of(str(value), frozenset()) if is_hidden(value) else str(value)

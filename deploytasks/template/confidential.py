@@ -1,0 +1,128 @@
+"""What `env_var` gave is never shown: stand-ins for it tell which words of a complaint, and which values, are safe.
+
+A template is rendered once more for each stand-in. What comes out the same with all of them is not made from a
+variable, however the value went through filters or was cut.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from deploytasks.errors import Complaint
+from deploytasks.model import MASK, Hidden, HiddenFloat, HiddenInt, is_hidden
+
+STAND_INS = (MASK, "1", "true")
+_NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
+_LONGEST_VALUE = 12
+"""So many characters of a stand-in's complaint may be the stand-in and what filters made of it."""
+
+
+class StandIn(Mapping[str, str]):
+    """An environment in which every variable that is set has the same value; with `anything`, any name is set."""
+
+    def __init__(self, environ: Mapping[str, str], value: str, *, anything: bool = False) -> None:
+        self._environ, self._value, self._anything = environ, value, anything
+
+    def __contains__(self, name: object) -> bool:
+        return self._anything or name in self._environ
+
+    def __getitem__(self, name: str) -> str:
+        return self._value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
+def safe(complaints: Sequence[Complaint], with_stand_ins: Sequence[Complaint]) -> tuple[Complaint, ...]:
+    """Return the complaints in words that hold no variable's value: those that the stand-ins got."""
+    return tuple(dict.fromkeys(_safe(each, with_stand_ins) for each in complaints))
+
+
+def _safe(complaint: Complaint, others: Sequence[Complaint]) -> Complaint:
+    if complaint in others:
+        return complaint
+    there = [other for other in others if other.where == complaint.where]
+    if alike := next((other for other in there if _are_alike(complaint.what, other.what)), None):
+        return alike
+    to_do = "give the variable another value, or leave it out here; inv envs.render shows the whole document"
+    return Complaint(complaint.where, "what it renders with env_var is refused here, and not shown", to_do)
+
+
+def _are_alike(what: str, other: str) -> bool:
+    """Return whether the two are the same but for a value in the middle."""
+    begins = _common(what, other)
+    ends = min(_common(what[::-1], other[::-1]), len(other) - begins)
+    return begins + ends > 0 and begins + ends >= len(other) - _LONGEST_VALUE
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters the two begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def marked(value: Any, others: Sequence[Any], sources: frozenset[str]) -> Any:
+    """Return the value with all of it hidden that no stand-in gave, or that was not the same with all of them."""
+    match value:
+        case Mapping():
+            maps = [other for other in others if isinstance(other, Mapping)]
+            return {
+                _key(key, maps, sources): marked(member, [each[key] for each in maps if key in each], sources)
+                for key, member in value.items()
+            }
+        case list():
+            lists = [other for other in others if isinstance(other, list)]
+            return [
+                marked(item, list(_counterparts(name, index, len(value), lists)), sources)
+                for index, (name, item) in enumerate(_named(value).items())
+            ]
+        case str() if not others or any(other != value for other in others):
+            return Hidden.of(value, sources)
+        case bool() | None:
+            return value
+        case int() if not others or any(other != value for other in others):
+            return HiddenInt(value)
+        case float() if not others or any(other != value for other in others):
+            return HiddenFloat(value)
+        case _:
+            return value
+
+
+def like(value: Any, other: Any, sources: frozenset[str] = frozenset()) -> Any:
+    """Return the value with all of it hidden that stands where the other document has something hidden."""
+    match value:
+        case Mapping() if isinstance(other, Mapping):
+            return {key: like(member, other.get(key), sources) for key, member in value.items()}
+        case list() if isinstance(other, list):
+            theirs = _named(other)
+            return [like(item, theirs.get(name), sources) for name, item in _named(value).items()]
+        case str() if is_hidden(other):
+            return Hidden.of(value, sources)
+        case _:
+            return value
+
+
+def _counterparts(name: str, index: int, length: int, lists: Sequence[list[Any]]) -> Iterator[Any]:
+    """Yield the item of that name of each list, or the one in its place where the name is made from a variable."""
+    for each in lists:
+        theirs = _named(each)
+        if name in theirs:
+            yield theirs[name]
+        elif len(each) == length:
+            yield each[index]
+
+
+def _key(key: str, maps: Sequence[Mapping[str, Any]], sources: frozenset[str]) -> str:
+    return key if any(key in each for each in maps) else Hidden.of(key, sources)
+
+
+def _named(items: Sequence[Any]) -> dict[str, Any]:
+    """The items by what tells them apart, which is their place where they have no names."""
+    made: dict[str, Any] = {}
+    for index, item in enumerate(items):
+        names = (str(item[key]) for key in _NAMES if key in item) if isinstance(item, Mapping) else iter(())
+        name = next(names, f"[{index}]")
+        made[f"{name}[{index}]" if name in made else name] = item
+    return made

@@ -1,0 +1,218 @@
+"""A template rendered for a target into a JSON object, or complaints that name the template's line."""
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
+from traceback import walk_tb
+from typing import Any
+
+from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
+
+from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.model import Project, Target, Wish, masked
+from deploytasks.template import advice
+from deploytasks.template.confidential import StandIn
+from deploytasks.template.language import Loader, environment, seen
+from deploytasks.template.lines import lines_of, offsets
+from deploytasks.template.shape import Problem, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a template of this name, in `templates/`, was rendered to for the target."""
+
+    name: str
+    target: Target
+    context: Mapping[str, Any]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A document that somebody wants: the template's name, and what it is rendered for."""
+
+    name: str
+    target: Target
+    wish: Wish
+    image: str
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is a CreateService request."""
+        return self.name == f"{self.target.service}.service.json.j2"
+
+
+class Drafts:
+    """A project's templates, each compiled once; safe to use from many threads.
+
+    `hidden` grows by what is made from environment variables, which no complaint shows.
+    """
+
+    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
+        self.project, self.environ = project, environ
+        self.confided: set[str] = set()
+        self.hidden: set[str] = set()
+        self._last = threading.local()
+        self._loader = Loader(project.root / "templates")
+        self._jinja = environment(self._loader, self._env_var)
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The templates that were asked for so far, included and missing ones too."""
+        return frozenset(self._loader.asked)
+
+    @property
+    def confides(self) -> bool:
+        """Whether a variable took part in what this thread rendered last; a stand-in is none."""
+        return getattr(self._last, "confides", False) and not isinstance(self.environ, StandIn)
+
+    @cached_property
+    def takes_variables(self) -> bool:
+        """Whether any template may take a value from the environment."""
+        files = (path for path in (self.project.root / "templates").rglob("*") if path.is_file())
+        return any(b"env_var" in path.read_bytes() for path in files)
+
+    def veiled(self, text: str) -> str:
+        """Return the text without what came from environment variables."""
+        return masked(text, self.confided | self.hidden)
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is such a template, whatever is wrong with it."""
+        try:
+            self._jinja.get_template(name)
+        except TemplateNotFound:
+            return False
+        except (TemplateSyntaxError, UnicodeDecodeError):
+            return True  # rendering it tells what is wrong
+        return True
+
+    def draft(self, asked: Asked) -> Draft:
+        """Render the template.
+
+        Raises:
+            Invalid: it has an error, or it fails.
+
+        """
+        name, target = asked.name, asked.target
+        draft = Draft(name, target, seen(self.project, target, asked.wish, asked.image))
+        self._last.confides = False
+        try:
+            text = self._jinja.get_template(name).render(draft.context)
+        except Exception as error:  # a template's expressions are code, and may fail in any way
+            what, _, to_do = _told(error).partition("\n")
+            file, line = self._position(error, name)
+            to_do = advice.on_failed_line(self._line(file, line)) or to_do
+            raise self._invalid(Draft(file, target, draft.context), line, what, to_do) from error
+        if "\0" in text:
+            raise self._invalid(draft, 0, *_NOT_UTF_8.split("\n"))
+        return Draft(name, target, draft.context, text)
+
+    def _line(self, file: str, number: int) -> str:
+        path = self.project.root / "templates" / file
+        lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def object(self, draft: Draft) -> dict[str, Any]:
+        """Return the JSON object that was rendered, without nulls.
+
+        Raises:
+            Invalid: it is none.
+
+        """
+        repeated: list[bool] = []
+        try:
+            value = json.loads(draft.text, object_pairs_hook=lambda pairs: _object(pairs, repeated))
+        except json.JSONDecodeError as error:
+            line = lines_of(self._jinja, draft.name, draft.context, draft.text).at(error.pos)
+            what = f"what it renders is no JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
+            to_do = advice.on_broken_json(draft.text, error.pos)
+            raise self._invalid(
+                draft, line, what, f"{_pointed_at(draft.text, error.pos)}\n{to_do}".rstrip("\n")
+            ) from error
+        if repeated:
+            self.refuse(draft, _repeated_keys(draft.text))
+        if not isinstance(value, dict):
+            self.refuse(draft, [Problem((), "what it renders is no JSON object", advice.on_no_object(value))])
+        if pasted := advice.on_pasted_answer(value):
+            self.refuse(draft, [Problem((), *pasted)])
+        return dict(advice.without_nulls(value))
+
+    def refuse(self, draft: Draft, found: Iterable[Problem]) -> None:
+        """Raise Invalid with every problem and the line that it comes from, if there is any."""
+        listed = list(found)
+        if not listed:
+            return
+        places = dict(offsets(draft.text))
+        lines = lines_of(self._jinja, draft.name, draft.context, draft.text)
+        complaints: list[Complaint] = []
+        for problem in listed:
+            known = next(problem.path[:end] for end in range(len(problem.path), -1, -1) if problem.path[:end] in places)
+            what = f"{dotted(problem.path)}: {problem.what}" if problem.path else problem.what
+            complaints += self._invalid(draft, lines.at(places[known]), what, problem.to_do).complaints
+        raise_all(Invalid, complaints)
+
+    def _invalid(self, draft: Draft, line: int, what: str, to_do: str) -> Invalid:
+        """The error of one complaint."""
+        file = f"templates/{draft.name}:{line}" if line else f"templates/{draft.name}"
+        return Invalid(Complaint(f"{file}: {draft.target}", self.veiled(what), self.veiled(to_do)))
+
+    def _position(self, error: Exception, name: str) -> tuple[str, int]:
+        """The template's file and line that the error comes from; the innermost where one includes another."""
+        if isinstance(error, TemplateSyntaxError):
+            return error.name or name, error.lineno
+        folder = self.project.root / "templates"
+        frames = [(FilePath(frame.f_code.co_filename), line) for frame, line in walk_tb(error.__traceback__)]
+        ours = [(str(file.relative_to(folder)), line) for file, line in frames if file.is_relative_to(folder)]
+        return ours[-1] if ours else (name, 0)
+
+    def _env_var(self, name: str) -> str:
+        """What a template's `env_var("NAME")` gives."""
+        if name not in self.environ:
+            raise TemplateRuntimeError(f"the environment variable {name} is not set\nset it where inv is run")
+        value = self.environ[name]
+        self._last.confides = True
+        if not isinstance(self.environ, StandIn):
+            self.confided.add(value)
+        return value
+
+
+_NOT_UTF_8 = "it is not UTF-8 (UTF-16, perhaps)\nsave it as UTF-8"
+
+_HOW_TO_WRITE_ONE = """\
+write it: the JSON of a RegisterTaskDefinition request, in which {{ image }} stands for the image
+docs/templates.md in deploytasks' own repository begins with the smallest one"""
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, and on the next line what to do."""
+    if isinstance(error, TemplateNotFound):
+        return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
+    if isinstance(error, UnicodeDecodeError):
+        return _NOT_UTF_8
+    return str(error) or type(error).__name__
+
+
+def _object(pairs: list[tuple[str, Any]], repeated: list[bool]) -> dict[str, Any]:
+    """The JSON object of the pairs; `repeated` grows where one of its keys stands twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        repeated.append(True)
+    return made
+
+
+def _repeated_keys(text: str) -> list[Problem]:
+    paths = [path for path, _ in offsets(text)]
+    twice = dict.fromkeys(path for index, path in enumerate(paths) if path in paths[:index])
+    return [Problem(path, "the key stands there twice") for path in twice]
+
+
+def _pointed_at(text: str, offset: int) -> str:
+    """The text's line around the offset, and below it a mark."""
+    start = max(text.rfind("\n", 0, offset) + 1, offset - 60)
+    end = text.find("\n", offset)
+    line = text[start : min(end if end >= 0 else len(text), offset + 40)]
+    indent = len(line) - len(line.lstrip())
+    return f"{line.strip()}\n{' ' * (offset - start - indent)}^"

@@ -43,6 +43,8 @@ class Repository:
     images: dict[str, StoredImage] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    """The repository's own tags, which are no image's."""
 
     def moves(self, tag: str) -> bool:
         """Whether the tag may point at another image."""
@@ -210,6 +212,48 @@ def _described(repository: Repository) -> dict[str, Any]:
     }
 
 
+def create_repository(account: Account, ask: Ask) -> Answer:
+    """Source: CreateRepository."""
+    name = ask["repositoryName"]
+    if name in account.repositories:
+        message = f"The repository with name '{name}' already exists in the registry with id '{account.id}'"
+        raise AwsError("RepositoryAlreadyExistsException", message)
+    excluded = tuple(each["filter"] for each in ask.get("imageTagMutabilityExclusionFilters", []))
+    made = Repository(name, account, ask.get("imageTagMutability", "MUTABLE"), excluded, marks=_marks(ask))
+    account.repositories[name] = made
+    return {"repository": _described(made)}
+
+
+def set_repository_policy(account: Account, ask: Ask) -> Answer:
+    """Source: SetRepositoryPolicy."""
+    repository = _repository(account, ask)
+    repository.policy = ask["policyText"]
+    return get_repository_policy(account, ask)
+
+
+def list_tags_for_resource(account: Account, ask: Ask) -> Answer:
+    """Source: ListTagsForResource, whose tags have members in capitals, unlike those of ECS."""
+    marks = _named_by_arn(account, ask).marks
+    return {"tags": [{"Key": key, "Value": value} for key, value in marks.items()]}
+
+
+def tag_resource(account: Account, ask: Ask) -> Answer:
+    """Source: TagResource."""
+    _named_by_arn(account, ask).marks.update(_marks(ask))
+    return {}
+
+
+def _marks(ask: Ask) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in ask.get("tags", [])}
+
+
+def _named_by_arn(account: Account, ask: Ask) -> Repository:
+    name = ask["resourceArn"].partition(":repository/")[2]
+    if ask["resourceArn"] != account.arn("ecr", f"repository/{name}"):
+        raise AwsError("InvalidParameterException", f"Invalid ARN: {ask['resourceArn']}")
+    return _repository(account, {"repositoryName": name})
+
+
 def get_repository_policy(account: Account, ask: Ask) -> Answer:
     """Source: GetRepositoryPolicy."""
     repository = _repository(account, ask)
@@ -251,7 +295,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "BatchGetImage": batch_get_image,
     "GetDownloadUrlForLayer": get_download_url_for_layer,
     "PutImage": put_image,
+    "CreateRepository": create_repository,
     "DescribeRepositories": describe_repositories,
+    "ListTagsForResource": list_tags_for_resource,
+    "SetRepositoryPolicy": set_repository_policy,
+    "TagResource": tag_resource,
     "GetRepositoryPolicy": get_repository_policy,
     "GetAuthorizationToken": get_authorization_token,
 }

@@ -27,6 +27,7 @@ account = "{registry}"
 region = "{region}"
 
 [services.{service}]
+repository = "{service}"
 context = "."
 
 [tiers.dev]

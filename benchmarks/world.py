@@ -61,7 +61,7 @@ def prepare(cloud: Cloud, world: World) -> None:
 
 def _fill_registry(cloud: Cloud, world: World) -> Repository:
     account = cloud.account(REGISTRY_ACCOUNT)
-    repository = Repository(SERVICE, account, excluded=TIERS)
+    repository = Repository(SERVICE, account, excluded=TIERS, marks={"deploytasks:project": "shop"})
     account.repositories[SERVICE] = repository
     accounts = {tenant_account(number, world.shared): None for number in range(1, world.tenants + 1)}
     tenants = [f"arn:aws:iam::{account}:root" for account in accounts]

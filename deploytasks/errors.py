@@ -15,7 +15,7 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +39,15 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """Return the names as a complaint lists them: so many at most, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def once(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """Return one complaint of each thing, the first, whichever AWS operation found it."""
+    kept: dict[tuple[str, str], Complaint] = {}
+    for complaint in complaints:
+        operation, _, said = complaint.what.partition(": ")
+        kept.setdefault((complaint.where, said if operation.isalpha() and said else complaint.what), complaint)
+    return list(kept.values())
 
 
 class DeployError(Exit):

@@ -23,7 +23,8 @@ MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "De
 Stage = Callable[..., tuple[Project, Endpoint]]
 Counts = Mapping[str, int]
 
-# Once: who we are, the lock there and back, whether there is a hold, the images of the tags, and who may pull.
+# Once: who we are, the lock there and back, whether there is a hold, the images of the tags, whose the repository is,
+# who may pull.
 LOOK_ONCE = {
     "GetCallerIdentity": 1,
     "PutParameter": 1,
@@ -32,6 +33,7 @@ LOOK_ONCE = {
     "BatchGetImage": 1,
     "DescribeImages": 1,
     "GetRepositoryPolicy": 1,
+    "ListTagsForResource": 1,
 }
 # Where something changes, also what the image is built for: its config blob, once a command.
 DEPLOY_ONCE = {**LOOK_ONCE, "GetDownloadUrlForLayer": 1, "GetObject": 1}

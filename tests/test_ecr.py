@@ -17,6 +17,7 @@ from deploytasks.errors import AwsError
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+ACCOUNT = "123456789012"  # moto's
 COMMIT = "a" * 40
 
 
@@ -205,28 +206,29 @@ def test_no_policy_lets_nobody_pull(client: Any):
     assert not repositories.allows_pull(None, "222222222222")
 
 
-def test_bootstrap_makes_what_is_missing_and_a_second_time_nothing(client: Any):
-    made = list(repositories.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False))
-    assert made == [
-        "repository worker: made, tags immutable but dev, prod",
-        "repository worker: 222222222222 may pull",
-    ]
-    assert list(repositories.bootstrap(client, "worker", ["dev", "prod"], {"222222222222"}, dry_run=False)) == []
-    (described,) = client.describe_repositories(repositoryNames=["worker"])["repositories"]
+def test_a_repository_is_made_with_its_project_and_release_tags_that_do_not_move(client: Any):
+    repositories.create(client, "shop/worker", ["dev", "prod"], "shop")
+    (described,) = client.describe_repositories(repositoryNames=["shop/worker"])["repositories"]
     assert described["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert repositories.owner(client, ACCOUNT, "shop/worker") == "shop"
 
 
-def test_bootstrap_keeps_the_statements_that_are_not_ours(client: Any):
+def test_the_policy_keeps_the_statements_that_are_not_ours(client: Any):
     theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}
-    client.set_repository_policy(repositoryName="api", policyText=json.dumps({"Statement": [theirs]}))
-    list(repositories.bootstrap(client, "api", ["dev"], {"222222222222"}, dry_run=False))
+    repositories.let_pull(client, "api", {"222222222222"}, {"Statement": [theirs]})
     policy = repositories.policy(client, "api")
     assert policy is not None and [each["Sid"] for each in policy["Statement"]] == ["theirs", "deploytasks"]
 
 
-def test_a_dry_bootstrap_makes_nothing(client: Any):
-    assert list(repositories.bootstrap(client, "worker", ["dev"], {"222222222222"}, dry_run=True))
-    assert len(client.describe_repositories()["repositories"]) == 1
+@pytest.mark.parametrize(
+    "tags", [[], [{"Key": "project", "Value": "shop"}], [{"Key": "deploytasks:project", "Value": ""}]]
+)
+def test_a_repository_without_our_tag_has_no_project_until_it_is_marked(client: Any, tags: list[dict[str, str]]):
+    if tags:
+        client.tag_resource(resourceArn=repositories.arn(client, ACCOUNT, "api"), tags=tags)
+    assert repositories.owner(client, ACCOUNT, "api") is None
+    repositories.mark(client, ACCOUNT, "api", "shop")
+    assert repositories.owner(client, ACCOUNT, "api") == "shop"
 
 
 def refuse(client: Any, operation: str, code: str) -> None:

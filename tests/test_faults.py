@@ -74,7 +74,7 @@ def without_service(shop: Shop) -> None:
 
 EVERY_CALL = (
     *("AssumeRole", "GetCallerIdentity", "PutParameter", "GetParameter", "DeleteParameter"),
-    *("BatchGetImage", "DescribeImages", "GetRepositoryPolicy", "PutImage"),
+    *("BatchGetImage", "DescribeImages", "GetRepositoryPolicy", "ListTagsForResource", "PutImage"),
     *("DescribeServices", "DescribeTaskDefinition", "RegisterTaskDefinition", "UpdateService"),
     *("ListTasks", "DescribeTasks"),
 )

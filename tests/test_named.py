@@ -94,7 +94,7 @@ def test_names_are_told_beside_what_else_is_wrong(shop: Shop):
     assert (ran.code, shop.writes()) == (2, {})
     for told in (
         "ClusterNotFoundException",
-        "ECR worker: ",
+        "ECR shop/worker: ",
         f"{SECRET} does not exist",
         "role/execution does not exist",
     ):

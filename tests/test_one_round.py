@@ -19,7 +19,7 @@ def test_missing_repositories_a_missing_cluster_and_a_wrong_template_come_in_one
     ran = shop.inv(*command.split())
     assert (ran.code, shop.writes()) == (2, {})
     for name in ("api", "worker", "cron"):
-        assert ran.stderr.count(f"ECR {name}: ") == 1
+        assert ran.stderr.count(f"ECR {'api' if name == 'api' else f'shop/{name}'}: ") == 1
     assert "cluster gone-dev: DescribeServices: ClusterNotFoundException" in ran.stderr
     assert "t1-dev/worker: 'port' is not set" in ran.stderr
     assert "dev: not checked until then: " in ran.stderr
@@ -47,7 +47,7 @@ def test_a_rollback_tells_missing_repositories_a_missing_cluster_and_wrong_templ
     ran = shop.inv("release.rollback", "prod")
     assert (ran.code, shop.writes()) == (2, {})
     for name in ("worker", "cron"):
-        assert ran.stderr.count(f"ECR {name}: ") == 1
+        assert ran.stderr.count(f"ECR shop/{name}: ") == 1
         assert f"t1-prod/{name}: 'port' is not set" in ran.stderr
     assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
     assert "prod: not checked until then: which release there is to go back to" in ran.stderr

@@ -56,7 +56,7 @@ def test_what_the_doc_calls_a_default_is_the_default(project, tmp_path):
         "stop",
     )
     worker = project.service("worker")
-    assert (worker.repository, worker.context, worker.dockerfile) == ("worker", ".", "Dockerfile")
+    assert (worker.repository, worker.context, worker.dockerfile) == ("shop/worker", ".", "Dockerfile")
     assert (worker.platforms, worker.builder, worker.before_deploy) == (("linux/amd64",), "auto", ())
 
 

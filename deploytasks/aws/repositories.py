@@ -1,16 +1,18 @@
-"""ECR's repositories: made, kept from moving release tags, and pulled by whom.
+"""ECR's repositories: made, whose they are, kept from moving release tags, and pulled by whom.
 
 Every function takes an ECR client of the registry's account.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError
 
+PROJECT_TAG = "deploytasks:project"
+"""The tag of a repository that names the project whose it is."""
 _SID = "deploytasks"
 _LONGEST_POLICY = 10_240
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
@@ -74,34 +76,78 @@ def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = Non
     return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
 
 
-def bootstrap(
-    client: Any, repository: str, tiers: Iterable[str], accounts: set[str], *, dry_run: bool
-) -> Iterator[str]:
-    """The repository exists and every account may pull; yields what was changed (or would be), in words.
+def exists(client: Any, repository: str) -> bool:
+    """Return whether there is such a repository.
 
-    Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION, SetRepositoryPolicy.
+    Source: ecr DescribeRepositories.
 
     """
     with translated(f"ECR {repository}"):
-        there = _described(client, repository) is not None
-        if not there:
-            yield f"repository {repository}: made, tags immutable but {', '.join(tiers)}"
-            if not dry_run:
-                _create(client, repository, tiers)
-        present = policy(client, repository) if there else None
-        if all(allows_pull(present, account) for account in accounts):
-            return
-        yield f"repository {repository}: {', '.join(sorted(accounts))} may pull"
-        if not dry_run:
-            _set_policy(client, repository, pull_policy(accounts, present))
+        return _described(client, repository) is not None
 
 
-def _set_policy(client: Any, repository: str, text: str) -> None:
+def owner(client: Any, account: str, repository: str) -> str | None:
+    """Return the project that the repository's tag names, None where it has no such tag.
+
+    Raises:
+        AwsError: among others, there is no such repository.
+
+    Source: ecr ListTagsForResource.
+
+    """
+    with translated(f"ECR {repository}"):
+        tags = client.list_tags_for_resource(resourceArn=arn(client, account, repository)).get("tags", [])
+    return next((tag["Value"] for tag in tags if tag.get("Key") == PROJECT_TAG and tag.get("Value")), None)
+
+
+def mark(client: Any, account: str, repository: str, project: str) -> None:
+    """Let the repository's tag name the project.
+
+    Source: ecr TagResource.
+
+    """
+    with translated(f"ECR {repository}"):
+        client.tag_resource(resourceArn=arn(client, account, repository), tags=_tags(project))
+
+
+def create(client: Any, repository: str, tiers: Iterable[str], project: str) -> None:
+    """Create the repository of the project: release tags immutable, tier tags not.
+
+    Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION.
+
+    """
+    with translated(f"ECR {repository}"):
+        client.create_repository(
+            repositoryName=repository,
+            tags=_tags(project),
+            imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+            imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
+            imageScanningConfiguration={"scanOnPush": True},
+        )
+
+
+def let_pull(client: Any, repository: str, accounts: Iterable[str], present: Mapping[str, Any] | None) -> None:
+    """Let the accounts pull; other statements of the present policy are kept.
+
+    Source: ecr SetRepositoryPolicy.
+
+    """
+    text = pull_policy(accounts, present)
     if len(text) > _LONGEST_POLICY:
         what = f"a policy that lets so many accounts pull has {len(text)} characters, and ECR takes {_LONGEST_POLICY}"
         to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
         raise AwsError.of(f"ECR {repository}", what, to_do)
-    client.set_repository_policy(repositoryName=repository, policyText=text)
+    with translated(f"ECR {repository}"):
+        client.set_repository_policy(repositoryName=repository, policyText=text)
+
+
+def arn(client: Any, account: str, repository: str) -> str:
+    """Return the repository's ARN in the client's partition and region."""
+    return f"arn:{client.meta.partition}:ecr:{client.meta.region_name}:{account}:repository/{repository}"
+
+
+def _tags(project: str) -> list[dict[str, str]]:
+    return [{"Key": PROJECT_TAG, "Value": project}]
 
 
 def _described(client: Any, repository: str) -> Mapping[str, Any] | None:
@@ -111,15 +157,6 @@ def _described(client: Any, repository: str) -> Mapping[str, Any] | None:
     except client.exceptions.RepositoryNotFoundException:
         return None
     return found
-
-
-def _create(client: Any, repository: str, tiers: Iterable[str]) -> None:
-    client.create_repository(
-        repositoryName=repository,
-        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
-        imageScanningConfiguration={"scanOnPush": True},
-    )
 
 
 def _names(principal: Any, account: str) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from deploytasks.errors import DeployError
+from deploytasks.errors import DeployError, once
 
 MAX_THREADS = 32
 LONGEST_WAIT_S = 0.5
@@ -74,7 +74,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
     answers = attempts(*works)
     errors = [answer for answer in answers if isinstance(answer, DeployError)]
     if errors:
-        raise type(errors[0])(*dict.fromkeys(each for error in errors for each in error.complaints)) from errors[0]
+        raise type(errors[0])(*once(each for error in errors for each in error.complaints)) from errors[0]
     return answers
 
 

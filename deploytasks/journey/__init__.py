@@ -11,6 +11,7 @@ A command takes the project, which of its targets (`Scope`), what a flag would s
 told every `model.Event`; it returns a `model.Report`, and raises what `errors` draws.
 """
 
+from deploytasks.journey.bootstrap import bootstrap
 from deploytasks.journey.channel import address, heading
 from deploytasks.journey.commands import build, deploy, register, release, tag
 from deploytasks.journey.differences import across, differences
@@ -23,7 +24,7 @@ from deploytasks.journey.shards import deploy as deploy_shard
 from deploytasks.journey.shards import matrix
 from deploytasks.journey.shelves import shelves
 from deploytasks.journey.steering import proceed, stop
-from deploytasks.journey.upkeep import bootstrap, lock_acquire, lock_release, lock_release_of, lock_status
+from deploytasks.journey.upkeep import lock_acquire, lock_release, lock_release_of, lock_status
 from deploytasks.journey.waiting import wait
 
 __all__ = [

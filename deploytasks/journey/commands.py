@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import plan
-from deploytasks.journey import config_rules, image_platforms, named, preflight, rolling, sources, wishes
+from deploytasks.journey import config_rules, image_platforms, named, ownership, preflight, rolling, sources, wishes
 from deploytasks.journey.building import build_all, builds
 from deploytasks.journey.carrying import about_targets, look, put_tags, report, roll_out
 from deploytasks.journey.errand import Errand, before_any_change, begin, resumable
@@ -34,9 +34,9 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
     """
     errand = begin("build", project, scope, options, tell)
     with before_any_change():
-        (wanted,) = look_at_all(errand, lambda: wishes.to_build(errand))
-        preflight.check_all(lambda: sources.complaints(errand, wanted))
-    whole = Plan(errand.tier, builds=builds(errand, wanted))
+        owners, wanted = look_at_all(errand, lambda: ownership.look(errand), lambda: wishes.to_build(errand))
+        noted = preflight.check_all(owners.found, lambda: sources.complaints(errand, wanted))
+    whole = Plan(errand.tier, builds=builds(errand, wanted), notes=noted)
     _build(errand, whole, wanted)
     return report(errand, whole)
 
@@ -52,14 +52,16 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     errand = begin("tag", project, scope, options, tell)
     with lock(errand) as notes:
         with before_any_change():
-            wanted, present, hold, frozen = look_at_all(
+            owners, wanted, present, hold, frozen = look_at_all(
                 errand,
+                lambda: ownership.look(errand),
                 lambda: wishes.to_tag(errand),
                 lambda: wishes.present(errand),
                 lambda: hold_of(errand),
                 lambda: preflight.frozen(errand),
             )
             noted = preflight.check_all(
+                owners.found,
                 lambda: preflight.held(errand, hold, wanted, present),
                 lambda: preflight.taggable(errand, wanted, present, frozen),
                 lambda: sources.complaints(errand, wanted),
@@ -112,8 +114,9 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
     """A deploy as far as its plan, against which nothing speaks; beside it, notes on the targets left out."""
     options, renderer = errand.options, Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, policies = look_at_all(
+        owners, wanted, present, hold, lives, policies = look_at_all(
             errand,
+            lambda: ownership.look(errand),
             lambda: wishes.to_deploy(errand),
             lambda: wishes.present(errand) if options.to else {},
             lambda: hold_of(errand),
@@ -123,6 +126,7 @@ def _to_deploy(errand: Errand, found: tuple[str, ...]) -> tuple[Plan, tuple[str,
         only = taken(errand, wanted, lives)
         pointed = present if options.to else {wish.service: wish.image for wish in wanted}
         noted = preflight.check_all(
+            owners.found,
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, pointed)),
@@ -161,8 +165,9 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
     """
     renderer = Renderer(errand.project)
     with before_any_change():
-        wanted, present, hold, lives, policies, frozen = look_at_all(
+        owners, wanted, present, hold, lives, policies, frozen = look_at_all(
             errand,
+            lambda: ownership.look(errand),
             lambda: wishes.to_release(errand),
             lambda: wishes.present(errand),
             lambda: hold_of(errand),
@@ -172,6 +177,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
         )
         only = taken(errand, wanted, lives)
         noted = preflight.check_all(
+            owners.found,
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, present)),

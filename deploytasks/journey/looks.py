@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from deploytasks import fleet
-from deploytasks.errors import Complaint, DeployError, NotBuilt
-from deploytasks.journey import named, preflight, rolling, sources
+from deploytasks.errors import AwsError, Complaint, DeployError, NotBuilt, once
+from deploytasks.journey import named, ownership, preflight, rolling, sources
 from deploytasks.journey.errand import Errand
 from deploytasks.model import Live
 from deploytasks.template.render import Renderer, placeholder
@@ -27,8 +27,11 @@ def look_at_all(errand: Errand, *looks: Callable[[], Any]) -> list[Any]:
         return answers
     lives = [one for answer in answers if isinstance(answer, tuple) for one in answer if isinstance(one, Live)]
     complaints = [complaint for error in errors for complaint in error.complaints]
+    complaints += [one for answer in answers if isinstance(answer, ownership.Ownership) for one in answer.complaints]
     complaints += _about_targets(errand, lives)
     complaints += preflight.complaints_in(preflight.gathered(lambda: sources.complaints(errand, ())))
+    if any(isinstance(error, AwsError) for error in errors):
+        complaints = ownership.with_former(errand, complaints)
     if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
         complaints.append(_unseen(errand))
     raise type(errors[0])(*once(complaints)) from errors[0]
@@ -51,12 +54,3 @@ def _about_targets(errand: Errand, lives: list[Live]) -> Iterable[Complaint]:
     names = preflight.gathered(lambda: named.missing(errand, renderer, lives, tried.values()))
     found = [*preflight.ready(errand, lives), *templates, *preflight.wave_rules(errand), *names]
     return preflight.complaints_in(found)
-
-
-def once(complaints: Iterable[Complaint]) -> list[Complaint]:
-    """Keep one complaint of each thing, whichever operation found it."""
-    kept: dict[tuple[str, str], Complaint] = {}
-    for complaint in complaints:
-        operation, _, said = complaint.what.partition(": ")
-        kept.setdefault((complaint.where, said if operation.isalpha() and said else complaint.what), complaint)
-    return list(kept.values())

@@ -12,7 +12,8 @@ from deploytasks.aws.following import Means
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.oneoff import OneOff, Started
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady
+from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
+from deploytasks.journey import preflight
 from deploytasks.journey.author import whoami_here
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import before_any_change, images
@@ -59,6 +60,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     (live,) = observe(clients, [target], images(project), reading="none")
     if live.complaint:
         raise NotReady(live.complaint)
+    raise_all(NotReady, list(preflight.foreign(live, project.name)))
     definition = _definition(kept_back(project, Renderer(project), live))
     container = _container(live, images(project)[target.service])
     with before_any_change():

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from deploytasks import fleet, gate, git, plan, tags
 from deploytasks.aws import repositories
 from deploytasks.aws.locks import freeing
-from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, raise_all
+from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, once, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
 from deploytasks.journey.shelves import sweep
@@ -41,7 +41,7 @@ def check_all(*checks: Check, asking: Iterable[Check] = ()) -> tuple[str, ...]:
     """
     found = [one for check in checks for one in gathered(check)]
     found += [one for answer in fleet.each(gathered, asking) for one in answer]
-    raise_all(NotReady, list(dict.fromkeys(complaints_in(found))))
+    raise_all(NotReady, once(complaints_in(found)))
     return tuple(dict.fromkeys(one.text for one in found if isinstance(one, Note)))
 
 
@@ -204,14 +204,19 @@ def _missing_service(errand: Errand, live: Live) -> Iterator[Complaint]:
 
 def unfit(live: Live, project: str) -> Iterator[Complaint]:
     """What speaks against touching a service that is there: it is not ECS's to roll out, or another project's."""
-    where = str(live.target)
     if live.controller != "ECS":
-        yield Complaint(where, f"its deployment controller is {live.controller}", "only ECS's own can be followed")
+        what = f"its deployment controller is {live.controller}"
+        yield Complaint(str(live.target), what, "only ECS's own can be followed")
+    yield from foreign(live, project)
+
+
+def foreign(live: Live, project: str) -> Iterator[Complaint]:
+    """Complain of a service that another project rolled out."""
     for record in (live.service_tags, live.revision_tags):
         owner = record.get("project", project)
         if owner != project:
             what = f"the service belongs to project {owner}, this is {project}"
-            yield Complaint(where, what, "mend `cluster` or `ecs_service` in envs/")
+            yield Complaint(str(live.target), what, "mend `cluster` or `ecs_service` in envs/")
             return
 
 

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deploytasks import plan, tags
+from deploytasks import fleet, plan, tags
 from deploytasks.aws.locks import freeing
-from deploytasks.errors import Complaint, DeployError, listed
-from deploytasks.journey import image_platforms, named, preflight, rolling
+from deploytasks.errors import Complaint, DeployError, listed, once
+from deploytasks.journey import image_platforms, named, ownership, preflight, rolling
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
 from deploytasks.journey.errand import Errand, before_any_change, begin, exact
 from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
 from deploytasks.journey.locking import hold_for, lock, put_hold
-from deploytasks.journey.looks import once
 from deploytasks.journey.ran_then import Then
 from deploytasks.journey.register import register_all
 from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope, Target, Wish
@@ -40,11 +39,13 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
     renderer = Renderer(project)
     with lock(errand) as notes:
         with before_any_change():
-            found = found_by(errand)
+            found, owners = fleet.together(lambda: found_by(errand), lambda: ownership.look(errand))
             goal = _goal(errand, renderer, found)
             errand = replace(errand, options=replace(options, to=None if goal.at else goal.name, at=goal.at))
             noted = preflight.check_all(
-                *_checks(errand, renderer, found, goal), asking=_asking(errand, renderer, found, goal)
+                owners.found,
+                *_checks(errand, renderer, found, goal),
+                asking=_asking(errand, renderer, found, goal),
             )
         whole = _plan(errand, renderer, found, goal)
         whole = replace(whole, notes=(*notes, *noted, *_rendered_now(goal, whole)))
@@ -79,7 +80,8 @@ def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
 
 def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tuple[preflight.Check, ...]:
     return (
-        lambda: once((*found.complaints, *goal.complaints)),
+        lambda: ownership.with_former(errand, once(found.complaints)),
+        lambda: goal.complaints,
         lambda: preflight.ready(errand, found.lives),
         lambda: _renders(errand, renderer, goal),
         lambda: preflight.wave_rules(errand),

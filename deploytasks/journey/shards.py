@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from deploytasks import fleet, shards
 from deploytasks.aws import claims, locks
 from deploytasks.errors import Invalid, Locked, NotReady
-from deploytasks.journey import preflight, rolling, wishes
+from deploytasks.journey import ownership, preflight, rolling, wishes
 from deploytasks.journey.barrier import Barrier
 from deploytasks.journey.carrying import about_targets, look, report, roll_out
 from deploytasks.journey.commands import prepared, quiet
@@ -74,8 +74,10 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     everybody, renderer = replace(errand, targets=select(project, Scope(scope.tier))), Renderer(project)
     with before_any_change():
         errand, since = _under_the_lock(errand)
-        wanted, lives = fleet.together(lambda: wishes.to_deploy(everybody), lambda: look(errand))
-        noted = preflight.check_all(*about_targets(everybody, renderer, lives, wanted))
+        owners, wanted, lives = fleet.together(
+            lambda: ownership.look(everybody), lambda: wishes.to_deploy(everybody), lambda: look(errand)
+        )
+        noted = preflight.check_all(owners.found, *about_targets(everybody, renderer, lives, wanted))
         barrier = Barrier(everybody, lambda lives: rolling.rollouts(everybody, renderer, lives, wanted), since)
         barrier.remember(max(target.wave for target in own))
     whole = Plan(errand.tier, waves=rolling.rollouts(errand, renderer, lives, wanted), notes=noted)

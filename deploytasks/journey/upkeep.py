@@ -1,9 +1,9 @@
-"""What is done beside releases: a tier's lock by hand, and the ECR repositories that everything else needs."""
+"""What is done beside releases: a tier's lock by hand."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploytasks.aws import claims, holds, locks, repositories
+from deploytasks.aws import claims, holds, locks
 from deploytasks.errors import NotReady
 from deploytasks.fleet import each
 from deploytasks.journey.author import whoami_here
@@ -20,7 +20,7 @@ Ended = tuple[tuple[tuple[str, LockState], ...], tuple[tuple[str, LockState], ..
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
     """Each tier with who holds its lock, and the hold that a rollback left on it; None where there is none."""
-    client = _registry(project, "ssm")
+    client = registry(project, "ssm")
     held = each(lambda tier: locks.status(client, project.name, tier), tiers)
     return tuple(zip(tiers, held, each(lambda tier: holds.status(client, project.name, tier), tiers), strict=True))
 
@@ -34,7 +34,7 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
     """
     claim = claims.by_hand(claims.claim(tier, whoami_here(), "lock.acquire", reason=reason))
     with before_any_change():
-        client = _registry(project, "ssm")
+        client = registry(project, "ssm")
         try:
             return locks.acquire(client, project.name, claim, patience(wait_s, tell))
         except KeyboardInterrupt:
@@ -53,7 +53,7 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
 
     """
     with before_any_change():
-        client = _registry(project, "ssm")
+        client = registry(project, "ssm")
         found = {"lock": locks.status(client, project.name, tier), holds.KIND: holds.status(client, project.name, tier)}
         there = [(kind, state) for kind, state in found.items() if state]
         if not there:
@@ -70,27 +70,12 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
 def lock_release_of(project: Project, tier: str, run: str) -> bool:
     """The tier's lock is free, if that CI run held it; whether it did. A hold stays, whoever put it there."""
     with before_any_change():
-        client = _registry(project, "ssm")
+        client = registry(project, "ssm")
         state = locks.status(client, project.name, tier)
         return state is not None and state.run == run and locks.release(client, project.name, state)
 
 
-def bootstrap(project: Project, *, dry_run: bool) -> tuple[str, ...]:
-    """Each service has its ECR repository: release tags immutable, tier tags not, pulled by all tenants' accounts.
-
-    Returns what was changed (or would be), in words; a repository that is there keeps its settings.
-    """
-    client = _registry(project, "ecr")
-    accounts = {target.access.account for target in project.targets} - {project.registry.access.account}
-    tiers = [tier.name for tier in project.tiers]
-    return tuple(
-        change
-        for service in project.services
-        for change in repositories.bootstrap(client, service.repository, tiers, accounts, dry_run=dry_run)
-    )
-
-
-def _registry(project: Project, service: str) -> Any:
+def registry(project: Project, service: str) -> Any:
     """The registry's client of an AWS service, in the account that the file names and no other."""
     clients = reach()
     guard_registry(project, clients)

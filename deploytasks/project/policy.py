@@ -86,9 +86,10 @@ def _goes_round(name: str, after: Mapping[str, str | None]) -> bool:
 def _shared_repositories(source: Source) -> Iterator[Fault]:
     """Two services in one repository would fight for one commit tag."""
     owners: dict[str, str] = {}
+    project = table(source.data, "project").get("name")
     for name in table(source.data, "services"):
         key = dotted("services", name, "repository")
-        repository = table(source.data, "services", name).get("repository", name)
+        repository = table(source.data, "services", name).get("repository", default_repository(str(project), name))
         if not isinstance(repository, str):
             continue
         if not _is_repository(repository):
@@ -97,6 +98,11 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
         if owner != name:
             what = f"is the repository of '{owner}' too: '{repository}'"
             yield Fault(source.origin(key), what, "an image is found by its commit: give each service its own")
+
+
+def default_repository(project: str, service: str) -> str:
+    """Return the repository of a service that names none."""
+    return f"{project}/{service}"
 
 
 def _is_repository(name: str) -> bool:
@@ -157,7 +163,7 @@ def webhook(file: schema.ProjectFile) -> Webhook | None:
 
 def services(file: schema.ProjectFile) -> tuple[Service, ...]:
     """The services in file order."""
-    return tuple(_service(name, table) for name, table in file.services.items())
+    return tuple(_service(file.project.name, name, table) for name, table in file.services.items())
 
 
 def tiers(file: schema.ProjectFile) -> tuple[Tier, ...]:
@@ -166,10 +172,10 @@ def tiers(file: schema.ProjectFile) -> tuple[Tier, ...]:
     return tuple(_tier(name, file.tiers[name]) for name in order)
 
 
-def _service(name: str, table: schema.ServiceTable) -> Service:
+def _service(project: str, name: str, table: schema.ServiceTable) -> Service:
     return Service(
         name=name,
-        repository=table.repository or name,
+        repository=table.repository or default_repository(project, name),
         context=table.context,
         dockerfile=table.dockerfile,
         platforms=table.platforms,

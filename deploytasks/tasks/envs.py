@@ -1,7 +1,8 @@
 """`inv envs.list`, `show ENV`, `render ENV`, `check` and `bootstrap`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -9,6 +10,10 @@ from invoke.tasks import Task, task
 
 from deploytasks.tasks import flags, shell
 
+if TYPE_CHECKING:
+    from deploytasks.errors import Complaint
+
+_YES = {"yes": "do not ask: take over repositories that carry no project, and make those whose former one is there"}
 _ENV = {"env": "an environment as `inv envs.list` shows it: dev, mb-prod"}
 
 
@@ -79,17 +84,34 @@ def _check(root: Path) -> Task[Any]:
 
 
 def _bootstrap(root: Path) -> Task[Any]:
-    @task(name="bootstrap", auto_shortflags=False, help=flags.helped("dry-run"))
-    def bootstrap(c: Context, dry_run: bool = False) -> None:
+    @task(name="bootstrap", auto_shortflags=False, help=_YES | flags.helped("dry-run"))
+    def bootstrap(c: Context, yes: bool = False, dry_run: bool = False) -> None:
         """Make the missing ECR repositories, and let all tenants' accounts pull from them."""
         from deploytasks import journey
         from deploytasks.project.load import load
 
         options = flags.options(c, dry_run=dry_run)
-        changes = journey.bootstrap(load(root), dry_run=options.dry_run)
+        changes = journey.bootstrap(load(root), None if yes else _agreed, dry_run=options.dry_run)
         for change in changes or ("every repository is there, and all accounts may pull",):
             shell.say(change)
         if options.dry_run:
             shell.say(shell.DRY_RUN)
 
     return bootstrap
+
+
+def _agreed(doubts: "Sequence[Complaint]") -> bool:
+    """Return whether the person at the terminal says yes to all of it.
+
+    Raises:
+        NotReady: there is no terminal to ask on.
+
+    """
+    from deploytasks.errors import Complaint, NotReady
+
+    said = "; ".join(f"{doubt.where}: {doubt.what}" for doubt in doubts)
+    answer = shell.ask(f"{said}: go on?")
+    if answer is None:
+        unasked = Complaint("envs.bootstrap", "there is no terminal to ask on", "inv envs.bootstrap --yes does it")
+        raise NotReady(*doubts, unasked)
+    return answer

@@ -1,0 +1,122 @@
+"""Find out whose the repositories are: one is one project's, which its tag `deploytasks:project` names.
+
+Another project's is refused. One without the tag (made by hand, or by deploytasks before it wrote tags) is not:
+`inv envs.bootstrap` marks it. What may not be asked refuses nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from deploytasks.aws import repositories
+from deploytasks.aws.failures import is_denied, reason
+from deploytasks.errors import AwsError, Complaint, listed
+from deploytasks.fleet import each
+from deploytasks.journey.errand import Errand
+from deploytasks.journey.preflight import Note
+from deploytasks.model import Project, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What speaks against using the repositories, and what could not be asked."""
+
+    complaints: tuple[Complaint, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    def found(self) -> Iterator[Complaint | Note]:
+        """Yield both, as a check does."""
+        yield from self.complaints
+        yield from self.notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The project that a repository's tag names, None for no tag; or why it may not be read, or could not."""
+
+    owner: str | None = None
+    denied: str = ""
+    failed: tuple[Complaint, ...] = ()
+
+
+def look(errand: Errand) -> Ownership:
+    """Return what the tags of the selected services' repositories say: one call each, in parallel.
+
+    Source: ecr ListTagsForResource.
+
+    """
+    answers = each(partial(_owner, errand), errand.services)
+    complaints = tuple(
+        foreign(errand.ecr, errand.project, service.repository, answer.owner)
+        for service, answer in zip(errand.services, answers, strict=True)
+        if answer.owner and answer.owner != errand.project.name
+    )
+    failed = tuple(complaint for answer in answers for complaint in answer.failed)
+    return Ownership((*complaints, *failed), tuple(_unread([answer.denied for answer in answers if answer.denied])))
+
+
+def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complaint:
+    """Return the complaint about another project's repository."""
+    what = f"the repository belongs to project {owner}, this is {project.name}"
+    other = f"name another in envs/project.toml: `repository`, by default {project.name}/<service>"
+    arn = repositories.arn(ecr, project.registry.access.account, repository)
+    mark = f"aws ecr tag-resource --resource-arn {arn} --tags Key={repositories.PROJECT_TAG},Value={project.name}"
+    return Complaint(f"ECR {repository}", what, f"{other}\nif it is this project's all the same: {mark}")
+
+
+def with_former(errand: Errand, complaints: Sequence[Complaint]) -> list[Complaint]:
+    """Return the complaints; where a default repository is missing, with what was the default before if that is there.
+
+    Source: ecr DescribeRepositories.
+
+    """
+    asked = errand.services if complaints else ()
+    pairs = zip(asked, each(partial(_former, errand), asked), strict=True)
+    advice = {f"ECR {service.repository}": keeping(service, former) for service, former in pairs if former}
+    return [replace(one, to_do=advice.get(one.where, one.to_do)) for one in complaints]
+
+
+def keeping(service: Service, former: str) -> str:
+    """Return how to go on with the repository that was the default before."""
+    return (
+        f"{former} is there, the default before deploytasks put the project's name in front: write\n"
+        f'repository = "{former}" under [services.{service.name}] in envs/project.toml to keep it; '
+        "else inv envs.bootstrap makes this one"
+    )
+
+
+def former_repository(ecr: Any, project: Project, service: Service) -> str:
+    """Return the repository that was the service's default before, "" where it is not there or another project's."""
+    if service.repository != f"{project.name}/{service.name}" or not repositories.exists(ecr, service.name):
+        return ""
+    try:
+        owner = repositories.owner(ecr, project.registry.access.account, service.name)
+    except AwsError:
+        return service.name
+    return service.name if owner in (None, project.name) else ""
+
+
+def _former(errand: Errand, service: Service) -> str:
+    try:
+        is_there = repositories.exists(errand.ecr, service.repository)
+        return "" if is_there else former_repository(errand.ecr, errand.project, service)
+    except AwsError:
+        return ""
+
+
+def _owner(errand: Errand, service: Service) -> _Answer:
+    try:
+        return _Answer(repositories.owner(errand.ecr, errand.project.registry.access.account, service.repository))
+    except AwsError as error:
+        if is_denied(error):
+            return _Answer(denied=reason(error))
+        if error.error_code == "RepositoryNotFoundException":
+            return _Answer()  # whoever asks for its images complains of that
+        return _Answer(failed=error.complaints)
+
+
+def _unread(reasons: list[str]) -> Iterator[Note]:
+    if reasons:
+        those = "1 repository" if len(reasons) == 1 else f"{len(reasons)} repositories"
+        yield Note(f"not checked: the project of {those} ({listed(list(dict.fromkeys(reasons)), 2)})")

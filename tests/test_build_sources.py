@@ -102,7 +102,7 @@ def test_all_that_is_wrong_with_all_images_is_told_at_once(api: Shop):
     api.add_service("web")
     write(api, "envs/project.toml", (api.root / "envs/project.toml").read_text() + 'context = "wbe"\n')
     account = api.endpoint.cloud.account(REGISTRY)
-    account.repositories["web"] = Repository("web", account)
+    account.repositories["shop/web"] = Repository("shop/web", account)
     write(api, "api/app.py", "changed")
     run(api.root, "add", "envs", "templates")
     run(api.root, "commit", "-qm", "Web")
@@ -117,7 +117,7 @@ def test_what_no_builder_here_can_build_is_told_of_all_images_before_anything_is
     file = "envs/project.toml"
     write(api, file, (api.root / file).read_text() + 'context = "web"\nbuilder = "docker"\n')
     account = api.endpoint.cloud.account(REGISTRY)
-    account.repositories["web"] = Repository("web", account)
+    account.repositories["shop/web"] = Repository("shop/web", account)
     write(api, "api/Dockerfile", "FROM scratch\nRUN make\nONBUILD USER x\n")
     write(api, "web/Dockerfile", "FROM scratch\nCOPY . /\n")
     commit(api)

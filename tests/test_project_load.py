@@ -98,7 +98,7 @@ builder = "append"
 before_deploy = [["./manage", "migrate"]]
 """
     api, other = loaded(tmp_path, PROJECT + worker).services
-    assert api == Service("api", "api")
+    assert api == Service("api", "shop/api")
     assert other == Service(
         "worker",
         "shop/worker",

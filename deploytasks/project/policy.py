@@ -89,7 +89,8 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
     project = table(source.data, "project").get("name")
     for name in table(source.data, "services"):
         key = dotted("services", name, "repository")
-        repository = table(source.data, "services", name).get("repository", default_repository(str(project), name))
+        by_default = default_repository(project, name) if isinstance(project, str) else None
+        repository = table(source.data, "services", name).get("repository", by_default)
         if not isinstance(repository, str):
             continue
         if not _is_repository(repository):

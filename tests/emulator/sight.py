@@ -83,4 +83,4 @@ def everything(world: World) -> str:
 
 
 def _images(world: World) -> list[dict[str, Any]]:
-    return accounts.client(world.emulator, "ecr").describe_images(repositoryName="api")["imageDetails"]
+    return accounts.client(world.emulator, "ecr").describe_images(repositoryName="shop/api")["imageDetails"]

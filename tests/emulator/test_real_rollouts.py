@@ -21,7 +21,7 @@ def test_two_accounts_run_the_registry_accounts_image_as_containers(world):
     assert sight.digests(world, "dev") == {"main": {built}, "mb": {built}}
     assert len({target.access.account for target in sight.targets(world, "dev").values()}) == 2
     assert len(sight.containers(world)) == 2
-    assert all(image.startswith(f"{world.emulator.registry}/api") for image in sight.containers(world))
+    assert all(image.startswith(f"{world.emulator.registry}/shop/api") for image in sight.containers(world))
 
 
 def test_with_pin_tag_a_moved_tag_changes_what_both_run_without_a_new_revision(world):

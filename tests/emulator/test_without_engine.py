@@ -60,7 +60,7 @@ def test_an_image_that_is_built_for_another_processor_is_refused(released):
 
     template.write_text(text)
     assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert f"runtimePlatform.cpuArchitecture: {other}, but the image api@sha256:" in refused.stderr
+    assert f"runtimePlatform.cpuArchitecture: {other}, but the image shop/api@sha256:" in refused.stderr
     assert sight.everything(released) == before
 
 

@@ -207,7 +207,7 @@ def test_failed_results_are_annotated_and_summed_up(shop: Shop, github: Path):
     refusing(shop, "UpdateService")
     ran = shop.inv("deploy.prod")
     assert ran.code == 1
-    what = "UpdateService: ServerException: boom%0A::error::owned%0A  ::set-env name=X::y%0A##[error]owned%0A| ##["
+    what = "UpdateService: ServerException: boom%0A::error::owned%0A  ::set-env name=X::y%0A## [error]owned%0A| ## ["
     starts = [f"::error title=t{n}-prod/api failed::{what}" for n in (1, 2)]
     assert [line[: len(start)] for line, start in zip(annotated(ran.stdout), starts, strict=True)] == starts
     assert github.read_text().startswith("## deploy.prod prod-20260203T040506Z\n\n| target | outcome |")

@@ -9,7 +9,17 @@ from deploytasks.report.hindrances import hindrances
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
-from deploytasks.report.text import age, counted, iso, lines_of, revision_name, short_commit, some, target_json
+from deploytasks.report.text import (
+    age,
+    counted,
+    iso,
+    lines_of,
+    one_line,
+    revision_name,
+    short_commit,
+    some,
+    target_json,
+)
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
@@ -125,7 +135,8 @@ def _rollout(cell: Cell, board: Board) -> str:
     return f"{cell.standing}{ago}{by}" + (f", {cell.evidence}" if cell.evidence not in ("seen", None) else "")
 
 
-def _cut(subject: str) -> str:
+def _cut(text: str) -> str:
+    subject = one_line(text)  # before it is cut, so that what is to be masked is seen whole
     return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[: _LONGEST_SUBJECT - 1].rstrip()}…"
 
 

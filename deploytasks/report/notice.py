@@ -21,12 +21,13 @@ _MOST_LINES = 15
 _MOST_NAMES = 10
 _LONGEST_COMMAND = 2000
 _CALL = re.compile(r"@(?=channel|everyone|here|all)")
+_ADDRESS = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
 
 
 def begun(heading: Heading, plan: Plan) -> Message:
     """The command changes something from now on."""
     targets = counted(len(plan.rollouts), "target") if plan.rollouts else ""
-    return _message(f"▶ {_name(heading)} begins", [*_about(heading, plan, targets), _by(heading)])
+    return _veiled(plan, _message(f"▶ {_name(heading)} begins", [*_about(heading, plan, targets), _by(heading)]))
 
 
 def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
@@ -103,8 +104,11 @@ def _resume(report: Report) -> list[str]:
 
 
 def _by(heading: Heading) -> str:
-    link = f", <{_escaped(one_line(heading.author.ci)).replace('|', '%7C')}|CI run>" if heading.author.ci else ""
-    return f"by {_text(heading.author.by)}{link}"
+    """By whom, and the CI run: as a link only where it is an address, since `<!channel|…>` would call everybody."""
+    ci = one_line(heading.author.ci)
+    if not _ADDRESS.fullmatch(ci):
+        return f"by {_text(heading.author.by)}" + (f", {_text(ci)}" if ci else "")
+    return f"by {_text(heading.author.by)}, <{_escaped(ci).replace('|', '%7C')}|CI run>"
 
 
 def _text(words: str) -> str:

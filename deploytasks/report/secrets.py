@@ -26,6 +26,7 @@ from deploytasks.model import (
     Told,
     hidden_in,
 )
+from deploytasks.report.text import harmless
 
 _SECRET_WORD = re.compile(
     r"password|passwd|passphrase|secret|token(?!iz)|credential|(?:access|secret|private|auth|api)_?keys?"
@@ -61,10 +62,13 @@ def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()
 
 
 def veil(text: str, secrets: frozenset[str]) -> str:
-    """The text without the secrets, also as JSON writes them."""
+    """The text without the secrets, also as JSON writes them, and where escape sequences stand inside them."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK).replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
-    return text
+    if text.isprintable():
+        return text
+    plain = harmless(text)
+    return veil(plain, secrets) if any(secret in plain for secret in secrets) else text
 
 
 def veiled_document(value: Any, secrets: frozenset[str]) -> Any:

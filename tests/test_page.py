@@ -60,12 +60,12 @@ def test_the_page_reads_as_expected():
     expect("board.html", page(telling()))
 
 
-def test_a_target_says_what_runs_who_certified_it_and_how_its_rollout_stands():
+def test_a_target_says_what_runs_when_it_was_certified_and_who_began_its_rollout():
     assert only_cell() == (
         "1a2b3c4 Take orders of many articles at once"
         f" commit {NEW} digest {DIGEST} revision shop-dev-api:7 rollout begun 2026-01-02 00:04 UTC"
-        " dev-20260101T103000Z certified 2026-01-01 10:30 by ada CI run"
-        " 2/2 running completed 3h ago revision 7"
+        " dev-20260101T103000Z certified 2026-01-01 10:30"
+        " 2/2 running completed 3h ago by ada CI run revision 7"
     )
 
 

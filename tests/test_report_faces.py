@@ -117,7 +117,7 @@ def test_repeated_progress_is_one_line():
 def test_a_command_without_rollouts_tells_what_it_built_and_tagged():
     made = Plan(PROD, (build(),), (tag_step(),))
     assert plain(results.sheet(Report("tag.prod", made))) == "1 image built, 1 service tagged\n"
-    assert plain(results.sheet(Report("build", Plan(PROD)))) == "nothing to do\n"
+    assert plain(results.sheet(Report("build", Plan(PROD)))) == "nothing was changed\n"
 
 
 def test_a_plan_that_was_never_told_is_shown_by_the_end_of_a_dry_run():

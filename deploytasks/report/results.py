@@ -183,7 +183,7 @@ def _summary(report: Report, elapsed_s: float) -> Span:
 
 def _without_rollouts(plan: Plan) -> str:
     if plan.is_nothing:
-        return "nothing to do"
+        return "nothing was changed"
     built, moved = len(plan.builds), sum(step.mint or step.move for step in plan.tag_steps)
     said = [f"{counted(built, 'image')} built"] if built else []
     return ", ".join([*said, f"{counted(moved, 'service')} tagged"] if moved else said) or "nothing was rolled out"

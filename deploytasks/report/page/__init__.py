@@ -15,7 +15,7 @@ from deploytasks.report.marks import EVIDENCE
 from deploytasks.report.page.cell import when
 from deploytasks.report.page.markup import Html, element, joined, lines, unescaped
 from deploytasks.report.page.table import table
-from deploytasks.report.page.words import MEANINGS, Word, tone
+from deploytasks.report.page.words import MEANINGS, Word, token, tone
 
 __all__ = ["page"]
 
@@ -109,7 +109,7 @@ def _meaning(word: Html, what: str) -> Html:
 
 def _said(word: Word, text: str, kind: str = "count") -> Html:
     """One of the legend's words; the script makes it a button that filters."""
-    return element("span", text, class_=f"{kind} {tone(word)}", data_filter=f"is:{word}")
+    return element("span", text, class_=f"{kind} {tone(word)}", data_filter=f"is:{token(word)}")
 
 
 def _source(name: str) -> str:

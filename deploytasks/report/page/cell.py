@@ -1,4 +1,4 @@
-"""One target on the page: what runs there, who certified it, how its rollout stands, and what deserves a look."""
+"""One target on the page: what runs there, since when, how its rollout stands, and what deserves a look."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from datetime import datetime
 from deploytasks.model import Cell
 from deploytasks.report.marks import EVIDENCE, STANDINGS, foreign
 from deploytasks.report.page.markup import Content, Html, element, joined
-from deploytasks.report.page.words import MEANINGS, Word, gravest, rank, tone, words
+from deploytasks.report.page.words import MEANINGS, Word, gravest, rank, token, tone, words
 from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
@@ -39,7 +39,7 @@ def _flags(cell: Cell) -> Content:
 
 
 def _flag(word: Word) -> Html:
-    return element("span", word, class_=f"flag {tone(word)}", data_word=word, title=MEANINGS[word])
+    return element("span", word, class_=f"flag {tone(word)}", data_word=token(word), title=MEANINGS[word])
 
 
 def _image(cell: Cell) -> Html:
@@ -69,9 +69,7 @@ def _in_full(cell: Cell) -> Iterator[Html]:
 
 def _certified(cell: Cell) -> Content:
     at = joined("certified ", when(cell.certified_at)) if cell.certified_at else None
-    by = joined("by ", _isolated(cell.by)) if cell.by else None
-    release = element("code", cell.release) if cell.release else None
-    return _line(release, joined(at, by, _ci(cell.ci), by=" "))
+    return _line(element("code", cell.release) if cell.release else None, at)
 
 
 def _ci(ci: str) -> Content:
@@ -88,6 +86,7 @@ def _state(cell: Cell, at: datetime) -> Content:
         element("abbr", tasks, title=EVIDENCE[cell.evidence] if cell.evidence else None),
         None if cell.desired else "no task is desired",
         _stands(cell, at),
+        joined(_by(cell), _ci(cell.ci), by=" "),
         f"revision {revision_number(cell.revision)}" if cell.revision else None,
     )
 
@@ -98,6 +97,10 @@ def _stands(cell: Cell, at: datetime) -> Html:
     ago = f"for {age(cell.since, at)}" if cell.standing == "rolling" else f"{age(cell.since, at)} ago"
     began = element("time", ago, datetime=iso(cell.since))
     return joined(cell.standing, began, by=" ")
+
+
+def _by(cell: Cell) -> Content:
+    return joined("by ", _isolated(cell.by)) if cell.by else None
 
 
 def _line(*pieces: Content) -> Content:

@@ -35,6 +35,11 @@ def words(cell: Cell) -> tuple[Word, ...]:
     return standing + cell.marks
 
 
+def token(word: Word) -> str:
+    """Return the word as the filter takes it after `is:`, which splits what is typed at blanks."""
+    return word.lower().replace(" ", "-")
+
+
 def tone(word: Word) -> Tone:
     """How loud the word is."""
     return "info" if word == "rolling" else "bad" if word in _BAD else "warn"

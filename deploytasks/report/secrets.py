@@ -63,12 +63,19 @@ def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()
 
 def veil(text: str, secrets: frozenset[str]) -> str:
     """The text without the secrets, also as JSON writes them, and where escape sequences stand inside them."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK).replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
+    for form in _forms(secrets):
+        text = text.replace(form, MASK)
     if text.isprintable():
         return text
     plain = harmless(text)
     return veil(plain, secrets) if any(secret in plain for secret in secrets) else text
+
+
+@lru_cache(8)
+def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """What is looked for, the longest first: each secret as it is, and as JSON writes it."""
+    written = (json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets)
+    return tuple(sorted({*secrets, *written}, key=len, reverse=True))
 
 
 def veiled_document(value: Any, secrets: frozenset[str]) -> Any:

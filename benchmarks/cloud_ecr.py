@@ -61,10 +61,12 @@ class Repository:
         image = StoredImage(digest, manifest, media_type, self.account.cloud.clock())
         return self.images.setdefault(digest, image)
 
-    def push(self, commit: str, platform: str = "linux/amd64") -> StoredImage:
+    def push(self, commit: str, platform: str = "linux/amd64", **labels: str) -> StoredImage:
         """Store a plain image that is the commit's alone, with its config, under the commit's tag."""
         system, architecture = platform.split("/")[:2]
-        config = json.dumps({"os": system, "architecture": architecture, "config": {"Labels": {"commit": commit}}})
+        config = json.dumps(
+            {"os": system, "architecture": architecture, "config": {"Labels": labels | {"commit": commit}}}
+        )
         digest = f"sha256:{hashlib.sha256(config.encode()).hexdigest()}"
         self.blobs[digest] = config.encode()
         named = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digest}

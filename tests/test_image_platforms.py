@@ -252,7 +252,8 @@ CONFIG = json.dumps({"os": "linux", "architecture": "aarch64", "variant": "v8"})
 
 def read(client: Any, content: bytes = CONFIG, **more: Any) -> Platform:
 
-    return image_config.platform(client, "api", f"sha256:{hashlib.sha256(content).hexdigest()}", **more)
+    config = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return image_config.read(client, "api", config, **more).platform
 
 
 def test_the_config_is_read_without_credentials(server: Server, monkeypatch: pytest.MonkeyPatch):
@@ -321,7 +322,7 @@ def test_the_manifest_tells_of_an_index_and_names_the_config_of_a_plain_image():
         one = found["d" * 40]
         assert list(map(str, found[digest].platforms)) == ["linux/arm64/v8", "linux/amd64"]
         assert (found[digest].config, one.platforms) == ("", ())
-        assert str(image_config.platform(client, "api", one.config)) == "linux/amd64"
+        assert str(image_config.read(client, "api", one.config).platform) == "linux/amd64"
 
 
 def test_a_missing_cluster_and_an_image_for_another_platform_are_told_in_one_round(shop: Shop):

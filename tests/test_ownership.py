@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.cloud_ecr import Repository
+from deploytasks.journey.ownership import LABEL
 from deploytasks.project.load import load
 from tests.commands import REGISTRY, Ran, Shop
 from tests.test_dry_run import ROOT, tasks_of, words_for
@@ -142,3 +143,33 @@ def test_what_may_not_be_asked_is_noted_and_refuses_nothing(shop: Shop):
     shop.refuse("ListTagsForResource", "AccessDeniedException")
     note = "not checked: the project of 2 repositories (ListTagsForResource: AccessDeniedException)"
     assert note in shop.inv("build", "--dry-run").stdout
+
+
+def built_by(shop: Shop, **labels: str) -> None:
+    """The newer commit's image is one with these labels, wherever a tag names it."""
+    repository = repositories(shop)["api"]
+    before = repository.tags[shop.commits["newer"]]
+    after = repository.push(shop.commits["newer"], **labels).digest
+    repository.tags |= {tag: after for tag, digest in repository.tags.items() if digest == before}
+
+
+@pytest.mark.parametrize("marks", [{}, {OWN: "shop"}], ids=["no tag", "our tag"])
+@pytest.mark.parametrize("task", ["deploy.prod", "deploy.register prod", "release.prod"])
+def test_an_image_that_another_project_built_is_refused_by_its_label(shop: Shop, task: str, marks: dict[str, str]):
+    built_by(shop, **{LABEL: "bill"})
+    repositories(shop)["api"].marks = marks
+    ran = shop.inv(*task.split())
+    assert (ran.code, shop.writes()) == (2, {})
+    assert f"(commit {shop.commits['newer'][:7]}) was built by project bill, this is shop\n" in ran.stderr
+
+
+@pytest.mark.parametrize("labels", [{}, {LABEL: "shop"}, {LABEL: ""}, {"project": "bill"}])
+def test_an_image_of_ours_or_of_nobody_is_let_through(shop: Shop, labels: dict[str, str]):
+    built_by(shop, **labels)
+    assert shop.inv("deploy.prod", "--no-wait").code == 0
+
+
+def test_a_label_that_may_not_be_read_refuses_nothing(shop: Shop):
+    built_by(shop, **{LABEL: "bill"})
+    shop.refuse("GetDownloadUrlForLayer", "AccessDeniedException")
+    assert shop.inv("deploy.prod", "--no-wait").code == 0

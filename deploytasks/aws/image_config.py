@@ -1,9 +1,14 @@
-"""What a plain image is built for, as its config blob in ECR says. Takes an ECR client of the registry's account."""
+"""What a plain image is built for, and its labels, as its config blob in ECR says.
+
+Takes an ECR client of the registry's account.
+"""
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -26,8 +31,16 @@ _DEADLINE_S = 10.0
 """For the whole blob, looking up the host's name included."""
 
 
-def platform(client: Any, repository: str, config: str, *, deadline_s: float = _DEADLINE_S) -> Platform:
-    """Return the platform that the config with this digest names.
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image is built for, and its labels."""
+
+    platform: Platform
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(client: Any, repository: str, config: str, *, deadline_s: float = _DEADLINE_S) -> ImageConfig:
+    """Return what the config with this digest says.
 
     Its address is signed: it is a secret, and needs no credentials. No error shows it.
 
@@ -48,14 +61,22 @@ def platform(client: Any, repository: str, config: str, *, deadline_s: float = _
     return _named(where, blob)
 
 
-def _named(where: str, blob: bytes) -> Platform:
+def _named(where: str, blob: bytes) -> ImageConfig:
     try:
         match json.loads(blob):
             case {"os": str() as system, "architecture": str() as architecture, **rest} if system and architecture:
-                return Platform.parse("/".join((system, architecture, str(rest.get("variant") or ""))))
+                platform = Platform.parse("/".join((system, architecture, str(rest.get("variant") or ""))))
+                return ImageConfig(platform, _labels(rest.get("config")))
     except (ValueError, RecursionError):
         pass
     raise AwsError.of(where, "the config blob names no platform")
+
+
+def _labels(config: Any) -> dict[str, str]:
+    match config:
+        case {"Labels": dict() as labels}:
+            return {key: value for key, value in labels.items() if isinstance(value, str)}
+    return {}
 
 
 def _within(deadline_s: float, where: str, url: str, endpoint: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deploytasks import git, tags
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError, BuildFailed
-from deploytasks.journey import artifacts, sources
+from deploytasks.journey import artifacts, ownership, sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Image, Wish
 
@@ -74,7 +74,11 @@ def _job(errand: Errand, build: Build, laid: sources.LaidOut) -> "Job":
         build=build,
         context=laid.context,
         ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
-        labels={**labels(build.commit_tag, created, git.origin_url(project.root)), **made},
+        labels={
+            **labels(build.commit_tag, created, git.origin_url(project.root)),
+            ownership.LABEL: project.name,
+            **made,
+        },
         laid_at=laid.dockerfile,
     )
 

@@ -1,18 +1,20 @@
 """Compare what images in ECR are built for with what the changed definitions ask for, before the first write.
 
 An image that is still to be built is judged with its template. What an index is for stands in its manifest, which is
-at hand; the config of a plain image is read once. What may not or cannot be read refuses nothing.
+at hand; the config of a plain image is read once, and its label that names the project at no further call. What may not
+or cannot be read refuses nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from deploytasks import fleet, tags
 from deploytasks.aws import ecr, image_config
 from deploytasks.aws.failures import reason
 from deploytasks.errors import AwsError, Complaint, Invalid, listed
-from deploytasks.journey import rolling
+from deploytasks.journey import ownership, rolling
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Note
 from deploytasks.model import Image, Live, Platform, Target, Wish
@@ -27,7 +29,7 @@ def misfits(
 ) -> Iterator[Complaint | Note]:
     """Complain of images that do not run where the targets' definitions ask for; note those that could not be read.
 
-    Only targets whose definition or image would change are looked at.
+    Only targets whose definition or image would change are looked at. Images of another project are refused too.
     """
     asked = list(_asked(errand, renderer, lives, wishes))
     images = {(wish.repository, wish.digest): image for _, wish, image in asked}
@@ -35,10 +37,14 @@ def misfits(
     found = [(target, wish, read[wish.repository, wish.digest]) for target, wish, _ in asked]
     yield from joined(
         (target, complaint)
-        for target, wish, platforms in found
-        if not isinstance(platforms, AwsError)
-        for complaint in _complaints(errand, renderer, target, wish, platforms)
+        for target, wish, known in found
+        if isinstance(known, _Known)
+        for complaint in _complaints(errand, renderer, target, wish, known.platforms)
     )
+    wishes_read = {(wish.repository, wish.digest): wish for _, wish, _ in asked}
+    for key, known in read.items():
+        if isinstance(known, _Known) and known.project not in ("", errand.project.name):
+            yield ownership.foreign_image(errand.project, wishes_read[key], known.project)
     if unread := [each for each in read.values() if isinstance(each, AwsError)]:
         why = listed(list(dict.fromkeys(map(reason, unread))), 2)
         yield Note(f"not checked: the platform of {len(unread)} image{'s' * (len(unread) > 1)} ({why})")
@@ -68,16 +74,25 @@ def _is_new(errand: Errand, renderer: Renderer, live: Live, wish: Wish) -> bool:
     return errand.tier.pin == "tag" and not has_arrived(live, wish, errand.images[wish.service])
 
 
-def _read(errand: Errand, image: Image) -> tuple[Platform, ...] | AwsError:
-    """Return what the image is for; its manifest is read where it is not at hand."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an image is for, and the project whose label it carries, "" for none or where that was not read."""
+
+    platforms: tuple[Platform, ...]
+    project: str = ""
+
+
+def _read(errand: Errand, image: Image) -> _Known | AwsError:
+    """Return what is known of the image; its manifest is read where it is not at hand."""
     try:
         if not (image.platforms or image.config):
             image = ecr.find(errand.ecr, image.repository, [image.digest]).get(image.digest, image)
         if image.platforms:
-            return image.platforms
+            return _Known(image.platforms)
         if not image.config:
             return AwsError(Complaint(f"ECR {image.repository}", "the manifest does not tell"))
-        return (image_config.platform(errand.ecr, image.repository, image.config),)
+        config = image_config.read(errand.ecr, image.repository, image.config)
+        return _Known((config.platform,), config.labels.get(ownership.LABEL, ""))
     except AwsError as error:
         return error
 

@@ -9,13 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from deploytasks import tags
 from deploytasks.aws import repositories
 from deploytasks.aws.failures import is_denied, reason
 from deploytasks.errors import AwsError, Complaint, listed
 from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Note
-from deploytasks.model import Project, Service
+from deploytasks.model import Project, Service, Wish
+
+LABEL = "deploytasks.project"
+"""The image's label that records the project whose build it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,14 @@ def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complain
     arn = repositories.arn(ecr, project.registry.access.account, repository)
     mark = f"aws ecr tag-resource --resource-arn {arn} --tags Key={repositories.PROJECT_TAG},Value={project.name}"
     return Complaint(f"ECR {repository}", what, f"{other}\nif it is this project's all the same: {mark}")
+
+
+def foreign_image(project: Project, wish: Wish, owner: str) -> Complaint:
+    """Return the complaint about an image that another project built, as its label says."""
+    image = f"the image {str(wish.digest)[:19]} (commit {tags.short(wish.commit_tag)})"
+    what = f"{image} was built by project {owner}, this is {project.name}"
+    to_do = f"name an image of {project.name}'s own, or a repository of its own: `repository` in envs/project.toml"
+    return Complaint(f"ECR {wish.repository}", what, to_do)
 
 
 def with_former(errand: Errand, complaints: Sequence[Complaint]) -> list[Complaint]:

@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from deploytasks.aws import image_config
+from deploytasks.aws.ecr import find
+from deploytasks.journey.ownership import LABEL
+from examples.stand import accounts
 from tests.emulator import sight
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
@@ -17,6 +21,12 @@ def test_one_commit_goes_through_all_tiers_of_all_tenants(released):
         for target in sight.targets(released, tier).values():
             assert sight.service(released, target)["deployments"][0]["rolloutState"] == "COMPLETED"
         assert len(sight.release_tags(released, tier)) == 1
+
+
+def test_an_image_carries_its_project_as_a_label(released):
+    ecr = accounts.client(released.emulator, "ecr")
+    (image,) = find(ecr, "shop/api", ["dev"]).values()
+    assert image_config.read(ecr, "shop/api", image.config).labels[LABEL] == "shop"
 
 
 def test_a_second_time_changes_nothing(released):

@@ -9,14 +9,19 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 ├── Failure           1           something failed at AWS or in a rollout
 │   ├── BuildFailed
 │   ├── AwsError                  an AWS call said no
+│   │   └── Unforeseen            what no code expected: the trouble of one target, never of the others
 │   ├── CommandFailed             a one-off task's command did; the exit code is the command's own
 │   └── RolloutsFailed            the table says what did change and what did not
 ├── Different         3           what was looked at is not as it should be: a diff, `status --check`
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from invoke.exceptions import Exit
@@ -117,6 +122,10 @@ class AwsError(Failure):
         super().__init__(*complaints)
 
 
+class Unforeseen(AwsError):
+    """Something was raised that nobody expected, while a target was worked on."""
+
+
 class CommandFailed(Failure):
     """A one-off task's command failed: the process ends with its exit code, with 125 where it never started."""
 
@@ -151,3 +160,42 @@ def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None
     """Raise one error with every complaint, if there is any."""
     if complaints:
         raise error(*complaints)
+
+
+@contextmanager
+def contained(where: str) -> Iterator[None]:
+    """Let nothing out but DeployErrors: whatever else is raised inside is the trouble of `where` alone.
+
+    Raises:
+        Unforeseen: with the type and the place of what was raised.
+
+    """
+    try:
+        yield
+    except Exit:
+        raise
+    except Exception as error:
+        raise Unforeseen(unforeseen(where, error)) from error
+
+
+def unforeseen(where: str, error: Exception) -> Complaint:
+    """Return what is said of an exception that nobody expected: its type, its place, and where its traceback is."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    at = "".join(f" ({Path(each.filename).name}:{each.lineno}, in {each.name})" for each in last)
+    said = " ".join(str(error).split())[:200]
+    what = f"unforeseen {type(error).__name__}: {said}".removesuffix(": ") + at
+    return Complaint(where, what, _traceback(error))
+
+
+def _traceback(error: Exception) -> str:
+    """Return where the whole traceback is written; it is only on demand, since it may show what nobody should see."""
+    if os.environ.get("DEPLOYTASKS_DEBUG") != "1":
+        return "DEPLOYTASKS_DEBUG=1 writes the whole traceback to a file"
+    import tempfile
+
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="deploytasks-", suffix=".traceback", delete=False) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError as lost:
+        return f"its traceback could not be written: {lost}"
+    return f"its traceback is in {file.name}"

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from examples.stand import emulator, engine
 from tests import browser
 from tests.commands import shop  # noqa: F401  a fixture for all
+from tests.faulty import patient, proxy  # noqa: F401  fixtures for whoever breaks calls
 from tests.rollouts import clock, cloud  # noqa: F401  fixtures for whoever carries out rollouts
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

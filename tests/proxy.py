@@ -16,7 +16,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from benchmarks.cloud import AwsError, Call
-from benchmarks.wire import Request, refuse
+from benchmarks.wire import JSON, Request, refuse, respond
 
 FOR_EVER = float("inf")
 Hook = Callable[[Call], object]
@@ -69,7 +69,43 @@ class Watch:
     hook: Hook
 
 
-Effect = Say | Cut | Stall | Stale | Expire | Watch
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """AWS has done the call, and `change` of what it said is delivered; then the connection is closed."""
+
+    change: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """The answer comes byte by byte, so many seconds apart, its head too; `first` is called before."""
+
+    seconds: float
+    first: Hook = lambda call: None
+
+
+def half(answer: bytes) -> bytes:
+    """Half of the body, though the whole length is announced."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head + b"\r\n\r\n" + body[: len(body) // 2]
+
+
+def saying(body: bytes, kind: str = "text/html") -> Callable[[bytes], bytes]:
+    """Something else, with the status of success."""
+    return lambda _answer: respond(body, kind)
+
+
+NONSENSE = {
+    "cut in its middle": Spoil(half),
+    "HTML": Spoil(saying(b"<html><body>Please sign in to the network</body></html>")),
+    "nothing": Spoil(saying(b"", JSON)),
+    "garbage": Spoil(saying(bytes(range(128, 200)), "application/octet-stream")),
+    "an empty object": Spoil(saying(b"{}", JSON)),
+    "a list": Spoil(saying(b"[1, null]", JSON)),
+    "a text": Spoil(saying(b'"well"', JSON)),
+    "XML": Spoil(saying(b"<Answer><Result/></Answer>", "text/xml")),
+}
+Effect = Say | Cut | Stall | Stale | Expire | Watch | Spoil | Drip
 THROTTLED = Say("ThrottlingException", "Rate exceeded")
 BROKEN = Say("ServerException", "Service Unavailable. Please try again later.", 500)
 DENIED = Say("AccessDeniedException", "User is not authorized to perform this operation")
@@ -98,6 +134,15 @@ class Seen:
     call: Call
     at: float
     token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back, and how: byte by byte where there is a pause between them, and last on its connection."""
+
+    text: bytes
+    is_last: bool = False
+    pause_s: float = 0.0
 
 
 def account_meant(call: Call) -> str:
@@ -156,20 +201,28 @@ class Proxy:
     async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while answer := await self._answer(*await _read_request(reader)):
-                writer.write(answer)
-                await writer.drain()
+                await self._deliver(answer, writer)
+                if answer.is_last:
+                    return
         except (OSError, asyncio.IncompleteReadError):
             return  # nobody is there any more, at one end or the other
         finally:
-            writer.transport.abort()
+            writer.close()
 
-    async def _answer(self, head: bytes, request: Request) -> bytes | None:
-        """The bytes to send back, None to close the connection."""
+    async def _deliver(self, answer: "Answer", writer: asyncio.StreamWriter) -> None:
+        size = 1 if answer.pause_s else len(answer.text)
+        for at in range(0, len(answer.text), size):
+            writer.write(answer.text[at : at + size])
+            await writer.drain()
+            await self._silence(answer.pause_s)
+
+    async def _answer(self, head: bytes, request: Request) -> "Answer | None":
+        """What to send back, None to close the connection."""
         call = request.call()
         effect = self._effect(call, request.headers.get("x-amz-security-token", ""))
         match effect:
             case Say(code, message, status):
-                return refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers)
+                return Answer(refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers))
             case Stall(seconds, first):
                 first(call)
                 await self._silence(seconds)
@@ -181,10 +234,16 @@ class Proxy:
         answer = await self._forward(head + request.body)
         answer = self._last.setdefault(_question(call), answer) if isinstance(effect, Stale) else answer
         self._last[_question(call)] = answer
-        if isinstance(effect, Cut):
-            effect.first(call)
-            return None
-        return answer
+        match effect:
+            case Cut(_, first):
+                first(call)
+                return None
+            case Spoil(change):
+                return Answer(change(answer), is_last=True)
+            case Drip(seconds, first):
+                first(call)
+                return Answer(answer, pause_s=seconds)
+        return Answer(answer)
 
     def _effect(self, call: Call, token: str) -> Effect | None:
         """What happens to the call: what the first rule says that fits and is not used up, unless its keys are."""
@@ -199,6 +258,8 @@ class Proxy:
         return rule.skip < self._met[rule] <= rule.skip + rule.times
 
     async def _silence(self, seconds: float) -> None:
+        if not seconds:
+            return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), None if seconds == FOR_EVER else seconds)
 

@@ -6,11 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from botocore import xform_name
-from botocore.session import get_session
 
 import deploytasks
-from deploytasks.aws.session import ECS_OPERATIONS
 
 PACKAGE = Path(deploytasks.__file__).parent
 MIDDLE = {
@@ -135,15 +132,3 @@ def test_listing_tasks_loads_nothing_heavy():
     root = str(PACKAGE.parent)
     run = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True, cwd=root)
     assert run.stdout.strip() == ""
-
-
-def test_every_ecs_operation_that_is_called_is_loaded():
-    operations = get_session().get_service_model("ecs").operation_names
-    known = {xform_name(operation): operation for operation in operations}
-    called = {
-        known[node.attr if isinstance(node, ast.Attribute) else node.value]
-        for name in ("ecs", "revisions", "tasks", "native", "oneoff", "following")
-        for node in ast.walk(ast.parse((PACKAGE / "aws" / f"{name}.py").read_text()))
-        if getattr(node, "attr", getattr(node, "value", None)) in known
-    }
-    assert called == set(ECS_OPERATIONS)

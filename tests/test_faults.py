@@ -3,18 +3,31 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
 
 from benchmarks.world import tenant_account
-from deploytasks.aws import patience, roles, session
-from deploytasks.fleet import pace
+from deploytasks.aws import patience, roles
 from tests.commands import REGISTRY, Ran, Shop
-from tests.proxy import BROKEN, DENIED, EXPIRED, THROTTLED, Cut, Effect, Expire, Proxy, Rule, Say, Stale, Stall
+from tests.faulty import Patient, outcomes
+from tests.proxy import (
+    BROKEN,
+    DENIED,
+    EXPIRED,
+    NONSENSE,
+    THROTTLED,
+    Cut,
+    Effect,
+    Expire,
+    Proxy,
+    Rule,
+    Say,
+    Stale,
+    Stall,
+)
 
 pytestmark = pytest.mark.waits
 ONE, TWO = tenant_account(1), tenant_account(2)
@@ -22,36 +35,6 @@ DEPLOYED = {"t1-prod/api": "deployed", "t2-prod/api": "deployed"}
 UNKNOWN = Say("ClientException", "TaskDefinition not found.")
 NOWHERE = Say("ClientException", "Unable to describe task definition.")
 CROWDED = Say("ClientException", "Too many concurrent attempts to create a new revision of the specified family.")
-
-
-@pytest.fixture
-def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What stands between the shop's commands and its AWS. Nobody waits long for a retry, or for the next look."""
-    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
-    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "throttling_base_scale", 0.02)
-    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.01)
-    with Proxy(shop.endpoint.url) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        yield proxy
-
-
-Patient = Callable[[float], None]
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
-    """Sets after how many seconds of silence something is asked again, instead of ten or thirty."""
-
-    def set_patience(seconds: float) -> None:
-        monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
-        for name in ("CONFIG", "FIRST"):
-            monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
-
-    return set_patience
-
-
-def outcomes(ran: Ran) -> dict[str, str]:
-    return {result["target"]: result["outcome"] for result in ran.summary["results"]}
 
 
 def said(ran: Ran, step: str) -> list[str]:
@@ -80,7 +63,7 @@ EVERY_CALL = (
 )
 
 
-@pytest.mark.parametrize("effect", [THROTTLED, BROKEN, Cut("before"), Cut("after")])
+@pytest.mark.parametrize("effect", [THROTTLED, BROKEN, Cut("before"), Cut("after"), *NONSENSE.values()])
 def test_every_call_of_a_release_may_fail_twice(shop: Shop, proxy: Proxy, effect: Effect):
     del shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags["prod"]
     proxy.rules = tuple(Rule(effect, operation, times=2) for operation in EVERY_CALL)

@@ -15,13 +15,15 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from deploytasks.errors import AwsError, Complaint
+from deploytasks.aws.answers import TO_DO, UNREADABLE, Unreadable, located
+from deploytasks.errors import AwsError, Complaint, contained
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _TO_DO = {
+    UNREADABLE: TO_DO,
     "RepositoryNotFoundException": "inv envs.bootstrap makes the repository, or mend `repository` in envs/project.toml",
     "ClusterNotFoundException": "make the cluster, or mend `cluster` in the environment's file",
     "ServiceNotFoundException": "make the service, or add templates/<service>.service.json.j2",
@@ -30,18 +32,21 @@ _TO_DO = {
 
 @contextmanager
 def translated(where: str, profile: str = "") -> Iterator[None]:
-    """Whatever botocore raises inside becomes an AwsError that says what to do.
+    """Whatever is raised inside becomes an AwsError that says what to do.
 
     Raises:
         AwsError: `where: Operation: what AWS said`.
 
     """
-    try:
-        yield
-    except ClientError as error:
-        raise _said_no(where, profile, error) from error
-    except (BotoCoreError, HTTPClientError) as error:
-        raise AwsError(Complaint(where, str(error), _local_to_do(error, profile))) from error
+    with contained(where):
+        try:
+            yield
+        except ClientError as error:
+            raise _said_no(where, profile, error) from error
+        except (BotoCoreError, HTTPClientError) as error:
+            raise AwsError(Complaint(where, str(error), _local_to_do(error, profile))) from error
+        except Unreadable as error:
+            raise located(where, error) from error
 
 
 def may_pass(error: AwsError) -> bool:
@@ -51,6 +56,13 @@ def may_pass(error: AwsError) -> bool:
             return error.error_code in THROTTLED or _status(said) >= 500
         case cause:
             return isinstance(cause, ConnectionError | HTTPClientError)
+
+
+def is_lost(error: BotoCoreError | ClientError) -> bool:
+    """Return whether AWS may have done the call all the same: its answer never came, or can't be read."""
+    if isinstance(error, ClientError):
+        return _status(error) >= 500
+    return isinstance(error, HTTPClientError)
 
 
 def is_denied(error: AwsError) -> bool:

@@ -1,7 +1,8 @@
 """A one-off task under way: its states and lines are told, its end is judged, and it can be stopped before it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from deploytasks.aws.failures import may_pass, translated
 from deploytasks.aws.logs import Tail, TaskLog
 from deploytasks.aws.oneoff import Started
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint
+from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
 from deploytasks.model import Definition, Exited, OnEvent, Told
 
 POLL_S, QUIET_S = 1.0, 3.0
@@ -62,15 +63,31 @@ def follow(means: Means, started: Started, log: TaskLog) -> Exited:
     """
     watch = Watch(means, started)
     ended = None
-    while ended is None:
-        ended = watch.look()
-        log.hear()
-        means.sleep(0 if ended else POLL_S)
-    _finish(means, started)
-    if ended.began and log.is_open:
-        _hear_late(means, log)
-    log.close()
+    with named(started):
+        while ended is None:
+            ended = watch.look()
+            log.hear()
+            means.sleep(0 if ended else POLL_S)
+        _finish(means, started)
+        if ended.began and log.is_open:
+            _hear_late(means, log)
+        log.close()
     return ended
+
+
+@contextmanager
+def named(started: Started) -> Iterator[None]:
+    """Name the task, which goes on, in whatever unforeseen is raised inside.
+
+    Raises:
+        AwsError: instead of an Unforeseen, or of any other exception.
+
+    """
+    try:
+        with contained(str(started.one_off.target)):
+            yield
+    except Unforeseen as error:
+        raise AwsError(_out_of_sight(started, error)) from error
 
 
 def stop(means: Means, started: Started, log: TaskLog, reason: str, *, within_s: float) -> Exited | None:
@@ -224,5 +241,5 @@ def _reason(task: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
 def _out_of_sight(started: Started, error: AwsError) -> Complaint:
     where = f"--cluster {started.one_off.target.cluster} --task"
     to_do = f"aws ecs describe-tasks {where}s {started.id} shows it\naws ecs stop-task {where} {started.id} ends it"
-    what = f"task {started.id} can no longer be seen, and goes on: {error.complaints[0].what}"
+    what = f"task {started.arn} can no longer be seen, and goes on: {error.complaints[0].what}"
     return Complaint(str(started.one_off.target), what, to_do)

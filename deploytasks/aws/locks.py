@@ -16,8 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from deploytasks.aws import claims
-from deploytasks.aws.failures import may_pass, translated
+from deploytasks.aws.failures import is_lost, may_pass, translated
 from deploytasks.errors import AwsError, Complaint, Locked
 from deploytasks.lengths import spelled
 from deploytasks.model import LockState
@@ -200,6 +202,10 @@ def _put(client: Any, project: str, mine: LockState) -> LockState | None:
         except (client.exceptions.ParameterAlreadyExists, client.exceptions.TooManyUpdates):
             # A put whose answer was lost is retried by botocore and then meets itself.
             return status(client, project, mine.tier)
+        except (BotoCoreError, ClientError) as error:
+            if not is_lost(error):
+                raise
+            return status(client, project, mine.tier)  # it may have been done, though no answer says so
     return mine
 
 

@@ -120,6 +120,13 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
     return _started(one_off, answer["tasks"][0])
 
 
+def perhaps(one_off: OneOff, author: Author) -> Complaint:
+    """Return what is said where no answer tells whether the command was started."""
+    by = one_off.mark or _started_by(author)
+    to_do = f"aws ecs list-tasks --cluster {one_off.target.cluster} --started-by {by} shows it"
+    return Complaint(str(one_off.target), "whether its task was started is not known", to_do)
+
+
 def _started(one_off: OneOff, task: Mapping[str, Any]) -> Started:
     return Started(one_off, task["taskArn"], task.get("createdAt") or datetime.now(UTC))
 

@@ -18,6 +18,7 @@ from botocore import __version__
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from deploytasks.aws.answers import settle
 from deploytasks.aws.failures import EXPIRED, THROTTLED
 from deploytasks.aws.roles import RoleKeys
 from deploytasks.model import OnEvent, Told
@@ -57,6 +58,7 @@ class Patience:
 
     def _again(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
         """Seconds to wait before asking again, False for never; None leaves it to botocore."""
+        settle(response)
         code = response[1].get("Error", {}).get("Code") if response else None
         is_silence = isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError)
         if self._stopped.is_set() and operation.service_model.service_id == "ECS":

@@ -6,7 +6,6 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,8 +13,9 @@ from botocore import handlers
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
-from botocore.utils import parse_timestamp
 
+from deploytasks.aws import answers
+from deploytasks.aws.answers import OPERATIONS
 from deploytasks.aws.buckets import Buckets
 from deploytasks.aws.failures import translated
 from deploytasks.aws.late import Late
@@ -27,18 +27,8 @@ from deploytasks.model import Access, Author, OnEvent
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
 """The services that are called, by the names that botocore's events give them."""
 
-ECS_OPERATIONS = (
-    *("RunTask", "StopTask"),
-    *("ListServiceDeployments", "StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceRevisions"),
-    *("DescribeServices", "DescribeServiceDeployments", "DescribeTaskDefinition", "DescribeTasks", "ListTasks"),
-    *("ListTaskDefinitions", "RegisterTaskDefinition", "CreateService", "UpdateService", "TagResource"),
-)
-_OPERATIONS = {
-    "ecs": ECS_OPERATIONS,
-    "iam": ("GetRole",),
-    "secretsmanager": ("DescribeSecret", "GetSecretValue"),
-    "ssm": ("DeleteParameter", "GetParameter", "GetParameters", "GetParametersByPath", "PutParameter"),
-}
+_TRIMMED = frozenset({"ecs", "iam", "secretsmanager", "ssm"})
+"""The services of whose models only the operations that are called are kept."""
 _BELIEVED_S = 30.0
 
 
@@ -139,14 +129,14 @@ class _OwnOperations(Loader):
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """The model as botocore has it, each time the same object."""
-        if type_name != "service-2" or service_name not in _OPERATIONS:
+        if type_name != "service-2" or service_name not in _TRIMMED:
             return super().load_service_model(service_name, type_name, api_version)
         return self._own_model(service_name, api_version)
 
     @instance_cache
     def _own_model(self, service_name: str, api_version: str | None) -> Any:
         whole = super().load_service_model(service_name, "service-2", api_version)
-        return {**whole, "operations": {name: whole["operations"][name] for name in _OPERATIONS[service_name]}}
+        return {**whole, "operations": {name: whole["operations"][name] for name in OPERATIONS[service_name]}}
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:
@@ -181,7 +171,7 @@ class _Lender(Session):
         for event, handler, *order in _own_handlers():
             register.get(next(iter(order), None), emitter.register)(event, handler)
         self.register_component("data_loader", loader)
-        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        self.register_component("response_parser_factory", answers.Factory())
         hasten(emitter)
         Late().attend(emitter)
         self._lent: Any = None
@@ -214,11 +204,3 @@ class _Lender(Session):
         client._endpoint.http_session = self._pool
         client.meta._service_model = self._models.setdefault(service, client.meta.service_model)
         return client
-
-
-def _timestamp(value: Any) -> datetime:
-    """ECS sends epoch seconds; botocore's own parser spends most of a DescribeServices on guessing that."""
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    parsed: datetime = parse_timestamp(value)
-    return parsed

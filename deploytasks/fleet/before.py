@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from threading import Lock
 
-from deploytasks.errors import AwsError
+from deploytasks.errors import AwsError, contained
 from deploytasks.fleet import steps
 from deploytasks.fleet.means import Means
 from deploytasks.model import Environment, Rollout, Target
@@ -53,6 +53,7 @@ class Before:
         while waiting and environment not in self._failed:
             rollout = waiting.pop(0)
             try:
-                steps.run(means.clients.of("ecs", rollout.target.access), rollout, means)
+                with contained(str(rollout.target)):
+                    steps.run(means.clients.of("ecs", rollout.target.access), rollout, means)
             except AwsError as error:
                 self._failed[environment] = rollout.target, error

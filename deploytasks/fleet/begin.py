@@ -8,7 +8,7 @@ from typing import Any
 from deploytasks.aws import audit, ecs
 from deploytasks.aws.failures import is_denied, may_pass
 from deploytasks.aws.verdict import deployments
-from deploytasks.errors import AwsError, DeployError
+from deploytasks.errors import AwsError, DeployError, contained
 from deploytasks.fleet import steps
 from deploytasks.fleet.before import Held
 from deploytasks.fleet.finish import outcome_of, record
@@ -20,19 +20,24 @@ from deploytasks.model import Deployment, Result, Rollout, Told, primary_of
 def start(rollout: Rollout, means: Means) -> UnderWay | Result:
     """The rollout is under way at AWS, or at once at its end: there was nothing to do, or AWS or a step said no."""
     try:
-        match rollout.action:
-            case "nothing":
-                return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
-            case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):
-                return under_way(rollout, followed, means)
-            case _:
-                return under_way(rollout, _begin(rollout, means), means)
+        with contained(str(rollout.target)):
+            return _started(rollout, means)
     except steps.StepFailed as failed:
         return replace(outcome_of(rollout, "failed", _own(rollout, failed)), tasks=failed.tasks)
     except Held as error:
         return outcome_of(rollout, "not attempted", _own(rollout, error))
     except AwsError as error:
         return outcome_of(rollout, "failed", _own(rollout, error))
+
+
+def _started(rollout: Rollout, means: Means) -> UnderWay | Result:
+    match rollout.action:
+        case "nothing":
+            return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
+        case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):
+            return under_way(rollout, followed, means)
+        case _:
+            return under_way(rollout, _begin(rollout, means), means)
 
 
 def _own(rollout: Rollout, error: DeployError) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from deploytasks.aws import deaths, ecs, tasks
-from deploytasks.errors import AwsError
+from deploytasks.errors import AwsError, contained
 from deploytasks.fleet.follow import UnderWay
 from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout, Target, Told
@@ -15,16 +15,17 @@ from deploytasks.ours import given
 def finish(ended: UnderWay, means: Means) -> Result:
     """The result of a rollout that ended, looked at once more: what its tasks run, or why they died."""
     outcome: Outcome = ended.verdict.outcome or "failed"
-    result = replace(_as_it_stands(ended, outcome, ended.verdict.detail), duration_s=means.clock() - ended.since)
+    result = replace(as_it_stands(ended, outcome, ended.verdict.detail), duration_s=means.clock() - ended.since)
     try:
-        return _look_again(ended, result, means)
+        with contained(str(result.target)):
+            return _look_again(ended, result, means)
     except AwsError as error:
         return replace(result, outcome="failed", detail=f"{result.detail} {error.render()}".strip())
 
 
 def not_waited_for(begun: UnderWay) -> Result:
     """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
-    return _as_it_stands(begun, "started", "not waited for")
+    return as_it_stands(begun, "started", "not waited for")
 
 
 def is_short(result: Result) -> bool:
@@ -40,7 +41,7 @@ def not_looked_again(result: Result) -> Result:
     return replace(result, detail=what)
 
 
-def _as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
+def as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
     """The rollout's result with the tasks of its own deployment, as they were seen last."""
     result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
     return replace(result, running=under_way.verdict.running, desired=under_way.verdict.desired)

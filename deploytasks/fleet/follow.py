@@ -8,7 +8,7 @@ from deploytasks.aws import ecs, native
 from deploytasks.aws.failures import may_pass
 from deploytasks.aws.native import ServiceDeployment
 from deploytasks.aws.verdict import Verdict, deployments, judge, natively, needs_service_deployment
-from deploytasks.errors import AwsError
+from deploytasks.errors import AwsError, Unforeseen, contained
 from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Outcome, Result, Rollout, Target, primary_of
 
@@ -60,12 +60,21 @@ def under_way(rollout: Rollout, deployment: Deployment, means: Means) -> UnderWa
 
 def poll(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
     """Rollouts of one account and cluster, ten at most, with how they stand now."""
-    target = group[0].rollout.target
     try:
-        client = means.clients.of("ecs", target.access)
-        services = ecs.describe(client, target.cluster, [each.rollout.target.ecs_service for each in group])
+        with contained(str(group[0].rollout.target)):
+            return _seen(group, means)
+    except Unforeseen as error:  # which may be about one of them only
+        if len(group) > 1:
+            return [now for each in group for now in poll([each], means)]
+        return [_could_not_see(group[0], error)]
     except AwsError as error:
         return [_could_not_see(each, error) for each in group]
+
+
+def _seen(group: Sequence[UnderWay], means: Means) -> list[UnderWay]:
+    target = group[0].rollout.target
+    client = means.clients.of("ecs", target.access)
+    services = ecs.describe(client, target.cluster, [each.rollout.target.ecs_service for each in group])
     seen = [_judged(each, services, means) for each in group]
     asked = _asked(client, [each for each in seen if _must_ask(each, services)])
     return [_decided(each, services, asked.get(each.rollout.target)) for each in seen]

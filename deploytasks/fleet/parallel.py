@@ -7,7 +7,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from deploytasks.errors import DeployError, once
+from deploytasks.errors import DeployError, contained, once
 
 MAX_THREADS = 32
 LONGEST_WAIT_S = 0.5
@@ -79,12 +79,13 @@ def together(*works: Callable[[], Any]) -> list[Any]:
 
 
 def attempts(*works: Callable[[], Any]) -> list[Any]:
-    """Return the answers of all works, in their order, got in parallel; a DeployError is an answer too."""
+    """Return the answers of all works, in their order, got in parallel; of one that raises, it is a DeployError."""
     return each(_answer, works)
 
 
 def _answer(work: Callable[[], Any]) -> Any:
     try:
-        return work()
+        with contained("AWS"):
+            return work()
     except DeployError as error:
         return error

@@ -6,8 +6,8 @@ from typing import Any
 
 from deploytasks.aws import audit, ecs, native
 from deploytasks.aws.verdict import Verdict, deployments, judge
-from deploytasks.errors import AwsError
-from deploytasks.fleet.finish import finish, record
+from deploytasks.errors import AwsError, contained
+from deploytasks.fleet.finish import as_it_stands, finish, record
 from deploytasks.fleet.follow import UnderWay, last_look, under_way
 from deploytasks.fleet.means import Means
 from deploytasks.model import Fallback, Outcome, Result, Rollout, Target, primary_of
@@ -17,6 +17,15 @@ _STATE = "putting back"
 
 def concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
     """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
+    try:
+        with contained(str(ended.rollout.target)):
+            return _concluded(ended, means)
+    except AwsError as error:
+        result = ended.lost or as_it_stands(ended, ended.verdict.outcome or "failed", ended.verdict.detail)
+        return replace(result, outcome="failed", detail=f"{_sentence(result.detail)} {error.render()}".strip())
+
+
+def _concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
     if ended.lost:
         return _arrived(ended, ended.lost, means)
     if ended.verdict.outcome == "timed out" and not ended.unseen:

@@ -1,13 +1,13 @@
 """After a wave, what was rolled out must stay healthy for a while; and what ran short already is looked at again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deploytasks.aws import ecs, tasks
 from deploytasks.aws.health import Ailment, ailment, is_suspicious, shortage
-from deploytasks.errors import AwsError, Complaint, Interrupted
+from deploytasks.errors import AwsError, Complaint, Interrupted, contained
 from deploytasks.fleet.finish import is_short
 from deploytasks.fleet.follow import UnderWay, under_way
 from deploytasks.fleet.grouping import of_one_cluster
@@ -103,22 +103,26 @@ def ailing(results: Sequence[Result], until: float, means: Means, pool: ThreadPo
 
 def _look(results: Iterable[Result], means: Means, pool: ThreadPoolExecutor, *, is_last: bool) -> dict[Target, Ailment]:
     groups = of_one_cluster(results, lambda result: result.target)
-    looked = pool.map(lambda group: tuple(_looked(group, means, is_last=is_last)), groups)
+    looked = pool.map(lambda group: _looked(group, means, is_last=is_last), groups)
     return {target: ailment for found in looked for target, ailment in found}
 
 
-def _looked(group: Sequence[Result], means: Means, *, is_last: bool) -> Iterator[tuple[Target, Ailment]]:
-    target = group[0].target
+def _looked(group: Sequence[Result], means: Means, *, is_last: bool) -> list[tuple[Target, Ailment]]:
     try:
-        client = means.clients.of("ecs", target.access)
-        services = ecs.describe(client, target.cluster, [each.target.ecs_service for each in group])
+        with contained(str(group[0].target)):
+            return _ailments(group, means, is_last=is_last)
     except AwsError as error:
         why = f"it could not be seen: {error.complaints[0].what}"
-        yield from ((each.target, Ailment(why, "failed", may_pass=True)) for each in group)
-        return
-    for each in group:
-        if found := _ailment(client, each, services.get(each.target.ecs_service), is_last=is_last):
-            yield each.target, found
+        return [(each.target, Ailment(why, "failed", may_pass=True)) for each in group]
+
+
+def _ailments(group: Sequence[Result], means: Means, *, is_last: bool) -> list[tuple[Target, Ailment]]:
+    target = group[0].target
+    client = means.clients.of("ecs", target.access)
+    services = ecs.describe(client, target.cluster, [each.target.ecs_service for each in group])
+    looked = ((each, services.get(each.target.ecs_service)) for each in group)
+    found = ((each.target, _ailment(client, each, service, is_last=is_last)) for each, service in looked)
+    return [(target, one) for target, one in found if one]
 
 
 def _ailment(client: Any, result: Result, service: Mapping[str, Any] | None, *, is_last: bool) -> Ailment | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady
+from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady, Unforeseen, contained
 from deploytasks.fleet import each, together
 from deploytasks.journey.author import whoami_here
 from deploytasks.journey.committed import config_of
@@ -167,12 +167,21 @@ def resumable(errand: Errand, state: str, command: str = "") -> Iterator[None]:
 
     """
     try:
-        yield
+        with contained(shown_command(errand.command, errand.tier.name)):
+            yield
     except KeyboardInterrupt:
         raise stopped(errand, f"interrupted: {state}", command) from None
     except DeployError as error:
         resume = Complaint(errand.tier.name, state, f"to go on: {spelled(errand, command)}")
         raise type(error)(*error.complaints, resume) from error
+
+
+def broken_off(errand: Errand, error: Unforeseen) -> Unforeseen:
+    """Return the error with the command that goes on, unless it says that already."""
+    if any("to go on: " in each.to_do for each in error.complaints):
+        return error
+    resume = Complaint(errand.tier.name, "what was changed so far stands", f"to go on: {spelled(errand)}")
+    return Unforeseen(*error.complaints, resume)
 
 
 def stopped(errand: Errand, state: str, command: str = "") -> Interrupted:

@@ -7,8 +7,8 @@ from typing import Any
 
 from deploytasks import git, tags
 from deploytasks.aws import claims, holds, locks
-from deploytasks.errors import AwsError, Invalid
-from deploytasks.journey.errand import Errand, before_any_change, registry_ssm, say, shown_command, stopped
+from deploytasks.errors import AwsError, Invalid, Unforeseen, contained
+from deploytasks.journey.errand import Errand, before_any_change, broken_off, registry_ssm, say, shown_command, stopped
 from deploytasks.lengths import spelled
 from deploytasks.model import LockState, OnEvent, Told
 
@@ -32,9 +32,12 @@ def lock(errand: Errand) -> Iterator[tuple[str, ...]]:
         with before_any_change():
             until = patience(errand.options.lock_wait_s, errand.tell)
             is_ours = locks.acquire(client, errand.project.name, mine, until).token == mine.token
-        yield ()
+        with contained(_command(errand)):
+            yield ()
     except KeyboardInterrupt:
         raise stopped(errand, "interrupted") from None
+    except Unforeseen as error:
+        raise broken_off(errand, error) from error.__cause__
     finally:
         try:
             unlock(errand, client, mine, is_ours=is_ours)

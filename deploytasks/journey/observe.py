@@ -12,7 +12,7 @@ from typing import Any
 
 from deploytasks.aws import ecs, health, tasks
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint
+from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
 from deploytasks.fleet import each
 from deploytasks.model import Access, Live, Reading, Target
 from deploytasks.running import is_vague, our_containers, pinned, recorded_digest
@@ -95,14 +95,20 @@ def _about(target: Target, wrong: Complaint | str) -> Complaint:
 def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:
     access, cluster, targets = group
     try:
-        return ecs.look(clients.of("ecs", access), cluster, targets)
+        with contained(f"cluster {cluster}"):
+            return ecs.look(clients.of("ecs", access), cluster, targets)
+    except Unforeseen as error:  # which may be about one of them only
+        if len(targets) > 1:
+            return tuple(live for each in targets for live in _looked(clients, (access, cluster, [each])))
+        return (Live(targets[0], complaint=error.complaints[0]),)
     except AwsError as error:
         return tuple(Live(each, complaint=error.complaints[0], error_code=error.error_code) for each in targets)
 
 
 def _defined(clients: Clients, live: Live) -> Live:
     try:
-        return live if live.complaint else ecs.defined(clients.of("ecs", live.target.access), live)
+        with contained(str(live.target)):
+            return live if live.complaint else ecs.defined(clients.of("ecs", live.target.access), live)
     except AwsError as error:
         return Live(live.target, complaint=error.complaints[0])
 
@@ -125,14 +131,23 @@ def _with_digests(
     by_target = {listed.live.target: listed for listed in lists}
     arns = ((one.live.target.access, one.live.target.cluster, arn) for one in by_target.values() for arn in one.arns)
     found = dict(pair for pairs in each(partial(_described, clients), _grouped(arns, 100)) for pair in pairs)
-    return tuple(_with_digest(live, by_target.get(live.target), found, images) for live in lives)
+    return tuple(_digested(live, by_target.get(live.target), found, images) for live in lives)
+
+
+def _digested(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
+    try:
+        with contained(str(live.target)):
+            return _with_digest(live, listed, found, images)
+    except AwsError as error:
+        return Live(live.target, complaint=error.complaints[0])
 
 
 def _described(clients: Clients, group: Group) -> list[tuple[str, Any]]:
     """The tasks by their ARNs; where they may not be described, each with the complaint."""
     access, cluster, arns = group
     try:
-        return [(task["taskArn"], task) for task in tasks.described(clients.of("ecs", access), cluster, arns)]
+        with contained(f"cluster {cluster}"):
+            return [(task["taskArn"], task) for task in tasks.described(clients.of("ecs", access), cluster, arns)]
     except AwsError as error:
         return [(arn, error.complaints[0]) for arn in arns]
 

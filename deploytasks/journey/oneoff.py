@@ -8,6 +8,7 @@ from typing import Any
 
 from deploytasks import __version__
 from deploytasks.aws import ecs, following, oneoff, revisions
+from deploytasks.aws.failures import may_pass
 from deploytasks.aws.following import Means
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.oneoff import OneOff, Started
@@ -122,9 +123,12 @@ def _start(prepared: Prepared, means: Means, begun: list[tuple[Started, TaskLog]
         prepared = _usable(prepared, means)
         started = oneoff.start(means.client, prepared.one_off, author, audit)
     except AwsError as error:
+        if may_pass(error):
+            raise AwsError(*error.complaints, oneoff.perhaps(prepared.one_off, author)) from error
         raise CommandFailed(*error.complaints) from error
-    means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
-    begun.append((started, following.log_of(prepared.clients, started, prepared.definition, means.tell)))
+    with following.named(started):
+        means.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
+        begun.append((started, following.log_of(prepared.clients, started, prepared.definition, means.tell)))
 
 
 def _usable(prepared: Prepared, means: Means) -> Prepared:

@@ -30,6 +30,7 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
         Interrupted: SIGINT or SIGTERM.
 
     """
+    from deploytasks.errors import contained
     from deploytasks.journey.errand import shown_command
     from deploytasks.project.load import load
     from deploytasks.report.face import face
@@ -39,7 +40,7 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
     with face(command, sys.stdout, as_json=as_json, summarised=summarised) as show:
         project = load(root)
         with announced(project, scope.tier, work.__name__, options, show) as told:
-            with _veiling(show):
+            with _veiling(show), contained(command):
                 report = work(project, scope, options, told)
             told.finish(report)
     _raise_if_failed(report)
@@ -182,17 +183,24 @@ def interruptible() -> Iterator[None]:
 
     Raises:
         Interrupted: instead of KeyboardInterrupt, which Invoke would turn into exit 1.
+        Unforeseen: instead of an exception that is not ours, which would end as a traceback.
 
     """
-    from deploytasks.errors import Interrupted
+    from deploytasks.errors import Complaint, Interrupted, Unforeseen, contained
 
     atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
     try:
-        yield
+        with contained("inv"):
+            yield
     except KeyboardInterrupt as stopped:
         traceback.clear_frames(stopped.__traceback__)  # lets go of a lock whose `with` it came just in front of
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
+    except Unforeseen as error:
+        if any(each.to_do.startswith("to go on: ") for each in error.complaints):
+            raise
+        resume = Complaint("inv", "what was done so far stands", "run the same command again: it goes on from here")
+        raise Unforeseen(*error.complaints, resume) from error.__cause__
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,197 @@
+"""What AWS answers, checked as it comes in: whole, readable, and with what this package reads of it.
+
+Botocore takes what it can't read for an empty answer, and one that was cut for a whole one. Here such an answer becomes
+an error, `UnreadableAnswer`, with the status that a gateway has when what is behind it answers nonsense: the rules for
+those say whether the call is repeated, looked up again or given up.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from botocore import parsers
+from botocore.utils import lowercase_dict, parse_timestamp
+
+from deploytasks.errors import AwsError, Complaint, Unforeseen
+
+UNREADABLE = "UnreadableAnswer"
+TO_DO = "something between here and AWS, e.g. a proxy, spoils its answers; then run the same command again"
+
+OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "ecs": {
+        "ContinueServiceDeployment": (),
+        "CreateService": ("service",),
+        "DescribeServiceDeployments": ("serviceDeployments",),
+        "DescribeServiceRevisions": ("serviceRevisions",),
+        "DescribeServices": ("services",),
+        "DescribeTaskDefinition": ("taskDefinition",),
+        "DescribeTasks": ("tasks",),
+        "ListServiceDeployments": ("serviceDeployments",),
+        "ListTaskDefinitions": ("taskDefinitionArns",),
+        "ListTasks": ("taskArns",),
+        "RegisterTaskDefinition": ("taskDefinition",),
+        "RunTask": ("tasks",),
+        "StopServiceDeployment": (),
+        "StopTask": (),
+        "TagResource": (),
+        "UpdateService": ("service",),
+    },
+    "ecr": {
+        "BatchGetImage": ("images",),
+        "CreateRepository": (),
+        "DescribeImages": ("imageDetails",),
+        "DescribeRepositories": ("repositories",),
+        "GetAuthorizationToken": ("authorizationData",),
+        "GetDownloadUrlForLayer": ("downloadUrl",),
+        "GetRepositoryPolicy": ("policyText",),
+        "ListTagsForResource": ("tags",),
+        "PutImage": (),
+        "SetRepositoryPolicy": (),
+        "TagResource": (),
+    },
+    "ssm": {
+        "DeleteParameter": (),
+        "GetParameter": ("Parameter",),
+        "GetParameters": ("InvalidParameters",),
+        "GetParametersByPath": ("Parameters",),
+        "PutParameter": (),
+    },
+    "sts": {"AssumeRole": ("Credentials", "AssumedRoleUser"), "GetCallerIdentity": ("Account",)},
+    "logs": {"FilterLogEvents": ("events",), "GetLogEvents": ("events",)},
+    "secretsmanager": {"DescribeSecret": ("Name",), "GetSecretValue": ("Name",)},
+    "iam": {"GetRole": ("Role",)},
+}
+"""Every operation that this package calls, by service, with the members without which its answer is none."""
+
+_NEEDED = {name: members for operations in OPERATIONS.values() for name, members in operations.items()}
+_SCALARS: Mapping[str, type | tuple[type, ...]] = {
+    **{"string": str, "boolean": bool, "integer": int, "long": int},
+    **{"float": (int, float), "double": (int, float)},
+}
+_SHOWN = 80
+
+
+class Unreadable(Unforeseen):
+    """AWS's answer lacks what it always has."""
+
+
+class _Odd(ValueError):
+    """The answer is JSON, and not AWS's."""
+
+
+class Members(dict[str, Any]):
+    """A structure of an answer. Asked for a member that AWS did not send, it says so instead of raising KeyError."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> Any:
+        raise Unreadable(Complaint("AWS", f"its answer has no `{name}`", TO_DO), error_code=UNREADABLE)
+
+
+class Factory(parsers.ResponseParserFactory):
+    """Makes the parsers that check; it is a component of a botocore session."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """Return the parser of a protocol, e.g. `json`."""
+        return _CHECKED[protocol_name](timestamp_parser=_timestamp)
+
+
+class _Checked:
+    """What is checked of every protocol's answers."""
+
+    def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
+        """Return what the answer says; an error that says why, where nobody can tell.
+
+        Botocore calls this outside of its retries, so nothing is raised, whatever its parsers stumble over.
+        """
+        if why := _cut(response):
+            return _unreadable(response, why, HTTPStatus.BAD_GATEWAY)
+        status = response["status_code"]
+        try:
+            parsed: Any = super().parse(response, shape) or {}  # type: ignore[misc]
+        except Exception as error:
+            passes = status < 300 or status >= 500
+            return _unreadable(response, _strange(response, error), HTTPStatus.BAD_GATEWAY if passes else status)
+        missing = _missing(response, parsed) if status < 300 else ""
+        return _unreadable(response, missing, HTTPStatus.BAD_GATEWAY) if missing else parsed
+
+    def _handle_structure(self, shape: Any, node: Any) -> Any:
+        parsed = super()._handle_structure(shape, node)  # type: ignore[misc]
+        return parsed if parsed is None else Members(parsed)
+
+    def _handle_list(self, shape: Any, node: Any) -> Any:
+        if None in node:
+            raise _Odd(f"{shape.name} holds a null")
+        return super()._handle_list(shape, node)  # type: ignore[misc]
+
+
+class _CheckedJson(_Checked):
+    """What JSON can get wrong besides: it may be none, and any value may stand for any other."""
+
+    def _parse_body_as_json(self, body: bytes) -> Any:
+        return json.loads(body) if body else {}
+
+    def _default_handle(self, shape: Any, value: Any) -> Any:
+        if not isinstance(value, _SCALARS.get(shape.type_name, object)):
+            raise _Odd(f"{shape.name} is no {shape.type_name}")
+        return value
+
+
+_KINDS: Mapping[str, Any] = parsers.PROTOCOL_PARSERS
+_CHECKED = {
+    protocol: type(kind.__name__, (_CheckedJson if "json" in protocol else _Checked, kind), {})
+    for protocol, kind in _KINDS.items()
+}
+
+
+def settle(response: tuple[Any, Mapping[str, Any]] | None) -> None:
+    """Let what asks for the status of an unreadable answer see the one that stands for it.
+
+    To be called before anything judges whether the call is to be repeated.
+    """
+    if response and response[1].get("Error", {}).get("Code") == UNREADABLE:
+        response[0].status_code = response[1]["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def located(where: str, error: Unreadable) -> AwsError:
+    """Return the error with the place that the answer is about."""
+    return AwsError(*(replace(each, where=where) for each in error.complaints), error_code=error.error_code)
+
+
+def _cut(response: Mapping[str, Any]) -> str:
+    """Return how much of the answer is missing by the length that was announced; "" where it is whole."""
+    announced, body = response["headers"].get("content-length", ""), response["body"]
+    if not str(announced).isdigit() or not isinstance(body, bytes) or int(announced) == len(body):
+        return ""
+    return f"{len(body):,} of its {int(announced):,} bytes came"
+
+
+def _strange(response: Mapping[str, Any], error: Exception) -> str:
+    body = response["body"]
+    kind = response["headers"].get("content-type", "no content type")
+    text = " ".join(body[: _SHOWN * 4].decode("utf-8", "replace").split()) if isinstance(body, bytes) else ""
+    shown = text[:_SHOWN] + "…" * (len(text) > _SHOWN)
+    why = error if isinstance(error, _Odd) else "it is not AWS's"
+    return f"{why} (HTTP {response['status_code']}, {kind}: {shown or 'nothing'})"
+
+
+def _missing(response: Mapping[str, Any], parsed: Mapping[str, Any]) -> str:
+    needed = _NEEDED.get(response["context"].get("operation_name", ""), ())
+    return ", ".join(f"it has no `{name}`" for name in needed if name not in parsed)
+
+
+def _unreadable(response: Mapping[str, Any], why: str, status: int) -> dict[str, Any]:
+    headers = lowercase_dict(response["headers"])
+    metadata = {"HTTPStatusCode": int(status), "HTTPHeaders": headers, "RetryAttempts": 0}
+    return {"Error": {"Code": UNREADABLE, "Message": f"the answer can't be read: {why}"}, "ResponseMetadata": metadata}
+
+
+def _timestamp(value: Any) -> datetime:
+    """ECS sends epoch seconds; botocore's own parser spends most of a DescribeServices on guessing that."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    parsed: datetime = parse_timestamp(value)
+    return parsed

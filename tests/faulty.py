@@ -1,0 +1,42 @@
+"""A shop's AWS with a proxy before it that breaks calls, and clocks short enough for a test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from botocore.config import Config
+from botocore.retries.standard import ExponentialBackoff
+
+from deploytasks.aws import patience, session
+from deploytasks.fleet import pace
+from tests.commands import Ran, Shop
+from tests.proxy import Proxy
+
+
+@pytest.fixture
+def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """What stands between the shop's commands and its AWS. Nobody waits long for a retry, or for the next look."""
+    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
+    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "throttling_base_scale", 0.02)
+    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.01)
+    with Proxy(shop.endpoint.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+Patient = Callable[[float], None]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Sets after how many seconds of silence something is asked again, instead of ten or thirty."""
+
+    def set_patience(seconds: float) -> None:
+        monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
+        for name in ("CONFIG", "FIRST"):
+            monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
+
+    return set_patience
+
+
+def outcomes(ran: Ran) -> dict[str, str]:
+    return {result["target"]: result["outcome"] for result in ran.summary["results"]}

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -17,9 +20,19 @@ from botocore.exceptions import (
 
 from deploytasks.aws.answers import TO_DO, UNREADABLE, Unreadable, located
 from deploytasks.errors import AwsError, Complaint, contained
+from deploytasks.lengths import spelled
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_UNKNOWN_KEY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"})
+_BY_THE_CLOCK = frozenset(
+    {"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired"}
+)
+"""What AWS says, among other reasons, where it takes a request to be minutes old, or of the time to come."""
+_UNKNOWN_KEY = frozenset(
+    {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
+)
+_TOO_OLD_OR_NEW = ("signature expired", "not yet current", "difference is too large", "request has expired")
+_OFF_S = 60.0
+"""So much a clock may differ from AWS's, which puts up with five minutes."""
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _TO_DO = {
@@ -44,9 +57,18 @@ def translated(where: str, profile: str = "") -> Iterator[None]:
         except ClientError as error:
             raise _said_no(where, profile, error) from error
         except (BotoCoreError, HTTPClientError) as error:
-            raise AwsError(Complaint(where, str(error), _local_to_do(error, profile))) from error
+            raise AwsError(Complaint(where, " ".join(str(error).split()), _local_to_do(error, profile))) from error
         except Unreadable as error:
             raise located(where, error) from error
+        except OSError as error:  # keys that are asked for again come from files and programs
+            raise no_credentials(where, profile, error) from error
+
+
+def no_credentials(where: str, profile: str, error: Exception) -> AwsError:
+    """Return what is said of keys that can't be had: a program that is not there, a file, what they hold."""
+    said = " ".join(str(error).split()) or "no reason given"
+    what = f"its credentials can't be had: {type(error).__name__}: {said}"
+    return AwsError(Complaint(where, what, _mend(profile)))
 
 
 def may_pass(error: AwsError) -> bool:
@@ -80,10 +102,32 @@ def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"
     what = f"{error.operation_name}: {code}: {message}"
-    to_do = _to_do(code, error.operation_name, profile)
+    to_do = (_clock(error) if code in _BY_THE_CLOCK else "") or _to_do(code, error.operation_name, profile)
     if not to_do and _status(error) >= 500:
         to_do = "AWS failed itself, again and again; run the same command again"
     return AwsError(Complaint(where, what, to_do), error_code=code)
+
+
+def _clock(error: ClientError) -> str:
+    """Return by how much this machine's clock is off, as the answer's Date tells; "" where it is not.
+
+    Source: AWS's documentation of Signature Version 4: a request is good for five minutes.
+    """
+    answer = error.response
+    set_it = "set it, e.g. timedatectl set-ntp true; then run the same command again"
+    try:
+        date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
+        ahead_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        message = str(answer.get("Error", {}).get("Message", "")).lower()
+        told = any(
+            each in message for each in ("signature expired", "not yet current", "too large", "request has expired")
+        )
+        return f"this machine's clock is off: {set_it}" if told else ""
+    if abs(ahead_s) < _OFF_S:
+        return ""
+    by = spelled(round(abs(ahead_s) / 60) * 60)
+    return f"this machine's clock is {by} {'ahead' if ahead_s > 0 else 'behind'}: {set_it}"
 
 
 def _status(error: ClientError) -> int:
@@ -107,6 +151,8 @@ def _local_to_do(error: Exception, profile: str) -> str:
     match error:
         case ProfileNotFound():
             return "aws configure --profile NAME makes it, or mend `profile` in the environment's file"
+        case CredentialRetrievalError():
+            return _mend(profile)
         case SSOError() | TokenRetrievalError():
             return _sign_in(profile)
         case NoCredentialsError() | PartialCredentialsError():
@@ -119,3 +165,9 @@ def _local_to_do(error: Exception, profile: str) -> str:
 
 def _sign_in(profile: str) -> str:
     return f"sign in again, e.g. aws sso login --profile {profile}" if profile else "sign in again, e.g. aws sso login"
+
+
+def _mend(profile: str) -> str:
+    named = f"profile {profile}" if profile else "the default profile"
+    tries = f"aws sts get-caller-identity --profile {profile}" if profile else "aws sts get-caller-identity"
+    return f"mend {named}, or what its credential_process or its files name; {tries} tries it"

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from botocore import handlers
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
@@ -17,11 +18,11 @@ from botocore.session import Session
 from deploytasks.aws import answers
 from deploytasks.aws.answers import OPERATIONS
 from deploytasks.aws.buckets import Buckets
-from deploytasks.aws.failures import translated
+from deploytasks.aws.failures import no_credentials, translated
 from deploytasks.aws.late import Late
 from deploytasks.aws.patience import CONFIG, FIRST, Patience, hasten
 from deploytasks.aws.roles import RoleKeys, assume
-from deploytasks.errors import AwsError, Complaint
+from deploytasks.errors import AwsError, Complaint, DeployError
 from deploytasks.model import Access, Author, OnEvent
 
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
@@ -92,11 +93,19 @@ class Clients:
         """The credentials; that they can't be had is believed for a while, since asking may take half a minute."""
         try:
             with translated(f"account {access.account}", access.profile or ""):
-                return self._assumed(access) if access.role else self._plain(access)
+                return self._entered(access)
         except AwsError as error:
             with self._lock:
                 self._refused[access] = time.monotonic() + _BELIEVED_S, error
             raise
+
+    def _entered(self, access: Access) -> tuple[Any, str]:
+        try:
+            return self._assumed(access) if access.role else self._plain(access)
+        except (BotoCoreError, ClientError, DeployError):
+            raise
+        except Exception as error:  # botocore lets out whatever a credential_process, a file or what they hold brings
+            raise no_credentials(f"account {access.account}", access.profile or "", error) from error
 
     def _plain(self, access: Access) -> tuple[Any, str]:
         with self._lock:
@@ -187,7 +196,9 @@ class _Lender(Session):
         self._lent = credentials
         try:
             client: Any = self.create_client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
-        except ValueError as error:  # of an address that is none, which botocore gives no name of its own
+        except ValueError as error:
+            if not str(error).startswith("Invalid endpoint"):  # which botocore gives no name of its own
+                raise
             to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
         finally:

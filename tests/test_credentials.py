@@ -1,0 +1,101 @@
+"""Credentials of one tenant that can't be had are that tenant's trouble; a wrong clock is called by its name."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from benchmarks.world import tenant_account
+from deploytasks.aws.failures import translated
+from deploytasks.errors import AwsError
+from tests.commands import Shop
+from tests.proxy import Proxy, Rule, Say
+
+TWO = tenant_account(2)
+PROCESS = "credential_process = "
+BROKEN = {
+    "a program that is not installed": (f"{PROCESS}no-such-program-at-all --json", "FileNotFoundError"),
+    "a program that fails": (f"{PROCESS}{sys.executable} -c 'raise SystemExit(\"no vault\")'", "no vault"),
+    "a program that says nonsense": (f"{PROCESS}echo hello", "JSONDecodeError"),
+    "a program that says something else": (f"{PROCESS}echo '{{\"Version\": 1}}'", "Missing required key"),
+    "a token file that is missing": (
+        "role_arn = arn:aws:iam::111111111111:role/x\nweb_identity_token_file = /no/such/token",
+        "FileNotFoundError",
+    ),
+    "a session that nobody opened": (
+        "sso_session = s\nsso_account_id = 111111111111\nsso_role_name = x\n[sso-session s]\nsso_region = us-east-1\n"
+        "sso_start_url = https://sso.example",
+        "aws sso login",
+    ),
+    "a source that is not there": ("role_arn = arn:aws:iam::111111111111:role/x\nsource_profile = nobody", "nobody"),
+    "no such profile, of a role": (None, "aws configure --profile"),
+}
+
+
+@pytest.fixture(params=BROKEN)
+def said(request: pytest.FixtureRequest, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The second tenant signs in with a profile that does not work; what is said of that."""
+    section, expected = BROKEN[request.param]
+    config = tmp_path / "aws-config"
+    config.write_text(f"[profile two]\n{section}\n" if section else "")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    role = f'role = "arn:aws:iam::{TWO}:role/deploy"'
+    shop.edit("envs/t2.toml", role, f'{role}\nprofile = "two"' if "role" in request.node.name else 'profile = "two"')
+    return expected
+
+
+def test_that_tenant_is_unseen_and_the_others_are_seen(shop: Shop, said: str):
+    ran = shop.inv("status", "--json")
+    cells = [json.dumps(cell) for cell in json.loads(ran.stdout)["cells"]]
+    assert {said in cell for cell in cells if "t2" in cell} == {True}
+    assert {said in cell for cell in cells if "t2" not in cell} == {False}
+    assert "unforeseen" not in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_deploy_is_refused_with_one_complaint_of_it_and_goes_on_without_it(shop: Shop, said: str):
+    refused = shop.inv("deploy.prod")
+    assert (refused.code, shop.writes()) == (2, {})
+    (line,) = [each for each in refused.stderr.splitlines() if not each.startswith(" ")]
+    assert line.startswith("t2-prod: account ") and said in refused.stderr
+    assert "Traceback" not in refused.stderr and "unforeseen" not in refused.stderr
+    assert shop.inv("deploy.prod", "--exclude", "t2").code == 0
+
+
+def signed(code: str, message: str, ahead: timedelta | None) -> str:
+    date = {} if ahead is None else {"date": format_datetime(datetime.now(UTC) - ahead, usegmt=True)}
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPHeaders": date}}
+    with pytest.raises(AwsError) as caught, translated("account 1"):
+        raise ClientError(answer, "DescribeServices")  # type: ignore[arg-type]
+    return caught.value.complaints[0].to_do
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "ahead", "to_do"),
+    [
+        ("SignatureDoesNotMatch", "Signature expired: …", timedelta(minutes=17), "clock is 17m ahead"),
+        ("InvalidSignatureException", "Signature not yet current", timedelta(hours=-2), "clock is 2h behind"),
+        ("RequestTimeTooSkewed", "The difference is too large.", timedelta(minutes=6), "clock is 6m ahead"),
+        ("RequestExpired", "Request has expired.", timedelta(minutes=-30), "clock is 30m behind"),
+        ("InvalidSignatureException", "Signature expired: …", None, "clock is off"),
+        ("SignatureDoesNotMatch", "The signature we calculated …", timedelta(seconds=2), "sign in again"),
+        ("InvalidSignatureException", "The signature we calculated …", None, "sign in again"),
+        ("RequestExpired", "expired", timedelta(seconds=2), "sign in again"),
+    ],
+)
+def test_a_signature_that_is_refused_by_a_wrong_clock_says_by_how_much_it_is_off(
+    code: str, message: str, ahead: timedelta | None, to_do: str
+):
+    assert to_do in signed(code, message, ahead)
+
+
+@pytest.mark.waits
+def test_whoever_deploys_with_a_wrong_clock_is_told(shop: Shop, proxy: Proxy):
+    skewed = Say("SignatureDoesNotMatch", "Signature expired: 20261128T060000Z is now earlier than 20261128T061500Z")
+    proxy.rules = (Rule(skewed, "AssumeRole", TWO),)
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, "this machine's clock is off: set it" in ran.stderr) == (2, True)

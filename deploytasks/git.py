@@ -238,9 +238,12 @@ def ask(root: Path, *arguments: str, extra: Mapping[str, str] | None = None, giv
         return done.stdout.rstrip("\n")
     said = next((line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:"))), "git failed")
     what = said.removeprefix("fatal: ").removeprefix("error: ")
-    if "not a git repository" in what:
+    if what.startswith("not a git repository (or any"):
         advice = "run inside a clone of the repository, or `git init` and commit: an image is named by its commit"
         raise Invalid.of("git", f"{root} is not in a git repository", advice)
+    if what.startswith("not a git repository: ") and "/modules/" in what:
+        advice = "remove that submodule's folder, then git submodule update --init --recursive"
+        raise Invalid.of("git", f"a submodule points to a repository that is gone: {what[22:]}", advice)
     raise Invalid.of("git", what, "\n".join(line for line in done.stderr.splitlines() if line and line != said))
 
 

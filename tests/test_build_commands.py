@@ -150,14 +150,14 @@ def test_artifacts_that_are_not_there_are_refused(jar: Shop, registry: Registry,
     subprocess.run(["rm", "-r", str(jar.root / gone)], check=True)
     ran = jar.inv("build")
     assert ran.code == 2
-    assert "services.api.artifacts: 'build/libs/*.jar' matches no file that git ignores" in ran.stderr
+    assert "services.api.artifacts: 'build/libs/*.jar' matches no git-ignored file of the context" in ran.stderr
     assert registry.tags == {}
 
 
 def test_artifacts_that_dockerignore_names_are_refused(jar: Shop, registry: Registry):
     write(jar, "api/.dockerignore", "build\n")
     commit(jar)
-    assert "matches no file that git ignores and an image may see" in jar.inv("build").stderr
+    assert "matches only files that .dockerignore leaves out: api/build/libs/" in jar.inv("build").stderr
 
 
 def test_a_commit_that_is_not_checked_out_gets_no_artifacts(jar: Shop, registry: Registry):

@@ -57,7 +57,7 @@ def test_all_such_instructions_are_listed_at_once():
         ("", "Dockerfile: there is no FROM"),
         ("# only a comment\n", "Dockerfile: there is no FROM"),
         ("ENV A=1\nFROM scratch", "Dockerfile:1: ENV stands before FROM"),
-        ("FROM scratch\nFORM x", "Dockerfile:2: no instruction is called FORM"),
+        ("FROM scratch\nFORM x", "Dockerfile:2: no instruction is called FORM\n    known: FROM, ARG, "),
         ("FROM scratch\nCOPY", "Dockerfile:2: COPY says nothing"),
         ("FROM scratch\nCOPY a", "Dockerfile:2: COPY needs a source and a destination"),
         ("FROM scratch\nCOPY a b c", "Dockerfile:2: COPY of several sources, but 'c' is no directory"),

@@ -62,7 +62,7 @@ def test_uncommitted_config_is_refused_by_its_file_before_any_change(ready: Shop
     before = ready.writes()
     ran = ready.inv(*([task, "prod"] if task.endswith("register") else [task]))
     assert ran.code == 2, ran.stdout
-    assert f"nobody committed this config: {file} (changed)" in ran.stderr and "--allow-dirty" in ran.stderr
+    assert f"uncommitted config: {file} (changed)" in ran.stderr and "--allow-dirty" in ran.stderr
     assert ready.writes() == before
 
 
@@ -105,7 +105,11 @@ def test_an_unchanged_target_never_refuses(ready: Shop):
 def test_without_git_the_config_counts_as_dirty(ready: Shop):
     uncommitted(ready)
     (ready.root / ".git").rename(ready.root.parent / "elsewhere")
-    assert "nobody can tell which commit the config is of" in ready.inv("deploy.prod").stderr
+    refused = ready.inv("deploy.prod").stderr
+    assert "prod: the config has no commit: " in refused and "run in a clone of the repository" in refused
+    assert "history" not in refused and "none." not in refused
+    taken = ready.inv("deploy.prod", "--allow-dirty", "--tenant", "t1").stderr
+    assert "none." not in taken and taken.count("\n    ") <= 1
 
 
 @pytest.mark.parametrize("how", ["older", "diverged", "unknown"])

@@ -93,6 +93,16 @@ def test_no_repository_is_refused_with_what_to_do(tmp_path):
     assert str(caught.value).startswith(f"git: {tmp_path} is not in a git repository\n    run inside a clone")
 
 
+def test_a_submodule_whose_repository_is_gone_is_told_from_no_repository(repo):
+    made = commit(repo, "a")
+    (repo / "v").mkdir()
+    (repo / "v/.git").write_text("gitdir: ../.git/modules/v\n")
+    run(repo, "update-index", "--add", "--cacheinfo", f"160000,{made},v")
+    with pytest.raises(Invalid, match="a submodule points to a repository that is gone") as caught:
+        git.changes(repo)
+    assert "git submodule update --init" in str(caught.value)
+
+
 def test_git_not_installed_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Invalid, match="git is not installed"):

@@ -128,6 +128,12 @@ def test_a_dry_run_neither_waits_nor_locks(shop: Shop):
     assert shop.endpoint.operations()["PutParameter"] == 0
 
 
+def test_an_empty_reason_locks_nothing(shop: Shop):
+    ran = shop.inv("lock.acquire", "prod", "--reason", "")
+    assert (ran.code, LOCK in parameters(shop)) == (2, False)
+    assert "--reason: is empty" in ran.stderr
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_lock_taken_by_hand_is_waited_for_as_well(shop: Shop):
     put(shop)

@@ -112,10 +112,12 @@ def _instruction(where: str, logical: str) -> Instruction:
 def _complaints(instruction: Instruction) -> Iterator[Complaint]:
     where, name = instruction.where, instruction.name
     if name not in SUPPORTED:
-        known = name in _KNOWN_TO_ENGINES
-        yield Complaint(
-            where, f"{name} needs a Docker engine" if known else f"no instruction is called {name}", _INSTALL
-        )
+        if name in _KNOWN_TO_ENGINES:
+            yield Complaint(where, f"{name} needs a Docker engine", _INSTALL)
+        else:
+            yield Complaint(
+                where, f"no instruction is called {name}", f"known: {', '.join((*SUPPORTED, *_KNOWN_TO_ENGINES))}"
+            )
         return
     for flag in (flag for flag, _ in instruction.flags if flag not in _FLAGS[name]):
         yield Complaint(where, f"{name} {flag} needs a Docker engine", _INSTALL)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
-from deploytasks.errors import BuildFailed, Complaint, Invalid
+from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Service, Wish
 from deploytasks.source import Place, Store
@@ -31,8 +31,7 @@ def complaints(errand: Errand, service: Service, wish: Wish, store: Store, place
         yield Complaint(where, what, f"git checkout {wish.commit_tag}, and run the step that makes them")
         return
     for pattern in _unmatched(service, store, place):
-        what = f"{pattern!r} matches no file that git ignores and an image may see"
-        yield Complaint(where, what, "run the step that makes it before; a file that git knows needs no artifacts")
+        yield Complaint(where, *_why_unmatched(store, place, pattern))
 
 
 def paths(service: Service, store: Store, place: Place) -> tuple[str, ...]:
@@ -90,11 +89,22 @@ def _unmatched(service: Service, store: Store, place: Place) -> Iterator[str]:
     return (pattern for pattern in service.artifacts if not _matching(store, place, pattern))
 
 
+def _why_unmatched(store: Store, place: Place, pattern: str) -> tuple[str, str]:
+    if left_out := _ignored(store, place, pattern):
+        return f"{pattern!r} matches only files that .dockerignore leaves out: {listed(left_out)}", "except them there"
+    advice = "run the build step that makes it first; a file that git tracks needs no artifacts"
+    return f"{pattern!r} matches no git-ignored file of the context", advice
+
+
 def _matching(store: Store, place: Place, pattern: str) -> list[str]:
     """Files that git ignores and `.dockerignore` does not."""
+    return [path for path in _ignored(store, place, pattern) if place.has(path)]
+
+
+def _ignored(store: Store, place: Place, pattern: str) -> list[str]:
     asked = ("ls-files", "--others", "--ignored", "--exclude-standard", "--full-name", "-z", "--", f":(glob){pattern}")
     try:
-        listed = git.ask(store.work / place.directory, *asked).split("\0")
+        found = git.ask(store.work / place.directory, *asked).split("\0")
     except Invalid:
         return []
-    return [path for path in listed if path and place.has(path)]
+    return [path for path in found if path]

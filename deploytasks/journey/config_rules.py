@@ -1,4 +1,4 @@
-"""What speaks against the config of a rollout: nobody committed it, newer config runs, or the tier is on hold.
+"""What speaks against the config of a rollout: it is uncommitted, newer config runs, or the tier is on hold.
 
 Only targets whose definition would change are asked.
 """
@@ -42,7 +42,7 @@ def rules(errand: Errand, renderer: Renderer, lives: Sequence[Live], wishes: Seq
     changed = rolling.changed(errand, renderer, suspects, wishes)
     if not errand.options.allow_dirty and _is_strict(errand) and changed:
         yield from _dirty(errand, renderer, config, changed)
-    if not errand.options.allow_older:
+    if not errand.options.allow_older and (config.commits or errand.options.allow_dirty or not _is_strict(errand)):
         yield from _older(errand, config, named, changed)
 
 
@@ -104,10 +104,11 @@ def _is_strict(errand: Errand) -> bool:
 def _dirty(errand: Errand, renderer: Renderer, config: Config, changed: Iterable[Live]) -> Iterator[Complaint]:
     to_do = "commit it; --allow-dirty takes it as it is, and records that"
     if not config.commits:
-        yield Complaint(errand.tier.name, f"nobody can tell which commit the config is of: {config.why}", to_do)
+        clone = "run in a clone of the repository; --allow-dirty takes it as it is, and records that"
+        yield Complaint(errand.tier.name, f"the config has no commit: {config.why}", clone)
     elif dirty := config.dirty(read_for((live.target for live in changed), renderer)):
         files = listed([f"{file} ({state})" for file, state in dirty.items()])
-        yield Complaint(errand.tier.name, f"nobody committed this config: {files}", to_do)
+        yield Complaint(errand.tier.name, f"uncommitted config: {files}", to_do)
 
 
 def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]) -> Iterator[Complaint]:
@@ -124,6 +125,9 @@ def _told(config: Config, named: Named, found: Named) -> tuple[str, str]:
         case "diverged":
             what = f"the config that runs, {found.short}, and this checkout's {named.short} have diverged"
             return what, "merge or rebase"
+        case _ if not config.commits:
+            what = f"it is not known whether this config is newer than what runs, {found.short}: {config.why}"
+            return what, "run in a clone of the repository"
         case _:
             what = f"history does not tell whether this checkout's config {named.short} is newer than what runs"
             return f"{what}, {found.short}", _FETCH

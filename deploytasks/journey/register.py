@@ -63,6 +63,8 @@ def _with_revisions(errand: Errand, whole: Plan, find: Callable[[Rollout], Rollo
 
 def _told(adopted: Sequence[bool]) -> str:
     said = f"{len(adopted)} definition{'s' if len(adopted) > 1 else ''} registered"
+    if all(adopted):
+        return f"{said} earlier"
     return f"{said}, {sum(adopted)} of them earlier" if any(adopted) else said
 
 

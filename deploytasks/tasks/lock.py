@@ -49,18 +49,20 @@ def _status(root: Path) -> Task[Any]:
 
 def _acquire(root: Path) -> Task[Any]:
     @task(name="acquire", auto_shortflags=False, help=_ACQUIRE_HELP)
-    def acquire(c: Context, tier: str, reason: str = "", lock_wait: str | None = None, dry_run: bool = False) -> None:
+    def acquire(
+        c: Context, tier: str, reason: str | None = None, lock_wait: str | None = None, dry_run: bool = False
+    ) -> None:
         """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
         from deploytasks import journey
         from deploytasks.project import select
         from deploytasks.project.load import load
 
-        wait_s, project = flags.wait_s(lock_wait), load(root)
+        why, wait_s, project = flags.text("reason", reason) or "", flags.wait_s(lock_wait), load(root)
         name = select.tier(project, tier).name
         if flags.is_dry(c, dry_run):
             shell.say(_would_lock(project, name))
             return
-        state = journey.lock_acquire(project, name, reason, wait_s=wait_s, tell=shell.say_told)
+        state = journey.lock_acquire(project, name, why, wait_s=wait_s, tell=shell.say_told)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire

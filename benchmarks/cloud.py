@@ -20,12 +20,13 @@ Operation = Callable[["Account", Ask], Answer]
 
 
 class AwsError(Exception):
-    """What AWS answers instead: its own code, e.g. `ClusterNotFoundException`, and the HTTP status."""
+    """What AWS answers instead: its own code, e.g. `ClusterNotFoundException`, the HTTP status, and more members."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.members = members
 
 
 def invalid(message: str) -> AwsError:
@@ -92,6 +93,11 @@ class Cloud:
     """How long the keys last that STS hands out."""
     scripts: Callable[[Any], Any] | None = None
     """What the commands of one-off tasks do; see `cloud_oneoff.Script`."""
+    list_lag_s: float = 0.0
+    """How long ListTasks does not know of a new one-off task.
+
+    Source: RunTask's documentation: what a call did may not be visible to those that follow at once.
+    """
     fates: Callable[[Account, Any, Any], Any] | None = None
     """What becomes of a service's new deployment of a revision; see `cloud_fates.Fate`."""
     native: bool = True

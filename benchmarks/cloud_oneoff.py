@@ -52,6 +52,11 @@ class OneOff:
     written: bool = False
     tags: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def ends_at(self) -> float:
+        """When the task ends by itself."""
+        return self.created_at + self.script.lasts_s + self.script.lingers_s
+
 
 def run_task(account: Account, ask: Ask) -> Answer:
     """Source: RunTask, of one task."""
@@ -60,9 +65,11 @@ def run_task(account: Account, ask: Ask) -> Answer:
         raise AwsError("ClusterNotFoundException", "Cluster not found.")
     revision = find_revision(account, ask["taskDefinition"])
     _check(ask, revision)
-    before = [each for each in account.one_offs.values() if each.ask.get("clientToken") == ask.get("clientToken", "")]
-    if before:
-        return {"tasks": [describe(account, before[0])], "failures": []}
+    if before := _with_token(account, cluster.name, ask.get("clientToken", "")):
+        if before.ask != ask:
+            message = "The provided clientToken is already in use with a different RunTask request."
+            raise AwsError("ConflictException", message, resourceIds=[before.arn])
+        return {"tasks": [describe(account, before)], "failures": []}
     scripted: Callable[[Sequence[str]], Script] = account.cloud.scripts or echo
     script = scripted(next(iter(_overrides(ask).values()), []))
     if script.refused:
@@ -71,6 +78,15 @@ def run_task(account: Account, ask: Ask) -> Answer:
     task = OneOff(arn, cluster.name, ask, revision, script, account.cloud.clock(), tags=tag_map(ask.get("tags", [])))
     account.one_offs[last_part(arn)] = task
     return {"tasks": [describe(account, task, "PROVISIONING")], "failures": []}
+
+
+def _with_token(account: Account, cluster: str, token: str) -> OneOff | None:
+    """Source: "Ensuring idempotency": tokens are a cluster's, and live as long as the task and an hour, 24 at most."""
+    now = account.cloud.clock()
+    known = [
+        each for each in account.one_offs.values() if (each.cluster, each.ask.get("clientToken")) == (cluster, token)
+    ]
+    return next((each for each in known if now < min(each.ends_at + 3600, each.created_at + 24 * 3600)), None)
 
 
 def _check(ask: Ask, revision: Revision) -> None:
@@ -96,7 +112,7 @@ def stop_task(account: Account, ask: Ask) -> Answer:
     task = account.one_offs.get(last_part(ask["task"]))
     if task is None:
         raise invalid("The referenced task was not found.")
-    if account.cloud.clock() < task.created_at + task.script.lasts_s + task.script.lingers_s:
+    if account.cloud.clock() < task.ends_at:
         task.stopped = ask.get("reason", "Task stopped by user")
     return {"task": describe(account, task)}
 
@@ -108,15 +124,21 @@ def described(account: Account, cluster: str, task_id: str) -> dict[str, Any] | 
 
 
 def listed(account: Account, cluster: str, ask: Ask) -> list[str]:
-    """The one-off tasks of the cluster that ListTasks finds by `startedBy`, `family` and `desiredStatus`."""
+    """The one-off tasks of the cluster that ListTasks finds by `startedBy`, `family` and `desiredStatus`.
+
+    Source: DescribeTasks' documentation: stopped tasks appear for at least an hour; here for no longer.
+
+    """
     wanted = {"status": ask.get("desiredStatus", "RUNNING"), "cluster": cluster}
     wanted |= {key: ask[key] for key in ("startedBy", "family") if key in ask}
     now = account.cloud.clock()
-    return [task.arn for task in account.one_offs.values() if wanted.items() <= _marks(task, now).items()]
+    lag_s = account.cloud.list_lag_s
+    shown = [each for each in account.one_offs.values() if each.created_at + lag_s <= now < each.ends_at + 3600]
+    return [task.arn for task in shown if wanted.items() <= _marks(task, now).items()]
 
 
 def _marks(task: OneOff, now: float) -> dict[str, str]:
-    over = bool(task.stopped) or now >= task.created_at + task.script.lasts_s + task.script.lingers_s
+    over = bool(task.stopped) or now >= task.ends_at
     return {
         "status": "STOPPED" if over else "RUNNING",
         "cluster": task.cluster,

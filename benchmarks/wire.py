@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from urllib.parse import parse_qsl
 
 from benchmarks.cloud import Ask, AwsError, Call, account_of
@@ -36,9 +37,9 @@ class Request:
 
 
 def respond(body: bytes, content_type: str = JSON, status: int = 200) -> bytes:
-    """A whole HTTP response."""
+    """A whole HTTP response; AWS's have a Date, as RFC 9110 wants it of every server with a clock."""
     head = f"HTTP/1.1 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}x-amzn-RequestId: 0\r\n\r\n".encode() + body
+    return f"{head}Date: {formatdate(usegmt=True)}\r\nx-amzn-RequestId: 0\r\n\r\n".encode() + body
 
 
 def refuse(error: AwsError, *, xml: bool) -> bytes:
@@ -46,7 +47,9 @@ def refuse(error: AwsError, *, xml: bool) -> bytes:
     if xml:
         text = f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error}</Message></Error>"
         return respond(f"{text}<RequestId>0</RequestId></ErrorResponse>".encode(), XML, error.status)
-    return respond(json.dumps({"__type": error.code, "message": str(error)}).encode(), JSON, error.status)
+    return respond(
+        json.dumps({"__type": error.code, "message": str(error), **error.members}).encode(), JSON, error.status
+    )
 
 
 def take(received: bytearray) -> Request | None:

@@ -120,13 +120,18 @@ def fated(cloud: Endpoint, fates: Mapping[int, Fate], *, then: Fate | None = Non
     cloud.cloud.fates = lambda account, _service, _revision: left.pop(account.id, then or Fate())
 
 
+def is_look(cloud: Endpoint, call: Call) -> bool:
+    """Whether the call looks at a rollout that has begun, and not at what is about to be replaced."""
+    return call.operation == "DescribeServices" and cloud.operations()["UpdateService"] > 0
+
+
 def replaced_once_seen(
     cloud: Endpoint, number: int, *, at: str = "DescribeServices", after: Callable[[], bool] = lambda: True
 ) -> None:
     """At the next look (after that) somebody else rolls the tenant's first revision out."""
 
     def replace_it(call: Call) -> None:
-        if call.operation == at and after():
+        if (is_look(cloud, call) if at == "DescribeServices" else call.operation == at) and after():
             cloud.fault = None
             account = cloud.cloud.account(tenant_account(number))
             start(account, service(cloud, number), account.families[f"shop-t{number}-prod-api"][0])

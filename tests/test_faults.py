@@ -148,7 +148,7 @@ def test_a_fresh_revision_that_never_comes_to_be_known_is_given_up_after_seconds
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_look_that_does_not_see_our_deployment_yet_is_no_end_of_it(shop: Shop, proxy: Proxy, times: int):
-    proxy.rules = (Rule(Stale(), "DescribeServices", ONE, skip=1, times=times),)
+    proxy.rules = (Rule(Stale(), "DescribeServices", ONE, skip=2, times=times),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
 
 
@@ -300,7 +300,7 @@ def test_while_some_tenants_are_dead_the_others_finish_in_the_time_they_would_ha
     proxy.seen.clear()
     proxy.rules = (
         Rule(Stall(), "UpdateService", TWO),
-        Rule(Stall(), "DescribeServices", tenant_account(3), skip=1, times=2),
+        Rule(Stall(), "DescribeServices", tenant_account(3), skip=2, times=2),
     )
     ran = shop.inv("deploy.prod", "--json")
     assert [*outcomes(ran).values()] == ["deployed", "failed", *["deployed"] * 4]

@@ -20,6 +20,7 @@ from tests.rollouts import (
     carry_out,
     digest_of,
     fated,
+    is_look,
     replaced_once_seen,
     rollout,
     service,
@@ -168,7 +169,7 @@ def test_a_poll_that_fails_now_and_then_is_no_failure(cloud, clock):
     failures = iter([True, True, False, True])
 
     def shaky(call: Call) -> AwsError | None:
-        bad = call.operation == "DescribeServices" and next(failures, False)
+        bad = is_look(cloud, call) and next(failures, False)
         return AwsError("AccessDeniedException", "not now") if bad else None
 
     cloud.fault = shaky
@@ -177,9 +178,7 @@ def test_a_poll_that_fails_now_and_then_is_no_failure(cloud, clock):
 
 
 def test_a_rollout_that_can_no_longer_be_seen_is_given_up_with_the_reason(cloud, clock):
-    cloud.fault = lambda call: (
-        AwsError("AccessDeniedException", "gone") if call.operation == "DescribeServices" else None
-    )
+    cloud.fault = lambda call: AwsError("AccessDeniedException", "gone") if is_look(cloud, call) else None
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "failed"
     assert "can no longer be seen" in result.detail
@@ -196,31 +195,27 @@ def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
         settle(account, added)
     asked: list[int] = []
     cloud.fault = lambda call: asked.append(len(call.ask["services"])) if call.operation == "DescribeServices" else None
-    many = tuple(
-        rollout(
-            cloud, 1, target=target(1, ecs_service=f"s{n}", service="api", environment=Environment(f"t{n}", "prod"))
-        )
-        for n in range(12)
-    )
+    of = [target(1, ecs_service=f"s{n}", service="api", environment=Environment(f"t{n}", "prod")) for n in range(12)]
+    many = tuple(rollout(cloud, 1, target=each, live=None) for each in of)
     results, _ = carry_out(cloud, clock, many)
     assert {each.outcome for each in results} == {"deployed"}
     assert max(asked) <= 10
 
 
-def unseen(clock, until_s: float):
+def unseen(cloud, clock, until_s: float):
     """DescribeServices fails until then, in a way that passes and that botocore does not try again by itself."""
     gone = AwsError("NotImplemented", "no", 501)
-    return lambda call: gone if call.operation == "DescribeServices" and clock.now < until_s else None
+    return lambda call: gone if is_look(cloud, call) and clock.now < until_s else None
 
 
 def test_a_lost_connection_is_waited_out(cloud, clock):
-    cloud.fault = unseen(clock, 300)
+    cloud.fault = unseen(cloud, clock, 300)
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert (result.outcome, 300 <= result.duration_s < 320) == ("deployed", True)
 
 
 def test_a_rollout_that_nobody_sees_until_the_tiers_timeout_is_timed_out_and_not_put_back(cloud, clock):
-    cloud.fault = unseen(clock, 10_000)
+    cloud.fault = unseen(cloud, clock, 10_000)
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=replace(TIER, timeout_s=120))
     assert (result.outcome, cloud.operations()["UpdateService"]) == ("timed out", 1)
     assert "can no longer be seen" in result.detail

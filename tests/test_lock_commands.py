@@ -306,7 +306,7 @@ def test_a_lock_that_somebody_else_freed_meanwhile_is_told(shop: Shop):
     shop.endpoint.fault = at("UpdateService", lambda: parameters(shop).clear())
     ran = shop.inv("release.prod", "--no-wait")
     assert ran.code == 0
-    assert "the lock of prod is not ours any more; inv lock.status shows whose it is" in ran.stdout
+    assert "the lock of prod is no longer this command's; inv lock.status shows whose it is" in ran.stdout
 
 
 class Terminal(StringIO):

@@ -1,12 +1,15 @@
 """The lock: of many one wins, nobody steals it, and it never outlives whom it belongs to by accident."""
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -17,7 +20,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ssm.models import SimpleSystemManagerBackend
 
-from deploytasks.aws import claims, locks
+from deploytasks.aws import claims, heartbeats, locks, parameters
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
 from tests.given import NEW
@@ -131,9 +134,141 @@ def test_a_dead_pid_on_another_machine_proves_nothing(ssm: Any):
         locks.acquire(ssm, "shop", claim(BOB))
 
 
-def test_a_later_job_of_the_same_ci_run_enters_again(ssm: Any):
-    locks.acquire(ssm, "shop", claim(run="github 7", machine="runner-1"))
-    assert locks.acquire(ssm, "shop", claim(BOB, run="github 7", machine="runner-2")).machine == "runner-2"
+OF_RUN_7 = {"run": "github 7", "machine": "runner-1"}
+
+
+def on_another_host(run: str = "github 7") -> LockState:
+    return claim(BOB, run=run, machine="runner-2")
+
+
+def later(ssm: Any, seconds: float, but: str = "-") -> None:
+    """AWS's clock is ahead by so much when it answers, except about parameters with `but` in their names."""
+
+    def answer(parsed: dict[str, Any], **_: Any) -> None:
+        if but not in parsed.get("Parameter", {}).get("Name", but):
+            at = time.time() + seconds
+            parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = formatdate(at, usegmt=True)
+
+    ssm.meta.events.register("after-call.ssm.GetParameter", answer)
+
+
+def names(ssm: Any) -> set[str]:
+    return {each["Name"].removeprefix("/deploytasks/shop/prod/") for each in ssm.describe_parameters()["Parameters"]}
+
+
+@pytest.mark.parametrize("after_s", [0, 60, heartbeats.STALE_S - 2])
+def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any, after_s: float):
+    held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    later(ssm, after_s)
+    with pytest.raises(Locked, match="this CI run takes it over 2m after its last heartbeat"):
+        locks.acquire(ssm, "shop", on_another_host())
+    assert locks.status(ssm, "shop", "prod") == held
+
+
+def test_a_lock_whose_holder_shows_no_life_is_taken_over_by_its_own_ci_run(ssm: Any):
+    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    later(ssm, heartbeats.STALE_S + 2)  # a Date has no fractions of a second
+    assert locks.acquire(ssm, "shop", on_another_host()).machine == "runner-2"
+
+
+@pytest.mark.parametrize("run", ["", "github 8"])
+def test_no_other_run_takes_a_lock_over_whose_holder_shows_no_life(ssm: Any, run: str):
+    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    later(ssm, 10 * heartbeats.STALE_S)
+    with pytest.raises(Locked):
+        locks.acquire(ssm, "shop", on_another_host(run))
+
+
+def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
+    held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    heart = heartbeats.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
+    heart.start()
+    wait_until(lambda: f"heartbeats/{held.token}" in names(ssm))
+    later(ssm, 10 * heartbeats.STALE_S, but="heartbeats")
+    with pytest.raises(Locked):
+        locks.acquire(ssm, "shop", on_another_host())
+    assert locks.status(ssm, "shop", "prod") == held
+    heart.stop()
+    assert names(ssm) == {"lock"}
+
+
+def test_an_answer_without_a_date_proves_no_death(ssm: Any):
+    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    no_date = lambda parsed, **_: parsed["ResponseMetadata"]["HTTPHeaders"].pop("date", None)  # noqa: E731
+    ssm.meta.events.register("after-call.ssm.GetParameter", no_date)
+    with pytest.raises(Locked):
+        locks.acquire(ssm, "shop", on_another_host())
+
+
+def test_who_waits_takes_over_once_the_holder_of_its_run_shows_no_life(ssm: Any):
+    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, heartbeats.STALE_S + 2)})
+    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)).token == mine.token
+
+
+def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any):
+    dead = claim(pid=dead_pid())
+    for successor in (claim(BOB, pid=dead_pid()), claim(BOB, pid=dead_pid()), claim(BOB)):
+        locks.acquire(ssm, "shop", dead)
+        parameters.write(ssm, f"/deploytasks/shop/prod/heartbeats/{dead.token}", "now", "prod")
+        locks.acquire(ssm, "shop", successor)
+        assert names(ssm) == {"lock", f"successors/{dead.token}"}
+        dead = successor
+    assert locks.release(ssm, "shop", dead)
+    assert names(ssm) == set()
+
+
+def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any):
+    dead, half = claim(pid=dead_pid()), claim(BOB, pid=dead_pid())
+    locks.acquire(ssm, "shop", dead)
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", claims.written(half), "prod")
+    mine = claim(BOB)
+    assert locks.acquire(ssm, "shop", mine).token == mine.token
+    assert locks.release(ssm, "shop", mine)
+    assert names(ssm) == set()
+
+
+def test_a_successor_that_lives_holds_the_lock(ssm: Any):
+    dead, half = claim(pid=dead_pid()), claim(Author("carol"))
+    locks.acquire(ssm, "shop", dead)
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", claims.written(half), "prod")
+    with pytest.raises(Locked, match="carol holds the lock"):
+        locks.acquire(ssm, "shop", claim(BOB))
+
+
+def test_a_lock_that_its_holder_freed_at_the_last_moment_is_taken_and_not_overwritten(ssm: Any):
+    dead = locks.acquire(ssm, "shop", claim(pid=dead_pid()))
+    other, mine = claim(Author("carol")), claim(BOB)
+
+    def carol_was_first(params: dict[str, Any], **_: Any) -> None:
+        if "successors" in params["Name"] and locks.release(ssm, "shop", dead):
+            locks.acquire(ssm, "shop", other)
+
+    ssm.meta.events.register("before-parameter-build.ssm.PutParameter", carol_was_first)
+    with pytest.raises(Locked, match="carol holds the lock"):
+        locks.acquire(ssm, "shop", mine)
+    assert locks.status(ssm, "shop", "prod") == other
+    assert names(ssm) == {"lock"}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_predictable_file_is_made_or_waited_for(ssm: Any, monkeypatch: pytest.MonkeyPatch, is_there: bool, tmp_path):
+    """Neither another user's file, nor a link, nor one that is held, in a shared directory, is of any concern."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if is_there:
+        (tmp_path / f"deploytasks-deploytasks-shop-prod-lock-{os.getuid()}").symlink_to("/etc/passwd")
+    before = sorted(tmp_path.iterdir())
+    locks.acquire(ssm, "shop", claim(pid=dead_pid()))
+    mine = claim(BOB)
+    assert locks.acquire(ssm, "shop", mine).token == mine.token
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true() and time.monotonic() < deadline:
+        Event().wait(0.01)
+    assert true()
 
 
 def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
@@ -184,7 +319,7 @@ def test_of_many_who_find_the_holder_dead_one_takes_it_over(ssm: Any):
     def attempt(number: int) -> bool:
         mine = claim(Author(f"u{number}"))
         try:
-            return locks.acquire(ssm, "shop", mine) == mine
+            return locks.acquire(ssm, "shop", mine).token == mine.token
         except Locked:
             return False
 
@@ -285,7 +420,7 @@ def test_who_waits_for_one_that_dies_takes_over(ssm: Any):
         locks.acquire(ssm, "shop", claim(ALICE, pid=dead))
 
     mine = claim(BOB)
-    assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).patience(900)) == mine
+    assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).patience(900)).token == mine.token
 
 
 def test_a_look_that_fails_for_a_moment_ends_no_waiting(ssm: Any):

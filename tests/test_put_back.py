@@ -18,6 +18,7 @@ from tests.rollouts import (
     carry_out,
     container,
     fated,
+    is_look,
     replaced_once_seen,
     rollout,
     service,
@@ -174,7 +175,7 @@ def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
     fated(cloud, {1: DIES})
 
     def abort(call: Call) -> None:
-        if call.operation == "DescribeServices":
+        if is_look(cloud, call):
             cloud.fault = None
             service(cloud, 1).history[0].stop = ("ABORT", cloud.cloud.clock())
 

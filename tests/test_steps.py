@@ -212,7 +212,7 @@ def with_worker(shop: Shop, number: int) -> Any:
     """The tenant's service `worker`, which has its own image, and runs what `api` runs."""
     account, registry = shop.endpoint.cloud.account(tenant_account(number)), shop.endpoint.cloud.account(REGISTRY)
     api = registry.repositories["api"]
-    registry.repositories.setdefault("worker", replace(api, name="worker", tags=dict(api.tags)))
+    registry.repositories.setdefault("shop/worker", replace(api, name="shop/worker", tags=dict(api.tags)))
     cluster = account.clusters[f"t{number}-prod"]
     service = open_service(account, cluster, "worker", desired=1, at=account.cloud.clock() - 3600)
     start(account, service, account.families[f"shop-t{number}-prod-api"][0], at=account.cloud.clock() - 3600)

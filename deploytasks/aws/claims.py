@@ -5,6 +5,7 @@ import os
 import platform
 import uuid
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -90,16 +91,16 @@ def is_shared(holder: LockState, mine: LockState) -> bool:
     return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)
 
 
-def is_left(holder: LockState, mine: LockState) -> bool:
-    """Whether the lock may be taken over: its process died here, or was of our CI run and does not live here.
+def is_left(holder: LockState, mine: LockState, is_stale: Callable[[], bool]) -> bool:
+    """Whether the lock may be taken over: its process died here, or is of our CI run elsewhere and `is_stale`.
 
-    Jobs of one CI run follow each other; two live ones on one machine do not share the lock. Where the run itself holds
-    it, only the run takes it anew.
+    Where the CI run itself holds it, only the run takes it anew.
     """
     if holder.pid > 0 and holder.machine == _machine():
         return not _is_alive(holder.pid)
-    same_run = bool(mine.run) and holder.run == mine.run
-    return same_run and (holder.pid > 0 or not mine.pid)
+    if not mine.run or holder.run != mine.run:
+        return False
+    return is_stale() if holder.pid > 0 else not mine.pid
 
 
 def _is_alive(pid: int) -> bool:

@@ -2,22 +2,16 @@
 
 from typing import Any
 
-from deploytasks.aws import claims, locks
-from deploytasks.aws.failures import translated
+from deploytasks.aws import claims, locks, parameters
 from deploytasks.model import LockState
 
 KIND = "hold"
 
 
 def put(client: Any, project: str, hold: LockState) -> None:
-    """The tier is held, with this reason; a hold that was there is replaced.
-
-    Source: ssm PutParameter.
-
-    """
-    name, value = locks.path(project, hold.tier, KIND), claims.written(claims.by_nobody(hold))
-    with translated(f"hold of {hold.tier}"):
-        client.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+    """The tier is held, with this reason; a hold that was there is replaced."""
+    value = claims.written(claims.by_nobody(hold))
+    parameters.write(client, parameters.path(project, hold.tier, KIND), value, f"hold of {hold.tier}")
 
 
 def status(client: Any, project: str, tier: str) -> LockState | None:

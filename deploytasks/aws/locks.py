@@ -1,25 +1,20 @@
 """The lock of a project's tier: one SSM parameter in the registry's account, which only one of many can create.
 
-It is never stolen: only the holder, the same CI run, or the machine on which the holder's process died may take it.
-Who waits for it reads, and writes only once it is gone.
+It is never stolen: it may be taken over where the holder's process died on this machine, or belongs to the same CI run
+and shows no life any more (`heartbeats`). Who waits for it reads, and writes only once it is gone.
 """
 
-import fcntl
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from deploytasks.aws import claims
-from deploytasks.aws.failures import is_lost, may_pass, translated
+from deploytasks.aws import claims, heartbeats, parameters
+from deploytasks.aws.failures import may_pass
+from deploytasks.aws.fencing import SURE_S
 from deploytasks.errors import AwsError, Complaint, Locked
 from deploytasks.lengths import spelled
 from deploytasks.model import LockState
@@ -30,8 +25,8 @@ _TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 Source: DeleteParameter, "wait for at least 30 seconds to create a parameter with the same name".
 """
-_SURE_S = (0.5, 1.0, 2.0)
-"""Pauses between looks that do not see a lock which was written: SSM reads what was written only some time ago."""
+_ATTEMPTS = 3
+"""To become the successor of a dead holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +48,6 @@ class Patience:
 
 
 IMPATIENT = Patience()
-
-
-def path(project: str, tier: str, kind: str = "lock") -> str:
-    """The name of the SSM parameter of the tier's lock, or hold."""
-    return f"{folder(project, tier)}/{kind}"
-
-
-def folder(project: str, tier: str) -> str:
-    """What the names of all the tier's SSM parameters begin with."""
-    return f"/deploytasks/{project}/{tier}"
 
 
 def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMPATIENT) -> LockState:
@@ -96,13 +81,15 @@ def release(client: Any, project: str, mine: LockState, kind: str = "lock") -> b
     holder = status(client, project, mine.tier, kind)
     if holder is None or holder.token != mine.token:
         return False
+    if holder.took_over:
+        parameters.delete(client, _succession(project, mine.tier, holder.took_over), f"lock of {mine.tier}")
     remove(client, project, mine.tier, kind)
     return True
 
 
 def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[float], None] = time.sleep) -> bool:
     """The lock that we took is free; False where several looks, one after the other, do not find it to be ours."""
-    for pause_s in _SURE_S:
+    for pause_s in SURE_S:
         if release(client, project, mine):
             return True
         sleep(pause_s)
@@ -110,56 +97,28 @@ def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[fl
 
 
 def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
-    """Who holds the tier's lock (or put its hold there), None where nobody does.
-
-    Source: ssm GetParameter.
-
-    """
-    with translated(f"{kind} of {tier}"):
-        try:
-            value = client.get_parameter(Name=path(project, tier, kind))["Parameter"]["Value"]
-        except client.exceptions.ParameterNotFound:
-            return None
-    return claims.read(tier, value)
+    """Who holds the tier's lock (or put its hold there), None where nobody does."""
+    found = parameters.find(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
+    return claims.read(tier, found.value) if found else None
 
 
 def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
-    """Return what `acquire` would refuse with now; None where it would take the lock, or work under it.
-
-    Source: ssm GetParameter.
-
-    """
+    """Return what `acquire` would refuse with now; None where it would take the lock, or work under it."""
     holder = status(client, project, mine.tier)
-    if holder is None or _is_ours(holder, mine) or claims.is_left(holder, mine):
+    if holder is None or _is_ours(holder, mine) or _is_left(client, project, holder, mine):
         return None
     return _refusal(holder, mine, 0.0)
 
 
 def taken_at(client: Any, project: str, tier: str) -> datetime | None:
-    """When the tier's lock was taken, by AWS's own clock, as deployments are timed; None where nobody holds it.
-
-    Source: ssm GetParameter, LastModifiedDate.
-
-    """
-    with translated(f"lock of {tier}"):
-        try:
-            at: datetime = client.get_parameter(Name=path(project, tier))["Parameter"]["LastModifiedDate"]
-        except client.exceptions.ParameterNotFound:
-            return None
-    return at
+    """When the tier's lock was taken, by AWS's own clock, as deployments are timed; None where nobody holds it."""
+    found = parameters.find(client, parameters.path(project, tier), f"lock of {tier}")
+    return found.modified_at if found else None
 
 
 def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
-    """There is no lock (or hold) of the tier.
-
-    Source: ssm DeleteParameter.
-
-    """
-    with translated(f"{kind} of {tier}"):
-        try:
-            client.delete_parameter(Name=path(project, tier, kind))
-        except client.exceptions.ParameterNotFound:
-            return
+    """There is no lock (or hold) of the tier."""
+    parameters.delete(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
 
 
 def freeing(tier: str, run: str) -> str:
@@ -194,47 +153,72 @@ def _look(client: Any, project: str, before: LockState, mine: LockState, patienc
 
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:
     """Who holds the lock after we tried to write it; None where nobody does any more."""
-    with translated(f"lock of {mine.tier}"):
-        try:
-            client.put_parameter(
-                Name=path(project, mine.tier), Value=claims.written(mine), Type="String", Overwrite=False
-            )
-        except (client.exceptions.ParameterAlreadyExists, client.exceptions.TooManyUpdates):
-            # A put whose answer was lost is retried by botocore and then meets itself.
-            return status(client, project, mine.tier)
-        except (BotoCoreError, ClientError) as error:
-            if not is_lost(error):
-                raise
-            return status(client, project, mine.tier)  # it may have been done, though no answer says so
-    return mine
+    name = parameters.path(project, mine.tier)
+    if parameters.create(client, name, claims.written(mine), f"lock of {mine.tier}"):
+        return mine
+    # A put whose answer was lost is retried by botocore and then meets itself.
+    return status(client, project, mine.tier)
+
+
+def _is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
+    return claims.is_left(holder, mine, partial(heartbeats.is_stale, client, project, holder))
 
 
 def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
-    """Who holds the lock now: we do, where it was left; of several who try it on this machine, one at a time."""
-    if holder.token == mine.token or not claims.is_left(holder, mine):
+    """Who holds the lock now: we do, where its holder died; of several who try to take it over, one does."""
+    if holder.token == mine.token or not _is_left(client, project, holder, mine):
         return holder
-    with _one_at_a_time(path(project, mine.tier)):
-        now = status(client, project, mine.tier)
-        if now is not None and now.token != holder.token:
-            return now
-        remove(client, project, mine.tier)
-        return _put(client, project, mine) or holder
+    if not holder.pid:  # the CI run's own, which the run takes anew: its jobs follow each other
+        parameters.write(client, parameters.path(project, mine.tier), claims.written(mine), f"lock of {mine.tier}")
+        return mine
+    return _taken_over(client, project, holder, mine)
 
 
-@contextmanager
-def _one_at_a_time(name: str) -> Iterator[None]:
-    file = Path(tempfile.gettempdir()) / f"deploytasks{name.replace('/', '-')}-{os.getuid()}"
-    handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> LockState:
+    """Take a dead holder's lock over, unless somebody else does. Return who holds it then."""
+    successor = _successor(client, project, dead, mine)
+    if successor.token != mine.token:
+        return successor
+    name, where = parameters.path(project, mine.tier), f"lock of {mine.tier}"
+    now = status(client, project, mine.tier)
+    if now is None or now.token != dead.token:
+        parameters.delete(client, _succession(project, mine.tier, dead.token), where)
+        return now or _put(client, project, mine) or dead
+    taken = replace(mine, took_over=dead.token)
+    parameters.write(client, name, claims.written(taken), where)
+    heartbeats.forget(client, project, dead)
+    if dead.took_over:
+        parameters.delete(client, _succession(project, mine.tier, dead.took_over), where)
+    return taken
+
+
+def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> LockState:
+    """Return who may take the lock over: whoever creates the parameter named by the dead holder's token.
+
+    It stays for as long as the successor holds the lock, so that nobody who reads late takes it over once more.
+    """
+    name, where = _succession(project, mine.tier, dead.token), f"lock of {mine.tier}"
+    for _ in range(_ATTEMPTS):
+        if parameters.create(client, name, claims.written(mine), where):
+            return mine
+        if found := parameters.find(client, name, where):
+            successor = claims.read(mine.tier, found.value)
+            if successor.token == mine.token or not _is_left(client, project, successor, mine):
+                return successor
+            parameters.delete(client, name, where)  # it died before it had the lock
+    return dead
+
+
+def _succession(project: str, tier: str, token: str) -> str:
+    """Return the name of the parameter that says who takes over the lock of that token."""
+    return parameters.path(project, tier, f"successors/{token or 'unnamed'}")
 
 
 def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:
     waited = f"after {spelled(waited_s)} of waiting, " if waited_s else ""
     to_wait = "" if waited_s else "wait for it: --lock-wait 15m; "
+    if mine.run and holder.run == mine.run and holder.pid:
+        to_wait += f"this CI run takes it over {spelled(heartbeats.STALE_S)} after its last heartbeat; "
     to_do = f"{to_wait}if it is gone for good: {freeing(mine.tier, mine.run)}"
     return Complaint(mine.tier, f"{waited}{_held(holder, mine, waited_s)}", to_do)
 

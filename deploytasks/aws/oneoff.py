@@ -5,8 +5,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploytasks.aws import audit
@@ -15,13 +15,16 @@ from deploytasks.aws.tasks import described
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Author, Target
 
+_TOKEN_LIVES = timedelta(hours=24)
+"""How long ECS knows a client token at most, so that the first task of one cannot be older."""
+
 
 @dataclass(frozen=True, slots=True)
 class OneOff:
     """What is to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
     Where the container is not `essential`, the task does not end with it. `mark` is what the task says in its
-    `startedBy`, where that is not who began it.
+    `startedBy`, where that is not who began it. With a `token` of its own it runs once, whoever asks how often.
     """
 
     target: Target
@@ -31,15 +34,17 @@ class OneOff:
     place: Mapping[str, Any] = field(default_factory=dict)
     essential: bool = True
     mark: str = ""
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A one-off task that ECS runs, or is about to run."""
+    """A one-off task that ECS runs, or is about to run; or one that `has_failed` before anybody looked."""
 
     one_off: OneOff
     arn: str
     at: datetime
+    has_failed: bool = False
 
     @property
     def id(self) -> str:
@@ -70,9 +75,9 @@ def is_essential(definition: Mapping[str, Any], container: str) -> bool:
 
 
 def marked(client: Any, one_off: OneOff) -> Started | None:
-    """A task with the same mark that runs, else one that has succeeded; None where there is neither.
+    """Return the task with the same mark, running or ended; None if ECS lists none.
 
-    Stopped tasks are known for an hour.
+    ECS lists a new task some seconds late, and an ended one for an hour.
 
     Source: ecs ListTasks by startedBy, DescribeTasks.
 
@@ -85,8 +90,8 @@ def marked(client: Any, one_off: OneOff) -> Started | None:
             )
             arns = [arn for page in pages for arn in page["taskArns"]]
         for task in described(client, target.cluster, arns):
-            if status == "RUNNING" or _succeeded(task, one_off.container):
-                return _started(one_off, task)
+            has_failed = status == "STOPPED" and not _succeeded(task, one_off.container)
+            return replace(_started(one_off, task), has_failed=has_failed)
     return None
 
 
@@ -101,20 +106,29 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
     Raises:
         AwsError: ECS found no place for it, or said no.
 
-    Source: ecs RunTask; botocore's own client token keeps a repeated call from starting a second one.
+    Source: ecs RunTask and "Ensuring idempotency": a token that was used in the cluster starts no second task, for an
+    hour after the first has ended; with another request it is a ConflictException, which names the first task. Without
+    a token botocore makes one for each command, so that only its retries start no second task.
 
     """
-    target = one_off.target
+    target, token = one_off.target, {"clientToken": one_off.token} if one_off.token else {}
     with translated(str(target)):
-        answer = client.run_task(
-            cluster=target.cluster,
-            taskDefinition=one_off.revision,
-            overrides={"containerOverrides": [{"name": one_off.container, "command": list(one_off.words)}]},
-            count=1,
-            startedBy=one_off.mark or _started_by(author),
-            tags=audit.to_ecs(tags),
-            **one_off.place,
-        )
+        try:
+            answer = client.run_task(
+                cluster=target.cluster,
+                taskDefinition=one_off.revision,
+                overrides={"containerOverrides": [{"name": one_off.container, "command": list(one_off.words)}]},
+                count=1,
+                startedBy=one_off.mark or _started_by(author),
+                tags=audit.to_ecs(tags),
+                **token,
+                **one_off.place,
+            )
+        except client.exceptions.ConflictException as conflict:
+            first = next(iter(conflict.response.get("resourceIds") or []), "")
+            if not first:
+                raise
+            return Started(one_off, first, datetime.now(UTC) - _TOKEN_LIVES)
     if not answer["tasks"]:
         raise AwsError(*(_no_place(target, failure) for failure in answer.get("failures") or [{}]))
     return _started(one_off, answer["tasks"][0])

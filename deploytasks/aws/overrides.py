@@ -8,26 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploytasks.aws import claims, holds, locks
+from deploytasks.aws import claims, holds, parameters
 from deploytasks.aws.failures import translated
+from deploytasks.errors import AwsError
 from deploytasks.model import LockState, Override
 
 _KIND = "overrides"
 
 
 def put(client: Any, project: str, override: Override) -> None:
-    """The reason is recorded; one that the release has already stays.
-
-    Source: ssm PutParameter.
-
-    """
-    name = f"{locks.path(project, override.tier, _KIND)}/{override.release}"
+    """The reason is recorded; one that the release has already stays."""
+    name = f"{parameters.path(project, override.tier, _KIND)}/{override.release}"
     value = claims.written(replace(override, reason=claims.cut(override.reason)))
-    with translated(f"override of {override.release}"):
-        try:
-            client.put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
-        except client.exceptions.ParameterAlreadyExists:
-            return
+    where = f"override of {override.release}"
+    if not parameters.create(client, name, value, where) and parameters.find(client, name, where) is None:
+        raise AwsError.of(where, "it could not be recorded", "run the same command again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +40,15 @@ def records(client: Any, project: str, tier: str) -> Records:
     Source: ssm GetParametersByPath.
 
     """
-    ours = f"{locks.path(project, tier, _KIND)}/"
-    pages = client.get_paginator("get_parameters_by_path").paginate(Path=locks.folder(project, tier), Recursive=True)
+    ours = f"{parameters.path(project, tier, _KIND)}/"
+    pages = client.get_paginator("get_parameters_by_path").paginate(
+        Path=parameters.folder(project, tier), Recursive=True
+    )
     with translated(f"overrides of {tier}"):
         found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
 
     def state(kind: str) -> LockState | None:
-        value = found.get(locks.path(project, tier, kind))
+        value = found.get(parameters.path(project, tier, kind))
         return claims.read(tier, value) if value else None
 
     overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _read(value))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from threading import Lock
 
+from deploytasks.aws.fencing import LockLost
 from deploytasks.errors import AwsError, contained
 from deploytasks.fleet import steps
 from deploytasks.fleet.means import Means
@@ -43,7 +44,7 @@ class Before:
         if environment not in self._failed:
             return
         target, error = self._failed[environment]
-        if target == rollout.target:
+        if target == rollout.target or isinstance(error, LockLost):
             raise error
         what = f"not touched, because before_deploy of {target.service} failed in {environment}"
         raise Held.of(str(rollout.target), what)

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploytasks.aws import audit, ecs
 from deploytasks.aws.failures import is_denied, may_pass
+from deploytasks.aws.fencing import LockLost
 from deploytasks.aws.verdict import deployments
 from deploytasks.errors import AwsError, DeployError, contained
 from deploytasks.fleet import steps
@@ -17,6 +18,10 @@ from deploytasks.fleet.means import Means
 from deploytasks.model import Deployment, Result, Rollout, Told, primary_of
 
 
+class Overtaken(AwsError):
+    """The service has another deployment than the one that the rollout was planned from."""
+
+
 def start(rollout: Rollout, means: Means) -> UnderWay | Result:
     """The rollout is under way at AWS, or at once at its end: there was nothing to do, or AWS or a step said no."""
     try:
@@ -24,8 +29,10 @@ def start(rollout: Rollout, means: Means) -> UnderWay | Result:
             return _started(rollout, means)
     except steps.StepFailed as failed:
         return replace(outcome_of(rollout, "failed", _own(rollout, failed)), tasks=failed.tasks)
-    except Held as error:
+    except (Held, LockLost) as error:
         return outcome_of(rollout, "not attempted", _own(rollout, error))
+    except Overtaken as error:
+        return outcome_of(rollout, "superseded", _own(rollout, error))
     except AwsError as error:
         return outcome_of(rollout, "failed", _own(rollout, error))
 
@@ -42,18 +49,23 @@ def _started(rollout: Rollout, means: Means) -> UnderWay | Result:
 
 def _own(rollout: Rollout, error: DeployError) -> str:
     """What went wrong, without the target's name: it stands before it in every report."""
-    return error.render().removeprefix(f"{rollout.target}: ")
+    tier = rollout.target.environment.tier
+    return error.render().removeprefix(f"{rollout.target}: ").removeprefix(f"{tier}: ")
 
 
 def _begin(rollout: Rollout, means: Means) -> Deployment:
     """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
     target, client = rollout.target, means.clients.of("ecs", rollout.target.access)
+    means.fence.raise_if_lost()
     if means.steps_first:
         means.steps_first(rollout)
     if means.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
+    _raise_if_overtaken(client, rollout)
+    means.fence.check()
     if rollout.request:
         _mark_begun(client, rollout, means)
+    means.fence.check_again()
     try:
         primary = primary_of(deployments(_touched(client, rollout, means)))
     except AwsError as error:
@@ -63,6 +75,27 @@ def _begin(rollout: Rollout, means: Means) -> Deployment:
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
+
+
+def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:
+    """Look at the service once more: since it was planned from, nobody may have begun another deployment of it.
+
+    An older deployment than the planned one is a late answer.
+
+    Raises:
+        Overtaken: somebody has.
+
+    """
+    planned = rollout.live.primary if rollout.live else None
+    if planned is None:
+        return
+    primary = primary_of(deployments(ecs.service_of(client, rollout.target)))
+    if primary is None or primary.id == planned.id:
+        return
+    if primary.created_at and planned.created_at and primary.created_at < planned.created_at:
+        return
+    what = f"{primary.revision.rpartition('/')[2]} was rolled out by somebody else since this was planned"
+    raise Overtaken.of(str(rollout.target), what, "look at what runs there now: inv status")
 
 
 def _mark_begun(client: Any, rollout: Rollout, means: Means) -> None:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
+from deploytasks.aws.fencing import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.model import Author, OnEvent, Rollout
 
@@ -27,6 +28,8 @@ class Means:
     sleep: Callable[[float], None] = time.sleep
     restore: bool = True
     before_wave: Leave | None = None
+    fence: Fence = field(default_factory=Fence)
+    """Lets nothing be begun once the tier's lock is lost."""
     steps_first: Callable[[Rollout], None] | None = None
     """Runs the one-off tasks that come before a rollout; raises an AwsError where it must not begin."""
 

@@ -34,6 +34,7 @@ def _concluded(ended: UnderWay, means: Means) -> UnderWay | Result:
     if not _is_to_be_put_back(ended, means):
         return result
     try:
+        means.fence.check()
         return _way_back(ended, result, means)
     except AwsError as error:
         return _not_put_back(result, error.complaints[0].what)

@@ -1,17 +1,21 @@
 """The one-off tasks that a service wants run before it is touched: each once for an image, and each must exit 0.
 
-What has run is known from AWS alone: a tag of the revision counts the steps that succeeded, and a step's task says in
-its `startedBy` which step it is, so that one which outlived its release is followed and not begun a second time.
+What has run is known from AWS alone. A tag of the revision counts the steps that succeeded, and the attempts at the
+next one; it is written before each attempt, whose RunTask carries a client token of its own. So a task that outlived
+its release is followed, by its `startedBy` or by that token, and not begun a second time.
 """
 
 import shlex
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
+from deploytasks import tags
 from deploytasks.aws import ecs, following, oneoff, revisions
+from deploytasks.aws.failures import is_denied
 from deploytasks.aws.oneoff import OneOff, Started
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet.finish import record
@@ -21,8 +25,8 @@ from deploytasks.ours import container_of, given, ours
 from deploytasks.running import has_begun
 
 _LOG_LINES = 10
-_SEARCHED = 20
-"""So many revisions that never began are looked past for the record of the steps."""
+_SEARCHED = 50
+"""So many revisions are searched for the record of the steps."""
 
 
 class StepFailed(AwsError):
@@ -43,9 +47,10 @@ class Step:
 
 
 def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
-    """Return the steps with how many have succeeded already, by an earlier attempt at the same rollout.
+    """Return the steps with what is recorded of them: how many have succeeded, and which attempt may have begun.
 
-    The record is on the newest revision that has begun, or on one after it that came no further than its steps.
+    The record is on our newest revision of the image that has begun, or on one after it that came no further than its
+    steps. What others registered in the family is passed over.
 
     Raises:
         AwsError: AWS does not tell.
@@ -55,19 +60,34 @@ def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
         return _counted(steps, rollout.live.revision_tags if rollout.live else {})
     for arn in islice(revisions.arns(client, rollout.target), _SEARCHED):
         record = revisions.described(client, rollout.target, arn).record
-        if (found := _counted(steps, record)).done or (has_begun(record) and "project" in record):
+        found = _counted(steps, record)
+        if found.done or found.attempt or _ends_search(rollout, record):
             return found
     return steps
 
 
+def _ends_search(rollout: Rollout, record: Mapping[str, str]) -> bool:
+    """Whether no older revision can carry the record: this one of ours began, and with the image, if that ever did."""
+    if not has_begun(record) or record.get("project", "") != rollout.tags.get("project"):
+        return False
+    wish, tier = rollout.wish, rollout.target.environment.tier
+    carried = wish.image.tags if wish.image else ()
+    was_released = any(tag != wish.release and tags.is_release(tag, tier) for tag in carried)
+    return record.get("digest") == wish.digest or not was_released
+
+
 def _counted(steps: Steps, record: Mapping[str, str]) -> Steps:
-    key, _, count = record.get("steps", "").partition(":")
-    return replace(steps, done=int(count)) if key == steps.key and count.isdigit() else steps
+    key, _, counts = record.get("steps", "").partition(":")
+    done, _, attempt = counts.partition(":")
+    if key != steps.key or not done.isdigit():
+        return steps
+    return replace(steps, done=int(done), attempt=int(attempt) if attempt.isdigit() else 0)
 
 
 def record_of(steps: Steps) -> dict[str, str]:
-    """The tag that tells of the steps which have succeeded; none before the first."""
-    return {"steps": f"{steps.key}:{steps.done}"} if steps.done else {}
+    """Return the tag that tells of the steps which have succeeded, and of the attempt that may have begun."""
+    attempt = f":{steps.attempt}" if steps.attempt else ""
+    return {"steps": f"{steps.key}:{steps.done}{attempt}"} if steps.done or attempt else {}
 
 
 def run(client: Any, rollout: Rollout, means: Means) -> None:
@@ -82,19 +102,53 @@ def run(client: Any, rollout: Rollout, means: Means) -> None:
         return
     running = rollout.live.primary if rollout.live else None
     revision = rollout.revision or (running.revision if running else "")
-    steps = known(client, rollout, rollout.steps)
-    if steps.done and rollout.request:
-        record(means, rollout.target, revision, record_of(steps))
-    place = _place(client, rollout) if steps.done < len(steps.commands) else {}
-    for number in range(steps.done + 1, len(steps.commands) + 1):
-        step = _step(rollout, steps, number, means.images[rollout.target.service])
-        try:
-            _run(client, replace(step, one_off=replace(step.one_off, revision=revision, place=place)), means)
-        except StepFailed:
-            if rollout.request:  # else it is what runs
-                record(means, rollout.target, revision, {"ended": "failed"})
+    steps, count = known(client, rollout, rollout.steps), len(rollout.steps.commands)
+    if steps.done == count:
+        if rollout.request:
+            record(means, rollout.target, revision, record_of(steps))
+        return
+    place = _place(client, rollout)
+    while steps.done < count:
+        steps = _run_next(client, rollout, steps, partial(_step, rollout, revision, place, means), means)
+
+
+def _run_next(client: Any, rollout: Rollout, steps: Steps, step_of: Callable[[Steps], Step], means: Means) -> Steps:
+    """Run the next step, or follow the task that an earlier attempt began; return the steps with it done."""
+    means.fence.check()
+    steps = replace(steps, attempt=max(steps.attempt, 1))
+    while (started := oneoff.marked(client, step_of(steps).one_off)) and started.has_failed:
+        steps = replace(steps, attempt=steps.attempt + 1)
+    step, target = step_of(steps), rollout.target
+    revision = step.one_off.revision
+    if started is None:
+        _announce(client, step, steps, means)
+        started = oneoff.start(client, step.one_off, means.author, {})
+    try:
+        _follow(client, step, started, means)
+    except StepFailed:
+        ended = {"ended": "failed"} if rollout.request else {}  # else it is what runs
+        record(means, target, revision, {**record_of(replace(steps, attempt=steps.attempt + 1)), **ended})
+        raise
+    steps = replace(steps, done=steps.done + 1, attempt=0)
+    record(means, target, revision, record_of(steps))
+    return steps
+
+
+def _announce(client: Any, step: Step, steps: Steps, means: Means) -> None:
+    """Record that the step is about to run; say so before it does if the role may not tag.
+
+    Raises:
+        AwsError: AWS failed otherwise; the step did not run.
+
+    """
+    target = step.one_off.target
+    try:
+        ecs.record(client, target, step.one_off.revision, record_of(steps))
+    except AwsError as error:
+        if not is_denied(error):
             raise
-        record(means, rollout.target, revision, record_of(replace(steps, done=number)))
+        what = f"{step.name}: it runs, but cannot be recorded, so that a release more than an hour later runs it again"
+        means.tell(Told("record", f"{what}: {error.complaints[0].what}", str(target)))
 
 
 def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
@@ -103,28 +157,36 @@ def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
     return oneoff.place(service or rollout.create or {})
 
 
-def _step(rollout: Rollout, steps: Steps, number: int, image: str) -> Step:
+def _step(rollout: Rollout, revision: str, place: Mapping[str, Any], means: Means, steps: Steps) -> Step:
     definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
-    listed, tier = definition.get("containerDefinitions", []), rollout.target.environment.tier
-    target, words = rollout.target, steps.commands[number - 1]
-    mine = given(listed, rollout.image) or ours(listed, image, tier, rollout.wish.digest or "")
-    container = container_of(mine, target.service)
+    listed, target, number = definition.get("containerDefinitions", []), rollout.target, steps.done + 1
+    image, tier, words = means.images[target.service], target.environment.tier, steps.commands[steps.done]
+    container = container_of(
+        given(listed, rollout.image) or ours(listed, image, tier, rollout.wish.digest or ""), target.service
+    )
     one_off = OneOff(
         target=target,
-        revision="",
+        revision=revision,
         container=container,
         words=words,
+        place=place,
         essential=oneoff.is_essential(definition, container),
-        mark=f"deploytasks/step/{steps.key}/{number}",
+        mark=f"deploytasks/step/{steps.key}/{number}/{steps.attempt}",
+        token=f"{steps.key}-{number}-{steps.attempt}",
     )
     return Step(f"step {number} of {len(steps.commands)}, {shlex.join(words)}", one_off, definition)
 
 
-def _run(client: Any, step: Step, means: Means) -> None:
-    """The step ended well, be it one that an earlier release began."""
+def _follow(client: Any, step: Step, started: Started, means: Means) -> None:
+    """Return once the step's task has ended well.
+
+    Raises:
+        StepFailed: it did not.
+        AwsError: it can no longer be seen, or somebody interrupted.
+
+    """
     heard: deque[Logged] = deque(maxlen=_LOG_LINES)
     tell = _hearing(means, heard)
-    started = oneoff.marked(client, step.one_off) or oneoff.start(client, step.one_off, means.author, {})
     tell(Told("step", f"{step.name}: task {started.id}", str(step.one_off.target)))
     watching = following.Means(client, tell, means.clock, _until_stopped(means, started))
     exited = following.follow(watching, started, following.log_of(means.clients, started, step.definition, tell))

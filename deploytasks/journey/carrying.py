@@ -46,6 +46,7 @@ def put_tags(errand: Errand, whole: Plan) -> None:
         for step in whole.tag_steps:
             names = [step.release] * step.mint + [step.tier_tag] * step.move
             if names and step.digest:
+                errand.fence.check()
                 ecr.point(errand.ecr, step.repository, step.digest, names)
                 say(errand, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
 
@@ -67,7 +68,12 @@ def roll_out(errand: Errand, whole: Plan, before_wave: fleet.Leave | None = None
     if errand.options.dry_run:
         return ()
     means = fleet.Means(
-        errand.clients, errand.images, errand.tell, restore=errand.options.restore, before_wave=before_wave
+        errand.clients,
+        errand.images,
+        errand.tell,
+        restore=errand.options.restore,
+        before_wave=before_wave,
+        fence=errand.fence,
     )
     going_on = kept_in_mind(errand, (rollout.target for rollout in whole.rollouts))
     with resumable(

@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from deploytasks.aws.fencing import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady, Unforeseen, contained
 from deploytasks.fleet import each, together
@@ -44,6 +45,8 @@ class Errand:
     targets: tuple[Target, ...]
     config: Config | None = None
     """What `envs/` and `templates/` say; None for a command that renders nothing."""
+    fence: Fence = field(default_factory=Fence)
+    """Lets nothing be begun once the tier's lock is lost; `lock` arms it."""
 
     @property
     def tier(self) -> Tier:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from deploytasks import git, tags
 from deploytasks.aws import claims, holds, locks
+from deploytasks.aws.heartbeats import Heartbeat
 from deploytasks.errors import AwsError, Invalid, Unforeseen, contained
 from deploytasks.journey.errand import Errand, before_any_change, broken_off, registry_ssm, say, shown_command, stopped
 from deploytasks.lengths import spelled
@@ -28,10 +30,14 @@ def lock(errand: Errand) -> Iterator[tuple[str, ...]]:
         yield obstacles(errand, _claim(errand))
         return
     mine, client, is_ours = _claim(errand), registry_ssm(errand.project, errand.clients), False
+    heartbeat = Heartbeat(client, errand.project.name, mine, lambda problem: say(errand, "lock", problem))
     try:
         with before_any_change():
             until = patience(errand.options.lock_wait_s, errand.tell)
-            is_ours = locks.acquire(client, errand.project.name, mine, until).token == mine.token
+            held = locks.acquire(client, errand.project.name, mine, until)
+        fence(errand, held)
+        if is_ours := held.token == mine.token:
+            heartbeat.start()
         with contained(_command(errand)):
             yield ()
     except KeyboardInterrupt:
@@ -40,10 +46,16 @@ def lock(errand: Errand) -> Iterator[tuple[str, ...]]:
         raise broken_off(errand, error) from error.__cause__
     finally:
         try:
-            unlock(errand, client, mine, is_ours=is_ours)
+            unlock(errand, client, mine, heartbeat, is_ours=is_ours)
         except KeyboardInterrupt:  # the first signal came only now, and broke the release off
-            unlock(errand, client, mine)
+            unlock(errand, client, mine, heartbeat)
             raise stopped(errand, "interrupted") from None
+
+
+def fence(errand: Errand, held: LockState) -> None:
+    """From now on the errand begins nothing where this lock is not held any more."""
+    client = registry_ssm(errand.project, errand.clients)
+    errand.fence.arm(held, partial(locks.status, client, errand.project.name, errand.tier.name))
 
 
 def obstacles(errand: Errand, mine: LockState) -> tuple[str, ...]:
@@ -78,15 +90,20 @@ def put_hold(errand: Errand, hold: LockState) -> None:
         holds.put(registry_ssm(errand.project, errand.clients), errand.project.name, hold)
 
 
-def unlock(errand: Errand, client: Any, mine: LockState, *, is_ours: bool = False) -> None:
+def unlock(
+    errand: Errand, client: Any, mine: LockState, heartbeat: Heartbeat | None = None, *, is_ours: bool = False
+) -> None:
     """The lock is free if it was ours; what keeps it from that is told, and hides nothing else.
 
     That it `is_ours`, because we took it, is not doubted at the first look that does not find it.
     """
     try:
-        release = locks.release_held if is_ours else locks.release
+        if heartbeat:
+            heartbeat.stop()
+        release = locks.release_held if is_ours and not errand.fence.lost else locks.release
         if not release(client, errand.project.name, mine) and is_ours:
-            say(errand, "lock", f"the lock of {mine.tier} is not ours any more; inv lock.status shows whose it is")
+            lost = errand.fence.lost or f"the lock of {mine.tier} is no longer this command's"
+            say(errand, "lock", f"{lost}; inv lock.status shows whose it is")
     except AwsError as error:
         what = f"{error.complaints[0].what}; {locks.freeing(mine.tier, mine.run)} frees it"
         say(errand, "lock", f"the lock of {mine.tier} could not be released: {what}")

@@ -25,7 +25,7 @@ from deploytasks.journey.errand import (
     shown_command,
     stopped,
 )
-from deploytasks.journey.locking import obstacles, patience, unlock
+from deploytasks.journey.locking import fence, obstacles, patience, unlock
 from deploytasks.journey.register import adopt_all
 from deploytasks.model import (
     LockState,
@@ -146,7 +146,8 @@ def _locked_for_the_run(errand: Errand) -> Iterator[tuple[str, ...]]:
     client = registry_ssm(errand.project, errand.clients)
     try:
         with before_any_change():
-            locks.acquire(client, errand.project.name, mine, patience(errand.options.lock_wait_s, errand.tell))
+            until = patience(errand.options.lock_wait_s, errand.tell)
+            fence(errand, locks.acquire(client, errand.project.name, mine, until))
         yield ()
     except BaseException as error:
         unlock(errand, client, mine)
@@ -165,6 +166,7 @@ def _under_the_lock(errand: Errand) -> tuple[Errand, datetime]:
         return errand, datetime.now(UTC)
     errand = _of_the_run(errand, "--shard")
     client, held = registry_ssm(errand.project, errand.clients), _held(errand)
+    fence(errand, held)
     since = locks.taken_at(client, errand.project.name, errand.tier.name) or datetime.now(UTC)
     options = replace(errand.options, override=errand.options.override or held.reason or None, run=None)
     return replace(errand, options=options), since

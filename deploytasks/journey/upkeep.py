@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploytasks.aws import claims, holds, locks
+from deploytasks.aws import claims, heartbeats, holds, locks
 from deploytasks.errors import NotReady
 from deploytasks.fleet import each
 from deploytasks.journey.author import whoami_here
@@ -62,6 +62,7 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
         if not meant:
             raise NotReady.of(tier, "left as it is")
         for kind, state in meant:
+            _forget_heartbeat(client, project, kind, state)
             if not locks.release(client, project.name, state, kind):
                 raise NotReady.of(tier, f"the {kind} is another one since a moment ago", "inv lock.status shows which")
     return tuple(meant), tuple(each for each in there if each not in meant)
@@ -72,7 +73,16 @@ def lock_release_of(project: Project, tier: str, run: str) -> bool:
     with before_any_change():
         client = registry(project, "ssm")
         state = locks.status(client, project.name, tier)
-        return state is not None and state.run == run and locks.release(client, project.name, state)
+        if state is None or state.run != run:
+            return False
+        _forget_heartbeat(client, project, "lock", state)
+        return locks.release(client, project.name, state)
+
+
+def _forget_heartbeat(client: Any, project: Project, kind: str, state: LockState) -> None:
+    """Delete the heartbeat of a lock that a process held: it may not live to do so itself."""
+    if kind == "lock" and state.pid:
+        heartbeats.forget(client, project.name, state)
 
 
 def registry(project: Project, service: str) -> Any:

@@ -82,6 +82,8 @@ class LockState:
     release: str = ""
     tenants: str = ""
     at: str = ""
+    took_over: str = ""
+    """The token of the dead holder from which this one took the lock over."""
 
 
 @dataclass(frozen=True, slots=True)

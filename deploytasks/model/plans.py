@@ -43,12 +43,14 @@ class Fallback:
 class Steps:
     """One-off tasks that must succeed, in order, before a service is touched; `done` of them have already.
 
-    `key` is the same for the same commands, image, service and environment.
+    `key` is the same for the same commands, image, service and environment. The `attempt` of that number at the next
+    one may have begun; 0 if nothing says so.
     """
 
     key: str
     commands: tuple[tuple[str, ...], ...]
     done: int = 0
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

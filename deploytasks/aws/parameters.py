@@ -1,0 +1,103 @@
+"""Our SSM parameters in the registry's account: what they are called, and how one is read, created and deleted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploytasks.aws.failures import is_lost, translated
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter's value, and when it was written and read: both by AWS's own clock, None where it does not say."""
+
+    value: str
+    modified_at: datetime | None = None
+    read_at: datetime | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since it was written, whatever this host's clock says."""
+        if self.modified_at is None or self.read_at is None:
+            return None
+        return (self.read_at - self.modified_at).total_seconds()
+
+
+def path(project: str, tier: str, kind: str = "lock") -> str:
+    """Return the name of the parameter of the tier's lock, or of another kind."""
+    return f"{folder(project, tier)}/{kind}"
+
+
+def folder(project: str, tier: str) -> str:
+    """Return what the names of all the tier's parameters begin with."""
+    return f"/deploytasks/{project}/{tier}"
+
+
+def find(client: Any, name: str, where: str) -> Parameter | None:
+    """Return the parameter, None if there is none.
+
+    Source: ssm GetParameter: LastModifiedDate, and the `Date` header of the answer.
+
+    """
+    with translated(where):
+        try:
+            answer = client.get_parameter(Name=name)
+        except client.exceptions.ParameterNotFound:
+            return None
+    found = answer["Parameter"]
+    return Parameter(found["Value"], found.get("LastModifiedDate"), _date(answer))
+
+
+def create(client: Any, name: str, value: str, where: str) -> bool:
+    """Create the parameter; return False if it exists with another value. Of any number of callers one creates it.
+
+    Where the answer got lost, what is there tells whether it was done.
+
+    Source: ssm PutParameter with Overwrite=False.
+
+    """
+    with translated(where):
+        try:
+            client.put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
+        except (client.exceptions.ParameterAlreadyExists, client.exceptions.TooManyUpdates):
+            return False
+        except (BotoCoreError, ClientError) as error:
+            if not is_lost(error):
+                raise
+            found = find(client, name, where)
+            return found is not None and found.value == value
+    return True
+
+
+def write(client: Any, name: str, value: str, where: str) -> None:
+    """Write the parameter, whether it exists or not.
+
+    Source: ssm PutParameter with Overwrite=True.
+
+    """
+    with translated(where):
+        client.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+
+def delete(client: Any, name: str, where: str) -> None:
+    """Delete the parameter, if there is one.
+
+    Source: ssm DeleteParameter.
+
+    """
+    with translated(where):
+        try:
+            client.delete_parameter(Name=name)
+        except client.exceptions.ParameterNotFound:
+            return
+
+
+def _date(answer: Mapping[str, Any]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError, TypeError):
+        return None

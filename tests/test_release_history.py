@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import project
 from benchmarks.cloud_definitions import register
+from benchmarks.cloud_fates import Death, Fate
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
 from deploytasks import journey
@@ -312,6 +313,20 @@ def test_a_config_only_deploy_that_failed_says_so(deployed: Shop):
     deployed.endpoint.fault = None
     (row,) = history(deployed)["config_only"]
     assert (row["ended"], row["runs_in"]) == ("failed", [])
+
+
+@pytest.mark.waits
+def test_what_was_put_back_by_its_digest_is_no_config_only_deploy(shop: Shop):
+    shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\npin = "tag"')
+    assert shop.inv("deploy.prod", "--tenant", "t1").code == 0
+    shop.soak("2s")
+    fates = iter([Fate(lasts_s=0.5, death=Death(), sick_s=0, every_s=1)])
+    shop.endpoint.cloud.fates = lambda *_: next(fates, Fate())
+    words = ("--commit", shop.commits["older"], "--allow-older", "--override", "x", "--tenant", "t1")
+    assert shop.inv("release.prod", *words).code == 1
+    families = shop.endpoint.cloud.account(tenant_account(1)).families["shop-t1-prod-api"]
+    assert [":prod" in each.images["api"] for each in families[-2:]] == [True, False]
+    assert history(shop)["config_only"] == []
 
 
 def test_a_secret_in_a_key_is_masked_as_in_a_diff(deployed: Shop):

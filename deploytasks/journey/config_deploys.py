@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from deploytasks import tags
 from deploytasks.journey.trail import Trail
@@ -57,7 +58,7 @@ def _changes(project: str, trail: Trail) -> Iterator[Change]:
     for number, one in enumerate(known):
         at = _began(one)
         before = _before(trail.live, one, known[:number])
-        if at and before and (keys := _keys(before, one)):
+        if at and before and (keys := _keys(trail.live, before, one)):
             yield Change(trail.live, before, one, at, one.record, keys)
     yield from _way_back(trail, known)
 
@@ -92,13 +93,28 @@ def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:
     newest_at = _began(newest)
     if newest.arn == running.arn or newest.record.get("ended") or (minted and newest_at and minted > newest_at):
         return
-    if keys := _keys(newest, running):
+    if keys := _keys(live, newest, running):
         yield Change(live, newest, running, at, kept, keys, rollback=True)
 
 
-def _keys(before: Revision, after: Revision) -> tuple[str, ...]:
-    """Return the keys that differ, tags that others added left out."""
-    return differing(canonical(before.definition, {}), canonical(after.definition, {}))
+def _keys(live: Live, before: Revision, after: Revision) -> tuple[str, ...]:
+    """Return the keys that differ; tags that others added, and an image's tag for its digest on record, are none."""
+    tier = live.target.environment.tier
+    return differing(*(canonical(_by_digest(one, tier), {}) for one in (before, after)))
+
+
+def _by_digest(revision: Revision, tier: str) -> Mapping[str, Any]:
+    """Return the definition with the digest on record in place of a tag of the tier, as what is put back names it."""
+    digest, containers = revision.record.get("digest"), revision.definition.get("containerDefinitions", [])
+    if not digest:
+        return revision.definition
+    named = [{**each, "image": _pinned(str(each.get("image", "")), tier, digest)} for each in containers]
+    return {**revision.definition, "containerDefinitions": named}
+
+
+def _pinned(image: str, tier: str, digest: str) -> str:
+    name, _, tag = image.rpartition(":")
+    return f"{name}@{digest}" if tag == tier or tags.is_release(tag, tier) else image
 
 
 def _kind(change: Change) -> tuple[object, ...]:

@@ -24,7 +24,7 @@ from benchmarks.cloud_services import Service
 from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
-from tests.proxy import Cut, Moment, Proxy, Rule, Stall, Watch
+from tests.proxy import Cut, Drip, Moment, Proxy, Rule, Stall, Watch
 from tests.warm import Done, Warm
 
 pytestmark = pytest.mark.waits
@@ -240,14 +240,65 @@ def test_a_signal_while_the_lock_is_being_released_still_frees_it(releases: Rele
         assert (stopped.code, release.locks) == (130, [])
 
 
-def test_only_the_first_signal_counts_and_its_cleaning_up_is_not_disturbed(releases: Releases):
+def test_signals_at_the_same_moment_are_one_and_its_cleaning_up_is_not_disturbed(releases: Releases):
+    def twice(call: Call) -> None:
+        release.interrupt(call)
+        time.sleep(0.05)
+        release.terminate(call)
+
     with releases.one() as release:
-        first = Rule(Watch(release.interrupt), "UpdateService", times=1)
-        again = Rule(Watch(release.terminate), "GetParameter", skip=1)
-        once_more = Rule(Watch(release.interrupt), "DeleteParameter")
-        stopped = release.run(first, again, once_more)
+        stopped = release.run(Rule(Watch(twice), "UpdateService", times=1))
         assert (stopped.code, release.locks) == (130, [])
         assert stopped.stderr.endswith("to go on: inv deploy.prod\n")
+
+
+@pytest.mark.parametrize(
+    ("operation", "skip", "said"),
+    [
+        (
+            "UpdateService",
+            0,
+            "-prod/api: interrupted before AWS answered, so whether it was done is not known\n",
+        ),
+        ("DescribeServices", 0, "prod: interrupted\n    to go on: inv release.prod\n"),
+        ("DescribeServices", 4, "-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n"),
+        ("RegisterTaskDefinition", 0, "prod: interrupted: no tag was moved and no service touched\n"),
+    ],
+)
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "dripping"])
+def test_a_signal_while_aws_is_silent_or_drips_frees_the_lock_in_seconds(
+    releases: Releases, operation: str, skip: int, said: str, *, silent: bool
+):
+    at: list[float] = []
+
+    def terminate(call: Call) -> None:
+        at.append(time.monotonic())
+        release.terminate(call)
+
+    effect = Stall(first=terminate) if silent else Drip(0.2, terminate)
+    slow = Stall() if silent else Drip(0.2)
+    with releases.one() as release:
+        stopped = release.run(Rule(effect, operation, skip=skip, times=1), Rule(slow, operation, skip=skip))
+        took_s = time.monotonic() - at[0]
+        assert (stopped.code, release.locks) == (130, [])
+        assert said in stopped.stderr, stopped.stderr
+        assert took_s < 5 + 3, took_s  # this machine does other things besides
+
+
+def test_a_second_signal_ends_it_at_once(releases: Releases):
+    at: list[float] = []
+
+    def twice(call: Call) -> None:
+        release.interrupt(call)
+        time.sleep(0.6)
+        at.append(time.monotonic())
+        release.interrupt(call)
+
+    with releases.one() as release:
+        stopped = release.run(Rule(Stall(first=twice), "UpdateService", times=1), Rule(Stall(), "UpdateService"))
+        assert (stopped.code, time.monotonic() - at[0] < 2) == (130, True)
+        assert "interrupted: answers of AWS that are under way have 3 s" in stopped.stderr
+        assert stopped.stderr.endswith("goes on at AWS, inv lock.status shows a lock that is left\n")
 
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "DescribeServices", "BatchGetImage"])

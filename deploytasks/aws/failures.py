@@ -19,6 +19,7 @@ from botocore.exceptions import (
 )
 
 from deploytasks.aws.answers import TO_DO, UNREADABLE, Unreadable, located
+from deploytasks.aws.transport import Abandoned
 from deploytasks.errors import AwsError, Complaint, contained
 from deploytasks.lengths import spelled
 
@@ -157,6 +158,8 @@ def _local_to_do(error: Exception, profile: str) -> str:
             return _sign_in(profile)
         case NoCredentialsError() | PartialCredentialsError():
             return "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a `profile` in envs/"
+        case Abandoned():
+            return ""
         case ConnectionError() | HTTPClientError():
             return "check the network, `region` in envs/ and AWS_ENDPOINT_URL; then run the same command again"
         case _:

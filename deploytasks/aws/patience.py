@@ -44,8 +44,8 @@ _QUICK = ("ecs", "ecr", "ssm", "sts", "iam", "secrets-manager")
 class Patience:
     """One client's: silence is given up early, keys that AWS calls expired are renewed, and waiting is told of.
 
-    `where` says whose client it is, `keys` are those of its assumed role. Nothing is asked again of ECS once somebody
-    interrupts, because the lock is held until ECS's last answer.
+    `where` says whose client it is, `keys` are those of its assumed role. Once somebody interrupts, only the lock is
+    asked for again, because it is held until ECS's last answer.
     """
 
     def __init__(self, where: str, tell: OnEvent, stopped: Event, keys: RoleKeys | None = None) -> None:
@@ -61,7 +61,7 @@ class Patience:
         settle(response)
         code = response[1].get("Error", {}).get("Code") if response else None
         is_silence = isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError)
-        if self._stopped.is_set() and operation.service_model.service_id == "ECS":
+        if self._stopped.is_set() and operation.service_model.service_id != "SSM":  # where the lock is
             return False
         if code in EXPIRED and self._keys and attempts < ATTEMPTS_IN_SILENCE:
             self._keys.renew()

@@ -22,6 +22,7 @@ from deploytasks.aws.failures import no_credentials, translated
 from deploytasks.aws.late import Late
 from deploytasks.aws.patience import CONFIG, FIRST, Patience, hasten
 from deploytasks.aws.roles import RoleKeys, assume
+from deploytasks.aws.transport import Transport
 from deploytasks.errors import AwsError, Complaint, DeployError
 from deploytasks.model import Access, Author, OnEvent
 
@@ -129,7 +130,7 @@ class Clients:
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
         if access.profile not in self._sessions:
-            self._sessions[access.profile] = _Lender(access.profile, self._loader)
+            self._sessions[access.profile] = _Lender(access.profile, self._loader, self.stopped)
         return self._sessions[access.profile].client(service, access.region, credentials)
 
 
@@ -171,7 +172,7 @@ class _Lender(Session):
     A session an account would cost 13 ms and 10 MB each; `get_credentials` is what botocore itself asks.
     """
 
-    def __init__(self, profile: str | None, loader: Loader) -> None:
+    def __init__(self, profile: str | None, loader: Loader, stopped: threading.Event) -> None:
         super().__init__(include_builtin_handlers=False, profile=profile)
         emitter: Any = _Aliases(HierarchicalEmitter())
         self._events = emitter
@@ -184,7 +185,8 @@ class _Lender(Session):
         hasten(emitter)
         Late().attend(emitter)
         self._lent: Any = None
-        self._pool: Any = None
+        self._pool: Transport | None = None
+        self._stopped = stopped
         self._models: dict[str, Any] = {}
 
     def get_credentials(self) -> Any:
@@ -211,7 +213,7 @@ class _Lender(Session):
         Botocore has no public switch for either. A new HTTPS connection costs it 45 ms of CPU for reading the CA
         bundle again, a model of its own half a megabyte a client.
         """
-        self._pool = self._pool or client._endpoint.http_session
+        self._pool = self._pool or Transport(client._endpoint.http_session, self._stopped)
         client._endpoint.http_session = self._pool
         client.meta._service_model = self._models.setdefault(service, client.meta.service_model)
         return client

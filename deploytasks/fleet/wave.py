@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploytasks.errors import Complaint, Interrupted
+from deploytasks.errors import Complaint, Interrupted, listed
 from deploytasks.fleet.begin import start
 from deploytasks.fleet.finish import not_looked_again, not_waited_for
 from deploytasks.fleet.follow import UnderWay, poll
@@ -15,7 +15,7 @@ from deploytasks.fleet.means import Means
 from deploytasks.fleet.pace import next_look_s
 from deploytasks.fleet.parallel import LONGEST_WAIT_S
 from deploytasks.fleet.put_back import concluded
-from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier
+from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier, Told
 
 _SILENT_S = 60.0
 """After so long without news that there is none is news: a CI engine takes silence for death."""
@@ -74,6 +74,7 @@ class Wave:
                 self._await_something()
         except KeyboardInterrupt:
             self._means.stopped.set()
+            self._say_what_is_open(wave)
             raise Interrupted(*self._left_behind(wave, self._settle())) from None
 
     def _launch(self, queue: deque[Rollout], total: int) -> None:
@@ -146,6 +147,11 @@ class Wave:
     def _end(self, result: Result) -> None:
         self._results[result.target] = result
         self._means.tell(Ended(result))
+
+    def _say_what_is_open(self, wave: Iterable[Rollout]) -> None:
+        names = [str(rollout.target) for rollout in wave if rollout.target not in self._results]
+        what = f"interrupted: {listed(names)} not ended; answers that are under way have 3 s, then the lock is freed"
+        self._means.tell(Told("interrupted", what))
 
     def _settle(self) -> list[Result]:
         """How those ended whose beginning or end was being carried out: what is said of them shall be true."""

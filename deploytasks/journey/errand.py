@@ -189,6 +189,7 @@ def broken_off(errand: Errand, error: Unforeseen) -> Unforeseen:
 
 def stopped(errand: Errand, state: str, command: str = "") -> Interrupted:
     """What a signal ends the errand with: how things stand, and the command that goes on from there."""
+    errand.clients.stopped.set()
     return Interrupted(Complaint(errand.tier.name, state, f"to go on: {spelled(errand, command)}"))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,18 +95,28 @@ def run(
     target = prepared.one_off.target
     means = Means(prepared.clients.of("ecs", target.access), tell, clock, sleep)
     begun: list[tuple[Started, TaskLog]] = []
-    pool = _one_thread()
+    pool, starting = _one_thread(), Future[None]()
     try:
-        pool.submit(_start, prepared, means, begun).result()
+        starting = pool.submit(_start, prepared, means, begun)
+        starting.result()
         return following.follow(means, *begun[0])
     except KeyboardInterrupt:
-        pool.shutdown()  # waits for the answer that says what was started
+        _await_answer(prepared.clients, pool)
+        if not begun and starting.done() and isinstance(unknown := starting.exception(), AwsError):
+            raise Interrupted(*unknown.complaints) from None
         ended = _ended(means, begun)
         if ended is None:
             raise Interrupted.of(str(target), _stop(means, begun)) from None
         return ended
     finally:
         pool.shutdown(wait=False)
+
+
+def _await_answer(clients: Clients, pool: ThreadPoolExecutor) -> None:
+    """What RunTask answers, in a few seconds, says what was started; what is asked afterwards has its usual time."""
+    clients.stopped.set()
+    pool.shutdown()
+    clients.stopped.clear()
 
 
 def _one_thread() -> ThreadPoolExecutor:

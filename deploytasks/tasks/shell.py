@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from deploytasks.report.sheet import Sheet
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
+_SAID_AFTER_S, _ONE_SIGNAL_S = 0.5, 0.25
+"""Who is ready by then says all at its end; and signals so close together are one, sent to a group and to us."""
+_INTERRUPTED = b"interrupted: answers of AWS that are under way have 3 s; a second signal ends this at once\n"
+_AGAIN = b"interrupted again: ended at once; what was begun goes on at AWS, inv lock.status shows a lock that is left\n"
+_saying: list[threading.Timer] = []
 DRY_RUN = "dry run: nothing was changed"
 
 
@@ -204,12 +211,25 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        while _saying:
+            _saying.pop().cancel()
 
 
 def _as_interrupt(_number: int, _frame: Any) -> None:
-    """The first signal stops us; those that follow shall not stop the cleaning up, the lock's release among it."""
+    """The first signal stops us, and it is said where that takes longer; another one ends us at once."""
+    began_at = time.monotonic()
+
+    def at_once(_number: int, _frame: Any) -> None:
+        if time.monotonic() - began_at > _ONE_SIGNAL_S:
+            os.write(2, _AGAIN)  # this may have come in the midst of anything, of writing too
+            os._exit(130)
+
     for number in _stopping():
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, at_once)
+    saying = threading.Timer(_SAID_AFTER_S, os.write, (2, _INTERRUPTED))
+    saying.daemon = True
+    saying.start()
+    _saying.append(saying)
     raise KeyboardInterrupt
 
 

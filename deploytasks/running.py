@@ -1,7 +1,7 @@
 """What runs on a target as it was observed, how that is known, and who brought it there. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from deploytasks import tags
 from deploytasks.model import Definition, Evidence, Image, Live, Wish
@@ -59,7 +59,7 @@ def record(live: Live) -> Mapping[str, str]:
 def recorded_at(live: Live) -> datetime | None:
     """When that record was written; None where nothing tells."""
     if _service_is_newer(live):
-        return _time(live.service_tags["at"])
+        return tags.time_told(live.service_tags["at"])
     return begun_at(live.revision_tags, _registered_at(live))
 
 
@@ -84,7 +84,7 @@ def begun_at(record: Mapping[str, str], registered_at: datetime | None) -> datet
 
     A revision without `version` was registered as its rollout began.
     """
-    return _time(record.get("at", "")) or (registered_at if "version" not in record else None)
+    return tags.time_told(record.get("at", "")) or (registered_at if "version" not in record else None)
 
 
 def is_alone(live: Live) -> bool:
@@ -121,8 +121,8 @@ def _service_is_newer(live: Live) -> bool:
     if live.primary and live.service_tags.get("after") == live.primary.id:
         return False  # what it was written for has not begun
     at, revised = (
-        _time(live.service_tags.get("at", "")),
-        _time(live.revision_tags.get("at", "")) or _registered_at(live),
+        tags.time_told(live.service_tags.get("at", "")),
+        tags.time_told(live.revision_tags.get("at", "")) or _registered_at(live),
     )
     return at is not None and (revised is None or at >= revised.replace(microsecond=0))
 
@@ -130,11 +130,3 @@ def _service_is_newer(live: Live) -> bool:
 def _registered_at(live: Live) -> datetime | None:
     registered: datetime | None = (live.definition or {}).get("registeredAt")
     return registered
-
-
-def _time(text: str) -> datetime | None:
-    """The time that a tag tells; None for one that somebody wrote by hand and not as a time."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None

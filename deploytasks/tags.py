@@ -58,6 +58,15 @@ def certified_at(tag: str, tier: str) -> datetime | None:
         return None
 
 
+def time_told(text: str) -> datetime | None:
+    """Return the time in ISO 8601 that a text tells, UTC where it names no offset; None if it tells none."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def releases(tags: Iterable[str], tier: str) -> tuple[str, ...]:
     """The tier's release tags among an image's tags, oldest first."""
     return tuple(sorted(tag for tag in tags if is_release(tag, tier)))

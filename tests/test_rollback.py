@@ -325,6 +325,12 @@ def test_a_time_to_come_is_refused(released: Shop):
     assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: '2999-01-01' lies in the future")
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00", "12:00", ""])
+def test_what_is_no_time_is_refused(released: Shop, at: str):
+    ran = released.inv("release.rollback", "prod", "--at", at)
+    assert (ran.code, ran.stderr.splitlines()[0]) == (2, f"--at: '{at}' is not a valid time")
+
+
 def test_what_a_hold_of_some_tenants_keeps_away_is_told_as_it_is(released: Shop):
     dry = released.inv("release.rollback", "prod", "--tenant", "t2", "--dry-run", "--json").summary["notes"]
     assert dry[0].startswith("of prod, t2 would be on hold: ")

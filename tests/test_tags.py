@@ -1,6 +1,7 @@
 """The grammar of tags: what is which, and that names sort as time does."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_clock_that_is_right_is_believed():
     now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
     before = tags.release_tag("prod", now - timedelta(days=1))
     assert tags.next_release("prod", now, before) == "prod-20261123T120000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00+00:00"),
+        ("2026-11-23T12:00", "2026-11-23T12:00:00+00:00"),
+        ("2026-11-23T12:00+05:30", "2026-11-23T06:30:00+00:00"),
+        ("0001-01-01T00:00+14:00", None),
+        ("9999-12-31T23:59-12:00", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_time_is_utc_where_it_names_no_offset_and_none_where_it_is_none(
+    monkeypatch: pytest.MonkeyPatch, text: str, told: str | None
+):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    at = tags.time_told(text)
+    monkeypatch.undo()
+    time.tzset()
+    assert (at.isoformat() if at else None) == told

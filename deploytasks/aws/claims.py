@@ -78,14 +78,6 @@ def read(tier: str, value: str) -> LockState:
     return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
 
 
-def moment(told: str) -> datetime | None:
-    """Return the time that is written there, None if it is none."""
-    try:
-        return datetime.fromisoformat(told).astimezone(UTC) if told else None
-    except ValueError:
-        return None
-
-
 def is_shared(holder: LockState, mine: LockState) -> bool:
     """Whether our CI run itself holds the lock, and no process of it: its jobs work under it, and leave it."""
     return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from deploytasks import fleet, going_back, tags
-from deploytasks.aws import claims
 from deploytasks.errors import Complaint, DeployError
 from deploytasks.history import past_of
 from deploytasks.journey import ran_then, wishes
@@ -109,7 +108,7 @@ def goals(errand: Errand, found: Found) -> Iterator[Goal]:
     elif at:
         asked = going_back.until(minted, tier, at)
     else:
-        asked, at = ([hold.release], claims.moment(hold.at)) if hold and hold.release in minted else ([], None)
+        asked, at = ([hold.release], tags.time_told(hold.at)) if hold and hold.release in minted else ([], None)
     yield from (_to_release(errand, found, minted, release, at) for release in asked)
     if not (to or errand.options.at):
         yield from _before(errand, found, minted)

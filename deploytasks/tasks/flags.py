@@ -214,18 +214,15 @@ def moment(flag: str, given: str | None) -> datetime | None:
 
     """
     from deploytasks.errors import Invalid
+    from deploytasks.tags import time_told
 
     if given is None:
         return None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        raise Invalid.of(
-            f"--{flag}", f"'{given[:40]}' is not a valid time", f"for example --{flag} 2026-11-23T12:00Z"
-        ) from None
-    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    at, to_do = time_told(given), f"for example --{flag} 2026-11-23T12:00Z"
+    if at is None:
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' is not a valid time", to_do)
     if at > datetime.now(UTC):
-        raise Invalid.of(f"--{flag}", f"'{given[:40]}' lies in the future", f"for example --{flag} 2026-11-23T12:00Z")
+        raise Invalid.of(f"--{flag}", f"'{given[:40]}' lies in the future", to_do)
     return at
 
 

@@ -94,6 +94,18 @@ def test_what_was_put_back_after_it_failed_is_no_rollback():
     assert (row.rollback, row.ended) == (False, "failed")
 
 
+@pytest.mark.parametrize(
+    ("recorded", "rollbacks"), [("", []), ("2026-01-02T12:00:00Z", []), ("2026-01-09T12:00:00Z", [True])]
+)
+def test_a_revision_that_another_tool_registered_is_a_rollback_only_where_we_went_back_to_it(
+    recorded: str, rollbacks: list[bool]
+):
+    service = {"project": "shop", "release": ONE, "digest": "1", "at": recorded} if recorded else {}
+    by_hand = replace(revision(3, "512"), record={}, registered_at=day(3))
+    by_hand = replace(by_hand, definition={**by_hand.definition, "registeredAt": day(3)})
+    assert [row.rollback for row in found(revision(1, "256"), by_hand, **service)] == rollbacks
+
+
 def test_the_same_change_of_two_targets_is_one_row_and_doing_it_twice_is_two():
     again = [revision(1, "256"), revision(2, "512"), revision(3, "256"), revision(4, "512")]
     rows = config_deploys("shop", [trail(*again), trail(*again[:2], tenant="mb")], None)

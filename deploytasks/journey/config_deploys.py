@@ -9,7 +9,7 @@ from typing import Any
 from deploytasks import tags
 from deploytasks.journey.trail import Trail
 from deploytasks.model import ConfigDeploy, Live, Revision
-from deploytasks.running import begun_at, has_begun, record, recorded_at
+from deploytasks.running import begun_at, brought_by, has_begun, record, recorded_at
 from deploytasks.template.canonical import canonical
 from deploytasks.template.differing import differing
 
@@ -60,7 +60,8 @@ def _changes(project: str, trail: Trail) -> Iterator[Change]:
         before = _before(trail.live, one, known[:number])
         if at and before and (keys := _keys(trail.live, before, one)):
             yield Change(trail.live, before, one, at, one.record, keys)
-    yield from _way_back(trail, known)
+    if brought_by(trail.live, project):
+        yield from _way_back(trail, known)
 
 
 def _before(live: Live, one: Revision, earlier: Sequence[Revision]) -> Revision | None:

@@ -218,6 +218,7 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str, str, str]]] = [
     (secret(f"{SSM}/shop/key"), ("parameter", "/shop/key", "111111111111", "eu-west-1")),
     (secret(f"{SSM}/key"), ("parameter", "parameter/key", "111111111111", "eu-west-1")),
     (secret(f"{SSM}/aws/reference/secretsmanager/db"), ("secret", "db", "111111111111", "eu-west-1")),
+    (secret("/aws/reference/secretsmanager/a/db:AWSPREVIOUS"), ("secret", "a/db", "", "")),
     (secret(ARN), ("secret", ARN, "111111111111", "eu-west-1")),
     (secret(f"{ARN}:password:AWSPREVIOUS:"), ("secret", ARN, "111111111111", "eu-west-1")),
     (secret(f"{ARN}:::"), ("secret", ARN, "111111111111", "eu-west-1")),

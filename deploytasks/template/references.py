@@ -83,7 +83,8 @@ def _referred(key: str, text: str) -> Reference | None:
 
 def _parameter(name: str, account: str, region: str, key: str, text: str) -> Reference:
     if name.startswith(_IN_SECRETS_MANAGER):
-        return Reference("secret", name.removeprefix(_IN_SECRETS_MANAGER), account, region, key, text)
+        secret, _, _ = name.removeprefix(_IN_SECRETS_MANAGER).partition(":")  # a version or its stage may follow
+        return Reference("secret", secret, account, region, key, text)
     name = f"parameter{name}" if text.startswith("arn:") and name.count("/") == 1 else name
     return Reference("parameter", name, account, region, key, text)
 

@@ -179,12 +179,23 @@ def contained(where: str) -> Iterator[None]:
 
 
 def unforeseen(where: str, error: Exception) -> Complaint:
-    """Return what is said of an exception that nobody expected: its type, its place, and where its traceback is."""
+    """Return what is said of an exception that nobody expected: its type, its place, and where its traceback is.
+
+    A file that can't be used is named instead.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return unwritable(error)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     at = "".join(f" ({Path(each.filename).name}:{each.lineno}, in {each.name})" for each in last)
     said = " ".join(str(error).split())[:200]
     what = f"unforeseen {type(error).__name__}: {said}".removesuffix(": ") + at
     return Complaint(where, what, _traceback(error))
+
+
+def unwritable(error: OSError) -> Complaint:
+    """Return the complaint about a file, above all a temporary one, that cannot be written or read."""
+    to_do = "see that it is there, has room and may be used; for temporary files, TMPDIR names another directory"
+    return Complaint(str(error.filename or "this machine"), error.strerror or str(error), to_do)
 
 
 def _traceback(error: Exception) -> str:

@@ -51,7 +51,7 @@ def test_a_link_in_a_circle_is_named(tmp_path):
 
 def test_nesting_without_end_is_named(tmp_path):
     said = refusal(tmp_path, mb=f"vars.x = {'[' * 9000}{']' * 9000}\n" + MB)
-    assert said == "envs/mb.toml: is nested too deeply to be read"
+    assert said.startswith("envs/mb.toml: is nested too deeply to be read\n    at most 64 tables and lists")
 
 
 def test_nothing_at_all_is_a_complaint(tmp_path):

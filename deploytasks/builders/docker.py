@@ -26,7 +26,7 @@ from deploytasks.builders import context, credentials
 from deploytasks.builders.again import again, sounds_passing
 from deploytasks.builders.job import Job, Login, Voice
 from deploytasks.builders.registry import Reference
-from deploytasks.errors import BuildFailed
+from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform
 
 _DEFAULT_SOCKET = "unix:///var/run/docker.sock"
@@ -38,14 +38,20 @@ _INSTALL_BUILDX = "the engine's own builder knows no BuildKit syntax: install th
 
 
 def answers() -> bool:
-    """Whether a Docker engine answers where the environment or Docker's current context say it is."""
+    """Whether a Docker engine answers where the environment or Docker's current context say it is.
+
+    Raises: Refusal where DOCKER_HOST is no address.
+    """
     try:
         if not _listens(address()):
             return False
         with closing(docker.from_env(timeout=_PING_TIMEOUT_S)) as client:
             return bool(client.ping())
-    except (DockerException, requests.RequestException):
+    except (DockerException, requests.RequestException, OSError):
         return False
+    except ValueError as error:
+        to_do = "for example unix:///var/run/docker.sock or tcp://127.0.0.1:2375; unset it where no engine is meant"
+        raise Refusal.of("DOCKER_HOST", f"'{address()}' is no address of a Docker engine: {error}", to_do) from error
 
 
 def _listens(where: str) -> bool:

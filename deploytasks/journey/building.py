@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
-from deploytasks.errors import AwsError, BuildFailed
+from deploytasks.errors import AwsError, BuildFailed, unwritable
 from deploytasks.journey import artifacts, ownership, sources
 from deploytasks.journey.errand import Errand, say
 from deploytasks.model import Build, Image, Wish
@@ -48,6 +48,8 @@ def _built(errand: Errand, wish: Wish, build: Build) -> Wish:
     try:
         with sources.laid_out(errand, build) as laid:
             digest = build_and_push(_job(errand, build, laid), login, errand.tell, builder=build.service.builder)
+    except OSError as error:
+        raise BuildFailed(unwritable(error)) from error
     except BuildFailed:
         if not _there(errand, wish):
             raise

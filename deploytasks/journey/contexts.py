@@ -1,6 +1,6 @@
 """Contexts and Dockerfiles that envs/ names, looked for offline: in what is committed, and in the working tree."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deploytasks import git, source
@@ -43,17 +43,26 @@ def _committed(root: Path, service: Service, store: Store) -> list[Complaint]:
 def _is_laid(root: Path, service: Service) -> bool:
     """Whether the working tree, which may be ahead of its commit, has them inside the repository."""
     top = Path(git.ask(root, "rev-parse", "--show-toplevel"))
-    inside = all(path.resolve().is_relative_to(top) for path in _paths(root, service))
-    return inside and not any(_missing(root, service))
+    if any(_missing(root, service)):
+        return False
+    return all(path.resolve().is_relative_to(top) for path in _paths(root, service))
 
 
 def _missing(root: Path, service: Service) -> Iterator[Complaint]:
     context, dockerfile = _paths(root, service)
-    if not context.is_dir():
+    if not _is(Path.is_dir, context):
         yield Complaint(f"services.{service.name}.context", f"there is no directory {service.context}", "mend the key")
-    elif not dockerfile.is_file():
+    elif not _is(Path.is_file, dockerfile):
         what = f"there is no file {service.dockerfile} in {service.context}"
         yield Complaint(f"services.{service.name}.dockerfile", what, "mend the key (relative to context)")
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    """Return whether the path is of the kind; one that no file system takes, too long say, is not."""
+    try:
+        return kind(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _paths(root: Path, service: Service) -> tuple[Path, Path]:

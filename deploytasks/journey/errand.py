@@ -9,7 +9,16 @@ from typing import Any
 
 from deploytasks.aws.fencing import Fence
 from deploytasks.aws.session import Clients
-from deploytasks.errors import AwsError, Complaint, DeployError, Interrupted, NotReady, Unforeseen, contained
+from deploytasks.errors import (
+    AwsError,
+    Complaint,
+    DeployError,
+    Interrupted,
+    NotReady,
+    Unforeseen,
+    contained,
+    unwritable,
+)
 from deploytasks.fleet import each, together
 from deploytasks.journey.author import whoami_here
 from deploytasks.journey.committed import config_of
@@ -152,13 +161,15 @@ def before_any_change() -> Iterator[None]:
     """What AWS refuses in here is a refusal of ours: nothing was changed yet.
 
     Raises:
-        NotReady: for any AwsError.
+        NotReady: for any AwsError, and where no file can be written or read.
 
     """
     try:
         yield
     except AwsError as error:
         raise NotReady(*error.complaints) from error
+    except OSError as error:
+        raise NotReady(unwritable(error)) from error
 
 
 @contextmanager

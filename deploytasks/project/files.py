@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deploytasks.model import Origin
+from deploytasks.project import limits
 from deploytasks.project.faults import Fault
 from deploytasks.project.names import is_name
 
@@ -67,6 +68,9 @@ def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
     except (OSError, ValueError, RecursionError) as error:
         faults.append(_unreadable(file, path, error))
         return None
+    if found := list(limits.faults_in(file, data)):
+        faults.extend(found)
+        return None
     return Source(file, path.stem, data)
 
 
@@ -82,8 +86,20 @@ def _unreadable(file: str, path: Path, error: Exception) -> Fault:
             line = error.object[: error.start].count(b"\n") + 1
             return Fault(Origin(file, "", line), "is not UTF-8", "save it as UTF-8, as TOML wants it")
         case RecursionError():
-            return Fault(Origin(file, ""), "is nested too deeply to be read")
+            return Fault(Origin(file, ""), "is nested too deeply to be read", _FEWER)
+        case ValueError() if not isinstance(error, tomllib.TOMLDecodeError):  # Python's limit on a number's digits
+            line = _line_of_digits(path)
+            return Fault(Origin(file, "", line), "holds a number of thousands of digits", "quote it, if it is text")
     return _syntax_fault(file, path, str(error))
+
+
+_FEWER = f"at most {limits.MOST_DEEP} tables and lists may stand inside each other"
+
+
+def _line_of_digits(path: Path) -> int:
+    text = path.read_text(encoding="utf-8-sig")
+    found = re.search(r"[0-9][0-9_]{4000,}", text)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def _syntax_fault(file: str, path: Path, message: str) -> Fault:

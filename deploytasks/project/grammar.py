@@ -15,7 +15,7 @@ import msgspec
 from deploytasks.project.faults import Fault
 from deploytasks.project.files import Source
 from deploytasks.project.hints import hint
-from deploytasks.project.schema import ProjectFile, Region, Secret, Size, Tenant, Value, Variable
+from deploytasks.project.schema import Below, ProjectFile, Region, Secret, Size, Tenant, Text, Value, Variable
 from deploytasks.project.toml_lines import dotted
 from deploytasks.regions import advice, partition_of, region_of
 
@@ -28,6 +28,7 @@ class _Bad:
 
 
 BAD: Final = _Bad()
+_LONG: Final = 1_024
 _CONFIDENTIAL: Final = frozenset({"secrets", "notify"})
 
 
@@ -141,6 +142,8 @@ def _description(kind: Any) -> str:
 def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
     """What a value of the kind is, and how this one is written where it is clear what was meant."""
     wanted = _description(kind)
+    if (kind is Text or kind is Below) and isinstance(value, str) and (len(value) > _LONG or not value.isprintable()):
+        wanted += f"; no control characters, and at most {_LONG:,} characters"
     is_bare = isinstance(value, int | float | date | time) and not isinstance(value, bool) and kind is not Size
     if is_bare and _fits(str(value), kind):
         is_unknown = isinstance(value, float) or _CONFIDENTIAL & {*path}  # of 1.10 only 1.1 is known

@@ -19,12 +19,24 @@ def _like(pattern: str, description: str) -> Meta:
 
 
 Name = Annotated[str, _like(NAME, "lower-case letters, digits and dashes, a letter first, at most 63")]
-Text = Annotated[str, _like(r"\S(?:.*\S)?", "text, not empty, no blanks around it")]
+_ANY = r"[^\x00-\x1f\x7f-\x9f]"
+_DARK = r"[^\s\x00-\x1f\x7f-\x9f]"
+"""A character that is neither a blank nor a control character."""
+Text = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,1024}}$){_DARK}(?:{_ANY}*{_DARK})?",
+        "text, not empty, no blanks around it",
+    ),
+]
 Account = Annotated[str, _like("[0-9]{12}", "the 12 digits of an AWS account, in quotes")]
 Region = Annotated[str, _like("[a-z]{2,}(?:-[a-z]+)+-[0-9]+", 'an AWS region, such as "us-east-1"')]
 Role = Annotated[
     str,
-    _like(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/\S+", 'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"'),
+    _like(
+        r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+",
+        'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"',
+    ),
 ]
 ExternalId = Annotated[
     str, _like(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "the external id that the role's trust policy asks for")
@@ -37,7 +49,13 @@ Repository = Annotated[
         'an ECR repository\'s name, such as "shop/api": 2 to 256 lower-case letters, digits and single . _ - / between',
     ),
 ]
-Below = Annotated[str, _like(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))\S(?:.*\S)?", 'a path or glob below, such as "build/*.jar"')]
+Below = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,1024}}$)(?!/)(?!(?:.*/)?\.\.(?:/|$)){_DARK}(?:{_ANY}*{_DARK})?",
+        'a path or glob below, such as "build/*.jar"',
+    ),
+]
 Platform = Annotated[str, _like("[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", 'such as "linux/amd64"')]
 Duration = Annotated[
     str,
@@ -58,12 +76,14 @@ Size = Annotated[
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
 Switch = Annotated[bool, Meta(description="true or false")]
 Command = Annotated[list[str], Meta(min_length=1)]
-VariableName = Annotated[str, _like(r"[^\s=]+", "a variable's name: no blanks, no =")]
+VariableName = Annotated[
+    str, _like(r"[^\s=\x00-\x1f\x7f-\x9f]+", "a variable's name: no blanks, no =, no control characters")
+]
 _Gone = Annotated[bool, Meta(extra_json_schema={"const": False})]
 Variable = Annotated[
     str | int | _Gone, Meta(description="text in quotes, a whole number, or false to remove an inherited one")
 ]
-_SECRET = r"arn:aws[a-z-]*:(?:secretsmanager|ssm):[a-z0-9-]+:[0-9]{12}:\S+|(?!arn:)[A-Za-z0-9_./-]+"
+_SECRET = r"arn:aws[a-z-]*:(?:secretsmanager|ssm):[a-z0-9-]+:[0-9]{12}:[!-~]+|(?!arn:)[A-Za-z0-9_./-]+"
 Secret = Annotated[
     Annotated[str, _like(_SECRET, "")] | _Gone,
     Meta(description="a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one"),

@@ -50,6 +50,7 @@ class Reporting(Task[Any]):
             Interrupted: SIGINT or SIGTERM, from its first import on.
 
         """
+        shell.require_streams()
         with _readable(), self._told_to_ci(kwargs.get("json")), shell.interruptible():
             return super().__call__(*args, **kwargs)
 

@@ -173,6 +173,29 @@ def say_told(event: "Event") -> None:
         say(event.message)
 
 
+def require_streams() -> None:
+    """Refuse a closed stdout; open /dev/null for a closed stdin or stderr.
+
+    A file or connection that is opened later would get the closed stream's number, and programs that we start would
+    write into it.
+
+    Raises:
+        Refusal: stdout is closed.
+
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    if sys.stdout is None:
+        from deploytasks.errors import Refusal
+
+        raise Refusal.of("stdout", "it is closed", "send it somewhere, for example > /dev/null")
+
+
 def ask(question: str) -> bool | None:
     """Whether the person at the terminal says yes; None where there is no terminal."""
     from deploytasks.report.text import one_line

@@ -132,13 +132,18 @@ class Drafts:
             raise self._invalid(
                 draft, line, what, f"{_pointed_at(draft.text, error.pos)}\n{to_do}".rstrip("\n")
             ) from error
+        except (RecursionError, ValueError) as error:  # ValueError is Python's limit on a number's digits
+            raise self._invalid(draft, 0, *_TOO_MUCH[isinstance(error, RecursionError)]) from error
         if repeated:
             self.refuse(draft, _repeated_keys(draft.text))
         if not isinstance(value, dict):
             self.refuse(draft, [Problem((), "what it renders is no JSON object", advice.on_no_object(value))])
         if pasted := advice.on_pasted_answer(value):
             self.refuse(draft, [Problem((), *pasted)])
-        return dict(advice.without_nulls(value))
+        try:
+            return dict(advice.without_nulls(value))
+        except RecursionError as error:
+            raise self._invalid(draft, 0, *_TOO_MUCH[True]) from error
 
     def refuse(self, draft: Draft, found: Iterable[Problem]) -> None:
         """Raise Invalid with every problem and the line that it comes from, if there is any."""
@@ -186,12 +191,22 @@ write it: the JSON of a RegisterTaskDefinition request, in which {{ image }} sta
 docs/templates.md in deploytasks' own repository begins with the smallest one"""
 
 
+_TOO_MUCH = {
+    True: ("what it renders is nested too deeply", "use fewer levels"),
+    False: ("what it renders holds a number of thousands of digits", "quote it, if it is text"),
+}
+
+
 def _told(error: Exception) -> str:
     """What is wrong, and on the next line what to do."""
     if isinstance(error, TemplateNotFound):
         return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
     if isinstance(error, UnicodeDecodeError):
         return _NOT_UTF_8
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply, or includes itself\nuse fewer levels"
+    if isinstance(error, MemoryError | OverflowError):
+        return "it makes more than fits into memory\nmake less of it"
     return str(error) or type(error).__name__
 
 

@@ -33,10 +33,11 @@ demo: setup ## the whole journey on an emulated AWS: two tenants, three tiers, u
 test: setup ## all tests; those that need a Docker engine say so where none answers
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-check: setup ## ruff and mypy
+check: setup ## ruff, mypy, and whether what is installed fits together
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pip --disable-pip-version-check check
 
 format: setup ## ruff's layout, and the repairs it can make by itself
 	@$(BIN)/ruff check --fix .

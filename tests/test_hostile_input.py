@@ -170,6 +170,16 @@ def test_a_directory_for_temporary_files_that_is_not_there_is_named(
     assert "No such file or directory\n    see that it is there, has room and may be used; for temporary" in ran.stderr
 
 
+@pytest.mark.parametrize("words", ["--list", "--help release.dev", "--list --list-format=json"])
+@pytest.mark.parametrize(
+    ("redirected", "said"), [("> /dev/full", "stdout: not everything could be written: No space left"), ("| true", "")]
+)
+def test_what_invoke_itself_prints_ends_without_a_traceback(shop: Shop, words: str, redirected: str, said: str):
+    line = f"{sys.executable} -u -m invoke {words} {redirected}"
+    ran = subprocess.run(["sh", "-c", line], cwd=shop.root, capture_output=True, text=True, timeout=60)
+    assert ran.stderr.startswith(said) and "Traceback" not in ran.stderr and "Exception" not in ran.stderr
+
+
 STREAMS = {
     "stdout closed": (">&-", 2, "stdout: it is closed\n    send it somewhere, for example > /dev/null\n"),
     "both closed": (">&- 2>&-", 2, ""),

@@ -6,9 +6,11 @@ What it would understand is never refused, but for a flag that it would take for
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -42,6 +44,7 @@ class CommandLine:
             return
         self._is_checked = True
         if _is_inv(sys.argv[0]) and self._is_root():
+            sys.excepthook = _without_traceback
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")  # what Invoke prints itself, on an ASCII console
             self._check(sys.argv[1:])
@@ -120,6 +123,17 @@ class CommandLine:
             from deploytasks.tasks.shell import warn
 
             warn(str(error))
+
+
+def _without_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say of an error in what Invoke itself prints, `inv --list | head`, what it is; nothing where the reader left."""
+    if not isinstance(error, OSError):
+        sys.__excepthook__(kind, error, trace)
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where Python writes at its end what it still has
+    if not isinstance(error, BrokenPipeError):
+        what = f"not everything could be written: {error.strerror}"
+        sys.stderr.write(f"{error.filename or 'stdout'}: {what}\n    make room, or send it elsewhere\n")
 
 
 def _has_eaten_a_flag(parsed: ParseResult) -> bool:

@@ -21,7 +21,7 @@ def test_missing_repositories_a_missing_cluster_and_a_wrong_template_come_in_one
     for name in ("api", "worker", "cron"):
         assert ran.stderr.count(f"ECR {'api' if name == 'api' else f'shop/{name}'}: ") == 1
     assert "cluster gone-dev: DescribeServices: ClusterNotFoundException" in ran.stderr
-    assert "t1-dev/worker: 'port' is not set" in ran.stderr
+    assert "t1-dev/worker, t2-dev/worker: 'port' is not set" in ran.stderr
     assert "dev: not checked until then: " in ran.stderr
 
 
@@ -48,7 +48,7 @@ def test_a_rollback_tells_missing_repositories_a_missing_cluster_and_wrong_templ
     assert (ran.code, shop.writes()) == (2, {})
     for name in ("worker", "cron"):
         assert ran.stderr.count(f"ECR shop/{name}: ") == 1
-        assert f"t1-prod/{name}: 'port' is not set" in ran.stderr
+        assert f"t1-prod/{name}, t2-prod/{name}: 'port' is not set" in ran.stderr
     assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
     assert "prod: not checked until then: which release there is to go back to" in ran.stderr
 
@@ -58,7 +58,7 @@ def test_a_rollback_tells_that_no_repository_can_be_read_beside_the_rest(shop: S
     shop.edit("templates/api.json.j2", "{{ cpu }}", "{{ vars.cpus }}")
     ran = shop.inv("release.rollback", "prod", "--to", shop.commits["older"])
     assert (ran.code, ran.stderr.count("ECR api: ")) == (2, 1), ran.stderr
-    assert "t1-prod/api: 'cpus' is not set" in ran.stderr
+    assert "t1-prod/api, t2-prod/api: 'cpus' is not set" in ran.stderr
 
 
 def test_a_rollback_without_a_release_before_tells_the_targets_troubles_too(shop: Shop):

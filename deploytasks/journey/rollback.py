@@ -90,7 +90,7 @@ def _checks(errand: Errand, renderer: Renderer, found: Found, goal: Goal) -> tup
     )
 
 
-def _renders(errand: Errand, renderer: Renderer, goal: Goal) -> Iterator[Complaint]:
+def _renders(errand: Errand, renderer: Renderer, goal: Goal) -> tuple[Complaint, ...]:
     """Try the templates of what has no revision of then."""
     targets = tuple(target for target in errand.targets if _is_rendered(goal, target))
     return rolling.renders(replace(errand, targets=targets), renderer, _tried(errand, goal))

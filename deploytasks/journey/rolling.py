@@ -14,19 +14,22 @@ from deploytasks.ours import Container, container_of, given
 from deploytasks.plan import Candidate
 from deploytasks.running import is_inactive, tagged
 from deploytasks.template.canonical import same
+from deploytasks.template.check import joined
 from deploytasks.template.render import Renderer, image_name, placeholder
 
 UNBUILT = "(to be built)"
 
 
-def renders(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Iterator[Complaint]:
-    """What is wrong with the templates, or with what they are given, of all selected targets."""
+def renders(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> tuple[Complaint, ...]:
+    """Return what is wrong with the selected targets' templates, or with what those are given, each fault once."""
     by_service = {wish.service: wish for wish in wishes}
+    found: list[tuple[Target, Complaint]] = []
     for target in errand.targets:
         try:
             render(errand, renderer, target, by_service[target.service])
         except Invalid as error:
-            yield from error.complaints
+            found += ((target, each) for each in error.complaints)
+    return joined(found)
 
 
 def unfit_for_steps(errand: Errand, renderer: Renderer, wishes: Sequence[Wish]) -> Iterator[Complaint]:

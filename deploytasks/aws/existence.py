@@ -49,7 +49,7 @@ def _invalid(client: Any, names: Iterable[str]) -> set[str]:
 def role_fault(client: Any, role: str) -> str:
     """Return what is wrong with the role of this ARN or name, or that ECS can't assume it; "" if nothing is.
 
-    Consoles make roles below `/service-role/`, and an ARN that leaves this out names none.
+    Consoles make roles below `/service-role/`, and an ARN that leaves this out names none, as one with another path.
 
     Source: iam GetRole, which takes the name without its path; no two roles of an account share a name.
 
@@ -60,9 +60,14 @@ def role_fault(client: Any, role: str) -> str:
         except client.exceptions.NoSuchEntityException:
             return MISSING
     actual = str(found.get("Arn", ""))
-    if role.startswith("arn:") and role.count("/") == 1 and actual.count("/") > 1:
+    if role.startswith("arn:") and actual.count("/") > 1 and _path(role) != _path(actual):
         return f"{MISSING}: the one of that name is {actual}"
     return "" if trusts_ecs(found.get("AssumeRolePolicyDocument")) else UNTRUSTING
+
+
+def _path(arn: str) -> str:
+    """Return the role's path and name, of which IAM tells no upper from lower case."""
+    return arn.partition(":role")[2].casefold()
 
 
 def trusts_ecs(document: Any) -> bool:

@@ -52,18 +52,18 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     errand = begin("tag", project, scope, options, tell)
     with lock(errand) as notes:
         with before_any_change():
-            owners, wanted, present, hold, frozen = look_at_all(
+            owners, wanted, present, hold, movable = look_at_all(
                 errand,
                 lambda: ownership.look(errand),
                 lambda: wishes.to_tag(errand),
                 lambda: wishes.present(errand),
                 lambda: hold_of(errand),
-                lambda: preflight.frozen(errand),
+                lambda: preflight.movable(errand),
             )
             noted = preflight.check_all(
                 owners.found,
                 lambda: preflight.held(errand, hold, wanted, present),
-                lambda: preflight.taggable(errand, wanted, present, frozen),
+                lambda: preflight.taggable(errand, wanted, present, movable),
                 lambda: sources.complaints(errand, wanted),
                 asking=[lambda: preflight.gated(errand, wanted)],
             )
@@ -165,7 +165,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
     """
     renderer = Renderer(errand.project)
     with before_any_change():
-        owners, wanted, present, hold, lives, policies, frozen = look_at_all(
+        owners, wanted, present, hold, lives, policies, movable = look_at_all(
             errand,
             lambda: ownership.look(errand),
             lambda: wishes.to_release(errand),
@@ -173,7 +173,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             lambda: hold_of(errand),
             lambda: look(errand),
             lambda: preflight.policies(errand),
-            lambda: preflight.frozen(errand),
+            lambda: preflight.movable(errand),
         )
         only = taken(errand, wanted, lives)
         noted = preflight.check_all(
@@ -181,7 +181,7 @@ def prepared(errand: Errand, notes: tuple[str, ...] = ()) -> tuple[Plan, tuple[s
             *about_targets(only.errand, renderer, only.lives, wanted),
             lambda: preflight.unpullable(only.errand, policies),
             *config_rules.checks(only, renderer, wanted, hold, preflight.held(errand, hold, wanted, present)),
-            lambda: preflight.taggable(errand, wanted, present, frozen),
+            lambda: preflight.taggable(errand, wanted, present, movable),
             lambda: sources.complaints(errand, wanted),
             asking=[
                 lambda: preflight.gated(errand, wanted),

@@ -59,10 +59,7 @@ def missing(
     seen = _asked(errand, [one for one in found if not one.is_foreign])
     yield from (_complaint(renderer, one.named, one.fault) for one in seen if one.fault)
     yield from _unread(seen)
-    for one in found:
-        if one.is_foreign:
-            what = f"the {one.reference.kind} {renderer.veiled(one.reference.shown)} is of another account"
-            yield Note(f"not checked: {listed(_targets(one))}: {what} than the target's {one.access.account}")
+    yield from _foreign(renderer, [one for one in found if one.is_foreign])
 
 
 def _found(errand: Errand, renderer: Renderer, lives: Iterable[Live], wishes: Iterable[Wish]) -> list[Named]:
@@ -147,6 +144,16 @@ def _complaint(renderer: Renderer, named: Named, fault: str) -> Complaint:
     return Complaint(
         listed(_targets(named)), what, _TO_DO.get(fault, "create it, or correct {place}").format(place=place)
     )
+
+
+def _foreign(renderer: Renderer, found: Sequence[Named]) -> Iterator[Note]:
+    """Note, one line a kind, what other accounts own: the target's credentials need not see it there."""
+    for kind in dict.fromkeys(one.reference.kind for one in found):
+        those = [one for one in found if one.reference.kind == kind]
+        names = list(dict.fromkeys(renderer.veiled(one.reference.shown) for one in those))
+        targets = list(dict.fromkeys(target for one in those for target in _targets(one)))
+        what = f"{len(names)} {kind}{'s' * (len(names) > 1)} of other accounts: {listed(names)}"
+        yield Note(f"not checked: {what} (named by {listed(targets)})")
 
 
 def _targets(named: Named) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any
 from deploytasks import tags
 from deploytasks.aws import repositories
 from deploytasks.aws.failures import is_denied, reason
-from deploytasks.errors import AwsError, Complaint, listed
+from deploytasks.errors import AwsError, Complaint
 from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand
-from deploytasks.journey.preflight import Note
+from deploytasks.journey.preflight import Note, unread
 from deploytasks.model import Project, Service, Wish
 
 LABEL = "deploytasks.project"
@@ -57,7 +57,9 @@ def look(errand: Errand) -> Ownership:
         if answer.owner and answer.owner != errand.project.name
     )
     failed = tuple(complaint for answer in answers for complaint in answer.failed)
-    return Ownership((*complaints, *failed), tuple(_unread([answer.denied for answer in answers if answer.denied])))
+    return Ownership(
+        (*complaints, *failed), tuple(unread("the project of", (each.denied for each in answers if each.denied)))
+    )
 
 
 def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complaint:
@@ -126,9 +128,3 @@ def _owner(errand: Errand, service: Service) -> _Answer:
         if error.error_code == "RepositoryNotFoundException":
             return _Answer()  # whoever asks for its images complains of that
         return _Answer(failed=error.complaints)
-
-
-def _unread(reasons: list[str]) -> Iterator[Note]:
-    if reasons:
-        those = "1 repository" if len(reasons) == 1 else f"{len(reasons)} repositories"
-        yield Note(f"not checked: the project of {those} ({listed(list(dict.fromkeys(reasons)), 2)})")

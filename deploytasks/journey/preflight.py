@@ -1,6 +1,6 @@
 """Everything that can be known to go wrong, found before the first write, for all targets at once."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from deploytasks import fleet, gate, git, plan, tags
 from deploytasks.aws import repositories
+from deploytasks.aws.failures import is_denied, reason
 from deploytasks.aws.locks import freeing
-from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, once, raise_all
+from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.observe import observe
 from deploytasks.journey.shelves import sweep
@@ -69,44 +70,52 @@ def _named(live: Live, complaint: Complaint) -> Complaint:
 
 
 def policies(errand: Errand) -> dict[str, Any]:
-    """Who may pull each service, if anybody else needs to; a policy that may not be read is left out."""
+    """Return by service who may pull, if anybody else needs to, or the error where that may not be read."""
     services = errand.services if _foreign_accounts(errand) else ()
-
-    def read(service: Service) -> dict[str, Any]:
-        return {service.name: repositories.policy(errand.ecr, service.repository)}
-
-    unread: dict[str, Any] = {}
-    found = fleet.together(*(partial(_if_allowed, partial(read, service), unread) for service in services))
-    return {name: policy for one in found for name, policy in one.items()}
+    return _if_allowed(services, lambda service: repositories.policy(errand.ecr, service.repository))
 
 
-def frozen(errand: Errand) -> frozenset[str]:
-    """The services whose repositories would not let the tier's tag move; one that may not be looked at is believed."""
-
-    def moves(service: Service) -> bool:
-        return repositories.lets_move(errand.ecr, service.repository, errand.tier.name)
-
-    answers = fleet.together(*(partial(_if_allowed, partial(moves, service), True) for service in errand.services))
-    return frozenset(service.name for service, answer in zip(errand.services, answers, strict=True) if not answer)
+def movable(errand: Errand) -> dict[str, bool | AwsError]:
+    """Return by service whether its repository lets the tier's tag move, or the error where that may not be read."""
+    tier = errand.tier.name
+    return _if_allowed(errand.services, lambda one: repositories.lets_move(errand.ecr, one.repository, tier))
 
 
-def _if_allowed(ask: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """AWS's answer; where we may not ask, the other one."""
-    try:
-        return ask()
-    except AwsError as error:
-        if error.error_code != "AccessDeniedException":
-            raise
-        return otherwise
+def _if_allowed(services: Sequence[Service], ask: Callable[[Service], Answer]) -> dict[str, Answer | AwsError]:
+    """Return AWS's answers by service; where the role may not ask, the error."""
+
+    def asked(service: Service) -> dict[str, Answer | AwsError]:
+        try:
+            return {service.name: ask(service)}
+        except AwsError as error:
+            if not is_denied(error):
+                raise
+            return {service.name: error}
+
+    answers = fleet.together(*(partial(asked, service) for service in services))
+    return {name: answer for one in answers for name, answer in one.items()}
 
 
-def unpullable(errand: Errand, policies: Mapping[str, Any]) -> Iterator[Complaint]:
-    """Which tenants' accounts the registry would not let pull; a policy that was not read is believed."""
+def unpullable(errand: Errand, policies: Mapping[str, Any]) -> Iterator[Complaint | Note]:
+    """Which tenants' accounts the registry would not let pull; a policy that may not be read is a note."""
     for service in errand.services:
         for account, target in _foreign_accounts(errand).items() if service.name in policies else ():
-            if not repositories.allows_pull(policies[service.name], account):
+            policy = policies[service.name]
+            if not isinstance(policy, AwsError) and not repositories.allows_pull(policy, account):
                 what = f"account {account} may not pull {service.repository} from the registry"
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
+    yield from unread("who may pull from", _reasons(policies))
+
+
+def unread(what: str, reasons: Iterable[str]) -> Iterator[Note]:
+    """Yield the note on what the repositories did not tell, for one reason each; none where all told."""
+    if why := list(reasons):
+        those = "1 repository" if len(why) == 1 else f"{len(why)} repositories"
+        yield Note(f"not checked: {what} {those} ({listed(list(dict.fromkeys(why)), 2)})")
+
+
+def _reasons(answers: Mapping[str, Any]) -> list[str]:
+    return [reason(answer) for answer in answers.values() if isinstance(answer, AwsError)]
 
 
 def _foreign_accounts(errand: Errand) -> dict[str, Target]:
@@ -124,17 +133,18 @@ def wave_rules(errand: Errand) -> Iterator[Complaint]:
 
 
 def taggable(
-    errand: Errand, wishes: Sequence[Wish], present: dict[str, Image], frozen: Container[str]
-) -> Iterator[Complaint]:
+    errand: Errand, wishes: Sequence[Wish], present: dict[str, Image], movable: Mapping[str, bool | AwsError]
+) -> Iterator[Complaint | Note]:
     """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age."""
     for wish in wishes:
-        if wish.service in frozen and not plan.is_there(wish, present.get(wish.service)):
+        if movable[wish.service] is False and not plan.is_there(wish, present.get(wish.service)):
             what = f"the repository {wish.repository} is immutable, its tag {errand.tier.name} too: it could not move"
             to_do = f"make it IMMUTABLE_WITH_EXCLUSION with a filter {errand.tier.name}, as inv envs.bootstrap does"
             yield Complaint(f"{errand.tier.name}/{wish.service}", what, to_do)
     yield from dirty(errand, wishes)
     for wish in wishes if not errand.options.allow_older else ():
         yield from _older(errand, wish, present.get(wish.service))
+    yield from unread(f"whether the tag {errand.tier.name} may move in", _reasons(movable))
 
 
 def held(

@@ -88,6 +88,15 @@ def is_lost(error: BotoCoreError | ClientError) -> bool:
     return isinstance(error, HTTPClientError)
 
 
+def was_repeated(error: AwsError) -> bool:
+    """Return whether the call was made more than once, or may have been done: an answer to it was lost."""
+    match error.__cause__:
+        case ClientError() as said:
+            return bool(said.response.get("ResponseMetadata", {}).get("RetryAttempts")) or _status(said) >= 500
+        case cause:
+            return isinstance(cause, HTTPClientError)
+
+
 def is_denied(error: AwsError) -> bool:
     """Return whether the role may not make the call."""
     return error.error_code in _DENIED

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from deploytasks.aws.failures import translated
+from deploytasks.aws.failures import translated, was_repeated
 from deploytasks.errors import AwsError
 from deploytasks.model import Deployment, Target
 
@@ -176,8 +176,13 @@ def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
     Source: ecs StopServiceDeployment, which takes ROLLBACK even where no rollback is configured.
 
     """
-    with translated(str(target)):
-        client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK" if back else "ABORT")
+    try:
+        with translated(str(target)):
+            client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK" if back else "ABORT")
+    except AwsError as error:
+        found = _looked_up(client, target, arn, error)
+        if found is None or found.is_under_way:
+            raise
 
 
 def proceed(client: Any, target: Target, waiting: ServiceDeployment) -> None:
@@ -189,8 +194,18 @@ def proceed(client: Any, target: Target, waiting: ServiceDeployment) -> None:
     Source: ecs ContinueServiceDeployment.
 
     """
-    with translated(str(target)):
-        client.continue_service_deployment(serviceDeploymentArn=waiting.arn, hookId=waiting.hook, action="CONTINUE")
+    try:
+        with translated(str(target)):
+            client.continue_service_deployment(serviceDeploymentArn=waiting.arn, hookId=waiting.hook, action="CONTINUE")
+    except AwsError as error:
+        found = _looked_up(client, target, waiting.arn, error)
+        if found is None or found.hook == waiting.hook:
+            raise
+
+
+def _looked_up(client: Any, target: Target, arn: str, error: AwsError) -> ServiceDeployment | None:
+    """Return the service deployment where an answer got lost: a repeated call is refused for what the first one did."""
+    return (described(client, target, [arn]) or {}).get(arn) if was_repeated(error) else None
 
 
 def _listed(client: Any, target: Target, **wanted: Any) -> list[Mapping[str, Any]]:

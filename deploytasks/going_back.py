@@ -15,14 +15,17 @@ def until(minted: Minted, tier: str, at: datetime) -> list[str]:
     return [tag for tag in minted if _minted_by(tag, tier, at)]
 
 
-def before(tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool) -> Iterator[str]:
+def before(
+    tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool, stays: Mapping[str, Image] | None = None
+) -> Iterator[str]:
     """The release tags before the present one that may be gone back to, best first.
 
     The best is the newest older one under which some service ran another image. Where the tier is `held`, it was
-    taken back already: then no image that came after the first release of its present ones is gone back to.
+    taken back already: then no image that came after the first release of its present ones is gone back to. `stays` is
+    what the tier tag names where it does not move.
     """
     start = _start(tier, present, held=held)
-    fled = _fled(tier, minted, present, start) if held else set()
+    fled = _fled(tier, minted, present, start, stays) if held else set()
     earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
     yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
 
@@ -59,15 +62,20 @@ def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
     return max((each[0] if held else each[-1] for each in releases if each), default="")
 
 
-def _fled(tier: str, minted: Minted, present: Mapping[str, Image], start: str) -> set[str]:
+def _fled(
+    tier: str, minted: Minted, present: Mapping[str, Image], start: str, stays: Mapping[str, Image] | None
+) -> set[str]:
     """The digests that were gone back from: what was released since `start`, and what stood before the present state.
 
-    An image that was gone back to may never have been released in the tier before.
+    An image that was gone back to may never have been released in the tier before. Going back minted no release where
+    the tier tag `stays`: there that names what was gone back from.
     """
+    later, here = _digests(minted, (tag for tag in minted if tag > start)), {image.digest for image in present.values()}
+    if stays is not None:
+        return (later | {image.digest for image in stays.values()}) - here
     newest = _start(tier, present, held=False)
     last = next((tag for tag in minted if tag < newest), "")
-    then = _digests_of(state(minted, last, present)) | _digests(minted, (tag for tag in minted if tag > start))
-    return then - {image.digest for image in present.values()}
+    return (later | _digests_of(state(minted, last, present))) - here
 
 
 def _differs(then: Mapping[str, tuple[str, Image]], present: Mapping[str, Image]) -> bool:

@@ -242,6 +242,14 @@ def test_the_release_before_has_its_own_definition_where_that_names_the_tiers_ta
     assert dev.revisions() == then
 
 
+def test_the_same_time_again_is_unchanged(prod: Times):
+    at = prod.release("older")
+    prod.config("warning", "error")
+    assert prod.back(at).code == 0
+    ran = prod.back(at, "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"unchanged": 2})
+
+
 def test_one_that_was_stopped_half_way_goes_on_to_the_same_time(prod: Times):
     at = prod.release("older")
     then = prod.revisions()

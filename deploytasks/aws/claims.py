@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploytasks.aws import audit
-from deploytasks.model import Author, LockState
+from deploytasks.model import Author, LockState, Unfinished
 
 _LONGEST_REASON = 1000
 """A parameter's value has 4,096 characters; what people write may take so many of them."""
@@ -32,8 +32,13 @@ def claim(tier: str, author: Author, command: str, *, commit: str = "", reason: 
         run=author.run,
         machine=_machine(),
         pid=os.getpid(),
-        token=uuid.uuid4().hex,
+        token=new_token(),
     )
+
+
+def new_token() -> str:
+    """Return what tells a lock from every other."""
+    return uuid.uuid4().hex
 
 
 def cut(reason: str) -> str:
@@ -59,7 +64,10 @@ def written(state: Any) -> str:
 
     Source: PutParameter takes no value with double braces, so that none of what people wrote stays a brace.
     """
-    return f"{{{_escaped(json.dumps(asdict(state))[1:-1])}}}"
+    members = asdict(state)
+    if "unfinished" in members:
+        members["unfinished"] = [list(each.values()) for each in members["unfinished"]]
+    return f"{{{_escaped(json.dumps(members)[1:-1])}}}"
 
 
 def _escaped(inside: str) -> str:
@@ -69,13 +77,27 @@ def _escaped(inside: str) -> str:
 def read(tier: str, value: str) -> LockState:
     """What is written in the lock; of one that nobody can read at least that it is there."""
     try:
-        known = {each.name: int if each.name == "pid" else str for each in fields(LockState)}
+        known: dict[str, type] = {each.name: str for each in fields(LockState)} | {"pid": int, "unfinished": list}
         said = {name: each for name, each in json.loads(value).items() if name in known}
         if all(isinstance(each, known[name]) for name, each in said.items()):
-            return LockState(**said)
+            return LockState(**said | {"unfinished": tuple(map(_unfinished, said.get("unfinished", ())))})
     except (ValueError, TypeError, AttributeError):
         pass
     return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
+
+
+def _unfinished(row: Any) -> Unfinished:
+    """Return the rollback that the row of a hold tells of.
+
+    Raises:
+        TypeError, ValueError: somebody wrote something else there.
+
+    """
+    release, at, *names = row
+    tenants, services = (tuple(each) for each in names)
+    if not all(isinstance(each, str) for each in (release, at, *tenants, *services)):
+        raise TypeError(row)
+    return Unfinished(release, at, tenants, services)
 
 
 def is_shared(holder: LockState, mine: LockState) -> bool:

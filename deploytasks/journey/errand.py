@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from deploytasks.aws import claims
 from deploytasks.aws.fencing import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.errors import (
@@ -56,6 +57,8 @@ class Errand:
     """What `envs/` and `templates/` say; None for a command that renders nothing."""
     fence: Fence = field(default_factory=Fence)
     """Lets nothing be begun once the tier's lock is lost; `lock` arms it."""
+    token: str = field(default_factory=claims.new_token)
+    """What its lock and its hold have in common."""
 
     @property
     def tier(self) -> Tier:

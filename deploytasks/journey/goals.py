@@ -9,7 +9,7 @@ from typing import Any
 from deploytasks import fleet, going_back, tags
 from deploytasks.errors import Complaint, DeployError
 from deploytasks.history import past_of
-from deploytasks.journey import ran_then, wishes
+from deploytasks.journey import ran_then, unfinished, wishes
 from deploytasks.journey.carrying import look
 from deploytasks.journey.errand import Errand, say
 from deploytasks.journey.locking import hold_of
@@ -25,11 +25,14 @@ from deploytasks.stock import Stock, stock
 class Goal:
     """Where it goes: what each service shall run, what tells each target's revision of then, or complaints.
 
+    It `is_unfinished` where an earlier rollback went there and was not seen to its end.
+
     `others` are the targets that ran another image then than their service's wish is.
     """
 
     name: str = ""
     at: datetime | None = None
+    is_unfinished: bool = False
     wishes: tuple[Wish, ...] = ()
     thens: Mapping[Target, Then] = field(default_factory=dict)
     others: Mapping[Target, Wish] = field(default_factory=dict)
@@ -40,7 +43,8 @@ class Goal:
 class Found:
     """All that the goal is chosen from; `present` is what is gone back from, `pointed` what the tier tag names.
 
-    Both are by service, as is what ECR holds. `complaints` say what could not be looked at.
+    Both are by service, as is what ECR holds. `lock` is who held the lock before us. `complaints` say what could not be
+    looked at.
     """
 
     swept: Sweep
@@ -49,11 +53,15 @@ class Found:
     pointed: Mapping[str, Image]
     lives: tuple[Live, ...]
     hold: LockState | None
+    lock: LockState | None
     complaints: tuple[Complaint, ...] = ()
 
 
-def found_by(errand: Errand) -> Found:
-    """Return all that a rollback looks at, seen at once, and complaints about what can't be seen."""
+def found_by(errand: Errand, before: LockState | None) -> Found:
+    """Return all that a rollback looks at, seen at once, and complaints about what can't be seen.
+
+    `before` is who held the tier's lock when the command began.
+    """
     answers = fleet.attempts(
         lambda: sweep(errand.project, errand.clients, errand.services),
         lambda: wishes.present(errand),
@@ -67,7 +75,7 @@ def found_by(errand: Errand) -> Found:
         pointed = _pointed(errand, swept)
     stocks = {each.name: stock(errand.images[each.name], swept.images.get(each.name, ())) for each in errand.services}
     present = _running(errand, stocks, lives) if is_partial(errand) else pointed
-    return Found(swept, stocks, present, pointed, lives, hold, (*complaints, *swept.unread.values()))
+    return Found(swept, stocks, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
 
 
 def _pointed(errand: Errand, swept: Sweep) -> dict[str, Image]:
@@ -96,27 +104,41 @@ def _running(errand: Errand, stocks: Mapping[str, Stock], lives: Sequence[Live])
 def goals(errand: Errand, found: Found) -> Iterator[Goal]:
     """Where the tier may go back to, best first; unless it is asked for, no release that is known to have failed.
 
-    The hold of a rollback names what it went back to; whether that is done already, the caller sees.
+    An unfinished rollback comes first. The hold of a finished one names what it went back to; whether everybody is
+    there, the caller sees.
+
+    Raises:
+        NotReady: several unfinished rollbacks went to different places.
+
     """
-    tier, to, at, hold = errand.tier.name, errand.options.to, errand.options.at, found.hold
-    if to and not tags.is_release(to, tier):
-        yield _to_commit(errand, found)
-        return
-    minted = past_of(tier, found.swept.images, errand.images, ()).minted
+    to, at, hold = errand.options.to, errand.options.at, found.hold
+    minted = past_of(errand.tier.name, found.swept.images, errand.images, ()).minted
     if to:
-        asked = [to] if to in minted else []
+        yield from _to(errand, found, minted, to)
     elif at:
-        asked = going_back.until(minted, tier, at)
+        stood = going_back.until(minted, errand.tier.name, at)
+        yield from (_to_release(errand, found, minted, release, at) for release in stood[:1])
     else:
-        asked, at = ([hold.release], tags.time_told(hold.at)) if hold and hold.release in minted else ([], None)
-    yield from (_to_release(errand, found, minted, release, at) for release in asked)
-    if not (to or errand.options.at):
+        for each in unfinished.of(errand, hold, found.lock):
+            taken_up = _to(errand, found, minted, each.release, tags.time_told(each.at))
+            yield from (replace(goal, is_unfinished=True) for goal in taken_up)
+        if hold and hold.release in minted:
+            yield _to_release(errand, found, minted, hold.release, tags.time_told(hold.at))
         yield from _before(errand, found, minted)
+
+
+def _to(errand: Errand, found: Found, minted: going_back.Minted, to: str, at: datetime | None = None) -> Iterator[Goal]:
+    """Yield the goal of that release or commit; none where there is no such release any more."""
+    if not tags.is_release(to, errand.tier.name):
+        yield _to_commit(replace(errand, options=replace(errand.options, to=to)), found)
+    elif to in minted:
+        yield _to_release(errand, found, minted, to, at)
 
 
 def _before(errand: Errand, found: Found, minted: going_back.Minted) -> Iterator[Goal]:
     """The releases before the present one; those whose every known rollout failed are passed over, which is told."""
-    for release in going_back.before(errand.tier.name, minted, found.present, held=found.hold is not None):
+    stays = found.pointed if is_partial(errand) else None
+    for release in going_back.before(errand.tier.name, minted, found.present, held=found.hold is not None, stays=stays):
         goal = _to_release(errand, found, minted, release)
         if not _failed(goal):
             yield goal
@@ -139,7 +161,7 @@ def _to_release(
     errand: Errand, found: Found, minted: going_back.Minted, release: str, at: datetime | None = None
 ) -> Goal:
     then = going_back.state(minted, release, found.swept.images)
-    return _with_thens(errand, found, Goal(release, at, tuple(_wishes(errand, found, then))), then)
+    return _with_thens(errand, found, Goal(release, at, wishes=tuple(_wishes(errand, found, then))), then)
 
 
 def _to_commit(errand: Errand, found: Found) -> Goal:

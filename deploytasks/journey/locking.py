@@ -74,20 +74,39 @@ def patience(longest_s: float, tell: OnEvent) -> locks.Patience:
     return locks.Patience(longest_s, tell=lambda message: tell(Told("lock", message)))
 
 
+def lock_of(errand: Errand) -> LockState | None:
+    """Return who holds the tier's lock."""
+    return locks.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
+
+
 def hold_of(errand: Errand) -> LockState | None:
     """The hold that a rollback left on the tier."""
     return holds.status(registry_ssm(errand.project, errand.clients), errand.project.name, errand.tier.name)
 
 
 def hold_for(errand: Errand, commit: str, reason: str) -> LockState:
-    """Return a hold of the whole tier, as this command would put it."""
-    return claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit, reason=reason)
+    """Return a hold of the whole tier, as this command would put it: under the token of its lock."""
+    mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit, reason=reason)
+    return replace(mine, token=errand.token)
 
 
 def put_hold(errand: Errand, hold: LockState) -> None:
     """Hold the tier, or only some tenants of it; a dry run holds nothing."""
     if not errand.options.dry_run:
         holds.put(registry_ssm(errand.project, errand.clients), errand.project.name, hold)
+
+
+def replace_hold(errand: Errand, hold: LockState) -> None:
+    """Put the hold in place of itself; one that somebody lifted or replaced meanwhile stays as it is.
+
+    A hold that can't be replaced is told of, and fails nothing.
+    """
+    try:
+        present = hold_of(errand)
+        if present is not None and present.token == hold.token:
+            put_hold(errand, hold)
+    except AwsError as error:
+        say(errand, "hold", f"the hold does not tell that this was finished: {error.complaints[0].what}")
 
 
 def unlock(
@@ -115,7 +134,7 @@ def _claim(errand: Errand) -> LockState:
     release = to if tags.is_release(to, errand.tier.name) else ""
     commit = "" if release else _commit(errand, errand.options.commit or to)
     mine = claims.claim(errand.tier.name, errand.author, _command(errand), commit=commit)
-    return replace(mine, release=release)
+    return replace(mine, release=release, token=errand.token)
 
 
 def _commit(errand: Errand, asked: str) -> str:

@@ -10,15 +10,27 @@ from datetime import UTC, datetime
 from deploytasks import fleet, plan, tags
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint, DeployError, listed, once
-from deploytasks.journey import image_platforms, named, ownership, preflight, rolling
+from deploytasks.journey import image_platforms, named, ownership, preflight, rolling, unfinished
 from deploytasks.journey.carrying import put_tags, report, roll_out
 from deploytasks.journey.commands import quiet
-from deploytasks.journey.errand import Errand, before_any_change, begin, exact
+from deploytasks.journey.errand import Errand, before_any_change, begin, exact, say
 from deploytasks.journey.goals import Found, Goal, found_by, goals, is_partial, nowhere
-from deploytasks.journey.locking import hold_for, lock, put_hold
+from deploytasks.journey.locking import hold_for, lock, lock_of, put_hold, replace_hold
 from deploytasks.journey.ran_then import Then
 from deploytasks.journey.register import register_all
-from deploytasks.model import OnEvent, Options, Plan, Planned, Project, Report, Scope, Target, Wish
+from deploytasks.model import (
+    GOOD_OUTCOMES,
+    LockState,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Scope,
+    Target,
+    Wish,
+)
 from deploytasks.template.render import Renderer, placeholder
 
 _LONGEST_NAMES = 2_000
@@ -37,9 +49,11 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
     """
     errand = begin("rollback", project, scope, options, tell)
     renderer = Renderer(project)
+    with before_any_change():
+        before = lock_of(errand)
     with lock(errand) as notes:
         with before_any_change():
-            found, owners = fleet.together(lambda: found_by(errand), lambda: ownership.look(errand))
+            found, owners = fleet.together(lambda: found_by(errand, before), lambda: ownership.look(errand))
             goal = _goal(errand, renderer, found)
             errand = replace(errand, options=replace(options, to=None if goal.at else goal.name, at=goal.at))
             noted = preflight.check_all(
@@ -52,12 +66,25 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         tell(Planned(whole))
         whole = register_all(errand, whole)
         holds, tenants = found.hold is not None or is_partial(errand) or not whole.is_nothing, _held(errand, found)
+        hold = replace(_hold(errand, found, goal), tenants=tenants)
         if holds:
-            hold = hold_for(errand, goal.wishes[0].commit_tag, _reason(errand.tier.name, found, goal))
             with before_any_change():  # a hold is none
-                put_hold(errand, replace(hold, release=goal.name, at=exact(goal.at), tenants=tenants))
+                put_hold(errand, hold)
         put_tags(errand, whole)
-        return report(errand, whole, roll_out(errand, whole), _notes(errand, tenants) if holds else ())
+        results = roll_out(errand, whole)
+        if holds:
+            done = {result.target for result in results if result.outcome in GOOD_OUTCOMES}
+            replace_hold(errand, replace(hold, unfinished=unfinished.left(errand, hold.unfinished, done)))
+        return report(errand, whole, results, _notes(errand, tenants) if holds else ())
+
+
+def _hold(errand: Errand, found: Found, goal: Goal) -> LockState:
+    """Return the hold as it is until the rollback is finished."""
+    at, before = exact(goal.at), found.hold
+    goes_on = before is not None and (before.release, before.at) == (goal.name, at)
+    reason = before.reason if before and goes_on else _reason(errand.tier.name, found, goal)
+    mine = hold_for(errand, goal.wishes[0].commit_tag, reason)
+    return replace(mine, release=goal.name, at=at, unfinished=unfinished.begun(errand, found.hold, goal.name, at))
 
 
 def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
@@ -65,10 +92,15 @@ def _goal(errand: Errand, renderer: Renderer, found: Found) -> Goal:
 
     One that says why there is none, or why it is not known, has complaints alone.
     """
+    is_asked_for = errand.options.to or errand.options.at
     try:
         for goal in goals(errand, found):
-            resumed = found.hold is not None and goal.name == found.hold.release and not errand.options.to
-            if not resumed or not _plan(errand, renderer, found, goal).is_nothing:
+            if goal.is_unfinished:
+                say(errand, "choose", f"{goal.name} is taken up: the rollback to it was not finished")
+                return goal
+            if is_asked_for or not found.hold or goal.name != found.hold.release:
+                return goal
+            if not _plan(errand, renderer, found, goal).is_nothing:
                 return goal
     except DeployError as error:
         return Goal(complaints=error.complaints)
@@ -134,7 +166,7 @@ def _pinned(errand: Errand, found: Found, goal: Goal) -> Iterator[Complaint]:
 def _without_image(errand: Errand, found: Found, goal: Goal) -> Iterator[Complaint]:
     """Complain of services without an image there; of those that could not be looked at nobody knows."""
     known = {wish.service for wish in goal.wishes} | set(found.swept.unread)
-    for service in errand.services if goal.wishes else ():
+    for service in errand.services if goal.name else ():
         if service.name not in known:
             yield Complaint(service.name, f"it had no image at {goal.name}", "leave it out: name others by --service")
 

@@ -4,7 +4,7 @@ Everything here is frozen, knows no AWS and does no I/O; every other room speaks
 order in which a command meets them: `project`, `asked`, `config`, `images`, `live`, `plans`, `events`, `views`.
 """
 
-from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard
+from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, Unfinished
 from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
@@ -119,6 +119,7 @@ __all__ = [
     "Target",
     "Tier",
     "Told",
+    "Unfinished",
     "Webhook",
     "Wish",
     "hidden_in",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from deploytasks.model.project import Target
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -61,11 +63,29 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A rollback that was not seen to its end: to a `release` or commit, or to what ran `at` a time in UTC.
+
+    Empty `tenants` or `services` mean all of them.
+    """
+
+    release: str
+    at: str = ""
+    tenants: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+    def concerns(self, target: Target) -> bool:
+        """Return whether the target is one of those to be taken back."""
+        is_tenants = not self.tenants or target.environment.tenant in self.tenants
+        return is_tenants and (not self.services or target.service in self.services)
+
+
+@dataclass(frozen=True, slots=True)
 class LockState:
     """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host.
 
     Of a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC, and which `tenants`,
-    comma-separated, where not all of them.
+    comma-separated, where not all of them; which rollbacks are `unfinished`, newest first.
     """
 
     tier: str
@@ -82,6 +102,7 @@ class LockState:
     release: str = ""
     tenants: str = ""
     at: str = ""
+    unfinished: tuple[Unfinished, ...] = ()
     took_over: str = ""
     """The token of the dead holder from which this one took the lock over."""
 

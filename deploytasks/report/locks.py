@@ -1,12 +1,13 @@
 """The lock: who is at work on a tier, since when, and with what."""
 
+from dataclasses import asdict
 from typing import Any
 
-from deploytasks.model import LockState
+from deploytasks.model import LockState, Unfinished
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 from deploytasks.report.text import short_commit
 
-_FIELDS = ("by", "since", "command", "commit", "release", "tenants", "reason", "ci", "run", "machine")
+_FIELDS = ("by", "since", "command", "commit", "release", "at", "tenants", "reason", "ci", "run", "machine")
 
 
 def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
@@ -40,13 +41,20 @@ def _state(tier: str, word: str, state: LockState) -> Sheet:
         "command": state.command,
         "commit": short_commit(state.commit),
         "release": state.release,
+        "at": state.at,
         "tenants": state.tenants,
+        "unfinished": "\n".join(map(_unfinished, state.unfinished)),
         "reason": state.reason,
         "run": state.ci or state.run,
         "process": f"{state.pid} on {state.machine}" if state.machine else "",
     }
     rows = [(name, text) for name, text in said.items() if text]
     return (line(Span(tier, "strong"), ": ", Span(word, "warn")), table((Column("", "whole"), Column("")), rows))
+
+
+def _unfinished(each: Unfinished) -> str:
+    whose = ", ".join((*each.tenants, *each.services))
+    return f"the rollback to {each.at or each.release}" + (f" of {whose}" if whose else "")
 
 
 def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -> dict[str, Any]:
@@ -59,4 +67,6 @@ def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -
 
 def lock_json(state: LockState) -> dict[str, Any]:
     """What is told of it to programs; what is not known is null."""
-    return {name: getattr(state, name) or None for name in _FIELDS}
+    return {name: getattr(state, name) or None for name in _FIELDS} | {
+        "unfinished": list(map(asdict, state.unfinished))
+    }

@@ -93,7 +93,7 @@ def test_following_ends_where_sleeping_raises_and_the_task_goes_on(shop: Shop, c
     def interrupted(_seconds: float) -> None:
         raise InterruptedError
 
-    with pytest.raises(InterruptedError):
+    with pytest.raises(AwsError, match="goes on: unforeseen InterruptedError"):
         follow(Means(client, lambda _event: None, clock, interrupted), started(shop, client), no_log(shop))
     assert not one_off(shop).stopped
 

@@ -10,7 +10,7 @@ import pytest
 from deploytasks.errors import Invalid
 from deploytasks.model import Wish
 from deploytasks.template.check import rendered
-from deploytasks.template.language import SEEN, to_json
+from deploytasks.template.language import SEEN, Loader, environment, to_json
 from deploytasks.template.render import Renderer, image_name, placeholder
 from tests.template_stage import ROOT, project, shipped, target, write
 
@@ -85,7 +85,7 @@ def test_tenant_main_is_shown_as_the_bare_tier(tmp_path):
 
 def test_lists_maps_true_and_null_are_written_as_json_and_strings_as_they_are(tmp_path):
     template = "{{ [vars.subnets, {'a': true}, none, 1, 'x' == 'x'] }}"
-    text = Renderer(project(tmp_path))._jinja.from_string(template).render(vars=target().vars)
+    text = environment(Loader(tmp_path), str).from_string(template).render(vars=target().vars)
     assert text == '[["subnet-1", "subnet-2"], {"a": true}, null, 1, true]'
 
 

@@ -30,7 +30,13 @@ class TooSlow(ReadTimeoutError):
 
 
 class Abandoned(HTTPClientError):
-    """Somebody interrupted while AWS had not answered yet."""
+    """Somebody interrupted while AWS had not answered a question yet."""
+
+    fmt = "interrupted before AWS answered"
+
+
+class AbandonedWrite(Abandoned):
+    """Somebody interrupted while AWS had not answered a write yet."""
 
     fmt = "interrupted before AWS answered, so whether it was done is not known"
 
@@ -56,7 +62,7 @@ class Transport:
             return self._pool.send(request)
         except HTTPClientError as error:
             if call.is_abandoned:
-                raise Abandoned() from error
+                raise (Abandoned if is_question else AbandonedWrite)() from error
             if call.is_late:
                 raise TooSlow(endpoint_url=request.url, seconds=round(call.limit_s)) from error
             raise

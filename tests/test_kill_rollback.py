@@ -138,6 +138,11 @@ def killed(history: History, words: Sequence[str], undisturbed: dict[str, Any], 
         return f"call {number}, {moment} {at.operation}: {first.code}, {second.code}, {found}\n{second}"
 
 
+def at_call(number: int, calls: int) -> Moment:
+    """Return when to kill: before a call is as after the one before it, and after the last one all was done."""
+    return "after" if number < calls else "before"
+
+
 def rollbacks(history: History) -> dict[str, tuple[str, ...]]:
     """The kinds of rollbacks, by name."""
     exact = history.then.isoformat()
@@ -158,15 +163,9 @@ def test_killed_at_any_call_the_same_rollback_again_comes_to_the_undisturbed_end
         undisturbed, calls = end(release, history.cloud), [each.call.operation for each in release.proxy.seen]
     everywhere = kind == "the release before"
     numbers = [at for at, operation in enumerate(calls, 1) if everywhere or operation in WRITES]
-    moments: list[Moment] = ["before", "after"]
     begins = calls.index("UpdateService") + 1  # before that AWS has nothing to finish
-    kills = [
-        (number, moment, finishes)
-        for number in numbers
-        for moment in moments
-        for finishes in (False, True)
-        if (not finishes or number >= begins) and (number, moment) != (len(calls), "after")  # then all was done
-    ]
+    kills = [(number, at_call(number, len(calls)), False) for number in numbers]
+    kills += [(number, moment, True) for number, moment, _ in kills if number >= begins]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         wrong = list(pool.map(lambda kill: killed(history, words, undisturbed, kill), kills))
     assert [each for each in wrong if each] == [], undisturbed

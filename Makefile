@@ -31,7 +31,7 @@ demo: setup ## the whole journey on an emulated AWS: two tenants, three tiers, u
 	@$(BIN)/python -m examples.stand.demo
 
 test: setup ## all tests; those that need a Docker engine say so where none answers
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## ruff, mypy, and whether what is installed fits together
 	@$(BIN)/ruff check .

@@ -1,9 +1,10 @@
 """What AWS says when it says no, in the words of somebody who has to mend it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,7 +32,7 @@ _BY_THE_CLOCK = frozenset(
 _UNKNOWN_KEY = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
 )
-_TOO_OLD_OR_NEW = ("signature expired", "not yet current", "difference is too large", "request has expired")
+_TOO_OLD_OR_NEW = ("signature expired", "not yet current", "too large", "request has expired")
 _OFF_S = 60.0
 """So much a clock may differ from AWS's, which puts up with five minutes."""
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
@@ -108,6 +109,15 @@ def reason(error: AwsError) -> str:
     return ": ".join(what.split(": ")[:2]) if error.error_code else what
 
 
+def dated(answer: Mapping[str, Any]) -> datetime | None:
+    """Return when AWS answered, by its own clock; None where the answer does not tell."""
+    try:
+        at = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return at if at.tzinfo else None  # -0000 tells no offset
+
+
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"
@@ -123,17 +133,13 @@ def _clock(error: ClientError) -> str:
 
     Source: AWS's documentation of Signature Version 4: a request is good for five minutes.
     """
-    answer = error.response
+    answered_at = dated(error.response)
     set_it = "set it, e.g. timedatectl set-ntp true; then run the same command again"
-    try:
-        date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
-        ahead_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-    except (KeyError, TypeError, ValueError):
-        message = str(answer.get("Error", {}).get("Message", "")).lower()
-        told = any(
-            each in message for each in ("signature expired", "not yet current", "too large", "request has expired")
-        )
+    if answered_at is None:
+        message = str(error.response.get("Error", {}).get("Message", "")).lower()
+        told = any(each in message for each in _TOO_OLD_OR_NEW)
         return f"this machine's clock is off: {set_it}" if told else ""
+    ahead_s = (datetime.now(UTC) - answered_at).total_seconds()
     if abs(ahead_s) < _OFF_S:
         return ""
     by = spelled(round(abs(ahead_s) / 60) * 60)

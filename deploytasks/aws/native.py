@@ -86,10 +86,14 @@ def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, Ser
 
     """
     try:
-        with translated(str(target)):
-            found = client.describe_service_deployments(serviceDeploymentArns=list(arns))["serviceDeployments"]
+        return _described(client, target, arns)
     except AwsError:
         return None
+
+
+def _described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment]:
+    with translated(str(target)):
+        found = client.describe_service_deployments(serviceDeploymentArns=list(arns))["serviceDeployments"]
     return {each["serviceDeploymentArn"]: _read(each) for each in found}
 
 
@@ -162,9 +166,7 @@ def under_way(client: Any, target: Target) -> ServiceDeployment | None:
     if not listed:
         return None
     arn = max(listed, key=_created_at)["serviceDeploymentArn"]
-    with translated(str(target)):
-        found = client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-    return _read(found[0]) if found else None
+    return _described(client, target, [arn]).get(arn)
 
 
 def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:

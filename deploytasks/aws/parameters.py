@@ -1,14 +1,12 @@
 """Our SSM parameters in the registry's account: what they are called, and how one is read, created and deleted."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploytasks.aws.failures import is_lost, translated
+from deploytasks.aws.failures import dated, is_lost, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def find(client: Any, name: str, where: str) -> Parameter | None:
         except client.exceptions.ParameterNotFound:
             return None
     found = answer["Parameter"]
-    return Parameter(found["Value"], found.get("LastModifiedDate"), _date(answer))
+    return Parameter(found["Value"], found.get("LastModifiedDate"), dated(answer))
 
 
 def create(client: Any, name: str, value: str, where: str) -> bool:
@@ -94,10 +92,3 @@ def delete(client: Any, name: str, where: str) -> None:
             client.delete_parameter(Name=name)
         except client.exceptions.ParameterNotFound:
             return
-
-
-def _date(answer: Mapping[str, Any]) -> datetime | None:
-    try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    except (KeyError, ValueError, TypeError):
-        return None

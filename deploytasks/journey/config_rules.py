@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deploytasks.aws.locks import freeing
 from deploytasks.errors import Complaint, listed
+from deploytasks.git import Relation
 from deploytasks.journey import rolling
 from deploytasks.journey.config import Config, read_for
 from deploytasks.journey.errand import Errand
@@ -51,22 +52,24 @@ def of(live: Live) -> Named | None:
     return Named.parse(record(live).get("config", "")) or Named.parse(live.revision_tags.get("config", ""))
 
 
-def newer(config: Config, named: Named, lives: Iterable[Live]) -> dict[Named, tuple[Live, ...]]:
-    """Return the targets that run config newer than this checkout's, or config whose age git does not tell."""
+def newer(config: Config, named: Named, lives: Iterable[Live]) -> Iterator[tuple[Named, Relation, Sequence[Live]]]:
+    """Yield each config that is newer than this checkout's, or whose age git does not tell, and who runs it."""
     running: dict[Named, list[Live]] = {}
     for live in lives:
         if (found := of(live)) and found.hash != named.hash:
             running.setdefault(found, []).append(live)
-    return {found: tuple(members) for found, members in running.items() if config.relation(found) in _NOT_OURS}
+    for found, members in running.items():
+        if (relation := config.relation(found)) in _NOT_OURS:
+            yield found, relation, members
 
 
 def ages(config: Config, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
     """Return a note on each target, already rendered, that runs config newer than this checkout's or of unknown age."""
     named = config.named(read_for((live.target for live in lives), renderer))
     notes: dict[Target, str] = {}
-    for found, members in newer(config, named, lives).items():
-        what, to_do = _told(config, named, found)
-        head = "your checkout is older" if config.relation(found) == "older" else "your checkout may be older"
+    for found, relation, members in newer(config, named, lives):
+        what, to_do = _told(config, named, found, relation)
+        head = "your checkout is older" if relation == "older" else "your checkout may be older"
         notes |= dict.fromkeys((live.target for live in members), f"{head}: {what} ({to_do})")
     return notes
 
@@ -112,14 +115,14 @@ def _dirty(errand: Errand, renderer: Renderer, config: Config, changed: Iterable
 
 
 def _older(errand: Errand, config: Config, named: Named, changed: Iterable[Live]) -> Iterator[Complaint]:
-    for found, lives in newer(config, named, changed).items():
-        what, to_do = _told(config, named, found)
+    for found, relation, lives in newer(config, named, changed):
+        what, to_do = _told(config, named, found, relation)
         yield Complaint(listed([str(live.target) for live in lives]), what, f"{to_do}; --allow-older, if it is meant")
 
 
-def _told(config: Config, named: Named, found: Named) -> tuple[str, str]:
+def _told(config: Config, named: Named, found: Named, relation: Relation) -> tuple[str, str]:
     """Return how this checkout's config stands to newer or unknown config that runs, and what to do."""
-    match config.relation(found):
+    match relation:
         case "older":
             return f"the config that runs, {found.short}, is newer than this checkout's {named.short}", "git pull"
         case "diverged":

@@ -32,8 +32,9 @@ def misfits(
     Only targets whose definition or image would change are looked at. Images of another project are refused too.
     """
     asked = list(_asked(errand, renderer, lives, wishes))
-    images = {(wish.repository, wish.digest): image for _, wish, image in asked}
-    read = dict(zip(images, fleet.each(partial(_read, errand), images.values()), strict=True))
+    images = {(wish.repository, wish.digest): (wish, image) for _, wish, image in asked}
+    answers = fleet.each(partial(_read, errand), (image for _, image in images.values()))
+    read = dict(zip(images, answers, strict=True))
     found = [(target, wish, read[wish.repository, wish.digest]) for target, wish, _ in asked]
     yield from joined(
         (target, complaint)
@@ -41,10 +42,9 @@ def misfits(
         if isinstance(known, _Known)
         for complaint in _complaints(errand, renderer, target, wish, known.platforms)
     )
-    wishes_read = {(wish.repository, wish.digest): wish for _, wish, _ in asked}
     for key, known in read.items():
         if isinstance(known, _Known) and known.project not in ("", errand.project.name):
-            yield ownership.foreign_image(errand.project, wishes_read[key], known.project)
+            yield ownership.foreign_image(errand.project, images[key][0], known.project)
     if unread := [each for each in read.values() if isinstance(each, AwsError)]:
         why = listed(list(dict.fromkeys(map(reason, unread))), 2)
         yield Note(f"not checked: the platform of {len(unread)} image{'s' * (len(unread) > 1)} ({why})")

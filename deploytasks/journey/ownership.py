@@ -17,6 +17,7 @@ from deploytasks.fleet import each
 from deploytasks.journey.errand import Errand
 from deploytasks.journey.preflight import Note, unread
 from deploytasks.model import Project, Service, Wish
+from deploytasks.project.policy import default_repository
 
 LABEL = "deploytasks.project"
 """The image's label that records the project whose build it is."""
@@ -65,7 +66,9 @@ def look(errand: Errand) -> Ownership:
 def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complaint:
     """Return the complaint about another project's repository."""
     what = f"the repository belongs to project {owner}, this is {project.name}"
-    other = f"name another in envs/project.toml: `repository`, by default {project.name}/<service>"
+    other = (
+        f"name another in envs/project.toml: `repository`, by default {default_repository(project.name, '<service>')}"
+    )
     arn = repositories.arn(ecr, project.registry.access.account, repository)
     mark = f"aws ecr tag-resource --resource-arn {arn} --tags Key={repositories.PROJECT_TAG},Value={project.name}"
     return Complaint(f"ECR {repository}", what, f"{other}\nif it is this project's all the same: {mark}")
@@ -102,7 +105,9 @@ def keeping(service: Service, former: str) -> str:
 
 def former_repository(ecr: Any, project: Project, service: Service) -> str:
     """Return the repository that was the service's default before, "" where it is not there or another project's."""
-    if service.repository != f"{project.name}/{service.name}" or not repositories.exists(ecr, service.name):
+    if service.repository != default_repository(project.name, service.name) or not repositories.exists(
+        ecr, service.name
+    ):
         return ""
     try:
         owner = repositories.owner(ecr, project.registry.access.account, service.name)

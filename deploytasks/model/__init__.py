@@ -9,7 +9,7 @@ from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
 from deploytasks.model.images import Build, Image, Platform, TagStep, Wish
-from deploytasks.model.live import Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
+from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.plans import (
     GOOD_OUTCOMES,
     Action,
@@ -56,6 +56,7 @@ from deploytasks.model.views import (
 
 __all__ = [
     "GOOD_OUTCOMES",
+    "IDENTIFYING",
     "MASK",
     "NOT_OURS",
     "Access",

@@ -16,6 +16,8 @@ Reading = Literal["none", "vague", "unpinned", "all"]
 
 Definition = Mapping[str, Any]
 """A RegisterTaskDefinition request, or a task definition as ECS describes it; camelCase, as AWS writes it."""
+IDENTIFYING = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
+"""Which member of an object of a definition tells it from the others of its list."""
 
 
 @dataclass(frozen=True, slots=True)

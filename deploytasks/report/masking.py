@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from deploytasks.model import MASK, Definition, Hidden, hidden_in, is_hidden
+from deploytasks.model import IDENTIFYING, MASK, Definition, Hidden, hidden_in, is_hidden
 from deploytasks.report.secrets import looks_secret, veil
 from deploytasks.report.spans import recognisable, secret_spans
 
 Path = tuple[str, ...]
 """Where something stands: `("containerDefinitions", "api", "environment", "LOG_LEVEL", "value")`."""
-
-_NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
-"""Which member of an object tells it from the others of its list."""
 
 _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
 """Members that name a secret, or anything else, and are none."""
@@ -61,7 +58,7 @@ def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """The list's items, each with what it is called in a path: by a telling member to be shown, else its place."""
     used: set[str] = set()
     for index, item in enumerate(items):
-        telling = [item[key] for key in _NAMES if key in item] if isinstance(item, Mapping) else []
+        telling = [item[key] for key in IDENTIFYING if key in item] if isinstance(item, Mapping) else []
         name = next((str(each) for each in telling if not is_hidden(each)), str(index))
         yield (f"{name}[{index}]" if name in used else name), item
         used.add(name)
@@ -80,7 +77,7 @@ def _beside(value: Any, other: Any) -> Any:
         case list() | tuple():
             items = list(other) if isinstance(other, list | tuple) else []
             named_items = dict(named(items))
-            unsure = any(is_hidden(item.get(key)) for item in items if isinstance(item, Mapping) for key in _NAMES)
+            unsure = any(is_hidden(item.get(key)) for item in items if isinstance(item, Mapping) for key in IDENTIFYING)
             return [
                 _kept_back(item) if unsure and name not in named_items else _beside(item, named_items.get(name))
                 for name, item in named(value)

@@ -9,10 +9,9 @@ from itertools import takewhile
 from typing import Any
 
 from deploytasks.errors import Complaint
-from deploytasks.model import MASK, Hidden, HiddenFloat, HiddenInt, is_hidden
+from deploytasks.model import IDENTIFYING, MASK, Hidden, HiddenFloat, HiddenInt, is_hidden
 
 STAND_INS = (MASK, "1", "true")
-_NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
 _LONGEST_VALUE = 12
 """So many characters of a stand-in's complaint may be the stand-in and what filters made of it."""
 
@@ -122,7 +121,7 @@ def _named(items: Sequence[Any]) -> dict[str, Any]:
     """The items by what tells them apart, which is their place where they have no names."""
     made: dict[str, Any] = {}
     for index, item in enumerate(items):
-        names = (str(item[key]) for key in _NAMES if key in item) if isinstance(item, Mapping) else iter(())
+        names = (str(item[key]) for key in IDENTIFYING if key in item) if isinstance(item, Mapping) else iter(())
         name = next(names, f"[{index}]")
         made[f"{name}[{index}]" if name in made else name] = item
     return made

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploytasks.model import Definition, Hidden, is_hidden, shown
+from deploytasks.model import IDENTIFYING, Definition, Hidden, is_hidden, shown
 
-_NAMES = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
 _VALUES = frozenset({"value", "valueFrom"})
 _ABSENT = object()
 
@@ -37,7 +36,7 @@ def _members(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, Mapping) for each in value):
-        names = [next((_name(each[name]) for name in _NAMES if name in each), "") for each in value]
+        names = [next((_name(each[name]) for name in IDENTIFYING if name in each), "") for each in value]
         return dict(zip(names, value, strict=True)) if len({*names, ""}) == len(names) + 1 else None
     return None
 

@@ -68,8 +68,11 @@ class Renderer:
 
     def complaints(self, target: Target, wish: Wish, image: str, found: Iterable[Problem]) -> tuple[Complaint, ...]:
         """Return what was found wrong with the target's definition otherwise, with the template's lines."""
+        listed = list(found)
+        if not listed:
+            return ()
         try:
-            self._drafts.refuse(self._drafts.draft(Asked(f"{target.service}.json.j2", target, wish, image)), found)
+            self._drafts.refuse(self._drafts.draft(Asked(f"{target.service}.json.j2", target, wish, image)), listed)
         except Invalid as error:
             return error.complaints
         return ()

@@ -263,7 +263,11 @@ def test_signals_at_the_same_moment_are_one_and_its_cleaning_up_is_not_disturbed
             "-prod/api: interrupted before AWS answered, so whether it was done is not known\n",
         ),
         ("DescribeServices", 0, "prod: interrupted\n    to go on: inv release.prod\n"),
-        ("DescribeServices", 4, "-prod: interrupted before AWS answered\n"),
+        (
+            "DescribeServices",
+            4,
+            "prod: the tag prod stands, its targets may differ from it\n    to go on: inv deploy.prod\n",
+        ),
         ("DescribeServices", 6, "-prod/api: interrupted: its rollout goes on at AWS, nobody follows it\n"),
         ("RegisterTaskDefinition", 0, "prod: interrupted: no tag was moved and no service touched\n"),
     ],

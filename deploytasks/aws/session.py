@@ -6,7 +6,7 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from botocore import handlers
@@ -44,7 +44,6 @@ class Clients:
         self.author, self._tell = author, tell
         self.stopped = threading.Event()
         """Set once somebody interrupts: nothing waits for its turn any more, and no write is begun."""
-        self._loader = _OwnOperations(include_default_search_paths=True)
         self._lock = threading.RLock()
         self._sessions: dict[str | None, _Lender] = {}
         self._credentials: dict[Access, tuple[Any, str]] = {}
@@ -130,7 +129,7 @@ class Clients:
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
         if access.profile not in self._sessions:
-            self._sessions[access.profile] = _Lender(access.profile, self._loader, self.stopped)
+            self._sessions[access.profile] = _Lender(access.profile, _loader(), self.stopped)
         return self._sessions[access.profile].client(service, access.region, credentials)
 
 
@@ -147,6 +146,12 @@ class _OwnOperations(Loader):
     def _own_model(self, service_name: str, api_version: str | None) -> Any:
         whole = super().load_service_model(service_name, "service-2", api_version)
         return {**whole, "operations": {name: whole["operations"][name] for name in OPERATIONS[service_name]}}
+
+
+@cache
+def _loader() -> Loader:
+    """Return the loader of all of this process's clients: botocore's data is read and parsed once."""
+    return _OwnOperations(include_default_search_paths=True)
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:

@@ -69,7 +69,7 @@ ONLY_IN = {
     "jinja2": "template",
     "rich": "report",
     "msgspec": "project",
-    "subprocess": "git builders",
+    "subprocess": "git builders aws",
 }
 DERIVED = {("template", "botocore")}
 """The template room reads botocore's service model, and makes no client."""

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks import wire
 from benchmarks.world import tenant_account
+from deploytasks.aws import credential_process
 from deploytasks.aws.failures import translated
 from deploytasks.errors import AwsError
 from tests.commands import Shop
@@ -19,10 +20,26 @@ from tests.proxy import Proxy, Rule, Say
 
 TWO = tenant_account(2)
 PROCESS = "credential_process = "
+SECRET = "hvs.Xs3cr3tX9"
 BROKEN = {
     "a program that is not installed": (f"{PROCESS}no-such-program-at-all --json", "FileNotFoundError"),
-    "a program that fails": (f"{PROCESS}{sys.executable} -c 'raise SystemExit(\"no vault\")'", "no vault"),
-    "a program that says nonsense": (f"{PROCESS}echo hello", "JSONDecodeError"),
+    "a program that is not named": (PROCESS, "nothing, the credential_process of profile two, can't be run"),
+    "a program that is not executable": (f"{PROCESS}{__file__} --json", f"Permission denied: '{__file__}'"),
+    "a program that fails": (
+        f"{PROCESS}{sys.executable} -c 'raise SystemExit(\"{SECRET}\")'",
+        f"{sys.executable}, the credential_process of profile two, exited with 1; what it printed is not shown",
+    ),
+    "a program that hangs": (
+        f"{PROCESS}sleep 600",
+        "sleep, the credential_process of profile two, did not end in 0.5 s",
+    ),
+    "a program that hangs, of a role's source": (
+        f"role_arn = arn:aws:iam::111111111111:role/x\nsource_profile = vault\n[profile vault]\n{PROCESS}sleep 600",
+        "sleep, the credential_process of profile vault, did not end in 0.5 s",
+    ),
+    "a program that says nonsense": (f"{PROCESS}echo {SECRET}", "printed 14 bytes that are not the JSON object"),
+    "a program that says a list": (f"{PROCESS}echo [1]", "printed 4 bytes that are not the JSON object"),
+    "a program that never stops talking": (f"{PROCESS}yes {SECRET}", "printed more than 1,048,576 bytes"),
     "a program that says something else": (f"{PROCESS}echo '{{\"Version\": 1}}'", "Missing required key"),
     "a token file that is missing": (
         "role_arn = arn:aws:iam::111111111111:role/x\nweb_identity_token_file = /no/such/token",
@@ -45,6 +62,7 @@ def said(request: pytest.FixtureRequest, shop: Shop, tmp_path: Path, monkeypatch
     config = tmp_path / "aws-config"
     config.write_text(f"[profile two]\n{section}\n" if section else "")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setattr(credential_process, "PROCESS_S", 0.5)
     role = f'role = "arn:aws:iam::{TWO}:role/deploy"'
     shop.edit("envs/t2.toml", role, f'{role}\nprofile = "two"' if "role" in request.node.name else 'profile = "two"')
     return expected
@@ -56,6 +74,7 @@ def test_that_tenant_is_unseen_and_the_others_are_seen(shop: Shop, said: str):
     assert {said in cell for cell in cells if "t2" in cell} == {True}
     assert {said in cell for cell in cells if "t2" not in cell} == {False}
     assert "unforeseen" not in ran.stdout
+    assert SECRET not in ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -65,7 +84,8 @@ def test_a_deploy_is_refused_with_one_complaint_of_it_and_goes_on_without_it(sho
     (line,) = [each for each in refused.stderr.splitlines() if not each.startswith(" ")]
     assert line.startswith("t2-prod: account ") and said in refused.stderr
     assert "Traceback" not in refused.stderr and "unforeseen" not in refused.stderr
-    assert shop.inv("deploy.prod", "--exclude", "t2").code == 0
+    assert SECRET not in refused.stdout + refused.stderr
+    assert shop.inv("deploy.prod", "--exclude", "t2", "--dry-run").code == 0
 
 
 def signed(code: str, message: str, ahead: timedelta | None) -> str:

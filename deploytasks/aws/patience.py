@@ -34,6 +34,10 @@ FIRST = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 7
 """For STS. The timeouts are those of all, because all clients share the first one's connections."""
 QUESTION_TIMEOUT_S = 10
 ATTEMPTS_IN_SILENCE = 3
+FETCHING = CONFIG.merge(
+    Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS_IN_SILENCE}, read_timeout=QUESTION_TIMEOUT_S)
+)
+"""For the clients through which botocore itself fetches credentials, of which STS and IAM Identity Center are asked."""
 _SAID_AT, _SAID_AT_WHEN_THROTTLED = 6, 3
 """After so many attempts it has taken two or three seconds, and somebody should know."""
 _QUESTIONS = ("Describe", "List", "Get", "BatchGet", "AssumeRole")

@@ -18,13 +18,14 @@ from botocore.session import Session
 from deploytasks.aws import answers
 from deploytasks.aws.answers import OPERATIONS
 from deploytasks.aws.buckets import Buckets
+from deploytasks.aws.credentials import ProfileCredentials, chain
 from deploytasks.aws.failures import no_credentials, translated
 from deploytasks.aws.late import Late
-from deploytasks.aws.patience import CONFIG, FIRST, Patience, hasten
+from deploytasks.aws.patience import CONFIG, FETCHING, FIRST, Patience, hasten
 from deploytasks.aws.roles import RoleKeys, assume
 from deploytasks.aws.transport import Transport
 from deploytasks.errors import AwsError, Complaint, DeployError
-from deploytasks.model import Access, Author, OnEvent
+from deploytasks.model import Access, Author, OnEvent, Told
 
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
 """The services that are called, by the names that botocore's events give them."""
@@ -129,7 +130,13 @@ class Clients:
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
         if access.profile not in self._sessions:
-            self._sessions[access.profile] = _Lender(access.profile, _loader(), self.stopped)
+            lender = self._sessions[access.profile] = _Lender(access.profile, _loader(), self.stopped)
+            lender.own = ProfileCredentials(
+                access.profile,
+                lambda: chain(lender, access.region, self.stopped).load_credentials(),
+                self.stopped,
+                lambda message: self._tell(Told("aws", message)),
+            )
         return self._sessions[access.profile].client(service, access.region, credentials)
 
 
@@ -189,6 +196,9 @@ class _Lender(Session):
         self.register_component("response_parser_factory", answers.Factory())
         hasten(emitter)
         Late().attend(emitter)
+        self.set_default_client_config(FETCHING)
+        self.own: Any = None
+        """The profile's own credentials."""
         self._lent: Any = None
         self._pool: Transport | None = None
         self._stopped = stopped
@@ -196,7 +206,7 @@ class _Lender(Session):
 
     def get_credentials(self) -> Any:
         """The lent credentials, or the profile's own where none are lent."""
-        return self._lent or super().get_credentials()
+        return self._lent or self.own
 
     def client(self, service: str, region: str, credentials: Any) -> Any:
         """A client with these credentials, on the connections of all the others."""

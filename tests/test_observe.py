@@ -12,7 +12,7 @@ from benchmarks.cloud_rollouts import add_task, open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account
 from deploytasks.aws import deaths, ecs, tasks
-from deploytasks.aws.session import Clients
+from deploytasks.aws.session import Clients, loader
 from deploytasks.errors import AwsError
 from deploytasks.journey.observe import observe
 from deploytasks.model import Access, Author, Deployment, Environment, Target
@@ -93,6 +93,7 @@ def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoin
 def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: Endpoint, monkeypatch):
     from botocore.loaders import JSONFileLoader
 
+    loader.cache_clear()
     loaded: Counter[str] = Counter()
     load = JSONFileLoader.load_file
     monkeypatch.setattr(JSONFileLoader, "load_file", lambda self, path: loaded.update([path]) or load(self, path))

@@ -6,6 +6,7 @@ Every account gets clients of its own, because botocore's retry quota is the cli
 import threading
 import time
 from collections.abc import Iterator
+from copy import copy
 from functools import cache, partial
 from typing import Any
 
@@ -33,6 +34,8 @@ SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanag
 _TRIMMED = frozenset({"ecs", "iam", "secretsmanager", "ssm"})
 """The services of whose models only the operations that are called are kept."""
 _BELIEVED_S = 30.0
+_MODELS: dict[str, Any] = {}
+"""The parsed model of each service: half a megabyte, and the same for every client."""
 
 
 class Clients:
@@ -130,7 +133,7 @@ class Clients:
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
         if access.profile not in self._sessions:
-            lender = self._sessions[access.profile] = _Lender(access.profile, _loader(), self.stopped)
+            lender = self._sessions[access.profile] = _Lender(access.profile, self.stopped)
             lender.own = ProfileCredentials(
                 access.profile,
                 lambda: chain(lender, access.region, self.stopped).load_credentials(),
@@ -156,7 +159,7 @@ class _OwnOperations(Loader):
 
 
 @cache
-def _loader() -> Loader:
+def loader() -> Loader:
     """Return the loader of all of this process's clients: botocore's data is read and parsed once."""
     return _OwnOperations(include_default_search_paths=True)
 
@@ -178,21 +181,28 @@ class _Aliases(EventAliaser):
         return twin
 
 
+@cache
+def _events() -> _Aliases:
+    """Return the handlers that every session begins with a copy of."""
+    emitter = _Aliases(HierarchicalEmitter())
+    register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
+    for event, handler, *order in _own_handlers():
+        register.get(next(iter(order), None), emitter.register)(event, handler)
+    return emitter
+
+
 class _Lender(Session):
     """One botocore session that lends each new client the credentials it is to have.
 
     A session an account would cost 13 ms and 10 MB each; `get_credentials` is what botocore itself asks.
     """
 
-    def __init__(self, profile: str | None, loader: Loader, stopped: threading.Event) -> None:
+    def __init__(self, profile: str | None, stopped: threading.Event) -> None:
         super().__init__(include_builtin_handlers=False, profile=profile)
-        emitter: Any = _Aliases(HierarchicalEmitter())
+        emitter: Any = copy(_events())
         self._events = emitter
         self.register_component("event_emitter", emitter)
-        register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
-        for event, handler, *order in _own_handlers():
-            register.get(next(iter(order), None), emitter.register)(event, handler)
-        self.register_component("data_loader", loader)
+        self.register_component("data_loader", loader())
         self.register_component("response_parser_factory", answers.Factory())
         hasten(emitter)
         Late().attend(emitter)
@@ -202,7 +212,6 @@ class _Lender(Session):
         self._lent: Any = None
         self._pool: Transport | None = None
         self._stopped = stopped
-        self._models: dict[str, Any] = {}
 
     def get_credentials(self) -> Any:
         """The lent credentials, or the profile's own where none are lent."""
@@ -226,9 +235,9 @@ class _Lender(Session):
         """The client, on the connections of all the others and with the parsed model of its kind.
 
         Botocore has no public switch for either. A new HTTPS connection costs it 45 ms of CPU for reading the CA
-        bundle again, a model of its own half a megabyte a client.
+        bundle again.
         """
         self._pool = self._pool or Transport(client._endpoint.http_session, self._stopped)
         client._endpoint.http_session = self._pool
-        client.meta._service_model = self._models.setdefault(service, client.meta.service_model)
+        client.meta._service_model = _MODELS.setdefault(service, client.meta.service_model)
         return client

@@ -207,7 +207,7 @@ def test_no_policy_lets_nobody_pull(client: Any):
 
 
 def test_a_repository_is_made_with_its_project_and_release_tags_that_do_not_move(client: Any):
-    repositories.create(client, "shop/worker", ["dev", "prod"], "shop")
+    repositories.create(client, ACCOUNT, "shop/worker", ["dev", "prod"], "shop")
     (described,) = client.describe_repositories(repositoryNames=["shop/worker"])["repositories"]
     assert described["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
     assert repositories.owner(client, ACCOUNT, "shop/worker") == "shop"

@@ -77,6 +77,10 @@ class Release:
         """The running command is asked to stop, as CI engines do."""
         self.send(signal.SIGTERM, call)
 
+    def pass_time(self, seconds: float) -> None:
+        """At AWS so much more time has passed."""
+        self.endpoint.cloud.clock = lambda: time.time() + seconds
+
     @property
     def locks(self) -> list[str]:
         """The locks that are held."""
@@ -125,7 +129,7 @@ class Releases:
     def __init__(self, root: Path, warm: Sequence[Warm]) -> None:
         commits = project.write(root, tenants=2)
         tagged = {"dev": "newer", "staging": "newer", "prod": "older"}
-        self._root, self._world = root, World(2, commits, tagged=tagged)
+        self.root, self._world = root, World(2, commits, tagged=tagged)
         self._warm: SimpleQueue[Warm] = SimpleQueue()
         for each in warm:
             self._warm.put(each)
@@ -133,9 +137,9 @@ class Releases:
             assert undisturbed.run().code == 0
             self.calls, self.end = len(undisturbed.proxy.seen), undisturbed.end()
 
-    def one(self) -> "Lent":
-        """A release, once a process that forks is free for it."""
-        return Lent(self._warm, self._root, self._world)
+    def one(self, root: Path | None = None) -> "Lent":
+        """A release, once a process that forks is free for it; in another folder where one is given."""
+        return Lent(self._warm, root or self.root, self._world)
 
 
 class Lent:

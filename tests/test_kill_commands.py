@@ -1,17 +1,23 @@
 """Commands killed at any call, and the same command again: AWS at its end first, a dead one's lock, one-off tasks."""
 
+import copy
+import json
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from benchmarks.cloud import REGISTRY_ACCOUNT
+from benchmarks.cloud_ecr import Repository
 from benchmarks.cloud_oneoff import Script
-from benchmarks.world import tenant_account
+from benchmarks.world import SERVICE, tenant_account
+from deploytasks.aws.repositories import PROJECT_TAG
 from tests.proxy import Cut, Moment, Rule
 from tests.repositories import run
 from tests.test_kill import AT_ONCE, STRIDE, Release, Releases
@@ -42,35 +48,35 @@ def migrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
         yield releases
 
 
-def undisturbed(releases: Releases, words: Sequence[str]) -> tuple[int, object]:
-    """How many calls the command makes, and how it leaves things."""
+def undisturbed(releases: Releases, words: Sequence[str]) -> tuple[list[str], object]:
+    """Which calls the command makes, and how it leaves things."""
     with releases.one() as release:
         assert release.run(words=words).code == 0
-        return len(release.proxy.seen), release.end()
+        return [each.call.operation for each in release.proxy.seen], release.end()
 
 
-def killed(releases: Releases, words: Sequence[str], end: object, at: tuple[int, Moment]) -> str:
+def killed(releases: Releases, words: Sequence[str], end: object, number: int) -> str:
     """What is wrong after a kill at that call, AWS's finishing by itself, and the same command again."""
-    number, moment = at
     with releases.one() as release:
-        first = release.run(Rule(Cut(moment, release.kill), skip=number - 1, times=1), words=words)
-        time.sleep(1.0)  # longer than a rollout takes here
+        first = release.run(Rule(Cut("after", release.kill), skip=number - 1, times=1), words=words)
+        release.pass_time(2 + release.endpoint.cloud.rollout_s)
         second = release.run(words=words)
         codes = (0, 2) if words[0].startswith("lock.") else (0,)
         if first.code == -signal.SIGKILL and second.code in codes and release.end() == end:
             return ""
-        return f"call {at}: {first.code}, {second.code}, {release.end()}\n{second}"
+        return f"call {number}: {first.code}, {second.code}, {release.end()}\n{second}"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("words", [("tag.prod",), ("deploy.prod",), ("lock.acquire", "prod")])
+@pytest.mark.parametrize("words", [("tag.prod",), ("release.prod",), ("lock.acquire", "prod")])
 def test_killed_at_any_call_and_aws_done_the_same_command_comes_to_the_undisturbed_end(
     releases: Releases, words: Sequence[str]
 ):
-    calls, end = undisturbed(releases, words)  # killed before a call is as after the one before it
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        moments: list[tuple[int, Moment]] = [(number, "after") for number in range(1, calls + 1, STRIDE)]
-        wrong = list(pool.map(partial(killed, releases, words, end), moments))
+    """A release from its first rollout on: before it AWS has nothing to finish, and `deploy` is its last part."""
+    calls, end = undisturbed(releases, words)
+    begins = calls.index("UpdateService") + 1 if "UpdateService" in calls else 1
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # killed before a call is as after the one before it
+        wrong = list(pool.map(partial(killed, releases, words, end), range(begins, len(calls) + 1, STRIDE)))
     assert [each for each in wrong if each] == []
 
 
@@ -120,7 +126,7 @@ def test_a_migration_of_a_release_that_was_killed_around_it_runs_once(
 
 
 def test_a_command_by_hand_that_was_killed_runs_when_it_is_asked_for_again(releases: Releases):
-    for number in range(1, undisturbed(releases, RUN)[0] + 1):
+    for number in range(1, len(undisturbed(releases, RUN)[0]) + 1):
         with releases.one() as release:
             first = release.run(Rule(Cut("after", release.kill), skip=number - 1, times=1), words=RUN)
             before = one_offs(release)
@@ -137,3 +143,56 @@ def test_who_frees_a_lock_and_is_killed_leaves_it_held_or_free(releases: Release
             release.run(Rule(Cut("after", release.kill), skip=number, times=1), words=free)
             assert release.run(words=free).code in (0, 2)
             assert release.endpoint.cloud.account(REGISTRY_ACCOUNT).parameters == {}
+
+
+BOOTSTRAP = ("envs.bootstrap", "--yes")
+STRANGERS = json.dumps({"Statement": [{"Sid": "other", "Effect": "Allow", "Principal": "*", "Action": "ecr:List*"}]})
+
+
+class Bootstrap:
+    """A registry with a repository that carries no project, one of another project, and one that is missing."""
+
+    def __init__(self, releases: Releases, folder: Path) -> None:
+        self._releases, self._root = releases, folder / "repo"
+        copytree(releases.root, self._root)
+        settings = self._root / "envs/project.toml"
+        settings.write_text(settings.read_text().replace("[tiers.dev]", '[services.web]\ncontext = "."\n[tiers.dev]'))
+
+    @contextmanager
+    def one(self) -> Iterator[Release]:
+        with self._releases.one(self._root) as release:
+            account = release.endpoint.cloud.account(REGISTRY_ACCOUNT)
+            api = account.repositories[SERVICE]
+            api.marks, api.policy = {"team": "a"}, STRANGERS
+            account.repositories["bill/web"] = Repository("bill/web", account, marks={PROJECT_TAG: "bill"})
+            yield release
+
+    def end(self, release: Release) -> dict[str, object]:
+        """The repositories, and whatever else the account has."""
+        account = release.endpoint.cloud.account(REGISTRY_ACCOUNT)
+        repositories = {each.name: replace(each, account=None, images={}) for each in account.repositories.values()}
+        return copy.deepcopy({**repositories, "parameters": account.parameters})
+
+    def killed(self, end: object, number: int) -> str:
+        """What is wrong after a kill at that call and the same command again; empty where nothing is."""
+        with self.one() as release:
+            first = release.run(Rule(Cut("after", release.kill), skip=number - 1, times=1), words=BOOTSTRAP)
+            second = release.run(words=BOOTSTRAP)
+            if (first.code, second.code, self.end(release)) == (-signal.SIGKILL, 0, end):
+                return ""
+            return f"call {number}: {first.code}, {second.code}, {self.end(release)}\n{second}"
+
+
+def test_killed_at_any_call_bootstrap_comes_to_the_undisturbed_end_and_touches_no_other_project(
+    releases: Releases, tmp_path: Path
+):
+    bootstrap = Bootstrap(releases, tmp_path)
+    with bootstrap.one() as release:
+        before = bootstrap.end(release)
+        assert release.run(words=BOOTSTRAP).code == 0
+        calls, end = [each.call.operation for each in release.proxy.seen], bootstrap.end(release)
+    assert {name for name in end if end[name] != before.get(name)} == {SERVICE, "shop/web"}
+    begins = 0 if STRIDE == 1 else calls.index("TagResource") - 1  # before the first write any call is as the next one
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        wrong = list(pool.map(partial(bootstrap.killed, end), range(begins + 1, len(calls) + 1)))
+    assert [each for each in wrong if each] == []

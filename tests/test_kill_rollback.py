@@ -3,7 +3,6 @@
 import copy
 import json
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -45,18 +44,13 @@ class History:
             first.endpoint.cloud.rollout_s = 0
             _prepare(first, self.commits["newer"])
             self.then = datetime.now(UTC)
-            pass_time(first, 2)
+            first.pass_time(2)
             for number in (1, 2):
                 file = self.root / f"envs/t{number}.toml"
                 file.write_text(file.read_text().replace('env.LOG_LEVEL = "warning"', 'env.LOG_LEVEL = "error"'))
             _must(first.run(words=("deploy.prod", "--allow-dirty")))
             self.cloud = copy.deepcopy(first.endpoint.cloud)
             self.cloud.rollout_s = 0.8
-
-
-def pass_time(release: Release, shift_s: float) -> None:
-    """At AWS so much more time has passed."""
-    release.endpoint.cloud.clock = lambda: time.time() + shift_s
 
 
 def _prepare(first: Release, newer: str) -> None:
@@ -130,7 +124,7 @@ def killed(history: History, words: Sequence[str], undisturbed: dict[str, Any], 
         first = release.run(Rule(Cut(moment, release.kill), skip=number - 1, times=1), words=words)
         at = release.proxy.seen[number - 1].call
         if finishes:
-            pass_time(release, 2 + release.endpoint.cloud.rollout_s)
+            release.pass_time(2 + release.endpoint.cloud.rollout_s)
         second = release.run(words=words)
         found = end(release, history.cloud)
         if (first.code, second.code, found) == (-signal.SIGKILL, 0, undisturbed):

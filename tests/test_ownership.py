@@ -6,6 +6,7 @@ from benchmarks.cloud_ecr import Repository
 from deploytasks.journey.ownership import LABEL
 from deploytasks.project.load import load
 from tests.commands import REGISTRY, Ran, Shop
+from tests.proxy import DENIED, Cut, Proxy, Rule, Watch
 from tests.test_dry_run import ROOT, tasks_of, words_for
 
 pytestmark = pytest.mark.waits
@@ -173,3 +174,42 @@ def test_a_label_that_may_not_be_read_refuses_nothing(shop: Shop):
     built_by(shop, **{LABEL: "bill"})
     shop.refuse("GetDownloadUrlForLayer", "AccessDeniedException")
     assert shop.inv("deploy.prod", "--no-wait").code == 0
+
+
+def with_a_second_image(shop: Shop) -> None:
+    """One repository is to be marked, another to be made, and both to be pulled from."""
+    shop.edit("envs/project.toml", "[tiers.dev]", '[services.web]\ncontext = "."\n[tiers.dev]')
+    repositories(shop)["api"].marks, repositories(shop)["api"].policy = {}, None
+
+
+MADE = {"TagResource": "api: marked", "CreateRepository": "shop/web: made", "SetRepositoryPolicy": "may pull"}
+
+
+@pytest.mark.parametrize("operation", MADE)
+def test_a_write_of_bootstrap_whose_answer_is_lost_is_done_once(shop: Shop, proxy: Proxy, operation: str):
+    with_a_second_image(shop)
+    proxy.rules = (Rule(Cut("after"), operation, times=1),)
+    ran = shop.inv("envs.bootstrap", "--yes")
+    assert (ran.code, ran.stderr, MADE[operation] in ran.stdout) == (0, "", True)
+    assert {each.marks[OWN] for each in repositories(shop).values()} == {"shop"}
+
+
+def test_a_repository_that_another_project_makes_meanwhile_stays_its(shop: Shop, proxy: Proxy):
+    def overtake(call: object) -> None:
+        account = shop.endpoint.cloud.account(REGISTRY)
+        account.repositories["shop/web"] = Repository("shop/web", account, marks={OWN: "bill"})
+
+    with_a_second_image(shop)
+    proxy.rules = (Rule(Watch(overtake), "CreateRepository"),)
+    ran = shop.inv("envs.bootstrap", "--yes")
+    assert (ran.code, repositories(shop)["shop/web"].marks) == (1, {OWN: "bill"})
+    assert "RepositoryAlreadyExistsException" in ran.stderr
+
+
+def test_bootstrap_says_what_it_changed_before_aws_said_no(shop: Shop, proxy: Proxy):
+    with_a_second_image(shop)
+    proxy.rules = (Rule(DENIED, "CreateRepository"),)
+    ran = shop.inv("envs.bootstrap", "--yes")
+    accounts = "100000000001, 100000000002"
+    said = f"repository api: marked as project shop's\nrepository api: {accounts} may pull\n"
+    assert (ran.code, ran.stdout) == (1, said)

@@ -110,20 +110,26 @@ def mark(client: Any, account: str, repository: str, project: str) -> None:
         client.tag_resource(resourceArn=arn(client, account, repository), tags=_tags(project))
 
 
-def create(client: Any, repository: str, tiers: Iterable[str], project: str) -> None:
+def create(client: Any, account: str, repository: str, tiers: Iterable[str], project: str) -> None:
     """Create the repository of the project: release tags immutable, tier tags not.
+
+    One that is the project's own already was made by a call whose answer was lost, or by another run.
 
     Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION.
 
     """
     with translated(f"ECR {repository}"):
-        client.create_repository(
-            repositoryName=repository,
-            tags=_tags(project),
-            imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-            imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
-            imageScanningConfiguration={"scanOnPush": True},
-        )
+        try:
+            client.create_repository(
+                repositoryName=repository,
+                tags=_tags(project),
+                imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+                imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tier} for tier in tiers],
+                imageScanningConfiguration={"scanOnPush": True},
+            )
+        except client.exceptions.RepositoryAlreadyExistsException:
+            if owner(client, account, repository) != project:
+                raise
 
 
 def let_pull(client: Any, repository: str, accounts: Iterable[str], present: Mapping[str, Any] | None) -> None:

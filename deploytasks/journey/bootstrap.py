@@ -32,11 +32,11 @@ class Found:
     foreign: Complaint | None = None
 
 
-def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) -> tuple[str, ...]:
-    """Each service has its ECR repository: release tags immutable, tier tags not, pulled by all tenants' accounts.
+def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) -> Iterator[str]:
+    """Make each service's ECR repository: release tags immutable, tier tags not, pulled by all tenants' accounts.
 
-    Return what was changed (or would be), in words; a repository that is there keeps its settings. One that carries no
-    project is taken over only if `agreed` says so, or is None.
+    Yield each change in words once it is made (or what would be); a repository that is there keeps its settings. One
+    that carries no project is taken over only if `agreed` says so, or is None.
 
     Raises:
         NotReady: a repository is another project's, or `agreed` said no: nothing was changed.
@@ -50,9 +50,10 @@ def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) 
     doubts = [one.doubt for one in found if one.doubt]
     if doubts and agreed and not dry_run and not agreed(doubts):
         raise NotReady(*doubts)
-    doubted = tuple(f"{doubt.where}: {doubt.what}" for doubt in doubts)
-    changes = [change for one in found for change in _changes(client, project, one, dry_run=dry_run)]
-    return (*doubted, *changes) if dry_run else tuple(changes)
+    if dry_run:
+        yield from (f"{doubt.where}: {doubt.what}" for doubt in doubts)
+    for one in found:
+        yield from _changes(client, project, one, dry_run=dry_run)
 
 
 def _look(client: Any, project: Project, service: Service) -> Found:
@@ -78,20 +79,21 @@ def _look(client: Any, project: Project, service: Service) -> Found:
 
 
 def _changes(client: Any, project: Project, found: Found, *, dry_run: bool) -> Iterator[str]:
-    """Make what is missing; yield each change in words."""
+    """Make what is missing; yield each change in words once it is made."""
     tiers = [tier.name for tier in project.tiers]
-    accounts = {target.access.account for target in project.targets} - {project.registry.access.account}
+    account = project.registry.access.account
+    accounts = {target.access.account for target in project.targets} - {account}
     if found.unread:
         yield f"repository {found.name}: not checked whose it is ({found.unread})"
     if not found.exists:
+        if not dry_run:
+            repositories.create(client, account, found.name, tiers, project.name)
         yield f"repository {found.name}: made for project {project.name}, tags immutable but {', '.join(tiers)}"
-        if not dry_run:
-            repositories.create(client, found.name, tiers, project.name)
     elif not found.is_marked:
-        yield f"repository {found.name}: marked as project {project.name}'s"
         if not dry_run:
-            repositories.mark(client, project.registry.access.account, found.name, project.name)
+            repositories.mark(client, account, found.name, project.name)
+        yield f"repository {found.name}: marked as project {project.name}'s"
     if not all(repositories.allows_pull(found.policy, account) for account in accounts):
-        yield f"repository {found.name}: {', '.join(sorted(accounts))} may pull"
         if not dry_run:
             repositories.let_pull(client, found.name, accounts, found.policy)
+        yield f"repository {found.name}: {', '.join(sorted(accounts))} may pull"

@@ -91,9 +91,12 @@ def _bootstrap(root: Path) -> Task[Any]:
         from deploytasks.project.load import load
 
         options = flags.options(c, dry_run=dry_run)
-        changes = journey.bootstrap(load(root), None if yes else _agreed, dry_run=options.dry_run)
-        for change in changes or ("every repository is there, and all accounts may pull",):
+        changes = 0
+        for change in journey.bootstrap(load(root), None if yes else _agreed, dry_run=options.dry_run):
             shell.say(change)
+            changes += 1
+        if not changes:
+            shell.say("every repository is there, and all accounts may pull")
         if options.dry_run:
             shell.say(shell.DRY_RUN)
 

@@ -18,6 +18,7 @@ from benchmarks.cloud import AwsError, Call
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account, tenant_name
 from deploytasks import namespace
+from deploytasks.fleet import pace
 
 WRITES = {
     *("PutImage", "RegisterTaskDefinition", "UpdateService", "CreateService", "TagResource"),
@@ -145,11 +146,18 @@ class Shop:
 
 
 @pytest.fixture
+def looks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollout is looked at again after a tenth of a second, for most are over then."""
+    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
+
+
+@pytest.fixture
 def shop(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    looks_soon: None,
 ) -> Iterator[Shop]:
     """Two tenants, or as many as the test's indirect parameter says."""
     root, tenants = tmp_path / "repo", getattr(request, "param", 2)

@@ -7,15 +7,13 @@ from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
 
 from deploytasks.aws import patience, session
-from deploytasks.fleet import pace
 from tests.commands import Ran, Shop
 from tests.proxy import Proxy
 
 
 @pytest.fixture
 def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What stands between the shop's commands and its AWS. Nobody waits long for a retry, or for the next look."""
-    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
+    """What stands between the shop's commands and its AWS. Nobody waits long for a retry."""
     monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "throttling_base_scale", 0.02)
     monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.01)
     with Proxy(shop.endpoint.url) as proxy:

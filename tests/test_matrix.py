@@ -29,7 +29,9 @@ LOCK = "/deploytasks/shop/prod/lock"
 
 
 @pytest.fixture
-def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+def many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], looks_soon: None
+) -> Iterator[Shop]:
     """Five tenants, t2 and t3 in the second wave of prod, in run 7 of GitHub's."""
     root = tmp_path / "repo"
     commits = dict(project.write(root, tenants=5))

@@ -10,16 +10,21 @@ from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import tenant_account
 from deploytasks import tags
 from tests.commands import WRITES, Shop
+from tests.scenes import Scenes
 
 pytestmark = pytest.mark.waits
 
 
 @pytest.fixture
-def released(shop: Shop) -> Shop:
+def released(shop: Shop, scenes: Scenes) -> Shop:
     """Both tenants run the newer commit in prod, after the older one, each released as a whole."""
-    for commit in ("older", "newer"):
-        ran = shop.inv("release.prod", "--commit", shop.commits[commit], "--allow-older", "--override", "test")
-        assert ran.code == 0, ran.stderr
+
+    def release_both() -> None:
+        for commit in ("older", "newer"):
+            ran = shop.inv("release.prod", "--commit", shop.commits[commit], "--allow-older", "--override", "test")
+            assert ran.code == 0, ran.stderr
+
+    scenes.play(shop, "older and newer released", release_both)
     return shop
 
 
@@ -320,14 +325,14 @@ def test_where_there_is_nothing_to_go_back_the_tier_is_not_held(released: Shop):
     assert "on hold" not in released.inv("lock.status").stdout
 
 
-def test_a_time_to_come_is_refused(released: Shop):
-    ran = released.inv("release.rollback", "prod", "--at", "2999-01-01")
+def test_a_time_to_come_is_refused(shop: Shop):
+    ran = shop.inv("release.rollback", "prod", "--at", "2999-01-01")
     assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: '2999-01-01' lies in the future")
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00", "12:00", ""])
-def test_what_is_no_time_is_refused(released: Shop, at: str):
-    ran = released.inv("release.rollback", "prod", "--at", at)
+def test_what_is_no_time_is_refused(shop: Shop, at: str):
+    ran = shop.inv("release.rollback", "prod", "--at", at)
     assert (ran.code, ran.stderr.splitlines()[0]) == (2, f"--at: '{at}' is not a valid time")
 
 

@@ -9,16 +9,28 @@ import pytest
 from benchmarks.world import tenant_account
 from deploytasks.template.differing import differing
 from tests.commands import Shop
+from tests.scenes import Scenes
 
 pytestmark = pytest.mark.waits
 FEATURE = ('FEATURE_INVOICES = "off"', 'FEATURE_INVOICES = "on"')
 
 
 @pytest.fixture
-def ready(shop: Shop) -> Shop:
+def ready(shop: Shop, scenes: Scenes) -> Shop:
     """Both tenants run the rendered definition in prod."""
-    assert shop.inv("deploy.prod").code == 0
+    scenes.play(shop, "deployed", lambda: deployed(shop))
     return shop
+
+
+@pytest.fixture
+def older(shop: Shop, scenes: Scenes) -> str:
+    """Newer config runs in t1's prod than the checkout has; the commit of that config."""
+    return scenes.play(shop, "deployed, then newer config", lambda: made_older(shop))
+
+
+def deployed(shop: Shop) -> None:
+    ran = shop.inv("deploy.prod")
+    assert ran.code == 0, ran.stderr
 
 
 def recorded(shop: Shop, number: int = 1, tier: str = "prod") -> str:
@@ -39,20 +51,24 @@ def test_every_revision_records_the_commit_and_a_hash_of_the_config(ready: Shop)
     assert re.fullmatch(rf"{ready.git('rev-parse', 'HEAD')}\.[0-9a-f]{{12}}", recorded(ready))
 
 
-def made_older(shop: Shop, how: str = "older") -> str:
-    """Newer config runs in t1's prod than this checkout has; returns that config's commit."""
+def made_older(shop: Shop) -> str:
+    deployed(shop)
     older = shop.git("rev-parse", "HEAD")
     shop.edit("envs/t1.toml", *FEATURE)
-    assert shop.inv("deploy.prod").code == 0
+    deployed(shop)
     newer = shop.git("rev-parse", "HEAD")
     shop.git("reset", "-q", "--hard", older)
+    return newer
+
+
+def stand(shop: Shop, how: str) -> None:
+    """Git tells that the checkout is older, that both have diverged, or nothing."""
     if how == "diverged":
         shop.edit("envs/t2.toml", *FEATURE)
     if how == "unknown":
         shop.git("update-ref", "-d", "ORIG_HEAD")
         shop.git("reflog", "expire", "--expire=now", "--all")
         shop.git("prune", "--expire=now")
-    return newer
 
 
 @pytest.mark.parametrize("file", ["envs/t1.toml", "templates/api.json.j2"])
@@ -113,14 +129,14 @@ def test_without_git_the_config_counts_as_dirty(ready: Shop):
 
 
 @pytest.mark.parametrize("how", ["older", "diverged", "unknown"])
-def test_an_older_checkout_takes_no_config_back(ready: Shop, how: str):
-    newer = made_older(ready, how)
-    before = ready.writes()
-    ran = ready.inv("deploy.prod", "--tenant", "t1")
+def test_an_older_checkout_takes_no_config_back(shop: Shop, older: str, how: str):
+    stand(shop, how)
+    before = shop.writes()
+    ran = shop.inv("deploy.prod", "--tenant", "t1")
     told = {"older": "is newer than this checkout's", "diverged": "have diverged", "unknown": "fetch-depth: 0"}
-    assert (ran.code, told[how] in ran.stderr, newer[:7] in ran.stderr) == (2, True, True), ran.stderr
-    assert ready.writes() == before
-    assert ready.inv("deploy.prod", "--tenant", "t1", "--allow-older").code == 0
+    assert (ran.code, told[how] in ran.stderr, older[:7] in ran.stderr) == (2, True, True), ran.stderr
+    assert shop.writes() == before
+    assert shop.inv("deploy.prod", "--tenant", "t1", "--allow-older").code == 0
 
 
 @pytest.mark.parametrize(
@@ -131,18 +147,20 @@ def test_an_older_checkout_takes_no_config_back(ready: Shop, how: str):
         ("unknown", "your checkout may be older: history does not tell whether "),
     ],
 )
-def test_diff_and_status_tell_where_the_difference_may_be_the_checkouts_age(ready: Shop, how: str, head: str):
-    newer = made_older(ready, how)
-    ran = ready.inv("deploy.diff", "prod", "--tenant", "t1")
-    assert (ran.code, f"t1-prod/api: {head}" in ran.stdout, newer[:7] in ran.stdout) == (3, True, True), ran.stdout
-    notes = json.loads(ready.inv("deploy.diff", "prod", "--json").stdout)["notes"]
+def test_diff_and_status_tell_where_the_difference_may_be_the_checkouts_age(
+    shop: Shop, older: str, how: str, head: str
+):
+    stand(shop, how)
+    ran = shop.inv("deploy.diff", "prod", "--tenant", "t1")
+    assert (ran.code, f"t1-prod/api: {head}" in ran.stdout, older[:7] in ran.stdout) == (3, True, True), ran.stdout
+    notes = json.loads(shop.inv("deploy.diff", "prod", "--json").stdout)["notes"]
     assert next((each["target"], each["note"].startswith(head)) for each in notes) == ("t1-prod/api", True)
-    page = ready.root.parent / "board.html"
-    ran = ready.inv("status", "--tier", "prod", "--check", "--html", str(page))
+    page = shop.root.parent / "board.html"
+    ran = shop.inv("status", "--tier", "prod", "--check", "--html", str(page))
     assert (ran.code, f"t1-prod/api drifted: {head}" in ran.stdout) == (3, True), ran.stdout + ran.stderr
     assert f"drifted: {head}" in page.read_text()
     cells = {
-        each["target"]: each for each in json.loads(ready.inv("status", "--tier", "prod", "--json").stdout)["cells"]
+        each["target"]: each for each in json.loads(shop.inv("status", "--tier", "prod", "--json").stdout)["cells"]
     }
     assert cells["t1-prod/api"]["checkout"].startswith(head)
     assert cells["t2-prod/api"]["checkout"] is None or how == "diverged"

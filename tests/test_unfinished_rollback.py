@@ -8,21 +8,27 @@ import pytest
 from benchmarks.cloud import Call
 from benchmarks.world import tenant_account
 from tests.commands import REGISTRY, Shop
+from tests.scenes import Scenes
 
 pytestmark = pytest.mark.waits
 
 
 @pytest.fixture
-def released(shop: Shop) -> Shop:
+def released(shop: Shop, scenes: Scenes) -> Shop:
     """Prod ran three images, one after the other: A, B and C."""
+    shop.commits = scenes.play(shop, "A, B and C released", lambda: release_three(shop))
+    return shop
+
+
+def release_three(shop: Shop) -> dict[str, str]:
     repository = shop.endpoint.cloud.account(REGISTRY).repositories["api"]
     newest = repository.store(json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "config": {}}))
-    shop.commits = {"A": shop.commits["newer"], "B": shop.commits["older"], "C": shop.git("rev-parse", "HEAD")}
-    repository.tags[shop.commits["C"]] = newest.digest
-    for letter in shop.commits:
-        ran = shop.inv("release.prod", "--commit", shop.commits[letter], "--allow-older", "--override", "test")
+    commits = {"A": shop.commits["newer"], "B": shop.commits["older"], "C": shop.git("rev-parse", "HEAD")}
+    repository.tags[commits["C"]] = newest.digest
+    for commit in commits.values():
+        ran = shop.inv("release.prod", "--commit", commit, "--allow-older", "--override", "test")
         assert ran.code == 0, ran.stderr
-    return shop
+    return commits
 
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

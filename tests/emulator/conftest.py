@@ -36,6 +36,17 @@ def world(emulator_with_engine, base_layer, tmp_path) -> Iterator[World]:
     emulator_with_engine.reset()
 
 
+@pytest.fixture(scope="module")
+def shared(emulator_with_engine, base_layer, tmp_path_factory) -> Iterator[World]:
+    """The same for a whole file, and dev runs the repository's first commit as its first test begins."""
+    made = _fresh(emulator_with_engine, base_layer, tmp_path_factory.mktemp("shared"))
+    _assert_rollouts_are_real(made)
+    done = made.inv("release.dev")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield made
+    emulator_with_engine.reset()
+
+
 @pytest.fixture
 def pretended(emulator_without_engine, base_layer, tmp_path) -> World:
     """Two tenants' empty accounts; the emulator says of every task that it runs."""

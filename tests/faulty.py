@@ -1,6 +1,7 @@
 """A shop's AWS with a proxy before it that breaks calls, and clocks short enough for a test."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from botocore.config import Config
@@ -13,9 +14,9 @@ from tests.proxy import Proxy
 
 @pytest.fixture
 def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What stands between the shop's commands and its AWS. Nobody waits long for a retry."""
-    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "throttling_base_scale", 0.02)
-    monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, "non_throttling_base_scale", 0.01)
+    """What stands between the shop's commands and its AWS. Nobody waits for a retry."""
+    for name in ("throttling_base_scale", "non_throttling_base_scale"):
+        monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, name, 0)
     with Proxy(shop.endpoint.url) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         yield proxy
@@ -27,13 +28,14 @@ Patient = Callable[[float], None]
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
     """Sets after how many seconds of silence something is asked again, instead of ten or thirty."""
+    return partial(set_patience, monkeypatch)
 
-    def set_patience(seconds: float) -> None:
-        monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
-        for name in ("CONFIG", "FIRST"):
-            monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
 
-    return set_patience
+def set_patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Until the patch is undone, silence of so many seconds is too long."""
+    monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
+    for name in ("CONFIG", "FIRST"):
+        monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
 
 
 def outcomes(ran: Ran) -> dict[str, str]:

@@ -25,7 +25,7 @@ from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
 from tests.proxy import Cut, Drip, Moment, Proxy, Rule, Stall, Watch
-from tests.warm import Done, Warm
+from tests.warm import Done, Warm, warmed
 
 pytestmark = pytest.mark.waits
 AT_ONCE = 4
@@ -118,8 +118,7 @@ class Release:
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Releases"]:
     folder = tmp_path_factory.mktemp("kill")
-    with ExitStack() as stack:
-        warm = [stack.enter_context(Warm(folder / f"warm-{number}")) for number in range(AT_ONCE)]
+    with warmed(folder, AT_ONCE) as warm:
         yield Releases(folder / "repo", warm)
 
 
@@ -217,16 +216,23 @@ SIGNALS = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "sign"), SIGNALS)
-def test_a_signal_ends_it_with_130_the_way_to_go_on_and_the_lock_free(
-    releases: Releases, operation: str, sign: signal.Signals
-):
+def signalled(releases: Releases, at: tuple[str, signal.Signals]) -> str:
+    """What is wrong after a signal at that operation and the same command again; empty where nothing is."""
+    operation, sign = at
     with releases.one() as release:
         stopped = release.run(Rule(Watch(partial(release.send, sign)), operation, times=1))
-        assert (stopped.code, release.locks) == (130, [])
-        assert AT[operation] in stopped.stderr
-        assert "Traceback" not in stopped.stderr
-        assert (release.run().code, release.end()) == (0, releases.end)
+        told = AT[operation] in stopped.stderr and "Traceback" not in stopped.stderr
+        first = (stopped.code, release.locks, told)
+        again = (release.run().code, release.end())
+        if (first, again) == ((130, [], True), (0, releases.end)):
+            return ""
+        return f"{operation}, {sign.name}: {first}, {again}\n{stopped.stderr}"
+
+
+def test_a_signal_ends_it_with_130_the_way_to_go_on_and_the_lock_free(releases: Releases):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        wrong = list(pool.map(partial(signalled, releases), SIGNALS))
+    assert [each for each in wrong if each] == []
 
 
 def test_a_program_is_told_of_an_interruption_in_parts(releases: Releases):

@@ -5,7 +5,6 @@ import json
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,7 +18,7 @@ from benchmarks.cloud_rollouts import settle
 from benchmarks.world import SERVICE, World, tenant_account, tenant_name
 from tests.proxy import Cut, Moment, Rule
 from tests.test_kill import AT_ONCE, STRIDE, Release
-from tests.warm import Done, Warm
+from tests.warm import Done, Warm, warmed
 
 pytestmark = pytest.mark.waits
 NEWEST = "c" * 40
@@ -86,8 +85,7 @@ class Copy:
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     folder = tmp_path_factory.mktemp("kill-rollback")
-    with ExitStack() as stack:
-        warm = [stack.enter_context(Warm(folder / f"warm-{number}")) for number in range(AT_ONCE)]
+    with warmed(folder, AT_ONCE) as warm:
         yield History(folder, warm)
 
 

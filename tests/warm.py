@@ -1,20 +1,28 @@
 """Whole `inv` commands at a third of their price: a process that has imported everything forks one for each of them.
 
 What is forked is a process like any other: it reads tasks.py, runs to its end or to a signal, and exits. As a
-program, this is the process that forks: a command a line in, its pid and its exit code out.
+program, this imports and forks a server for each pair of pipes that it is given: a command a line in, its pid and its
+exit code out.
 """
 
+import gc
 import json
 import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any
 
+from botocore.credentials import Credentials
+
+from benchmarks.cloud import REGION
+from benchmarks.endpoint import SERVICES
 from benchmarks.stage import ROOT
 
 
@@ -28,31 +36,37 @@ class Done:
 
 
 class Warm:
-    """The process that forks; one command at a time."""
+    """A server that forks; one command at a time."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, scratch: Path, asked: IO[str], told: IO[str]) -> None:
+        self._scratch, self._asked, self._told = scratch, asked, told
         scratch.mkdir(parents=True, exist_ok=True)
-
-    def __enter__(self) -> Self:
-        command, pipe = [sys.executable, "-m", "tests.warm"], subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
 
     def start(self, root: Path, env: Mapping[str, str], *words: str) -> int:
         """`inv WORDS` runs in the folder, with this environment and no other; its pid."""
         asked = {"root": str(root), "env": dict(env), "words": words, "out": str(self._scratch)}
-        self._process.stdin.write(f"{json.dumps(asked)}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        self._asked.write(f"{json.dumps(asked)}\n")
+        self._asked.flush()
+        return int(self._told.readline())
 
     def wait(self) -> Done:
         """How the command ended that was started last."""
-        code = int(self._process.stdout.readline())
+        code = int(self._told.readline())
         return Done(code, *((self._scratch / name).read_text() for name in ("stdout", "stderr")))
+
+
+@contextmanager
+def warmed(folder: Path, count: int) -> Iterator[list[Warm]]:
+    """So many servers, which one process has imported everything for."""
+    ins, outs = ([os.pipe() for _ in range(count)] for _ in range(2))
+    theirs = [*(reading for reading, _ in ins), *(writing for _, writing in outs)]
+    command = [sys.executable, "-m", "tests.warm", *map(str, theirs)]
+    with subprocess.Popen(command, cwd=ROOT, pass_fds=theirs), ExitStack() as stack:
+        for each in theirs:
+            os.close(each)
+        asked = [stack.enter_context(os.fdopen(writing, "w")) for _, writing in ins]
+        told = [stack.enter_context(os.fdopen(reading)) for reading, _ in outs]
+        yield [Warm(folder / f"warm-{number}", *pipes) for number, pipes in enumerate(zip(asked, told, strict=True))]
 
 
 def _import_everything() -> None:
@@ -60,6 +74,19 @@ def _import_everything() -> None:
 
     for module in pkgutil.walk_packages(deploytasks.__path__, "deploytasks."):
         import_module(module.name)
+    _read_models()
+    gc.freeze()  # what is forked shares it
+
+
+def _read_models() -> None:
+    """Read what botocore knows of each service: clients that nobody asks anything leave it in the process."""
+    from deploytasks.aws import session
+    from deploytasks.template import shape
+
+    shape.ecs()
+    lender = session._Lender(None, threading.Event())
+    for service in SERVICES:
+        lender.client(service, REGION, Credentials("none", "none"))
 
 
 def _become(asked: Mapping[str, Any]) -> None:
@@ -74,18 +101,30 @@ def _become(asked: Mapping[str, Any]) -> None:
     program.run(["inv", *asked["words"]])
 
 
-def main() -> None:
-    """Forks until nobody asks any more."""
-    _import_everything()
-    for line in sys.stdin:
+def _serve(asked: IO[str], told: IO[str]) -> None:
+    """Fork until nobody asks any more."""
+    for line in asked:
         pid = os.fork()
         if not pid:
             _become(json.loads(line))
             return
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
-        sys.stdout.flush()
+        told.write(f"{pid}\n")
+        told.flush()
+        told.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        told.flush()
+
+
+def main() -> None:
+    """Fork the servers, and wait until all of them have ended."""
+    _import_everything()
+    pipes = [int(each) for each in sys.argv[1:]]
+    count = len(pipes) // 2
+    for reading, writing in zip(pipes[:count], pipes[count:], strict=True):
+        if not os.fork():
+            _serve(os.fdopen(reading), os.fdopen(writing, "w"))
+            return
+    for _ in range(count):
+        os.wait()
 
 
 if __name__ == "__main__":

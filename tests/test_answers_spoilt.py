@@ -2,7 +2,7 @@
 
 Each task of the namespace is tried, and of it each operation that it calls; so is one that was added yesterday. Each
 operation is broken in every way in the scene that is there to show it, and elsewhere in one way of KINDS, by turns;
-EVERY_CALL=1 tries every way everywhere, from an operation's first call on and from its last, which takes minutes more.
+EVERY_CALL=1 tries every way everywhere, from an operation's first call on and from its last, which takes eight minutes.
 """
 
 import os

@@ -16,6 +16,7 @@ DeployError                       an invoke.Exit: Invoke prints its message on s
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
+import errno
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -183,7 +184,7 @@ def unforeseen(where: str, error: Exception) -> Complaint:
 
     A file that can't be used is named instead.
     """
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and (error.filename is not None or is_full(error)):
         return unwritable(error)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     at = "".join(f" ({Path(each.filename).name}:{each.lineno}, in {each.name})" for each in last)
@@ -192,10 +193,22 @@ def unforeseen(where: str, error: Exception) -> Complaint:
     return Complaint(where, what, _traceback(error))
 
 
+ROOM = "see that it is there, has room and may be used; for temporary files, TMPDIR names another directory"
+"""What to do about a file that can't be written or read."""
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether the disk, or what its user may have of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def unwritable(error: OSError) -> Complaint:
-    """Return the complaint about a file, above all a temporary one, that cannot be written or read."""
-    to_do = "see that it is there, has room and may be used; for temporary files, TMPDIR names another directory"
-    return Complaint(str(error.filename or "this machine"), error.strerror or str(error), to_do)
+    """Return the complaint about a file, above all a temporary one, that cannot be written or read.
+
+    Of a copy that found no room it is the copy that is named.
+    """
+    file = (error.filename2 if is_full(error) else None) or error.filename or "this machine"
+    return Complaint(str(file), error.strerror or str(error), ROOM)
 
 
 def _traceback(error: Exception) -> str:

@@ -18,12 +18,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from deploytasks import tags
-from deploytasks.errors import Invalid
+from deploytasks.errors import ROOM, Invalid
 
 Relation = Literal["same", "newer", "older", "diverged", "unknown"]
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_COMMON_DIR")
+_UNWRITABLE = ("No space left on device", "Disk quota exceeded", "Out of diskspace", "unable to write")
+"""What git says where its files, which are temporary ones here, could not be written."""
 _UNSHALLOW = "the clone is shallow: fetch its whole history (`fetch-depth: 0` in CI, or `git fetch --unshallow`)"
 
 
@@ -238,6 +240,8 @@ def ask(root: Path, *arguments: str, extra: Mapping[str, str] | None = None, giv
         return done.stdout.rstrip("\n")
     said = next((line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:"))), "git failed")
     what = said.removeprefix("fatal: ").removeprefix("error: ")
+    if any(each in done.stderr for each in _UNWRITABLE):
+        raise Invalid.of("git", what, ROOM)
     if what.startswith("not a git repository (or any"):
         advice = "run inside a clone of the repository, or `git init` and commit: an image is named by its commit"
         raise Invalid.of("git", f"{root} is not in a git repository", advice)

@@ -78,6 +78,7 @@ def take_over(base: BaseImage, target: Repository, login: Login | None, voice: V
 def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: Tree) -> None:
     with blob.open("w+b") as file:
         source.read(descriptor["digest"], file)
+        file.flush()  # here a full disk is told as such
         try:
             tree.add_layer(file)
         except (tarfile.TarError, OSError) as error:

@@ -125,7 +125,7 @@ def write(file: Path, text: str) -> None:
         Failure: it could not be written.
 
     """
-    from deploytasks.errors import Failure
+    from deploytasks.errors import Failure, is_full
 
     file = Path(os.path.realpath(file))
     try:
@@ -134,7 +134,8 @@ def write(file: Path, text: str) -> None:
         else:
             _replace(file, text)
     except OSError as error:
-        raise Failure.of(str(file), f"it could not be written: {error.strerror}", "name another file") from error
+        to_do = "make room, or name another file" if is_full(error) else "name another file"
+        raise Failure.of(str(file), f"it could not be written: {error.strerror}", to_do) from error
 
 
 def _replace(file: Path, text: str) -> None:

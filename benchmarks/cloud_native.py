@@ -34,14 +34,14 @@ class Hook:
     id: str
     stage: str
     at: float
-    patience_s: float
+    timeout_s: float
     on_timeout: str
     status: str = ""
 
     @property
     def expires_at(self) -> float:
         """When its timeout action is taken."""
-        return self.at + self.patience_s
+        return self.at + self.timeout_s
 
     def describe(self) -> dict[str, Any]:
         """The hook as DescribeServiceDeployments shows it."""
@@ -191,8 +191,8 @@ def _hooks(configuration: Mapping[str, Any], deployment: "Deployment") -> list[H
         for stage in setting["lifecycleStages"]:
             at = deployment.created_at + lasts_s * STAGES.index(stage) / len(STAGES)
             name = f"{stage.lower().replace('_', '-')}-{deployment.number[-4:]}"
-            patience_s = timeout.get("timeoutInMinutes", 1440) * 60
-            found.append(Hook(name, stage, at, patience_s, timeout.get("action", "ROLLBACK")))
+            timeout_s = timeout.get("timeoutInMinutes", 1440) * 60
+            found.append(Hook(name, stage, at, timeout_s, timeout.get("action", "ROLLBACK")))
     return sorted(found, key=lambda hook: hook.at)
 
 

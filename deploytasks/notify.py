@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from deploytasks.errors import DeployError
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 """How long the webhook may take to answer, and how long a command waits at its end for what is still under way."""
 
 Compose = Callable[[], Mapping[str, Any]]
@@ -29,11 +29,11 @@ Compose = Callable[[], Mapping[str, Any]]
 _A_WORD = re.compile(r"[a-z_]{3,40}")
 
 
-class Courier:
+class Sender:
     """Takes messages to a webhook, in order. `find` reads its address, `tell` hears in one line what went wrong."""
 
-    def __init__(self, find: Callable[[], str], tell: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
-        self._find, self._tell, self._patience_s = find, tell, patience_s
+    def __init__(self, find: Callable[[], str], tell: Callable[[str], None], timeout_s: float = TIMEOUT_S) -> None:
+        self._find, self._tell, self._timeout_s = find, tell, timeout_s
         self._address = ""
         self._messages: SimpleQueue[tuple[str, Compose] | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -52,9 +52,9 @@ class Courier:
         self._messages.put(None)
         try:
             if self._thread:
-                self._thread.join(self._patience_s)
+                self._thread.join(self._timeout_s)
             if self._thread and self._thread.is_alive():
-                self._say(f"the webhook was given {self._patience_s:g} s, and is not waited for any longer")
+                self._say(f"the webhook was given {self._timeout_s:g} s, and is not waited for any longer")
         finally:
             with self._telling:
                 self._closed = True
@@ -71,7 +71,7 @@ class Courier:
 
     def _problem(self, compose: Compose) -> str:
         try:
-            return post(self._address, compose(), self._patience_s)
+            return post(self._address, compose(), self._timeout_s)
         except Exception as error:  # whatever it is, no message is worth a release
             return _in_our_words(error)
 
@@ -81,7 +81,7 @@ class Courier:
                 self._tell(line)
 
 
-def post(address: str, message: Mapping[str, Any], timeout_s: float = PATIENCE_S) -> str:
+def post(address: str, message: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> str:
     """The webhook took the message; or, returned, why it did not.
 
     No redirect is followed, since it would take the message elsewhere. Proxies are those of the environment.

@@ -18,7 +18,7 @@ from benchmarks.cloud import AwsError, Call
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account, tenant_name
 from deploytasks import namespace
-from deploytasks.fleet import pace
+from deploytasks.rollout import follow
 
 WRITES = {
     *("PutImage", "RegisterTaskDefinition", "UpdateService", "CreateService", "TagResource"),
@@ -148,7 +148,7 @@ class Shop:
 @pytest.fixture
 def looks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollout is looked at again after a tenth of a second, for most are over then."""
-    monkeypatch.setattr(pace, "_NEAR_S", 0.1)
+    monkeypatch.setattr(follow, "_NEAR_S", 0.1)
 
 
 @pytest.fixture

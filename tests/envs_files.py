@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from deploytasks.config.load import load
 from deploytasks.errors import Invalid
 from deploytasks.model import Project, Target
-from deploytasks.project.load import load
 
 PROJECT = """\
 [project]

@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
 
-from deploytasks.aws import patience, session
+from deploytasks.aws import retries, session
 from tests.commands import Ran, Shop
 from tests.proxy import Proxy
 
@@ -33,7 +33,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
 
 def set_patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Until the patch is undone, silence of so many seconds is too long."""
-    monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", seconds)
+    monkeypatch.setattr(retries, "QUESTION_TIMEOUT_S", seconds)
     for name in ("CONFIG", "FIRST"):
         monkeypatch.setattr(session, name, getattr(session, name).merge(Config(read_timeout=seconds)))
 

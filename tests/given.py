@@ -7,6 +7,7 @@ from typing import Any
 from deploytasks.model import (
     Access,
     Deployment,
+    DesiredImage,
     Environment,
     Image,
     Live,
@@ -15,7 +16,6 @@ from deploytasks.model import (
     Service,
     Target,
     Tier,
-    Wish,
 )
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -41,9 +41,9 @@ def image(commit: str = NEW, *more_tags: str, digest: str | None = None, childre
     return Image("api", digest or (NEW_DIGEST if commit == NEW else OLD_DIGEST), (commit, *more_tags), children)
 
 
-def wish(commit: str = NEW, *more_tags: str, **changes: Any) -> Wish:
+def desired(commit: str = NEW, *more_tags: str, **changes: Any) -> DesiredImage:
     found = image(commit, *more_tags)
-    return replace(Wish("api", "api", commit, found.digest, None, found), **changes)
+    return replace(DesiredImage("api", "api", commit, found.digest, None, found), **changes)
 
 
 def deployment(rollout_state: str = "COMPLETED", status: str = "PRIMARY", **changes: Any) -> Deployment:

@@ -10,10 +10,10 @@ from benchmarks.cloud_oneoff import OneOff, Script
 from benchmarks.cloud_small import write_log
 from benchmarks.world import tenant_account
 from deploytasks.aws.logs import TaskLog
-from deploytasks.aws.oneoff import Started, start
-from deploytasks.journey.oneoff import Prepared, prepare
+from deploytasks.aws.run_task import Started, start
+from deploytasks.commands.run import Prepared, prepare
+from deploytasks.config.load import load
 from deploytasks.model import Event, Logged, Target, Told
-from deploytasks.project.load import load
 from tests.commands import Shop
 
 ACCOUNT = tenant_account(1)

@@ -12,13 +12,14 @@ from benchmarks.cloud_fates import Death, Fate
 from benchmarks.cloud_rollouts import start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account, tenant_name
-from deploytasks import fleet
-from deploytasks.aws import audit
+from deploytasks import rollout as the_rollout
+from deploytasks.aws import tags
 from deploytasks.aws.session import Clients
 from deploytasks.model import (
     Access,
     Author,
     Deployment,
+    DesiredImage,
     Environment,
     Event,
     Fallback,
@@ -28,7 +29,6 @@ from deploytasks.model import (
     Rollout,
     Target,
     Tier,
-    Wish,
 )
 
 TIER = Tier("prod", "immutable", parallel=20, timeout_s=600, soak_s=0)
@@ -84,8 +84,8 @@ def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
     digest = digest_of(cloud, "prod")
     image = f"{IMAGE}@{digest}"
     request = {"family": f"f{number}", "containerDefinitions": [container(image)]}
-    wish = Wish("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
-    ordinary = Rollout(target(number), "update", "", wish, image, request, tags={"project": "shop"})
+    desired = DesiredImage("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
+    ordinary = Rollout(target(number), "update", "", desired, image, request, tags={"project": "shop"})
     runs_in = service(cloud, number)
     ran = runs_in.deployments[0]
     deployment = Deployment(ran.id, "PRIMARY", "COMPLETED", ran.revision, 2, 2)
@@ -93,7 +93,7 @@ def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
     made = replace(replace(ordinary, live=live, fallback=Fallback(ran.revision)), **changes)
     if made.request is None or made.revision:
         return made
-    asked = {**made.request, "tags": audit.to_ecs(made.tags)}
+    asked = {**made.request, "tags": tags.to_ecs(made.tags)}
     return replace(made, revision=register(cloud.cloud.account(made.target.access.account), asked).arn)
 
 
@@ -106,8 +106,10 @@ def carry_out(
     cloud: Endpoint, clock: Clock, *waves: tuple[Rollout, ...], tier: Tier = TIER, wait: bool = True, **given: Any
 ) -> tuple[tuple[Result, ...], list[Event]]:
     told: list[Event] = []
-    means = fleet.Means(Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep, **given)
-    return fleet.carry_out(Plan(tier, waves=waves), means, wait=wait), told
+    resources = the_rollout.Resources(
+        Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep, **given
+    )
+    return the_rollout.carry_out(Plan(tier, waves=waves), resources, wait=wait), told
 
 
 def service(cloud: Endpoint, number: int) -> Any:

@@ -8,9 +8,12 @@ import pytest
 from botocore.session import get_session
 
 from benchmarks.world import tenant_account
-from deploytasks.aws import ecs
-from deploytasks.aws.answers import UNREADABLE, Factory, Members, Unreadable
+from deploytasks.aws import ecs, follow_task
+from deploytasks.aws.responses import UNREADABLE, Factory, Members, Unreadable
+from deploytasks.commands import rollouts
 from deploytasks.errors import AwsError, contained
+from deploytasks.report import board
+from deploytasks.rollout import follow
 from tests.commands import REGISTRY, Shop
 from tests.faulty import outcomes
 from tests.proxy import NONSENSE, Proxy, Rule
@@ -112,14 +115,13 @@ def test_what_nobody_foresaw_is_its_targets_failure_and_stops_no_other(shop: Sho
 def test_wherever_that_is_the_lock_is_freed_and_no_traceback_shown(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
 ):
-    from deploytasks.fleet import follow
-    from deploytasks.journey import rolling
+    from deploytasks.commands import rollouts
 
     where = {
         "look": (ecs, "look"),
         "poll": (follow, "judge"),
         "finish": (ecs, "record"),
-        "register": (rolling, "render"),
+        "register": (rollouts, "render"),
     }
     monkeypatch.setattr(*where[step], broken)
     ran = shop.inv("deploy.prod")
@@ -129,9 +131,8 @@ def test_wherever_that_is_the_lock_is_freed_and_no_traceback_shown(
 
 
 def test_at_the_top_it_is_one_line_and_the_command_that_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    from deploytasks.journey import rolling
 
-    monkeypatch.setattr(rolling, "rollouts", broken)
+    monkeypatch.setattr(rollouts, "rollouts", broken)
     ran = shop.inv("deploy.prod", "--tenant", "t1")
     assert ran.code == 1
     first, *rest = ran.stderr.splitlines()
@@ -144,7 +145,6 @@ def test_at_the_top_it_is_one_line_and_the_command_that_goes_on(shop: Shop, monk
 
 
 def test_a_task_of_no_tier_says_to_run_it_again(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    from deploytasks.report import board
 
     monkeypatch.setattr(board, "sheet", broken)
     ran = shop.inv("status")
@@ -164,9 +164,8 @@ def test_the_whole_traceback_is_in_a_file_on_demand(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.waits
 def test_a_command_whose_task_can_no_longer_be_read_of_names_it(shop: Shop, proxy: Proxy, monkeypatch):
-    from deploytasks.aws import following
 
-    monkeypatch.setattr(following, "ending", broken)
+    monkeypatch.setattr(follow_task, "ending", broken)
     ran = shop.inv("deploy.run", "prod", "--tenant", "t1", "--service", "api", "--", "date")
     (task,) = shop.endpoint.cloud.account(ONE).one_offs.values()
     assert ran.code == 1 and f"task {task.arn} can no longer be seen, and goes on: unforeseen KeyError" in ran.stderr

@@ -14,8 +14,8 @@ from itertools import cycle
 import pytest
 
 from benchmarks.world import tenant_account
-from deploytasks.aws import fencing, following, locks, patience, transport
-from deploytasks.aws.answers import OPERATIONS
+from deploytasks.aws import fencing, follow_task, locks, retries, transport
+from deploytasks.aws.responses import OPERATIONS
 from tests.commands import Ran, Shop
 from tests.every_task import SCENES, SHOWN, Played
 from tests.faulty import set_patience
@@ -114,9 +114,9 @@ def undisturbed(name: str, played: Played) -> Undisturbed:
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for late lines, or long for what may come back."""
     for module, name, value in (
-        (following, "QUIET_S", 0.05),
-        (following, "POLL_S", 0.02),
-        (following, "_PATIENCE_S", 0.5),
+        (follow_task, "QUIET_S", 0.05),
+        (follow_task, "POLL_S", 0.02),
+        (follow_task, "_PATIENCE_S", 0.5),
         (locks, "_TRIES_S", (0.0, 0.0)),
         (fencing, "SURE_S", (0.0, 0.0)),
     ):
@@ -146,7 +146,7 @@ def test_whatever_is_answered_badly_for_good_ends_its_target_alone_with_the_lock
             if KINDS[row.kind] is DRIPPING:
                 set_patience(impatient, 0.25)
                 impatient.setattr(transport, "ANSWER_S", 0.1)
-                impatient.setattr(patience, "ATTEMPTS_IN_SILENCE", 2)
+                impatient.setattr(retries, "ATTEMPTS_IN_SILENCE", 2)
             ran = played.run(row.rule)
         if faults := list(violated(played, row, well.ran, ran)):
             wrong[row] = (faults, ran)

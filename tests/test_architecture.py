@@ -10,56 +10,32 @@ import pytest
 import deploytasks
 
 PACKAGE = Path(deploytasks.__file__).parent
-MIDDLE = {
-    "going_back",
-    "shards",
-    "gate",
-    "project",
-    "template",
-    "plan",
-    "board",
-    "history",
-    "ours",
-    "running",
-    "stock",
-    "git",
-    "dockerignore",
-    "source",
-    "builders",
-    "aws",
-    "fleet",
-}
+BASE = {"model", "tags", "concurrency", "durations", "spelling", "errors"}
+"""What every room may use."""
 MAY_IMPORT = {
     "errors": set(),
-    "ours": {"tags"},
-    "tags": {"errors"},
-    "model": {"tags", "errors"},
-    "lengths": set(),
+    "durations": set(),
     "spelling": set(),
+    "tags": {"errors"},
+    "concurrency": {"errors"},
+    "model": {"tags", "errors"},
     "regions": {"spelling"},
-    "project": {"lengths", "regions", "spelling", "model", "tags", "errors"},
-    "template": {"ours", "regions", "model", "tags", "errors"},
-    "running": {"ours", "model", "tags"},
-    "stock": {"model"},
-    "plan": {"running", "model", "tags"},
-    "gate": {"running", "model", "tags", "errors"},
-    "board": {"running", "stock", "model", "tags", "errors"},
-    "going_back": {"model", "tags"},
-    "shards": {"running", "model"},
-    "history": {"running", "stock", "model", "tags", "errors"},
-    "git": {"model", "tags", "errors"},
-    "aws": {"lengths", "ours", "model", "tags", "errors"},
-    "fleet": {"aws", "running", "ours", "model", "tags", "errors"},
     "dockerignore": {"errors"},
-    "source": {"git", "dockerignore", "model", "tags", "errors"},
-    "builders": {"dockerignore", "model", "tags", "errors"},
-    "notify": {"errors"},
-    "journey": MIDDLE | {"lengths", "spelling", "model", "tags", "errors"},
+    "rules": BASE,
+    "aws": BASE | {"rules"},
+    "git": BASE,
+    "notify": BASE,
+    "config": BASE | {"regions"},
+    "template": BASE | {"regions", "rules"},
+    "source": BASE | {"git", "dockerignore"},
+    "builders": BASE | {"dockerignore"},
+    "rollout": BASE | {"rules", "aws"},
+    "commands": BASE | {"config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
     "report": {"model", "tags"},
-    "tasks": {"journey", "notify", "report", "project", "template", "lengths", "spelling", "model", "tags", "errors"},
+    "tasks": BASE | {"commands", "notify", "report", "config", "template"},
     "__init__": {"tasks"},
 }
-"""Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is no journey."""
+"""Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is no command."""
 
 ONLY_IN = {
     "botocore": "aws",
@@ -68,7 +44,7 @@ ONLY_IN = {
     "dxf": "builders",
     "jinja2": "template",
     "rich": "report",
-    "msgspec": "project",
+    "msgspec": "config",
     "subprocess": "git builders aws",
 }
 DERIVED = {("template", "botocore")}

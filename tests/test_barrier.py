@@ -14,12 +14,12 @@ from benchmarks.cloud_fates import Fate
 from benchmarks.cloud_rollouts import settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
-from deploytasks import fleet, journey
-from deploytasks.journey import rolling, wishes
-from deploytasks.journey.barrier import Barrier
-from deploytasks.journey.errand import begin
-from deploytasks.model import Event, Options, Scope, Told
-from deploytasks.project.load import load
+from deploytasks import commands, rollout
+from deploytasks.commands import desired_images, rollouts
+from deploytasks.commands.barrier import Barrier
+from deploytasks.commands.context import begin
+from deploytasks.config.load import load
+from deploytasks.model import Command, Event, Options, Scope, Told
 from deploytasks.template.render import Renderer
 from tests.rollouts import BREAKER, DIES, fated
 
@@ -50,13 +50,13 @@ class Stage:
         file = self.root / "envs/project.toml"
         lines = "".join(f'{key} = "{value}"\n' for key, value in {"soak": "0s", **policy}.items())
         file.write_text(file.read_text().replace('after = "staging"\nsoak = "0s"\n', f'after = "staging"\n{lines}'))
-        errand = begin("deploy", load(self.root), Scope("prod"), Options(), self.told.append)
-        renderer, wanted = Renderer(errand.project), wishes.to_deploy(errand)
+        context = begin(Command.DEPLOY, load(self.root), Scope("prod"), Options(), self.told.append)
+        renderer, wanted = Renderer(context.project), desired_images.to_deploy(context)
         since = datetime.fromtimestamp(self.now, UTC)
         self.now += 1
         made = Barrier(
-            errand,
-            lambda lives: rolling.rollouts(errand, renderer, lives, wanted),
+            context,
+            lambda lives: rollouts.rollouts(context, renderer, lives, wanted),
             since,
             clock=self.clock,
             sleep=self.sleep,
@@ -70,12 +70,12 @@ class Stage:
     def deploy(self, *numbers: int) -> None:
         """Another runner rolls out to these tenants, and is done with it."""
         scope = Scope("prod", tenants=tuple(f"t{n}" for n in numbers))
-        report = journey.deploy(load(self.root), scope, Options(wait=False, allow_dirty=True))
+        report = commands.deploy(load(self.root), scope, Options(wait=False, allow_dirty=True))
         assert {result.outcome for result in report.results} <= {"started", "unchanged"}
         for number in numbers:
             settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number))
 
-    def put_back(self, number: int) -> None:
+    def restored(self, number: int) -> None:
         """The tenant's first revision runs again, by a new deployment."""
         account = self.endpoint.cloud.account(tenant_account(number))
         start(account, self.service(number), account.families[f"shop-t{number}-prod-api"][0])
@@ -137,20 +137,20 @@ def test_it_looks_ever_more_seldom_but_every_ten_seconds_at_least(stage: Stage):
     assert len(stage.said("wait")) <= 11
 
 
-@pytest.mark.parametrize(("wave", "patience_s"), [(2, 60 + 5), (3, 2 * (60 + 5))])
-def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: int, patience_s: int):
+@pytest.mark.parametrize(("wave", "timeout_s"), [(2, 60 + 5), (3, 2 * (60 + 5))])
+def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: int, timeout_s: int):
     barrier = stage.barrier(timeout="60s", soak="5s")
     began = stage.now
     why = barrier(wave)
     assert why.startswith("after ") and "t1-prod/api: it still runs sha256:" in why
-    assert patience_s <= stage.now - began < patience_s + 15
+    assert timeout_s <= stage.now - began < timeout_s + 15
 
 
 def test_a_target_that_was_put_back_is_lost(stage: Stage):
     barrier = stage.barrier()
     stage.deploy(1, 2)
     stage.now += 60
-    stage.put_back(2)
+    stage.restored(2)
     assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: it was put back to sha256:")
     assert stage.slept == []
 
@@ -164,8 +164,8 @@ def test_whoever_takes_a_failed_rollout_back_the_wave_is_kept_back(
     stage.service(2).configuration = BREAKER if breaker else {}
     barrier = stage.barrier(timeout="2m")
     fated(stage.endpoint, {1: Fate(), 2: DIES})
-    monkeypatch.setattr(fleet, "Means", partial(fleet.Means, clock=stage.clock, sleep=stage.sleep))
-    report = journey.deploy(load(stage.root), Scope("prod", tenants=("t1", "t2")), Options(allow_dirty=True))
+    monkeypatch.setattr(rollout, "Resources", partial(rollout.Resources, clock=stage.clock, sleep=stage.sleep))
+    report = commands.deploy(load(stage.root), Scope("prod", tenants=("t1", "t2")), Options(allow_dirty=True))
     assert [result.outcome for result in report.results] == ["deployed", "rolled back"]
     assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: ")
 
@@ -173,7 +173,7 @@ def test_whoever_takes_a_failed_rollout_back_the_wave_is_kept_back(
 def test_on_failure_continue_takes_the_lost_for_ended_and_gives_up_nobody(stage: Stage):
     barrier = stage.barrier(on_failure="continue", timeout="60s")
     stage.deploy(1)
-    stage.put_back(2)
+    stage.restored(2)
     assert barrier(2) == ""
     assert barrier(3) == ""  # t3 never comes, and the wave goes on when its time is over
     assert sum(stage.slept) >= 60
@@ -201,7 +201,7 @@ def test_the_time_in_which_own_targets_were_watched_is_part_of_the_soak(stage: S
 def test_who_falls_in_the_soak_keeps_the_wave_back_for_good(stage: Stage):
     barrier = stage.barrier(soak="5m")
     stage.deploy(1, 2)
-    stage.meanwhile = [lambda: stage.put_back(1)]
+    stage.meanwhile = [lambda: stage.restored(1)]
     assert barrier(2).startswith("an earlier wave did not go well: t1-prod/api: it was put back")
 
 

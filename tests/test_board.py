@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from deploytasks.board import Evidences, board, titled
 from deploytasks.errors import Complaint
 from deploytasks.model import Cell, Image, Live
-from deploytasks.stock import stock
+from deploytasks.rules.board import Evidences, board, titled
+from deploytasks.rules.image_index import index_images
 from tests.given import HOST, IMAGES, NEW, NEW_DIGEST, OLD, OLD_DIGEST, definition, deployment, image, live, target
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RELEASED = "prod-20261120T100000Z"
 OURS = {"project": "shop", "commit": OLD, "release": RELEASED, "by": "ann"}
-SHELF = (image(OLD, "prod", RELEASED), image(NEW, "dev"))
+LISTING = (image(OLD, "prod", RELEASED), image(NEW, "dev"))
 
 
 def seen(**changes: Any) -> Live:
@@ -23,8 +23,8 @@ def seen(**changes: Any) -> Live:
     return replace(live(digests=(OLD_DIGEST,), revision_tags=OURS), **changes)
 
 
-def cells(*lives: Live, shelf: tuple[Image, ...] = SHELF, **known: Any) -> tuple[Cell, ...]:
-    stocks = {"api": stock(IMAGES["api"], shelf)}
+def cells(*lives: Live, listing: tuple[Image, ...] = LISTING, **known: Any) -> tuple[Cell, ...]:
+    stocks = {"api": index_images(IMAGES["api"], listing)}
     return board(["dev", "staging", "prod"], lives, Evidences("shop", stocks, **known), NOW).cells
 
 
@@ -94,23 +94,23 @@ def test_the_children_of_one_index_are_one_image():
     arm, intel = "sha256:" + "a" * 64, "sha256:" + "c" * 64
     index = Image("api", OLD_DIGEST, (OLD, "prod", RELEASED), (arm, intel))
     untagged = (Image("api", arm), Image("api", intel))
-    found = cells(seen(digests=(arm,)), seen(target=target("mb"), digests=(intel,)), shelf=(index, *untagged))
+    found = cells(seen(digests=(arm,)), seen(target=target("mb"), digests=(intel,)), listing=(index, *untagged))
     assert [(cell.marks, cell.commit, cell.runs) for cell in found] == [((), OLD, (OLD,)), ((), OLD, (OLD,))]
 
 
 def test_an_untagged_image_is_in_ecr_and_no_stranger():
-    (cell,) = cells(seen(), shelf=(Image("api", OLD_DIGEST),))
+    (cell,) = cells(seen(), listing=(Image("api", OLD_DIGEST),))
     assert (cell.marks, cell.commit) == ((), OLD)
 
 
 def test_without_the_registry_nothing_is_called_behind_or_foreign():
-    stocks = {"api": replace(stock(IMAGES["api"], ()), known=False)}
+    stocks = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
     (cell,) = board(["prod"], [seen(digests=(NEW_DIGEST,))], Evidences("shop", stocks), NOW).cells
     assert cell.marks == ()
 
 
 def test_without_the_registry_a_child_is_not_held_against_its_index():
-    stocks = {"api": replace(stock(IMAGES["api"], ()), known=False)}
+    stocks = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
     child, other = seen(digests=("sha256:" + "a" * 64,)), seen(target=target("zoo"), digests=("sha256:" + "c" * 64,))
     index = seen(target=target("mb"), digests=(), definition=definition(f"{HOST}/api@{OLD_DIGEST}"))
     alike = board(["prod"], [child, index], Evidences("shop", stocks), NOW).cells
@@ -138,7 +138,7 @@ def test_where_no_task_tells_its_digest_the_definition_or_the_record_does():
 
 
 def test_commits_get_their_subjects_where_git_knows_them():
-    stocks = {"api": stock(IMAGES["api"], SHELF)}
+    stocks = {"api": index_images(IMAGES["api"], LISTING)}
     seen_board = board(["prod"], [seen()], Evidences("shop", stocks), NOW + timedelta(0))
     assert titled(seen_board, {OLD: "Begin"}).cells[0].subject == "Begin"
     assert titled(seen_board, {}).cells[0].subject == ""

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
-from deploytasks.aws import buckets
-from deploytasks.aws.buckets import Bucket, Rate
-from deploytasks.aws.failures import translated
+from deploytasks.aws import rate_limits
+from deploytasks.aws.errors import translated
+from deploytasks.aws.rate_limits import Bucket, Rate
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author
@@ -57,7 +57,7 @@ def list_tasks(clients: Clients, number: int) -> float:
 
 
 def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 0.01))
+    monkeypatch.setitem(rate_limits.RATES, "ListTasks", Rate("x", 1, 0.01))
     clients = Clients(Author("somebody"))
     clients.of("ecs", access(1)), clients.of("ecs", access(2))
     waited = list[float]()
@@ -71,7 +71,7 @@ def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch
 
 def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
     for operation in ("ListTasks", "DescribeServices"):
-        monkeypatch.setitem(buckets.RATES, operation, Rate("x", 1, 0.01))
+        monkeypatch.setitem(rate_limits.RATES, operation, Rate("x", 1, 0.01))
     clients, waited = Clients(Author("somebody")), list[float]()
     monkeypatch.setattr(clients.stopped, "wait", waited.append)
     clients.of("ecs", access(1)).describe_services(cluster="t1-prod", services=["api"])
@@ -81,7 +81,7 @@ def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch
 
 
 def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(buckets.RATES, "ListTasks", Rate("x", 1, 0.01))
+    monkeypatch.setitem(rate_limits.RATES, "ListTasks", Rate("x", 1, 0.01))
     clients = Clients(Author("somebody"))
     list_tasks(clients, 1)
     threading.Timer(0.2, clients.stopped.set).start()
@@ -90,8 +90,8 @@ def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatc
 
 
 def test_services_and_tasks_are_read_at_rates_of_their_own(cloud: Endpoint):
-    services, tasks = buckets.RATES["DescribeServices"], buckets.RATES["DescribeTasks"]
-    assert services != tasks == buckets.RATES["ListTasks"]
+    services, tasks = rate_limits.RATES["DescribeServices"], rate_limits.RATES["DescribeTasks"]
+    assert services != tasks == rate_limits.RATES["ListTasks"]
     assert (services.burst, services.refill_per_s) == (tasks.burst, tasks.refill_per_s) == (100, 20)
 
 
@@ -101,4 +101,4 @@ def test_keys_of_the_rates_are_operations_that_are_called():
     known = {
         name for service in ("ecs", "ecr", "ssm") for name in get_session().get_service_model(service).operation_names
     }
-    assert set(buckets.RATES) <= known
+    assert set(rate_limits.RATES) <= known

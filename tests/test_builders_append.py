@@ -27,7 +27,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between two attempts; nobody really waits."""
     taken: list[float] = []
-    monkeypatch.setattr("deploytasks.builders.again.time.sleep", taken.append)
+    monkeypatch.setattr("deploytasks.builders.registry.time.sleep", taken.append)
     return taken
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploytasks.builders import dockerfile, recipe, words
+from deploytasks.builders import dockerfile, recipe
 from deploytasks.builders.recipe import Copy, Owner, Workdir
 from deploytasks.errors import Refusal
 from deploytasks.model import Platform
@@ -114,21 +114,21 @@ def test_a_tab_may_stand_behind_an_instruction():
     ],
 )
 def test_variables_and_quotes_are_read_as_docker_reads_them(word, value):
-    assert words.expand(word, {"A": "one", "E": ""}) == value
+    assert dockerfile.expand(word, {"A": "one", "E": ""}) == value
 
 
 @given(st.text(alphabet="ab$\\\"' {}:-", max_size=12))
 def test_any_text_is_split_and_expanded_or_refused_but_never_breaks(text):
     try:
-        for word in words.split(text):
-            words.expand(word, {"a": "b"})
-    except words.Malformed as error:
+        for word in dockerfile.split(text):
+            dockerfile.expand(word, {"a": "b"})
+    except dockerfile.Malformed as error:
         assert str(error)
 
 
 @given(st.lists(st.from_regex(r"[a-z/._-]+", fullmatch=True)))
 def test_plain_words_come_back_as_they_were(plain):
-    assert list(words.split("  ".join(plain))) == plain
+    assert list(dockerfile.split("  ".join(plain))) == plain
 
 
 def test_an_argument_before_from_names_the_base_and_may_be_taken_up_after_it():

@@ -11,7 +11,7 @@ import pytest
 from docker import DockerClient
 
 from deploytasks.builders import docker
-from deploytasks.builders.job import Job, Voice
+from deploytasks.builders.job import BuildLog, Job
 from deploytasks.builders.registry import Reference, opened
 from deploytasks.errors import BuildFailed
 from deploytasks.model import Build, Service
@@ -137,7 +137,7 @@ def engine_pushes(*pushes: dict[str, Any]) -> str:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         try:
             with closing(DockerClient(f"tcp://127.0.0.1:{server.server_port}", version="1.41")) as client:
-                return docker._push(client, wanted, None, Voice("api", lambda event: None))
+                return docker._push(client, wanted, None, BuildLog("api", lambda event: None))
         finally:
             server.shutdown()
 

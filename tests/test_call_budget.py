@@ -14,10 +14,10 @@ from benchmarks.cloud import REGISTRY_ACCOUNT, AwsError, key_for
 from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import Age, World
-from deploytasks import fleet, journey
+from deploytasks import commands, rollout
+from deploytasks.config.load import load
 from deploytasks.errors import Failure
 from deploytasks.model import Environment, Options, Project, Report, Scope
-from deploytasks.project.load import load
 
 MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "Deregister")
 Stage = Callable[..., tuple[Project, Endpoint]]
@@ -87,7 +87,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         return load(tmp_path / "repo"), endpoint
 
     clock = Clock()
-    monkeypatch.setattr(fleet, "Means", partial(fleet.Means, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(rollout, "Resources", partial(rollout.Resources, clock=clock, sleep=clock.sleep))
     with ExitStack() as stack:
         yield set_up
 
@@ -118,7 +118,7 @@ def outcomes(report: Report) -> set[str]:
 @pytest.mark.parametrize("tenants", [1, 2, 12])
 def test_a_release_asks_so_much_once_and_so_much_of_each_tenant(stage: Stage, tenants: int) -> None:
     shop, endpoint = stage(tenants)
-    assert outcomes(journey.release(shop, Scope("prod"), Options())) == {"deployed"}
+    assert outcomes(commands.release(shop, Scope("prod"), Options())) == {"deployed"}
     assert unfenced(endpoint, tenants, images=1) == budget(
         RELEASE_ONCE, tenants, LOOK_EACH, GATE_EACH, WRITE_EACH, FOLLOW_EACH
     )
@@ -127,14 +127,14 @@ def test_a_release_asks_so_much_once_and_so_much_of_each_tenant(stage: Stage, te
 @pytest.mark.parametrize("tenants", [1, 2, 12])
 def test_a_deploy_that_does_not_wait_follows_nothing(stage: Stage, tenants: int) -> None:
     shop, endpoint = stage(tenants)
-    report = journey.deploy(shop, Scope("prod"), Options(wait=False))
+    report = commands.deploy(shop, Scope("prod"), Options(wait=False))
     assert outcomes(report) == {"started"}
     assert unfenced(endpoint, tenants) == budget(DEPLOY_ONCE, tenants, LOOK_EACH, WRITE_EACH)
 
 
 def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage: Stage) -> None:
     shop, endpoint = stage(6, shared=3)
-    assert outcomes(journey.deploy(shop, Scope("prod"), Options(wait=False))) == {"started"}
+    assert outcomes(commands.deploy(shop, Scope("prod"), Options(wait=False))) == {"started"}
     asked = endpoint.operations()
     assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
 
@@ -143,25 +143,25 @@ def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_agai
     shop, endpoint = stage(2)
     endpoint.fault = lambda call: AwsError("ClientException", "no") if call.operation == "PutImage" else None
     with pytest.raises(Failure):
-        journey.release(shop, Scope("prod"), Options())
+        commands.release(shop, Scope("prod"), Options())
     endpoint.fault = None
     endpoint.calls.clear()
-    assert outcomes(journey.release(shop, Scope("prod"), Options())) == {"deployed"}
+    assert outcomes(commands.release(shop, Scope("prod"), Options())) == {"deployed"}
     assert unfenced(endpoint, 2, images=1) == budget(RELEASE_ONCE, 2, LOOK_EACH, GATE_EACH, ADOPT_EACH, FOLLOW_EACH)
 
 
 def test_what_runs_already_costs_a_look_and_no_write(stage: Stage) -> None:
     shop, endpoint = stage(2)
-    journey.release(shop, Scope("prod"), Options())
+    commands.release(shop, Scope("prod"), Options())
     endpoint.calls.clear()
-    assert outcomes(journey.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
+    assert outcomes(commands.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
     assert endpoint.operations() == budget(LOOK_ONCE, 2, LOOK_EACH)
 
 
 @pytest.mark.parametrize("tenants", [1, 2, 12])
 def test_the_board_of_a_tier_looks_once_at_each_tenant_and_sweeps_the_registry_once(stage: Stage, tenants: int) -> None:
     shop, endpoint = stage(tenants)
-    board = journey.status(shop, [target for target in shop.targets if target.environment.tier == "prod"])
+    board = commands.status(shop, [target for target in shop.targets if target.environment.tier == "prod"])
     assert {cell.standing for cell in board.cells} == {"completed"}
     assert endpoint.operations() == budget(SEE_ONCE, tenants, SEE_EACH)
 
@@ -175,7 +175,7 @@ def test_the_boards_calls_grow_with_tens_of_services_and_hundreds_of_tasks(stage
         start(account, service, account.families[prod.family][0]).ends_at = 0.0
         settle(account, service)
     targets = [replace(prod, environment=Environment(f"x{n}", "prod"), ecs_service=f"s{n}") for n in range(12)]
-    assert {cell.running for cell in journey.status(shop, targets).cells} == {11}
+    assert {cell.running for cell in commands.status(shop, targets).cells} == {11}
     counted = endpoint.operations()
     assert (counted["DescribeServices"], counted["DescribeTasks"], counted["ListTasks"]) == (2, 2, 12)
     assert counted["DescribeImages"] == 1
@@ -183,13 +183,13 @@ def test_the_boards_calls_grow_with_tens_of_services_and_hundreds_of_tasks(stage
 
 def test_each_tenant_is_asked_with_its_own_credentials(stage: Stage) -> None:
     shop, endpoint = stage(2)
-    journey.deploy(shop, Scope("prod"), Options(wait=False))
+    commands.deploy(shop, Scope("prod"), Options(wait=False))
     writers = {account for account, operation in endpoint.calls if operation == "UpdateService"}
     assert writers == {target.access.account for target in shop.targets}
 
 
 def test_a_dry_run_makes_no_mutating_call(stage: Stage) -> None:
     shop, endpoint = stage(2)
-    journey.release(shop, Scope("prod"), Options(dry_run=True))
+    commands.release(shop, Scope("prod"), Options(dry_run=True))
     assert endpoint.operations()
     assert [operation for operation in endpoint.operations() if operation.startswith(MUTATING)] == []

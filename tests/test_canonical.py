@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from deploytasks.model import Wish
-from deploytasks.ours import marks
+from deploytasks.model import DesiredImage
+from deploytasks.rules.observed import marks
 from deploytasks.template import canonical as module
 from deploytasks.template.canonical import NAMED_TAGS, canonical, same
 from deploytasks.template.render import Renderer
@@ -379,7 +379,7 @@ def test_a_port_of_the_task_is_the_hosts_too_in_its_own_or_the_hosts_network(net
 
 def test_the_canonical_form_says_only_what_matters():
     definition = as_ecs_tells_it(
-        Renderer(project(ROOT)).definition(target(), Wish("api", "shop/api", "c", None), "x"), list
+        Renderer(project(ROOT)).definition(target(), DesiredImage("api", "shop/api", "c", None), "x"), list
     )
     assert not read_only_keys() & set(canonical(definition))
     assert canonical(definition)["containerDefinitions"][0] == {

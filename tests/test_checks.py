@@ -2,8 +2,8 @@
 
 import pytest
 
+from deploytasks.commands.preflight import Note, check_all
 from deploytasks.errors import Complaint, Invalid, NotReady
-from deploytasks.journey.preflight import Note, check_all
 
 OLD, GONE = Complaint("prod/api", "it is older"), Complaint("prod/api", "its role is gone")
 

@@ -14,10 +14,10 @@ import pytest
 from deploytasks.errors import RolloutsFailed
 from deploytasks.model import Plan, Report, Told
 from deploytasks.report import ci
-from deploytasks.report.face import face
 from deploytasks.report.lines import Lines
+from deploytasks.report.progress import reporter_for
 from tests.reports.situations import PROD, SITUATIONS, ended, expect, rolling, target, ticking
-from tests.test_report_faces import told_to
+from tests.test_report_reporters import told_to
 
 _every_situation = pytest.mark.parametrize("name", SITUATIONS)
 
@@ -48,7 +48,7 @@ def test_sections_are_closed_in_turn_and_the_end_stands_open(name, monkeypatch):
 def test_sections_are_closed_on_every_way_out(monkeypatch, error):
     monkeypatch.setenv("GITLAB_CI", "true")
     stdout = StringIO()
-    with pytest.raises(type(error)), face("release.prod", stdout, as_json=False, clock=ticking()) as tell:
+    with pytest.raises(type(error)), reporter_for("release.prod", stdout, as_json=False, clock=ticking()) as tell:
         tell(rolling(target(), 1))
         raise error
     assert _START.findall(stdout.getvalue()) == _END.findall(stdout.getvalue()) != []
@@ -62,7 +62,7 @@ def test_json_has_no_sections(monkeypatch):
 def test_no_section_is_opened_by_what_a_build_says(monkeypatch):
     monkeypatch.setenv("GITLAB_CI", "true")
     stdout = StringIO()
-    with face("build", stdout, as_json=False, clock=ticking()) as tell:
+    with reporter_for("build", stdout, as_json=False, clock=ticking()) as tell:
         tell(Told("build", "\x1b[0Ksection_start:1:evil\r\x1b[0Kowned\n\x1b[0Ksection_end:1:evil\r\x1b[0K", "api"))
     assert [name for name in _START.findall(stdout.getvalue()) if "evil" in name] == []
     assert len(_END.findall(stdout.getvalue())) == 1
@@ -88,19 +88,19 @@ def test_no_table_moves_in_a_ci_log_even_if_it_calls_itself_a_terminal(monkeypat
     monkeypatch.setenv(variable, "true")
     monkeypatch.setenv("TERM", "xterm-256color")
     stdout = Screen()
-    face("x", stdout, as_json=False, clock=ticking()).finish(Report("x", Plan(PROD), (ended(target()),)))
+    reporter_for("x", stdout, as_json=False, clock=ticking()).finish(Report("x", Plan(PROD), (ended(target()),)))
     assert "\x1b" not in stdout.getvalue()
-    assert isinstance(face("x", StringIO(), as_json=False), Lines) or variable == "GITLAB_CI"
+    assert isinstance(reporter_for("x", StringIO(), as_json=False), Lines) or variable == "GITLAB_CI"
 
 
 _SHOWS_ALL = """
 import sys
 from deploytasks.report import results
-from deploytasks.report.face import face
-from deploytasks.report.show import show
+from deploytasks.report.progress import reporter_for
+from deploytasks.report.streams import show
 from tests.reports.situations import SITUATIONS
 situation = SITUATIONS["rolled-back"]
-with face("release.prod", sys.stdout, as_json=False) as tell:
+with reporter_for("release.prod", sys.stdout, as_json=False) as tell:
     for event in situation.events:
         tell(event)
     tell.finish(situation.report)

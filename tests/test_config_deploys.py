@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploytasks.journey.config_deploys import config_deploys
-from deploytasks.journey.trail import Trail
+from deploytasks.commands.config_deploys import config_deploys
+from deploytasks.commands.revisions import Trail
 from deploytasks.model import ConfigDeploy, Revision
 from tests.given import deployment, live, target
 

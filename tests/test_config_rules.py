@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.world import tenant_account
-from deploytasks.template.differing import differing
+from deploytasks.template.canonical import differing
 from tests.commands import Shop
 from tests.scenes import Scenes
 

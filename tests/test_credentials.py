@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from benchmarks import wire
 from benchmarks.world import tenant_account
 from deploytasks.aws import credential_process
-from deploytasks.aws.failures import translated
+from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
 from tests.commands import Shop
 from tests.proxy import Proxy, Rule, Say

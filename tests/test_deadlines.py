@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.world import tenant_account
-from deploytasks.aws import patience, transport
+from deploytasks.aws import retries, transport
 from tests.commands import Shop
 from tests.faulty import Patient, outcomes
 from tests.proxy import Drip, Proxy, Rule, Stall
@@ -32,7 +32,7 @@ def test_a_tenant_whose_answers_drip_is_refused_by_name_in_bounded_time(shop: Sh
     ran = shop.inv("deploy.prod")
     assert (ran.code, shop.writes()) == (2, {})
     assert re.search(r't2-prod\S*: .*The answer of "http://127.0.0.1:\d+/" was not whole after 1 s', ran.stderr)
-    assert len(proxy.calls("DescribeServices", TWO)) == patience.ATTEMPTS_IN_SILENCE
+    assert len(proxy.calls("DescribeServices", TWO)) == retries.ATTEMPTS_IN_SILENCE
     assert time.monotonic() - began < 15
 
 

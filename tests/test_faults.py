@@ -10,7 +10,7 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from benchmarks.world import tenant_account
-from deploytasks.aws import patience, roles
+from deploytasks.aws import assumed_roles, retries
 from tests.commands import REGISTRY, Ran, Shop
 from tests.faulty import Patient, outcomes
 from tests.proxy import (
@@ -190,7 +190,7 @@ def test_a_one_off_task_whose_start_gets_no_answer_runs_once(shop: Shop, proxy: 
 def test_keys_that_aws_calls_expired_in_mid_run_are_fetched_anew(
     shop: Shop, proxy: Proxy, operation: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(roles, "_JUST_NOW_S", 0.0)
+    monkeypatch.setattr(assumed_roles, "_JUST_NOW_S", 0.0)
     proxy.rules = (Rule(Expire(), operation, TWO, times=1),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
     assert (len(proxy.calls("AssumeRole", ONE)), len(proxy.calls("AssumeRole", TWO))) == (1, 2)
@@ -237,7 +237,7 @@ def test_a_rollout_is_followed_to_its_end_though_no_session_could_be_had_for_a_w
 
 
 def test_a_question_has_less_time_than_a_write(shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(patience, "QUESTION_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(retries, "QUESTION_TIMEOUT_S", 0.3)
     proxy.rules = (Rule(Stall(0.6), "RegisterTaskDefinition", TWO), Rule(Stall(0.6), "UpdateService", TWO))
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
     proxy.rules = (Rule(Stall(0.6), "DescribeServices", TWO),)
@@ -255,7 +255,7 @@ def test_a_tenant_that_never_answers_is_refused_by_name_in_bounded_time(
     assert (ran.code, shop.writes()) == (2, {})
     assert re.search("t2-prod: .*Read timeout on endpoint URL", ran.stderr)
     assert "check the network" in ran.stderr
-    assert len(proxy.calls(operation, TWO)) == patience.ATTEMPTS_IN_SILENCE
+    assert len(proxy.calls(operation, TWO)) == retries.ATTEMPTS_IN_SILENCE
     assert time.monotonic() - began < 30
 
 
@@ -288,7 +288,7 @@ def test_while_some_tenants_are_dead_the_others_finish_in_the_time_they_would_ha
     shop: Shop, proxy: Proxy, patient: Patient, monkeypatch: pytest.MonkeyPatch
 ):
     patient(4)
-    monkeypatch.setattr(patience, "ATTEMPTS_IN_SILENCE", 2)
+    monkeypatch.setattr(retries, "ATTEMPTS_IN_SILENCE", 2)
     shop.endpoint.cloud.rollout_s = 3
     alive = [tenant_account(number) for number in (1, 4, 5, 6)]
     assert set(outcomes(shop.inv("deploy.prod", "--json")).values()) == {"deployed"}

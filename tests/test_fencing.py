@@ -18,12 +18,12 @@ from benchmarks.cloud import Call
 from benchmarks.cloud_rollouts import start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account, tenant_name
-from deploytasks import journey
-from deploytasks.aws import fencing, heartbeats, locks
+from deploytasks import commands
+from deploytasks.aws import fencing, locks
 from deploytasks.aws.fencing import Fence, LockLost
+from deploytasks.config.load import load
 from deploytasks.errors import DeployError
 from deploytasks.model import LockState, Options, Scope
-from deploytasks.project.load import load
 from tests.commands import REGISTRY, Ran, Shop
 from tests.repositories import run
 from tests.rollouts import DIES, carry_out, fated, rollout
@@ -202,7 +202,7 @@ def test_once_lost_the_lock_is_not_read_again():
 
 
 def test_the_holder_shows_that_it_lives_and_leaves_no_heartbeat_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(heartbeats, "BEAT_S", 0.05)
+    monkeypatch.setattr(fencing, "BEAT_S", 0.05)
     seen: list[str] = []
     shop.endpoint.cloud.rollout_s = 0.5
     shop.endpoint.fault = lambda call: seen.append(call.ask["Name"]) if call.operation == "PutParameter" else None
@@ -246,7 +246,7 @@ class Crowd:
         """One release, and the exit code that it would have ended with."""
         options = Options(commit=commit, lock_wait_s=120)
         try:
-            return bool(journey.release(self.project, Scope("dev"), options).failed)
+            return bool(commands.release(self.project, Scope("dev"), options).failed)
         except DeployError as error:
             return error.code
 

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.cloud import AwsError as Refused
 from benchmarks.cloud import Call
-from deploytasks.aws import oneoff
-from deploytasks.aws.following import Means, follow, stop
+from deploytasks.aws import run_task
+from deploytasks.aws.follow_task import FollowResources, follow, stop
 from deploytasks.errors import AwsError
 from deploytasks.model import Event
 from tests.commands import Shop
@@ -44,7 +44,7 @@ def test_a_lost_connection_is_told_once_and_waited_out(shop: Shop, clock: Clock,
     script(shop, exit=7, lasts_s=600)
     shop.endpoint.fault = between(clock, 10, 500, GONE)
     told: list[Event] = []
-    exited = follow(Means(client, told.append, clock, clock.sleep), started(shop, client), no_log(shop))
+    exited = follow(FollowResources(client, told.append, clock, clock.sleep), started(shop, client), no_log(shop))
     assert exited.code == 7
     assert [message.partition(",")[0] for message in said(told)[1:]] == ["AWS does not answer", "AWS answers again"]
     assert "is running" in said(told)[0]
@@ -54,20 +54,20 @@ def test_a_connection_that_stays_lost_is_given_up_after_half_an_hour(shop: Shop,
     script(shop, lasts_s=10_000)
     shop.endpoint.fault = between(clock, 100, 10_000, GONE)
     with pytest.raises(AwsError, match="can no longer be seen, and goes on"):
-        follow(Means(client, lambda _event: None, clock, clock.sleep), started(shop, client), no_log(shop))
+        follow(FollowResources(client, lambda _event: None, clock, clock.sleep), started(shop, client), no_log(shop))
     assert 1800 <= clock.passed_s < 2000
 
 
 def test_rights_that_come_late_are_waited_for_and_those_that_do_not_are_not(shop: Shop, clock: Clock, client: Any):
     denied = Refused("AccessDeniedException", "not allowed")
     script(shop, lasts_s=60)
-    means, running = Means(client, lambda _event: None, clock, clock.sleep), started(shop, client)
+    resources, running = FollowResources(client, lambda _event: None, clock, clock.sleep), started(shop, client)
     shop.endpoint.fault = between(clock, 0, 3, denied)
-    assert follow(means, running, no_log(shop)).code == 0
+    assert follow(resources, running, no_log(shop)).code == 0
     shop.endpoint.fault = between(clock, 0, 10_000, denied)
     before = clock.passed_s
     with pytest.raises(AwsError, match="goes on: DescribeTasks: AccessDeniedException"):
-        follow(means, running, no_log(shop))
+        follow(resources, running, no_log(shop))
     assert clock.passed_s - before < 10
 
 
@@ -77,13 +77,13 @@ def test_a_new_task_that_ecs_does_not_know_yet_is_waited_for(shop: Shop, clock: 
     hidden = account.one_offs.copy()
     account.one_offs.clear()
     clock.at[20.0] = lambda: account.one_offs.update(hidden)
-    assert follow(Means(client, lambda _event: None, clock, clock.sleep), running, no_log(shop)).code == 0
+    assert follow(FollowResources(client, lambda _event: None, clock, clock.sleep), running, no_log(shop)).code == 0
 
 
 def test_a_task_that_ecs_forgot_ended_as_nobody_knows(shop: Shop, clock: Clock, client: Any):
     running = started(shop, client)
     shop.endpoint.cloud.account(ACCOUNT).one_offs.clear()
-    exited = follow(Means(client, lambda _event: None, clock, clock.sleep), running, no_log(shop))
+    exited = follow(FollowResources(client, lambda _event: None, clock, clock.sleep), running, no_log(shop))
     assert (exited.code, exited.began, exited.reason) == (None, True, "ECS does not know the task any more")
 
 
@@ -94,22 +94,22 @@ def test_following_ends_where_sleeping_raises_and_the_task_goes_on(shop: Shop, c
         raise InterruptedError
 
     with pytest.raises(AwsError, match="goes on: unforeseen InterruptedError"):
-        follow(Means(client, lambda _event: None, clock, interrupted), started(shop, client), no_log(shop))
+        follow(FollowResources(client, lambda _event: None, clock, interrupted), started(shop, client), no_log(shop))
     assert not one_off(shop).stopped
 
 
 def test_a_stopped_task_is_seen_to_its_end(shop: Shop, clock: Clock, client: Any):
     script(shop, lasts_s=600)
-    means, running = Means(client, lambda _event: None, clock, clock.sleep), started(shop, client)
-    exited = stop(means, running, no_log(shop), "x" * 300, within_s=10)
+    resources, running = FollowResources(client, lambda _event: None, clock, clock.sleep), started(shop, client)
+    exited = stop(resources, running, no_log(shop), "x" * 300, within_s=10)
     assert exited is not None and (exited.code, exited.reason) == (137, "x" * 255)
 
 
 def test_a_task_that_takes_its_time_to_stop_is_left_to_ecs(shop: Shop, clock: Clock, client: Any):
     script(shop, lasts_s=600)
-    means, running = Means(client, lambda _event: None, clock, clock.sleep), started(shop, client)
+    resources, running = FollowResources(client, lambda _event: None, clock, clock.sleep), started(shop, client)
     shop.endpoint.fault = between(clock, 0, 10_000, GONE)
-    assert stop(means, running, no_log(shop), "enough", within_s=10) is None
+    assert stop(resources, running, no_log(shop), "enough", within_s=10) is None
     assert clock.passed_s == pytest.approx(10)
 
 
@@ -124,7 +124,7 @@ def test_capacity_providers_take_the_place_of_a_launch_type_and_empty_members_ar
         "deployments": [{"status": "ACTIVE"}, {"status": "PRIMARY", "networkConfiguration": network}],
         "taskDefinition": "shop:1",
     }
-    assert oneoff.place(service) == {
+    assert run_task.place(service) == {
         "capacityProviderStrategy": strategy,
         "placementStrategy": [{"type": "spread"}],
         "networkConfiguration": network,

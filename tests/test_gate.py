@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.cloud import Call
 from benchmarks.world import tenant_account
-from deploytasks import gate
 from deploytasks.errors import Complaint
-from deploytasks.model import Live, Tier, Wish
+from deploytasks.model import DesiredImage, Live, Tier
+from deploytasks.rules import gate
 from tests.commands import Shop
 from tests.gates import runs_older, untried
 from tests.given import (
@@ -19,11 +19,11 @@ from tests.given import (
     OLD,
     OLD_DIGEST,
     deployment,
+    desired,
     image,
     live,
     target,
     tier,
-    wish,
 )
 
 __all__ = ["untried"]
@@ -40,40 +40,40 @@ def staging(*deployments: Any, tenant: str = "main", tier: str = "staging", **ru
     return live(*deployments, **{**place, **running})
 
 
-def asked(*upstream: Live, wished: Wish | None = None, into: Tier = PROD) -> str:
+def asked(*upstream: Live, wished: DesiredImage | None = None, into: Tier = PROD) -> str:
     """Everything that the gate says."""
-    return "\n".join(map(str, gate.gate(into, [wished or wish()], upstream, IMAGES)))
+    return "\n".join(map(str, gate.gate(into, [wished or desired()], upstream, IMAGES)))
 
 
 # given → (what runs in the tier before, what is wished)
-OPEN: dict[str, tuple[list[Live], Wish]] = {
-    "the tier before runs the image, pinned": ([staging()], wish()),
-    "its tasks show the image": ([staging(runs=TAGGED, digests=(NEW_DIGEST,))], wish()),
+OPEN: dict[str, tuple[list[Live], DesiredImage]] = {
+    "the tier before runs the image, pinned": ([staging()], desired()),
+    "its tasks show the image": ([staging(runs=TAGGED, digests=(NEW_DIGEST,))], desired()),
     "its tasks show a child of the index": (
         [staging(runs=TAGGED, digests=(CHILD,))],
-        wish(image=image(NEW, children=(CHILD,))),
+        desired(image=image(NEW, children=(CHILD,))),
     ),
-    "our own record tells, where no task does": ([staging(runs=TAGGED, service_tags=RECORDED)], wish()),
-    "every tenant runs it": ([staging(), staging(tenant="mb")], wish()),
+    "our own record tells, where no task does": ([staging(runs=TAGGED, service_tags=RECORDED)], desired()),
+    "every tenant runs it": ([staging(), staging(tenant="mb")], desired()),
     "a tenant without the tier before runs it in the one before that": (
         [staging(), staging(tenant="mb", tier="dev")],
-        wish(),
+        desired(),
     ),
     "zero desired, after a completed rollout": (
         [staging(deployment(desired=0, running=0), desired=0, running=0)],
-        wish(),
+        desired(),
     ),
-    "more tasks run than are desired": ([staging(deployment(desired=1, running=2))], wish()),
-    "it was released to the tier before": ([staging(**ON_OLD)], wish(NEW, "prod-20261101T000000Z")),
+    "more tasks run than are desired": ([staging(deployment(desired=1, running=2))], desired()),
+    "it was released to the tier before": ([staging(**ON_OLD)], desired(NEW, "prod-20261101T000000Z")),
     "it was released to the tier before, and nobody else has the tier before": (
         [],
-        wish(NEW, "prod-20261101T000000Z"),
+        desired(NEW, "prod-20261101T000000Z"),
     ),
     "a later image failed there, and it went back to this one": (
         [staging(digests=(NEW_DIGEST,), failure=BREAKER)],
-        wish(),
+        desired(),
     ),
-    "a controller that tells no states, and one deployment": ([staging(deployment(""))], wish()),
+    "a controller that tells no states, and one deployment": ([staging(deployment(""))], desired()),
 }
 
 
@@ -158,7 +158,7 @@ SHUT: dict[str, tuple[Live, str, str]] = {
 @pytest.mark.parametrize("situation", SHUT)
 def test_the_gate_is_shut_where(situation: str):
     upstream, said, to_do = SHUT[situation]
-    wished = wish(NEW, "staging-20261101T000000Z")
+    wished = desired(NEW, "staging-20261101T000000Z")
     assert asked(upstream, wished=wished) == f"staging/api: {said}, so bbbbbbb may not go to prod\n    {to_do}"
 
 
@@ -175,9 +175,9 @@ def test_where_no_tenant_has_a_tier_before_nothing_has_tried_it():
 
 
 def test_each_service_is_asked_for_itself():
-    worker = wish(service="worker", repository="worker")
+    worker = desired(service="worker", repository="worker")
     images = {**IMAGES, "worker": f"{HOST}/worker"}
-    (said,) = gate.gate(PROD, [wish(), worker], [staging()], images)
+    (said,) = gate.gate(PROD, [desired(), worker], [staging()], images)
     assert said.where == "prod/worker"
 
 
@@ -255,8 +255,8 @@ def test_a_rollback_never_asks(shop: Shop):
 
 def test_one_image_has_one_name_in_all_complaints_of_the_gate():
     recorded, unrecorded = staging(**ON_OLD), staging(runs=f"{HOST}/api@{OLD_DIGEST}", tenant="mb")
-    said = gate.gate(PROD, [wish()], [recorded, unrecorded], IMAGES, {OLD_DIGEST: OLD})
+    said = gate.gate(PROD, [desired()], [recorded, unrecorded], IMAGES, {OLD_DIGEST: OLD})
     assert [each.what.partition(",")[0] for each in said] == ["it runs aaaaaaa", "it runs aaaaaaa"]
     mixed = staging(digests=(OLD_DIGEST, "sha256:" + "9" * 64), revision_tags={"commit": OLD})
-    (one,) = gate.gate(PROD, [wish(commit_tag="")], [mixed], IMAGES, {OLD_DIGEST: OLD})
+    (one,) = gate.gate(PROD, [desired(commit_tag="")], [mixed], IMAGES, {OLD_DIGEST: OLD})
     assert one.what.startswith("it runs aaaaaaa, sha256:999999999999, so sha256:222222222222 may not go to")

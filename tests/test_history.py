@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from deploytasks.history import Past, Record, history_of, past_of, returned, told, told_by
 from deploytasks.model import ConfigDeploy, History, Image, Live, Release
 from deploytasks.report import history as report
 from deploytasks.report.paint import plain
+from deploytasks.rules.releases import Past, Record, history_of, past_of, returned, told, told_by
 from tests.given import HOST, live, target
 from tests.reports.situations import expect
 from tests.test_report_sheets import as_text

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from deploytasks.builders import choose, docker
+from deploytasks.config.load import load
 from deploytasks.errors import DeployError, Refusal
-from deploytasks.project.load import load
 from tests.commands import Shop
 
 DEEP = ".".join(["a"] * 900)

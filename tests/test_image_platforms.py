@@ -14,7 +14,7 @@ import pytest
 from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_ecr import SIGNATURE, Repository
 from benchmarks.endpoint import Endpoint
-from deploytasks.aws import ecr, image_config
+from deploytasks.aws import ecr
 from deploytasks.errors import AwsError as Refused
 from deploytasks.model import Platform
 from tests.commands import REGISTRY, Shop
@@ -253,7 +253,7 @@ CONFIG = json.dumps({"os": "linux", "architecture": "aarch64", "variant": "v8"})
 def read(client: Any, content: bytes = CONFIG, **more: Any) -> Platform:
 
     config = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    return image_config.read(client, "api", config, **more).platform
+    return ecr.image_config(client, "api", config, **more).platform
 
 
 def test_the_config_is_read_without_credentials(server: Server, monkeypatch: pytest.MonkeyPatch):
@@ -322,7 +322,7 @@ def test_the_manifest_tells_of_an_index_and_names_the_config_of_a_plain_image():
         one = found["d" * 40]
         assert list(map(str, found[digest].platforms)) == ["linux/arm64/v8", "linux/amd64"]
         assert (found[digest].config, one.platforms) == ("", ())
-        assert str(image_config.read(client, "api", one.config).platform) == "linux/amd64"
+        assert str(ecr.image_config(client, "api", one.config).platform) == "linux/amd64"
 
 
 def test_a_missing_cluster_and_an_image_for_another_platform_are_told_in_one_round(shop: Shop):

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import tenant_account
-from deploytasks.plan import Candidate
-from deploytasks.plan import rollout as planned
+from deploytasks.rules.plan import Candidate
+from deploytasks.rules.plan import rollout as planned
 from tests import given
 from tests.commands import Shop
 from tests.rollouts import TIER, carry_out, fated, rollout, service
@@ -49,7 +49,7 @@ def test_a_forced_deployment_of_a_revision_that_is_inactive_registers_a_copy(
     ran = given.live(given.deployment(state), runs=f"{image}@{given.NEW_DIGEST}")
     live = given.replace(ran, definition={**(ran.definition or {}), "status": status})
     candidate = Candidate(
-        given.target(), given.wish(), f"{image}@{given.NEW_DIGEST}", live, same=True, request={"family": "x"}
+        given.target(), given.desired(), f"{image}@{given.NEW_DIGEST}", live, same=True, request={"family": "x"}
     )
     found = planned(candidate, image, force=force)
     assert (found.action, found.request is not None) == (action, registers)

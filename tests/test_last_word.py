@@ -9,10 +9,10 @@ import pytest
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.cloud_services import add_task
 from benchmarks.world import IMAGE, tenant_account
-from deploytasks.aws import deaths
-from deploytasks.aws.native import ServiceDeployment
-from deploytasks.aws.verdict import deployments, judge, natively, needs_service_deployment, threshold
+from deploytasks.aws import stopped_tasks
 from deploytasks.model import Deployment, Told
+from deploytasks.model.service_deployments import ServiceDeployment
+from deploytasks.rules.verdict import deployments, judge, natively, needs_service_deployment, threshold
 from tests.commands import Shop
 from tests.rollouts import TIER, carry_out, container, fated, rollout, service, target
 
@@ -326,7 +326,7 @@ CRASHES = [task(n, "EssentialContainerExited", "Essential container in task exit
 )
 def test_tasks_that_died_by_themselves_are_shown_first(tasks: Any, shown: list[str]):
     deployment = Deployment(OURS, "PRIMARY", "COMPLETED", "arn:x:1")
-    dead = deaths.dead_tasks(Ecs(*tasks), lambda _: Logs(), target(1), deployment)
+    dead = stopped_tasks.dead_tasks(Ecs(*tasks), lambda _: Logs(), target(1), deployment)
     assert [each.id for each in dead] == shown
 
 

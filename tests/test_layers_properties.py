@@ -5,8 +5,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploytasks.project.layers import Layer, Merged, merge
-from deploytasks.project.toml_lines import dotted, line_of, parts
+from deploytasks.config.layers import Layer, Merged, merge
+from deploytasks.config.lines import dotted, line_of, parts
 
 NAMES = st.sampled_from(["a", "b", "c.d", "E F"])
 SCALARS = st.one_of(st.integers(), st.booleans(), st.text(max_size=3), st.lists(st.integers(), max_size=2))

@@ -22,11 +22,11 @@ import pytest
 
 from benchmarks.cloud import AwsError, Call
 from benchmarks.stage import inv
-from deploytasks import journey
+from deploytasks import commands
 from deploytasks.aws import locks
+from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import LockState, Options, Report, Scope
-from deploytasks.project.load import load
 from deploytasks.tasks import shell
 from tests.commands import REGISTRY, Shop
 
@@ -49,7 +49,7 @@ def put(shop: Shop, name: str = LOCK, state: LockState = ANN) -> None:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting for a lock passes quickly."""
     sleep, clock = (lambda s: time.sleep(s / _HURRY)), (lambda: time.monotonic() * _HURRY)
-    monkeypatch.setattr(locks, "Patience", partial(locks.Patience, sleep=sleep, clock=clock))
+    monkeypatch.setattr(locks, "LockWait", partial(locks.LockWait, sleep=sleep, clock=clock))
 
 
 def at(operation: str, then: Callable[[], object], *, nth: int = 1) -> Callable[[Call], None]:
@@ -231,7 +231,7 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
 
     sys.settrace(trace)
     with pytest.raises(Interrupted) as caught, shell.interruptible():
-        shell.carry_out(shop.root, journey.deploy, Scope("prod"), Options(wait=False), as_json=False)
+        shell.carry_out(shop.root, commands.deploy, Scope("prod"), Options(wait=False), as_json=False)
     assert not parameters(shop), caught
 
 
@@ -353,7 +353,7 @@ def test_what_changed_hands_while_it_asked_is_not_freed(shop: Shop):
         return True
 
     with pytest.raises(Exception, match="the lock is another one since a moment ago"):
-        journey.lock_release(load(shop.root), "prod", later)
+        commands.lock_release(load(shop.root), "prod", later)
     assert set(parameters(shop)) == {LOCK}
 
 
@@ -433,7 +433,7 @@ def test_of_a_dozen_releases_at_once_one_proceeds_at_a_time_and_none_interleave(
 
     def release(number: int) -> Report:
         options = Options(force=True, wait=False, lock_wait_s=500.0 * _HURRY, override=f"n{number}")
-        return journey.release(project, Scope("prod"), options)
+        return commands.release(project, Scope("prod"), options)
 
     with ThreadPoolExecutor(12) as pool:
         reports = list(pool.map(release, range(12)))

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ssm.models import SimpleSystemManagerBackend
 
-from deploytasks.aws import claims, heartbeats, locks, parameters
+from deploytasks.aws import fencing, lock_records, locks, parameters
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
 from tests.given import NEW
@@ -45,7 +45,7 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def claim(author: Author = ALICE, **changes: Any) -> LockState:
-    return replace(claims.claim("prod", author, "release.prod"), **changes)
+    return replace(lock_records.lock_record("prod", author, "release.prod"), **changes)
 
 
 def dead_pid() -> int:
@@ -101,7 +101,7 @@ def test_a_lock_that_ssm_still_holds_for_one_that_was_deleted_is_waited_for(ssm:
             raise ssm.exceptions.ParameterAlreadyExists({"Error": {"Code": "ParameterAlreadyExists"}}, "PutParameter")
 
     ssm.meta.events.register("before-call.ssm.PutParameter", refuse)
-    assert locks.acquire(ssm, "shop", claim(), locks.Patience(sleep=slept.append)).by == "alice"
+    assert locks.acquire(ssm, "shop", claim(), locks.LockWait(sleep=slept.append)).by == "alice"
     assert slept == [1, 2]
 
 
@@ -156,7 +156,7 @@ def names(ssm: Any) -> set[str]:
     return {each["Name"].removeprefix("/deploytasks/shop/prod/") for each in ssm.describe_parameters()["Parameters"]}
 
 
-@pytest.mark.parametrize("after_s", [0, 60, heartbeats.STALE_S - 2])
+@pytest.mark.parametrize("after_s", [0, 60, fencing.STALE_S - 2])
 def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any, after_s: float):
     held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
     later(ssm, after_s)
@@ -167,24 +167,24 @@ def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any
 
 def test_a_lock_whose_holder_shows_no_life_is_taken_over_by_its_own_ci_run(ssm: Any):
     locks.acquire(ssm, "shop", claim(**OF_RUN_7))
-    later(ssm, heartbeats.STALE_S + 2)  # a Date has no fractions of a second
+    later(ssm, fencing.STALE_S + 2)  # a Date has no fractions of a second
     assert locks.acquire(ssm, "shop", on_another_host()).machine == "runner-2"
 
 
 @pytest.mark.parametrize("run", ["", "github 8"])
 def test_no_other_run_takes_a_lock_over_whose_holder_shows_no_life(ssm: Any, run: str):
     locks.acquire(ssm, "shop", claim(**OF_RUN_7))
-    later(ssm, 10 * heartbeats.STALE_S)
+    later(ssm, 10 * fencing.STALE_S)
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host(run))
 
 
 def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
     held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
-    heart = heartbeats.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
+    heart = fencing.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
     heart.start()
     wait_until(lambda: f"heartbeats/{held.token}" in names(ssm))
-    later(ssm, 10 * heartbeats.STALE_S, but="heartbeats")
+    later(ssm, 10 * fencing.STALE_S, but="heartbeats")
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host())
     assert locks.status(ssm, "shop", "prod") == held
@@ -202,8 +202,8 @@ def test_an_answer_without_a_date_proves_no_death(ssm: Any):
 
 def test_who_waits_takes_over_once_the_holder_of_its_run_shows_no_life(ssm: Any):
     locks.acquire(ssm, "shop", claim(**OF_RUN_7))
-    mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, heartbeats.STALE_S + 2)})
-    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)).token == mine.token
+    mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, fencing.STALE_S + 2)})
+    assert locks.acquire(ssm, "shop", mine, waiting.wait(900)).token == mine.token
 
 
 def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any):
@@ -221,7 +221,7 @@ def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any
 def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any):
     dead, half = claim(pid=dead_pid()), claim(BOB, pid=dead_pid())
     locks.acquire(ssm, "shop", dead)
-    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", claims.written(half), "prod")
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
     mine = claim(BOB)
     assert locks.acquire(ssm, "shop", mine).token == mine.token
     assert locks.release(ssm, "shop", mine)
@@ -231,7 +231,7 @@ def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any
 def test_a_successor_that_lives_holds_the_lock(ssm: Any):
     dead, half = claim(pid=dead_pid()), claim(Author("carol"))
     locks.acquire(ssm, "shop", dead)
-    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", claims.written(half), "prod")
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
     with pytest.raises(Locked, match="carol holds the lock"):
         locks.acquire(ssm, "shop", claim(BOB))
 
@@ -278,13 +278,13 @@ def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
 
 
 def test_a_lock_taken_by_hand_belongs_to_no_process(ssm: Any):
-    locks.acquire(ssm, "shop", claims.by_hand(claim(pid=dead_pid())))
+    locks.acquire(ssm, "shop", lock_records.by_hand(claim(pid=dead_pid())))
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", claim())
 
 
 def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(ssm: Any):
-    by_hand = locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 7")))
+    by_hand = locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 7")))
     job = claim(BOB, run="github 7")
     assert locks.acquire(ssm, "shop", job) == by_hand
     assert not locks.release(ssm, "shop", job)
@@ -292,12 +292,12 @@ def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(
 
 
 def test_a_ci_run_takes_its_own_lock_by_hand_anew_and_no_other_run_does(ssm: Any):
-    locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 7", command="release.matrix prod --shards 2")))
-    again = claims.by_hand(claim(run="github 7", command="release.matrix prod --shards 3"))
+    locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 7", command="release.matrix prod --shards 2")))
+    again = lock_records.by_hand(claim(run="github 7", command="release.matrix prod --shards 3"))
     assert locks.acquire(ssm, "shop", again) == again
     assert locks.status(ssm, "shop", "prod") == again
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", claims.by_hand(claim(run="github 8")))
+        locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 8")))
 
 
 def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm: Any):
@@ -342,16 +342,16 @@ def test_a_put_that_met_too_many_others_is_tried_again(ssm: Any):
 
 @pytest.mark.parametrize("reason", ["{{resolve:ssm:secret}} {x} }}", "ein Grund: „müde“", "x" * 5000, "я{🔥" * 1000])
 def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
-    mine = locks.acquire(ssm, "shop", claims.claim("prod", ALICE, "lock.acquire", reason=reason))
+    mine = locks.acquire(ssm, "shop", lock_records.lock_record("prod", ALICE, "lock.acquire", reason=reason))
     assert locks.status(ssm, "shop", "prod") == mine
     assert mine.reason.removesuffix("…") == reason[: len(mine.reason.removesuffix("…"))]
-    value = claims.written(mine)
+    value = lock_records.written(mine)
     assert "{" not in value[1:] and "}" not in value[:-1] and len(value) < 4096
 
 
 @pytest.mark.parametrize("value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null"])
 def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
-    assert claims.read("prod", value).by == "somebody who left it unreadable"
+    assert lock_records.read("prod", value).by == "somebody who left it unreadable"
 
 
 @dataclass
@@ -369,8 +369,8 @@ class Waiting:
         for at in [at for at in self.then if at <= self.now]:
             self.then.pop(at)()
 
-    def patience(self, longest_s: float) -> locks.Patience:
-        return locks.Patience(longest_s, self.told.append, self.sleep, lambda: self.now, dice=lambda: 0.5)
+    def wait(self, longest_s: float) -> locks.LockWait:
+        return locks.LockWait(longest_s, self.told.append, self.sleep, lambda: self.now, dice=lambda: 0.5)
 
 
 def counted(ssm: Any) -> Counter[str]:
@@ -382,7 +382,7 @@ def counted(ssm: Any) -> Counter[str]:
 def test_who_waits_reads_calmly_and_writes_only_once_it_is_gone(ssm: Any):
     locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
     calls, mine, waiting = counted(ssm), claim(BOB), Waiting({60: lambda: locks.remove(ssm, "shop", "prod")})
-    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)) == mine
+    assert locks.acquire(ssm, "shop", mine, waiting.wait(900)) == mine
     assert [round(pause, 1) for pause in waiting.pauses] == [2.0, 3.0, 4.5, 6.8, 10.1, 15.0, 15.0, 15.0]
     assert calls["PutParameter"] == 2
     assert calls["GetParameter"] == 1 + 8
@@ -392,7 +392,7 @@ def test_whom_it_waits_for_is_told_once_and_when_it_is_ours(ssm: Any):
     held = claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z")
     locks.acquire(ssm, "shop", held)
     waiting = Waiting({30: lambda: locks.remove(ssm, "shop", "prod")})
-    locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.patience(900))
+    locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(900))
     assert waiting.told == [
         "alice holds the lock since 2026-11-23T12:00:00Z, for 1m (release.prod); waiting for it, up to 15m",
         "the lock is ours, after 41s",
@@ -403,7 +403,7 @@ def test_who_waited_long_enough_is_refused_with_how_long(ssm: Any):
     locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
     waiting = Waiting()
     with pytest.raises(Locked) as caught:
-        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.patience(100))
+        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(100))
     assert waiting.now == 100
     assert str(caught.value) == (
         "prod: after 1m40s of waiting, alice holds the lock since 2026-11-23T12:00:00Z, for 2m40s (release.prod)\n"
@@ -420,7 +420,7 @@ def test_who_waits_for_one_that_dies_takes_over(ssm: Any):
         locks.acquire(ssm, "shop", claim(ALICE, pid=dead))
 
     mine = claim(BOB)
-    assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).patience(900)).token == mine.token
+    assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).wait(900)).token == mine.token
 
 
 def test_a_look_that_fails_for_a_moment_ends_no_waiting(ssm: Any):
@@ -434,12 +434,12 @@ def test_a_look_that_fails_for_a_moment_ends_no_waiting(ssm: Any):
             5: lambda: locks.remove(ssm, "shop", "prod"),
         }
     )
-    assert locks.acquire(ssm, "shop", mine, waiting.patience(900)) == mine
+    assert locks.acquire(ssm, "shop", mine, waiting.wait(900)) == mine
     assert not say_no
 
 
 def test_pauses_differ_by_chance_so_that_many_do_not_look_at_once():
-    spread = [next(locks.Patience(dice=lambda thrown=thrown: thrown).pauses()) for thrown in (0.0, 0.5, 0.999)]
+    spread = [next(locks.LockWait(dice=lambda thrown=thrown: thrown).pauses()) for thrown in (0.0, 0.5, 0.999)]
     assert [round(pause, 1) for pause in spread] == [1.5, 2.0, 2.5]
 
 

@@ -17,13 +17,13 @@ from botocore.config import Config
 
 from benchmarks.cloud import AwsError, Call
 from benchmarks.world import tenant_account
-from deploytasks import journey
+from deploytasks import commands
 from deploytasks.aws import session
 from deploytasks.aws.logs import Source, Tail
+from deploytasks.commands.logs import POLL_S, watch
+from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
-from deploytasks.journey.logs import POLL_S, watch
 from deploytasks.model import Event, Logged
-from deploytasks.project.load import load
 from deploytasks.report.log import Log
 from tests.commands import WRITES, Shop
 from tests.given import target as given_target
@@ -194,7 +194,7 @@ class Following:
         project = load(self._shop.root)
         watched = watch(project, [each for each in project.targets if each.environment.tier == "prod"])
         with pytest.raises(Interrupted):
-            journey.logs(watched, MINUTES_10, self.told.append, follow=lambda: True, sleep=self._sleep)
+            commands.logs(watched, MINUTES_10, self.told.append, follow=lambda: True, sleep=self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -270,7 +270,7 @@ def test_following_ends_where_nothing_is_left_that_could_be_read(shop: Shop):
 
 @pytest.mark.waits
 def test_an_account_that_answers_late_keeps_no_others_lines_back(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    module = sys.modules["deploytasks.journey.logs"]
+    module = sys.modules["deploytasks.commands.logs"]
     monkeypatch.setattr(module, "_FIRST_S", 0.3)
     monkeypatch.setattr(module, "POLL_S", 0.3)
     writes(shop, "one")

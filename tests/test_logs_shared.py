@@ -10,12 +10,12 @@ from benchmarks.cloud_rollouts import open_service, settle
 from benchmarks.cloud_rollouts import start as begin
 from benchmarks.cloud_small import write_log
 from benchmarks.world import tenant_account
-from deploytasks import journey
-from deploytasks.aws.oneoff import start
-from deploytasks.journey.logs import watch
-from deploytasks.journey.oneoff import prepare
+from deploytasks import commands
+from deploytasks.aws.run_task import start
+from deploytasks.commands.logs import watch
+from deploytasks.commands.run import prepare
+from deploytasks.config.load import load
 from deploytasks.model import Event, Logged
-from deploytasks.project.load import load
 from tests.commands import Shop
 from tests.oneoffs import ecs_client, logged, target
 from tests.test_logs import MINUTES_10, Following
@@ -62,7 +62,7 @@ def test_tiers_that_share_streams_are_each_given_the_lines_of_their_own_tasks(sh
 def test_targets_that_are_read_together_share_no_line_either(shared: Shop):
     project, told = load(shared.root), list[Event]()
     watched = watch(project, [each for each in project.targets if each.environment.tenant == "t1"])
-    assert journey.logs(watched, MINUTES_10, told.append) == ()
+    assert commands.logs(watched, MINUTES_10, told.append) == ()
     lines = [event for event in told if isinstance(event, Logged)]
     assert len(lines) == 6
     assert all(str(line.target) == f"t1-{line.message}/api" for line in lines)

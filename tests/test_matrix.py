@@ -21,7 +21,7 @@ from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
 from deploytasks.aws import locks
 from tests.commands import REGISTRY, WRITES, Shop
-from tests.webhooks import Channel, listening
+from tests.webhooks import Receiver, listening
 
 pytestmark = pytest.mark.waits
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,7 @@ def test_nobody_else_gets_in_until_the_lock_is_released(many: Shop, monkeypatch:
 
 def test_a_matrix_waits_for_the_lock(many: Shop, monkeypatch: pytest.MonkeyPatch):
     held = many.endpoint.cloud.account(REGISTRY).parameters
-    monkeypatch.setattr(locks, "Patience", partial(locks.Patience, sleep=lambda _seconds: held.clear()))
+    monkeypatch.setattr(locks, "LockWait", partial(locks.LockWait, sleep=lambda _seconds: held.clear()))
     held[LOCK] = {"Name": LOCK, "Type": "String", "Value": '{"tier": "prod", "by": "bob", "since": "", "command": "x"}'}
     ran = many.inv("release.matrix", "prod", "--shards", "2", "--lock-wait", "15m")
     assert (ran.code, "bob holds the lock" in ran.stderr) == (0, True)
@@ -445,7 +445,7 @@ def test_no_wait_is_refused_where_the_tier_has_waves_even_if_the_shard_has_one(m
 
 def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, monkeypatch: pytest.MonkeyPatch):
     many.edit("envs/project.toml", "[services.api]", '[notify]\nwebhook = "env:SLACK_URL"\n[services.api]')
-    with listening(Channel()) as webhook:
+    with listening(Receiver()) as webhook:
         monkeypatch.setenv("SLACK_URL", webhook.address)
         many.inv("release.matrix", "prod", "--shards", "5")
         many.inv("deploy.prod", "--shard", "1/5")

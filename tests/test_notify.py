@@ -15,25 +15,25 @@ from threading import Event
 import pytest
 
 from benchmarks.world import tenant_account
-from deploytasks import journey, notify
+from deploytasks import commands, notify
+from deploytasks.config.load import load
 from deploytasks.errors import NotReady
 from deploytasks.model import Webhook
-from deploytasks.project.load import load
 from tests.commands import REGISTRY, Ran, Shop
-from tests.webhooks import SECRET, Channel, listening
+from tests.webhooks import SECRET, Receiver, listening
 
 pytestmark = pytest.mark.waits
 URL = "SLACK_URL"
 
 
 @pytest.fixture
-def webhook() -> Iterator[Channel]:
-    with listening(Channel()) as listens:
+def webhook() -> Iterator[Receiver]:
+    with listening(Receiver()) as listens:
         yield listens
 
 
 @pytest.fixture
-def told(shop: Shop, webhook: Channel, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def told(shop: Shop, webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The shop, whose channel is the webhook."""
     tell(shop, f"env:{URL}")
     monkeypatch.setenv(URL, webhook.address)
@@ -43,7 +43,7 @@ def told(shop: Shop, webhook: Channel, monkeypatch: pytest.MonkeyPatch) -> Shop:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a test need not wait for as long as people would."""
-    monkeypatch.setattr(notify, "Courier", partial(notify.Courier, patience_s=0.4))
+    monkeypatch.setattr(notify, "Sender", partial(notify.Sender, timeout_s=0.4))
 
 
 def tell(shop: Shop, place: str) -> None:
@@ -58,7 +58,7 @@ def notified(ran: Ran) -> list[str]:
     return [line.partition("notify")[2].strip() for line in ran.stdout.splitlines() if line[10:].startswith("notify")]
 
 
-def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Channel, monkeypatch: pytest.MonkeyPatch):
+def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Receiver, monkeypatch: pytest.MonkeyPatch):
     for name, value in {"GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "ann", "GITHUB_REPOSITORY": "shop/shop"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://ci.example")
@@ -73,7 +73,7 @@ def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Chan
     assert webhook.requests[0]["Content-Type"].startswith("application/json")
 
 
-def test_a_failed_target_is_told_with_its_reason_and_the_command_that_goes_on(told: Shop, webhook: Channel):
+def test_a_failed_target_is_told_with_its_reason_and_the_command_that_goes_on(told: Shop, webhook: Receiver):
     told.refuse("UpdateService", "AccessDeniedException", tenant_account(2))
     assert told.inv("deploy.prod").code == 1
     end = webhook.messages[-1]["text"].splitlines()
@@ -82,7 +82,7 @@ def test_a_failed_target_is_told_with_its_reason_and_the_command_that_goes_on(to
     assert end[4] == "to go on: inv deploy.prod --tenant t2"
 
 
-def test_every_command_that_changes_a_tier_is_told_and_no_other(told: Shop, webhook: Channel):
+def test_every_command_that_changes_a_tier_is_told_and_no_other(told: Shop, webhook: Receiver):
     older = told.commits["older"]
     told.inv("tag.dev", "--commit", older, "--allow-older")
     told.inv("deploy.dev")
@@ -96,26 +96,26 @@ def test_every_command_that_changes_a_tier_is_told_and_no_other(told: Shop, webh
 
 
 @pytest.mark.parametrize("words", [["release.prod", "--dry-run"], ["--dry", "deploy.prod"], ["tag.prod", "--dry-run"]])
-def test_a_dry_run_tells_nobody(told: Shop, webhook: Channel, words: list[str]):
+def test_a_dry_run_tells_nobody(told: Shop, webhook: Receiver, words: list[str]):
     assert told.inv(*words).code == 0
     assert webhook.messages == []
 
 
-def test_what_finds_nothing_to_do_tells_nobody(told: Shop, webhook: Channel):
+def test_what_finds_nothing_to_do_tells_nobody(told: Shop, webhook: Receiver):
     told.inv("release.prod")
     webhook.messages.clear()
     assert told.inv("release.prod").code == 0
     assert webhook.messages == []
 
 
-def test_what_is_refused_before_its_start_tells_nobody(told: Shop, webhook: Channel):
+def test_what_is_refused_before_its_start_tells_nobody(told: Shop, webhook: Receiver):
     told.inv("lock.acquire", "prod")
     assert told.inv("deploy.prod").code == 2
     assert told.inv("deploy.prod", "--tenant", "t9").code == 2
     assert webhook.messages == []
 
 
-def test_what_breaks_off_after_its_start_is_told_with_the_reason(told: Shop, webhook: Channel):
+def test_what_breaks_off_after_its_start_is_told_with_the_reason(told: Shop, webhook: Receiver):
     told.refuse("PutImage", "ServerException")
     older = told.commits["older"]
     assert told.inv("tag.dev", "--commit", older, "--allow-older").code == 1
@@ -125,7 +125,7 @@ def test_what_breaks_off_after_its_start_is_told_with_the_reason(told: Shop, web
     assert f"to go on: inv tag.dev --commit {older} --allow-older" in text
 
 
-def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Channel):
+def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Receiver):
     locks: list[int] = []
     webhook.before = lambda _: locks.append(len(told.endpoint.cloud.account(REGISTRY).parameters))
     told.interrupt(lambda call: call.operation == "RegisterTaskDefinition", then=lambda: time.sleep(0.3))
@@ -137,7 +137,7 @@ def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Ch
     assert locks == [1, 0]
 
 
-def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Shop, webhook: Channel):
+def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Shop, webhook: Receiver):
     webhook.status, webhook.says = 500, "rollup_error"
     ran = told.inv("deploy.prod", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -147,7 +147,7 @@ def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Sh
 
 
 @pytest.mark.parametrize("place", ["ssm:/shop/slack", "secretsmanager:shop/slack"])
-def test_the_address_is_a_secret_that_the_registrys_account_keeps(shop: Shop, webhook: Channel, place: str):
+def test_the_address_is_a_secret_that_the_registrys_account_keeps(shop: Shop, webhook: Receiver, place: str):
     tell(shop, place)
     account = shop.endpoint.cloud.account(REGISTRY)
     account.secrets["shop/slack"] = f"{webhook.address}\n"
@@ -179,7 +179,7 @@ def test_an_address_that_is_not_found_is_said_once_and_the_release_goes_on(shop:
 def test_a_secret_of_another_account_than_the_registrys_is_not_read(shop: Shop):
     shop.edit("envs/project.toml", f'account = "{REGISTRY}"', 'account = "999999999999"')
     with pytest.raises(NotReady, match="the file says 999999999999"):
-        journey.address(load(shop.root), Webhook("ssm", "/shop/slack"))
+        commands.address(load(shop.root), Webhook("ssm", "/shop/slack"))
     assert "GetParameter" not in shop.endpoint.operations()
 
 
@@ -192,7 +192,7 @@ def test_a_secret_of_another_account_than_the_registrys_is_not_read(shop: Shop):
         (302, "", "it answered 302"),
     ],
 )
-def test_a_bad_answer_is_one_line_for_each_message(told: Shop, webhook: Channel, status: int, says: str, why: str):
+def test_a_bad_answer_is_one_line_for_each_message(told: Shop, webhook: Receiver, status: int, says: str, why: str):
     webhook.status, webhook.says = status, says
     ran = told.inv("deploy.prod")
     assert (ran.code, len(webhook.messages)) == (0, 2)
@@ -200,8 +200,8 @@ def test_a_bad_answer_is_one_line_for_each_message(told: Shop, webhook: Channel,
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_with_the_message(webhook: Channel, status: int):
-    with listening(Channel()) as elsewhere:
+def test_a_redirect_is_not_followed_with_the_message(webhook: Receiver, status: int):
+    with listening(Receiver()) as elsewhere:
         webhook.status, webhook.headers = status, {"Location": elsewhere.address}
         assert notify.post(webhook.address, {"text": "x"}) == f"it answered {status}"
         assert (len(webhook.messages), elsewhere.messages) == (1, [])
@@ -243,12 +243,12 @@ def test_a_host_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch):
     assert notify.post(f"https://hooks.example/{SECRET}", {"text": "x"}) == "its host is not known"
 
 
-def test_what_is_no_tls_is_said(webhook: Channel):
+def test_what_is_no_tls_is_said(webhook: Receiver):
     assert notify.post(webhook.address.replace("http:", "https:"), {"text": "x"}) == "no secure connection came about"
 
 
-def test_a_proxy_is_asked_for_https_and_never_for_this_machine(webhook: Channel, monkeypatch: pytest.MonkeyPatch):
-    with listening(Channel()) as proxy:
+def test_a_proxy_is_asked_for_https_and_never_for_this_machine(webhook: Receiver, monkeypatch: pytest.MonkeyPatch):
+    with listening(Receiver()) as proxy:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         assert notify.post(webhook.address, {"text": "x"}) == ""
@@ -257,7 +257,7 @@ def test_a_proxy_is_asked_for_https_and_never_for_this_machine(webhook: Channel,
 
 
 def test_a_webhook_that_hangs_holds_a_process_up_for_no_more_than_five_seconds_and_dies_with_it(
-    told: Shop, webhook: Channel
+    told: Shop, webhook: Receiver
 ):
     webhook.hold = Event()
     told.commit()
@@ -289,14 +289,14 @@ def clock(line: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-def test_the_lock_is_not_held_while_the_channel_is_told(told: Shop, webhook: Channel, impatient: None):
+def test_the_lock_is_not_held_while_the_channel_is_told(told: Shop, webhook: Receiver, impatient: None):
     locks: list[int] = []
     webhook.before = lambda _: locks.append(len(told.endpoint.cloud.account(REGISTRY).parameters))
     assert told.inv("deploy.prod").code == 0
     assert locks == [1, 0]
 
 
-def test_the_start_is_told_while_the_release_goes_on(told: Shop, webhook: Channel):
+def test_the_start_is_told_while_the_release_goes_on(told: Shop, webhook: Receiver):
     webhook.hold = Event()
     let_go = webhook.hold.set
     told.endpoint.fault = lambda call: let_go() if call.operation == "UpdateService" else None
@@ -305,7 +305,7 @@ def test_the_start_is_told_while_the_release_goes_on(told: Shop, webhook: Channe
     assert "the start could not be told: it did not answer in time" not in notified(ran)
 
 
-def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook: Channel, impatient: None):
+def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook: Receiver, impatient: None):
     webhook.hold = Event()
     told.interrupt(lambda call: call.operation == "UpdateService", then=lambda: time.sleep(0.2))
     began = time.monotonic()
@@ -316,7 +316,7 @@ def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook:
     assert not told.endpoint.cloud.account(REGISTRY).parameters
 
 
-def test_ctrl_c_while_only_the_channel_is_waited_for_still_shows_the_report(told: Shop, webhook: Channel):
+def test_ctrl_c_while_only_the_channel_is_waited_for_still_shows_the_report(told: Shop, webhook: Receiver):
     def interrupt(message: dict[str, str]) -> None:
         if "is done" in message["text"]:
             webhook.hold = Event()
@@ -336,19 +336,19 @@ def broken(*_: object) -> str:
 def test_no_mistake_of_ours_is_worth_a_release():
     said: list[str] = []
     for find, compose in [(broken, dict), (lambda: "https://x.example", broken)]:
-        courier = notify.Courier(find, said.append, patience_s=5)
-        courier.send("the start", compose)
-        courier.close()
+        sender = notify.Sender(find, said.append, timeout_s=5)
+        sender.send("the start", compose)
+        sender.close()
     assert said == ["nobody is told of anything: ValueError", "the start could not be told: ValueError"]
 
 
-def test_a_listener_that_fails_fails_nobody_and_nothing_is_told_after_the_end(webhook: Channel):
-    courier = notify.Courier(broken, broken)
-    courier.send("the start", dict)
-    courier.close()
+def test_a_listener_that_fails_fails_nobody_and_nothing_is_told_after_the_end(webhook: Receiver):
+    sender = notify.Sender(broken, broken)
+    sender.send("the start", dict)
+    sender.close()
     said: list[str] = []
     webhook.hold = Event()
-    late = notify.Courier(lambda: webhook.address, said.append, patience_s=0.2)
+    late = notify.Sender(lambda: webhook.address, said.append, timeout_s=0.2)
     late.send("the start", dict)
     late.close()
     webhook.hold.set()

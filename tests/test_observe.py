@@ -11,10 +11,10 @@ from benchmarks.cloud import Call
 from benchmarks.cloud_rollouts import add_task, open_service, settle, start
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import IMAGE, World, tenant_account
-from deploytasks.aws import deaths, ecs, tasks
+from deploytasks.aws import ecs, stopped_tasks, tasks
 from deploytasks.aws.session import Clients, loader
+from deploytasks.commands.observe import observe
 from deploytasks.errors import AwsError
-from deploytasks.journey.observe import observe
 from deploytasks.model import Access, Author, Deployment, Environment, Target
 
 IMAGES = {"api": IMAGE}
@@ -176,7 +176,7 @@ def test_stopped_tasks_of_our_deployment_tell_why_and_their_last_lines(cloud: En
     add_task(account, service, deployment, 0)
     crashed = list(account.clusters["t1-prod"].tasks.values())[-1]
     crashed.status = "STOPPED"
-    dead = deaths.dead_tasks(
+    dead = stopped_tasks.dead_tasks(
         client(), lambda _: None, target(), Deployment(deployment.id, "PRIMARY", "", deployment.revision)
     )
     assert [each.id for each in dead] == [crashed.arn.rsplit("/", 1)[-1]]

@@ -9,7 +9,7 @@ from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_definitions import register
 from benchmarks.cloud_oneoff import Script
 from benchmarks.world import tenant_account
-from deploytasks.aws import following
+from deploytasks.aws import follow_task
 from tests.commands import Ran, Shop
 
 pytestmark = pytest.mark.waits
@@ -20,8 +20,8 @@ AGAIN = ("--allow-older", "--override", "test")
 @pytest.fixture
 def migrating(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Before each deploy of `api` its database is migrated."""
-    monkeypatch.setattr(following, "QUIET_S", 0.2)
-    monkeypatch.setattr(following, "POLL_S", 0.1)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.2)
+    monkeypatch.setattr(follow_task, "POLL_S", 0.1)
     shop.edit("envs/project.toml", 'context = "."', 'context = "."\nbefore_deploy = [["./manage", "migrate"]]')
     return shop
 
@@ -125,7 +125,7 @@ def test_an_image_that_comes_back_by_a_release_is_not_migrated_again(migrating: 
 
 
 def test_a_command_run_by_hand_twice_on_purpose_runs_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(following, "QUIET_S", 0.1)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.1)
     for _ in range(2):
         assert shop.inv("deploy.run", "prod", "--tenant", "t1", "--service", "api", "--", "date").code == 0
     assert len({one.ask["clientToken"] for one in tasks(shop)}) == 2

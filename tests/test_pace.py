@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploytasks.fleet.pace import next_look_s
+from deploytasks.rollout.follow import next_look_s
 
 
 def looks(lasts_s: float, expected_s: float | None) -> list[float]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from deploytasks import fleet
+from deploytasks import concurrency
 
 
 def test_a_signal_that_does_not_wake_the_waiting_thread_is_heard_all_the_same():
@@ -22,7 +22,7 @@ def test_a_signal_that_does_not_wake_the_waiting_thread_is_heard_all_the_same():
     began = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
-            fleet.each(ask, [1, 2])
+            concurrency.each(ask, [1, 2])
     finally:
         silent.set()
         signal.signal(signal.SIGINT, before)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from deploytasks import plan, running
-from deploytasks.model import Live, Wish
-from deploytasks.plan import Candidate
+from deploytasks.model import DesiredImage, Live
+from deploytasks.rules import observed, plan
+from deploytasks.rules.plan import Candidate
 from tests.given import (
     HOST,
     IMAGES,
@@ -19,11 +19,11 @@ from tests.given import (
     OLD_DIGEST,
     definition,
     deployment,
+    desired,
     image,
     live,
     target,
     tier,
-    wish,
 )
 
 PINNED_NEW, TAGGED = f"{HOST}/api@{NEW_DIGEST}", f"{HOST}/api:dev"
@@ -31,8 +31,12 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 MINTED_NOW = "prod-20261123T120000Z"
 
 
-def candidate(seen: Live, wished: Wish | None = None, name: str = PINNED_NEW, *, same: bool = False) -> Candidate:
-    return Candidate(seen.target, wished or wish(), name, seen, same, definition(name), create={"serviceName": "api"})
+def candidate(
+    seen: Live, wished: DesiredImage | None = None, name: str = PINNED_NEW, *, same: bool = False
+) -> Candidate:
+    return Candidate(
+        seen.target, wished or desired(), name, seen, same, definition(name), create={"serviceName": "api"}
+    )
 
 
 ROLLING, FAILED = deployment("IN_PROGRESS"), deployment("FAILED")
@@ -82,7 +86,7 @@ def test_force_rolls_out_anew_what_runs_already():
 
 
 def test_a_child_of_the_wished_index_is_the_wished_image():
-    index = wish(image=image(NEW, children=("sha256:" + "3" * 64,)))
+    index = desired(image=image(NEW, children=("sha256:" + "3" * 64,)))
     seen = live(runs=TAGGED, digests=("sha256:" + "3" * 64,))
     assert plan.rollout(candidate(seen, index, TAGGED, same=True), IMAGES["api"], force=False).action == "nothing"
 
@@ -116,50 +120,50 @@ def test_waves_go_in_order_and_keep_file_order_inside():
     assert names == [["a", "d"], ["c", "b"]]
 
 
-def steps(*wishes: Wish, **present):
-    return plan.tag_steps(tier(), wishes, present, NOW)
+def steps(*desired_images: DesiredImage, **present):
+    return plan.tag_steps(tier(), desired_images, present, NOW)
 
 
 def test_a_first_release_mints_the_record_and_moves_the_tier():
-    (step,) = steps(wish())
+    (step,) = steps(desired())
     assert (step.release, step.mint, step.move, step.before) == (MINTED_NOW, True, True, None)
 
 
 def test_a_tier_that_is_there_already_is_left_alone():
     there = image(NEW, "prod", "prod-20260101T000000Z")
-    (step,) = steps(wish(image=there), api=there)
+    (step,) = steps(desired(image=there), api=there)
     assert (step.release, step.mint, step.move) == ("prod-20260101T000000Z", False, False)
 
 
 def test_a_release_that_died_between_the_two_tags_is_taken_up_again():
     minted = image(NEW, "prod-20261101T000000Z")
-    (step,) = steps(wish(image=minted), api=image(OLD, "prod", "prod-20261001T000000Z"))
+    (step,) = steps(desired(image=minted), api=image(OLD, "prod", "prod-20261001T000000Z"))
     assert (step.release, step.mint, step.move) == ("prod-20261101T000000Z", False, True)
 
 
 def test_coming_back_to_an_older_release_mints_a_new_record():
     older = image(NEW, "prod-20261001T000000Z")
-    (step,) = steps(wish(image=older), api=image(OLD, "prod", "prod-20261101T000000Z"))
+    (step,) = steps(desired(image=older), api=image(OLD, "prod", "prod-20261101T000000Z"))
     assert (step.release, step.mint, step.move) == (MINTED_NOW, True, True)
 
 
 def test_one_release_shares_one_tag_over_all_its_services():
-    worker = wish(service="worker", repository="worker")
-    assert {step.release for step in steps(wish(), worker)} == {MINTED_NOW}
+    worker = desired(service="worker", repository="worker")
+    assert {step.release for step in steps(desired(), worker)} == {MINTED_NOW}
 
 
 def test_a_release_that_died_between_two_services_keeps_its_tag():
     done = image(NEW, "prod", "prod-20261101T000000Z")
-    worker = wish(service="worker", repository="worker")
+    worker = desired(service="worker", repository="worker")
     before = image(OLD, "prod", "prod-20261001T000000Z")
-    api, other = steps(wish(image=done), worker, api=done, worker=before)
+    api, other = steps(desired(image=done), worker, api=done, worker=before)
     assert api.move is False
     assert (other.release, other.mint, other.move) == ("prod-20261101T000000Z", True, True)
 
 
 def test_a_tier_tag_moved_by_hand_gets_its_record():
     there = image(NEW, "prod")
-    (step,) = steps(wish(image=there), api=there)
+    (step,) = steps(desired(image=there), api=there)
     assert (step.mint, step.move) == (True, False)
 
 
@@ -168,7 +172,7 @@ def test_taking_the_same_tag_step_twice_changes_nothing(history: list[str]):
     held: dict[str, set[str]] = {OLD: {OLD}, NEW: {NEW}}
     for commit in [*history, NEW, NEW]:
         at = next((image(each, *tags) for each, tags in held.items() if "prod" in tags), None)
-        (step,) = steps(wish(commit, image=image(commit, *held[commit])), **({"api": at} if at else {}))
+        (step,) = steps(desired(commit, image=image(commit, *held[commit])), **({"api": at} if at else {}))
         last = (step.mint, step.move)
         held[commit] |= {step.release}
         held = {each: tags - {"prod"} | ({"prod"} if each == commit else set()) for each, tags in held.items()}
@@ -178,9 +182,9 @@ def test_taking_the_same_tag_step_twice_changes_nothing(history: list[str]):
 def test_the_newer_record_speaks():
     registered = definition(TAGGED) | {"registeredAt": datetime(2026, 11, 23, 10, 0, tzinfo=UTC)}
     seen = live(revision_tags={"commit": OLD}, service_tags=RECORDED)
-    assert running.record(replace(seen, definition=registered))["commit"] == NEW
+    assert observed.record(replace(seen, definition=registered))["commit"] == NEW
     later = registered | {"registeredAt": datetime(2026, 11, 23, 11, 30, tzinfo=UTC)}
-    assert running.record(replace(seen, definition=later))["commit"] == OLD
+    assert observed.record(replace(seen, definition=later))["commit"] == OLD
 
 
 @pytest.mark.parametrize(
@@ -196,19 +200,19 @@ def test_the_newer_record_speaks():
 )
 def test_a_revision_has_begun_once_at_says_so_and_registering_it_is_no_beginning(record, begun, at):
     registered_at = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-    assert (running.has_begun(record), running.begun_at(record, registered_at)) == (begun, at)
+    assert (observed.has_begun(record), observed.begun_at(record, registered_at)) == (begun, at)
 
 
 def test_a_revision_that_was_registered_early_speaks_from_when_it_began():
     registered = definition(TAGGED) | {"registeredAt": datetime(2026, 11, 23, 10, 0, tzinfo=UTC)}
     begun = {"commit": OLD, "version": "0.1.0", "at": "2026-11-23T11:30:00Z"}
     seen = live(definition=registered, service_tags=RECORDED, revision_tags=begun)
-    assert running.record(seen)["commit"] == OLD
-    assert running.recorded_at(seen) == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
+    assert observed.record(seen)["commit"] == OLD
+    assert observed.recorded_at(seen) == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
 
 
 def test_a_record_of_what_has_not_begun_does_not_speak():
     """It was written, and then the process died."""
     seen = live(revision_tags={"commit": OLD}, service_tags={**RECORDED, "after": "ecs-svc/1"})
-    assert running.record(seen)["commit"] == OLD
-    assert running.record(replace(seen, deployments=(deployment(id="ecs-svc/2"),)))["commit"] == NEW
+    assert observed.record(seen)["commit"] == OLD
+    assert observed.record(replace(seen, deployments=(deployment(id="ecs-svc/2"),)))["commit"] == NEW

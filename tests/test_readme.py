@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from deploytasks import namespace
-from deploytasks.project.load import load
+from deploytasks.config.load import load
 from deploytasks.template.check import check_all
 
 ROOT = Path(__file__).resolve().parents[1]

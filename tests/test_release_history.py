@@ -13,9 +13,9 @@ from benchmarks.cloud_definitions import register
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.endpoint import Endpoint
 from benchmarks.world import World, tenant_account
-from deploytasks import journey
-from deploytasks.aws.audit import to_ecs
-from deploytasks.project.load import load
+from deploytasks import commands
+from deploytasks.aws.tags import to_ecs
+from deploytasks.config.load import load
 from tests.commands import REGISTRY, WRITES, Shop
 
 pytestmark = pytest.mark.waits
@@ -200,7 +200,7 @@ def test_it_sweeps_a_repository_once_however_many_tenants_there_are(
     with Endpoint(World(tenants, commits), latency_s=0) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         shop = load(tmp_path / "repo")
-        journey.history(shop, shop.tier("dev"), shop.services, 20)
+        commands.history(shop, shop.tier("dev"), shop.services, 20)
         expected = {**ONCE, **dict.fromkeys((*EACH, "ListTaskDefinitions"), tenants)}
         assert endpoint.operations() == expected
 
@@ -210,10 +210,10 @@ def test_an_index_runs_where_tasks_report_one_of_its_children(shop: Shop):
     child = repository.tags[shop.commits["older"]]
     index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": child}]})
     repository.tags[shop.commits["older"]] = repository.store(index, INDEX).digest
-    (shelf,) = json.loads(shop.inv("tag.list", "--json").stdout)
-    runs = {image["commits"][0]: image["runs_in"] for image in shelf["images"]}
+    (listing,) = json.loads(shop.inv("tag.list", "--json").stdout)
+    runs = {image["commits"][0]: image["runs_in"] for image in listing["images"]}
     assert runs[shop.commits["older"]] == ["t1-prod", "t2-prod"]
-    assert child not in [image["digest"] for image in shelf["images"]]
+    assert child not in [image["digest"] for image in listing["images"]]
 
 
 def test_the_shelf_says_which_environments_could_not_be_seen(shop: Shop):
@@ -223,8 +223,8 @@ def test_the_shelf_says_which_environments_could_not_be_seen(shop: Shop):
     assert (
         "t2-prod could not be seen: cluster t2-prod: DescribeServices: ExpiredTokenException: said no\n" in ran.stdout
     )
-    (shelf,) = json.loads(shop.inv("tag.list", "--json").stdout)
-    assert [note.partition(" ")[0] for note in shelf["notes"]] == ["t2-dev", "t2-staging", "t2-prod"]
+    (listing,) = json.loads(shop.inv("tag.list", "--json").stdout)
+    assert [note.partition(" ")[0] for note in listing["notes"]] == ["t2-dev", "t2-staging", "t2-prod"]
 
 
 def test_a_service_without_a_repository_is_a_note_and_hides_no_release(shop: Shop):

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from deploytasks.model import DeadTask, Ended, Plan, Planned, Report, Told
 from deploytasks.report import plan, results
-from deploytasks.report.face import face
-from deploytasks.report.outlet import Outlet
 from deploytasks.report.paint import plain
+from deploytasks.report.progress import reporter_for
 from deploytasks.report.secrets import looks_secret
-from deploytasks.report.show import show_json
+from deploytasks.report.streams import OutputStream, show_json
 from deploytasks.report.text import duration, harmless, one_line, short_commit, short_image
 from tests.reports.situations import DIGEST, HOST, NEW, PROD, ended, live, target, ticking, update
 
@@ -38,7 +37,7 @@ def told_everything(*, as_json: bool) -> str:
         of, "failed", detail="value-of-a-token", tasks=(DeadTask("0a", "value-of-old", ("value-of-old",), log),)
     )
     stdout = StringIO()
-    with face("deploy.prod", stdout, as_json=as_json, clock=ticking()) as tell:
+    with reporter_for("deploy.prod", stdout, as_json=as_json, clock=ticking()) as tell:
         tell(Planned(made))
         tell(Told("register", "with value-of-a-token"))
         tell(Ended(fell))
@@ -129,17 +128,17 @@ class Closed(StringIO):
 
 def test_a_reader_who_leaves_does_not_stop_the_work():
     stdout = Closed()
-    outlet = Outlet(stdout)
-    outlet.write("a")
-    outlet.write("b")
+    stream = OutputStream(stdout)
+    stream.write("a")
+    stream.write("b")
     assert stdout.attempts == 1
 
 
 _TELLS_MUCH = """
 import sys
 from deploytasks.model import Told
-from deploytasks.report.face import face
-with face("x", sys.stdout, as_json={as_json}) as tell:
+from deploytasks.report.progress import reporter_for
+with reporter_for("x", sys.stdout, as_json={as_json}) as tell:
     for number in range(3_000):
         tell(Told("build", "a line of output", "api"))
 print("came to its end", file=sys.stderr)
@@ -162,13 +161,13 @@ def test_a_broken_pipe_leaves_no_traceback(as_json):
 def test_a_stream_of_few_letters_is_written_to_all_the_same():
     raw = BytesIO()
     narrow = TextIOWrapper(raw, encoding="ascii")
-    Outlet(narrow).write("a → b\n")
+    OutputStream(narrow).write("a → b\n")
     show_json({"by": "Zoë"}, narrow)
     assert raw.getvalue() == b'a \\u2192 b\n{\n  "by": "Zo\\u00eb"\n}\n'
 
 
 @pytest.mark.parametrize(
-    "module", ["json_lines", "face", "show", "plan", "results", "board", "shelf", "settings", "locks"]
+    "module", ["json_lines", "progress", "streams", "plan", "results", "board", "images", "settings", "locks"]
 )
 def test_json_is_written_without_rich(module):
     script = f"import sys, deploytasks.report.{module}; sys.exit('rich' in sys.modules)"

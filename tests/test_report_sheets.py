@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell, Image, LockState, Origin, Shelf
-from deploytasks.report import board, locks, settings, shelf
+from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages
+from deploytasks.report import board, images, locks, settings
 from deploytasks.report.marks import LEGEND, STANDINGS
 from deploytasks.report.paint import plain
-from deploytasks.report.show import show, show_exact_json, show_json
+from deploytasks.report.streams import show, show_exact_json, show_json
 from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target
 
 _SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -119,7 +119,7 @@ def test_an_empty_board_says_so():
     assert plain(board.sheet(Board("shop", ("dev",), (), at=_SINCE))) == "no environments\n"
 
 
-def shelves() -> tuple[Shelf, ...]:
+def shelves() -> tuple[RepositoryImages, ...]:
     newest = Image("api", DIGEST, (NEW, "prod", RELEASE, "staging-20260101T000000Z", "staging", "latest"), (), _SINCE)
     older = Image(
         "api", "sha256:" + "cd" * 32, (OLD, f"{OLD}-dirty-01234567", "dev"), (), datetime(2025, 12, 31, tzinfo=UTC)
@@ -127,16 +127,18 @@ def shelves() -> tuple[Shelf, ...]:
     bare = Image("api", "sha256:" + "ef" * 32)
     gone = "mb-dev could not be seen: no such cluster"
     return (
-        Shelf("api", "api", (newest, older, bare), {DIGEST: ("prod", "mb-prod", "staging")}),
-        Shelf("worker", "shop/worker", (), notes=(gone,)),
-        Shelf("mailer", "mailer", (), notes=("mailer could not be read: no such repository", gone), is_read=False),
+        RepositoryImages("api", "api", (newest, older, bare), {DIGEST: ("prod", "mb-prod", "staging")}),
+        RepositoryImages("worker", "shop/worker", (), notes=(gone,)),
+        RepositoryImages(
+            "mailer", "mailer", (), notes=("mailer could not be read: no such repository", gone), is_read=False
+        ),
     )
 
 
 def test_the_shelf_reads_as_expected():
-    expect("shelf.txt", plain(shelf.sheet(shelves(), ("dev", "staging", "prod")), 120))
-    expect("shelf.60.txt", plain(shelf.sheet(shelves(), ("dev", "staging", "prod")), 60))
-    expect("shelf.json", as_text(shelf.as_json(shelves(), ("dev", "staging", "prod"))))
+    expect("shelf.txt", plain(images.sheet(shelves(), ("dev", "staging", "prod")), 120))
+    expect("shelf.60.txt", plain(images.sheet(shelves(), ("dev", "staging", "prod")), 60))
+    expect("shelf.json", as_text(images.as_json(shelves(), ("dev", "staging", "prod"))))
 
 
 def rows() -> list[settings.Row]:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from benchmarks.cloud import Account
 from benchmarks.cloud_definitions import register
 from benchmarks.endpoint import Endpoint
-from deploytasks.aws import audit, revisions
+from deploytasks.aws import ecs, tags
 from tests.given import target
 
 TARGET = target(family="shop-prod-api")
@@ -36,11 +36,11 @@ def account(endpoint: Endpoint) -> Account:
 def add(account: Account, count: int = 1, family: str = TARGET.family, **kept: str) -> None:
     for _ in range(count):
         ask = {"family": family, "containerDefinitions": [{"name": "api", "image": "x"}]}
-        register(account, {**ask, "tags": [{"key": "team", "value": "shop"}, *audit.to_ecs(kept)]})
+        register(account, {**ask, "tags": [{"key": "team", "value": "shop"}, *tags.to_ecs(kept)]})
 
 
 def numbers(client: Any) -> list[int]:
-    return [int(arn.rpartition(":")[2]) for arn in revisions.arns(client, TARGET)]
+    return [int(arn.rpartition(":")[2]) for arn in ecs.revision_arns(client, TARGET)]
 
 
 def test_they_come_newest_first_over_all_pages(client: Any, account: Account, endpoint: Endpoint):
@@ -51,7 +51,7 @@ def test_they_come_newest_first_over_all_pages(client: Any, account: Account, en
 
 def test_a_page_that_is_not_needed_is_not_asked_for(client: Any, account: Account, endpoint: Endpoint):
     add(account, 203)
-    assert len(list(islice(revisions.arns(client, TARGET), 100))) == 100
+    assert len(list(islice(ecs.revision_arns(client, TARGET), 100))) == 100
     assert endpoint.operations() == {"ListTaskDefinitions": 1}
 
 
@@ -68,8 +68,8 @@ def test_a_family_that_was_never_registered_has_none(client: Any):
 
 def test_a_revision_tells_what_our_tags_on_it_record_and_when_it_was_registered(client: Any, account: Account):
     add(account, release="prod-20260101T000000Z", by="Zoë <zoë@office>")
-    (arn,) = revisions.arns(client, TARGET)
-    found = revisions.described(client, TARGET, arn)
+    (arn,) = ecs.revision_arns(client, TARGET)
+    found = ecs.revision(client, TARGET, arn)
     assert (found.arn, dict(found.record)) == (arn, {"release": "prod-20260101T000000Z", "by": "Zoë <zoë@office>"})
     assert found.registered_at is not None
 

@@ -9,7 +9,7 @@ from botocore import xform_name
 from botocore.session import get_session
 
 import deploytasks
-from deploytasks.aws.answers import OPERATIONS
+from deploytasks.aws.responses import OPERATIONS
 
 AWS = Path(deploytasks.__file__).parent / "aws"
 DOCUMENT = (AWS.parents[1] / "docs/rights.md").read_text()

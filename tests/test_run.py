@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cloud_small import write_log
-from deploytasks import journey
-from deploytasks.aws import following
-from deploytasks.aws.oneoff import start
+from deploytasks import commands
+from deploytasks.aws import follow_task
+from deploytasks.aws.run_task import start
 from deploytasks.errors import NotReady
 from deploytasks.model import Event
 from tests.commands import Ran, Shop
@@ -45,8 +45,8 @@ Run = Callable[..., Ran]
 def run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command as a person does, with what is given after the dashes."""
     with_log(shop, 1, 2)
-    monkeypatch.setattr(following, "POLL_S", 0.01)
-    monkeypatch.setattr(following, "QUIET_S", 0.05)
+    monkeypatch.setattr(follow_task, "POLL_S", 0.01)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.05)
 
     def ran(*command: str, flags: Sequence[str] = RUN) -> Ran:
         monkeypatch.setattr(sys, "argv", ["inv", *flags, "--", *command])
@@ -165,14 +165,14 @@ def test_a_task_that_can_no_longer_be_seen_is_no_command_that_never_started(shop
 
 def test_its_end_is_the_commands_and_not_the_tasks_whose_network_is_still_taken_down(shop: Shop, clock: Clock):
     script(shop, exit=4, lasts_s=10, lingers_s=60)
-    assert journey.run(prepared(shop), clock=clock, sleep=clock.sleep).code == 4
+    assert commands.run(prepared(shop), clock=clock, sleep=clock.sleep).code == 4
     assert clock.passed_s < 20
 
 
 def test_a_task_that_would_go_on_without_its_command_is_stopped(shop: Shop, clock: Clock):
     container(shop)["essential"] = False
     script(shop, exit=0, lasts_s=10, lingers_s=float("inf"))
-    assert journey.run(prepared(shop), clock=clock, sleep=clock.sleep).code == 0
+    assert commands.run(prepared(shop), clock=clock, sleep=clock.sleep).code == 0
     assert one_off(shop).stopped == "the command of this one-off task has ended"
 
 
@@ -184,7 +184,7 @@ def test_lines_that_come_after_the_end_are_told_too_and_each_once(shop: Shop, cl
     words = {2.0: "late", 4.0: "later", 60.0: "too late"}
     for second, word in words.items():
         clock.at[second] = lambda word=word: write_log(account, GROUP, f"{PREFIX}{one_off(shop).arn[-32:]}", word)
-    assert journey.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 0
+    assert commands.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 0
     assert logged(told) == ["a first word", "late", "later"]
 
 
@@ -208,14 +208,14 @@ def test_other_containers_of_the_task_are_not_heard(shop: Shop, clock: Clock):
     told: list[Event] = []
     account = shop.endpoint.cloud.account(ACCOUNT)
     clock.at[0.0] = lambda: write_log(account, GROUP, f"api/proxy/{one_off(shop).arn[-32:]}", "proxied")
-    journey.run(prepared(shop, "ours"), told.append, clock=clock, sleep=clock.sleep)
+    commands.run(prepared(shop, "ours"), told.append, clock=clock, sleep=clock.sleep)
     assert logged(told) == ['["ours"]']
 
 
 def test_a_definition_that_logs_elsewhere_still_tells_its_exit_code(shop: Shop, clock: Clock):
     script(shop, exit=4)
     told: list[Event] = []
-    assert journey.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 4
+    assert commands.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 4
     assert clock.passed_s == 0
     assert any("its log can't be shown: its definition sends it elsewhere" in message for message in said(told))
 
@@ -365,7 +365,7 @@ def test_an_interruption_while_late_lines_are_awaited_ends_the_wait(shop: Shop, 
         raise KeyboardInterrupt
 
     clock.at[2.0] = interrupted
-    assert journey.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 0
+    assert commands.run(prepared(shop), told.append, clock=clock, sleep=clock.sleep).code == 0
     assert (logged(told), clock.passed_s) == (["done"], 2.0)
     assert "the command had ended by then" in said(told)[-1]
 
@@ -375,8 +375,8 @@ def test_an_interruption_after_the_commands_end_still_stops_what_would_go_on_wit
     script(shop, exit=4, lingers_s=float("inf"))
     client, ready = ecs_client(shop), prepared(shop)
     running = start(client, ready.one_off, ready.author, {})
-    means = following.Means(client, lambda _event: None, clock, clock.sleep)
-    ended = following.already_over(means, running, no_log(shop))
+    resources = follow_task.FollowResources(client, lambda _event: None, clock, clock.sleep)
+    ended = follow_task.already_over(resources, running, no_log(shop))
     client.close()
     assert ended is not None and ended.code == 4
     assert one_off(shop).stopped == "the command of this one-off task has ended"

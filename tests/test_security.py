@@ -19,7 +19,7 @@ from invoke.tasks import Task
 
 from benchmarks.cloud import AwsError as CloudError
 from benchmarks.cloud import Call
-from deploytasks.aws import following
+from deploytasks.aws import follow_task
 from deploytasks.errors import AwsError, Complaint, DeployError, RolloutsFailed
 from deploytasks.model import (
     Author,
@@ -39,13 +39,13 @@ from deploytasks.model import (
     Told,
 )
 from deploytasks.report import board as boards
-from deploytasks.report import diff, notice
+from deploytasks.report import diff, notification
 from deploytasks.report import history as histories
-from deploytasks.report.face import face
 from deploytasks.report.log import Log
 from deploytasks.report.page import page
 from deploytasks.report.paint import plain
-from deploytasks.report.show import dumped
+from deploytasks.report.progress import reporter_for
+from deploytasks.report.streams import dumped
 from deploytasks.tasks.command_line import CommandLine
 from deploytasks.tasks.in_ci import Reporting
 from tests.boards import board, cell
@@ -102,7 +102,7 @@ def told(text: str, *, as_json: bool) -> str:
     """A release that fails, with the text wherever somebody else's words may stand."""
     out, report = StringIO(), Report("release.prod", plan(text), (result(text),), (text,), resume="to go on: inv x")
     line = Logged(target(), "0a1b", "api", text, datetime(2026, 1, 1, tzinfo=UTC))
-    with face("release.prod", out, as_json=as_json, clock=ticking()) as tell:
+    with reporter_for("release.prod", out, as_json=as_json, clock=ticking()) as tell:
         for event in (Planned(plan(text)), Told("push", text, "api"), rolling(target(), 1), line):
             tell(event)
         tell(Ended(result(text)))
@@ -112,7 +112,7 @@ def told(text: str, *, as_json: bool) -> str:
 
 def broken_off(text: str) -> str:
     out = StringIO()
-    with pytest.raises(AwsError), face("release.prod", out, as_json=True, clock=ticking()) as tell:
+    with pytest.raises(AwsError), reporter_for("release.prod", out, as_json=True, clock=ticking()) as tell:
         tell(Planned(plan(text)))
         raise AwsError.of("x", text, text)
     return out.getvalue()
@@ -169,8 +169,8 @@ HEADING = Heading("shop", "prod", "release.prod", Author("ann", "", ""))
 def webhook(text: str) -> str:
     heading = replace(HEADING, author=Author(text, text, text), subjects={NEW: text})
     report = Report("release.prod", plan(text), (result(text),), (text,), resume=text)
-    begun, end = notice.begun(heading, plan(text)), notice.ended(heading, report, 2.0)
-    off = notice.broken_off(heading, plan(text), [result(text)], AwsError.of("x", text, text))
+    begun, end = notification.begun(heading, plan(text)), notification.ended(heading, report, 2.0)
+    off = notification.broken_off(heading, plan(text), [result(text)], AwsError.of("x", text, text))
     return "\n".join(str(each["text"]) for each in (begun, end, off))
 
 
@@ -312,8 +312,8 @@ def test_logs_and_runs_mask_what_a_variable_gave_where_it_is_not_even_set(confid
     with_log(confiding, 1)
     assert confiding.inv("deploy.prod", "--tenant", "t1").code == 0
     monkeypatch.delenv("GIVEN")
-    monkeypatch.setattr(following, "POLL_S", 0.01)
-    monkeypatch.setattr(following, "QUIET_S", 0.05)
+    monkeypatch.setattr(follow_task, "POLL_S", 0.01)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.05)
     script(confiding, exit=1, lines=[f"started with {TOKEN.upper()}"], reason=f"{TOKEN.upper()} was refused")
     words = ("deploy.run", "prod", "--tenant", "t1", "--service", "api")
     for flags in ((), ("--json",)):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deploytasks.aws.audit import stamp
+from deploytasks.aws.tags import stamp
 from deploytasks.errors import Complaint
 from deploytasks.model import Live, Rollout, Target
-from deploytasks.shards import split, stand
-from tests.given import HOST, NEW_DIGEST, OLD_DIGEST, definition, deployment, live, target, wish
+from deploytasks.rules.shards import split, stand
+from tests.given import HOST, NEW_DIGEST, OLD_DIGEST, definition, deployment, desired, live, target
 
 IMAGE = f"{HOST}/api"
 SINCE = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_no_shard_is_empty_while_there_are_environments_enough(targets, of):
 
 
 def seen(action: str = "update", *, of: Live | None = None) -> Rollout:
-    rollout = Rollout(target(), "update", "", wish(), f"{IMAGE}@{NEW_DIGEST}", live=of)
+    rollout = Rollout(target(), "update", "", desired(), f"{IMAGE}@{NEW_DIGEST}", live=of)
     return replace(rollout, action=action)
 
 

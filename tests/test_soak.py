@@ -7,7 +7,7 @@ import pytest
 from benchmarks.cloud import AwsError, Call
 from benchmarks.cloud_fates import Death, Fate
 from benchmarks.world import IMAGE, tenant_account
-from deploytasks import fleet
+from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
 from deploytasks.model import Author, Plan, Told
@@ -138,9 +138,9 @@ def test_ctrl_c_in_the_soak_ends_all_asking_again(cloud, clock):
         raise KeyboardInterrupt
 
     clients = Clients(Author("somebody"))
-    means = fleet.Means(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep, before_wave=leave)
+    resources = rollouts.Resources(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep, before_wave=leave)
     with pytest.raises(Interrupted):
-        fleet.carry_out(Plan(TIER, waves=waves(cloud, 1)), means)
+        rollouts.carry_out(Plan(TIER, waves=waves(cloud, 1)), resources)
     assert clients.stopped.is_set()
 
 

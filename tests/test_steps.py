@@ -12,7 +12,7 @@ from benchmarks.cloud_oneoff import Script
 from benchmarks.cloud_rollouts import open_service, settle, start
 from benchmarks.cloud_services import NETWORK
 from benchmarks.world import tenant_account
-from deploytasks.aws import following
+from deploytasks.aws import follow_task
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits
@@ -22,8 +22,8 @@ ACCOUNT = tenant_account(1)
 @pytest.fixture
 def migrating(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Before each deploy of `api`, its database is migrated and then seeded; no log is waited for as long as AWS's."""
-    monkeypatch.setattr(following, "QUIET_S", 0.2)
-    monkeypatch.setattr(following, "POLL_S", 0.1)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.2)
+    monkeypatch.setattr(follow_task, "POLL_S", 0.1)
     steps = 'before_deploy = [["./manage", "migrate"], ["./manage", "seed"]]'
     shop.edit("envs/project.toml", 'context = "."', f'context = "."\n{steps}')
     return shop
@@ -225,8 +225,8 @@ def with_worker(shop: Shop, number: int) -> Any:
 def test_no_service_of_an_environment_is_touched_before_the_steps_of_all_its_services_ended_well(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, of: str, wave: str
 ):
-    monkeypatch.setattr(following, "QUIET_S", 0.2)
-    monkeypatch.setattr(following, "POLL_S", 0.1)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.2)
+    monkeypatch.setattr(follow_task, "POLL_S", 0.1)
     shop.add_service("worker")
     project = shop.root / "envs/project.toml"
     project.write_text(f"{project.read_text()}\n[defaults.services.worker.vars]\nport = 80\n")

@@ -14,12 +14,12 @@ def said(root, template, service=None, *, environ=None, **settings):
     """What the person reads, as one text."""
     there = target(**settings)
     whole = project(write(root, template, service), there)
-    wish = placeholder(whole, there)
+    desired = placeholder(whole, there)
     renderer = Renderer(whole, environ or {})
     with pytest.raises(Invalid) as caught:
-        image = image_name(whole, there, whole.tier("dev"), wish)
-        renderer.definition(there, wish, image)
-        renderer.service(there, wish, image)
+        image = image_name(whole, there, whole.tier("dev"), desired)
+        renderer.definition(there, desired, image)
+        renderer.service(there, desired, image)
     return str(caught.value)
 
 

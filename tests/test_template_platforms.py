@@ -8,7 +8,7 @@ import pytest
 
 from deploytasks.model import Access, Platform
 from deploytasks.template.check import check_all
-from deploytasks.template.rules_platform import names_platform, platform_rules
+from deploytasks.template.rules import names_platform, platform_rules
 from tests.template_stage import project, target, write
 from tests.test_template_rules import container, on_ec2, on_fargate
 

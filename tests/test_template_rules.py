@@ -11,11 +11,12 @@ from moto import mock_aws
 
 from benchmarks import cloud_definitions
 from benchmarks.cloud import AwsError, Cloud
-from deploytasks.aws import audit, ecs
+from deploytasks.aws import ecs
+from deploytasks.aws import tags as aws_tags
 from deploytasks.template import rules
 from deploytasks.template.canonical import same
 from deploytasks.template.check import check_all
-from deploytasks.template.rules_tags import MOST, OURS
+from deploytasks.template.rules import MOST, OURS
 from deploytasks.template.shape import request_shape
 from tests.template_stage import ACCESS, project, target, write
 from tests.test_canonical import json_of
@@ -335,7 +336,7 @@ def test_the_rules_end_in_nothing_but_problems_whatever_the_shape_allows(data):
 
 
 def test_all_our_own_tags_find_room():
-    own = {*audit.KEYS, "steps", "ended", "after", ecs.UNDONE}
+    own = {*aws_tags.KEYS, "steps", "ended", "after", ecs.UNDONE}
     assert len(own) <= OURS
 
 

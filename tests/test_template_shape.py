@@ -8,8 +8,8 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploytasks.template.rules_fargate import FARGATE, cpu_units, fargate_memory, memory_mib
 from deploytasks.template.shape import dotted, problems, read_only_keys, request_shape
-from deploytasks.template.sizes import FARGATE, cpu_units, fargate_memory, memory_mib
 
 DEFINITION = request_shape("RegisterTaskDefinition")
 SERVICE = request_shape("CreateService")

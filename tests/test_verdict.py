@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws.health import ailment
-from deploytasks.aws.native import ServiceDeployment
-from deploytasks.aws.verdict import given_up, judge, natively, took_s
 from deploytasks.model import Deployment
+from deploytasks.model.service_deployments import ServiceDeployment
+from deploytasks.rules.soak import health_problem
+from deploytasks.rules.verdict import given_up, judge, natively, took_s
 
 OURS, THEIRS, BEFORE = "ecs-svc/ours", "ecs-svc/theirs", "ecs-svc/before"
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -202,5 +202,7 @@ def test_a_target_that_was_well_is_well_until_tasks_fail_or_are_missing_or_it_lo
 ):
     seen = {**deployment(OURS, "PRIMARY", "COMPLETED"), **changes}
     counts = {"runningCount": changes.get("running", 2), "desiredCount": changes.get("scales_to", 2)}
-    found = ailment({"deployments": [seen], **counts}, Deployment(OURS, "PRIMARY", "COMPLETED", "arn", 2, 2, failed=1))
+    found = health_problem(
+        {"deployments": [seen], **counts}, Deployment(OURS, "PRIMARY", "COMPLETED", "arn", 2, 2, failed=1)
+    )
     assert (found and found.why, found and found.may_pass) == (why, may_pass)

@@ -11,9 +11,9 @@ import pytest
 from benchmarks import cloud_rollouts
 from benchmarks.cloud import AwsError, Call
 from benchmarks.world import tenant_account
-from deploytasks.fleet import finish
-from deploytasks.journey import waiting
+from deploytasks.commands.wait import _promised, _under_way
 from deploytasks.model import Result, Rollout
+from deploytasks.rollout import finish
 from tests import given
 from tests.commands import REGISTRY, Ran, Shop
 
@@ -227,20 +227,20 @@ def _denied(call: Call, operation: str, account: str) -> AwsError | None:
 
 def test_a_service_born_completed_without_its_tasks_is_still_under_way():
     newborn = given.deployment(running=0, is_born=True)
-    assert waiting._under_way(given.live(newborn)) == newborn
-    assert waiting._under_way(given.live(given.deployment())) is None
+    assert _under_way(given.live(newborn)) == newborn
+    assert _under_way(given.live(given.deployment())) is None
 
 
 def test_while_ecs_goes_back_it_is_the_deployment_given_up_that_is_followed():
     back = given.deployment("IN_PROGRESS")
     lost = given.deployment("FAILED", "ACTIVE", id="ecs-svc/2")
-    assert waiting._under_way(given.live(back, lost, failure="tasks failed to start")) == lost
+    assert _under_way(given.live(back, lost, failure="tasks failed to start")) == lost
 
 
 def test_a_new_attempt_is_followed_though_the_one_before_failed():
     again = given.deployment("IN_PROGRESS", id="ecs-svc/3")
     lost = given.deployment("FAILED", "ACTIVE", id="ecs-svc/2")
-    assert waiting._under_way(given.live(again, lost)) == again
+    assert _under_way(given.live(again, lost)) == again
 
 
 @pytest.mark.parametrize(("age", "promised"), [(timedelta(minutes=1), given.OLD_DIGEST), (timedelta(hours=1), "")])
@@ -249,12 +249,12 @@ def test_only_a_record_of_this_rollout_promises_a_digest(age: timedelta, promise
     definition = given.definition(f"{given.HOST}/api:dev") | {"registeredAt": began - age}
     record = {"digest": given.OLD_DIGEST}
     live = given.live(given.deployment("IN_PROGRESS", created_at=began), definition=definition, revision_tags=record)
-    assert waiting._promised(live, given.IMAGES["api"]) == promised
+    assert _promised(live, given.IMAGES["api"]) == promised
 
 
 def test_a_wish_without_a_digest_is_met_by_whatever_runs():
     result = Result(given.target(), "deployed")
-    rollout = Rollout(given.target(), "follow", "", given.wish(digest=None, image=None), "")
+    rollout = Rollout(given.target(), "follow", "", given.desired(digest=None, image=None), "")
     seen = finish._compared(result, rollout, (given.NEW_DIGEST,))
     assert (seen.outcome, seen.digest, seen.evidence) == ("deployed", given.NEW_DIGEST, "seen")
     blind = finish._compared(result, rollout, ())

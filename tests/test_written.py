@@ -10,10 +10,11 @@ from threading import Thread
 
 import pytest
 
+from deploytasks import commands
 from deploytasks.errors import Failure, Invalid
 from deploytasks.model import Options, Scope
-from deploytasks.report.outlet import Outlet
 from deploytasks.report.sheet import line
+from deploytasks.report.streams import OutputStream
 from deploytasks.tasks import flags, shell
 from tests.commands import Shop
 
@@ -30,10 +31,10 @@ class Failing(io.StringIO):
 
 
 def test_a_full_disk_is_told_and_a_reader_who_went_away_is_not():
-    full, gone = Outlet(Failing(errno.ENOSPC)), Outlet(Failing(errno.EPIPE))
-    for outlet in (full, gone):
-        outlet.write("something\n")
-        assert not outlet.is_read
+    full, gone = OutputStream(Failing(errno.ENOSPC)), OutputStream(Failing(errno.EPIPE))
+    for stream in (full, gone):
+        stream.write("something\n")
+        assert not stream.is_read
     assert (full.lost, gone.lost) == ("No space left on device", "")
 
 
@@ -48,11 +49,10 @@ def test_what_is_shown_once_fails_where_stdout_does_not_take_it(monkeypatch: pyt
 def test_a_release_that_went_well_still_fails_where_its_report_was_lost(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ):
-    from deploytasks import journey
 
     monkeypatch.setattr(sys, "stdout", Failing(errno.ENOSPC))
     with pytest.raises(Failure, match="No space left on device") as raised:
-        shell.carry_out(shop.root, journey.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
+        shell.carry_out(shop.root, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
     assert raised.value.code == 1
 
 

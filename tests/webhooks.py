@@ -12,7 +12,7 @@ SECRET = "T0-B0-hunter2"
 
 
 @dataclass
-class Channel:
+class Receiver:
     """What it was sent, and what it does with the next message: answers with a status, after `hold` is set."""
 
     status: int = 200
@@ -36,7 +36,7 @@ class Channel:
 
 
 @contextmanager
-def listening(webhook: Channel) -> Iterator[Channel]:
+def listening(webhook: Receiver) -> Iterator[Receiver]:
     """It listens until the end of the block; whoever it keeps waiting is let go then."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -3,18 +3,18 @@
 Every function takes an ECS client of the target's account.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws import audit
-from deploytasks.aws.failures import may_pass, translated
-from deploytasks.aws.health import has_restarted
-from deploytasks.aws.verdict import deployments, given_up, took_s
+from deploytasks.aws import tags as aws_tags
+from deploytasks.aws.errors import may_pass, translated
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Definition, Live, Target, primary_of
-from deploytasks.ours import marks
+from deploytasks.model import Definition, Live, Revision, Target, primary_of
+from deploytasks.rules.observed import marks
+from deploytasks.rules.soak import has_restarted
+from deploytasks.rules.verdict import deployments, given_up, took_s
 
 UNDONE = "undone"
 """The tag of a service that was put back: the deployment that is its way back, a blank, and why there had to be one."""
@@ -47,7 +47,9 @@ def defined(client: Any, live: Live) -> Live:
     with translated(str(live.target)):
         described = client.describe_task_definition(taskDefinition=live.primary.revision, include=["TAGS"])
     tags = described.get("tags", [])
-    return replace(live, definition={**described["taskDefinition"], "tags": tags}, revision_tags=audit.from_ecs(tags))
+    return replace(
+        live, definition={**described["taskDefinition"], "tags": tags}, revision_tags=aws_tags.from_ecs(tags)
+    )
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
@@ -79,11 +81,11 @@ def register(client: Any, target: Target, request: Definition, tags: Mapping[str
     Source: ecs RegisterTaskDefinition.
 
     """
-    own = [tag for tag in request.get("tags", []) if not tag["key"].lower().startswith((audit.PREFIX, "aws:"))]
+    own = [tag for tag in request.get("tags", []) if not tag["key"].lower().startswith((aws_tags.PREFIX, "aws:"))]
     untagged = {key: value for key, value in request.items() if key != "tags"}
     is_copy = len(own) < len(request.get("tags", []))  # whose record, if any, is among `tags`
-    named = {} if is_copy else {audit.NAMED: marks(tag["key"] for tag in own)}
-    carried = own + audit.to_ecs({**named, **tags})
+    named = {} if is_copy else {aws_tags.NAMED: marks(tag["key"] for tag in own)}
+    carried = own + aws_tags.to_ecs({**named, **tags})
     with translated(str(target)):  # which takes no empty list of tags, and none of AWS's own
         answer = client.register_task_definition(**untagged, **({"tags": carried} if carried else {}))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
@@ -114,9 +116,9 @@ def usable(client: Any, target: Target, revision: str) -> str:
     definition, tags = described["taskDefinition"], described.get("tags", [])
     if definition.get("status") != "INACTIVE":
         return revision
-    kept = {key: value for key, value in audit.from_ecs(tags).items() if key != "ended"}
+    kept = {key: value for key, value in aws_tags.from_ecs(tags).items() if key != "ended"}
     request = copied(client, {**definition, "tags": tags}, {})
-    return register(client, target, request, {**kept, "at": audit.stamp(datetime.now(UTC))})
+    return register(client, target, request, {**kept, "at": aws_tags.stamp(datetime.now(UTC))})
 
 
 def update(client: Any, target: Target, revision: str | None, before: str = "") -> Mapping[str, Any]:
@@ -182,7 +184,7 @@ def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> No
 
     """
     with translated(str(target)):
-        client.tag_resource(resourceArn=arn, tags=audit.to_ecs(tags, blanks=True))
+        client.tag_resource(resourceArn=arn, tags=aws_tags.to_ecs(tags, blanks=True))
 
 
 def _live(target: Target, service: Mapping[str, Any] | None, keys: Collection[str]) -> Live:
@@ -203,7 +205,7 @@ def _live(target: Target, service: Mapping[str, Any] | None, keys: Collection[st
         desired=service["desiredCount"],
         running=service["runningCount"],
         deployments=listed,
-        service_tags=audit.from_ecs(service.get("tags", [])),
+        service_tags=aws_tags.from_ecs(service.get("tags", [])),
         failure=given_up(service) or _undone(service),
         arn=service["serviceArn"],
         took_s=took_s(service),
@@ -226,5 +228,43 @@ def _as_requested(service: Mapping[str, Any], keys: Collection[str]) -> dict[str
 
 def _undone(service: Mapping[str, Any]) -> str:
     """Why what ran before was rolled out again by us; empty where something else is rolled out by now."""
-    way_back, _, why = audit.from_ecs(service.get("tags", [])).get(UNDONE, "").partition(" ")
+    way_back, _, why = aws_tags.from_ecs(service.get("tags", [])).get(UNDONE, "").partition(" ")
     return why if way_back and way_back == _primary_id(service) else ""
+
+
+def revision_arns(client: Any, target: Target, *, at_once: int = 100, status: str = "ACTIVE") -> Iterator[str]:
+    """The ARNs of the target's usable revisions, newest first, read so many a call as far as they are taken.
+
+    With `status` "INACTIVE" those that were deregistered.
+
+    Raises:
+        AwsError: AWS said no.
+
+    Source: ecs ListTaskDefinitions, whose `familyPrefix` is the family's whole name.
+
+    """
+    pages = client.get_paginator("list_task_definitions").paginate(
+        familyPrefix=target.family, status=status, sort="DESC", PaginationConfig={"PageSize": at_once}
+    )
+    with translated(str(target)):
+        for page in pages:
+            yield from (arn for arn in page["taskDefinitionArns"] if _family(arn) == target.family)
+
+
+def revision(client: Any, target: Target, arn: str) -> Revision:
+    """One revision with what our tags on it record.
+
+    Raises:
+        AwsError: AWS said no.
+
+    Source: ecs DescribeTaskDefinition.
+
+    """
+    with translated(str(target)):
+        answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    tags, definition = answer.get("tags", []), answer["taskDefinition"]
+    return Revision(arn, aws_tags.from_ecs(tags), definition.get("registeredAt"), {**definition, "tags": tags})
+
+
+def _family(arn: str) -> str:
+    return arn.rpartition("/")[2].rpartition(":")[0]

@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from deploytasks.aws import claims, heartbeats, parameters
-from deploytasks.aws.failures import may_pass
+from deploytasks.aws import fencing, lock_records, parameters
+from deploytasks.aws.errors import may_pass
 from deploytasks.aws.fencing import SURE_S
+from deploytasks.durations import spelled
 from deploytasks.errors import AwsError, Complaint, Locked
-from deploytasks.lengths import spelled
 from deploytasks.model import LockState
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LockWait:
     """How long somebody waits for a lock, not at all unless told; `tell` hears once whom for, `dice` throws 0 to 1."""
 
     longest_s: float = 0.0
@@ -47,10 +47,10 @@ class Patience:
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
 
-IMPATIENT = Patience()
+NO_WAIT = LockWait()
 
 
-def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMPATIENT) -> LockState:
+def acquire(client: Any, project: str, mine: LockState, wait: LockWait = NO_WAIT) -> LockState:
     """The lock is ours, or one under which we may work; returns what is written there.
 
     Raises:
@@ -59,20 +59,20 @@ def acquire(client: Any, project: str, mine: LockState, patience: Patience = IMP
     Source: ssm PutParameter with Overwrite=False: of any number of writers one wins.
 
     """
-    began, pauses, told = patience.clock(), patience.pauses(), False
-    holder = _take(client, project, mine, patience)
+    began, pauses, told = wait.clock(), wait.pauses(), False
+    holder = _take(client, project, mine, wait)
     while not _is_ours(holder, mine):
-        waited_s = patience.clock() - began
-        left_s = patience.longest_s - waited_s
+        waited_s = wait.clock() - began
+        left_s = wait.longest_s - waited_s
         if left_s <= 0:
             raise Locked(_refusal(holder, mine, waited_s if told else 0.0))
         if not told:
-            patience.tell(f"{_held(holder, mine, waited_s)}; waiting for it, up to {spelled(patience.longest_s)}")
+            wait.tell(f"{_held(holder, mine, waited_s)}; waiting for it, up to {spelled(wait.longest_s)}")
             told = True
-        patience.sleep(min(next(pauses), left_s))
-        holder = _look(client, project, holder, mine, patience)
+        wait.sleep(min(next(pauses), left_s))
+        holder = _look(client, project, holder, mine, wait)
     if told:
-        patience.tell(f"the lock is ours, after {spelled(patience.clock() - began)}")
+        wait.tell(f"the lock is ours, after {spelled(wait.clock() - began)}")
     return holder
 
 
@@ -99,7 +99,7 @@ def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[fl
 def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
     """Who holds the tier's lock (or put its hold there), None where nobody does."""
     found = parameters.find(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
-    return claims.read(tier, found.value) if found else None
+    return lock_records.read(tier, found.value) if found else None
 
 
 def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
@@ -127,20 +127,20 @@ def freeing(tier: str, run: str) -> str:
 
 
 def _is_ours(holder: LockState, mine: LockState) -> bool:
-    return holder.token == mine.token or claims.is_shared(holder, mine)
+    return holder.token == mine.token or lock_records.is_shared(holder, mine)
 
 
-def _take(client: Any, project: str, mine: LockState, patience: Patience) -> LockState:
+def _take(client: Any, project: str, mine: LockState, wait: LockWait) -> LockState:
     """Who holds the lock now: we do, where nobody did, or where its holder left it to us."""
     for pause_s in _TRIES_S:
         if holder := _put(client, project, mine):
             return _inherited(client, project, holder, mine)
         if pause_s:
-            patience.sleep(pause_s)
+            wait.sleep(pause_s)
     return LockState(mine.tier, by="somebody else", since=mine.since, command="just now")
 
 
-def _look(client: Any, project: str, before: LockState, mine: LockState, patience: Patience) -> LockState:
+def _look(client: Any, project: str, before: LockState, mine: LockState, wait: LockWait) -> LockState:
     """Who holds the lock now, after another look; what keeps us from looking this time may pass."""
     try:
         holder = status(client, project, mine.tier)
@@ -148,20 +148,20 @@ def _look(client: Any, project: str, before: LockState, mine: LockState, patienc
         if may_pass(error):
             return before
         raise
-    return _inherited(client, project, holder, mine) if holder else _take(client, project, mine, patience)
+    return _inherited(client, project, holder, mine) if holder else _take(client, project, mine, wait)
 
 
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:
     """Who holds the lock after we tried to write it; None where nobody does any more."""
     name = parameters.path(project, mine.tier)
-    if parameters.create(client, name, claims.written(mine), f"lock of {mine.tier}"):
+    if parameters.create(client, name, lock_records.written(mine), f"lock of {mine.tier}"):
         return mine
     # A put whose answer was lost is retried by botocore and then meets itself.
     return status(client, project, mine.tier)
 
 
 def _is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
-    return claims.is_left(holder, mine, partial(heartbeats.is_stale, client, project, holder))
+    return lock_records.is_left(holder, mine, partial(fencing.is_stale, client, project, holder))
 
 
 def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
@@ -169,7 +169,9 @@ def _inherited(client: Any, project: str, holder: LockState, mine: LockState) ->
     if holder.token == mine.token or not _is_left(client, project, holder, mine):
         return holder
     if not holder.pid:  # the CI run's own, which the run takes anew: its jobs follow each other
-        parameters.write(client, parameters.path(project, mine.tier), claims.written(mine), f"lock of {mine.tier}")
+        parameters.write(
+            client, parameters.path(project, mine.tier), lock_records.written(mine), f"lock of {mine.tier}"
+        )
         return mine
     return _taken_over(client, project, holder, mine)
 
@@ -185,8 +187,8 @@ def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> 
         parameters.delete(client, _succession(project, mine.tier, dead.token), where)
         return now or _put(client, project, mine) or dead
     taken = replace(mine, took_over=dead.token)
-    parameters.write(client, name, claims.written(taken), where)
-    heartbeats.forget(client, project, dead)
+    parameters.write(client, name, lock_records.written(taken), where)
+    fencing.forget(client, project, dead)
     if dead.took_over:
         parameters.delete(client, _succession(project, mine.tier, dead.took_over), where)
     return taken
@@ -199,10 +201,10 @@ def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> L
     """
     name, where = _succession(project, mine.tier, dead.token), f"lock of {mine.tier}"
     for _ in range(_ATTEMPTS):
-        if parameters.create(client, name, claims.written(mine), where):
+        if parameters.create(client, name, lock_records.written(mine), where):
             return mine
         if found := parameters.find(client, name, where):
-            successor = claims.read(mine.tier, found.value)
+            successor = lock_records.read(mine.tier, found.value)
             if successor.token == mine.token or not _is_left(client, project, successor, mine):
                 return successor
             parameters.delete(client, name, where)  # it died before it had the lock
@@ -218,7 +220,7 @@ def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:
     waited = f"after {spelled(waited_s)} of waiting, " if waited_s else ""
     to_wait = "" if waited_s else "wait for it: --lock-wait 15m; "
     if mine.run and holder.run == mine.run and holder.pid:
-        to_wait += f"this CI run takes it over {spelled(heartbeats.STALE_S)} after its last heartbeat; "
+        to_wait += f"this CI run takes it over {spelled(fencing.STALE_S)} after its last heartbeat; "
     to_do = f"{to_wait}if it is gone for good: {freeing(mine.tier, mine.run)}"
     return Complaint(mine.tier, f"{waited}{_held(holder, mine, waited_s)}", to_do)
 
@@ -239,3 +241,17 @@ def _how_long(holder: LockState, mine: LockState, waited_s: float) -> str:
         return ""
     held_s = before.total_seconds() + waited_s
     return f", for {spelled(held_s)}" if held_s >= 0 else ""
+
+
+HOLD = "hold"
+
+
+def put_hold(client: Any, project: str, hold: LockState) -> None:
+    """The tier is held, with this reason; a hold that was there is replaced."""
+    value = lock_records.written(lock_records.by_nobody(hold))
+    parameters.write(client, parameters.path(project, hold.tier, HOLD), value, f"hold of {hold.tier}")
+
+
+def hold(client: Any, project: str, tier: str) -> LockState | None:
+    """The tier's hold, None where there is none."""
+    return status(client, project, tier, HOLD)

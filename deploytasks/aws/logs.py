@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws import tasks
-from deploytasks.aws.failures import may_pass, translated
+from deploytasks.aws.errors import may_pass, translated
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
 
-_LATE_MS = 30_000
+_TRAILING_MS = 30_000
 """How far behind the newest line another may still arrive: CloudWatch takes them in from many agents."""
 _NO_GROUP = "ResourceNotFoundException"
 _TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
@@ -168,7 +168,7 @@ class Tail:
         """What was read just now may be told again, as long as late lines are waited for."""
         self._seen |= new
         newest = min(max(self._seen.values(), default=0), int(self._clock() * 1000))
-        self._from_ms = max(self._from_ms, newest - _LATE_MS)
+        self._from_ms = max(self._from_ms, newest - _TRAILING_MS)
         self._seen = {event: at for event, at in self._seen.items() if at >= self._from_ms}
 
 

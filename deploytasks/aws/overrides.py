@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploytasks.aws import claims, holds, parameters
-from deploytasks.aws.failures import translated
+from deploytasks.aws import lock_records, locks, parameters
+from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
 from deploytasks.model import LockState, Override
 
@@ -19,7 +19,7 @@ _KIND = "overrides"
 def put(client: Any, project: str, override: Override) -> None:
     """The reason is recorded; one that the release has already stays."""
     name = f"{parameters.path(project, override.tier, _KIND)}/{override.release}"
-    value = claims.written(replace(override, reason=claims.cut(override.reason)))
+    value = lock_records.written(replace(override, reason=lock_records.cut(override.reason)))
     where = f"override of {override.release}"
     if not parameters.create(client, name, value, where) and parameters.find(client, name, where) is None:
         raise AwsError.of(where, "it could not be recorded", "run the same command again")
@@ -49,10 +49,10 @@ def records(client: Any, project: str, tier: str) -> Records:
 
     def state(kind: str) -> LockState | None:
         value = found.get(parameters.path(project, tier, kind))
-        return claims.read(tier, value) if value else None
+        return lock_records.read(tier, value) if value else None
 
     overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _read(value))
-    return Records(overrides, state(holds.KIND), state("lock"))
+    return Records(overrides, state(locks.HOLD), state("lock"))
 
 
 def _read(value: str) -> Iterator[Override]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploytasks.aws.failures import dated, is_lost, translated
+from deploytasks.aws.errors import dated, is_lost, translated
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from deploytasks.aws.failures import translated
+from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
 
 PROJECT_TAG = "deploytasks:project"

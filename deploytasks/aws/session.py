@@ -16,14 +16,13 @@ from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 
-from deploytasks.aws import answers
-from deploytasks.aws.answers import OPERATIONS
-from deploytasks.aws.buckets import Buckets
+from deploytasks.aws import responses
+from deploytasks.aws.assumed_roles import RoleKeys, assume
 from deploytasks.aws.credentials import ProfileCredentials, chain
-from deploytasks.aws.failures import no_credentials, translated
-from deploytasks.aws.late import Late
-from deploytasks.aws.patience import CONFIG, FETCHING, FIRST, Patience, hasten
-from deploytasks.aws.roles import RoleKeys, assume
+from deploytasks.aws.errors import no_credentials, translated
+from deploytasks.aws.rate_limits import Buckets
+from deploytasks.aws.responses import OPERATIONS
+from deploytasks.aws.retries import CONFIG, FETCHING, FIRST, EcsRetries, RetryPolicy, hasten
 from deploytasks.aws.transport import Transport
 from deploytasks.errors import AwsError, Complaint, DeployError
 from deploytasks.model import Access, Author, OnEvent, Told
@@ -79,7 +78,7 @@ class Clients:
                 client = self._clients[service, access] = self._make(service, access, credentials)
                 _ = client.exceptions  # made at first use, and two threads at once would each get classes of their own
                 self._buckets.guard(client, access)
-                Patience(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
+                RetryPolicy(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
             return self._clients[service, access]
 
     def _entry(self, access: Access) -> tuple[Any, str]:
@@ -128,7 +127,7 @@ class Clients:
             key = ("sts", base)
             if key not in self._clients:
                 self._clients[key] = self._make("sts", base, None)
-                Patience("AWS", self._tell, self.stopped).attend(self._clients[key])
+                RetryPolicy("AWS", self._tell, self.stopped).attend(self._clients[key])
             return self._clients[key]
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
@@ -203,9 +202,9 @@ class _Lender(Session):
         self._events = emitter
         self.register_component("event_emitter", emitter)
         self.register_component("data_loader", loader())
-        self.register_component("response_parser_factory", answers.Factory())
+        self.register_component("response_parser_factory", responses.Factory())
         hasten(emitter)
-        Late().attend(emitter)
+        EcsRetries().attend(emitter)
         self.set_default_client_config(FETCHING)
         self.own: Any = None
         """The profile's own credentials."""

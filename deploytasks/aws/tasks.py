@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from deploytasks.aws.failures import translated
+from deploytasks.aws.errors import translated
 from deploytasks.model import Target
-from deploytasks.ours import ours
+from deploytasks.rules.observed import ours
 
 
 def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> list[str]:
@@ -49,14 +49,3 @@ def task_digests(
     """
     found = (each for task in tasks for each in ours(task.get("containers", []), image, tier, digest, names))
     return tuple(sorted({each["imageDigest"] for each in found if each.get("imageDigest")}))
-
-
-def started_by(tasks: Iterable[Mapping[str, Any]], deployment_id: str, revision: str) -> list[Mapping[str, Any]]:
-    """Those of the tasks that this deployment started.
-
-    ECS writes the deployment's id into `startedBy`; where an endpoint does not, it is the tasks of its revision.
-    """
-    listed = list(tasks)
-    if any(str(task.get("startedBy", "")).startswith("ecs-svc/") for task in listed):
-        return [task for task in listed if task.get("startedBy") == deployment_id]
-    return [task for task in listed if task.get("taskDefinitionArn") == revision]

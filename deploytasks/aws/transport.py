@@ -63,7 +63,7 @@ class Transport:
         except HTTPClientError as error:
             if call.is_abandoned:
                 raise (Abandoned if is_question else AbandonedWrite)() from error
-            if call.is_late:
+            if call.is_overdue:
                 raise TooSlow(endpoint_url=request.url, seconds=round(call.limit_s)) from error
             raise
         finally:
@@ -82,7 +82,7 @@ class _Call:
         self._began_at = time.monotonic()
         self._given_up_at: float | None = None
         self.limit_s = 0.0
-        self.is_late = self.is_abandoned = False
+        self.is_overdue = self.is_abandoned = False
 
     def left_s(self, silence_s: float, silent_since: float) -> float:
         """Return how long may still be waited: not at all once the answer is late, or given up."""
@@ -91,8 +91,8 @@ class _Call:
         if self._given_up_at is None and self._stopped.is_set():
             self._given_up_at = now + self._grace_s
         self.is_abandoned = self._given_up_at is not None and now >= self._given_up_at
-        self.is_late = now >= self._began_at + self.limit_s
-        if self.is_abandoned or self.is_late:
+        self.is_overdue = now >= self._began_at + self.limit_s
+        if self.is_abandoned or self.is_overdue:
             return 0.0
         return max(0.0, min(silent_since + silence_s, self._began_at + self.limit_s) - now)
 

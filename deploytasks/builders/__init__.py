@@ -13,7 +13,7 @@ from typing import Literal
 
 from deploytasks.builders import append, docker, dockerfile, recipe
 from deploytasks.builders.base import labels_of
-from deploytasks.builders.job import BuilderName, Job, Login, Voice, labels
+from deploytasks.builders.job import BuilderName, BuildLog, Job, Login, labels
 from deploytasks.errors import Complaint, Refusal
 from deploytasks.model import OnEvent, Platform, Service
 
@@ -29,11 +29,11 @@ def build_and_push(job: Job, login: Login | None, tell: OnEvent, *, builder: Wan
     BuildFailed where the build or the push failed.
     """
     job.platform  # noqa: B018 - refuses several platforms before anything is started
-    voice = Voice(job.service, tell)
+    log = BuildLog(job.service, tell)
     chosen = choose(builder, docker.answers)
     if chosen == "docker":
-        return docker.build_and_push(job, login, voice)
-    return append.build_and_push(job, login, voice)
+        return docker.build_and_push(job, login, log)
+    return append.build_and_push(job, login, log)
 
 
 def refused(service: Service, text: str) -> tuple[Complaint, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from deploytasks.builders import context, copying, credentials, dockerfile, layer, recipe, registry
 from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
-from deploytasks.builders.job import Job, Login, Voice
+from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.layer import Layer
 from deploytasks.builders.recipe import Recipe
 from deploytasks.builders.registry import Manifest, Reference, Repository
@@ -31,7 +31,7 @@ _MEDIA_TYPES = {
 }
 
 
-def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
+def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
     """The image is in the registry under the job's reference; the manifest's digest out.
 
     Raises: Refusal where the Dockerfile needs an engine, BuildFailed where a file is missing or a registry says no.
@@ -39,19 +39,19 @@ def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
     instructions = dockerfile.parse(_text(job), job.shown_dockerfile)
     given = recipe.base(instructions, job.platform)
     target = Reference.parse(job.ref, job.service)
-    voice.build(f"FROM {given.image}, appended to without an engine")
-    reader = credentials.login_to(Reference.parse(given.image, given.where), job, login, voice)
-    base = read_base(given, job.platform, reader, voice)
+    log.build(f"FROM {given.image}, appended to without an engine")
+    reader = credentials.login_to(Reference.parse(given.image, given.where), job, login, log)
+    base = read_base(given, job.platform, reader, log)
     todo = recipe.evaluate(instructions, given, base.config.get("config") or {})
     with (
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
-        registry.opened(target, login, voice.push) as repository,
+        registry.opened(target, login, log.push) as repository,
     ):
-        tree = take_over(base, repository, reader, voice)
-        added = _pack(job, todo, tree, Path(scratch, "layer"), voice)
+        tree = take_over(base, repository, reader, log)
+        added = _pack(job, todo, tree, Path(scratch, "layer"), log)
         config = Path(scratch, "config")
         config.write_bytes(_json(_config(base, job, todo, added)))
-        return _push(base, config, added, repository, voice)
+        return _push(base, config, added, repository, log)
 
 
 def _text(job: Job) -> str:
@@ -62,16 +62,14 @@ def _text(job: Job) -> str:
         raise Refusal.of(job.shown_dockerfile, f"cannot be read: {error}", advice) from error
 
 
-def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, voice: Voice) -> Layer | None:
+def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Layer | None:
     """The recipe's one layer, None where it adds no file."""
     seen = context.visible(job.context, job.dockerfile)
     entries = copying.entries(job.context, seen, todo.steps, tree)
     if not entries:
         return None
     packed = layer.pack(entries, path)
-    voice.build(
-        f"packed {len(entries)} files and directories ({packed.size_bytes / 1e6:.1f} MB) as {packed.digest[:19]}"
-    )
+    log.build(f"packed {len(entries)} files and directories ({packed.size_bytes / 1e6:.1f} MB) as {packed.digest[:19]}")
     return packed
 
 
@@ -93,18 +91,18 @@ def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dic
     return {**kept, "history": history if has_history else []}
 
 
-def _push(base: BaseImage, config: Path, added: Layer | None, target: Repository, voice: Voice) -> str:
+def _push(base: BaseImage, config: Path, added: Layer | None, target: Repository, log: BuildLog) -> str:
     """Layer, configuration and manifest are in the registry, in this order; the manifest's digest out."""
     config_type, layer_type = _MEDIA_TYPES[base.media_type]
     layers = [*base.layers]
     if added:
-        voice.push(f"pushing layer {added.digest[:19]}")
+        log.push(f"pushing layer {added.digest[:19]}")
         target.write(added.path)
         layers.append({"mediaType": layer_type, "digest": added.digest, "size": added.size_bytes})
     descriptor = {"mediaType": config_type, "digest": target.write(config), "size": config.stat().st_size}
     said = {"schemaVersion": 2, "mediaType": base.media_type, "config": descriptor, "layers": layers}
     digest = target.put(Manifest(base.media_type, _json(said)))
-    voice.push(f"pushed {target.reference} as {digest}")
+    log.push(f"pushed {target.reference} as {digest}")
     return digest
 
 

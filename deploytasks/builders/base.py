@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploytasks.builders import recipe, registry
-from deploytasks.builders.job import Login, Voice
+from deploytasks.builders.job import BuildLog, Login
 from deploytasks.builders.recipe import Base
 from deploytasks.builders.registry import Manifest, Reference, Repository
 from deploytasks.builders.tree import Tree
@@ -36,7 +36,7 @@ class BaseImage:
     layers: tuple[Mapping[str, Any], ...] = ()
 
 
-def read_base(given: Base, platform: Platform, login: Login | None, voice: Voice) -> BaseImage:
+def read_base(given: Base, platform: Platform, login: Login | None, log: BuildLog) -> BaseImage:
     """The base for the platform; its layers are not read yet.
 
     Raises: Refusal where it is not made for the platform or needs an engine, BuildFailed where it can't be read.
@@ -44,7 +44,7 @@ def read_base(given: Base, platform: Platform, login: Login | None, voice: Voice
     if given.image == recipe.SCRATCH:
         return BaseImage(None, OCI_MANIFEST, _scratch(platform))
     reference = Reference.parse(given.image, given.where)
-    with registry.opened(reference, login, voice.build) as repository:
+    with registry.opened(reference, login, log.build) as repository:
         manifest = _for_platform(repository, given, platform)
         described = manifest.said
         config = _config(repository, described["config"]["digest"])
@@ -58,20 +58,20 @@ def read_base(given: Base, platform: Platform, login: Login | None, voice: Voice
     return BaseImage(reference, manifest.media_type, config, tuple(described["layers"]))
 
 
-def take_over(base: BaseImage, target: Repository, login: Login | None, voice: Voice) -> Tree:
+def take_over(base: BaseImage, target: Repository, login: Login | None, log: BuildLog) -> Tree:
     """The base's layers are in the target's repository; what lies in them is known afterwards."""
     tree = Tree()
     if base.reference is None:
         return tree
     with (
-        registry.opened(base.reference, login, voice.build) as source,
+        registry.opened(base.reference, login, log.build) as source,
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
     ):
         for descriptor in base.layers:
             blob = Path(scratch, "layer")
-            voice.build(f"reading base layer {descriptor['digest'][:19]} ({descriptor['size'] / 1e6:.1f} MB)")
+            log.build(f"reading base layer {descriptor['digest'][:19]} ({descriptor['size'] / 1e6:.1f} MB)")
             _read(source, descriptor, blob, tree)
-            _hand_over(descriptor["digest"], blob, source, target, voice)
+            _hand_over(descriptor["digest"], blob, source, target, log)
     return tree
 
 
@@ -86,16 +86,16 @@ def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: T
             raise Refusal.of(str(source.reference), what, _USE_DOCKER) from error
 
 
-def _hand_over(digest: str, blob: Path, source: Repository, target: Repository, voice: Voice) -> None:
+def _hand_over(digest: str, blob: Path, source: Repository, target: Repository, log: BuildLog) -> None:
     """The blob is in the target's repository: already, by the registry's own hand, or pushed."""
     same_registry = source.reference.host == target.reference.host
     if target.has(digest):
-        voice.push(f"base layer {digest[:19]} is there already")
+        log.push(f"base layer {digest[:19]} is there already")
     elif same_registry and target.mount(digest, source.reference.repository):
-        voice.push(f"base layer {digest[:19]} taken over from {source.reference.repository}")
+        log.push(f"base layer {digest[:19]} taken over from {source.reference.repository}")
     else:
         target.write(blob)
-        voice.push(f"base layer {digest[:19]} pushed")
+        log.push(f"base layer {digest[:19]} pushed")
 
 
 def _for_platform(repository: Repository, given: Base, platform: Platform) -> Manifest:

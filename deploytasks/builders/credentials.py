@@ -19,8 +19,8 @@ from typing import Any
 from docker import auth
 from docker.errors import DockerException
 
-from deploytasks.builders import words
-from deploytasks.builders.job import Job, Login, Voice
+from deploytasks.builders import dockerfile
+from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.recipe import SCRATCH
 from deploytasks.builders.registry import HUB, Reference
 from deploytasks.errors import DeployError
@@ -30,7 +30,7 @@ _STAGE = re.compile(r"^\s*FROM\s.*\sAS\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
-def of_bases(job: Job, login: Login | None, voice: Voice) -> dict[str, Mapping[str, str]]:
+def of_bases(job: Job, login: Login | None, log: BuildLog) -> dict[str, Mapping[str, str]]:
     """Registry → credentials, as a Docker engine takes them; a registry without any is read anonymously."""
     known: dict[str, Mapping[str, str]] = {}
     users = auth.load_config()
@@ -41,7 +41,7 @@ def of_bases(job: Job, login: Login | None, voice: Voice) -> dict[str, Mapping[s
             with warnings.catch_warnings(action="ignore"):  # of a helper that is not installed: told below
                 found = users.resolve_authconfig(auth.INDEX_NAME if host == HUB else host)
         except DockerException as error:
-            voice.build(f"{host} is read anonymously: {error}")
+            log.build(f"{host} is read anonymously: {error}")
             continue
         if found:
             known[name] = found
@@ -50,11 +50,11 @@ def of_bases(job: Job, login: Login | None, voice: Voice) -> dict[str, Mapping[s
     return known
 
 
-def login_to(reference: Reference, job: Job, login: Login | None, voice: Voice) -> Login | None:
+def login_to(reference: Reference, job: Job, login: Login | None, log: BuildLog) -> Login | None:
     """The login of a base's registry, ours or the user's own; None where it is read anonymously."""
     if login and login.host == reference.host:
         return login
-    known = of_bases(job, login, voice).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
+    known = of_bases(job, login, log).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
     fields = {key.lower(): value for key, value in known.items()}
     if not (fields.get("username") and fields.get("password")):
         return None
@@ -70,8 +70,8 @@ def _hosts(job: Job) -> Iterator[str]:
         if (base or source) in stages or source.isdecimal():
             continue
         try:
-            reference = Reference.parse(words.expand(base or source, arguments), job.service)
-        except (DeployError, words.Malformed):
+            reference = Reference.parse(dockerfile.expand(base or source, arguments), job.service)
+        except (DeployError, dockerfile.Malformed):
             continue
         yield reference.host
 

@@ -23,9 +23,8 @@ from docker.context import ContextAPI
 from docker.errors import DockerException, create_api_error_from_http_exception
 
 from deploytasks.builders import context, credentials
-from deploytasks.builders.again import again, sounds_passing
-from deploytasks.builders.job import Job, Login, Voice
-from deploytasks.builders.registry import Reference
+from deploytasks.builders.job import BuildLog, Job, Login
+from deploytasks.builders.registry import Reference, again, sounds_passing
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform
 
@@ -72,18 +71,18 @@ def address() -> str:
     return os.environ.get("DOCKER_HOST") or str(ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT_SOCKET)
 
 
-def build_and_push(job: Job, login: Login | None, voice: Voice) -> str:
+def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
     """The image is in the registry under the job's reference; the manifest's digest out.
 
     Raises: BuildFailed with the last lines of what the engine or the registry said.
     """
     with _plainly(job.service, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
         if _has_buildx():
-            _build_by_buildx(job, voice)
+            _build_by_buildx(job, log)
         else:
-            _build_by_engine(client, job, login, voice)
+            _build_by_engine(client, job, login, log)
         _check_platform(client, job)
-        return _push(client, job, login, voice)
+        return _push(client, job, login, log)
 
 
 def _has_buildx() -> bool:
@@ -93,7 +92,7 @@ def _has_buildx() -> bool:
     return subprocess.run([program, "buildx", "version"], capture_output=True, check=False).returncode == 0
 
 
-def _build_by_buildx(job: Job, voice: Voice) -> None:
+def _build_by_buildx(job: Job, log: BuildLog) -> None:
     """The image is in the engine's store under the job's reference, built by BuildKit."""
     command = ["docker", "buildx", "build", "--load", "--provenance=false", "--progress=plain"]
     command += ["--platform", str(job.platform), "--tag", job.ref, "--file", str(job.dockerfile)]
@@ -106,12 +105,12 @@ def _build_by_buildx(job: Job, voice: Voice) -> None:
         for line in _lines(cast(Iterable[str], process.stdout)):
             last.append(line)
             if not line.lstrip().startswith(_CHATTER):
-                voice.build(line)
+                log.build(line)
     if process.returncode != 0:
         raise BuildFailed.of(job.service, "docker buildx build failed", "\n".join(last))
 
 
-def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> None:
+def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> None:
     """The image is in the engine's store under the job's reference, built by the engine's own builder."""
     if login:
         said = {"username": login.username, "password": login.password, "serveraddress": login.host}
@@ -120,11 +119,11 @@ def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None,
     with tempfile.TemporaryFile() as packed, _plainly(job.service, "the build failed"):
         name = context.pack(job.context, job.dockerfile, packed)
         asked = {"t": job.ref, "dockerfile": name, "labels": json.dumps(dict(job.labels)), "rm": "1"}
-        known = credentials.of_bases(job, login, voice)
+        known = credentials.of_bases(job, login, log)
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": auth.encode_header(known).decode()}
         params = {**asked, "platform": str(job.platform)}
         with _ask_engine(client, "build", params=params, headers=headers, data=packed, stream=True) as response:
-            _follow_build(map(json.loads, filter(str.strip, response.iter_lines(decode_unicode=True))), job, voice)
+            _follow_build(map(json.loads, filter(str.strip, response.iter_lines(decode_unicode=True))), job, log)
 
 
 def _ask_engine(client: docker.DockerClient, what: str, **request: Any) -> requests.Response:
@@ -142,13 +141,13 @@ _CHATTER = ("--->", "Removing intermediate container", "Successfully ")
 _PUSH_CHATTER = (": Preparing", ": Waiting", ": Layer already exists")
 
 
-def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> None:
+def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -> None:
     last, error = deque[str](maxlen=_LAST_LINES), ""
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
             if not line.lstrip().startswith(_CHATTER):
-                voice.build(line)
+                log.build(line)
         error = str(item.get("error", error)).strip()
     if error:
         raise BuildFailed.of(job.service, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
@@ -168,7 +167,7 @@ def _check_platform(client: docker.DockerClient, job: Job) -> None:
         raise BuildFailed.of(job.service, what, "take a base that has the platform, or set the service's `platforms`")
 
 
-def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voice) -> str:
+def _push(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> str:
     """The reference is pushed; the digest that the registry gave out, which the engine has noted for the same image."""
     reference = Reference.parse(job.ref, job.service)
     repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
@@ -177,22 +176,22 @@ def _push(client: docker.DockerClient, job: Job, login: Login | None, voice: Voi
 
     def push() -> str:
         items = client.api.push(repository, tag=reference.tag, stream=True, decode=True, auth_config=auth)
-        return _follow_push(cast(Iterable[Mapping[str, Any]], items), job, voice)
+        return _follow_push(cast(Iterable[Mapping[str, Any]], items), job, log)
 
-    digest = again(push, sounds_passing, voice.push)
+    digest = again(push, sounds_passing, log.push)
     if f"{repository}@{digest}" not in client.images.get(job.ref).attrs["RepoDigests"]:
         raise BuildFailed.of(job.service, f"the engine does not know the digest {digest} it has pushed", "try again")
-    voice.push(f"pushed {reference} as {digest}")
+    log.push(f"pushed {reference} as {digest}")
     return digest
 
 
-def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, voice: Voice) -> str:
+def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -> str:
     digest, error, last = "", "", deque[str](maxlen=_LAST_LINES)
     for item in items:
         for line in _lines([_said(item)]):
             last.append(line)
             if not line.endswith(_PUSH_CHATTER):
-                voice.push(line)
+                log.push(line)
         error = str(item.get("error", error)).strip()
         digest = (item.get("aux") or {}).get("Digest", digest)
     if error or not digest:

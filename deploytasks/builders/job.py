@@ -58,7 +58,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class BuildLog:
     """Tells what happens to one service's image."""
 
     service: str

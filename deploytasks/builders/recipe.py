@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploytasks.builders import runtime, words
+from deploytasks.builders import dockerfile, runtime
 from deploytasks.builders.dockerfile import Instruction
 from deploytasks.model import Platform
 
@@ -96,7 +96,7 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
             if instruction.name == "FROM":
                 return _from(instruction, variables, platform)
             named = _pairs(instruction, variables)
-        except words.Malformed as error:
+        except dockerfile.Malformed as error:
             raise instruction.wrong(str(error)) from None
         variables |= {name: variables.get(name, "") if default is None else default for name, default in named}
     raise AssertionError("parse() has seen a FROM")
@@ -109,14 +109,14 @@ def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapp
     for instruction in instructions[after:]:
         try:
             stage.apply(instruction)
-        except words.Malformed as error:
+        except dockerfile.Malformed as error:
             raise instruction.wrong(str(error)) from None
     return Recipe(stage.finished_config(), tuple(stage.steps), stage.author)
 
 
 def _from(instruction: Instruction, variables: Mapping[str, str], platform: Platform) -> Base:
-    image, *rest = (words.expand(word, variables) for word in instruction.words())
-    wanted = words.expand(instruction.flag("--platform") or "", variables)
+    image, *rest = (dockerfile.expand(word, variables) for word in instruction.words())
+    wanted = dockerfile.expand(instruction.flag("--platform") or "", variables)
     if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
         raise instruction.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
     if wanted and not platform.accepts(Platform.parse(wanted)):
@@ -128,19 +128,19 @@ def _from(instruction: Instruction, variables: Mapping[str, str], platform: Plat
 
 def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str | None]]:
     """The names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
-    found = words.split(instruction.text)
+    found = dockerfile.split(instruction.text)
     if instruction.name in ("ENV", "LABEL") and "=" not in found[0]:
         rest = instruction.text[len(found[0]) :].strip()
         if not rest:
             raise instruction.wrong(f"{instruction.name} {found[0]} gives no value", f'write {found[0]}="" for none')
-        return [(words.expand(found[0], variables), words.expand(rest, variables))]
+        return [(dockerfile.expand(found[0], variables), dockerfile.expand(rest, variables))]
     pairs: list[tuple[str, str | None]] = []
     for word in found:
         name, separator, value = word.partition("=")
-        name = words.expand(name, variables)
+        name = dockerfile.expand(name, variables)
         if not name or (not separator and instruction.name != "ARG"):
             raise instruction.wrong(f"{word!r} is no NAME=VALUE")
-        pairs.append((name, words.expand(value, variables) if separator else None))
+        pairs.append((name, dockerfile.expand(value, variables) if separator else None))
     return pairs
 
 
@@ -176,14 +176,14 @@ class _Stage:
             case "ENV":
                 self.environment |= {name: value or "" for name, value in _pairs(instruction, self.variables)}
             case "WORKDIR":
-                self.config["WorkingDir"] = self.absolute(words.expand(instruction.text, self.variables))
+                self.config["WorkingDir"] = self.absolute(dockerfile.expand(instruction.text, self.variables))
                 self.steps.append(Workdir(self.workdir))
             case "COPY" | "ADD":
                 self.steps.append(self.copy(instruction))
             case "ENTRYPOINT" | "CMD":
                 self.set_command(instruction)
             case "MAINTAINER":
-                self.author = words.expand(instruction.text, self.variables)
+                self.author = dockerfile.expand(instruction.text, self.variables)
             case "LABEL" | "EXPOSE" | "VOLUME":
                 self.add(instruction)
             case _:
@@ -198,7 +198,7 @@ class _Stage:
             case "EXPOSE":
                 key, added = "ExposedPorts", _ports(instruction, self.variables)
             case _:
-                key, added = "Volumes", {words.expand(word, self.variables): {} for word in instruction.words()}
+                key, added = "Volumes", {dockerfile.expand(word, self.variables): {} for word in instruction.words()}
         self.config[key] = {**(self.config.get(key) or {}), **added}
 
     def take_arguments(self, instruction: Instruction) -> None:
@@ -211,7 +211,7 @@ class _Stage:
     def set_command(self, instruction: Instruction) -> None:
         """ENTRYPOINT forgets the base's CMD, which was meant for the base's own."""
         shell = tuple(self.config.get("Shell") or _SHELL)
-        form = words.exec_form(instruction.text)
+        form = dockerfile.exec_form(instruction.text)
         command = list(form if form is not None else (*shell, instruction.text))
         if instruction.name == "CMD":
             self.config["Cmd"], self.has_cmd = command, True
@@ -222,7 +222,7 @@ class _Stage:
 
     def copy(self, instruction: Instruction) -> Copy:
         """The COPY with everything put in."""
-        *sources, destination = (words.expand(word, self.variables) for word in instruction.words())
+        *sources, destination = (dockerfile.expand(word, self.variables) for word in instruction.words())
         name = instruction.name
         if not sources or not all((*sources, destination)):
             raise instruction.wrong(f"{name} needs a source and a destination")
@@ -244,7 +244,7 @@ class _Stage:
 
 def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
     ports: dict[str, dict[str, str]] = {}
-    for word in words.expand(instruction.text, variables).split():
+    for word in dockerfile.expand(instruction.text, variables).split():
         match = _PORT.fullmatch(word)
         first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
         if match is None or not first <= last <= 65535:
@@ -255,7 +255,7 @@ def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, 
 
 
 def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
-    text = words.expand(instruction.flag("--chown") or "", variables)
+    text = dockerfile.expand(instruction.flag("--chown") or "", variables)
     match = _OWNER.fullmatch(text)
     if match:
         return Owner(int(match["uid"]), int(match["gid"] or match["uid"]))
@@ -266,7 +266,7 @@ def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
 
 
 def _mode(instruction: Instruction, variables: Mapping[str, str]) -> int | None:
-    text = words.expand(instruction.flag("--chmod") or "", variables)
+    text = dockerfile.expand(instruction.flag("--chmod") or "", variables)
     if text and not _MODE.fullmatch(text):
         raise instruction.wrong(f"{instruction.name} --chmod={text} is no octal mode", "for example --chmod=755")
     return int(text, 8) if text else None

@@ -1,23 +1,69 @@
-"""One repository of a registry, spoken to by HTTP: names, manifests, blobs, and its errors in plain words."""
+"""A registry that resets a connection, or is busy for a moment, is asked again: pushing twice does no harm."""
 
 import base64
 import hashlib
 import ipaddress
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import requests
 from dxf import DXF, DXFBase
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
+from urllib3.exceptions import ProtocolError
 
-from deploytasks.builders.again import Answer, again, is_reset
 from deploytasks.builders.job import Login
 from deploytasks.errors import BuildFailed, Refusal
+
+PAUSES_S = (1.0, 3.0, 9.0)
+"""Between the attempts, of which there is one more."""
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_PASSING_WORDS = re.compile(
+    r"reset by peer|\bEOF\b|broken pipe|timeout|toomanyrequests|HTTP status: (429|50\d)", re.IGNORECASE
+)
+Answer = TypeVar("Answer")
+
+
+def again(work: Callable[[], Answer], passes: Callable[[BuildFailed], bool], tell: Callable[[str], None]) -> Answer:
+    """What the work answers, tried again as long as what went wrong may pass.
+
+    Raises:
+        BuildFailed: the last one.
+
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return work()
+        except BuildFailed as error:
+            if not passes(error):
+                raise
+            tell(f"{error.complaints[0].what}; tried again in {pause_s:g} s")
+            time.sleep(pause_s)
+    return work()
+
+
+def is_reset(error: BuildFailed) -> bool:
+    """Whether the registry cut us off in the middle, or is busy; one that was never reached is neither."""
+    match error.__cause__:
+        case requests.HTTPError(response=requests.Response() as response):
+            return response.status_code in _BUSY
+        case requests.exceptions.ChunkedEncodingError():
+            return True
+        case requests.ConnectionError(args=(ProtocolError(), *_)):
+            return True
+        case _:
+            return False
+
+
+def sounds_passing(error: BuildFailed) -> bool:
+    """Whether an engine's words for a push that failed are those of a reset, or of a busy registry."""
+    return bool(_PASSING_WORDS.search(error.complaints[0].what))
+
 
 HUB = "docker.io"
 _HUB_NAMES = (HUB, "index.docker.io", "registry-1.docker.io")
@@ -25,7 +71,7 @@ _NAME = re.compile(
     r"((?P<host>([A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?)/)?(?P<path>[a-z0-9][a-z0-9._/-]*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_PATIENCE_S = 120
+_OUTAGE_S = 120
 _PIECE_BYTES = 1 << 20
 
 
@@ -198,7 +244,7 @@ def opened(
     ours = login if login and login.host == reference.host else None
     plain = is_loopback(host)
     answer = _answer(ours, plain=plain)
-    with _Client(host, reference.repository, auth=answer, insecure=plain, timeout=_PATIENCE_S) as client:
+    with _Client(host, reference.repository, auth=answer, insecure=plain, timeout=_OUTAGE_S) as client:
         yield Repository(client, reference, tell)
 
 

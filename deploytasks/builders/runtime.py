@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from deploytasks.builders import words
+from deploytasks.builders import dockerfile
 from deploytasks.builders.dockerfile import Instruction
 
 _DURATION = re.compile(r"0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+")
@@ -24,17 +24,17 @@ def settings(instruction: Instruction, variables: Mapping[str, str]) -> dict[str
     """What the instruction sets in the image's configuration. Raises: Refusal where it makes no sense."""
     match instruction.name:
         case "USER":
-            return {"User": words.expand(instruction.text, variables)}
+            return {"User": dockerfile.expand(instruction.text, variables)}
         case "SHELL":
             return {"Shell": _shell(instruction)}
         case "STOPSIGNAL":
-            return {"StopSignal": _signal(instruction, words.expand(instruction.text, variables))}
+            return {"StopSignal": _signal(instruction, dockerfile.expand(instruction.text, variables))}
         case _:
             return {"Healthcheck": _health(instruction)}
 
 
 def _shell(instruction: Instruction) -> list[str]:
-    form = words.exec_form(instruction.text)
+    form = dockerfile.exec_form(instruction.text)
     if not form:
         raise instruction.wrong("SHELL is no list of words", 'for example SHELL ["/bin/bash", "-c"]')
     return list(form)
@@ -54,7 +54,7 @@ def _health(instruction: Instruction) -> dict[str, Any]:
         case "NONE", "":
             return {"Test": ["NONE"]}
         case "CMD", text if text:
-            form = words.exec_form(text)
+            form = dockerfile.exec_form(text)
             test = ["CMD-SHELL", text] if form is None else ["CMD", *form]
             times = {key: _nanoseconds(instruction, flag) for flag, key in _TIMES.items()}
             said = {"Test": test, **times, "Retries": _retries(instruction)}

@@ -5,10 +5,11 @@ order in which a command meets them: `project`, `asked`, `config`, `images`, `li
 """
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, Unfinished
+from deploytasks.model.commands import Command
 from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
-from deploytasks.model.images import Build, Image, Platform, TagStep, Wish
+from deploytasks.model.images import Build, DesiredImage, Image, Platform, TagStep
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.plans import (
     GOOD_OUTCOMES,
@@ -46,11 +47,11 @@ from deploytasks.model.views import (
     Exited,
     Heading,
     History,
+    Intervention,
     Mark,
     Release,
-    Shelf,
+    RepositoryImages,
     Standing,
-    Steered,
     Stranger,
 )
 
@@ -65,10 +66,12 @@ __all__ = [
     "Board",
     "Build",
     "Cell",
+    "Command",
     "ConfigDeploy",
     "DeadTask",
     "Definition",
     "Deployment",
+    "DesiredImage",
     "Difference",
     "Ended",
     "Environment",
@@ -82,6 +85,7 @@ __all__ = [
     "HiddenInt",
     "History",
     "Image",
+    "Intervention",
     "Live",
     "LockState",
     "Logged",
@@ -104,15 +108,14 @@ __all__ = [
     "Registry",
     "Release",
     "Report",
+    "RepositoryImages",
     "Result",
     "Revision",
     "Rollout",
     "Scope",
     "Service",
     "Shard",
-    "Shelf",
     "Standing",
-    "Steered",
     "Steps",
     "Stranger",
     "TagKind",
@@ -122,7 +125,6 @@ __all__ = [
     "Told",
     "Unfinished",
     "Webhook",
-    "Wish",
     "hidden_in",
     "is_hidden",
     "masked",

@@ -68,7 +68,7 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredImage:
     """What one service of a tier shall run. `digest` is None until it is built (only a dry run shows that)."""
 
     service: str

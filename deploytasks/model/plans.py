@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deploytasks.model.asked import Shard
-from deploytasks.model.images import Build, TagStep, Wish
+from deploytasks.model.images import Build, DesiredImage, TagStep
 from deploytasks.model.live import Definition, Deployment, Evidence, Live
 from deploytasks.model.project import Target, Tier
 
@@ -65,7 +65,7 @@ class Rollout:
     target: Target
     action: Action
     reason: str
-    wish: Wish
+    desired: DesiredImage
     image: str
     request: Definition | None = None
     create: Definition | None = None

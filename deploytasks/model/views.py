@@ -96,7 +96,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class RepositoryImages:
     """One service's images in ECR, newest first, and who runs them; `notes` say what could not be seen.
 
     Where the repository could not be read, that is said by `is_read`, and there are no images.
@@ -210,7 +210,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Steered:
+class Intervention:
     """What was done to a target's rollout under way, or that nothing was to do; a complaint says why it failed."""
 
     target: Target

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from deploytasks.model import NOT_OURS, Board, Cell, Mark, Target
-from deploytasks.report.hindrances import hindrances
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
@@ -20,6 +19,7 @@ from deploytasks.report.text import (
     some,
     target_json,
 )
+from deploytasks.report.unseen import hindrances
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns

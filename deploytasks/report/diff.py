@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from deploytasks.model import Definition, Difference
-from deploytasks.report.hindrances import hindrances
 from deploytasks.report.masking import Path, masked, named
 from deploytasks.report.sheet import Sheet, Span, Tone, line, stacked
 from deploytasks.report.text import counted, escaped, target_json
+from deploytasks.report.unseen import hindrances
 
 _CONTEXT = 2
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -4,25 +4,24 @@ from typing import Any, TextIO, assert_never
 
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
 from deploytasks.report import plan, results
-from deploytasks.report.outlet import Outlet
+from deploytasks.report.reporter import INTERRUPTED, Clock, Reporter, exit_code
 from deploytasks.report.secrets import veil
-from deploytasks.report.show import dumped
-from deploytasks.report.teller import INTERRUPTED, Clock, Face, exit_code
+from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import iso, revision_name, target_json
 
 
-class JsonLines(Face):
+class JsonLines(Reporter):
     """Every event as one flushed line. A command that is broken off ends with a summary too, of what had ended."""
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(command, clock)
         self._stdout = stdout
-        self._outlet = Outlet(stdout)
+        self._stream = OutputStream(stdout)
 
     @property
     def lost(self) -> str:
         """Why the stream did not take all that was told."""
-        return self._outlet.lost
+        return self._stream.lost
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -59,7 +58,7 @@ class JsonLines(Face):
 
     def _write(self, event: str, document: dict[str, Any]) -> None:
         line = {"event": event, "time": iso(self._clock()), **document}
-        self._outlet.write(dumped(line, self._stdout) + "\n")
+        self._stream.write(dumped(line, self._stdout) + "\n")
 
 
 def logged_json(event: Logged) -> dict[str, Any]:

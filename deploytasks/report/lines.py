@@ -5,29 +5,29 @@ from typing import TextIO, assert_never
 
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Target, Told
 from deploytasks.report import plan, results
-from deploytasks.report.outlet import Outlet
 from deploytasks.report.paint import plain
+from deploytasks.report.reporter import Clock, Reporter
 from deploytasks.report.sheet import BLANK, OUTCOME_TONES, Line, Sheet, Span, Tone, line
-from deploytasks.report.teller import Clock, Face
+from deploytasks.report.streams import OutputStream
 from deploytasks.report.text import lines_of, revision_name
 
 _SUBJECT_WIDTH = 12
 _SILENCE = timedelta(minutes=1)
 
 
-class Lines(Face):
+class Lines(Reporter):
     """Plain lines, the same with and without colour; progress that says nothing new is left out for a minute."""
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(command, clock)
-        self._outlet = Outlet(stdout)
+        self._stream = OutputStream(stdout)
         self._last: dict[Target, tuple[Progress, datetime]] = {}
         self._width = _SUBJECT_WIDTH
 
     @property
     def lost(self) -> str:
         """Why the stream did not take all that was told."""
-        return self._outlet.lost
+        return self._stream.lost
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -65,7 +65,7 @@ class Lines(Face):
         return stamped(self._clock(), str(target), message, self._width)
 
     def _write(self, sheet: Sheet) -> None:
-        self._outlet.write(plain(sheet))
+        self._stream.write(plain(sheet))
 
 
 def framed(sheet: Sheet) -> Sheet:

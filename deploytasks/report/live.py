@@ -10,8 +10,8 @@ from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Logged, Planned, Prog
 from deploytasks.report import plan, results
 from deploytasks.report.lines import framed, logged, subject_width, told
 from deploytasks.report.paint import Terminal, painted
+from deploytasks.report.reporter import Clock, Reporter
 from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, Words, line, table
-from deploytasks.report.teller import Clock, Face
 from deploytasks.report.text import duration, revision_name, revision_number
 
 _COLUMNS = (
@@ -41,7 +41,7 @@ class Row:
         return 0 if self.progress else 2
 
 
-class LiveTable(Face):
+class LiveTable(Reporter):
     """The table appears with the first rollout's progress, and gives way to the final one.
 
     Rows are replaced, never changed: rich paints from a thread of its own, which takes no lock of ours.

@@ -8,10 +8,9 @@ from typing import Any, Literal, Self, TextIO
 from deploytasks.model import Definition, Event, Exited, Logged, Target, Told
 from deploytasks.report.json_lines import logged_json
 from deploytasks.report.lines import logged
-from deploytasks.report.outlet import Outlet
+from deploytasks.report.reporter import exit_code
 from deploytasks.report.secrets import secrets_of, veil, veiled, veiled_document
-from deploytasks.report.show import dumped
-from deploytasks.report.teller import exit_code
+from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import harmless, iso, target_json
 
 Form = Literal["stamped", "bare", "json"]
@@ -26,7 +25,7 @@ class Log:
 
     def __init__(self, command: str, stdout: TextIO, aside: TextIO, form: Form, *, width: int = 0) -> None:
         self._command, self._form, self._width = command, form, width
-        self._stdout, self._out, self._aside = stdout, Outlet(stdout), Outlet(aside)
+        self._stdout, self._out, self._aside = stdout, OutputStream(stdout), OutputStream(aside)
         self._secrets: frozenset[str] = frozenset()
         self._finished = False
         self.lines = 0

@@ -13,8 +13,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from deploytasks.report.fit import GAP, fitted
-from deploytasks.report.outlet import silence
 from deploytasks.report.sheet import Block, Column, Entry, Line, Sheet, Span, Table, Tone
+from deploytasks.report.streams import silence
 
 _STYLES: dict[Tone, str] = {
     "plain": "",

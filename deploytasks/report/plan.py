@@ -82,10 +82,10 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
         "wave": rollout.target.wave,
         "action": rollout.action,
         "reason": rollout.reason,
-        "image": rollout.image if rollout.wish.digest else None,
-        "commit": rollout.wish.commit_tag,
-        "digest": rollout.wish.digest,
-        "release": rollout.wish.release,
+        "image": rollout.image if rollout.desired.digest else None,
+        "commit": rollout.desired.commit_tag,
+        "digest": rollout.desired.digest,
+        "release": rollout.desired.release,
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
         "back_to": None if rollout.request else revision_name(rollout.revision) or None,
@@ -141,7 +141,7 @@ def _first(wave: Sequence[Rollout]) -> list[Line]:
 
 def _row(rollout: Rollout) -> list[Span]:
     tone: Tone = "dim" if rollout.action == "nothing" else "plain"
-    image = short_image(rollout.image) if rollout.wish.digest else f"{rollout.wish.repository} {_TO_BE_BUILT}"
+    image = short_image(rollout.image) if rollout.desired.digest else f"{rollout.desired.repository} {_TO_BE_BUILT}"
     running = _running_revision(rollout)
     return [
         *(Span(text, tone) for text in (str(rollout.target), rollout.action, rollout.reason)),

@@ -7,8 +7,7 @@ lfs         LFS pointers, and the content they stand for
 writing     those files in a directory
 """
 
-from deploytasks.source.contexts import Context, Place, check, find, locate
-from deploytasks.source.stores import Store, of_commit
-from deploytasks.source.writing import write
+from deploytasks.source.contexts import BuildContext, Place, check, find, locate, write
+from deploytasks.source.listing import Store, of_commit
 
-__all__ = ["Context", "Place", "Store", "check", "find", "locate", "of_commit", "write"]
+__all__ = ["BuildContext", "Place", "Store", "check", "find", "locate", "of_commit", "write"]

@@ -1,7 +1,9 @@
 """A service's build context in a commit: which files it has, or everything that this clone lacks of it."""
 
 import difflib
+import os
 import posixpath
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +15,7 @@ from deploytasks.errors import Complaint, Invalid, listed, raise_all
 from deploytasks.model import Service
 from deploytasks.source import lfs
 from deploytasks.source.lfs import Pointer
-from deploytasks.source.listing import Entry, Listing, Outside, normal
-from deploytasks.source.stores import Store, grouped
+from deploytasks.source.listing import Entry, Listing, Outside, Store, grouped, normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class BuildContext:
     """The files of a context; `pointers` are those that git-lfs keeps, `directories` also the empty ones.
 
     `recipe` is the Dockerfile's text.
@@ -64,7 +65,7 @@ def check(root: Path, service: Service, store: Store) -> None:
     _located(Listing(store), root, service)
 
 
-def find(root: Path, service: Service, store: Store) -> Context:
+def find(root: Path, service: Service, store: Store) -> BuildContext:
     """The service's context in the store's commit.
 
     Raises: Invalid with everything that is wrong with it, or is not on this machine.
@@ -79,7 +80,7 @@ def find(root: Path, service: Service, store: Store) -> Context:
     pointers = lfs.pointers(files)
     raise_all(Invalid, [*_unfetched(files), *lfs.complaints(files, pointers), *lfs.locked(files)])
     directories = (each for each in listing.directories if below(each, place.directory) and place.has(each))
-    return Context(place, listing.text(real), files, tuple(sorted(directories)), pointers)
+    return BuildContext(place, listing.text(real), files, tuple(sorted(directories)), pointers)
 
 
 def _located(listing: Listing, root: Path, service: Service) -> Place:
@@ -182,3 +183,49 @@ def _shown(store: Store) -> str:
 def _nearest(path: str, known: Iterable[str], otherwise: str) -> str:
     close = difflib.get_close_matches(path, sorted(known), n=1)
     return f"did you mean {close[0]}?" if close else otherwise
+
+
+# The same bytes on every machine, whatever its git is told; the content of LFS files is put in afterwards.
+_SETTINGS = {
+    "core.autocrlf": "false",
+    "core.eol": "lf",
+    "core.symlinks": "true",
+    "filter.lfs.smudge": "",
+    "filter.lfs.process": "",
+    "filter.lfs.required": "false",
+}
+
+
+def write(context: BuildContext, into: Path, at: float) -> None:
+    """The context's files lie below `into` by their paths below the top, all of the same time `at`.
+
+    Raises: Invalid where git refuses, BuildFailed where LFS content is damaged.
+    """
+    for store, paths in grouped((entry.store, entry.path) for entry in context.files).items():
+        _check_out(store, paths, into)
+    for path, pointer in context.pointers.items():
+        pointer.copy(into / path)
+    for directory in context.directories:
+        (into / directory).mkdir(parents=True, exist_ok=True)
+    _make_even(into, at)
+
+
+def _check_out(store: Store, paths: list[str], into: Path) -> None:
+    """Git itself writes the files, through an index that is thrown away: nothing of the repository changes."""
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+        place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
+        store.ask("read-tree", store.tree, **place)
+        prefix = f"--prefix={into.resolve() / store.at}/"
+        names = "".join(f"{store.inside(path)}\0" for path in paths)
+        store.ask(*settings, "checkout-index", "-z", "--stdin", prefix, given=names, **place)
+
+
+def _make_even(top: Path, at: float) -> None:
+    """Modes and times that say nothing about this machine or its umask."""
+    for folder, directories, files in os.walk(top):
+        for name in (*directories, *files):
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            os.utime(path, (at, at), follow_symlinks=False)

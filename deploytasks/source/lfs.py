@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
-from deploytasks.source.listing import Entry
-from deploytasks.source.stores import Store, grouped
+from deploytasks.source.listing import Entry, Store, grouped
 
 _LARGEST_BYTES = 1024
 _POINTER = re.compile(r"version https?://\S+\noid sha256:(?P<id>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n?")

@@ -1,11 +1,125 @@
-"""Every file of a commit by its path below the repository's top, submodules opened where they are needed."""
+"""Where git keeps the objects of a repository, and of its submodules."""
 
 import posixpath
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from deploytasks import git
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.source.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One repository, and the tree of it that is wanted, which lies `at` a path below the top ("" for the top's own).
+
+    `work` is its working tree, where a submodule that was checked out the old way keeps its objects.
+    """
+
+    git_dir: Path
+    work: Path
+    tree: str
+    at: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def ask(self, *arguments: str, given: str = "", **extra: str) -> str:
+        """What git says of this repository; nothing is fetched. Raises: Invalid with git's own words."""
+        place = {**self.environment, "GIT_DIR": str(self.git_dir), "GIT_NO_LAZY_FETCH": "1", **extra}
+        whole = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
+        return git.ask(self.git_dir, *whole, *arguments, extra=place, given=given)
+
+    def inside(self, path: str) -> str:
+        """A path below the top as this repository names it."""
+        return path[len(self.at) + 1 :] if self.at else path
+
+    def path(self, name: str) -> Path:
+        """A file or directory of `.git`, shared by all worktrees."""
+        common = self.git_dir / self.ask("rev-parse", "--git-common-dir")
+        return common.resolve() / name
+
+    def small_blobs(self, names: Iterable[str], most_bytes: int) -> dict[str, str]:
+        """Object → content, of those that are no larger."""
+        asked = "".join(f"{name}\n" for name in dict.fromkeys(names))
+        sizes = [line.split() for line in self.ask("cat-file", "--batch-check", given=asked).splitlines()]
+        small = [name for name, _, size in sizes if size.isdecimal() and int(size) <= most_bytes]
+        said = git.to_bytes(self.ask("cat-file", "--batch", given="".join(f"{name}\n" for name in small)))
+        found: dict[str, str] = {}
+        for name in small:
+            header, _, said = said.partition(b"\n")
+            size = int(header.split()[2])
+            found[name], said = git.to_text(said[:size]), said[size + 1 :]
+        return found
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Which objects a partial clone did not fetch."""
+        try:
+            self.ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
+        except Invalid:
+            return set()
+        listed = self.ask("rev-list", "--objects", "--no-object-names", "--missing=print", f"{self.tree}^{{tree}}")
+        return {line[1:] for line in listed.splitlines() if line.startswith("?")} & set(names)
+
+    def submodule(self, path: str, commit: str) -> "Store | None":
+        """The submodule at a path below the top; None where its commit is not on this machine."""
+        for git_dir, work in self._places(self.inside(path)):
+            if git_dir.is_dir():
+                found = Store(git_dir.resolve(), work, commit, path)
+                if found.has(commit):
+                    return found
+        return None
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit, and its tree, are in the store."""
+        try:
+            self.ask("cat-file", "-e", f"{commit}^{{tree}}")
+        except Invalid:
+            return False
+        return True
+
+    def _places(self, path: str) -> Iterator[tuple[Path, Path]]:
+        """Where a submodule's `.git` may be: with the repository's own, or in its working tree."""
+        work = self.work / path
+        for name in self._names(path):
+            if ".." not in Path(name).parts and not Path(name).is_absolute():
+                yield self.path("modules") / name, work
+                yield self.git_dir / "modules" / name, work
+        if not any((self.work / parent).is_symlink() for parent in _with_parents(path)):
+            yield work / ".git", work
+
+    def _names(self, path: str) -> Iterator[str]:
+        """The submodule's names, as the commit's own `.gitmodules` has them."""
+        try:
+            listed = self.ask(
+                "config", "--blob", f"{self.tree}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.path$"
+            )
+        except Invalid:
+            return
+        for entry in listed.split("\0"):
+            key, _, value = entry.partition("\n")
+            if posixpath.normpath(value) == path:
+                yield key.removeprefix("submodule.").removesuffix(".path")
+
+
+def of_commit(root: Path, tree: str, environment: Mapping[str, str] | None = None) -> Store:
+    """The repository in which `root` lies, and a commit or tree of it."""
+    top = Path(git.ask(root, "rev-parse", "--show-toplevel"))
+    git_dir = Path(git.ask(root, "rev-parse", "--absolute-git-dir"))
+    return Store(git_dir, top, tree, environment=environment or {})
+
+
+def grouped(paths: Iterable[tuple[Store, str]]) -> dict[Store, list[str]]:
+    """Store → its paths, in the order given."""
+    groups: dict[Store, list[str]] = {}
+    for store, path in paths:
+        groups.setdefault(store, []).append(path)
+    return groups
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = posixpath.dirname(path)
+
 
 _LINK, _SUBMODULE = "120000", "160000"
 _MOST_LINKS = 40

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from deploytasks.project.names import tier_names
+from deploytasks.config.names import tier_names
 from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
 from deploytasks.tasks.in_ci import reporting
 

@@ -19,11 +19,12 @@ from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
 
-from deploytasks.project.names import tier_names
+from deploytasks.config.names import tier_names
 
 if TYPE_CHECKING:
     from deploytasks.errors import Complaint
     from deploytasks.tasks.mistyped import Known
+
 
 _HELP = ("--help", "-h")
 
@@ -114,8 +115,8 @@ class CommandLine:
             sys.stderr.write("inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n")
         if tier_names(self._root):
             return
+        from deploytasks.config.load import load
         from deploytasks.errors import Invalid
-        from deploytasks.project.load import load
 
         try:
             load(self._root)

@@ -6,11 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploytasks.config import select as config_select
 from deploytasks.tasks import shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Exited, Scope
     from deploytasks.report.log import Log
+
 
 LOST = 1
 """What we end with where nobody knows how the command did."""
@@ -24,19 +26,19 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
         Interrupted: Ctrl-C, with which following ends.
 
     """
-    from deploytasks import journey
+    from deploytasks import commands
+    from deploytasks.config.load import load
+    from deploytasks.config.select import select
     from deploytasks.errors import AwsError
-    from deploytasks.project.load import load
-    from deploytasks.project.select import select
     from deploytasks.report.log import Log
 
     project = load(root)
     targets, command = select(project, scope), f"deploy.logs {scope.tier}"
     width = max(len(str(target)) for target in targets)
     with Log(command, sys.stdout, sys.stderr, "json" if as_json else "stamped", width=width) as log:
-        watched = journey.watch(project, targets)
+        watched = commands.watch(project, targets)
         log.keep_back(watched.definitions, targets)
-        complaints = journey.logs(watched, since, log, follow=(lambda: log.is_read) if follow else None)
+        complaints = commands.logs(watched, since, log, follow=(lambda: log.is_read) if follow else None)
         log.finish({"complaints": [str(each) for each in complaints], "exit": 1 if complaints else 0})
     shell.raise_if_lost(log.lost)
     if complaints:
@@ -56,22 +58,21 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
         Interrupted: Ctrl-C; the task was stopped.
 
     """
-    from deploytasks import journey
+    from deploytasks import commands
+    from deploytasks.config.load import load
     from deploytasks.model import Told
-    from deploytasks.project import choose
-    from deploytasks.project.load import load
     from deploytasks.report.log import Log, exited_json
 
     project = load(root)
-    target, command = choose.one(project, scope), f"deploy.run {scope.tier}"
+    target, command = config_select.one(project, scope), f"deploy.run {scope.tier}"
     with Log(command, sys.stdout, sys.stderr, "json" if as_json else "bare") as log:
-        prepared = journey.prepare(project, target, words)
+        prepared = commands.prepare(project, target, words)
         log.keep_back([prepared.definition], [target])
         if dry_run:
             log(Told("run", f"dry run: nothing was started; it would run in {prepared}", str(target)))
             log.finish({"dry_run": True, "exit": 0})
             return
-        exited = journey.run(prepared, log)
+        exited = commands.run(prepared, log)
         log.finish(exited_json(exited, _code(exited)))
         _raise_unless_well(exited, log)
         shell.raise_if_lost(log.lost)

@@ -1,7 +1,7 @@
 """`inv deploy.<tier>`, and what looks at, steers or works in what is deployed: `deploy.wait`, `logs`, … TIER."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,15 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
+from deploytasks.model import Command, Project, Target
+from deploytasks.report import diff as report_diff
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from deploytasks.model import Difference, Intervention, Project, Scope, Target
 
-    from deploytasks.model import Difference, Project, Scope, Steered, Target
+    Steer = Callable[[Project, Iterable[Target]], Sequence[Intervention]]
 
-    Steer = Callable[[Project, Iterable[Target]], Sequence[Steered]]
 
 _HELP = flags.helped(
     *("tenant", "service", "exclude", "only-behind", "only-failed"),
@@ -37,11 +38,11 @@ _LOGS_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "since", 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
     """The namespace `deploy`."""
-    steering = (_wait(root), _continue(root), _stop(root))
+    controls = (_wait(root), _continue(root), _stop(root))
     return Collection(
         "deploy",
         _diff(root),
-        *steering,
+        *controls,
         _logs(root),
         _register(root),
         _run(root),
@@ -72,15 +73,16 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Roll every target of the tier to what its tier tag names."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         flags.goes_with("run", run, shard, "--shard")
         how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
         only = {"only_behind": only_behind, "only_failed": only_failed, "shard": flags.shard(shard), "run": run}
         asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
         options = flags.options(c, **asked, **only, **how)
-        work = journey.deploy_shard if options.shard else journey.deploy
-        shell.carry_out(root, work, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+        work = commands.deploy_shard if options.shard else commands.deploy
+        scope = flags.scope(tier, tenant, service, exclude)
+        shell.carry_out(root, Command.DEPLOY, work, scope, options, as_json=json)
 
     return deploy
 
@@ -102,11 +104,18 @@ def _register(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Register what a deploy would roll out; move no tag, touch no service."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
         options = flags.options(c, **asked, lock_wait=lock_wait, dry_run=dry_run)
-        shell.carry_out(root, journey.register, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+        shell.carry_out(
+            root,
+            Command.REGISTER,
+            commands.register,
+            flags.scope(tier, tenant, service, exclude),
+            options,
+            as_json=json,
+        )
 
     return register
 
@@ -122,10 +131,10 @@ def _wait(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Follow whatever rollout is under way to its end; change nothing."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         scope = flags.scope(tier, tenant, service, exclude)
-        shell.carry_out(root, journey.wait, scope, flags.options(c), as_json=json)
+        shell.carry_out(root, Command.WAIT, commands.wait, scope, flags.options(c), as_json=json)
 
     return wait
 
@@ -142,10 +151,10 @@ def _continue(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Let rollouts that wait on a hook go on."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
-        _steer(root, scope, partial(journey.proceed, dry_run=options.dry_run), dry_run=options.dry_run, as_json=json)
+        _steer(root, scope, partial(commands.proceed, dry_run=options.dry_run), dry_run=options.dry_run, as_json=json)
 
     return proceed
 
@@ -163,10 +172,10 @@ def _stop(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Stop rollouts under way: ECS goes back to what ran before, or leaves them with --abort."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
-        steer = partial(journey.stop, back=not abort, dry_run=options.dry_run)
+        steer = partial(commands.stop, back=not abort, dry_run=options.dry_run)
         _steer(root, scope, steer, dry_run=options.dry_run, as_json=json)
 
     return stop
@@ -179,16 +188,16 @@ def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json
         AwsError: some could not be.
 
     """
+    from deploytasks.commands.resume import command_line
+    from deploytasks.config.load import load
+    from deploytasks.config.select import select
     from deploytasks.errors import AwsError
-    from deploytasks.journey.errand import command_line, shown_command
-    from deploytasks.project.load import load
-    from deploytasks.project.select import select
-    from deploytasks.report import steering
+    from deploytasks.report import continue_stop
 
     project = load(root)
     done = steer(project, select(project, scope))
-    sheet = steering.sheet(done, command_line(shown_command("wait", scope.tier), scope, {}), dry_run=dry_run)
-    shell.show(sheet, steering.as_json(done, dry_run=dry_run), as_json=as_json)
+    sheet = continue_stop.sheet(done, command_line(Command.WAIT.task(scope.tier), scope, {}), dry_run=dry_run)
+    shell.show(sheet, continue_stop.as_json(done, dry_run=dry_run), as_json=as_json)
     if failed := [each for each in done if each.complaint]:
         raise AwsError.of(scope.tier, f"{len(failed)} of {len(done)} targets could not be reached", "see above why")
 
@@ -205,11 +214,11 @@ def _diff(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Show how live definitions differ from the rendered ones, or from another tenant's; exit 3 if they do."""
-        from deploytasks import journey
-        from deploytasks.project.load import load
+        from deploytasks import commands
+        from deploytasks.config.load import load
 
         scope, other, project = flags.scope(tier, tenant, service, exclude), flags.text("across", across), load(root)
-        found = journey.across(project, scope, other) if other else journey.differences(project, scope)
+        found = commands.across(project, scope, other) if other else commands.differences(project, scope)
         _show(found, as_json=json)
         _judge(found)
 
@@ -218,10 +227,8 @@ def _diff(root: Path) -> Task[Any]:
 
 def _show(found: Sequence["Difference"], *, as_json: bool) -> None:
     """The differences are on stdout, without what this process's variables keep secret."""
-    from deploytasks.report import diff
-
-    grouped = diff.groups(found, os.environ)
-    shell.show(diff.sheet(found, grouped), diff.as_json(found, grouped), as_json=as_json)
+    grouped = report_diff.groups(found, os.environ)
+    shell.show(report_diff.sheet(found, grouped), report_diff.as_json(found, grouped), as_json=as_json)
 
 
 def _judge(found: Sequence["Difference"]) -> None:

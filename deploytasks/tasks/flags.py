@@ -13,6 +13,7 @@ from invoke.context import Context
 if TYPE_CHECKING:
     from deploytasks.model import Options, Scope, Shard
 
+
 _MOST_DIGITS = 9
 
 HELP = {
@@ -64,8 +65,8 @@ def scope(tier: str, tenant: str | None = None, service: str | None = None, excl
         Invalid: a flag that is there and empty, so that `--tenant $UNSET` never means everybody.
 
     """
+    from deploytasks.config.select import names
     from deploytasks.model import Scope
-    from deploytasks.project.select import names
 
     return Scope(tier, names("tenant", tenant), names("service", service), names("exclude", exclude))
 
@@ -194,8 +195,8 @@ def duration(flag: str, given: str) -> timedelta:
         Invalid: it is nothing of the kind.
 
     """
+    from deploytasks.durations import is_length, seconds
     from deploytasks.errors import Invalid
-    from deploytasks.lengths import is_length, seconds
 
     if not is_length(given):
         raise Invalid.of(

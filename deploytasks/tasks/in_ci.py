@@ -85,7 +85,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except Exit as error:
-        from deploytasks.report.outlet import writable
+        from deploytasks.report.streams import writable
         from deploytasks.report.text import harmless
 
         error.message = writable(harmless(error.message or ""), sys.stderr)
@@ -125,7 +125,7 @@ def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
     """
     from deploytasks.errors import DeployError
     from deploytasks.report.ci import defused
-    from deploytasks.report.outlet import writable
+    from deploytasks.report.streams import writable
     from deploytasks.report.text import harmless
 
     try:

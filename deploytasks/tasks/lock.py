@@ -12,6 +12,7 @@ from deploytasks.tasks import flags, shell
 if TYPE_CHECKING:
     from deploytasks.model import LockState, Project
 
+
 _ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped(
     "lock-wait", "dry-run"
 )
@@ -35,12 +36,12 @@ def _status(root: Path) -> Task[Any]:
     @task(name="status", auto_shortflags=False, help=flags.helped("json"))
     def status(c: Context, json: bool = False) -> None:
         """Show who holds each tier's lock, and which are on hold after a rollback."""
-        from deploytasks import journey
-        from deploytasks.project.load import load
+        from deploytasks import commands
+        from deploytasks.config.load import load
         from deploytasks.report import locks
 
         project = load(root)
-        states = journey.lock_status(project, [tier.name for tier in project.tiers])
+        states = commands.lock_status(project, [tier.name for tier in project.tiers])
         sheet = tuple(block for each in states for block in locks.sheet(*each))
         shell.show(sheet, [locks.as_json(*each) for each in states], as_json=json)
 
@@ -53,16 +54,16 @@ def _acquire(root: Path) -> Task[Any]:
         c: Context, tier: str, reason: str | None = None, lock_wait: str | None = None, dry_run: bool = False
     ) -> None:
         """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
-        from deploytasks import journey
-        from deploytasks.project import select
-        from deploytasks.project.load import load
+        from deploytasks import commands
+        from deploytasks.config import select
+        from deploytasks.config.load import load
 
         why, wait_s, project = flags.text("reason", reason) or "", flags.wait_s(lock_wait), load(root)
         name = select.tier(project, tier).name
         if flags.is_dry(c, dry_run):
             shell.say(_would_lock(project, name))
             return
-        state = journey.lock_acquire(project, name, why, wait_s=wait_s, tell=shell.say_told)
+        state = commands.lock_acquire(project, name, why, wait_s=wait_s, tell=shell.say_told)
         shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
 
     return acquire
@@ -72,8 +73,8 @@ def _release(root: Path) -> Task[Any]:
     @task(name="release", auto_shortflags=False, positional=["tier"], help=_RELEASE_HELP)
     def release(c: Context, tier: str, yes: bool = False, run: str | None = None, dry_run: bool = False) -> None:
         """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
-        from deploytasks.project import select
-        from deploytasks.project.load import load
+        from deploytasks.config import select
+        from deploytasks.config.load import load
 
         owner, project = flags.text("run", run), load(root)
         name = select.tier(project, tier).name
@@ -89,9 +90,9 @@ def _release(root: Path) -> Task[Any]:
 
 def _would_lock(project: "Project", tier: str) -> str:
     """Return what `lock.acquire` would do now."""
-    from deploytasks import journey
+    from deploytasks import commands
 
-    ((_, lock, _),) = journey.lock_status(project, [tier])
+    ((_, lock, _),) = commands.lock_status(project, [tier])
     held = f"is held by {lock.by} since {lock.since}, so this would wait or be refused" if lock else "would be locked"
     return f"{tier}: {held}; {shell.DRY_RUN}"
 
@@ -103,10 +104,10 @@ def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -
         NotReady: there is neither a lock nor a hold.
 
     """
-    from deploytasks import journey
+    from deploytasks import commands
     from deploytasks.errors import NotReady
 
-    ((_, lock, hold),) = journey.lock_status(project, [tier])
+    ((_, lock, hold),) = commands.lock_status(project, [tier])
     if run:
         owned = lock is not None and lock.run == run
         return [f"{tier}: {'would be free' if owned else f'{run} does not hold the lock'}; {shell.DRY_RUN}"]
@@ -120,17 +121,17 @@ def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -
 
 def _freed_of(project: "Project", tier: str, run: str) -> list[str]:
     """The lock of the CI run is free; what there is to say of it."""
-    from deploytasks import journey
+    from deploytasks import commands
 
-    was = journey.lock_release_of(project, tier, run)
+    was = commands.lock_release_of(project, tier, run)
     return [f"{tier}: free; {run} had held it" if was else f"{tier}: nothing to free; {run} does not hold the lock"]
 
 
 def _freed(project: "Project", tier: str, *, asks: bool) -> list[str]:
     """The lock is free, or the hold ended, or both; what there is to say of it."""
-    from deploytasks import journey
+    from deploytasks import commands
 
-    ended, left = journey.lock_release(project, tier, _asked if asks else None)
+    ended, left = commands.lock_release(project, tier, _asked if asks else None)
     lines = [f"{tier}: {_ENDED[kind]}; {state.by} had held it since {state.since}" for kind, state in ended]
     return lines + [f"{tier}: the {kind} of {state.by} stays; inv lock.release {tier} ends it" for kind, state in left]
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task, task
 
+from deploytasks.model import Command
+from deploytasks.report import matrix as report_matrix
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
+
 
 _HELP = flags.TIER | flags.helped(
     *("shards", "format", "include", "commit", "allow-dirty", "allow-older", "override", "lock-wait", "run", "dry-run")
@@ -51,26 +54,23 @@ def matrix(root: Path) -> Task[Any]:
 
 def _made(root: Path, tier: str, options: "Options") -> "Matrix":
     """The tier is ready for its shards. What people read of it is on stderr, since stdout is a program's."""
-    from deploytasks import journey
-    from deploytasks.journey.errand import shown_command
-    from deploytasks.project.load import load
-    from deploytasks.report.face import face
-    from deploytasks.tasks.announcing import announced
+    from deploytasks import commands
+    from deploytasks.config.load import load
+    from deploytasks.report.progress import reporter_for
+    from deploytasks.tasks.notify import announced
 
     scope = flags.scope(tier)
-    with face(shown_command("matrix", tier), sys.stderr, as_json=False, summarised=not options.dry_run) as show:
+    with reporter_for(Command.MATRIX.task(tier), sys.stderr, as_json=False, summarised=not options.dry_run) as show:
         project = load(root)
-        with announced(project, tier, "matrix", options, show) as told:
-            made = journey.matrix(project, scope, options, told)
+        with announced(project, tier, Command.MATRIX, options, show) as told:
+            made = commands.matrix(project, scope, options, told)
             told.finish(made.report)
     return made
 
 
 def _print(made: "Matrix", form: str, include: str | None) -> None:
     """The jobs are on stdout, GitHub's on one line, as the output of a step must be."""
-    from deploytasks.report import matrix
-
     if form == "github":
-        shell.show_exactly(matrix.github(made), indent=None)
+        shell.show_exactly(report_matrix.github(made), indent=None)
     else:
-        shell.show_exactly(matrix.gitlab(made, include))
+        shell.show_exactly(report_matrix.gitlab(made, include))

@@ -9,6 +9,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
+from deploytasks.model import Command
 from deploytasks.tasks import flags, shell
 from deploytasks.tasks.matrix import matrix
 
@@ -50,13 +51,15 @@ def _release(root: Path, tier: str) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Build (in the first tier), tag and deploy, as one."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
         only = {"only_behind": only_behind, "only_failed": only_failed}
         how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
         options = flags.options(c, **asked, **only, **how)
-        shell.carry_out(root, journey.release, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+        shell.carry_out(
+            root, Command.RELEASE, commands.release, flags.scope(tier, tenant, service, exclude), options, as_json=json
+        )
 
     return release
 
@@ -78,12 +81,19 @@ def _rollback(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Go back to the release before, or to another one, and hold the tier there."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         flags.excludes("at", at, "to", to)
         how = {"wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
         options = flags.options(c, to=to, at=flags.moment("at", at), **how)
-        shell.carry_out(root, journey.rollback, flags.scope(tier, tenant, service, exclude), options, as_json=json)
+        shell.carry_out(
+            root,
+            Command.ROLLBACK,
+            commands.rollback,
+            flags.scope(tier, tenant, service, exclude),
+            options,
+            as_json=json,
+        )
 
     return rollback
 
@@ -92,14 +102,14 @@ def _history(root: Path) -> Task[Any]:
     @task(name="history", auto_shortflags=False, positional=["tier"], help=_HISTORY_HELP)
     def history(c: Context, tier: str, service: str | None = None, last: str = "20", json: bool = False) -> None:
         """List a tier's releases and config-only deploys, newest first: what, when, by whom, and where it runs."""
-        from deploytasks import journey
-        from deploytasks.project import choose, select
-        from deploytasks.project.load import load
+        from deploytasks import commands
+        from deploytasks.config import select
+        from deploytasks.config.load import load
         from deploytasks.report import history
 
         most, project = flags.number("last", last), load(root)
-        wanted = select.tier(project, tier), choose.services(project, service)
-        seen = journey.history(project, *wanted, most)
+        wanted = select.tier(project, tier), select.services(project, service)
+        seen = commands.history(project, *wanted, most)
         shell.show(history.sheet(seen, os.environ), history.as_json(seen, os.environ), as_json=json)
 
     return history

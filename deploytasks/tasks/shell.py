@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deploytasks.model import Event, OnEvent, Options, Project, Report, Scope
-    from deploytasks.report.face import Face
+    from deploytasks.model import Command, Event, OnEvent, Options, Project, Report, Scope
+    from deploytasks.report.reporter import Reporter
     from deploytasks.report.sheet import Sheet
+
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
 _SAID_AFTER_S, _ONE_SIGNAL_S = 0.5, 0.25
@@ -28,7 +29,7 @@ _saying: list[threading.Timer] = []
 DRY_RUN = "dry run: nothing was changed"
 
 
-def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
+def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
     """The work is done and shown.
 
     Raises:
@@ -37,17 +38,16 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
         Interrupted: SIGINT or SIGTERM.
 
     """
+    from deploytasks.config.load import load
     from deploytasks.errors import contained
-    from deploytasks.journey.errand import shown_command
-    from deploytasks.project.load import load
-    from deploytasks.report.face import face
-    from deploytasks.tasks.announcing import announced
+    from deploytasks.report.progress import reporter_for
+    from deploytasks.tasks.notify import announced
 
-    command, summarised = shown_command(work.__name__, scope.tier), not options.dry_run
-    with face(command, sys.stdout, as_json=as_json, summarised=summarised) as show:
+    task, summarised = command.task(scope.tier), not options.dry_run
+    with reporter_for(task, sys.stdout, as_json=as_json, summarised=summarised) as show:
         project = load(root)
-        with announced(project, scope.tier, work.__name__, options, show) as told:
-            with _veiling(show), contained(command):
+        with announced(project, scope.tier, command, options, show) as told:
+            with _veiling(show), contained(task):
                 report = work(project, scope, options, told)
             told.finish(report)
     _raise_if_failed(report)
@@ -55,7 +55,7 @@ def carry_out(root: Path, work: Work, scope: "Scope", options: "Options", *, as_
 
 
 @contextmanager
-def _veiling(show: "Face") -> Iterator[None]:
+def _veiling(show: "Reporter") -> Iterator[None]:
     """What is raised inside says no secret of what was planned, on whatever stream it ends."""
     from deploytasks.errors import DeployError
 
@@ -75,7 +75,7 @@ def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> 
         Failure: stdout did not take it.
 
     """
-    from deploytasks.report import show as out
+    from deploytasks.report import streams as out
 
     if summary:
         _summarise(summary, sheet)
@@ -84,10 +84,10 @@ def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> 
 
 def _summarise(title: str, sheet: "Sheet") -> None:
     """The sheet stands in the step's summary; one line on stderr says why, where it does not."""
-    from deploytasks.report import around, ci
+    from deploytasks.report import ci, progress
 
     file = ci.engine(os.environ).summary
-    if file and (problem := around.summarise(file, title, sheet)):
+    if file and (problem := progress.summarise(file, title, sheet)):
         warn(f"summary: {problem}")
 
 
@@ -98,7 +98,7 @@ def show_exactly(document: Any, indent: int | None = 2) -> None:
         Failure: stdout did not take it.
 
     """
-    from deploytasks.report.show import show_exact_json
+    from deploytasks.report.streams import show_exact_json
 
     raise_if_lost(show_exact_json(document, sys.stdout, indent))
 
@@ -152,7 +152,7 @@ def _replace(file: Path, text: str) -> None:
 
 def warn(text: str) -> None:
     """The text is on stderr, as harmless as what is on stdout."""
-    from deploytasks.report.outlet import writable
+    from deploytasks.report.streams import writable
     from deploytasks.report.text import harmless
 
     sys.stderr.write(writable(f"{harmless(text)}\n", sys.stderr))
@@ -161,7 +161,7 @@ def warn(text: str) -> None:
 def say(text: str) -> None:
     """One line on stdout."""
     from deploytasks.report.sheet import line
-    from deploytasks.report.show import show
+    from deploytasks.report.streams import show
 
     raise_if_lost(show((line(text),), sys.stdout))
 

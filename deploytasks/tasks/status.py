@@ -11,6 +11,7 @@ from deploytasks.tasks import flags, shell
 if TYPE_CHECKING:
     from deploytasks.model import Board
 
+
 _HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "dry-run", "json")
 
 
@@ -30,13 +31,13 @@ def status(root: Path) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Show what runs where: commit, release, tasks and rollout of every tenant and tier."""
-        from deploytasks import journey
-        from deploytasks.project import choose
-        from deploytasks.project.load import load
+        from deploytasks import commands
+        from deploytasks.config import select
+        from deploytasks.config.load import load
         from deploytasks.report import board
 
         file, project = flags.file("html", html), load(root)
-        seen = journey.status(project, choose.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
+        seen = commands.status(project, select.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
         writes = not flags.is_dry(c, dry_run)
         shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status" if writes else "")
         _write(seen, file, writes=writes)

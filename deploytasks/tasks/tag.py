@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
+from deploytasks.model import Command
 from deploytasks.tasks import flags, shell
 
 _HELP = flags.helped("service", "commit", "allow-dirty", "allow-older", "override", "lock-wait", "dry-run", "json")
@@ -32,11 +33,11 @@ def _tag(root: Path, tier: str) -> Task[Any]:
         json: bool = False,
     ) -> None:
         """Point the tier at a commit: mint a release tag, then move the tier tag."""
-        from deploytasks import journey
+        from deploytasks import commands
 
         asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
         options = flags.options(c, **asked, lock_wait=lock_wait, dry_run=dry_run)
-        shell.carry_out(root, journey.tag, flags.scope(tier, service=service), options, as_json=json)
+        shell.carry_out(root, Command.TAG, commands.tag, flags.scope(tier, service=service), options, as_json=json)
 
     return tag
 
@@ -45,14 +46,14 @@ def _list(root: Path) -> Task[Any]:
     @task(name="list", auto_shortflags=False, help=flags.helped("service", "json"))
     def list_images(c: Context, service: str | None = None, json: bool = False) -> None:
         """List the images in ECR, newest first, with all their tags and where each runs."""
-        from deploytasks import journey
-        from deploytasks.project import choose
-        from deploytasks.project.load import load
-        from deploytasks.report import shelf
+        from deploytasks import commands
+        from deploytasks.config import select
+        from deploytasks.config.load import load
+        from deploytasks.report import images
 
         project = load(root)
-        shelves = journey.shelves(project, choose.services(project, service))
+        shelves = commands.list_images(project, select.services(project, service))
         tiers = [tier.name for tier in project.tiers]
-        shell.show(shelf.sheet(shelves, tiers), shelf.as_json(shelves, tiers), as_json=json)
+        shell.show(images.sheet(shelves, tiers), images.as_json(shelves, tiers), as_json=json)
 
     return list_images

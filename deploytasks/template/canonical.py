@@ -8,13 +8,13 @@ hashicorp/terraform-provider-aws#11526, #36029, #38872, aws-actions/amazon-ecs-d
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploytasks.model import Definition, Hidden
-from deploytasks.ours import is_marked
+from deploytasks.model import IDENTIFYING, Definition, Hidden, is_hidden, shown
+from deploytasks.rules.observed import is_marked
+from deploytasks.template.rules_fargate import cpu_units, memory_mib
 from deploytasks.template.shape import read_only_keys
-from deploytasks.template.sizes import cpu_units, memory_mib
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "containerDefinitions": {"essential": True, "cpu": 0, "versionConsistency": "enabled"},
@@ -183,3 +183,43 @@ def _is_silence(value: Any, default: Any) -> bool:
 def _rank(item: Any, name: str) -> tuple[str, str]:
     own = item.get(name, "") if isinstance(item, Mapping) else item
     return str(own), json.dumps(item, sort_keys=True, default=str)
+
+
+_VALUES = frozenset({"value", "valueFrom"})
+_ABSENT = object()
+
+
+def differing(before: Definition, after: Definition) -> tuple[str, ...]:
+    """Return the dotted keys that differ, never their values: `containerDefinitions.api.environment.LOG_LEVEL`."""
+    return tuple(dict.fromkeys(_differing(before, after, ())))
+
+
+def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
+    if before == after:
+        return
+    left, right = _members(before), _members(after)
+    if left is None or right is None:
+        told = path[:-1] if path[-1:] and path[-1] in _VALUES and len(path) > 1 else path
+        yield ".".join(map(shown, told))
+        return
+    if left == right:  # in another order
+        yield ".".join(map(shown, path))
+    for key in dict.fromkeys([*left, *right]):
+        if _ABSENT in (left.get(key, _ABSENT), right.get(key, _ABSENT)):
+            yield ".".join(map(shown, (*path, key)))
+        else:
+            yield from _differing(left[key], right[key], (*path, key))
+
+
+def _members(value: Any) -> Mapping[str, Any] | None:
+    """The members of an object, or of a list whose items have names; None for any other value."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, Mapping) for each in value):
+        names = [next((_name(each[name]) for name in IDENTIFYING if name in each), "") for each in value]
+        return dict(zip(names, value, strict=True)) if len({*names, ""}) == len(names) + 1 else None
+    return None
+
+
+def _name(value: Any) -> str:
+    return Hidden.of(str(value), frozenset()) if is_hidden(value) else str(value)

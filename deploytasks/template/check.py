@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from deploytasks.errors import Complaint, Invalid, listed
-from deploytasks.model import Definition, Project, Target, Wish
+from deploytasks.model import Definition, DesiredImage, Project, Target
 from deploytasks.template.render import Renderer, image_name, placeholder
 
 
@@ -34,14 +34,14 @@ def rendered(project: Project, target: Target) -> Definition:
 
 
 def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterator[Complaint]:
-    wish, image = _nobodys(project, target)
+    desired, image = _nobodys(project, target)
     for render in (renderer.definition, renderer.service):
         try:
-            render(target, wish, image)
+            render(target, desired, image)
         except Invalid as error:
             yield from error.complaints
 
 
-def _nobodys(project: Project, target: Target) -> tuple[Wish, str]:
-    wish = placeholder(project, target)
-    return wish, image_name(project, target, project.tier(target.environment.tier), wish)
+def _nobodys(project: Project, target: Target) -> tuple[DesiredImage, str]:
+    desired = placeholder(project, target)
+    return desired, image_name(project, target, project.tier(target.environment.tier), desired)

@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 
 from deploytasks.errors import Complaint, Invalid, raise_all
-from deploytasks.model import Project, Target, Wish, masked
-from deploytasks.template import advice
+from deploytasks.model import DesiredImage, Project, Target, masked
+from deploytasks.template import lines as template_lines
 from deploytasks.template.confidential import StandIn
 from deploytasks.template.language import Loader, environment, seen
 from deploytasks.template.lines import lines_of, offsets
@@ -36,7 +36,7 @@ class Asked:
 
     name: str
     target: Target
-    wish: Wish
+    desired: DesiredImage
     image: str
 
     @property
@@ -97,14 +97,14 @@ class Drafts:
 
         """
         name, target = asked.name, asked.target
-        draft = Draft(name, target, seen(self.project, target, asked.wish, asked.image))
+        draft = Draft(name, target, seen(self.project, target, asked.desired, asked.image))
         self._last.confides = False
         try:
             text = self._jinja.get_template(name).render(draft.context)
         except Exception as error:  # a template's expressions are code, and may fail in any way
             what, _, to_do = _told(error).partition("\n")
             file, line = self._position(error, name)
-            to_do = advice.on_failed_line(self._line(file, line)) or to_do
+            to_do = template_lines.on_failed_line(self._line(file, line)) or to_do
             raise self._invalid(Draft(file, target, draft.context), line, what, to_do) from error
         if "\0" in text:
             raise self._invalid(draft, 0, *_NOT_UTF_8.split("\n"))
@@ -128,7 +128,7 @@ class Drafts:
         except json.JSONDecodeError as error:
             line = lines_of(self._jinja, draft.name, draft.context, draft.text).at(error.pos)
             what = f"what it renders is no JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
-            to_do = advice.on_broken_json(draft.text, error.pos)
+            to_do = template_lines.on_broken_json(draft.text, error.pos)
             raise self._invalid(
                 draft, line, what, f"{_pointed_at(draft.text, error.pos)}\n{to_do}".rstrip("\n")
             ) from error
@@ -137,11 +137,11 @@ class Drafts:
         if repeated:
             self.refuse(draft, _repeated_keys(draft.text))
         if not isinstance(value, dict):
-            self.refuse(draft, [Problem((), "what it renders is no JSON object", advice.on_no_object(value))])
-        if pasted := advice.on_pasted_answer(value):
+            self.refuse(draft, [Problem((), "what it renders is no JSON object", template_lines.on_no_object(value))])
+        if pasted := template_lines.on_pasted_answer(value):
             self.refuse(draft, [Problem((), *pasted)])
         try:
-            return dict(advice.without_nulls(value))
+            return dict(template_lines.without_nulls(value))
         except RecursionError as error:
             raise self._invalid(draft, 0, *_TOO_MUCH[True]) from error
 
@@ -189,7 +189,6 @@ _NOT_UTF_8 = "it is not UTF-8 (UTF-16, perhaps)\nsave it as UTF-8"
 _HOW_TO_WRITE_ONE = """\
 write it: the JSON of a RegisterTaskDefinition request, in which {{ image }} stands for the image
 docs/templates.md in deploytasks' own repository begins with the smallest one"""
-
 
 _TOO_MUCH = {
     True: ("what it renders is nested too deeply", "use fewer levels"),

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateRunti
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from deploytasks.model import Project, Target, Wish
+from deploytasks.model import DesiredImage, Project, Target
 from deploytasks.template.shape import nearest
 
 
@@ -68,7 +68,7 @@ def environment(loader: Loader, env_var: Callable[[str], str]) -> ImmutableSandb
     return jinja
 
 
-def seen(project: Project, target: Target, wish: Wish, image: str) -> dict[str, Any]:
+def seen(project: Project, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
     """The names that a template sees; `cpu` and `memory` only where they are set."""
     sizes = {"cpu": target.cpu, "memory": target.memory}
     return {
@@ -78,8 +78,8 @@ def seen(project: Project, target: Target, wish: Wish, image: str) -> dict[str, 
         "environment": str(target.environment),
         "service": target.service,
         "image": image,
-        "commit": wish.commit_tag,
-        "release": wish.release or "",
+        "commit": desired.commit_tag,
+        "release": desired.release or "",
         "family": target.family,
         **{name: size for name, size in sizes.items() if size is not None},
         "account": target.access.account,

@@ -9,32 +9,31 @@ from functools import cached_property
 from typing import Any
 
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.model import Definition, Platform, Project, Target, Tier, Wish, hidden_in
+from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, Tier, hidden_in
 from deploytasks.template import confidential
 from deploytasks.template.confidential import StandIn
 from deploytasks.template.drafts import Asked, Draft, Drafts
-from deploytasks.template.rules import definition_rules, service_rules
-from deploytasks.template.rules_platform import platform_rules
+from deploytasks.template.rules import definition_rules, platform_rules, service_rules
 from deploytasks.template.shape import Problem, problems, request_shape
 
-NOBODY = Wish("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
+NOBODY = DesiredImage("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
 
 
-def placeholder(project: Project, target: Target) -> Wish:
+def placeholder(project: Project, target: Target) -> DesiredImage:
     """A wish for an image that nobody built: what a template is tried with before there is one."""
     service = project.service(target.service)
-    return Wish(service.name, service.repository, NOBODY.commit_tag, NOBODY.digest)
+    return DesiredImage(service.name, service.repository, NOBODY.commit_tag, NOBODY.digest)
 
 
-def image_name(project: Project, target: Target, tier: Tier, wish: Wish) -> str:
+def image_name(project: Project, target: Target, tier: Tier, desired: DesiredImage) -> str:
     """What the target's definition names: `host/repository` at the digest, or at the tag that the tier is pinned to.
 
     Before the release tag of an immutable tier is minted, the commit tag stands in for it.
     """
     repository = f"{project.registry.host}/{project.service(target.service).repository}"
     if tier.pin == "digest":
-        return f"{repository}@{wish.digest}"
-    return f"{repository}:{tier.name if tier.tag == 'mutable' else wish.release or wish.commit_tag}"
+        return f"{repository}@{desired.digest}"
+    return f"{repository}:{tier.name if tier.tag == 'mutable' else desired.release or desired.commit_tag}"
 
 
 _ProblemsOf = Callable[["Renderer", Mapping[str, Any], Asked], Iterator[Iterable[Problem]]]
@@ -54,7 +53,7 @@ class Renderer:
         """The templates that were asked for so far, by their names in `templates/`, included and missing ones too."""
         return self._drafts.read
 
-    def definition(self, target: Target, wish: Wish, image: str) -> dict[str, Any]:
+    def definition(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
         """The target's RegisterTaskDefinition request; `image` is what its main container runs.
 
         What is made from an environment variable is `Hidden` in it.
@@ -63,21 +62,23 @@ class Renderer:
             Invalid: with everything that is wrong, and the template's line.
 
         """
-        asked = Asked(f"{target.service}.json.j2", target, wish, image)
+        asked = Asked(f"{target.service}.json.j2", target, desired, image)
         return self._checked(asked, Renderer._problems_of_definition)
 
-    def complaints(self, target: Target, wish: Wish, image: str, found: Iterable[Problem]) -> tuple[Complaint, ...]:
+    def complaints(
+        self, target: Target, desired: DesiredImage, image: str, found: Iterable[Problem]
+    ) -> tuple[Complaint, ...]:
         """Return what was found wrong with the target's definition otherwise, with the template's lines."""
         listed = list(found)
         if not listed:
             return ()
         try:
-            self._drafts.refuse(self._drafts.draft(Asked(f"{target.service}.json.j2", target, wish, image)), listed)
+            self._drafts.refuse(self._drafts.draft(Asked(f"{target.service}.json.j2", target, desired, image)), listed)
         except Invalid as error:
             return error.complaints
         return ()
 
-    def service(self, target: Target, wish: Wish, image: str) -> dict[str, Any] | None:
+    def service(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any] | None:
         """The target's CreateService request, without its `taskDefinition`; None where the service has no template.
 
         Raises:
@@ -87,13 +88,13 @@ class Renderer:
         name = f"{target.service}.service.json.j2"
         if not self._drafts.exists(name):
             return None
-        return self._checked(Asked(name, target, wish, image), Renderer._problems_of_service)
+        return self._checked(Asked(name, target, desired, image), Renderer._problems_of_service)
 
-    def hidden_in(self, target: Target, wish: Wish, image: str, definition: Definition) -> Definition:
+    def hidden_in(self, target: Target, desired: DesiredImage, image: str, definition: Definition) -> Definition:
         """Return the definition, which runs or ran, with all of it hidden that its template takes from variables."""
         if not self._drafts.takes_variables:
             return definition
-        asked = Asked(f"{target.service}.json.j2", target, wish, image)
+        asked = Asked(f"{target.service}.json.j2", target, desired, image)
         made = [each for each in (one._plain(asked) for one in self._stand_ins_for_anything) if each is not None]
         if not made or made[0] == made[-1]:
             return definition
@@ -123,7 +124,7 @@ class Renderer:
         yield problems(request, request_shape("RegisterTaskDefinition"))
         yield [
             *definition_rules(request, asked.target, asked.image),
-            *self._of_unbuilt(request, asked.target, asked.wish),
+            *self._of_unbuilt(request, asked.target, asked.desired),
         ]
 
     def _problems_of_service(self, request: Mapping[str, Any], asked: Asked) -> Iterator[Iterable[Problem]]:
@@ -169,9 +170,9 @@ class Renderer:
         """Return the text without what came from environment variables."""
         return self._drafts.veiled(text)
 
-    def _of_unbuilt(self, request: Mapping[str, Any], target: Target, wish: Wish) -> Iterable[Problem]:
+    def _of_unbuilt(self, request: Mapping[str, Any], target: Target, desired: DesiredImage) -> Iterable[Problem]:
         """What is wrong with a definition for an image that is built as envs/ says; others are looked at in ECR."""
         service = self._project.service(target.service)
         platforms = [Platform.parse(each) for each in service.platforms]
         image = f"the image (envs/project.toml: services.{service.name}.platforms)"
-        return platform_rules(request, platforms, image) if wish.image is None else ()
+        return platform_rules(request, platforms, image) if desired.image is None else ()

@@ -5,14 +5,14 @@ Each says where it is from: botocore's documentation of the member, AWS's guide,
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploytasks.model import Target
+from deploytasks.model import Platform, Target
+from deploytasks.regions import Partition, advice, partition_of
 from deploytasks.template.rules_containers import HOW_TO_NAME, NAME, container_rules
 from deploytasks.template.rules_fargate import fargate_rules
-from deploytasks.template.rules_regions import region_rules
-from deploytasks.template.rules_tags import tag_rules
 from deploytasks.template.shape import Path, Problem
 
 LONGEST = 65_536
@@ -113,3 +113,136 @@ def _needs_role(request: Mapping[str, Any]) -> Iterator[str]:
             yield f"'{container['name']}' has an image in ECR"
         if log.get("logDriver") == "awslogs":
             yield f"'{container['name']}' logs by awslogs"
+
+
+MOST = 50
+OURS = 15
+"""So many are kept for our own: those of `audit.KEYS`, `steps`, `ended`, and on a service `after` and `undone`."""
+
+_PUNCTUATION = "_.:/=+-@"
+
+
+def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
+    """Find what is wrong with the tags of a template."""
+    if len(tags) > MOST - OURS:
+        what = f"{len(tags)} tags; AWS takes {MOST}, and {OURS} are kept for deploytasks' own"
+        yield Problem(("tags",), what, f"leave out {len(tags) - MOST + OURS}")
+    seen: set[str] = set()
+    for index, tag in enumerate(tags):
+        path: Path = ("tags", index)
+        if "key" not in tag:
+            yield Problem(path, "the key 'key' is missing")
+        elif tag["key"] in seen:
+            yield Problem((*path, "key"), f"the tag '{tag['key']}' stands there twice")
+        seen.add(tag.get("key", ""))
+        for member, text in tag.items():
+            yield from _text((*path, member), member, text)
+
+
+def _text(path: Path, member: str, text: str) -> Iterator[Problem]:
+    if wrong := next((each for each in text if not _is_legal(each)), ""):
+        to_do = f"letters, digits, spaces and {_PUNCTUATION} may stand there"
+        yield Problem(path, f"AWS takes no {wrong!r} in a tag", to_do)
+    if text.lower().startswith("aws:"):
+        yield Problem(path, "'aws:' begins tags that only AWS writes", "begin it otherwise")
+    if member == "key" and text.startswith("deploytasks:"):
+        yield Problem(path, "'deploytasks:' begins tags that only deploytasks writes", "begin it otherwise")
+
+
+def _is_legal(character: str) -> bool:
+    return character in _PUNCTUATION or unicodedata.category(character)[0] in "LZN"
+
+
+_COLONS = 5
+"""So many at least are in an ARN."""
+_THE_APPLICATIONS = frozenset(
+    {"command", "dockerLabels", "entryPoint", "environment", "healthCheck", "options", "tags"}
+)
+
+
+def region_rules(request: Mapping[str, Any], region: str) -> Iterator[Problem]:
+    """Find regions that do not exist, and regions and ARNs of another partition than the target's region is of."""
+    own = partition_of(region)
+    if own:
+        yield from _problems(request, (), f"{region}, of partition {own.name}", own)
+
+
+def _problems(value: Any, path: Path, here: str, own: Partition) -> Iterator[Problem]:
+    match value:
+        case {"logDriver": "awslogs", "options": {"awslogs-region": str() as region}} if region:
+            yield from _region(region, (*path, "options", "awslogs-region"), here, own)
+            yield from _problems({**value, "logDriver": ""}, path, here, own)
+        case Mapping():
+            for key, each in value.items():
+                if key not in _THE_APPLICATIONS:
+                    yield from _problems(each, (*path, key), here, own)
+        case list():
+            for index, each in enumerate(value):
+                yield from _problems(each, (*path, index), here, own)
+        case str() if value.startswith("arn:") and value.count(":") >= _COLONS:
+            _, partition, _, region, *_ = value.split(":")
+            if partition != own.name:
+                what = f"an ARN of partition {partition}, but the service runs in {here}"
+                yield Problem(path, what, f"name one of this partition: arn:{own.name}:…")
+            elif region:
+                yield from _region(region, path, here, own)
+
+
+def _region(region: str, path: Path, here: str, own: Partition) -> Iterator[Problem]:
+    found = partition_of(region)
+    if found is None:
+        yield Problem(path, f"there is no AWS region '{region}'", advice(region))
+    elif found != own:
+        what = f"region {region}, of partition {found.name}, but the service runs in {here}"
+        yield Problem(path, what, f"name a region of partition {own.name}; {{{{ region }}}} is the target's own")
+
+
+_RUNS = {"X86_64": ("amd64", "386"), "ARM64": ("arm64", "arm")}
+"""cpuArchitecture → the architectures of images that run there, the usual one first.
+
+Source: containerd's platforms package, whose amd64 also takes 386, and whose arm64 also takes arm.
+"""
+_FARGATE = {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}
+
+
+def names_platform(request: Mapping[str, Any]) -> bool:
+    """Return whether it is known what the image has to be for."""
+    return bool(_asked(request))
+
+
+def platform_rules(request: Mapping[str, Any], platforms: Sequence[Platform], image: str) -> Iterator[Problem]:
+    """Find what the definition asks for that none of the image's platforms is; `image` says which image that is."""
+    asked = _asked(request) if platforms else {}
+    system = asked.get("operatingSystemFamily", "")
+    bootable = [each for each in platforms if not system or each.os == _os(system)]
+    if platforms and not bootable:
+        yield _problem(request, "operatingSystemFamily", system, platforms, image)
+        return
+    cpu = asked.get("cpuArchitecture", "")
+    if cpu in _RUNS and not any(each.architecture in _RUNS[cpu] for each in bootable):
+        yield _problem(request, "cpuArchitecture", cpu, bootable, image)
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, str]:
+    named = request.get("runtimePlatform", {})
+    return {**_FARGATE, **named} if set(request.get("requiresCompatibilities", ())) == {"FARGATE"} else dict(named)
+
+
+def _os(family: str) -> str:
+    return "windows" if family.startswith("WINDOWS") else family.lower()
+
+
+def _problem(request: Mapping[str, Any], key: str, value: str, platforms: Sequence[Platform], image: str) -> Problem:
+    is_named = key in request.get("runtimePlatform", {})
+    path: Path = ("runtimePlatform", key) if is_named else ()
+    said = value if is_named else f"{key} is {value}, Fargate's default"
+    what = f"{said}, but {image} is for {', '.join(map(str, platforms))}"
+    return Problem(path, what, _to_do(key, value, platforms))
+
+
+def _to_do(key: str, value: str, platforms: Sequence[Platform]) -> str:
+    if key == "operatingSystemFamily":
+        return f"build the image for {_os(value)}, or name the image's system in runtimePlatform.{key}"
+    fits = next((cpu for cpu, names in _RUNS.items() if any(each.architecture in names for each in platforms)), "")
+    other = f'write "runtimePlatform": {{"{key}": "{fits}"}}, or ' if fits else ""
+    return f'{other}build the image for it: platforms = ["{_os("LINUX")}/{_RUNS[value][0]}"] in envs/project.toml'

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from deploytasks.template.rules_fargate import memory_mib
 from deploytasks.template.shape import Path, Problem
-from deploytasks.template.sizes import memory_mib
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 HOW_TO_NAME = "use letters, digits, - and _, at most 255 of them"

@@ -4,11 +4,11 @@ Source: ECS developer guide, "Amazon ECS task definition differences for Fargate
 member.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deploytasks.template.shape import Path, Problem
-from deploytasks.template.sizes import FARGATE, cpu_units, fargate_memory, memory_mib, one_of
 
 _NOT_THERE = (
     *("disableNetworking", "dnsSearchDomains", "dnsServers", "dockerSecurityOptions", "extraHosts", "links"),
@@ -93,3 +93,52 @@ def _log(path: Path, log: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem((*path, "logDriver"), f"Fargate has no log driver {driver}", f"choose {', '.join(_DRIVERS)}")
     if log.get("logDriver") == "awslogs" and not log.get("options", {}).get("awslogs-stream-prefix"):
         yield Problem((*path, "options"), "the key 'awslogs-stream-prefix' is missing", "Fargate wants one")
+
+
+_VCPU = re.compile(r"([0-9]{0,9}\.?[0-9]{1,9})\s*vcpu", re.IGNORECASE)
+_GB = re.compile(r"([0-9]{0,9}\.?[0-9]{1,9})\s*gb", re.IGNORECASE)
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_GIB = 1024
+
+FARGATE: dict[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1 * _GIB, 4 * _GIB + 1, _GIB),
+    1024: range(2 * _GIB, 8 * _GIB + 1, _GIB),
+    2048: range(4 * _GIB, 16 * _GIB + 1, _GIB),
+    4096: range(8 * _GIB, 30 * _GIB + 1, _GIB),
+    8192: range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB),
+    16384: range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB),
+}
+"""CPU units → the memory, in MiB, that Fargate has for them. Source: ECS developer guide, "Task CPU and memory"."""
+
+
+def cpu_units(text: str) -> int | None:
+    """CPU units of `1024`, `1 vCPU` or `.5 vcpu`; None where ECS would not understand it."""
+    return _whole(text, _VCPU)
+
+
+def memory_mib(text: str) -> int | None:
+    """MiB of `2048`, `2 GB` or `0.5GB`; None where ECS would not understand it."""
+    return _whole(text, _GB)
+
+
+def fargate_memory(cpu: int) -> str:
+    """What to choose from, in words: `512, 1024 or 2048`, `2048 to 8192 in steps of 1024`."""
+    match FARGATE[cpu]:
+        case range() as choices:
+            return f"{choices[0]} to {choices[-1]} in steps of {choices.step}"
+        case choices:
+            return one_of(choices)
+
+
+def one_of(choices: Sequence[int]) -> str:
+    """`1, 2 or 3`."""
+    *most, last = map(str, choices)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _whole(text: str, unit: re.Pattern[str]) -> int | None:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    match = unit.fullmatch(text.strip())
+    return round(float(match[1]) * 1024) if match else None

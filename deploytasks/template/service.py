@@ -13,8 +13,7 @@ from typing import Any
 from botocore.model import ListShape, StructureShape
 
 from deploytasks.model import Definition
-from deploytasks.template.canonical import FOREIGN_TAGS, UNORDERED, is_same_role, settled
-from deploytasks.template.differing import differing
+from deploytasks.template.canonical import FOREIGN_TAGS, UNORDERED, differing, is_same_role, settled
 from deploytasks.template.shape import ecs, request_shape
 
 _OF_ITSELF = frozenset({"serviceName", "taskDefinition"})

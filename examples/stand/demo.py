@@ -161,7 +161,7 @@ def _look(stage: Stage) -> None:
     """What the containers themselves say, where there are any."""
     if stage.engine is None:
         return
-    from deploytasks.project.load import load
+    from deploytasks.config.load import load
 
     _say("\n# what the containers say")
     for target in load(stage.world.root).targets:

@@ -83,7 +83,7 @@ class World:
 
 def make(emulator: Emulator, root: Path, base: str) -> World:
     """The repository, committed once, and the accounts that its files name. `base` is the base image's name."""
-    from deploytasks.project.load import load  # the emulator's readers need no project
+    from deploytasks.config.load import load  # the emulator's readers need no project
 
     world = World(emulator, root)
     _copy(root)

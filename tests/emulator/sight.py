@@ -5,8 +5,8 @@ from typing import Any
 
 import docker
 
+from deploytasks.config.load import load
 from deploytasks.model import Target
-from deploytasks.project.load import load
 from examples.stand import accounts
 from examples.stand.world import World
 

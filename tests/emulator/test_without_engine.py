@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from deploytasks.aws import image_config
+from deploytasks.aws import ecr as aws_ecr
 from deploytasks.aws.ecr import find
-from deploytasks.journey.ownership import LABEL
+from deploytasks.commands.ownership import LABEL
 from examples.stand import accounts
 from tests.emulator import sight
 
@@ -26,7 +26,7 @@ def test_one_commit_goes_through_all_tiers_of_all_tenants(released):
 def test_an_image_carries_its_project_as_a_label(released):
     ecr = accounts.client(released.emulator, "ecr")
     (image,) = find(ecr, "shop/api", ["dev"]).values()
-    assert image_config.read(ecr, "shop/api", image.config).labels[LABEL] == "shop"
+    assert aws_ecr.image_config(ecr, "shop/api", image.config).labels[LABEL] == "shop"
 
 
 def test_a_second_time_changes_nothing(released):

@@ -11,6 +11,7 @@ from deploytasks.model import (
     Build,
     DeadTask,
     Deployment,
+    DesiredImage,
     Ended,
     Environment,
     Event,
@@ -27,7 +28,6 @@ from deploytasks.model import (
     Target,
     Tier,
     Told,
-    Wish,
 )
 
 EXPECTED = Path(__file__).parent
@@ -80,8 +80,8 @@ def live(of: Target, revision: int = 7) -> Live:
     return Live(of, exists=True, deployments=(primary,), desired=2, running=2)
 
 
-def wish(service: str = "api", digest: str | None = DIGEST) -> Wish:
-    return Wish(service, service, NEW, digest, RELEASE)
+def desired(service: str = "api", digest: str | None = DIGEST) -> DesiredImage:
+    return DesiredImage(service, service, NEW, digest, RELEASE)
 
 
 def update(of: Target, *, digest: str | None = DIGEST, env: Mapping[str, str] | None = None) -> Rollout:
@@ -90,7 +90,7 @@ def update(of: Target, *, digest: str | None = DIGEST, env: Mapping[str, str] | 
         target=of,
         action="update",
         reason="9f8e7d6 → 1a2b3c4",
-        wish=wish(of.service, digest),
+        desired=desired(of.service, digest),
         image=f"{HOST}/{of.service}@{digest}",
         request={"family": of.family, "containerDefinitions": [{"name": of.service, "environment": pairs}]},
         live=live(of),

@@ -1,0 +1,34 @@
+"""IAM roles that task definitions name: whether they exist and trust ECS."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deploytasks.aws.errors import translated
+from deploytasks.aws.secrets import MISSING, UNTRUSTING, _assumes, _listed, _names_ecs, _path
+
+
+def role_fault(client: Any, role: str) -> str:
+    """Return what is wrong with the role of this ARN or name, or that ECS can't assume it; "" if nothing is.
+
+    Consoles make roles below `/service-role/`, and an ARN that leaves this out names none, as one with another path.
+
+    Source: iam GetRole, which takes the name without its path; no two roles of an account share a name.
+
+    """
+    with translated(f"role {role}"):
+        try:
+            found = client.get_role(RoleName=role.rpartition("/")[2])["Role"]
+        except client.exceptions.NoSuchEntityException:
+            return MISSING
+    actual = str(found.get("Arn", ""))
+    if role.startswith("arn:") and actual.count("/") > 1 and _path(role) != _path(actual):
+        return f"{MISSING}: the one of that name is {actual}"
+    return "" if trusts_ecs(found.get("AssumeRolePolicyDocument")) else UNTRUSTING
+
+
+def trusts_ecs(document: Any) -> bool:
+    """Return whether some Allow names ECS's tasks; conditions, denials and a document that is none are believed."""
+    if not isinstance(document, Mapping):
+        return True
+    allows = [each for each in _listed(document.get("Statement")) if each.get("Effect") == "Allow"]
+    return any(_names_ecs(each.get("Principal", "*")) and _assumes(each.get("Action", "*")) for each in allows)

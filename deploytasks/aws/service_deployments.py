@@ -1,0 +1,208 @@
+"""ECS's own service deployments: how each ended and why, and blue/green, linear and canary as they go.
+
+Where a region, an emulator or a role does not answer, what DescribeServices tells must do. Every function takes an ECS
+client of the target's account.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from deploytasks.aws.errors import translated, was_repeated
+from deploytasks.errors import AwsError
+from deploytasks.model import Deployment, Target
+from deploytasks.model.service_deployments import CLOCK_SKEW, UNDER_WAY, ServiceDeployment
+
+_REVISIONS_A_CALL = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a service deployment brought: a task definition's ARN, and the digest of each of its containers' images."""
+
+    definition: str
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
+    """The service deployment that is the deployment; None where nobody tells.
+
+    Source: ecs ListServiceDeployments; its revision's number is that of the deployment's id, `ecs-svc/NUMBER`.
+
+    """
+    after = {"createdAt": {"after": deployment.created_at - CLOCK_SKEW}} if deployment.created_at else {}
+    try:
+        listed = _listed(client, target, **after)
+    except AwsError:
+        return None
+    number = deployment.id.rpartition("/")[2]
+    same = [each for each in listed if each.get("targetServiceRevisionArn", "").rpartition("/")[2] == number]
+    found = same or sorted(listed, key=_created_at)[: 1 if after else 0]
+    arn = found[0]["serviceDeploymentArn"] if found else ""
+    return (described(client, target, [arn]) or {}).get(arn) if arn else None
+
+
+def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment] | None:
+    """Return the service deployments by ARN as they are now, of one account and twenty at most; None if ECS says no.
+
+    Source: ecs DescribeServiceDeployments.
+
+    """
+    try:
+        return _described(client, target, arns)
+    except AwsError:
+        return None
+
+
+def _described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment]:
+    with translated(str(target)):
+        found = client.describe_service_deployments(serviceDeploymentArns=list(arns))["serviceDeployments"]
+    return {each["serviceDeploymentArn"]: _read(each) for each in found}
+
+
+def before(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
+    """Yield what the service deployments brought that were made by then and succeeded, newest first.
+
+    Raises:
+        AwsError: ECS does not tell, among others because the region has no service deployments.
+
+    Source: ecs ListServiceDeployments, DescribeServiceRevisions. ECS keeps 90 days of them.
+
+    """
+    until = at + timedelta(seconds=1)  # botocore sends whole seconds
+    made = [each for each in _succeeded(client, target, before=until) if _created_at(each) <= at]
+    return _brought(client, target, sorted(made, key=_created_at, reverse=True))
+
+
+def since(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
+    """Yield what the service deployments brought that were made from then on and succeeded, oldest first.
+
+    Raises:
+        AwsError: as `before`.
+
+    """
+    made = [each for each in _succeeded(client, target, after=at) if _created_at(each) >= at]
+    return _brought(client, target, sorted(made, key=_created_at))
+
+
+def _succeeded(client: Any, target: Target, **when: datetime) -> list[Mapping[str, Any]]:
+    asked: dict[str, Any] = {"status": ["SUCCESSFUL"], "createdAt": when, "maxResults": 100}
+    found: list[Mapping[str, Any]] = []
+    with translated(str(target)):
+        while True:
+            answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **asked)
+            found += answer["serviceDeployments"]
+            if not answer.get("nextToken"):
+                return found
+            asked["nextToken"] = answer["nextToken"]
+
+
+def _brought(client: Any, target: Target, deployments: Sequence[Mapping[str, Any]]) -> Iterator[Ran]:
+    """Yield it of each service deployment; one whose service revision ECS does not describe any more is left out."""
+    arns = [arn for each in deployments if (arn := each.get("targetServiceRevisionArn"))]
+    for at in range(0, len(arns), _REVISIONS_A_CALL):
+        batch = arns[at : at + _REVISIONS_A_CALL]
+        with translated(str(target)):
+            listed = client.describe_service_revisions(serviceRevisionArns=batch)["serviceRevisions"]
+        known = {each["serviceRevisionArn"]: _ran(each) for each in listed if each.get("taskDefinition")}
+        yield from (known[arn] for arn in batch if arn in known)
+
+
+def _ran(told: Mapping[str, Any]) -> Ran:
+    images: Iterable[Mapping[str, Any]] = told.get("containerImages", [])
+    return Ran(
+        told["taskDefinition"],
+        {each["containerName"]: each["imageDigest"] for each in images if each.get("imageDigest")},
+    )
+
+
+def under_way(client: Any, target: Target) -> ServiceDeployment | None:
+    """The service's deployment that has not ended; None where none is under way.
+
+    Raises:
+        AwsError: ECS does not tell, among others because the region has no service deployments.
+
+    Source: ecs ListServiceDeployments, DescribeServiceDeployments.
+
+    """
+    listed = _listed(client, target, status=list(UNDER_WAY))
+    if not listed:
+        return None
+    arn = max(listed, key=_created_at)["serviceDeploymentArn"]
+    return _described(client, target, [arn]).get(arn)
+
+
+def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
+    """ECS ends the service deployment: `back` on what ran before, else where it stands.
+
+    Raises:
+        AwsError: it has ended already, or ECS said no.
+
+    Source: ecs StopServiceDeployment, which takes ROLLBACK even where no rollback is configured.
+
+    """
+    try:
+        with translated(str(target)):
+            client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK" if back else "ABORT")
+    except AwsError as error:
+        found = _looked_up(client, target, arn, error)
+        if found is None or found.is_under_way:
+            raise
+
+
+def proceed(client: Any, target: Target, waiting: ServiceDeployment) -> None:
+    """The service deployment goes on from the hook that it waits on.
+
+    Raises:
+        AwsError: nobody waits there any more, or ECS said no.
+
+    Source: ecs ContinueServiceDeployment.
+
+    """
+    try:
+        with translated(str(target)):
+            client.continue_service_deployment(serviceDeploymentArn=waiting.arn, hookId=waiting.hook, action="CONTINUE")
+    except AwsError as error:
+        found = _looked_up(client, target, waiting.arn, error)
+        if found is None or found.hook == waiting.hook:
+            raise
+
+
+def _looked_up(client: Any, target: Target, arn: str, error: AwsError) -> ServiceDeployment | None:
+    """Return the service deployment where an answer got lost: a repeated call is refused for what the first one did."""
+    return (described(client, target, [arn]) or {}).get(arn) if was_repeated(error) else None
+
+
+def _listed(client: Any, target: Target, **wanted: Any) -> list[Mapping[str, Any]]:
+    with translated(str(target)):
+        answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **wanted)
+    return list(answer["serviceDeployments"])
+
+
+def _read(told: Mapping[str, Any]) -> ServiceDeployment:
+    hooks: Iterable[Mapping[str, Any]] = told.get("lifecycleHookDetails", [])
+    waits = (hook["hookId"] for hook in hooks if hook.get("status") == "AWAITING_ACTION")
+    return ServiceDeployment(
+        arn=told["serviceDeploymentArn"],
+        status=told.get("status", ""),
+        reason=told.get("rollback", {}).get("reason") or told.get("statusReason", ""),
+        stage=told.get("lifecycleStage", "").replace("_", " ").lower(),
+        hook=next(waits, ""),
+        aborted=_is_aborted(told),
+        number=told.get("targetServiceRevision", {}).get("arn", "").rpartition("/")[2],
+        created_at=told.get("createdAt"),
+        finished_at=told.get("finishedAt"),
+    )
+
+
+def _is_aborted(told: Mapping[str, Any]) -> bool:
+    """Where nobody tells of a circuit breaker, it may have been that."""
+    watched = [told.get(each, {}).get("status") for each in ("deploymentCircuitBreaker", "alarms")]
+    is_by_hand = "TRIGGERED" not in watched and watched[0] is not None
+    return told.get("status") == "STOP_REQUESTED" or (told.get("status") == "STOPPED" and is_by_hand)
+
+
+def _created_at(told: Mapping[str, Any]) -> datetime:
+    at: datetime = told["createdAt"]
+    return at

@@ -1,0 +1,99 @@
+"""Make the ECR repositories that everything else needs: this project's, pulled by all tenants' accounts."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from deploytasks.aws import repositories
+from deploytasks.aws.errors import is_denied, reason
+from deploytasks.commands import ownership
+from deploytasks.commands.context import before_any_change
+from deploytasks.commands.lock import registry
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError, Complaint, NotReady, raise_all
+from deploytasks.model import Project, Service
+
+Agreed = Callable[[Sequence[Complaint]], bool]
+"""Whether to go on in spite of the doubts; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One service's repository: whether it is there, who may pull, what is doubtful and what forbids to touch it."""
+
+    name: str
+    exists: bool = False
+    policy: Mapping[str, Any] | None = None
+    is_marked: bool = False
+    unread: str = ""
+    """Why its tags could not be read."""
+    doubt: Complaint | None = None
+    foreign: Complaint | None = None
+
+
+def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) -> Iterator[str]:
+    """Make each service's ECR repository: release tags immutable, tier tags not, pulled by all tenants' accounts.
+
+    Yield each change in words once it is made (or what would be); a repository that is there keeps its settings. One
+    that carries no project is taken over only if `agreed` says so, or is None.
+
+    Raises:
+        NotReady: a repository is another project's, or `agreed` said no: nothing was changed.
+        AwsError: AWS said no half-way; the same command goes on from there.
+
+    """
+    with before_any_change():
+        client = registry(project, "ecr")
+        found = each(partial(_look, client, project), project.services)
+        raise_all(NotReady, [one.foreign for one in found if one.foreign])
+    doubts = [one.doubt for one in found if one.doubt]
+    if doubts and agreed and not dry_run and not agreed(doubts):
+        raise NotReady(*doubts)
+    if dry_run:
+        yield from (f"{doubt.where}: {doubt.what}" for doubt in doubts)
+    for one in found:
+        yield from _changes(client, project, one, dry_run=dry_run)
+
+
+def _look(client: Any, project: Project, service: Service) -> Found:
+    name = service.repository
+    if not repositories.exists(client, name):
+        former = ownership.former_repository(client, project, service)
+        what = f"there is none yet, but there is {former}"
+        doubt = Complaint(f"ECR {name}", what, ownership.keeping(service, former)) if former else None
+        return Found(name, doubt=doubt)
+    policy = repositories.policy(client, name)
+    try:
+        owner = repositories.owner(client, project.registry.access.account, name)
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        return Found(name, exists=True, policy=policy, is_marked=True, unread=reason(error))
+    if owner is None:
+        to_do = f"mark it as project {project.name}'s with --yes, or name another in envs/project.toml: `repository`"
+        doubt = Complaint(f"ECR {name}", "the repository is there already, and carries no project", to_do)
+        return Found(name, exists=True, policy=policy, doubt=doubt)
+    foreign = None if owner == project.name else ownership.foreign(client, project, name, owner)
+    return Found(name, exists=True, policy=policy, is_marked=True, foreign=foreign)
+
+
+def _changes(client: Any, project: Project, found: Found, *, dry_run: bool) -> Iterator[str]:
+    """Make what is missing; yield each change in words once it is made."""
+    tiers = [tier.name for tier in project.tiers]
+    account = project.registry.access.account
+    accounts = {target.access.account for target in project.targets} - {account}
+    if found.unread:
+        yield f"repository {found.name}: not checked whose it is ({found.unread})"
+    if not found.exists:
+        if not dry_run:
+            repositories.create(client, account, found.name, tiers, project.name)
+        yield f"repository {found.name}: made for project {project.name}, tags immutable but {', '.join(tiers)}"
+    elif not found.is_marked:
+        if not dry_run:
+            repositories.mark(client, account, found.name, project.name)
+        yield f"repository {found.name}: marked as project {project.name}'s"
+    if not all(repositories.allows_pull(found.policy, account) for account in accounts):
+        if not dry_run:
+            repositories.let_pull(client, found.name, accounts, found.policy)
+        yield f"repository {found.name}: {', '.join(sorted(accounts))} may pull"

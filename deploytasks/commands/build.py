@@ -1,0 +1,140 @@
+"""Build the images that ECR lacks, each once for a commit."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from deploytasks import git, tags
+from deploytasks.aws import ecr
+from deploytasks.commands import build_context, ownership
+from deploytasks.commands.context import Context, begin, quiet, say
+from deploytasks.commands.outcome import report
+from deploytasks.commands.resume import resumable
+from deploytasks.commands.situation import looked
+from deploytasks.errors import AwsError, BuildFailed, unwritable
+from deploytasks.model import (
+    Build,
+    Command,
+    DesiredImage,
+    Image,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Scope,
+)
+
+if TYPE_CHECKING:
+    from deploytasks.builders import Job
+
+
+def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Build, ...]:
+    """The images that are missing, where the command builds at all; says of the others that they are there."""
+    if context.command is not Command.BUILD and context.tier.after is not None:
+        return ()
+    missing = []
+    for desired in desired_images:
+        if desired.image is None:
+            service = context.project.service(desired.service)
+            missing.append(Build(service, desired.commit_tag[:40], desired.commit_tag))
+        else:
+            say(context, "build", f"{tags.short(desired.commit_tag)} is already in ECR", desired.service)
+    return tuple(missing)
+
+
+def build_all(
+    context: Context, desired_images: Iterable[DesiredImage], missing: Iterable[Build]
+) -> tuple[DesiredImage, ...]:
+    """The wishes with their images, the missing ones built and pushed.
+
+    Raises:
+        BuildFailed: a build or a push failed, and nobody else pushed that commit in the meantime.
+
+    """
+    to_build = {build.service.name: build for build in missing}
+    return tuple(
+        _built(context, desired, to_build[desired.service]) if desired.service in to_build else desired
+        for desired in desired_images
+    )
+
+
+def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImage:
+    from deploytasks.builders import Login, build_and_push  # docker takes 125 ms, which only a build needs
+
+    user, password = ecr.login(context.ecr, desired.repository)
+    login = Login(context.project.registry.host, user, password)
+    try:
+        with build_context.laid_out(context, build) as laid:
+            digest = build_and_push(_job(context, build, laid), login, context.tell, builder=build.service.builder)
+    except OSError as error:
+        raise BuildFailed(unwritable(error)) from error
+    except BuildFailed:
+        if not _there(context, desired):
+            raise
+        digest = ""
+    return _adopted(context, _pushed(context, desired), digest)
+
+
+def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImage:
+    """What the commit tag names in ECR is what is released, which is said where it is not what was built here."""
+    if desired.digest != built:
+        ours = f", and not {built}, which was built here" if built else ""
+        what = f"somebody else pushed {tags.short(desired.commit_tag)} first; theirs is taken: {desired.digest}{ours}"
+        say(context, "build", what, desired.service)
+    return desired
+
+
+def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "Job":
+    from deploytasks.builders import Job, labels
+
+    project = context.project
+    created = git.committed_at(project.root, build.commit)
+    made = {build_context.ARTIFACTS_LABEL: laid.artifacts} if laid.artifacts else {}
+    return Job(
+        build=build,
+        context=laid.context,
+        ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
+        labels={
+            **labels(build.commit_tag, created, git.origin_url(project.root)),
+            ownership.LABEL: project.name,
+            **made,
+        },
+        laid_at=laid.dockerfile,
+    )
+
+
+def _pushed(context: Context, desired: DesiredImage) -> DesiredImage:
+    image = _there(context, desired)
+    if image is None:
+        raise AwsError.of(desired.service, f"{desired.commit_tag} was pushed, but ECR does not know it", "run it again")
+    return replace(desired, image=image, digest=image.digest)
+
+
+def _there(context: Context, desired: DesiredImage) -> Image | None:
+    return ecr.find(context.ecr, desired.repository, [desired.commit_tag]).get(desired.commit_tag)
+
+
+def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Every selected service's image is in ECR under its commit tag; those that were there are left alone.
+
+    Raises:
+        Refusal: nothing was changed; its complaints say all that is wrong.
+        Failure: a build or a push failed.
+
+    """
+    context = begin(Command.BUILD, project, scope, options, tell)
+    found = looked(context)
+    whole = Plan(context.tier, builds=builds(context, found.desired), notes=found.notes)
+    build_missing(context, whole, found.desired)
+    return report(context, whole)
+
+
+def build_missing(context: Context, whole: Plan, wanted: Sequence[DesiredImage]) -> tuple[DesiredImage, ...]:
+    """The wishes with their images; in a dry run those to be built stay without."""
+    if context.options.dry_run or not whole.builds:
+        return tuple(wanted)
+    context.tell(Planned(whole))
+    with resumable(context, "the tier is unchanged"):
+        return build_all(context, wanted, whole.builds)

@@ -1,0 +1,269 @@
+"""The commit of a build: whether the working tree says something else, and its files laid out for a builder."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploytasks import git, source, tags
+from deploytasks.aws import ecr
+from deploytasks.commands.context import Context, say
+from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
+from deploytasks.git import Changes
+from deploytasks.model import Build, Command, DesiredImage, Service
+from deploytasks.source import Place, Store
+
+
+def commit_tag(context: Context) -> str:
+    """The commit that is built: the one asked for, else HEAD, with the uncommitted changes that --allow-dirty takes.
+
+    A change that no selected image contains makes no image dirty.
+    """
+    root = context.project.root
+    if context.options.commit is not None:
+        return git.resolve(root, context.options.commit)
+    head = git.head_commit(root)
+    if not context.options.allow_dirty:
+        return head
+    changes = git.changes(root)
+    with git.snapshot(root) as (tree, reading):
+        places = _places(context, source.of_commit(root, tree, reading))
+        dirty = any(_contained((*changes.tracked, *changes.untracked), places))
+        return tags.dirty_tag(head, tree) if dirty else head
+
+
+def complaints(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
+    """What speaks against building the wishes that are missing, and what the working tree changes of any of them.
+
+    In a tier that never builds nothing speaks against it.
+    """
+    options = context.options
+    if context.command is not Command.BUILD and context.tier.after is not None:
+        return
+    if options.commit is None and not options.allow_dirty:
+        yield from _uncommitted(context)
+    if context.command is not Command.TAG:
+        yield from _unbuildable(context, [desired for desired in desired_images if desired.image is None])
+        yield from _artifacts(context, desired_images)
+
+
+def _uncommitted(context: Context) -> Iterator[Complaint]:
+    """Changed files that an image would contain; files that were never added are only told."""
+    root = context.project.root
+    changes = git.changes(root)
+    if not (changes.tracked or changes.untracked):
+        return
+    places = _places(context, source.of_commit(root, "HEAD"))
+    untracked = list(_contained(changes.untracked, places))
+    if untracked:
+        say(context, "commit", f"not in the image, since git does not know them: {listed(untracked)}")
+    changed = list(_contained(changes.tracked, places))
+    if changed:
+        what = f"uncommitted changes of what an image contains: {listed(changed)}"
+        yield Complaint("git", what, _commit_advice(changes))
+
+
+def _commit_advice(changes: Changes) -> str:
+    return "commit them, or --allow-dirty" + (
+        " (a submodule's own changes, in the submodule)" if changes.inside else ""
+    )
+
+
+def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[Complaint]:
+    """What the commit, or this clone of it, lacks of the images' contexts."""
+    if not missing:
+        return
+    from deploytasks.builders import refused  # docker takes 125 ms, which only a build needs
+
+    services = {service.name: service for service in context.services}
+    with _store(context, missing[0].commit_tag) as store:
+        for desired in missing:
+            service = services[desired.service]
+            try:
+                found = source.find(context.project.root, service, store)
+            except Invalid as error:
+                yield from error.complaints
+                continue
+            if store.environment:
+                yield from _changed_inside(context, found.place)
+            yield from filter(None, [service.unbuildable])
+            yield from refused(service, found.recipe)
+
+
+def _artifacts(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
+    services = {service.name: service for service in context.services if service.artifacts}
+    for desired in desired_images:
+        if desired.service in services:
+            service = services[desired.service]
+            with suppress(Invalid), _store(context, desired.commit_tag) as store:
+                place = source.locate(context.project.root, service, store)
+                yield from artifact_complaints(context, service, desired, store, place)
+
+
+def _changed_inside(context: Context, place: Place) -> Iterator[Complaint]:
+    """Not even --allow-dirty takes what is changed inside of a submodule: git has no object of it."""
+    for path in _contained(git.changes(context.project.root).inside, [place]):
+        yield Complaint(path, "the submodule has uncommitted changes of its own", "commit them in the submodule")
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A build's context in a directory, its Dockerfile, and the hash of its artifacts, "" where it names none."""
+
+    context: Path
+    dockerfile: Path
+    artifacts: str
+
+
+@contextmanager
+def laid_out(context: Context, build: Build) -> Iterator[LaidOut]:
+    """The build's context, which is gone afterwards.
+
+    Raises: Invalid where this clone lacks files, BuildFailed where the working tree is no longer what its tag says.
+    """
+    root, service = context.project.root, build.service
+    with (
+        _store(context, build.commit_tag) as store,
+        tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
+    ):
+        if tags.is_dirty(build.commit_tag) and build.commit_tag != tags.dirty_tag(build.commit, store.tree):
+            raise BuildFailed.of("git", "the working tree changed since this command began", "run it again")
+        found, top = source.find(root, service, store), Path(scratch)
+        made = copy_artifacts(artifact_paths(service, store, found.place), store, top) if service.artifacts else ""
+        source.write(found, top, git.committed_at(root, build.commit).timestamp())
+        yield LaidOut(top / found.place.directory, top / found.place.dockerfile, made)
+
+
+@contextmanager
+def _store(context: Context, commit_tag: str) -> Iterator[Store]:
+    """The commit's files, or those of the working tree as git would commit them where the tag is dirty."""
+    root = context.project.root
+    if not tags.is_dirty(commit_tag):
+        yield source.of_commit(root, commit_tag)
+        return
+    with git.snapshot(root) as (tree, reading):
+        yield source.of_commit(root, tree, reading)
+
+
+def _places(context: Context, store: Store) -> list[Place]:
+    """Where the selected images' contexts lie; one that is not there is complained about where it is to be built."""
+    places = []
+    for service in context.services:
+        with suppress(Invalid):
+            places.append(source.locate(context.project.root, service, store))
+    return places
+
+
+def _contained(paths: Iterable[str], places: Sequence[Place]) -> Iterator[str]:
+    """The paths that one of the contexts contains."""
+    for path in paths:
+        if any(place.has(path.rstrip("/")) for place in places):
+            yield path
+
+
+ARTIFACTS_LABEL = "deploytasks.artifacts"
+"""The image's label that records the artifacts' hash."""
+
+
+def artifact_complaints(
+    context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
+) -> Iterator[Complaint]:
+    """What speaks against taking the artifacts into the image, or against the image of the commit that ECR has.
+
+    An image that ECR has is taken as it is where --commit names it, or where no artifacts are here to compare.
+    """
+    where = f"services.{service.name}.artifacts"
+    if desired.image is not None:
+        if context.options.commit is None and not any(_unmatched(service, store, place)):
+            yield from _others(context, service, desired, store, place)
+        return
+    if desired.commit_tag[:40] != git.head_commit(context.project.root):
+        what = f"they are taken from the working tree, and {tags.short(desired.commit_tag)} is not checked out"
+        yield Complaint(where, what, f"git checkout {desired.commit_tag}, and run the step that makes them")
+        return
+    for pattern in _unmatched(service, store, place):
+        yield Complaint(where, *_why_unmatched(store, place, pattern))
+
+
+def artifact_paths(service: Service, store: Store, place: Place) -> tuple[str, ...]:
+    """The artifacts' paths below the repository's top."""
+    found = (path for pattern in service.artifacts for path in _matching(store, place, pattern))
+    return tuple(sorted(set(found)))
+
+
+def copy_artifacts(artifacts: Iterable[str], store: Store, into: Path) -> str:
+    """The artifacts lie below `into` as they lie in the working tree; the hash of what was copied out."""
+    taken = sorted(artifacts)
+    for path in taken:
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(store.work / path, into / path, follow_symlinks=False)
+    return artifacts_hash(taken, into)
+
+
+def artifacts_hash(artifacts: Sequence[str], top: Path) -> str:
+    """One hash over the names, kinds and contents of the files."""
+    whole = hashlib.sha256()
+    for path in artifacts:
+        file = top / path
+        if file.is_symlink():
+            kind, content = "link", hashlib.sha256(str(file.readlink()).encode("utf-8", "surrogateescape")).hexdigest()
+        else:
+            kind = "program" if file.stat().st_mode & 0o100 else "file"
+            with file.open("rb") as opened:
+                content = hashlib.file_digest(opened, "sha256").hexdigest()
+        whole.update(f"{kind} {content} {path}\0".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def _others(
+    context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
+) -> Iterator[Complaint]:
+    """The image of the commit was made with other artifacts: it is refused, and never replaced."""
+    from deploytasks.builders import Login, labels_of  # docker takes 125 ms, which only artifacts need here
+
+    user, password = ecr.login(context.ecr, desired.repository)
+    login = Login(context.project.registry.host, user, password)
+    try:
+        recorded = labels_of(f"{login.host}/{desired.repository}@{desired.digest}", login).get(ARTIFACTS_LABEL, "none")
+    except BuildFailed as error:
+        say(
+            context,
+            "build",
+            f"not checked: which artifacts it was made with ({error.complaints[0].what})",
+            service.name,
+        )
+        return
+    here = artifacts_hash(artifact_paths(service, store, place), store.work)
+    if recorded != here:
+        commit = tags.short(desired.commit_tag)
+        what = f"{commit} is in ECR with other artifacts ({recorded[:12]}) than those that are here ({here[:12]})"
+        advice = f"--commit {desired.commit_tag} takes the image that ECR has; commit what changed them to make another"
+        yield Complaint(f"services.{service.name}.artifacts", what, advice)
+
+
+def _unmatched(service: Service, store: Store, place: Place) -> Iterator[str]:
+    return (pattern for pattern in service.artifacts if not _matching(store, place, pattern))
+
+
+def _why_unmatched(store: Store, place: Place, pattern: str) -> tuple[str, str]:
+    if left_out := _ignored(store, place, pattern):
+        return f"{pattern!r} matches only files that .dockerignore leaves out: {listed(left_out)}", "except them there"
+    advice = "run the build step that makes it first; a file that git tracks needs no artifacts"
+    return f"{pattern!r} matches no git-ignored file of the context", advice
+
+
+def _matching(store: Store, place: Place, pattern: str) -> list[str]:
+    """Files that git ignores and `.dockerignore` does not."""
+    return [path for path in _ignored(store, place, pattern) if place.has(path)]
+
+
+def _ignored(store: Store, place: Place, pattern: str) -> list[str]:
+    asked = ("ls-files", "--others", "--ignored", "--exclude-standard", "--full-name", "-z", "--", f":(glob){pattern}")
+    try:
+        found = git.ask(store.work / place.directory, *asked).split("\0")
+    except Invalid:
+        return []
+    return [path for path in found if path]

@@ -1,0 +1,144 @@
+"""Which deploys of a tier changed definitions without a release, and which keys: told by revisions that have begun."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deploytasks import tags
+from deploytasks.commands.revisions import Trail
+from deploytasks.model import ConfigDeploy, Live, Revision
+from deploytasks.rules.observed import begun_at, brought_by, has_begun, record, recorded_at
+from deploytasks.template.canonical import canonical, differing
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One target's definition changed from `before` to `after`; `by`, `ci` and the rest are on record in `kept`."""
+
+    live: Live
+    before: Revision
+    after: Revision
+    at: datetime
+    kept: Mapping[str, str]
+    keys: tuple[str, ...]
+    rollback: bool = False
+
+
+def config_deploys(project: str, trails: Iterable[Trail], oldest: datetime | None) -> tuple[ConfigDeploy, ...]:
+    """Return the changes since the `oldest` time, newest first; the same change of several targets is one."""
+    together: dict[tuple[object, ...], list[Change]] = {}
+    for trail in trails:
+        seen: Counter[tuple[object, ...]] = Counter()
+        for change in _changes(project, trail):
+            if oldest is None or change.at >= oldest:
+                kind = _kind(change)
+                together.setdefault((*kind, seen[kind]), []).append(change)
+                seen[kind] += 1
+    rows = [_row(changes) for changes in together.values()]
+    return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+
+
+def _begun(project: str, trail: Trail) -> list[Revision]:
+    """Return the project's revisions of the target that have begun, in the order in which they did."""
+    known = [*trail.read, *filter(None, [trail.running])]
+    ours = [one for one in known if one.record.get("project") == project and has_begun(one.record)]
+    dated = [(at, int(one.arn.rpartition(":")[2]), one) for one in ours if (at := _began(one))]
+    return [one for *_, one in sorted(dated, key=lambda each: each[:2])]
+
+
+def _began(one: Revision) -> datetime | None:
+    return begun_at(one.record, one.registered_at)
+
+
+def _changes(project: str, trail: Trail) -> Iterator[Change]:
+    known = _begun(project, trail)
+    for number, one in enumerate(known):
+        at = _began(one)
+        before = _before(trail.live, one, known[:number])
+        if at and before and (keys := _keys(trail.live, before, one)):
+            yield Change(trail.live, before, one, at, one.record, keys)
+    if brought_by(trail.live, project):
+        yield from _way_back(trail, known)
+
+
+def _before(live: Live, one: Revision, earlier: Sequence[Revision]) -> Revision | None:
+    """Return the revision that the deploy of this one replaced under the same release; None where a release began.
+
+    Where the service itself records the release, no revision was registered when it came.
+    """
+    newest_first = list(reversed(earlier))
+    if same := next((each for each in newest_first if _image(each) == _image(one)), None):
+        return same
+    kept, at = live.service_tags, _began(one)
+    recorded, written = (kept.get("digest"), kept.get("release")), kept.get("at", "")
+    if not at or recorded != _image(one) or not "" < written <= f"{at:%Y-%m-%dT%H:%M:%SZ}":
+        return None
+    digest = one.record.get("digest")
+    return next((each for each in newest_first if each.record.get("digest") == digest), next(iter(newest_first), None))
+
+
+def _image(revision: Revision) -> tuple[str | None, str | None]:
+    return revision.record.get("digest"), revision.record.get("release")
+
+
+def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:
+    """Yield a rollback for which no release was minted: to earlier config, or of some tenants only."""
+    live, running, kept = trail.live, trail.running, record(trail.live)
+    at = recorded_at(live)
+    if kept is not live.service_tags or not known or not running or not at:
+        return
+    newest, minted = known[-1], tags.certified_at(kept.get("release", ""), live.target.environment.tier)
+    newest_at = _began(newest)
+    if newest.arn == running.arn or newest.record.get("ended") or (minted and newest_at and minted > newest_at):
+        return
+    if keys := _keys(live, newest, running):
+        yield Change(live, newest, running, at, kept, keys, rollback=True)
+
+
+def _keys(live: Live, before: Revision, after: Revision) -> tuple[str, ...]:
+    """Return the keys that differ; tags that others added, and an image's tag for its digest on record, are none."""
+    tier = live.target.environment.tier
+    return differing(*(canonical(_by_digest(one, tier), {}) for one in (before, after)))
+
+
+def _by_digest(revision: Revision, tier: str) -> Mapping[str, Any]:
+    """Return the definition with the digest on record in place of a tag of the tier, as what is put back names it."""
+    digest, containers = revision.record.get("digest"), revision.definition.get("containerDefinitions", [])
+    if not digest:
+        return revision.definition
+    named = [{**each, "image": _pinned(str(each.get("image", "")), tier, digest)} for each in containers]
+    return {**revision.definition, "containerDefinitions": named}
+
+
+def _pinned(image: str, tier: str, digest: str) -> str:
+    name, _, tag = image.rpartition(":")
+    return f"{name}@{digest}" if tag == tier or tags.is_release(tag, tier) else image
+
+
+def _kind(change: Change) -> tuple[object, ...]:
+    """Return what changes of several targets have in common that are shown as one."""
+    kept = (change.kept.get(name, "") for name in ("config", "release", "commit", "by", "ci", "ended"))
+    return (change.live.target.service, change.rollback, change.keys, *kept)
+
+
+def _row(changes: Sequence[Change]) -> ConfigDeploy:
+    first = min(changes, key=lambda change: change.at)
+    running = [each for each in changes if each.live.primary and each.live.primary.revision == each.after.arn]
+    return ConfigDeploy(
+        at=first.at,
+        service=first.live.target.service,
+        release=first.kept.get("release", ""),
+        commit=first.kept.get("commit", ""),
+        config=first.kept.get("config", ""),
+        keys=first.keys,
+        targets=tuple(change.live.target for change in changes),
+        before=canonical(first.before.definition, {}),
+        after=canonical(first.after.definition, {}),
+        by=first.kept.get("by", ""),
+        ci=first.kept.get("ci", ""),
+        rollback=first.rollback,
+        ended=first.kept.get("ended", "") if not first.rollback else "",
+        runs_in=tuple(str(each.live.target) for each in running),
+    )

@@ -1,0 +1,75 @@
+"""A rollout under way is taken further from the hook that it waits on, or stopped, by a person's word.
+
+Neither takes the tier's lock: whoever follows the rollout holds it, and these are for that very moment.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from deploytasks.aws import service_deployments
+from deploytasks.aws.session import Clients
+from deploytasks.commands.context import images, reach
+from deploytasks.commands.observe import observe
+from deploytasks.commands.preflight import unfit
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError, Complaint
+from deploytasks.model import Intervention, Live, Project, Target
+from deploytasks.model.service_deployments import ServiceDeployment
+
+Steer = Callable[[Clients, Target, ServiceDeployment], str]
+"""Does it, and says what was done; "" where there is nothing to do."""
+
+
+def proceed(project: Project, targets: Iterable[Target], *, dry_run: bool) -> tuple[Intervention, ...]:
+    """Every rollout of the targets that waits on a hook goes on from there.
+
+    Source: ecs ContinueServiceDeployment.
+
+    """
+    return _each(project, targets, partial(_continued, dry_run=dry_run), "no rollout waits on a hook")
+
+
+def stop(project: Project, targets: Iterable[Target], *, back: bool, dry_run: bool) -> tuple[Intervention, ...]:
+    """Every rollout of the targets that is under way ends: `back` on what ran before, else where it stands.
+
+    Source: ecs StopServiceDeployment.
+
+    """
+    return _each(project, targets, partial(_stopped, back=back, dry_run=dry_run), "no rollout is under way")
+
+
+def _each(project: Project, targets: Iterable[Target], steer: Steer, otherwise: str) -> tuple[Intervention, ...]:
+    clients = reach()
+    lives = observe(clients, targets, images(project), reading="none")
+    return tuple(each(partial(_intervention, project.name, clients, steer, otherwise), lives))
+
+
+def _intervention(project: str, clients: Clients, steer: Steer, otherwise: str, live: Live) -> Intervention:
+    target = live.target
+    if live.complaint:
+        return Intervention(target, complaint=live.complaint)
+    if not live.exists:
+        what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
+        return Intervention(target, complaint=Complaint(str(target), what, "inv status shows what there is"))
+    if complaint := next(unfit(live, project), None):
+        return Intervention(target, complaint=complaint)
+    try:
+        under_way = service_deployments.under_way(clients.of("ecs", target.access), target)
+        done = steer(clients, target, under_way) if under_way else ""
+    except AwsError as error:
+        return Intervention(target, complaint=error.complaints[0])
+    return Intervention(target, done or otherwise, changed=bool(done))
+
+
+def _continued(clients: Clients, target: Target, waiting: ServiceDeployment, *, dry_run: bool) -> str:
+    if not waiting.hook:
+        return ""
+    if not dry_run:
+        service_deployments.proceed(clients.of("ecs", target.access), target, waiting)
+    return f"goes on from hook {waiting.hook}"
+
+
+def _stopped(clients: Clients, target: Target, under_way: ServiceDeployment, *, back: bool, dry_run: bool) -> str:
+    if not dry_run:
+        service_deployments.stop(clients.of("ecs", target.access), target, under_way.arn, back=back)
+    return "stopped; ECS takes it back to what ran before" if back else "stopped where it stands"

@@ -1,0 +1,132 @@
+"""Register the changed definitions of a plan, before any tag moves and any service is touched."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+
+from deploytasks.aws import ecs
+from deploytasks.aws.errors import is_denied, may_pass
+from deploytasks.commands.context import Context, say
+from deploytasks.commands.resume import resumable
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError, DeployError, NotReady
+from deploytasks.model import Plan, Revision, Rollout, hidden_in, masked
+from deploytasks.rules.observed import has_begun
+from deploytasks.template.canonical import same
+
+UNTOUCHED = "no tag was moved and no service touched"
+
+
+def register_all(context: Context, whole: Plan) -> Plan:
+    """Return the plan with the revision of every changed definition; a dry run registers nothing.
+
+    Raises:
+        NotReady: ECS refused some: every refusal of every target.
+        AwsError: AWS was out of reach, or kept throttling.
+        Interrupted: a signal came; nothing was changed.
+
+    """
+    if context.options.dry_run:
+        return whole
+    return _with_revisions(context, whole, partial(_registered, context))
+
+
+def adopt_all(context: Context, whole: Plan) -> Plan:
+    """Return the plan with the revisions that the run's matrix registered, begun or not; register nothing.
+
+    Raises:
+        NotReady: some target's newest revision is not what is rendered here.
+        AwsError: AWS was out of reach, or kept throttling.
+        Interrupted: a signal came; nothing was changed.
+
+    """
+    if context.options.dry_run:
+        return whole
+    return _with_revisions(context, whole, partial(_of_the_matrix, context))
+
+
+def _with_revisions(context: Context, whole: Plan, find: Callable[[Rollout], Rollout]) -> Plan:
+    changed = [rollout for rollout in whole.rollouts if rollout.request]
+    with resumable(context, UNTOUCHED):
+        answers = each(partial(_attempt, find), _alternating(changed))
+        _raise_refusals([answer for answer in answers if isinstance(answer, DeployError)])
+    ready = {answer.target: answer for answer in answers if isinstance(answer, Rollout)}
+    if ready:
+        say(context, "register", _told([rollout.adopted for rollout in ready.values()]))
+    waves = tuple(tuple(ready.get(rollout.target, rollout) for rollout in wave) for wave in whole.waves)
+    return replace(whole, waves=waves)
+
+
+def _told(adopted: Sequence[bool]) -> str:
+    said = f"{len(adopted)} definition{'s' if len(adopted) > 1 else ''} registered"
+    if all(adopted):
+        return f"{said} earlier"
+    return f"{said}, {sum(adopted)} of them earlier" if any(adopted) else said
+
+
+def _attempt(find: Callable[[Rollout], Rollout], rollout: Rollout) -> Rollout | DeployError:
+    try:
+        return find(rollout)
+    except DeployError as error:
+        hidden = hidden_in(rollout.request)
+        error.reword(lambda text: masked(text, hidden))
+        return error
+
+
+def _raise_refusals(errors: Sequence[DeployError]) -> None:
+    complaints = list(dict.fromkeys(complaint for error in errors for complaint in error.complaints))
+    if errors and all(isinstance(error, AwsError) and may_pass(error) for error in errors):
+        raise AwsError(*complaints)
+    if errors:
+        raise NotReady(*complaints)
+
+
+def _alternating(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """Take accounts in turn, because ECS's limit on registrations is one of each account and region."""
+    by_account: dict[tuple[str, str], list[Rollout]] = {}
+    for rollout in rollouts:
+        access = rollout.target.access
+        by_account.setdefault((access.account, access.region), []).append(rollout)
+    return [rollout for turn in zip_longest(*by_account.values()) for rollout in turn if rollout]
+
+
+def _registered(context: Context, rollout: Rollout) -> Rollout:
+    newest = _newest(context, rollout)
+    if newest and not has_begun(newest.record) and _is_it(context, rollout, newest):
+        return _adopted(rollout, newest)
+    client = context.clients.of("ecs", rollout.target.access)
+    return replace(rollout, revision=ecs.register(client, rollout.target, rollout.request or {}, rollout.tags))
+
+
+def _of_the_matrix(context: Context, rollout: Rollout) -> Rollout:
+    newest = _newest(context, rollout)
+    if newest and _is_it(context, rollout, newest):
+        return _adopted(rollout, newest)
+    what = f"the newest revision of {rollout.target.family} is not what this checkout renders; a shard registers none"
+    to_do = "check out the commit of the matrix; if that is what this is, run release.matrix again, then this shard"
+    raise NotReady.of(str(rollout.target), what, to_do)
+
+
+def _newest(context: Context, rollout: Rollout) -> Revision | None:
+    """Return the family's newest usable revision; None where it runs already, or may not be looked at."""
+    client = context.clients.of("ecs", rollout.target.access)
+    runs = {each.revision for each in rollout.live.deployments} if rollout.live else set()
+    try:
+        arn = next(ecs.revision_arns(client, rollout.target, at_once=1), "")
+        return ecs.revision(client, rollout.target, arn) if arn and arn not in runs else None
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        return None
+
+
+def _is_it(context: Context, rollout: Rollout, found: Revision) -> bool:
+    is_ours = found.record.get("project") == context.project.name
+    return is_ours and same(rollout.request or {}, found.definition)
+
+
+def _adopted(rollout: Rollout, found: Revision) -> Rollout:
+    """Return the rollout with the revision, and with what its tags do not say yet."""
+    stale = {key: value for key, value in rollout.tags.items() if value != found.record.get(key, "")}
+    return replace(rollout, revision=found.arn, adopted=True, unrecorded=stale)

@@ -1,0 +1,211 @@
+"""What differs: live definitions from the rendered ones, or one environment's from another's. Changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from deploytasks import tags
+from deploytasks.commands import config_rules, desired_images, drift, rollouts
+from deploytasks.commands.context import Context, begin_to_look, images, quiet, reach
+from deploytasks.commands.observe import observe
+from deploytasks.concurrency import each, together
+from deploytasks.config.select import select
+from deploytasks.errors import AwsError, Complaint, Invalid
+from deploytasks.model import (
+    Command,
+    Definition,
+    DesiredImage,
+    Difference,
+    Live,
+    Options,
+    Project,
+    Scope,
+    Service,
+    Target,
+)
+from deploytasks.spelling import suggestion
+from deploytasks.template.canonical import canonical
+from deploytasks.template.render import placeholder
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a deploy would register, in canonical form, and what it is called; without it, complaints say why.
+
+    `create` is the CreateService request, where there is a service template.
+    """
+
+    name: str
+    definition: Definition | None = None
+    create: Definition | None = None
+    complaints: tuple[Complaint, ...] = ()
+
+
+def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
+    """Each target's live definition against what a deploy of its tier would register now, both in canonical form.
+
+    Raises:
+        Refusal: names that are not there, or credentials of another account than the registry's.
+        AwsError: no credentials for the registry, or it is out of reach.
+
+    """
+    context = begin_to_look(Command.DEPLOY, project, scope, Options(), quiet)
+    lives, rendered = together(
+        lambda: observe(context.clients, context.targets, context.images, reading="none"),
+        lambda: _rendered(context),
+    )
+    found = tuple(_from_rendered(live, rendered[live.target]) for live in lives)
+    differ = [live for live, each in zip(lives, found, strict=True) if each.differs]
+    ages = config_rules.ages(context.config, context.renderer, differ) if context.config else {}
+    return tuple(replace(each, notes=(*filter(None, [ages.get(each.target)]), *each.notes)) for each in found)
+
+
+def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
+    """Each target's live definition against that of the same service in the environment, or of the tenant, so named.
+
+    Without tenants in the scope the targets are those of tenant `main`; what would meet itself is left out. Families
+    are not compared: two environments' always differ.
+
+    Raises:
+        Invalid: there is no such environment, or nobody is named and there is no `main`, or nothing to compare.
+
+    """
+    found, others = select(project, scope), _environment(project, scope.tier, name)
+    lefts = _lefts(project, found, scope, others)
+    pairs = {left: others.get(left.service) for left in lefts if left not in others.values()}
+    if not pairs:
+        raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
+    asked = dict.fromkeys([*pairs, *filter(None, pairs.values())])
+    lives = {live.target: live for live in observe(reach(), asked, images(project), reading="none")}
+    return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
+
+
+def _rendered(context: Context) -> dict[Target, Rendered]:
+    """What a deploy would register for each target, or why it would not."""
+    answers = each(lambda service: _named(context, service), context.services)
+    wanted = dict(zip((service.name for service in context.services), answers, strict=True))
+    return {target: _request(context, target, wanted[target.service]) for target in context.targets}
+
+
+def _named(context: Context, service: Service) -> DesiredImage | Complaint:
+    """What the service shall run, or why that is not known."""
+    try:
+        desired = desired_images.named(context, service, context.tier.name)
+    except AwsError as error:
+        return error.complaints[0]
+    return next(iter(desired_images.missing(context, [desired])), desired)
+
+
+def _request(context: Context, target: Target, wanted: DesiredImage | Complaint) -> Rendered:
+    """The request in canonical form. Without an image the template is tried all the same, for what is wrong with it."""
+    complaints = [wanted] if isinstance(wanted, Complaint) else []
+    desired = placeholder(context.project, target) if isinstance(wanted, Complaint) else wanted
+    try:
+        made, create = rollouts.render(context, target, desired)
+    except Invalid as error:
+        complaints += error.complaints
+    if complaints:
+        return Rendered(f"rendered {target}", complaints=tuple(complaints))
+    return Rendered(
+        f"rendered {target} for {tags.short(desired.commit_tag) or desired.digest}", canonical(made), create
+    )
+
+
+def _from_rendered(live: Live, rendered: Rendered) -> Difference:
+    return Difference(
+        target=live.target,
+        left=_called(live),
+        right=rendered.name,
+        before=_canonical(live, rendered.definition),
+        after=rendered.definition,
+        complaints=(*_unseen(live), *rendered.complaints),
+        notes=tuple(drift.service_notes(rendered.create, live)),
+    )
+
+
+def _between(left: Live, right: Live | None, name: str) -> Difference:
+    where, service = str(left.target), left.target.service
+    if right is None:
+        complaint = Complaint(where, f"{name} has no service {service} to compare with")
+        return Difference(left.target, _called(left), name, complaints=(complaint,))
+    complaints = [*_unseen(left), *_unseen(right)]
+    if not complaints and not left.exists and not right.exists:
+        complaints.append(Complaint(where, f"there is no ECS service, here or in {right.target.environment}"))
+    return Difference(
+        target=left.target,
+        left=_called(left),
+        right=_called(right),
+        before=_without_family(left),
+        after=_without_family(right),
+        against=right.target,
+        complaints=tuple(complaints),
+    )
+
+
+def _unseen(live: Live) -> Iterator[Complaint]:
+    """Why there is nothing to compare with; a service that is not there yet is no reason."""
+    if live.complaint:
+        yield live.complaint
+    elif live.exists and live.definition is None:
+        what = f"its service names no task definition (deployment controller {live.controller})"
+        yield Complaint(str(live.target), what, "only what ECS's own controller deploys can be compared")
+
+
+def _canonical(live: Live, request: Definition | None = None) -> Definition | None:
+    return canonical(live.definition, request) if live.definition else None
+
+
+def _without_family(live: Live) -> Definition | None:
+    definition = _canonical(live)
+    return {key: value for key, value in definition.items() if key != "family"} if definition else None
+
+
+def _called(live: Live) -> str:
+    if live.complaint:
+        return f"live {live.target} (not seen)"
+    revision = live.primary.revision.rpartition("/")[2] if live.primary else "(no service yet)"
+    return f"live {live.target} {revision}"
+
+
+def _lefts(project: Project, found: tuple[Target, ...], scope: Scope, others: dict[str, Target]) -> tuple[Target, ...]:
+    """The targets to compare: those of the tenants that are named, else of the team's own.
+
+    Raises:
+        Invalid: nobody is named, and the team has none.
+
+    """
+    own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
+    if own:
+        return own
+    there = dict.fromkeys(target.environment.tenant for target in found if target not in others.values())
+    if not there:
+        raise Invalid.of(
+            "--across", "there is no other tenant to compare with it", "see which there are: inv envs.list"
+        )
+    what = f"it does not say whose {scope.tier} to compare: {_why_not_main(project, scope)}"
+    raise Invalid.of("--across", what, f"name it: --tenant {next(iter(there))}\ntenants there: {', '.join(there)}")
+
+
+def _why_not_main(project: Project, scope: Scope) -> str:
+    """Why tenant `main`, whose targets are meant where nobody is named, is none of the selected ones."""
+    if "main" not in project.tenants:
+        return "no tenant here is called main"
+    tiers = {target.environment.tier for target in project.targets if target.environment.tenant == "main"}
+    return "the flags leave none of tenant main" if scope.tier in tiers else f"tenant main has no {scope.tier}"
+
+
+def _environment(project: Project, tier: str, name: str) -> dict[str, Target]:
+    """By service, the targets of the tenant's environment of the tier, or else of the environment that is shown so.
+
+    Raises:
+        Invalid: there is none.
+
+    """
+    own = [one for one in project.targets if (one.environment.tenant, one.environment.tier) == (name, tier)]
+    found = own or [one for one in project.targets if str(one.environment) == name]
+    if not found and name in project.tenants:
+        there = dict.fromkeys(str(one.environment) for one in project.targets if one.environment.tenant == name)
+        raise Invalid.of("--across", f"'{name}' has no {tier}", f"its environments: {', '.join(there) or 'none'}")
+    if not found:
+        known = dict.fromkeys([*project.tenants, *(str(one.environment) for one in project.targets)])
+        raise Invalid.of("--across", f"there is no tenant or environment '{name}'", suggestion(name, known))
+    return {target.service: target for target in found}

@@ -1,0 +1,74 @@
+"""Which targets' live definitions differ from what their templates and settings give for the image that runs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from deploytasks.commands import rollouts
+from deploytasks.commands.context import Context
+from deploytasks.commands.preflight import Note
+from deploytasks.errors import Complaint, Invalid, listed
+from deploytasks.model import Definition, DesiredImage, Live, Project, Target, shown
+from deploytasks.rules.observed import pinned, record, what_runs
+from deploytasks.template.canonical import same
+from deploytasks.template.render import Renderer, image_name
+from deploytasks.template.service import differing_keys
+
+
+def drifted(
+    project: Project, renderer: Renderer, lives: Iterable[Live], images: dict[str, str]
+) -> tuple[frozenset[Target], tuple[Complaint, ...]]:
+    """The targets that drifted, and why it could not be judged of others. That an image is older is no drift."""
+    found: set[Target] = set()
+    complaints: list[Complaint] = []
+    for live in lives:
+        try:
+            if live.definition and _differs(project, renderer, live, images[live.target.service]):
+                found.add(live.target)
+        except Invalid as error:
+            complaints += error.complaints
+    return frozenset(found), tuple(dict.fromkeys(complaints))
+
+
+def _differs(project: Project, renderer: Renderer, live: Live, image: str) -> bool:
+    target, desired = live.target, _as_it_runs(project, live, image)
+    named = image_name(project, target, project.tier(target.environment.tier), desired)
+    return not same(renderer.definition(target, desired, named), live.definition or {})
+
+
+def _as_it_runs(project: Project, live: Live, image: str) -> DesiredImage:
+    """What the running definition was rendered from: the image that it pins, the commit and release on record."""
+    kept, service = record(live), project.service(live.target.service)
+    digests = pinned(live, image) or tuple(filter(None, [kept.get("digest")])) or what_runs(live, image)[0]
+    digest = next(iter(digests), None)
+    return DesiredImage(service.name, service.repository, kept.get("commit", ""), digest, kept.get("release"))
+
+
+_MOST_KEYS = 20
+
+
+def service_template_notes(
+    context: Context, lives: Iterable[Live], desired_images: Sequence[DesiredImage]
+) -> Iterator[Note]:
+    """Yield the notes on all targets, the same of several targets once; templates that fail are told elsewhere."""
+    by_service = {desired.service: desired for desired in desired_images}
+    said: dict[str, list[str]] = {}
+    for live in lives:
+        try:
+            create = rollouts.render(context, live.target, by_service[live.target.service])[1]
+        except Invalid:
+            continue
+        for text in service_notes(create, live):
+            said.setdefault(text, []).append(str(live.target))
+    return (Note(f"{listed(targets)}: {text}") for text, targets in said.items())
+
+
+def service_notes(create: Definition | None, live: Live) -> Iterator[str]:
+    """Yield what the CreateService request says otherwise than the live service, if both are there."""
+    if create is None or not live.service:
+        return
+    keys = differing_keys(create, live.service)
+    if others := [key for key in keys if key != "desiredCount"]:
+        what = "the service template differs; it is read only where the service does not exist yet"
+        yield f"{what}: {listed(others, _MOST_KEYS)}"
+    if "desiredCount" in keys:
+        what = f"desiredCount is {shown(create['desiredCount'])} in the service template and {live.desired} live"
+        yield f"{what}: the template's counts only at creation, and autoscaling may set another"

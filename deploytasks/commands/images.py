@@ -1,0 +1,89 @@
+"""The images on the shelf: what ECR holds of each service, and who runs it. Changes nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploytasks.aws import ecr
+from deploytasks.aws.session import Clients
+from deploytasks.commands.context import guard_registry, images, reach, registry_client
+from deploytasks.commands.observe import observe
+from deploytasks.concurrency import each, together
+from deploytasks.errors import AwsError, Complaint
+from deploytasks.model import Image, Live, Project, RepositoryImages, Service
+from deploytasks.rules.image_index import ImageIndex, index_images
+from deploytasks.rules.observed import what_runs
+
+
+def list_images(project: Project, services: Sequence[Service]) -> tuple[RepositoryImages, ...]:
+    """Every image of each service that has a tag, newest first, and which environments run it.
+
+    Raises:
+        NotReady: the registry's credentials belong to another account.
+        AwsError: no repository can be read.
+
+    """
+    clients, names = reach(), images(project)
+    targets = [target for target in project.targets if target.service in {service.name for service in services}]
+    lives, swept = together(
+        lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
+    )
+    return tuple(_listing(service, swept, lives, names[service.name]) for service in services)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every image in ECR by service; a service whose repository could not be read is among the `unread`."""
+
+    images: Mapping[str, tuple[Image, ...]]
+    unread: Mapping[str, Complaint] = field(default_factory=dict)
+
+
+def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sweep:
+    """What ECR holds, one sweep a repository; one that can't be read hides no other.
+
+    Raises:
+        NotReady: the registry's credentials belong to another account.
+        AwsError: no repository can be read.
+
+    """
+    guard_registry(project, clients)
+    client = registry_client(project, clients)
+    answers = each(lambda service: _swept(client, service), services)
+    swept = dict(zip((service.name for service in services), answers, strict=True))
+    unread = {name: answer for name, answer in swept.items() if isinstance(answer, Complaint)}
+    if unread and len(unread) == len(swept):
+        raise AwsError(*dict.fromkeys(unread.values()))
+    return Sweep({name: answer for name, answer in swept.items() if not isinstance(answer, Complaint)}, unread)
+
+
+def _swept(client: Any, service: Service) -> tuple[Image, ...] | Complaint:
+    try:
+        return ecr.every(client, service.repository)
+    except AwsError as error:
+        return error.complaints[0]
+
+
+def _listing(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -> RepositoryImages:
+    own = [live for live in lives if live.target.service == service.name]
+    if complaint := swept.unread.get(service.name):
+        notes = (f"{service.name} could not be read: {complaint}", *unseen(own))
+        return RepositoryImages(service.name, service.repository, (), notes=notes, is_read=False)
+    held = swept.images[service.name]
+    tagged = tuple(image for image in held if image.tags)
+    return RepositoryImages(service.name, service.repository, tagged, _runs(index_images(name, held), own), unseen(own))
+
+
+def unseen(lives: Iterable[Live]) -> tuple[str, ...]:
+    """One note for each environment and reason: the services of one are mostly out of sight together."""
+    reasons = {(str(live.target.environment), str(live.complaint)): None for live in lives if live.complaint}
+    return tuple(f"{environment} could not be seen: {why}" for environment, why in reasons)
+
+
+def _runs(held: ImageIndex, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:
+    """Digest of an image → the environments that run it, be it by one of its children."""
+    runs: dict[str, dict[str, None]] = {}
+    for live in lives:
+        for digest in what_runs(live, held.name)[0]:
+            runs.setdefault(held.whole(digest), {})[str(live.target.environment)] = None
+    return {digest: tuple(names) for digest, names in runs.items()}

@@ -1,0 +1,243 @@
+"""The log lines of a tier's targets, as they come. Changes nothing.
+
+A stream is called after the prefix, the container and the task. Where targets of one account share group, prefix and
+container, a target is given the lines of the tasks that ECS knows as its own, and no others.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from deploytasks.aws import logs as cloudwatch
+from deploytasks.aws.errors import may_pass
+from deploytasks.aws.logs import OwnTasks, Source, Streams, Tail
+from deploytasks.aws.session import Clients
+from deploytasks.commands.context import images, reach
+from deploytasks.commands.observe import observe
+from deploytasks.commands.rollouts import kept_back
+from deploytasks.concurrency import MAX_THREADS
+from deploytasks.errors import AwsError, Complaint, Interrupted
+from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
+from deploytasks.template.render import Renderer
+
+POLL_S = 2.0
+_REMEMBERED = timedelta(hours=1)
+"""How long ECS knows a task that has stopped."""
+_NO_CLUSTER = "ClusterNotFoundException"
+_FIRST_S = 10.0
+"""How long following waits for the recent lines of everybody before it shows those that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is to be read, and the definitions that name it.
+
+    `complaints` are about targets of which nothing can be read, `notes` about single containers.
+    """
+
+    clients: Clients
+    sources: tuple[Source, ...]
+    definitions: tuple[Definition, ...]
+    complaints: tuple[Complaint, ...] = ()
+    notes: tuple[Complaint, ...] = ()
+
+
+def watch(project: Project, targets: Sequence[Target]) -> Watched:
+    """Where the targets' containers write to, by their live definitions."""
+    clients = reach()
+    lives, renderer = observe(clients, targets, images(project), reading="none"), Renderer(project)
+    lives = tuple(kept_back(project, renderer, live) for live in lives)
+    found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
+    return Watched(
+        clients=clients,
+        sources=_told_apart(clients, project, [source for sources in found.values() for source in sources]),
+        definitions=tuple(live.definition for live in lives if live.definition),
+        complaints=tuple(_unreadable(live) for live in lives if not found[live.target]),
+        notes=tuple(note for live in lives if found[live.target] for note in _elsewhere(live)),
+    )
+
+
+def logs(
+    watched: Watched,
+    since: timedelta,
+    tell: OnEvent,
+    *,
+    follow: Callable[[], bool] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Complaint, ...]:
+    """Every line since then was told, oldest first; returns what could not be read, which was told too, once.
+
+    With `follow` it goes on with new lines, for as long as that says so.
+
+    Raises:
+        Interrupted: Ctrl-C, with which following ends.
+
+    """
+    reader = _Reader(watched, tell, following=follow is not None)
+    if since > _REMEMBERED:
+        reader.warn(_forgotten(watched.sources))
+    try:
+        with reader.reading(watched, datetime.now(UTC) - since):
+            reader.hear(_FIRST_S if follow else None)
+            while follow and follow() and reader.tails:
+                sleep(POLL_S)
+                reader.hear(POLL_S)
+    except KeyboardInterrupt:
+        raise Interrupted.of("deploy.logs", "interrupted") from None
+    return tuple(reader.complaints)
+
+
+class _Reader:
+    """All that is listened to, at once: an account that answers late keeps no other's lines back."""
+
+    def __init__(self, watched: Watched, tell: OnEvent, *, following: bool) -> None:
+        self._tell, self._following = tell, following
+        self.tails: list[Tail] = []
+        self.complaints: list[Complaint] = []
+        self._asked: dict[Tail, Future[list[Logged]]] = {}
+        self._said: set[Complaint] = set()
+        for each in watched.complaints:
+            self._complain(each)
+        self.warn(watched.notes)
+
+    def warn(self, notes: Iterable[Complaint]) -> None:
+        """What is no failure was told, each once."""
+        for each in notes:
+            self._say(each)
+
+    @contextmanager
+    def reading(self, watched: Watched, since: datetime) -> Iterator[None]:
+        """Inside, the sources are asked in parallel; afterwards nobody is waited for."""
+        for source in watched.sources:
+            try:
+                self.tails.append(_tail(watched.clients, source, since))
+            except AwsError as error:
+                self._complain(error.complaints[0])
+        self._pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.tails), MAX_THREADS)))
+        try:
+            yield
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def hear(self, within_s: float | None) -> None:
+        """What the sources answer within that time is told, sorted by time; None waits for all of them."""
+        for tail in self.tails:
+            if tail not in self._asked:
+                self._asked[tail] = self._pool.submit(tail.read)
+        done, _ = wait(self._asked.values(), timeout=within_s)
+        answered = [tail for tail, asked in self._asked.items() if asked in done]
+        lines = [line for tail in answered for line in self._lines(tail, self._asked.pop(tail))]
+        for line in sorted(lines, key=_time):
+            self._tell(line)
+
+    def _lines(self, tail: Tail, asked: "Future[list[Logged]]") -> list[Logged]:
+        try:
+            return asked.result()
+        except AwsError as error:
+            self._put_up_with(tail, error)
+            return []
+
+    def _put_up_with(self, tail: Tail, error: AwsError) -> None:
+        """What may pass is asked again, as is a group that may come yet; anything else is given up."""
+        if self._following and may_pass(error):
+            what = f"log group {tail.source.group} does not answer, and is asked again: {error.complaints[0].what}"
+            self._say(Complaint(str(tail.source.target), what))
+            return
+        self._complain(_about(tail, error))
+        if not cloudwatch.is_missing(error):
+            self.tails.remove(tail)
+
+    def _complain(self, complaint: Complaint) -> None:
+        if complaint not in self.complaints:
+            self.complaints.append(complaint)
+            self._say(complaint)
+
+    def _say(self, complaint: Complaint) -> None:
+        """Told once, in the words and the form of an error."""
+        if complaint not in self._said:
+            self._said.add(complaint)
+            self._tell(Told("logs", str(complaint)[len(complaint.where) + 2 :], complaint.where))
+
+
+def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources, each with the names of the other targets that write to its streams, those of other tiers too.
+
+    The others of these accounts are looked at with the credentials of those whose lines are read, since nobody asked
+    for their own.
+    """
+    reached = {source.access.account: source.target.access for source in sources}
+    known = {source.target for source in sources}
+    others = [
+        replace(each, access=replace(reached[each.access.account], region=each.access.region))
+        for each in project.targets
+        if each not in known and each.access.account in reached
+    ]
+    writers: dict[Streams | str, set[str]] = {}
+    for source in sources:
+        writers.setdefault(source.streams, set()).add(str(source.target))
+    for live in observe(clients, others, images(project), reading="none"):
+        for place in _written(live):
+            writers.setdefault(place, set()).add(str(live.target))
+    return tuple(replace(source, shared_with=_others(writers, source)) for source in sources)
+
+
+def _written(live: Live) -> list[Streams | str]:
+    """Where a target writes to; its whole account where that can't be seen, since it may be anywhere."""
+    if live.complaint:
+        return [] if live.error_code == _NO_CLUSTER else [live.target.access.account]
+    return [source.streams for source in cloudwatch.sources(live.target, live.definition or {})]
+
+
+def _others(writers: Mapping[Streams | str, set[str]], source: Source) -> tuple[str, ...]:
+    names = writers[source.streams] | writers.get(source.access.account, set())
+    return tuple(sorted(names - {str(source.target)}))
+
+
+def _tail(clients: Clients, source: Source, since: datetime) -> Tail:
+    own = OwnTasks(clients.of("ecs", source.target.access), source) if source.shared_with else None
+    return Tail(clients.of("logs", source.access), source, since, own=own)
+
+
+def _forgotten(sources: Iterable[Source]) -> Iterator[Complaint]:
+    """What is to be said where lines are asked for that are older than what ECS remembers."""
+    for source in sources:
+        if source.shared_with:
+            names = ", ".join(source.shared_with)
+            what = (
+                f"without the lines of tasks that stopped more than an hour ago: {names} may write to the same streams"
+            )
+            yield Complaint(str(source.target), what, "an `awslogs-stream-prefix` of its own tells all of them apart")
+
+
+def _about(tail: Tail, error: AwsError) -> Complaint:
+    """What is wrong with a target's log: the same words each time, so that they are told once."""
+    said, where = error.complaints[0], str(tail.source.target)
+    if cloudwatch.is_missing(error):
+        to_do = "it comes with the first line, where the definition has `awslogs-create-group`; else make it"
+        return Complaint(where, f"there is no log group {tail.source.group}", to_do)
+    return Complaint(where, f"log group {tail.source.group} can't be read: {said.what}", said.to_do)
+
+
+def _time(line: Logged) -> datetime:
+    return line.at
+
+
+def _unreadable(live: Live) -> Complaint:
+    if live.complaint:
+        return live.complaint
+    where = str(live.target)
+    if not live.exists:
+        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+        return Complaint(where, what, "inv status shows what there is")
+    to_do = "give its logConfiguration `awslogs` with an `awslogs-stream-prefix`, or look where its log goes"
+    return Complaint(where, "no container of its definition writes to CloudWatch Logs", to_do)
+
+
+def _elsewhere(live: Live) -> Iterable[Complaint]:
+    names = cloudwatch.elsewhere(live.definition or {})
+    if names:
+        what = f"without the lines of {', '.join(names)}, which writes elsewhere than to CloudWatch Logs"
+        yield Complaint(str(live.target), what)

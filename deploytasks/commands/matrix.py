@@ -1,0 +1,211 @@
+"""One release by many runners: `matrix` does once what comes before the rollouts, each shard rolls out its part.
+
+The tier's lock is held by the CI run itself, from the matrix on until somebody releases it. A shard does not take it:
+it proves that it belongs to that run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks import concurrency
+from deploytasks.aws import lock_records, locks
+from deploytasks.commands import desired_images, ownership, preflight, rollouts
+from deploytasks.commands.barrier import Barrier
+from deploytasks.commands.context import Context, before_any_change, begin, quiet, registry_ssm
+from deploytasks.commands.definitions import adopt_all
+from deploytasks.commands.lock import fence, lock_wait, obstacles, unlock
+from deploytasks.commands.outcome import report, roll_out
+from deploytasks.commands.release import prepared
+from deploytasks.commands.resume import command_line, stopped
+from deploytasks.commands.situation import look_at_targets, target_checks
+from deploytasks.config.select import select
+from deploytasks.errors import Invalid, Locked, NotReady
+from deploytasks.model import (
+    Command,
+    LockState,
+    Matrix,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Scope,
+    Shard,
+    Target,
+)
+from deploytasks.rules import shards
+
+
+def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Matrix:
+    """The tier is tagged as by a release, and locked for this CI run; its targets are split into `options.shards`.
+
+    Raises:
+        Refusal: nothing was changed; its complaints say all that is wrong.
+        Failure: a build, a push or a tag failed, and the tier is not locked; the same command goes on from there.
+
+    """
+    parts = _parts(select(project, Scope(scope.tier)), options.shards or 1)
+    context = begin(Command.MATRIX, project, Scope(scope.tier), replace(options, shards=len(parts)), tell)
+    context = _of_the_run(context, "--run")
+    with _locked_for_the_run(context) as found:
+        whole, _ = prepared(context, found)
+        told = report(context, whole, notes=_notes(context, len(parts)))
+        return Matrix(told, context.author.run, _unlock(context), parts)
+
+
+def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """The targets of `options.shard` run what the tier tag names, each wave after all earlier ones of all shards.
+
+    Raises:
+        Refusal: nothing was changed; above all, the tier is not locked for this run.
+        Interrupted: names what goes on at AWS.
+
+    """
+    own = _targets(project, scope, options)
+    context = begin(Command.DEPLOY, project, _scope_of(scope, own), options, tell)
+    everybody = replace(context, targets=select(project, Scope(scope.tier)))
+    with before_any_change():
+        context, since = _under_the_lock(context)
+        owners, wanted, lives = concurrency.together(
+            lambda: ownership.look(everybody),
+            lambda: desired_images.to_deploy(everybody),
+            lambda: look_at_targets(context),
+        )
+        noted = preflight.check_all(owners.found, *target_checks(everybody, lives, wanted))
+        barrier = Barrier(everybody, lambda lives: rollouts.rollouts(everybody, lives, wanted), since)
+        barrier.remember(max(target.wave for target in own))
+    whole = Plan(context.tier, waves=rollouts.rollouts(context, lives, wanted), notes=noted)
+    tell(Planned(whole))
+    whole = adopt_all(context, whole)
+    return report(context, whole, roll_out(context, whole, barrier))
+
+
+def _parts(targets: tuple[Target, ...], of: int) -> dict[Shard, tuple[Target, ...]]:
+    """Each shard's targets; no more shards than there are environments."""
+    of = min(of, len({target.environment for target in targets}))
+    return {Shard(number, of): part for number, part in enumerate(shards.split(targets, of), 1)}
+
+
+def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, ...]:
+    """The targets of the shard.
+
+    Raises:
+        Invalid: another flag chooses as well, or there are not so many shards.
+
+    """
+    shard = options.shard or Shard(1, 1)
+    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
+    others: dict[str, object] = {**named, "to": options.to, "force": options.force}
+    others |= {"only-behind": options.only_behind, "only-failed": options.only_failed, "lock-wait": options.lock_wait_s}
+    if given := [f"--{flag}" for flag, value in others.items() if value]:
+        what = f"goes with no {', '.join(given)}: every shard must mean its part of the same whole"
+        raise Invalid.of("--shard", what, f"leave out one or the other: inv deploy.{scope.tier} --shard {shard}")
+    parts = _parts(select(project, Scope(scope.tier)), shard.of)
+    if shard not in parts:
+        what = f"there is no shard {shard}: {scope.tier} has {len(parts)} environments"
+        to_do = f"take the shards that release.matrix prints: inv release.matrix {scope.tier} --shards {len(parts)}"
+        raise Invalid.of("--shard", what, to_do)
+    return parts[shard]
+
+
+def _scope_of(scope: Scope, targets: tuple[Target, ...]) -> Scope:
+    """The scope as if the shard's tenants had been named, which is how to go on with them outside this run."""
+    return replace(scope, tenants=tuple(dict.fromkeys(target.environment.tenant for target in targets)))
+
+
+def _of_the_run(context: Context, flag: str) -> Context:
+    """The errand in the name of its CI run; a dry run need not have any.
+
+    Raises:
+        Invalid: nobody says which run it is.
+
+    """
+    run = context.options.run or context.author.run
+    if not run and context.options.dry_run:
+        return context
+    if not run:
+        what = "no CI run is known here, and only its own run's shards may work under the lock"
+        raise Invalid.of(flag, what, 'name it, the same for the matrix and every shard: --run "$BUILD_TAG"')
+    return replace(context, author=replace(context.author, run=run))
+
+
+@contextmanager
+def _locked_for_the_run(context: Context) -> Iterator[tuple[str, ...]]:
+    """The tier is locked by no process but by the run, and stays so if all goes well. A dry run locks nothing."""
+    claim = lock_records.lock_record(
+        context.tier.name, context.author, _command(context), reason=context.options.override or ""
+    )
+    mine = lock_records.by_hand(claim)  # nobody shall take it for that of a dead process
+    if context.options.dry_run:
+        yield obstacles(context, mine)
+        return
+    client = registry_ssm(context.project, context.clients)
+    try:
+        with before_any_change():
+            until = lock_wait(context.options.lock_wait_s, context.tell)
+            fence(context, locks.acquire(client, context.project.name, mine, until))
+        yield ()
+    except BaseException as error:
+        unlock(context, client, mine)
+        if isinstance(error, KeyboardInterrupt):
+            raise stopped(context, "interrupted") from None
+        raise
+
+
+def _under_the_lock(context: Context) -> tuple[Context, datetime]:
+    """The errand under the lock that its run's matrix took, and since when that is; a dry run needs no lock.
+
+    Why the gate was passed stands in the lock, so that every shard records it. The command that goes on with the
+    shard's tenants belongs to no run.
+    """
+    if context.options.dry_run:
+        return context, datetime.now(UTC)
+    context = _of_the_run(context, "--shard")
+    client, held = registry_ssm(context.project, context.clients), _held(context)
+    fence(context, held)
+    since = locks.taken_at(client, context.project.name, context.tier.name) or datetime.now(UTC)
+    options = replace(context.options, override=context.options.override or held.reason or None, run=None)
+    return replace(context, options=options), since
+
+
+def _held(context: Context) -> LockState:
+    """The lock, which the matrix of this very run took for as many shards as these.
+
+    Raises:
+        Refusal: it is not so, with what to do.
+
+    """
+    tier, run, shard = context.tier.name, context.author.run, context.options.shard or Shard(1, 1)
+    matrix = f"release.matrix {tier} --shards {shard.of}"
+    held = locks.status(registry_ssm(context.project, context.clients), context.project.name, tier)
+    if held is None:
+        what = f"it is not locked for {run}: no matrix was made in this run, or its lock is released already"
+        raise NotReady.of(tier, what, f"run the whole pipeline again, which begins with: inv {matrix}")
+    if held.run != run:
+        whose = f"for {held.run}" if held.run else "for no CI run"
+        what = f"{held.by} holds the lock since {held.since} ({held.command}) {whose}; this is {run}"
+        to_do = f"wait for it, then run the whole pipeline again; if it is gone: {locks.freeing(tier, run)}"
+        raise Locked.of(tier, what, to_do)
+    if held.command != matrix:
+        what = f"this run locked it by {held.command}, which has no shard {shard}"
+        raise NotReady.of(tier, what, "give every shard the number that release.matrix was given")
+    return held
+
+
+def _command(context: Context) -> str:
+    return f"{context.command.task(context.tier.name)} --shards {context.options.shards}"
+
+
+def _notes(context: Context, count: int) -> tuple[str, ...]:
+    tier, run = context.tier.name, context.author.run
+    if context.options.dry_run:
+        return (f"{count} shards; {tier} is not locked",)
+    return (f"{count} shards; {tier} is locked for {run} until: {_unlock(context)}",)
+
+
+def _unlock(context: Context) -> str:
+    """The last job's command: it frees the tier of this run's lock, and of nobody else's, nor of a hold."""
+    return command_line(f"lock.release {context.tier.name}", Scope(context.tier.name), {"run": context.author.run})

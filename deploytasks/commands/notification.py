@@ -1,0 +1,38 @@
+"""The channel that is told of releases: the address of its webhook, and who and what a message is about."""
+
+import os
+from collections.abc import Iterable
+
+from deploytasks import git
+from deploytasks.aws import secrets
+from deploytasks.commands.context import guard_registry, reach, whoami_here
+from deploytasks.errors import Invalid
+from deploytasks.model import Heading, Project, Webhook
+
+
+def address(project: Project, webhook: Webhook) -> str:
+    """The address that messages go to, read where envs/project.toml says that it is. It is a secret.
+
+    Raises:
+        DeployError: it could not be read.
+
+    """
+    if webhook.place == "env":
+        return _variable(webhook.name)
+    clients, access = reach(), project.registry.access
+    guard_registry(project, clients)
+    client = clients.of(webhook.place, access)
+    read = secrets.parameter if webhook.place == "ssm" else secrets.secret
+    return read(client, webhook.name).strip()
+
+
+def heading(project: Project, tier: str, command: str, commits: Iterable[str]) -> Heading:
+    """What stands above each message about a command of this process."""
+    return Heading(project.name, tier, command, whoami_here(), git.subjects(project.root, commits))
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise Invalid.of("notify.webhook", f"the variable {name} is not set")
+    return value

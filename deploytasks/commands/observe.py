@@ -1,0 +1,178 @@
+"""Everything that a plan or the board needs to know of the world, collected in one place and all accounts at once.
+
+Four looks, each at all targets in parallel: whose account, the services, their definitions and tasks, what those run.
+What one look cannot see of a target is that target's complaint; the other targets' looks go on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from deploytasks.aws import ecs, tasks
+from deploytasks.aws.session import Clients
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
+from deploytasks.model import Access, Live, Reading, Target
+from deploytasks.rules import soak
+from deploytasks.rules.observed import is_vague, our_containers, pinned, recorded_digest
+
+Group = tuple[Access, str, list[Any]]
+"""What is asked of one cluster of one account in one call."""
+Look = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskList:
+    """A target as far as it was seen, and the ARNs of its running tasks."""
+
+    live: Live
+    arns: tuple[str, ...] = ()
+
+
+def observe(
+    clients: Clients, targets: Iterable[Target], images: dict[str, str], *, reading: Reading
+) -> tuple[Live, ...]:
+    """Each target as it is, in the order given. What cannot be seen says why, and hides nothing of the others.
+
+    Credentials are looked at first: a target is never read, let alone written, in another account than its file's.
+    `images` maps a service to what its image names begin with; of which targets the tasks are read, `reading` says.
+    """
+    lives = _services(clients, tuple(targets))
+    early = lives if reading == "all" else ()
+    looks: list[Look] = [*(partial(_defined, clients, live) for live in lives), *_listings(clients, early)]
+    answers = each(_call, looks)
+    lives, lists = tuple(answers[: len(lives)]), answers[len(lives) :]
+    if reading in ("unpinned", "vague"):
+        unknown = is_vague if reading == "vague" else _is_unpinned
+        lists = each(_call, _listings(clients, (one for one in lives if unknown(one, images[one.target.service]))))
+    lives = _with_digests(clients, lives, lists, images)
+    return tuple(each(partial(_with_crashes, clients), lives)) if reading == "all" else lives
+
+
+def _with_crashes(clients: Clients, live: Live) -> Live:
+    """Return the target with how its tasks keep dying; its stopped tasks are read only where there is a sign."""
+    primary = live.primary
+    if live.complaint or not primary or not (live.restarted or live.running < live.desired):
+        return live
+    try:
+        stopped = tasks.tasks_of(clients.of("ecs", live.target.access), live.target, "STOPPED")
+    except AwsError:
+        return live  # what runs is known all the same
+    found = soak.crash_loop(stopped, primary, desired=live.desired, now=datetime.now(UTC))
+    return replace(live, crashing=found)
+
+
+def _is_unpinned(live: Live, image: str) -> bool:
+    return not pinned(live, image)
+
+
+def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:
+    wrong = dict(each(partial(_account, clients), dict.fromkeys(target.access for target in targets)))
+    groups = _grouped(((each.access, each.cluster, each) for each in targets if not wrong[each.access]), 10)
+    looked = each(partial(_looked, clients), groups)
+    seen = {live.target: live for lives in looked for live in lives}
+    return tuple(seen.get(each) or Live(each, complaint=_about(each, wrong[each.access])) for each in targets)
+
+
+def _account(clients: Clients, access: Access) -> tuple[Access, Complaint | str]:
+    """The account with what is wrong with it: a complaint, or the number that the credentials really belong to."""
+    try:
+        actual = clients.account(access)
+        return access, "" if actual == access.account else actual
+    except AwsError as error:
+        return access, error.complaints[0]
+
+
+def _about(target: Target, wrong: Complaint | str) -> Complaint:
+    if isinstance(wrong, Complaint):
+        return wrong
+    where = str(target.origins.get("account") or target)
+    what = f"the credentials belong to account {wrong}, the file says {target.access.account}"
+    return Complaint(where, what, "mend `role` or `profile` there, or sign in to the right account")
+
+
+def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:
+    access, cluster, targets = group
+    try:
+        with contained(f"cluster {cluster}"):
+            return ecs.look(clients.of("ecs", access), cluster, targets)
+    except Unforeseen as error:  # which may be about one of them only
+        if len(targets) > 1:
+            return tuple(live for each in targets for live in _looked(clients, (access, cluster, [each])))
+        return (Live(targets[0], complaint=error.complaints[0]),)
+    except AwsError as error:
+        return tuple(Live(each, complaint=error.complaints[0], error_code=error.error_code) for each in targets)
+
+
+def _defined(clients: Clients, live: Live) -> Live:
+    try:
+        with contained(str(live.target)):
+            return live if live.complaint else ecs.defined(clients.of("ecs", live.target.access), live)
+    except AwsError as error:
+        return Live(live.target, complaint=error.complaints[0])
+
+
+def _listings(clients: Clients, lives: Iterable[Live]) -> list[Look]:
+    return [partial(_listed, clients, live) for live in lives if live.primary]
+
+
+def _listed(clients: Clients, live: Live) -> TaskList:
+    try:
+        return TaskList(live, tuple(tasks.task_arns(clients.of("ecs", live.target.access), live.target)))
+    except AwsError as error:
+        return TaskList(Live(live.target, complaint=error.complaints[0]))
+
+
+def _with_digests(
+    clients: Clients, lives: Sequence[Live], lists: Iterable[TaskList], images: dict[str, str]
+) -> tuple[Live, ...]:
+    """The lives with what their tasks run; tasks of one cluster are described together, whatever their service."""
+    by_target = {listed.live.target: listed for listed in lists}
+    arns = ((one.live.target.access, one.live.target.cluster, arn) for one in by_target.values() for arn in one.arns)
+    found = dict(pair for pairs in each(partial(_described, clients), _grouped(arns, 100)) for pair in pairs)
+    return tuple(_digested(live, by_target.get(live.target), found, images) for live in lives)
+
+
+def _digested(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
+    try:
+        with contained(str(live.target)):
+            return _with_digest(live, listed, found, images)
+    except AwsError as error:
+        return Live(live.target, complaint=error.complaints[0])
+
+
+def _described(clients: Clients, group: Group) -> list[tuple[str, Any]]:
+    """The tasks by their ARNs; where they may not be described, each with the complaint."""
+    access, cluster, arns = group
+    try:
+        with contained(f"cluster {cluster}"):
+            return [(task["taskArn"], task) for task in tasks.described(clients.of("ecs", access), cluster, arns)]
+    except AwsError as error:
+        return [(arn, error.complaints[0]) for arn in arns]
+
+
+def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
+    if listed is None or live.complaint:
+        return live
+    own = [found[arn] for arn in listed.arns if arn in found]
+    complaint = listed.live.complaint or next((task for task in own if isinstance(task, Complaint)), None)
+    if complaint:
+        return Live(live.target, complaint=complaint)
+    image, tier = images[live.target.service], live.target.environment.tier
+    names = [each["name"] for each in our_containers(live, image)]
+    return replace(live, digests=tasks.task_digests(own, image, tier, recorded_digest(live), names))
+
+
+def _grouped(members: Iterable[tuple[Access, str, Any]], size: int) -> Iterator[Group]:
+    """The members of one account and cluster together, in groups of that size at most."""
+    places: dict[tuple[Access, str], list[Any]] = {}
+    for access, cluster, member in members:
+        places.setdefault((access, cluster), []).append(member)
+    for (access, cluster), listed in places.items():
+        yield from ((access, cluster, listed[at : at + size]) for at in range(0, len(listed), size))
+
+
+def _call(look: Look) -> Any:
+    return look()

@@ -1,0 +1,93 @@
+"""What a command came to: its rollouts, its report, and the command that goes on from there."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from deploytasks import durations, rollout
+from deploytasks.commands.context import Context
+from deploytasks.commands.resume import again, resumable, spelled
+from deploytasks.commands.selection import kept_in_mind
+from deploytasks.model import GOOD_OUTCOMES, Command, Options, Plan, Report, Result
+
+
+def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = None) -> tuple[Result, ...]:
+    """How every rollout of the plan ended; whatever stops them says what goes on."""
+    if context.options.dry_run:
+        return ()
+    resources = rollout.Resources(
+        context.clients,
+        context.images,
+        context.tell,
+        restore=context.options.restore,
+        before_wave=before_wave,
+        fence=context.fence,
+    )
+    going_on = kept_in_mind(context, (rollout.target for rollout in whole.rollouts))
+    with resumable(
+        going_on, f"the tag {context.tier.name} stands, its targets may differ from it", command=_goes_on(context)
+    ):
+        return rollout.carry_out(whole, resources, wait=context.options.wait)
+
+
+def _goes_on(context: Context) -> Command:
+    """The command that finishes rollouts once the tags stand: only a rollback knows the definitions of then."""
+    return context.command if context.command is Command.ROLLBACK else Command.DEPLOY
+
+
+def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), notes: tuple[str, ...] = ()) -> Report:
+    """What the command came to."""
+    return Report(
+        command=context.command.task(context.tier.name),
+        plan=whole,
+        results=results,
+        notes=(*notes, *_left_behind(context, whole), *_not_followed(context, results)),
+        resume=_resume(context, results),
+        dry_run=context.options.dry_run,
+    )
+
+
+def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
+    """Who does not follow a tag that moved for everybody."""
+    moved = {step.service for step in whole.tag_steps if step.move}
+    everybody = [target for target in context.project.targets if target.environment.tier == context.tier.name]
+    behind = [target for target in everybody if target.service in moved and target not in context.targets]
+    if not behind or context.command is Command.TAG:
+        return ()
+    names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
+    return (f"stay behind until `inv deploy.{context.tier.name}`: {names}",)
+
+
+def _not_followed(context: Context, results: Sequence[Result]) -> tuple[str, ...]:
+    """What follows the rollouts that were only started."""
+    if all(result.outcome != "started" for result in results):
+        return ()
+    skipped = f", and the soak of {durations.spelled(context.tier.soak_s)} is skipped" if context.tier.soak_s else ""
+    return (f"not waited for{skipped}; to follow: {spelled(_bare(context), Command.WAIT)}",)
+
+
+def _bare(context: Context) -> Context:
+    """The errand without its flags, which other commands do not take."""
+    return replace(context, options=Options())
+
+
+def _resume(context: Context, results: Sequence[Result]) -> str:
+    """What goes on where these results ended; nothing, where all ended well."""
+    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    if not open_ends:
+        return ""
+    go_on = partial(again, kept_in_mind(context, ()), _goes_on(context))
+    if paused := [result for result in open_ends if result.outcome == "paused"]:
+        rest = [result for result in open_ends if result.outcome != "paused"]
+        return from_the_hook(context, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
+    if any(result.outcome in ("rolled back", "unhealthy") for result in open_ends):
+        return f"mend the image and release it; to try this one again: {go_on(open_ends)}"
+    return f"to go on: {go_on(open_ends)}"
+
+
+def from_the_hook(context: Context, paused: Sequence[Result]) -> str:
+    """What continues rollouts that wait on a hook, and what ends them."""
+    goes_on, ends, follows = (
+        again(_bare(context), each, paused) for each in (Command.CONTINUE, Command.STOP, Command.WAIT)
+    )
+    return f"to go on: {goes_on}\nto go back: {ends}\nto follow either: {follows}"

@@ -1,0 +1,44 @@
+"""Which releases were let past the gate, and why; and which tiers are on hold or locked. Changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploytasks.aws import overrides
+from deploytasks.aws.session import Clients
+from deploytasks.commands.context import registry_ssm
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError, Complaint
+from deploytasks.model import LockState, Override, Project
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """The overrides of some tiers, the holds on them and their locks; `notes` say which could not be read."""
+
+    overrides: tuple[Override, ...] = ()
+    holds: tuple[LockState, ...] = ()
+    locks: tuple[LockState, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Overridden:
+    """Why releases of the tiers were let past their gates; who may not read it sees the rest all the same.
+
+    The registry's credentials are known to be those of the file's account.
+    """
+
+    def look(tier: str) -> overrides.Records | Complaint:
+        try:
+            return overrides.records(registry_ssm(project, clients), project.name, tier)
+        except AwsError as error:
+            return error.complaints[0]
+
+    answers = each(look, tiers)
+    unread = dict.fromkeys(answer for answer in answers if isinstance(answer, Complaint))
+    read = [answer for answer in answers if not isinstance(answer, Complaint)]
+    return Overridden(
+        tuple(one for found in read for one in found.overrides),
+        tuple(found.hold for found in read if found.hold),
+        tuple(found.lock for found in read if found.lock),
+        tuple(f"why the gate was passed, holds and locks may be missing: {why}" for why in unread),
+    )

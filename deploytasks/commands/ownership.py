@@ -1,0 +1,135 @@
+"""Find out whose the repositories are: one is one project's, which its tag `deploytasks:project` names.
+
+Another project's is refused. One without the tag (made by hand, or by deploytasks before it wrote tags) is not:
+`inv envs.bootstrap` marks it. What may not be asked refuses nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from deploytasks import tags
+from deploytasks.aws import repositories
+from deploytasks.aws.errors import is_denied, reason
+from deploytasks.commands.context import Context
+from deploytasks.commands.preflight import Note, unread
+from deploytasks.concurrency import each
+from deploytasks.config.policy import default_repository
+from deploytasks.errors import AwsError, Complaint
+from deploytasks.model import DesiredImage, Project, Service
+
+LABEL = "deploytasks.project"
+"""The image's label that records the project whose build it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What speaks against using the repositories, and what could not be asked."""
+
+    complaints: tuple[Complaint, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    def found(self) -> Iterator[Complaint | Note]:
+        """Yield both, as a check does."""
+        yield from self.complaints
+        yield from self.notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The project that a repository's tag names, None for no tag; or why it may not be read, or could not."""
+
+    owner: str | None = None
+    denied: str = ""
+    failed: tuple[Complaint, ...] = ()
+
+
+def look(context: Context) -> Ownership:
+    """Return what the tags of the selected services' repositories say: one call each, in parallel.
+
+    Source: ecr ListTagsForResource.
+
+    """
+    answers = each(partial(_owner, context), context.services)
+    complaints = tuple(
+        foreign(context.ecr, context.project, service.repository, answer.owner)
+        for service, answer in zip(context.services, answers, strict=True)
+        if answer.owner and answer.owner != context.project.name
+    )
+    failed = tuple(complaint for answer in answers for complaint in answer.failed)
+    return Ownership(
+        (*complaints, *failed), tuple(unread("the project of", (each.denied for each in answers if each.denied)))
+    )
+
+
+def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complaint:
+    """Return the complaint about another project's repository."""
+    what = f"the repository belongs to project {owner}, this is {project.name}"
+    other = (
+        f"name another in envs/project.toml: `repository`, by default {default_repository(project.name, '<service>')}"
+    )
+    arn = repositories.arn(ecr, project.registry.access.account, repository)
+    mark = f"aws ecr tag-resource --resource-arn {arn} --tags Key={repositories.PROJECT_TAG},Value={project.name}"
+    return Complaint(f"ECR {repository}", what, f"{other}\nif it is this project's all the same: {mark}")
+
+
+def foreign_image(project: Project, desired: DesiredImage, owner: str) -> Complaint:
+    """Return the complaint about an image that another project built, as its label says."""
+    image = f"the image {str(desired.digest)[:19]} (commit {tags.short(desired.commit_tag)})"
+    what = f"{image} was built by project {owner}, this is {project.name}"
+    to_do = f"name an image of {project.name}'s own, or a repository of its own: `repository` in envs/project.toml"
+    return Complaint(f"ECR {desired.repository}", what, to_do)
+
+
+def with_former(context: Context, complaints: Sequence[Complaint]) -> list[Complaint]:
+    """Return the complaints; where a default repository is missing, with what was the default before if that is there.
+
+    Source: ecr DescribeRepositories.
+
+    """
+    asked = context.services if complaints else ()
+    pairs = zip(asked, each(partial(_former, context), asked), strict=True)
+    advice = {f"ECR {service.repository}": keeping(service, former) for service, former in pairs if former}
+    return [replace(one, to_do=advice.get(one.where, one.to_do)) for one in complaints]
+
+
+def keeping(service: Service, former: str) -> str:
+    """Return how to go on with the repository that was the default before."""
+    return (
+        f"{former} is there, the default before deploytasks put the project's name in front: write\n"
+        f'repository = "{former}" under [services.{service.name}] in envs/project.toml to keep it; '
+        "else inv envs.bootstrap makes this one"
+    )
+
+
+def former_repository(ecr: Any, project: Project, service: Service) -> str:
+    """Return the repository that was the service's default before, "" where it is not there or another project's."""
+    if service.repository != default_repository(project.name, service.name) or not repositories.exists(
+        ecr, service.name
+    ):
+        return ""
+    try:
+        owner = repositories.owner(ecr, project.registry.access.account, service.name)
+    except AwsError:
+        return service.name
+    return service.name if owner in (None, project.name) else ""
+
+
+def _former(context: Context, service: Service) -> str:
+    try:
+        is_there = repositories.exists(context.ecr, service.repository)
+        return "" if is_there else former_repository(context.ecr, context.project, service)
+    except AwsError:
+        return ""
+
+
+def _owner(context: Context, service: Service) -> _Answer:
+    try:
+        return _Answer(repositories.owner(context.ecr, context.project.registry.access.account, service.repository))
+    except AwsError as error:
+        if is_denied(error):
+            return _Answer(denied=reason(error))
+        if error.error_code == "RepositoryNotFoundException":
+            return _Answer()  # whoever asks for its images complains of that
+        return _Answer(failed=error.complaints)

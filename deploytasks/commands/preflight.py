@@ -1,0 +1,260 @@
+"""Everything that can be known to go wrong, found before the first write, for all targets at once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from deploytasks import concurrency, git, tags
+from deploytasks.aws import repositories
+from deploytasks.aws.errors import is_denied, reason
+from deploytasks.aws.locks import freeing
+from deploytasks.commands.context import Context
+from deploytasks.commands.images import sweep
+from deploytasks.commands.observe import observe
+from deploytasks.config.select import upstream_targets
+from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
+from deploytasks.model import DesiredImage, Image, Live, LockState, Service, Target
+from deploytasks.rules import gate, plan
+from deploytasks.rules.image_index import index_images
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a check found that refuses nothing; it belongs in `Plan.notes`."""
+
+    text: str
+
+
+Check = Callable[[], Iterable[Complaint | Note]]
+
+
+def check_all(*checks: Check, asking: Iterable[Check] = ()) -> tuple[str, ...]:
+    """Return the notes of all checks, each once, if nothing speaks against going on.
+
+    Checks that ask AWS are `asking`: they run in parallel, after the others.
+
+    Raises:
+        NotReady: with every complaint of every check, each once.
+
+    """
+    found = [one for check in checks for one in gathered(check)]
+    found += [one for answer in concurrency.each(gathered, asking) for one in answer]
+    raise_all(NotReady, once(complaints_in(found)))
+    return tuple(dict.fromkeys(one.text for one in found if isinstance(one, Note)))
+
+
+def complaints_in(found: Iterable[Complaint | Note]) -> list[Complaint]:
+    """Return the complaints among what checks found."""
+    return [one for one in found if isinstance(one, Complaint)]
+
+
+def ready(context: Context, lives: Sequence[Live]) -> Iterator[Complaint]:
+    """What speaks against the targets: not seen, not there, not ECS's to roll out, somebody else's."""
+    for live in lives:
+        if live.complaint:
+            yield _named(live, live.complaint)
+        elif not live.exists:
+            yield from _missing_service(context, live)
+        else:
+            yield from unfit(live, context.project.name)
+
+
+def _named(live: Live, complaint: Complaint) -> Complaint:
+    """The complaint, with the environment where only an account or a cluster is named, which tenants may share."""
+    environment = live.target.environment
+    known = environment.tenant in complaint.where
+    return complaint if known else replace(complaint, where=f"{environment}: {complaint.where}")
+
+
+def policies(context: Context) -> dict[str, Any]:
+    """Return by service who may pull, if anybody else needs to, or the error where that may not be read."""
+    services = context.services if _foreign_accounts(context) else ()
+    return _if_allowed(services, lambda service: repositories.policy(context.ecr, service.repository))
+
+
+def movable(context: Context) -> dict[str, bool | AwsError]:
+    """Return by service whether its repository lets the tier's tag move, or the error where that may not be read."""
+    tier = context.tier.name
+    return _if_allowed(context.services, lambda one: repositories.lets_move(context.ecr, one.repository, tier))
+
+
+def _if_allowed(services: Sequence[Service], ask: Callable[[Service], Answer]) -> dict[str, Answer | AwsError]:
+    """Return AWS's answers by service; where the role may not ask, the error."""
+
+    def asked(service: Service) -> dict[str, Answer | AwsError]:
+        try:
+            return {service.name: ask(service)}
+        except AwsError as error:
+            if not is_denied(error):
+                raise
+            return {service.name: error}
+
+    answers = concurrency.together(*(partial(asked, service) for service in services))
+    return {name: answer for one in answers for name, answer in one.items()}
+
+
+def unpullable(context: Context, policies: Mapping[str, Any]) -> Iterator[Complaint | Note]:
+    """Which tenants' accounts the registry would not let pull; a policy that may not be read is a note."""
+    for service in context.services:
+        for account, target in _foreign_accounts(context).items() if service.name in policies else ():
+            policy = policies[service.name]
+            if not isinstance(policy, AwsError) and not repositories.allows_pull(policy, account):
+                what = f"account {account} may not pull {service.repository} from the registry"
+                yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
+    yield from unread("who may pull from", _reasons(policies))
+
+
+def unread(what: str, reasons: Iterable[str]) -> Iterator[Note]:
+    """Yield the note on what the repositories did not tell, for one reason each; none where all told."""
+    if why := list(reasons):
+        those = "1 repository" if len(why) == 1 else f"{len(why)} repositories"
+        yield Note(f"not checked: {what} {those} ({listed(list(dict.fromkeys(why)), 2)})")
+
+
+def _reasons(answers: Mapping[str, Any]) -> list[str]:
+    return [reason(answer) for answer in answers.values() if isinstance(answer, AwsError)]
+
+
+def _foreign_accounts(context: Context) -> dict[str, Target]:
+    """The accounts that are not the registry's, each with a target there."""
+    own = context.project.registry.access.account
+    return {target.access.account: target for target in context.targets if target.access.account != own}
+
+
+def wave_rules(context: Context) -> Iterator[Complaint]:
+    """`--no-wait` can't be told from success where later waves depend on earlier ones."""
+    waves = {target.wave for target in context.targets}
+    if not context.options.wait and len(waves) > 1:
+        to_do = "leave --no-wait out, or name tenants of one wave with --tenant"
+        yield Complaint(context.tier.name, f"--no-wait with {len(waves)} waves", to_do)
+
+
+def taggable(
+    context: Context,
+    desired_images: Sequence[DesiredImage],
+    present: Mapping[str, Image],
+    movable: Mapping[str, bool | AwsError],
+) -> Iterator[Complaint | Note]:
+    """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age."""
+    for desired in desired_images:
+        if movable[desired.service] is False and not plan.is_there(desired, present.get(desired.service)):
+            what = (
+                f"the repository {desired.repository} is immutable, its tag {context.tier.name} too: it could not move"
+            )
+            to_do = f"make it IMMUTABLE_WITH_EXCLUSION with a filter {context.tier.name}, as inv envs.bootstrap does"
+            yield Complaint(f"{context.tier.name}/{desired.service}", what, to_do)
+    yield from dirty(context, desired_images)
+    for desired in desired_images if not context.options.allow_older else ():
+        yield from _older(context, desired, present.get(desired.service))
+    yield from unread(f"whether the tag {context.tier.name} may move in", _reasons(movable))
+
+
+def held(
+    context: Context,
+    hold: LockState | None,
+    desired_images: Sequence[DesiredImage],
+    present: Mapping[str, Image | None],
+) -> list[Complaint]:
+    """After a rollback nothing else comes to the tier, until somebody lifts its hold.
+
+    What the tier's tag names may be rolled out again, but not to tenants that alone were taken back from it.
+    """
+    if hold is None:
+        return []
+    named = [each for each in hold.tenants.split(",") if each in {one.environment.tenant for one in context.targets}]
+    if not named and all(plan.is_there(desired, present.get(desired.service)) for desired in desired_images):
+        return []
+    what = f"{hold.by} holds {', '.join(named) or 'it'} since {hold.since}: {hold.reason}"
+    others = f"leave them out: --exclude {','.join(named)}; " if named else ""
+    to_do = f"{others}when this is meant: {freeing(context.tier.name, context.author.run)}"
+    return [Complaint(context.tier.name, what, to_do)]
+
+
+def dirty(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
+    """Which wishes were built from an uncommitted tree, where the tier takes none."""
+    for desired in desired_images if context.tier.tag == "immutable" else ():
+        if tags.is_dirty(desired.commit_tag):
+            what = f"{context.tier.name} is immutable and takes no image of an uncommitted tree"
+            yield Complaint(desired.service, what, "commit, build and promote that")
+
+
+def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Complaint]:
+    """What the gate says, unless overridden; asks the tier before only for images that have not passed already."""
+    unpassed = [desired for desired in desired_images if not gate.passed(context.tier, desired)]
+    if context.options.override or context.tier.after is None or not unpassed:
+        return []
+    before = upstream_targets(context.project, context.tier, context.targets)
+    lives = observe(context.clients, before, context.images, reading="unpinned")
+    shut = gate.gate(context.tier, unpassed, lives, context.images)
+    return gate.gate(context.tier, unpassed, lives, context.images, _commits(context)) if shut else []
+
+
+def _commits(context: Context) -> dict[str, str]:
+    """Digest → commit tag of all that ECR holds of the errand's services, an index's children included.
+
+    Only complaints are worded with it, so a repository that may not be read is passed over.
+    """
+    known: dict[str, str] = {}
+    with suppress(DeployError):
+        for service, images in sweep(context.project, context.clients, context.services).images.items():
+            held = index_images(context.images[service], images).by_digest
+            known |= {digest: next(iter(tags.commits(image.tags)), "") for digest, image in held.items()}
+    return known
+
+
+def gathered(check: Check) -> list[Complaint | Note]:
+    """Return what the check found, also where it ends in an error."""
+    try:
+        return list(check())
+    except DeployError as error:
+        return list(error.complaints)
+
+
+def _missing_service(context: Context, live: Live) -> Iterator[Complaint]:
+    template = context.project.root / "templates" / f"{live.target.service}.service.json.j2"
+    if not template.exists():
+        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+        yield Complaint(str(live.target), what, f"make it, or add templates/{template.name} and it is made from that")
+
+
+def unfit(live: Live, project: str) -> Iterator[Complaint]:
+    """What speaks against touching a service that is there: it is not ECS's to roll out, or another project's."""
+    if live.controller != "ECS":
+        what = f"its deployment controller is {live.controller}"
+        yield Complaint(str(live.target), what, "only ECS's own can be followed")
+    yield from foreign(live, project)
+
+
+def foreign(live: Live, project: str) -> Iterator[Complaint]:
+    """Complain of a service that another project rolled out."""
+    for record in (live.service_tags, live.revision_tags):
+        owner = record.get("project", project)
+        if owner != project:
+            what = f"the service belongs to project {owner}, this is {project}"
+            yield Complaint(str(live.target), what, "mend `cluster` or `ecs_service` in envs/")
+            return
+
+
+def _older(context: Context, desired: DesiredImage, present: Image | None) -> Iterator[Complaint]:
+    """Going backwards, or not being able to tell, is no accident only with --allow-older."""
+    before = tags.commits(present.tags) if present else ()
+    if not present or not before or present.digest == desired.digest:
+        return
+    root = context.project.root
+    relations = [git.relation(root, desired.commit_tag, commit) for commit in before]
+    if {"same", "newer"} & set(relations):
+        return
+    here, there = tags.short(desired.commit_tag), f"{context.tier.name}'s present {tags.short(before[0])}"
+    match relations[0]:
+        case "older":
+            what, to_do = f"{here} is older than {there}", "--allow-older, if it is meant"
+        case "diverged":
+            what, to_do = f"{here} and {there} have diverged", "merge or rebase; --allow-older if it is meant"
+        case _:
+            what = f"history does not tell whether {here} is newer than {there}"
+            to_do = "fetch all of it (fetch-depth: 0 in CI, git fetch --unshallow); --allow-older if it is meant"
+    yield Complaint(f"{context.tier.name}/{desired.service}", what, to_do)

@@ -1,0 +1,275 @@
+"""Where a tier may go back to: the releases that ECR holds, and the revisions that each target ran them with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from deploytasks import concurrency, tags
+from deploytasks.commands import desired_images, ran_at, unfinished
+from deploytasks.commands.context import Context, say
+from deploytasks.commands.images import Sweep, sweep
+from deploytasks.commands.lock import hold_of
+from deploytasks.commands.ran_at import Then
+from deploytasks.commands.situation import look_at_targets
+from deploytasks.errors import Complaint, DeployError
+from deploytasks.model import DesiredImage, Image, Live, LockState, Target
+from deploytasks.rules import releases
+from deploytasks.rules.image_index import ImageIndex, index_images
+from deploytasks.rules.observed import ours, what_runs
+from deploytasks.rules.releases import past_of
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoint:
+    """Where it goes: what each service shall run, what tells each target's revision of then, or complaints.
+
+    It `is_unfinished` where an earlier rollback went there and was not seen to its end.
+
+    `others` are the targets that ran another image then than their service's wish is.
+    """
+
+    name: str = ""
+    at: datetime | None = None
+    is_unfinished: bool = False
+    desired_images: tuple[DesiredImage, ...] = ()
+    thens: Mapping[Target, Then] = field(default_factory=dict)
+    others: Mapping[Target, DesiredImage] = field(default_factory=dict)
+    complaints: tuple[Complaint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that the goal is chosen from; `present` is what is gone back from, `pointed` what the tier tag names.
+
+    Both are by service, as is what ECR holds. `lock` is who held the lock before us. `complaints` say what could not be
+    looked at.
+    """
+
+    swept: Sweep
+    stocks: Mapping[str, ImageIndex]
+    present: Mapping[str, Image]
+    pointed: Mapping[str, Image]
+    lives: tuple[Live, ...]
+    hold: LockState | None
+    lock: LockState | None
+    complaints: tuple[Complaint, ...] = ()
+
+
+def found_by(context: Context, before: LockState | None) -> Found:
+    """Return all that a rollback looks at, seen at once, and complaints about what can't be seen.
+
+    `before` is who held the tier's lock when the command began.
+    """
+    answers = concurrency.attempts(
+        lambda: sweep(context.project, context.clients, context.services),
+        lambda: desired_images.present(context),
+        lambda: look_at_targets(context, "all"),
+        lambda: hold_of(context),
+    )
+    complaints = [each for answer in answers if isinstance(answer, DeployError) for each in answer.complaints]
+    swept, pointed, lives, hold = (None if isinstance(answer, DeployError) else answer for answer in answers)
+    swept, lives = swept or Sweep({}), lives or ()
+    if pointed is None:
+        pointed = _pointed(context, swept)
+    stocks = {
+        each.name: index_images(context.images[each.name], swept.images.get(each.name, ())) for each in context.services
+    }
+    present = _running(context, stocks, lives) if is_partial(context) else pointed
+    return Found(swept, stocks, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
+
+
+def _pointed(context: Context, swept: Sweep) -> dict[str, Image]:
+    """Return what the tier's tag names in the repositories that could be read."""
+    tier = context.tier.name
+    return {name: image for name, images in swept.images.items() for image in images if tier in image.tags}
+
+
+def is_partial(context: Context) -> bool:
+    """Whether only some of the tier's targets are selected: then the tier tag, which is everybody's, stays."""
+    scope = context.scope
+    return bool(scope.tenants or scope.services or scope.exclude)
+
+
+def _running(context: Context, stocks: Mapping[str, ImageIndex], lives: Sequence[Live]) -> dict[str, Image]:
+    """What the selected targets run, by service; of several images the one of the newest release."""
+    running: dict[str, list[Image]] = {}
+    for live in lives:
+        held = stocks[live.target.service]
+        known = (held.by_digest.get(digest) for digest in what_runs(live, held.name)[0])
+        running.setdefault(live.target.service, []).extend(image for image in known if image)
+    newest = {service: releases.newest_of(images, context.tier.name) for service, images in running.items()}
+    return {service: image for service, image in newest.items() if image}
+
+
+def restore_points(context: Context, found: Found) -> Iterator[RestorePoint]:
+    """Where the tier may go back to, best first; unless it is asked for, no release that is known to have failed.
+
+    An unfinished rollback comes first. The hold of a finished one names what it went back to; whether everybody is
+    there, the caller sees.
+
+    Raises:
+        NotReady: several unfinished rollbacks went to different places.
+
+    """
+    to, at, hold = context.options.to, context.options.at, found.hold
+    minted = past_of(context.tier.name, found.swept.images, context.images, ()).minted
+    if to:
+        yield from _to(context, found, minted, to)
+    elif at:
+        stood = releases.until(minted, context.tier.name, at)
+        yield from (_to_release(context, found, minted, release, at) for release in stood[:1])
+    else:
+        for each in unfinished.of(context, hold, found.lock):
+            taken_up = _to(context, found, minted, each.release, tags.time_told(each.at))
+            yield from (replace(point, is_unfinished=True) for point in taken_up)
+        if hold and hold.release in minted:
+            yield _to_release(context, found, minted, hold.release, tags.time_told(hold.at))
+        yield from _before(context, found, minted)
+
+
+def _to(
+    context: Context, found: Found, minted: releases.Minted, to: str, at: datetime | None = None
+) -> Iterator[RestorePoint]:
+    """Yield the goal of that release or commit; none where there is no such release any more."""
+    if not tags.is_release(to, context.tier.name):
+        yield _to_commit(replace(context, options=replace(context.options, to=to)), found)
+    elif to in minted:
+        yield _to_release(context, found, minted, to, at)
+
+
+def _before(context: Context, found: Found, minted: releases.Minted) -> Iterator[RestorePoint]:
+    """The releases before the present one; those whose every known rollout failed are passed over, which is told."""
+    stays = found.pointed if is_partial(context) else None
+    for release in releases.before(context.tier.name, minted, found.present, held=found.hold is not None, stays=stays):
+        point = _to_release(context, found, minted, release)
+        if not _failed(point):
+            yield point
+        else:
+            say(context, "choose", f"{release} is passed over: its rollouts failed")
+
+
+def nowhere(context: Context) -> Complaint:
+    """Return why there is nothing to go back to, and what to do."""
+    what = "there is no release before the present one"
+    if context.options.to:
+        what = f"there is no {context.options.to} in ECR"
+    elif context.options.at:
+        what = f"there was no release at {context.options.at:%Y-%m-%dT%H:%M:%SZ}"
+    to_do = f"inv release.history {context.tier.name} shows what there is; --to takes any commit that is in ECR, too"
+    return Complaint(context.tier.name, what, to_do)
+
+
+def _to_release(
+    context: Context, found: Found, minted: releases.Minted, release: str, at: datetime | None = None
+) -> RestorePoint:
+    then = releases.state(minted, release, found.swept.images)
+    return _with_thens(
+        context, found, RestorePoint(release, at, desired_images=tuple(_desired_images(context, found, then))), then
+    )
+
+
+def _to_commit(context: Context, found: Found) -> RestorePoint:
+    wanted = desired_images.to_deploy(context)
+    then = {desired.service: (desired.release or "", desired.image) for desired in wanted if desired.image}
+    return _with_thens(context, found, RestorePoint(wanted[0].commit_tag, desired_images=wanted), then)
+
+
+def _desired_images(context: Context, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[DesiredImage]:
+    """What each service ran then; one that had no release yet stays as it is."""
+    for service in context.services:
+        release, image = then.get(service.name, ("", found.present.get(service.name)))
+        if image:
+            yield replace(desired_images.of_image(context, service, image), release=release or None)
+
+
+def _with_thens(
+    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]]
+) -> RestorePoint:
+    """Return the goal with what tells each target's revision of then, and what speaks against going there."""
+    targets = [live.target for live in found.lives if live.exists and live.target.service in then]
+    answers = concurrency.each(partial(_asked, context, found, point, then), targets)
+    thens = {target: answer for target, answer in zip(targets, answers, strict=True) if isinstance(answer, Then)}
+    ran = [(target, _other(context, found, point, target, each)) for target, each in thens.items() if each.how]
+    complaints = [each for answer in answers if isinstance(answer, DeployError) for each in answer.complaints]
+    complaints += [each for _, each in ran if isinstance(each, Complaint)]
+    others = {target: each for target, each in ran if isinstance(each, DesiredImage)}
+    return replace(point, thens=thens, others=others, complaints=tuple(dict.fromkeys(complaints)))
+
+
+def _asked(
+    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]], target: Target
+) -> Then | DeployError:
+    try:
+        return _then(context, found.stocks[target.service], point, then[target.service], target)
+    except DeployError as error:
+        return error
+
+
+def _then(context: Context, held: ImageIndex, point: RestorePoint, ran: tuple[str, Image], target: Target) -> Then:
+    """Return what the target ran: at the goal's time, or with the image of its release.
+
+    A release's own time means that release: its rollouts begin a little later. Where a definition names the tier's
+    tag, a new image needs no new revision, so that revisions do not tell which release they ran.
+    """
+    (release, image), tier = ran, context.tier
+    began = point.at == tags.certified_at(release, tier.name)
+    if point.at and not began:
+        return ran_at.at_time(context, target, point.at)
+    moves = tier.pin == "tag" and tier.tag == "mutable"
+    runs = partial(_is_of, held, image)
+    told = ran_at.with_image(context, target, runs, point.at) if moves or point.at else None
+    if told is None and moves:
+        return ran_at.up_to(context, target, release)
+    return told or ran_at.with_releases(context, target, tags.releases(image.tags, tier.name))
+
+
+def _is_of(held: ImageIndex, image: Image, digest: str) -> bool:
+    return held.whole(digest) == image.digest
+
+
+def _other(
+    context: Context, found: Found, point: RestorePoint, target: Target, then: Then
+) -> DesiredImage | Complaint | None:
+    """Return the image of the revision of then where it is not the goal's, or why there is none."""
+    if then.revision is None:
+        return None
+    held, number = found.stocks[target.service], then.revision.arn.rpartition("/")[2]
+    desired = next(desired for desired in point.desired_images if desired.service == target.service)
+    digest = _digest(context, held, desired, then)
+    image = held.by_digest.get(digest)
+    if image is None:
+        what = f"ECR does not hold the image of {number}, {_relative(then.how)}"
+        to_do = f"leave it out: --exclude {target.environment.tenant}; or name a release or commit: --to"
+        return Complaint(str(target), what, to_do)
+    return (
+        None
+        if image.digest == desired.digest
+        else desired_images.of_image(context, context.project.service(desired.service), image)
+    )
+
+
+def _relative(how: str) -> str:
+    return "which ran then" if how == ran_at.ECS_SAYS else how
+
+
+def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then) -> str:
+    """Return the digest that our container of the revision ran, or will run: a tier's tag names the wish by then."""
+    tier, revision = context.tier, then.revision
+    record, definition = (revision.record, revision.definition) if revision else ({}, {})
+    containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", [])
+    for container in ours(containers, held.name, tier.name, record.get("digest", "")):
+        name, _, digest = str(container["image"]).partition("@")
+        tag = name.removeprefix(f"{held.name}:")
+        if tag == tier.name and not digest and tier.tag == "mutable":
+            return desired.digest or ""
+        ran = then.digests.get(str(container["name"]), "")
+        return digest or (held.by_tag[tag].digest if tag in held.by_tag else ran)
+    return ""
+
+
+def _failed(point: RestorePoint) -> bool:
+    known = [then.revision for then in point.thens.values() if then.revision]
+    never_began = any(then.never_began for then in point.thens.values())
+    return bool(known or never_began) and all(revision.record.get("ended") for revision in known)

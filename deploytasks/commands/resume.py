@@ -1,0 +1,92 @@
+"""The command lines that go on after a failure, and the errors that carry them."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks.commands.context import Context
+from deploytasks.durations import spelled as spelled_length
+from deploytasks.errors import Complaint, DeployError, Interrupted, Unforeseen, contained
+from deploytasks.model import Command, Options, Result, Scope
+
+
+@contextmanager
+def resumable(context: Context, state: str, command: Command | None = None) -> Iterator[None]:
+    """Whatever fails in here says what the state is and which command goes on from it.
+
+    Raises:
+        DeployError: the one that was raised inside, with that added; Interrupted for a signal.
+
+    """
+    try:
+        with contained(context.command.task(context.tier.name)):
+            yield
+    except KeyboardInterrupt:
+        raise stopped(context, f"interrupted: {state}", command) from None
+    except DeployError as error:
+        resume = Complaint(context.tier.name, state, f"to go on: {spelled(context, command)}")
+        raise type(error)(*error.complaints, resume) from error
+
+
+def broken_off(context: Context, error: Unforeseen) -> Unforeseen:
+    """Return the error with the command that goes on, unless it says that already."""
+    if any("to go on: " in each.to_do for each in error.complaints):
+        return error
+    resume = Complaint(context.tier.name, "what was changed so far stands", f"to go on: {spelled(context)}")
+    return Unforeseen(*error.complaints, resume)
+
+
+def stopped(context: Context, state: str, command: Command | None = None) -> Interrupted:
+    """What a signal ends the errand with: how things stand, and the command that goes on from there."""
+    context.clients.stopped.set()
+    return Interrupted(Complaint(context.tier.name, state, f"to go on: {spelled(context, command)}"))
+
+
+def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:
+    """The command line that does the errand (or another command on its targets) again."""
+    scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
+    own = _own_flags(context.options, again=command in (None, context.command))
+    return command_line((command or context.command).task(context.tier.name), scope, own)
+
+
+def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) -> str:
+    """Return the command line of the task for the scope's targets, with flags of its own."""
+    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
+    given = {**{flag: ",".join(names) for flag, names in named.items()}, **own}
+    flags = [
+        f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
+    ]
+    return " ".join(["inv", task, *flags])
+
+
+def again(context: Context, command: Command, results: Iterable[Result]) -> str:
+    """The command line that goes on with these results' tenants, named where they are not all."""
+    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
+    everybody = {target.environment.tenant for target in context.targets}
+    return spelled(context, command, () if everybody <= set(tenants) else tenants)
+
+
+def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
+    """The options as flags: all where it is the same command again, else those that every command takes."""
+    what = {"commit": options.commit, "to": options.to, "at": exact(options.at)} if again else {}
+    shards = {"shards": str(options.shards or ""), "run": options.run} if again else {}
+    return {
+        **what,
+        "allow-dirty": options.allow_dirty,
+        "allow-older": options.allow_older,
+        **shards,
+        "override": options.override,
+        "force": options.force,
+        "no-wait": not options.wait,
+        "no-restore": not options.restore,
+        "lock-wait": spelled_length(options.lock_wait_s) if options.lock_wait_s else "",
+        "only-behind": options.only_behind,
+        "only-failed": options.only_failed,
+    }
+
+
+def exact(at: datetime | None) -> str:
+    """Return the time as `--at` takes it, exactly and in UTC; "" for None."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else ""

@@ -1,0 +1,226 @@
+"""A tier, or some of its tenants, goes back to a release that it ran before; then it is held, so that it stays there.
+
+What is gone back to are images and definitions as AWS kept them. Nothing is built, and nothing deregistered.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks import concurrency, tags
+from deploytasks.aws.locks import freeing
+from deploytasks.commands import ownership, platforms, preflight, references, rollouts, unfinished
+from deploytasks.commands.context import Context, before_any_change, begin, quiet, say
+from deploytasks.commands.definitions import register_all
+from deploytasks.commands.lock import hold_for, lock, lock_of, put_hold, replace_hold
+from deploytasks.commands.outcome import report, roll_out
+from deploytasks.commands.ran_at import Then
+from deploytasks.commands.restore_points import Found, RestorePoint, found_by, is_partial, nowhere, restore_points
+from deploytasks.commands.resume import exact
+from deploytasks.commands.tag import put_tags
+from deploytasks.errors import Complaint, DeployError, listed, once
+from deploytasks.model import (
+    GOOD_OUTCOMES,
+    Command,
+    DesiredImage,
+    LockState,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Scope,
+    Target,
+)
+from deploytasks.rules import plan
+from deploytasks.template.render import placeholder
+
+_LONGEST_NAMES = 2_000
+"""So many characters of a hold, which has 4,096 in all, may be tenants."""
+
+
+def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Every selected target runs what the release before brought, or what `options.to` or `.at` say; the tier is held.
+
+    With tenants, services or exceptions named, the tier tag stays: it is everybody's.
+
+    Raises:
+        Refusal: nothing was changed; there is no release to go back to, or its image is gone.
+        Interrupted: names what goes on at AWS.
+
+    """
+    context = begin(Command.ROLLBACK, project, scope, options, tell)
+    with before_any_change():
+        before = lock_of(context)
+    with lock(context) as notes:
+        with before_any_change():
+            found, owners = concurrency.together(lambda: found_by(context, before), lambda: ownership.look(context))
+            point = _point(context, found)
+            context = replace(context, options=replace(options, to=None if point.at else point.name, at=point.at))
+            noted = preflight.check_all(
+                owners.found,
+                *_checks(context, found, point),
+                asking=_asking(context, found, point),
+            )
+        whole = _plan(context, found, point)
+        whole = replace(whole, notes=(*notes, *noted, *_rendered_now(point, whole)))
+        tell(Planned(whole))
+        whole = register_all(context, whole)
+        holds, tenants = found.hold is not None or is_partial(context) or not whole.is_nothing, _held(context, found)
+        hold = replace(_hold(context, found, point), tenants=tenants)
+        if holds:
+            with before_any_change():  # a hold is none
+                put_hold(context, hold)
+        put_tags(context, whole)
+        results = roll_out(context, whole)
+        if holds:
+            done = {result.target for result in results if result.outcome in GOOD_OUTCOMES}
+            replace_hold(context, replace(hold, unfinished=unfinished.left(context, hold.unfinished, done)))
+        return report(context, whole, results, _notes(context, tenants) if holds else ())
+
+
+def _hold(context: Context, found: Found, point: RestorePoint) -> LockState:
+    """Return the hold as it is until the rollback is finished."""
+    at, before = exact(point.at), found.hold
+    goes_on = before is not None and (before.release, before.at) == (point.name, at)
+    reason = before.reason if before and goes_on else _reason(context.tier.name, found, point)
+    mine = hold_for(context, point.desired_images[0].commit_tag, reason)
+    return replace(mine, release=point.name, at=at, unfinished=unfinished.begun(context, found.hold, point.name, at))
+
+
+def _point(context: Context, found: Found) -> RestorePoint:
+    """Return the best goal; what the tier is held at counts only as long as somebody has not arrived there.
+
+    One that says why there is none, or why it is not known, has complaints alone.
+    """
+    is_asked_for = context.options.to or context.options.at
+    try:
+        for point in restore_points(context, found):
+            if point.is_unfinished:
+                say(context, "choose", f"{point.name} is taken up: the rollback to it was not finished")
+                return point
+            if is_asked_for or not found.hold or point.name != found.hold.release:
+                return point
+            if not _plan(context, found, point).is_nothing:
+                return point
+    except DeployError as error:
+        return RestorePoint(complaints=error.complaints)
+    if found.complaints:
+        unseen = "not checked until then: which release there is to go back to, and with which definitions"
+        return RestorePoint(complaints=(Complaint(context.tier.name, unseen),))
+    return RestorePoint(complaints=(nowhere(context),))
+
+
+def _checks(context: Context, found: Found, point: RestorePoint) -> tuple[preflight.Check, ...]:
+    return (
+        lambda: ownership.with_former(context, once(found.complaints)),
+        lambda: point.complaints,
+        lambda: preflight.ready(context, found.lives),
+        lambda: _renders(context, point),
+        lambda: preflight.wave_rules(context),
+        lambda: _pinned(context, found, point) if is_partial(context) else [],
+        lambda: _without_image(context, found, point),
+    )
+
+
+def _renders(context: Context, point: RestorePoint) -> tuple[Complaint, ...]:
+    """Try the templates of what has no revision of then."""
+    targets = tuple(target for target in context.targets if _is_rendered(point, target))
+    return rollouts.renders(replace(context, targets=targets), _tried(context, point))
+
+
+def _asking(context: Context, found: Found, point: RestorePoint) -> tuple[preflight.Check, ...]:
+    rendered = [live for live in found.lives if _is_rendered(point, live.target)]
+    return (
+        lambda: references.missing(context, rendered, _tried(context, point)),
+        lambda: platforms.misfits(context, rendered, point.desired_images),
+    )
+
+
+def _tried(context: Context, point: RestorePoint) -> list[DesiredImage]:
+    """Return each service's wish, one for an image that nobody built where none is known."""
+    unknown = {target.service: placeholder(context.project, target) for target in context.targets}
+    return list({**unknown, **{desired.service: desired for desired in point.desired_images}}.values())
+
+
+def _is_rendered(point: RestorePoint, target: Target) -> bool:
+    return point.thens.get(target, Then()).revision is None
+
+
+def _rendered_now(point: RestorePoint, whole: Plan) -> Iterator[str]:
+    """Yield the note that names the targets whose definitions are none of then."""
+    targets = [str(each.target) for each in whole.rollouts if each.request and _is_rendered(point, each.target)]
+    if targets:
+        yield (
+            f"rendered now from this checkout: {listed(targets)}\n"
+            "whether that config is committed, or older than what runs, was not asked"
+        )
+
+
+def _pinned(context: Context, found: Found, point: RestorePoint) -> Iterator[Complaint]:
+    """Complain where the definitions name a tag that stays, and it names another image."""
+    stays = context.tier.tag == "mutable"
+    moved = [
+        desired
+        for desired in point.desired_images
+        if not (stays and plan.is_there(desired, found.pointed.get(desired.service)))
+    ]
+    yield from rollouts.pin_rules(context, moved)
+
+
+def _without_image(context: Context, found: Found, point: RestorePoint) -> Iterator[Complaint]:
+    """Complain of services without an image there; of those that could not be looked at nobody knows."""
+    known = {desired.service for desired in point.desired_images} | set(found.swept.unread)
+    for service in context.services if point.name else ():
+        if service.name not in known:
+            yield Complaint(service.name, f"it had no image at {point.name}", "leave it out: name others by --service")
+
+
+def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
+    steps = (
+        ()
+        if is_partial(context)
+        else plan.tag_steps(context.tier, point.desired_images, found.present, datetime.now(UTC))
+    )
+    wanted = {
+        desired.service: desired
+        for desired in (plan.with_releases(point.desired_images, steps) if steps else point.desired_images)
+    }
+    lives = [live for live in found.lives if live.target.service in wanted]
+    desired_images = {live.target: point.others.get(live.target) or wanted[live.target.service] for live in lives}
+    return Plan(context.tier, tag_steps=steps, waves=rollouts.returns(context, lives, desired_images, point.thens))
+
+
+def _held(context: Context, found: Found) -> str:
+    """The tenants that the hold is about, those of an earlier one too; "" where it is about everybody.
+
+    It is, too, where there is no room for so many names: rather too many are held than too few.
+    """
+    if not is_partial(context) or (found.hold and not found.hold.tenants):
+        return ""
+    before = found.hold.tenants.split(",") if found.hold else []
+    named = ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in context.targets)]))
+    return named if len(named) <= _LONGEST_NAMES else ""
+
+
+def _reason(tier: str, found: Found, point: RestorePoint) -> str:
+    here = ", ".join(
+        dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in tags.commits(image.tags)[:1])
+    )
+    there = ", ".join(dict.fromkeys(tags.short(desired.commit_tag) for desired in point.desired_images))
+    named = (
+        f" (as of {exact(point.at)})" if point.at else f" ({point.name})" if tags.is_release(point.name, tier) else ""
+    )
+    return f"rolled back from {here or 'what ran'} to {there}{named}"
+
+
+def _notes(context: Context, tenants: str) -> tuple[str, ...]:
+    """What the hold keeps away, and from whom: these tenants, comma-separated, or everybody."""
+    tier, until = context.tier.name, freeing(context.tier.name, context.author.run)
+    whose = f"of {tier}, {tenants}" if tenants else tier
+    is_held = "would be" if context.options.dry_run else "are" if "," in tenants else "is"
+    what = "nothing else is released or deployed" if tenants else "no other commit is tagged or released"
+    held = f"{whose} {is_held} on hold: {what} there until {until}"
+    stays = f"the tag {tier} stays where it is: after that, inv deploy.{tier} brings these targets forward again"
+    return (held, *([stays] if is_partial(context) else []))

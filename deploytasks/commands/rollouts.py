@@ -1,0 +1,195 @@
+"""The plan for the targets of a tier: rendered, compared with what runs, decided."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from deploytasks import __version__
+from deploytasks.aws import ecs
+from deploytasks.commands.config_version import read_for
+from deploytasks.commands.context import Context
+from deploytasks.commands.ran_at import Then
+from deploytasks.errors import Complaint, Invalid
+from deploytasks.model import Definition, DesiredImage, Live, Project, Rollout, Target
+from deploytasks.rules import plan
+from deploytasks.rules.observed import Container, container_of, given, is_inactive, tagged
+from deploytasks.rules.plan import Candidate
+from deploytasks.template.canonical import same
+from deploytasks.template.check import joined
+from deploytasks.template.render import Renderer, image_name, placeholder
+
+UNBUILT = "(to be built)"
+
+
+def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[Complaint, ...]:
+    """Return what is wrong with the selected targets' templates, or with what those are given, each fault once."""
+    by_service = {desired.service: desired for desired in desired_images}
+    found: list[tuple[Target, Complaint]] = []
+    for target in context.targets:
+        try:
+            render(context, target, by_service[target.service])
+        except Invalid as error:
+            found += ((target, each) for each in error.complaints)
+    return joined(found)
+
+
+def unfit_for_steps(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
+    """Whose definition has no container in which the tasks before a deploy could run."""
+    by_service = {
+        desired.service: desired for desired in desired_images if context.project.service(desired.service).before_deploy
+    }
+    for target in context.targets:
+        desired = by_service.get(target.service)
+        if desired and not container_of(_given(context, target, desired), target.service):
+            image = context.images[target.service]
+            what = f"before_deploy: no container of its definition runs {image}, or more than one does"
+            yield Complaint(str(target), what, f"let one do so that is called {target.service}, as the service is")
+
+
+def _given(context: Context, target: Target, desired: DesiredImage) -> tuple[Container, ...]:
+    image = image_name(context.project, target, context.tier, _known(context, target, desired))
+    return given(render(context, target, desired)[0]["containerDefinitions"], image)
+
+
+def rollouts(
+    context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
+) -> tuple[tuple[Rollout, ...], ...]:
+    """The waves of rollouts that bring every selected target to its wish."""
+    by_service, config = {desired.service: desired for desired in desired_images}, config_name(context)
+    return plan.waves(_rollout(context, live, by_service[live.target.service], config) for live in lives)
+
+
+def returns(
+    context: Context,
+    lives: Iterable[Live],
+    desired_images: Mapping[Target, DesiredImage],
+    thens: Mapping[Target, Then],
+) -> tuple[tuple[Rollout, ...], ...]:
+    """The waves of rollouts that bring every target back to its revision of then; one without is rendered now."""
+    return plan.waves(
+        _return(context, live, desired_images[live.target], thens.get(live.target, Then())) for live in lives
+    )
+
+
+def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> Rollout:
+    live = kept_back(context.project, context.renderer, live)
+    revision, image = then.revision, context.images[desired.service]
+    if revision is None:
+        rendered = _rollout(context, live, desired, config_name(context))
+        rendered = replace(rendered, steps=None)  # what came before has migrated already
+        why = f"rendered now: {then.how or 'no revision of then carries the release'}"
+        return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
+    known = replace(live, definition=revision.definition, revision_tags=revision.record)
+    moving = [name for name in tagged(known, image) if name == f"{image}:{context.tier.name}"]
+    back = Rollout(
+        live.target,
+        "update",
+        "",
+        desired,
+        moving[0] if moving else f"{image}@{desired.digest}",
+        tags=_audit(context, desired, revision.record.get("config", "")),
+        live=live,
+        fallback=plan.fallback(live, image),
+    )
+    back = plan.back(back, revision.arn, image if moving else "")
+    back = replace(back, reason=f"{back.reason} ({then.how})") if then.how else back
+    if back.action not in ("update", "force") or not is_inactive(revision.definition):
+        return back
+    copy = ecs.copied(context.clients.of("ecs", live.target.access), revision.definition, {})
+    why = f"{back.reason}; a copy is registered, since that revision is inactive"
+    return replace(back, action="update", reason=why, request=copy, revision="")
+
+
+def pin_rules(context: Context, desired_images: Iterable[DesiredImage]) -> Iterator[Complaint]:
+    """A definition that names a tag can only roll out what that tag names."""
+    if context.tier.pin != "tag" or not (context.options.to or context.options.at):
+        return
+    flag = "--at" if context.options.at else "--to"
+    for desired in desired_images:
+        if context.tier.tag == "mutable":
+            what = (
+                f"the definitions name {desired.repository}:{context.tier.name}, so {flag} cannot choose another image"
+            )
+            yield Complaint(context.tier.name, what, f"move the tag: inv release.{context.tier.name} --commit …")
+        elif desired.release is None:
+            what = f"{desired.commit_tag[:7]} has no release tag of {context.tier.name} that a definition could name"
+            yield Complaint(context.tier.name, what, f"inv tag.{context.tier.name} --commit {desired.commit_tag}")
+
+
+def config_name(context: Context) -> str:
+    """Return what the selected targets' requests are made of, once they were all rendered."""
+    return str(context.config.named(read_for(context.targets, context.renderer))) if context.config else ""
+
+
+def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> tuple[Live, ...]:
+    """Return the targets whose service is missing, or whose definition a rollout would change."""
+    by_service = {desired.service: desired for desired in desired_images}
+    seen = (live for live in lives if not live.complaint)
+    return tuple(live for live in seen if changes(context, live, by_service[live.target.service]))
+
+
+def changes(context: Context, live: Live, desired: DesiredImage) -> bool:
+    """Return whether a rollout would change the target's definition; an image that is to be built does."""
+    return desired.digest is None or not _same(render(context, live.target, desired)[0], live)
+
+
+def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -> Rollout:
+    request, create = render(context, live.target, desired)
+    live = kept_back(context.project, context.renderer, live)
+    candidate = Candidate(
+        target=live.target,
+        desired=desired,
+        image=_image(context, live.target, desired),
+        live=live,
+        same=desired.digest is not None and _same(request, live),
+        request=request,
+        create=create if not live.exists else None,
+        tags=_audit(context, desired, config),
+        steps=plan.steps(live.target, context.project.service(desired.service).before_deploy, desired),
+    )
+    return plan.rollout(candidate, context.images[desired.service], force=context.options.force)
+
+
+def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
+    """Return the target with all of its definition hidden that the template takes from the environment's variables."""
+    if live.definition is None:
+        return live
+    desired = placeholder(project, live.target)
+    image = image_name(project, live.target, project.tier(live.target.environment.tier), desired)
+    return replace(live, definition=renderer.hidden_in(live.target, desired, image, live.definition))
+
+
+def _same(request: Definition, live: Live) -> bool:
+    """Whether what runs is what was rendered, however AWS spells it."""
+    return live.definition is not None and same(request, live.definition)
+
+
+def render(context: Context, target: Target, desired: DesiredImage) -> tuple[Definition, Definition | None]:
+    """The two requests; of an image that is still to be built, with a digest of zeros."""
+    known = _known(context, target, desired)
+    image = image_name(context.project, target, context.tier, known)
+    return context.renderer.definition(target, known, image), context.renderer.service(target, known, image)
+
+
+def _known(context: Context, target: Target, desired: DesiredImage) -> DesiredImage:
+    return desired if desired.digest else replace(desired, digest=placeholder(context.project, target).digest)
+
+
+def _image(context: Context, target: Target, desired: DesiredImage) -> str:
+    if desired.digest is None and context.tier.pin == "digest":
+        return f"{context.images[desired.service]}@{UNBUILT}"
+    return image_name(context.project, target, context.tier, desired)
+
+
+def _audit(context: Context, desired: DesiredImage, config: str) -> dict[str, str]:
+    """The record that AWS keeps for us on the revision, or on the service."""
+    return {
+        "project": context.project.name,
+        "commit": desired.commit_tag,
+        "digest": desired.digest or "",
+        "release": desired.release or "",
+        "config": config,
+        "version": __version__,
+        "by": context.author.by,
+        "ci": context.author.ci,
+        "override": context.options.override or "",
+    }

@@ -1,0 +1,215 @@
+"""A command run once in an environment, with the definition that its service runs: migrations, consoles, repairs."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deploytasks import __version__
+from deploytasks.aws import ecs, follow_task, run_task
+from deploytasks.aws.errors import may_pass
+from deploytasks.aws.follow_task import FollowResources
+from deploytasks.aws.logs import TaskLog
+from deploytasks.aws.run_task import OneOff, Started
+from deploytasks.aws.session import Clients
+from deploytasks.commands import preflight
+from deploytasks.commands.context import before_any_change, images, quiet, whoami_here
+from deploytasks.commands.observe import observe
+from deploytasks.commands.rollouts import kept_back
+from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
+from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
+from deploytasks.rules.observed import container_of, is_inactive, our_containers
+from deploytasks.template.canonical import same
+from deploytasks.template.render import Renderer
+
+_STOPS_WITHIN_S = 10.0
+_STOPPED = "stopped by the person who ran it"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A command that may be run: everything was looked at, nothing started. `definition` is the one it runs with.
+
+    `record` is what our tags on its revision say.
+    """
+
+    project: Project
+    author: Author
+    clients: Clients
+    one_off: OneOff
+    definition: Definition
+    record: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        revision = self.one_off.revision.rpartition("/")[2]
+        return f"container {self.one_off.container} of {revision} in cluster {self.one_off.target.cluster}"
+
+
+def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
+    """The command may be run with the definition that the target's service runs; nothing was started.
+
+    Raises:
+        NotReady: it may not, and why.
+
+    """
+    author = whoami_here()
+    clients = Clients(author)
+    (live,) = observe(clients, [target], images(project), reading="none")
+    if live.complaint:
+        raise NotReady(live.complaint)
+    raise_all(NotReady, list(preflight.foreign(live, project.name)))
+    definition = _definition(kept_back(project, Renderer(project), live))
+    container = _container(live, images(project)[target.service])
+    with before_any_change():
+        service = ecs.service_of(clients.of("ecs", target.access), target)
+    one_off = OneOff(
+        target=target,
+        revision=definition["taskDefinitionArn"],
+        container=container,
+        words=tuple(words),
+        place=run_task.place(service),
+        essential=run_task.is_essential(definition, container),
+    )
+    return Prepared(project, author, clients, one_off, definition, live.revision_tags)
+
+
+def run(
+    prepared: Prepared,
+    tell: OnEvent = quiet,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Exited:
+    """The command has run, and what it said was told.
+
+    Raises:
+        CommandFailed: ECS started no task.
+        AwsError: the task can no longer be seen.
+        Interrupted: Ctrl-C while it went on; the task was told to stop, and the message says what came of it.
+
+    """
+    target = prepared.one_off.target
+    resources = FollowResources(prepared.clients.of("ecs", target.access), tell, clock, sleep)
+    begun: list[tuple[Started, TaskLog]] = []
+    pool, starting = _one_thread(), Future[None]()
+    try:
+        starting = pool.submit(_start, prepared, resources, begun)
+        starting.result()
+        return follow_task.follow(resources, *begun[0])
+    except KeyboardInterrupt:
+        _await_answer(prepared.clients, pool)
+        if not begun and starting.done() and isinstance(unknown := starting.exception(), AwsError):
+            raise Interrupted(*unknown.complaints) from None
+        ended = _ended(resources, begun)
+        if ended is None:
+            raise Interrupted.of(str(target), _stop(resources, begun)) from None
+        return ended
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _await_answer(clients: Clients, pool: ThreadPoolExecutor) -> None:
+    """What RunTask answers, in a few seconds, says what was started; what is asked afterwards has its usual time."""
+    clients.stopped.set()
+    pool.shutdown()
+    clients.stopped.clear()
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    """A pool whose thread is there already: an interruption while it is being made would be lost to `shutdown`."""
+    pool = ThreadPoolExecutor(1)
+    pool.submit(int).result()
+    return pool
+
+
+def _start(prepared: Prepared, resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> None:
+    author = prepared.author
+    audit = {"project": prepared.project.name, "by": author.by, "ci": author.ci}
+    try:
+        prepared = _usable(prepared, resources)
+        started = run_task.start(resources.client, prepared.one_off, author, audit)
+    except AwsError as error:
+        if may_pass(error):
+            raise AwsError(*error.complaints, run_task.perhaps(prepared.one_off, author)) from error
+        raise CommandFailed(*error.complaints) from error
+    with follow_task.named(started):
+        resources.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
+        begun.append((started, follow_task.log_of(prepared.clients, started, prepared.definition, resources.tell)))
+
+
+def _usable(prepared: Prepared, resources: FollowResources) -> Prepared:
+    """Return the command with a revision that may be run: a copy is registered of one that was deregistered, once.
+
+    Source: ecs RunTask, which takes no INACTIVE revision.
+
+    """
+    definition, target = prepared.definition, prepared.one_off.target
+    if not is_inactive(definition):
+        return prepared
+    newest = next(ecs.revision_arns(resources.client, target, at_once=1), "")
+    copy = ecs.revision(resources.client, target, newest).definition if newest else {}
+    revision = newest if same(definition, copy) else _copied(prepared, resources.client)
+    what = f"{_name(prepared.one_off.revision)} is inactive: {_name(revision)} is run, a copy"
+    resources.tell(Told("run", what, str(target)))
+    return replace(prepared, one_off=replace(prepared.one_off, revision=revision))
+
+
+def _copied(prepared: Prepared, client: Any) -> str:
+    """Register a copy of the definition under our tags, as one that has not begun; return its ARN."""
+    record = {key: value for key, value in prepared.record.items() if key not in ("at", "ended", "steps")}
+    request = ecs.copied(client, prepared.definition, {})
+    return ecs.register(client, prepared.one_off.target, request, {**record, "version": __version__})
+
+
+def _name(revision: str) -> str:
+    return revision.rpartition("/")[2]
+
+
+def _ended(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> Exited | None:
+    """How the task ended, None where it goes on: an interruption that comes after its end takes no exit code away."""
+    ended = follow_task.already_over(resources, *begun[0]) if begun else None
+    if ended:
+        what = "interrupted; the command had ended by then, and its late lines are not waited for"
+        resources.tell(Told("run", what, str(ended.target)))
+    return ended
+
+
+def _stop(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> str:
+    """What is to be said of the task after an interruption: it was stopped, wherever that was possible."""
+    if not begun:
+        return "interrupted; no task was started"
+    started, log = begun[0]
+    try:
+        ended = follow_task.stop(resources, started, log, _STOPPED, within_s=_STOPS_WITHIN_S)
+    except AwsError as error:
+        return f"interrupted; task {started.id} could not be stopped, and goes on: {error.complaints[0].what}"
+    if ended is None:
+        return f"interrupted; task {started.id} was told to stop, and ECS ends it once its stopTimeout is over"
+    return f"interrupted; task {started.id} was stopped"
+
+
+def _definition(live: Live) -> Definition:
+    where, target = str(live.target), live.target
+    if not live.exists:
+        what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
+        raise NotReady.of(where, what, f"inv deploy.{target.environment.tier} makes it, where it has a template")
+    if live.definition is None:
+        what = f"its deployment controller is {live.controller}, whose services have no task definition of their own"
+        raise NotReady.of(where, what, "run the command by that controller's own means")
+    return live.definition
+
+
+def _container(live: Live, image: str) -> str:
+    """The container that runs our image; of several the one that is called as the service is."""
+    mine = our_containers(live, image)
+    chosen, names = container_of(mine, live.target.service), [each["name"] for each in mine]
+    if chosen:
+        return chosen
+    revision = (live.definition or {})["taskDefinitionArn"].rpartition("/")[2]
+    where, tier = str(live.target), live.target.environment.tier
+    if names:
+        what = f"{len(names)} containers of {revision} run {image}: {', '.join(names)}"
+        raise NotReady.of(where, what, f"call the one that runs commands {live.target.service}, as the service is")
+    to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
+    raise NotReady.of(where, f"no container of {revision} runs {image}", to_do)

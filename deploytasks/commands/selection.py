@@ -1,0 +1,56 @@
+"""Targets that a command leaves out: `--only-behind` and `--only-failed`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from deploytasks import tags
+from deploytasks.commands.context import Context
+from deploytasks.model import DesiredImage, Live, Target
+from deploytasks.rules.observed import has_arrived, has_failed
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The context with the targets that are taken, as they are; `notes` say how many were left out, and why."""
+
+    context: Context
+    lives: tuple[Live, ...]
+    notes: tuple[str, ...] = ()
+
+
+def taken(context: Context, desired_images: Sequence[DesiredImage], lives: Sequence[Live]) -> Taken:
+    """The targets that `--only-behind` or `--only-failed` takes: with both, those of which either is true.
+
+    One that cannot be seen is neither behind nor fine: it is taken, and its complaint is told.
+    """
+    if not (context.options.only_behind or context.options.only_failed):
+        return Taken(context, tuple(lives))
+    by_service = {desired.service: desired for desired in desired_images}
+    kept = tuple(live for live in lives if live.complaint or _is_meant(context, live, by_service[live.target.service]))
+    narrowed, left_out = replace(context, targets=tuple(live.target for live in kept)), len(lives) - len(kept)
+    return Taken(narrowed, kept, (_note(context, desired_images, left_out),) if left_out else ())
+
+
+def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:
+    """Return the context as its printed command goes on with these targets.
+
+    A rollout that was begun has not failed, so that `--only-failed` alone would not choose it again.
+    """
+    if not context.options.only_failed:
+        return context
+    tenants = tuple(dict.fromkeys(target.environment.tenant for target in targets))
+    scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
+    return replace(context, scope=scope, options=replace(context.options, only_behind=True))
+
+
+def _is_meant(context: Context, live: Live, desired: DesiredImage) -> bool:
+    behind = context.options.only_behind and not has_arrived(live, desired, context.images[desired.service])
+    return behind or (context.options.only_failed and has_failed(live))
+
+
+def _note(context: Context, desired_images: Iterable[DesiredImage], left_out: int) -> str:
+    commits = " and ".join(dict.fromkeys(tags.short(desired.commit_tag) for desired in desired_images))
+    given = [("--only-behind", f"on {commits} already")] if context.options.only_behind else []
+    given += [("--only-failed", "without a failed rollout")] if context.options.only_failed else []
+    flags, why = zip(*given, strict=True)
+    return f"left out by {' '.join(flags)}: {left_out} target{'s' * (left_out > 1)} {' and '.join(why)}"

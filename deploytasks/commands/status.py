@@ -1,0 +1,68 @@
+"""What people ask to see of all tiers at once: the board of what runs where. Changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploytasks import git
+from deploytasks.aws.session import Clients
+from deploytasks.commands import config_rules
+from deploytasks.commands.config_version import config_of
+from deploytasks.commands.context import images, reach
+from deploytasks.commands.drift import drifted
+from deploytasks.commands.images import sweep
+from deploytasks.commands.observe import observe
+from deploytasks.commands.overrides import Overridden, overridden
+from deploytasks.concurrency import together
+from deploytasks.errors import Complaint, DeployError
+from deploytasks.model import Board, Live, Project, Target
+from deploytasks.rules import board
+from deploytasks.rules.board import Evidences
+from deploytasks.rules.image_index import ImageIndex, index_images
+from deploytasks.template.render import Renderer
+
+
+def status(project: Project, targets: Sequence[Target]) -> Board:
+    """The tenant × tier board of the targets, from what really runs; one that can't be seen is a cell that says so.
+
+    What could not be judged for want of the registry, or of a template's variable, is said in its notes.
+    """
+    clients, at = reach(), datetime.now(UTC)
+    lives, (stocks, passed, unread) = together(
+        lambda: observe(clients, targets, images(project), reading="all"), lambda: _stocks(project, clients, targets)
+    )
+    renderer = Renderer(project)
+    changed, unjudged = drifted(project, renderer, lives, images(project))
+    older = _older(project, renderer, [live for live in lives if live.target in changed])
+    known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides}, older)
+    seen = board.board([tier.name for tier in project.tiers], lives, known, at)
+    seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
+    notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
+    return replace(seen, notes=notes, holds=passed.holds, locks=passed.locks)
+
+
+def _older(project: Project, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
+    """Return a note on each drifted target whose config is newer than this checkout's; git is asked only for them."""
+    return config_rules.ages(config_of(project.root), renderer, lives) if lives else {}
+
+
+def _stocks(
+    project: Project, clients: Clients, targets: Sequence[Target]
+) -> tuple[dict[str, ImageIndex], Overridden, tuple[str, ...]]:
+    """Each service's stock, one sweep a repository, the tiers' overrides, and a note on each that could not be read."""
+    services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
+    names = images(project)
+    unknown = {service.name: ImageIndex(names[service.name]) for service in services}
+    try:
+        swept = sweep(project, clients, services)
+    except DeployError as error:
+        return unknown, Overridden(), _unread("", error.complaints)
+    notes = [note for name, complaint in swept.unread.items() for note in _unread(f"{name}: ", [complaint])]
+    stocks = {name: index_images(names[name], found) for name, found in swept.images.items()}
+    tiers = dict.fromkeys(target.environment.tier for target in targets)
+    return unknown | stocks, overridden(project, clients, tuple(tiers)), tuple(notes)
+
+
+def _unread(where: str, complaints: Iterable[Complaint]) -> tuple[str, ...]:
+    lost = "neither what is behind is told, nor which images ECR does not know"
+    return tuple(f"{where}the registry could not be read, so {lost}: {each}" for each in complaints)

@@ -1,0 +1,56 @@
+"""Point a tier at a commit: mint its release tag, then move its tier tag."""
+
+from datetime import UTC, datetime
+
+from deploytasks.aws import ecr, overrides, tags
+from deploytasks.commands.context import Context, begin, quiet, registry_ssm, say
+from deploytasks.commands.lock import lock
+from deploytasks.commands.outcome import report
+from deploytasks.commands.resume import resumable
+from deploytasks.commands.situation import looked
+from deploytasks.model import Command, OnEvent, Options, Override, Plan, Planned, Project, Report, Scope
+from deploytasks.rules import plan
+
+
+def put_tags(context: Context, whole: Plan) -> None:
+    """The release tag first, the record; then the tier tag, the wanted state."""
+    if context.options.dry_run:
+        return
+    with resumable(context, "some tags may have moved, no target was touched"):
+        _record_override(context, whole)
+        for step in whole.tag_steps:
+            names = [step.release] * step.mint + [step.tier_tag] * step.move
+            if names and step.digest:
+                context.fence.check()
+                ecr.point(context.ecr, step.repository, step.digest, names)
+                say(context, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
+
+
+def _record_override(context: Context, whole: Plan) -> None:
+    """Why the gate is passed is on record before the release is; only where there is a gate, and a release to mint."""
+    minted = {step.release: step.commit_tag for step in whole.tag_steps if step.mint}
+    reason, author = context.options.override, context.author
+    if not (reason and context.tier.after):
+        return
+    client, at = registry_ssm(context.project, context.clients), tags.stamp(datetime.now(UTC))
+    for release, commit in minted.items():
+        override = Override(context.tier.name, release, author.by, at, reason, commit, author.ci)
+        overrides.put(client, context.project.name, override)
+
+
+def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """The tier's release tag is minted and its tier tag moved, for every selected service.
+
+    Raises:
+        Refusal: nothing was changed; its complaints say all that is wrong.
+        Failure: AWS said no half-way; the same command goes on from there.
+
+    """
+    context = begin(Command.TAG, project, scope, options, tell)
+    with lock(context) as notes:
+        found = looked(context)
+        steps = plan.tag_steps(context.tier, found.desired, found.present, datetime.now(UTC))
+        whole = Plan(context.tier, tag_steps=steps, notes=(*notes, *found.notes))
+        tell(Planned(whole))
+        put_tags(context, whole)
+        return report(context, whole)

@@ -1,0 +1,191 @@
+"""Rollouts that others began are followed to their end: no lock, no write, the same report as of a deploy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from deploytasks import concurrency, tags
+from deploytasks import rollout as the_rollout
+from deploytasks.aws import ecr
+from deploytasks.commands.context import Context, begin_to_look, quiet, say
+from deploytasks.commands.observe import observe
+from deploytasks.commands.outcome import from_the_hook
+from deploytasks.commands.resume import again, resumable
+from deploytasks.commands.rollouts import kept_back
+from deploytasks.errors import AwsError
+from deploytasks.model import (
+    GOOD_OUTCOMES,
+    Command,
+    Deployment,
+    DesiredImage,
+    Ended,
+    Image,
+    Live,
+    OnEvent,
+    Options,
+    Plan,
+    Planned,
+    Project,
+    Report,
+    Result,
+    Rollout,
+    Scope,
+    Target,
+)
+from deploytasks.rules import observed
+
+_NOTHING = "no rollout is under way"
+_RECORDED_WITHIN = timedelta(minutes=10)
+
+
+def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
+    """Whatever rollout was under way has come to its end, of all selected targets at once; nothing was changed.
+
+    A target whose last rollout was given up is no success, and neither is one that can't be seen.
+
+    Raises:
+        Refusal: a tier or tenant that is not there, or credentials of another account than the registry's.
+        AwsError: no credentials for the registry, or it is out of reach.
+        Interrupted: names what goes on at AWS.
+
+    """
+    context = begin_to_look(Command.WAIT, project, scope, options, tell)
+    seen = observe(context.clients, context.targets, context.images, reading="none")
+    lives = tuple(kept_back(project, context.renderer, live) for live in seen)
+    images = _images(context, lives)
+    stands = {live.target: _stand(context, live, images) for live in lives}
+    over = [stand for stand in stands.values() if isinstance(stand, Result)]
+    followed = tuple(stand for stand in stands.values() if isinstance(stand, Rollout))
+    whole = Plan(replace(context.tier, parallel=max(1, len(followed))), waves=(followed,) if followed else ())
+    if followed:
+        tell(Planned(whole))
+    for result in over:
+        tell(Ended(result))
+    results = {result.target: _explained(result) for result in (*over, *_follow(context, whole))}
+    ordered = tuple(results[target] for target in stands)
+    unseen = {live.target for live in lives if live.complaint}
+    return Report(context.command.task(context.tier.name), whole, ordered, resume=_resume(context, ordered, unseen))
+
+
+def _explained(result: Result) -> Result:
+    is_plain = result.outcome == "unchanged" and not result.detail
+    return replace(result, detail=_NOTHING) if is_plain else result
+
+
+def _follow(context: Context, whole: Plan) -> tuple[Result, ...]:
+    with resumable(context, "nothing was changed by waiting"):
+        return the_rollout.carry_out(
+            whole, the_rollout.Resources(context.clients, context.images, context.tell, restore=False)
+        )
+
+
+def _stand(context: Context, live: Live, images: Mapping[str, Image]) -> Rollout | Result:
+    """What is to be followed of the target, or how it ended already."""
+    reason = "a rollout is under way"
+    image = context.images[live.target.service]
+    rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live, image), live=live)
+    if problem := _unseen(live):
+        return the_rollout.outcome_of(rollout, "failed", problem)
+    if deployment := _under_way(live):
+        return replace(rollout, deployment=deployment)
+    if live.failure:
+        return the_rollout.outcome_of(rollout, "rolled back", live.failure, live.primary)
+    if live.running < live.desired:  # which is looked at again
+        return replace(rollout, action="nothing", reason=_NOTHING)
+    return the_rollout.outcome_of(rollout, "unchanged", _NOTHING, live.primary)
+
+
+def _unseen(live: Live) -> str:
+    """Why there is nothing that could be followed; empty where there is."""
+    if live.complaint:
+        return f"{live.complaint.where}: {live.complaint.what}\n{live.complaint.to_do}".rstrip()
+    if not live.exists:
+        return f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+    if live.primary is None:
+        return f"its deployment controller is {live.controller}; only ECS's own can be followed"
+    return ""
+
+
+def _under_way(live: Live) -> Deployment | None:
+    """The deployment whose end is not known yet, or not yet explained: one that ECS gave up before any other.
+
+    ECS's COMPLETED is an end however few tasks run, save where a service's first deployment is born so.
+    """
+    primary = live.primary
+    failed = [each for each in live.deployments if each.rollout_state == "FAILED"]
+    if live.failure:
+        return next(iter(failed), None)
+    if primary is None or _is_over(primary, alone=len(live.deployments) == 1):
+        return None
+    return primary
+
+
+def _is_over(primary: Deployment, *, alone: bool) -> bool:
+    return primary.is_complete or (not primary.rollout_state and alone and primary.running >= primary.desired)
+
+
+def _names(live: Live, image: str) -> str:
+    """What the definition calls our image; empty where no container of it runs ours."""
+    return next((each["image"] for each in observed.our_containers(live, image)), "")
+
+
+def _desired(context: Context, live: Live, images: Mapping[str, Image]) -> DesiredImage:
+    """What the rollout brings, as far as that is known; only an image that ECR knows can be compared with tasks."""
+    service, tier = context.project.service(live.target.service), context.tier.name
+    image = images.get(_promised(live, context.images[service.name]))
+    record = observed.record(live)
+    return DesiredImage(
+        service=service.name,
+        repository=service.repository,
+        commit_tag=observed.commit_of(image, record),
+        digest=image.digest if image else None,
+        release=record.get("release") or (tags.newest_release(image.tags, tier) if image else None),
+        image=image,
+    )
+
+
+def _promised(live: Live, image: str) -> str:
+    """The digest that the rollout shall bring; empty where nothing tells, or only a record of an earlier rollout."""
+    digests, evidence = observed.what_runs(replace(live, digests=()), image)
+    if evidence == "recorded" and not _is_recent(live):
+        return ""
+    return next(iter(digests), "") if len(set(digests)) == 1 else ""
+
+
+def _is_recent(live: Live) -> bool:
+    """Whether the record was written for the rollout at hand, and not for one before."""
+    at, began = observed.recorded_at(live), live.primary.created_at if live.primary else None
+    return at is not None and began is not None and began - at < _RECORDED_WITHIN
+
+
+def _images(context: Context, lives: Iterable[Live]) -> dict[str, Image]:
+    """The images that the rollouts bring, by digest; none of a repository that may not be read, which is told."""
+    wanted: dict[str, set[str]] = {}
+    for live in lives:
+        if promised := _promised(live, context.images[live.target.service]):
+            repository = context.project.service(live.target.service).repository
+            wanted.setdefault(repository, set()).add(promised)
+    found = concurrency.each(lambda one: _held(context, one[0], sorted(one[1])), wanted.items())
+    return {digest: image for images in found for digest, image in images.items()}
+
+
+def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str, Image]:
+    try:
+        return ecr.find(context.ecr, repository, digests)
+    except AwsError as error:
+        say(context, "observe", f"what the tasks of {repository} run is compared with nothing: {error.complaints[0]}")
+        return {}
+
+
+def _resume(context: Context, results: Sequence[Result], unseen: set[Target]) -> str:
+    """What to do about those that did not end well: wait again where the end is not known, else roll out again."""
+    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    paused = [each for each in open_ends if each.outcome == "paused"]
+    unknown = [each for each in open_ends if each.outcome == "timed out" or each.target in unseen]
+    lost = [each for each in open_ends if each not in (*unknown, *paused)]
+    said = [from_the_hook(context, paused)] if paused else []
+    said += [f"to go on: {again(context, Command.WAIT, unknown)}"] if unknown else []
+    said += (
+        [f"to try again (with --force, where it runs already): {again(context, Command.DEPLOY, lost)}"] if lost else []
+    )
+    return "\n".join(said)

@@ -1,0 +1,128 @@
+"""Merges layers of settings, later ones winning, and remembers where each value came from. Pure.
+
+Tables merge key by key, scalars and lists replace; `false` in `env` or `secrets` removes an inherited key; inside a
+layer its `services.S` comes last.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploytasks.config.files import table
+from deploytasks.config.lines import dotted, locate
+from deploytasks.model import Origin, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The settings at one place of one file; `at` is the dotted key of their table, "" for the file's top."""
+
+    file: str
+    at: str
+    settings: dict[str, Any]
+
+    def within(self, *path: str) -> "Layer":
+        """The settings of a table inside this one."""
+        return Layer(self.file, f"{self.prefix}{dotted(*path)}", table(self.settings, *path))
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a dotted setting to make it a key of the file."""
+        return f"{self.at}." if self.at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Merged settings; `origins` maps each dotted setting to where it came from."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+
+
+_NOT_SETTINGS = frozenset({"services", "tiers"})
+_REMOVABLE = frozenset({"env.", "secrets."})
+
+
+def merge(layers: Iterable[Layer], service: str) -> Merged:
+    """One service's settings, of layers from the most general to the most particular."""
+    merged = Merged()
+    for layer in layers:
+        general = {key: value for key, value in layer.settings.items() if key not in _NOT_SETTINGS}
+        _lay(Layer(layer.file, layer.at, general), merged, merged.values, "")
+        _lay(layer.within("services", service), merged, merged.values, "")
+    return merged
+
+
+def _lay(layer: Layer, merged: Merged, below: dict[str, Any], path: str) -> None:
+    """Lays a layer's table over the one below; `path` is the dotted setting of both with a dot at its end, or ""."""
+    for key, value in layer.settings.items():
+        name = path + dotted(key)
+        if isinstance(value, dict):
+            if not isinstance(below.get(key), dict):
+                _forget(merged, name)
+                below[key] = {}
+            _lay(Layer(layer.file, layer.at, value), merged, below[key], f"{name}.")
+        elif value is False and path in _REMOVABLE:
+            below.pop(key, None)
+            _forget(merged, name)
+        else:
+            if isinstance(below.get(key), dict):
+                _forget(merged, name)
+            below[key] = value
+            merged.origins[name] = Origin(layer.file, layer.prefix + name)
+
+
+def _forget(merged: Merged, name: str) -> None:
+    """No origin is left of a setting or of anything inside it."""
+    merged.origins.pop(name, None)
+    for inner in [each for each in merged.origins if each.startswith(f"{name}.")]:
+        del merged.origins[inner]
+
+
+Setting = tuple[str, str, Origin | None]
+
+
+def settings(root: Path, target: Target) -> tuple[Setting, ...]:
+    """Each dotted setting, its value as text, and its origin with its line; None where the value is our default."""
+    return tuple((key, _text(value), _origin(root, target, key)) for key, value in _leaves(_tables(target), ""))
+
+
+def _tables(target: Target) -> dict[str, Any]:
+    access = target.access
+    return {
+        "account": access.account,
+        "region": access.region,
+        "profile": access.profile,
+        "role": access.role,
+        "external_id": access.external_id,
+        "cluster": target.cluster,
+        "ecs_service": target.ecs_service,
+        "family": target.family,
+        "wave": target.wave,
+        "cpu": target.cpu,
+        "memory": target.memory,
+        "env": target.env,
+        "secrets": target.secrets,
+        "vars": target.vars,
+    }
+
+
+def _leaves(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """The values that no table holds, and empty tables inside another; what is not set is left out."""
+    for key, value in table.items():
+        name = path + dotted(key)
+        if isinstance(value, Mapping) and (value or not path):
+            yield from _leaves(value, f"{name}.")
+        elif value is not None:
+            yield name, value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _origin(root: Path, target: Target, key: str) -> Origin | None:
+    origin = target.origins.get(key)
+    return None if origin is None else locate(root, origin)

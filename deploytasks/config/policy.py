@@ -1,0 +1,198 @@
+"""What envs/project.toml says beside settings: the registry, how services are built, what each tier asks for."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from deploytasks import regions
+from deploytasks.config import schema
+from deploytasks.config.files import Fault, Source, table
+from deploytasks.config.lines import dotted
+from deploytasks.config.names import RESERVED_TIER_NAMES, promotion_order
+from deploytasks.durations import seconds
+from deploytasks.model import Access, Registry, Service, Tier, Webhook
+from deploytasks.spelling import suggestion
+
+MOST_TIERS = 5
+"""A tier's tag needs one of ECR's filters that exclude a tag from immutability; a repository has five."""
+
+
+def faults_in(source: Source) -> Iterator[Fault]:
+    """What is wrong with project.toml beyond the grammar of its keys."""
+    for kind in ("services", "tiers"):
+        if source.data.get(kind) == {}:
+            yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
+    yield from _shared_repositories(source)
+    yield from _role_elsewhere(source)
+    yield from _webhook_elsewhere(source)
+    yield from _tier_names(source)
+    yield from _tier_order(source)
+    for name in table(source.data, "tiers"):
+        timeout = table(source.data, "tiers", name).get("timeout")
+        if isinstance(timeout, str) and seconds(timeout) == 0:
+            yield Fault(source.origin(dotted("tiers", name, "timeout")), "leaves no time at all")
+
+
+def order_of_tiers(source: Source) -> tuple[str, ...]:
+    """The tiers' names in promotion order, wherever their `after` is right."""
+    tiers = table(source.data, "tiers")
+    return promotion_order({name: _after(source, name) for name in tiers})
+
+
+def _after(source: Source, tier: str) -> str | None:
+    after = table(source.data, "tiers", tier).get("after")
+    return after if isinstance(after, str) else None
+
+
+def _tier_names(source: Source) -> Iterator[Fault]:
+    tiers = table(source.data, "tiers")
+    if len(tiers) > MOST_TIERS:
+        why = "each one's tag needs one of the five filters that an ECR repository has"
+        yield Fault(source.origin("tiers"), f"{len(tiers)} tiers are more than {MOST_TIERS}", why)
+    for name in tiers:
+        if name in RESERVED_TIER_NAMES:
+            to_do = f"choose another name; taken are {', '.join(sorted(RESERVED_TIER_NAMES))}"
+            yield Fault(source.origin(f"tiers.{name}"), f"'{name}' is the name of another task", to_do)
+
+
+def _tier_order(source: Source) -> Iterator[Fault]:
+    """One tier is the first; every other one comes after a tier, and all lead back to the first."""
+    after = {name: _after(source, name) for name in table(source.data, "tiers")}
+    for name, before in after.items():
+        if before is not None and before not in after:
+            at = source.origin(dotted("tiers", name, "after"))
+            yield Fault(at, f"there is no tier '{before}'", suggestion(before, after))
+        elif _goes_round(name, after):
+            at = source.origin(dotted("tiers", name, "after"))
+            yield Fault(at, f"'{name}' comes after itself", "promotion goes from one first tier onwards")
+    first = [name for name in after if "after" not in table(source.data, "tiers", name)]
+    for name in first[1:]:
+        to_do = f'write which tier is before it, such as after = "{first[0]}"'
+        what = f"a second first tier beside '{first[0]}': it would build, and pass no gate"
+        yield Fault(source.origin(dotted("tiers", name)), what, to_do)
+
+
+def _goes_round(name: str, after: Mapping[str, str | None]) -> bool:
+    """Whether following `after` from a tier leads back to it."""
+    before = after[name]
+    for _ in after:
+        if before is None or before == name:
+            break
+        before = after.get(before)
+    return before == name
+
+
+def _shared_repositories(source: Source) -> Iterator[Fault]:
+    """Two services in one repository would fight for one commit tag."""
+    owners: dict[str, str] = {}
+    project = table(source.data, "project").get("name")
+    for name in table(source.data, "services"):
+        key = dotted("services", name, "repository")
+        by_default = default_repository(project, name) if isinstance(project, str) else None
+        repository = table(source.data, "services", name).get("repository", by_default)
+        if not isinstance(repository, str):
+            continue
+        if not _is_repository(repository):
+            yield Fault(source.origin(key), f"'{repository}' can't be an ECR repository", "give another repository")
+        owner = owners.setdefault(repository, name)
+        if owner != name:
+            what = f"is the repository of '{owner}' too: '{repository}'"
+            yield Fault(source.origin(key), what, "an image is found by its commit: give each service its own")
+
+
+def default_repository(project: str, service: str) -> str:
+    """Return the repository of a service that names none."""
+    return f"{project}/{service}"
+
+
+def _is_repository(name: str) -> bool:
+    try:
+        msgspec.convert(name, schema.Repository)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _role_elsewhere(source: Source) -> Iterator[Fault]:
+    registry = table(source.data, "registry")
+    account = registry.get("account")
+    role = registry.get("role")
+    if isinstance(role, str) and isinstance(account, str) and account_of(role) != account:
+        what = f"is a role of account {account_of(role)}, but the registry's is {account}"
+        yield Fault(source.origin("registry.role"), what, "the registry is reached by a role of its own account")
+
+
+def _webhook_elsewhere(source: Source) -> Iterator[Fault]:
+    """The webhook's address is read with the registry's credentials, where the registry is."""
+    registry, webhook = table(source.data, "registry"), table(source.data, "notify").get("webhook")
+    place, arn, named = str(webhook).partition(":arn:")
+    wanted = [registry.get("region"), registry.get("account")]
+    if not arn or not all(isinstance(each, str) for each in wanted):
+        return
+    found = named.split(":")[2:4]
+    if found != wanted:
+        what = f"is in account {found[1]}, {found[0]}, but the registry is in {wanted[1]}, {wanted[0]}"
+        yield Fault(source.origin("notify.webhook"), what, f"keep it beside the registry: {place}:NAME")
+
+
+def account_of(role: str) -> str:
+    """The account in a role's ARN."""
+    return role.split(":")[4]
+
+
+def typed(source: Source) -> schema.ProjectFile:
+    """The file without faults, as its struct."""
+    return msgspec.convert(source.data, schema.ProjectFile)
+
+
+def registry(file: schema.ProjectFile) -> Registry:
+    """The one ECR that all tenants share."""
+    table = file.registry
+    access = Access(table.account, table.region, table.profile, table.role, table.external_id)
+    own = f"{table.account}.dkr.ecr.{table.region}.{regions.suffix(table.region)}"
+    return Registry(access, table.host or own)
+
+
+def webhook(file: schema.ProjectFile) -> Webhook | None:
+    """Where the webhook's address is found, None where nobody is told of anything."""
+    if file.notify is None:
+        return None
+    place, _, name = file.notify.webhook.partition(":")
+    return Webhook(place, name)  # type: ignore[arg-type]  # the grammar knows these three places
+
+
+def services(file: schema.ProjectFile) -> tuple[Service, ...]:
+    """The services in file order."""
+    return tuple(_service(file.project.name, name, table) for name, table in file.services.items())
+
+
+def tiers(file: schema.ProjectFile) -> tuple[Tier, ...]:
+    """The tiers in promotion order."""
+    order = promotion_order({name: table.after for name, table in file.tiers.items()})
+    return tuple(_tier(name, file.tiers[name]) for name in order)
+
+
+def _service(project: str, name: str, table: schema.ServiceTable) -> Service:
+    return Service(
+        name=name,
+        repository=table.repository or default_repository(project, name),
+        context=table.context,
+        dockerfile=table.dockerfile,
+        platforms=table.platforms,
+        builder=table.builder,
+        artifacts=table.artifacts,
+        before_deploy=tuple(map(tuple, table.before_deploy)),
+    )
+
+
+def _tier(name: str, table: schema.TierTable) -> Tier:
+    return Tier(
+        name=name,
+        tag=table.tag,
+        after=table.after,
+        pin=table.pin,
+        parallel=table.parallel,
+        timeout_s=seconds(table.timeout),
+        soak_s=seconds(table.soak),
+        on_failure=table.on_failure,
+    )

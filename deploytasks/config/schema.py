@@ -1,0 +1,218 @@
+"""The grammar of the two kinds of files in envs/: every key, what it may hold, and what it is for.
+
+`grammar` walks these structs to check a file; editors get them as JSON Schema. A description ends the sentence
+"wanted: …" of a complaint.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, json
+
+from deploytasks.config.names import NAME
+
+Kind = Literal["project", "tenant"]
+
+
+def _like(pattern: str, description: str) -> Meta:
+    """Text that fits the pattern as a whole; the end is spelled so that Python and JSON Schema mean the same."""
+    return Meta(pattern=rf"^(?:{pattern})$(?!\n)", description=description)
+
+
+Name = Annotated[str, _like(NAME, "lower-case letters, digits and dashes, a letter first, at most 63")]
+_ANY = r"[^\x00-\x1f\x7f-\x9f]"
+_DARK = r"[^\s\x00-\x1f\x7f-\x9f]"
+"""A character that is neither a blank nor a control character."""
+Text = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,1024}}$){_DARK}(?:{_ANY}*{_DARK})?",
+        "text, not empty, no blanks around it",
+    ),
+]
+Account = Annotated[str, _like("[0-9]{12}", "the 12 digits of an AWS account, in quotes")]
+Region = Annotated[str, _like("[a-z]{2,}(?:-[a-z]+)+-[0-9]+", 'an AWS region, such as "us-east-1"')]
+Role = Annotated[
+    str,
+    _like(
+        r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+",
+        'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"',
+    ),
+]
+ExternalId = Annotated[
+    str, _like(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "the external id that the role's trust policy asks for")
+]
+Host = Annotated[str, _like(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", 'a registry\'s host, such as "localhost:5000"')]
+Repository = Annotated[
+    str,
+    _like(
+        r"(?=.{2,256}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        'an ECR repository\'s name, such as "shop/api": 2 to 256 lower-case letters, digits and single . _ - / between',
+    ),
+]
+Below = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,1024}}$)(?!/)(?!(?:.*/)?\.\.(?:/|$)){_DARK}(?:{_ANY}*{_DARK})?",
+        'a path or glob below, such as "build/*.jar"',
+    ),
+]
+Platform = Annotated[str, _like("[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", 'such as "linux/amd64"')]
+Duration = Annotated[
+    str,
+    _like("(?=[0-9])(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,6}s)?", 'a duration, such as "20m", "90s" or "1h30m"'),
+]
+EcsName = Annotated[
+    str,
+    _like(
+        r"(?:[A-Za-z0-9_-]|\{tenant\}|\{tier\}|\{service\})+",
+        "letters, digits, _ and -, and the placeholders {tenant} {tier} {service}",
+    ),
+]
+Family = Annotated[str, _like("[A-Za-z0-9_-]{1,255}", "at most 255 letters, digits, _ and -; no placeholders")]
+Size = Annotated[
+    Annotated[int, Meta(ge=1)] | Annotated[str, _like(r"[0-9]*\.?[0-9]+(?: ?[A-Za-z]+)?", "")],
+    Meta(description='a whole number, or text as ECS takes it: 1024, "1 vCPU", "2 GB"'),
+]
+Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+Switch = Annotated[bool, Meta(description="true or false")]
+Command = Annotated[list[str], Meta(min_length=1)]
+VariableName = Annotated[
+    str, _like(r"[^\s=\x00-\x1f\x7f-\x9f]+", "a variable's name: no blanks, no =, no control characters")
+]
+_Gone = Annotated[bool, Meta(extra_json_schema={"const": False})]
+Variable = Annotated[
+    str | int | _Gone, Meta(description="text in quotes, a whole number, or false to remove an inherited one")
+]
+_SECRET = r"arn:aws[a-z-]*:(?:secretsmanager|ssm):[a-z0-9-]+:[0-9]{12}:[!-~]+|(?!arn:)[A-Za-z0-9_./-]+"
+Secret = Annotated[
+    Annotated[str, _like(_SECRET, "")] | _Gone,
+    Meta(description="a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one"),
+]
+_VARIABLE = r"env:[A-Za-z_][A-Za-z0-9_]*"
+_PARAMETER = r"ssm:(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9_./-]+"
+_SECRET_ID = r"secretsmanager:(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+"
+WebhookPlace = Annotated[
+    str,
+    _like(
+        f"{_VARIABLE}|{_PARAMETER}|{_SECRET_ID}",
+        "where the webhook's address is found, never the address: whoever reads that can write to the channel; "
+        'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"',
+    ),
+]
+Value = Annotated[Any, Meta(description="text, finite numbers, true, false, lists and tables; a date stands in quotes")]
+
+
+class Settings(Struct, forbid_unknown_fields=True):
+    """What may differ from one environment to the next."""
+
+    account: Account | None = None
+    region: Region | None = None
+    profile: Text | None = None
+    role: Role | None = None
+    external_id: ExternalId | None = None
+    cluster: EcsName | None = None
+    ecs_service: EcsName | None = None
+    family: Family | None = None
+    wave: Count | None = None
+    cpu: Size | None = None
+    memory: Size | None = None
+    absent: Switch | None = None
+    env: dict[VariableName, Variable] | None = None
+    secrets: dict[VariableName, Secret] | None = None
+    vars: dict[str, Value] | None = None
+
+
+class Layer(Settings, forbid_unknown_fields=True):
+    """Settings, and those that hold for one service only."""
+
+    services: dict[Name, Settings] | None = None
+
+
+class Tenant(Layer, forbid_unknown_fields=True, kw_only=True):
+    """envs/<tenant>.toml: a tenant has the tiers that it declares."""
+
+    tiers: dict[Name, Layer]
+
+
+class ProjectTable(Struct, forbid_unknown_fields=True):
+    """[project]."""
+
+    name: Name
+
+
+class RegistryTable(Struct, forbid_unknown_fields=True):
+    """[registry]: the one ECR that all tenants share."""
+
+    account: Account
+    region: Region
+    profile: Text | None = None
+    role: Role | None = None
+    external_id: ExternalId | None = None
+    host: Host | None = None
+
+
+class NotifyTable(Struct, forbid_unknown_fields=True):
+    """[notify]: the channel that is told of releases."""
+
+    webhook: WebhookPlace
+
+
+class ServiceTable(Struct, forbid_unknown_fields=True):
+    """[services.<service>]: how it is built; not a settings layer."""
+
+    repository: Repository | None = None
+    context: Text = "."
+    dockerfile: Text = "Dockerfile"
+    platforms: Annotated[
+        tuple[Platform, ...], Meta(min_length=1, description='a list of platforms, such as ["linux/amd64"]')
+    ] = ("linux/amd64",)
+    builder: Annotated[Literal["auto", "docker", "append"], Meta(description='"auto", "docker" or "append"')] = "auto"
+    artifacts: Annotated[
+        tuple[Below, ...], Meta(description='a list of paths below the context, such as ["build/libs/*.jar"]')
+    ] = ()
+    before_deploy: Annotated[
+        tuple[Command, ...], Meta(description='a list of commands, each a list: [["./manage", "migrate"]]')
+    ] = ()
+
+
+class TierTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """[tiers.<tier>]: its policy, and under `settings` the settings of its environments."""
+
+    tag: Annotated[Literal["mutable", "immutable"], Meta(description='"mutable" or "immutable"')]
+    after: Name | None = None
+    pin: Annotated[Literal["tag", "digest"], Meta(description='"tag" or "digest"')] = "digest"
+    parallel: Count = 20
+    timeout: Duration = "20m"
+    soak: Duration = "30s"
+    on_failure: Annotated[Literal["stop", "continue"], Meta(description='"stop" or "continue"')] = "stop"
+    settings: Layer | None = None
+
+
+class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
+    """envs/project.toml."""
+
+    project: ProjectTable
+    registry: RegistryTable
+    services: dict[Name, ServiceTable]
+    tiers: dict[Name, TierTable]
+    defaults: Layer | None = None
+    notify: NotifyTable | None = None
+
+
+def json_schema(kind: Kind) -> dict[str, Any]:
+    """The JSON Schema of one kind of file, for editors."""
+    root: type[Struct] = ProjectFile if kind == "project" else Tenant
+    schema: dict[str, Any] = _without_null(json.schema(root))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _without_null(schema: Any) -> Any:
+    """The same schema without `null`, which TOML does not have."""
+    match schema:
+        case {"anyOf": [only, {"type": "null"}], **rest}:
+            return {**_without_null(only), **{key: each for key, each in rest.items() if key != "default"}}
+        case dict():
+            return {key: _without_null(each) for key, each in schema.items()}
+        case list():
+            return [_without_null(each) for each in schema]
+    return schema

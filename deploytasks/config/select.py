@@ -1,0 +1,180 @@
+"""Picks the targets that a command is about, and those that must run an image first."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
+from deploytasks.model import Project, Scope, Service, Target, Tier
+from deploytasks.spelling import suggestion
+
+
+def names(flag: str, text: str | None) -> tuple[str, ...]:
+    """The names in the comma-separated text of a flag (`tenant`), each once; () where it was not given.
+
+    Raises:
+        Invalid: where it or one of its items is empty, so that `--tenant $UNSET` never means everybody.
+    """
+    if text is None:
+        return ()
+    found = [item.strip() for item in text.split(",")]
+    if not all(found):
+        what = "is empty" if not text.strip() else f"has an empty name in '{text}'"
+        raise Invalid.of(f"--{flag}", what, f"leave --{flag} out to mean all, or name them: --{flag} one,two")
+    return tuple(dict.fromkeys(found))
+
+
+def tier(project: Project, name: str) -> Tier:
+    """The tier that a person named.
+
+    Raises:
+        Invalid: there is none of that name.
+    """
+    known = [each.name for each in project.tiers]
+    if name not in known:
+        raise Invalid.of("tier", f"there is no tier '{name}'", suggestion(name, known))
+    return project.tier(name)
+
+
+def select(project: Project, scope: Scope) -> tuple[Target, ...]:
+    """The targets of the scope, in file order; never none.
+
+    Raises:
+        Invalid: it names what is not there, or nothing is left of it.
+    """
+    tier(project, scope.tier)
+    raise_all(Invalid, list(_complaints(project, scope)))
+    chosen = tuple(target for target in project.targets if is_in(target, scope))
+    if not chosen:
+        raise nothing_left(scope.tier, scope)
+    return chosen
+
+
+def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Where the targets' images must run before the tier takes them, each once, in the targets' order.
+
+    That is the same tenant's same service in the tier before, or, where there is none, in the one before that, and so
+    on; a target that has none anywhere contributes nothing.
+    """
+    known = {(each.environment.tenant, each.environment.tier, each.service): each for each in project.targets}
+    found: dict[Target, None] = {}
+    for target in targets:
+        keys = ((target.environment.tenant, before, target.service) for before in tiers_before(project, tier))
+        nearest = next((known[key] for key in keys if key in known), None)
+        if nearest is not None:
+            found[nearest] = None
+    return tuple(found)
+
+
+def tiers_before(project: Project, tier: Tier) -> Iterator[str]:
+    """The names of the tiers that an image runs in before this one, the nearest first; the last one builds."""
+    while tier.after is not None:
+        yield tier.after
+        tier = project.tier(tier.after)
+
+
+def is_in(target: Target, scope: Scope) -> bool:
+    """Whether the scope's tier and flags leave the target."""
+    tenant = target.environment.tenant
+    return (
+        target.environment.tier == scope.tier
+        and tenant not in scope.exclude
+        and (not scope.tenants or tenant in scope.tenants)
+        and (not scope.services or target.service in scope.services)
+    )
+
+
+def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
+    yield from unknown_names(project, scope)
+    there = [each.environment.tenant for each in project.targets if each.environment.tier == scope.tier]
+    for tenant in scope.tenants:
+        if tenant in project.tenants and tenant not in there:
+            having = ", ".join(dict.fromkeys(there)) or "none"
+            to_do = f"tenants that have it: {having}\nto add it, write [tiers.{scope.tier}] in envs/{tenant}.toml"
+            yield Complaint("--tenant", f"'{tenant}' has no {scope.tier}", to_do)
+
+
+def unknown_names(project: Project, scope: Scope) -> Iterator[Complaint]:
+    """What the scope's flags name that the project does not have."""
+    yield from unknown("--tenant", scope.tenants, project.tenants)
+    yield from unknown("--service", scope.services, [service.name for service in project.services])
+    yield from unknown("--exclude", scope.exclude, project.tenants)
+
+
+def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Complaint]:
+    """A complaint for each name that is not known, with what was most likely meant."""
+    word = "tenant" if where == "--exclude" else where.removeprefix("--")
+    for name in named:
+        if name not in known:
+            yield Complaint(where, f"there is no {word} '{name}'", suggestion(name, known))
+
+
+def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> DeployError:
+    """The refusal where the flags leave no target; `tiers` are those that `--tier` names."""
+    flags = _flags(scope, tiers)
+    what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
+    return Invalid.of(where, what, "see which there are: inv envs.list")
+
+
+def _flags(scope: Scope, tiers: tuple[str, ...]) -> str:
+    """The flags that left nothing, as they were typed."""
+    flags = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
+    return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)
+
+
+def services(project: Project, text: str | None) -> tuple[Service, ...]:
+    """The services that `--service` names; all where it is left out."""
+    wanted = names("service", text)
+    _refuse_unknown("--service", wanted, (service.name for service in project.services))
+    return tuple(service for service in project.services if not wanted or service.name in wanted)
+
+
+def environment(project: Project, name: str, service: str | None) -> tuple[Target, ...]:
+    """The targets of an environment, named as it is shown."""
+    _refuse_unknown("environment", [name], dict.fromkeys(str(target.environment) for target in project.targets))
+    wanted = {each.name for each in services(project, service)}
+    return tuple(each for each in project.targets if str(each.environment) == name and each.service in wanted)
+
+
+def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target, ...]:
+    """The targets of any tier that the flags leave; none only of a project that has none.
+
+    The scope's own tier is not looked at.
+
+    Raises:
+        Invalid: a flag names what is not there, or nothing is left of the project's targets.
+
+    """
+    wanted_tiers = names("tier", tiers)
+    known_tiers = [tier.name for tier in project.tiers]
+    raise_all(Invalid, [*unknown("--tier", wanted_tiers, known_tiers), *unknown_names(project, scope)])
+    found = tuple(
+        target
+        for target in project.targets
+        if target.environment.tier in (wanted_tiers or (target.environment.tier,))
+        and is_in(target, replace(scope, tier=target.environment.tier))
+    )
+    if project.targets and not found:
+        raise nothing_left("status", scope, wanted_tiers)
+    return found
+
+
+def one(project: Project, scope: Scope) -> Target:
+    """The one target that the scope leaves.
+
+    Raises:
+        Invalid: it leaves several, or names what is not there.
+
+    """
+    found = select(project, scope)
+    if len(found) > 1:
+        tenants = dict.fromkeys(f"--tenant {target.environment.tenant}" for target in found)
+        services = dict.fromkeys(f"--service {target.service}" for target in found)
+        flags = " ".join(next(iter(each)) for each in (tenants, services) if len(each) > 1)
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        to_do = f"name one, such as {flags}; there are {', '.join(map(str, found[:8]))}{more}"
+        raise Invalid.of(scope.tier, f"{len(found)} targets are meant, and a command runs in one", to_do)
+    return found[0]
+
+
+def _refuse_unknown(where: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+    raise_all(Invalid, list(unknown(where, wanted, tuple(known))))

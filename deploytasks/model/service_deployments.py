@@ -1,0 +1,46 @@
+"""ECS's own service deployments, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from deploytasks.model import Deployment
+
+CLOCK_SKEW = timedelta(seconds=5)
+"""How much earlier than its deployment a service deployment may have been made, by ECS's own clocks."""
+UNDER_WAY = ("PENDING", "IN_PROGRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeployment:
+    """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on.
+
+    It was `aborted` where somebody stopped it to stay where it stands, and neither circuit breaker nor alarm did.
+    """
+
+    arn: str
+    status: str
+    reason: str = ""
+    stage: str = ""
+    hook: str = ""
+    aborted: bool = False
+    number: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def is_of(self, deployment: Deployment) -> bool:
+        """Whether it is the deployment: its revision's number is that of the id, `ecs-svc/NUMBER`."""
+        if self.number == deployment.id.rpartition("/")[2]:
+            return True
+        return bool(
+            self.created_at and deployment.created_at and abs(self.created_at - deployment.created_at) <= CLOCK_SKEW
+        )
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it may still be stopped."""
+        return self.status in UNDER_WAY
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether ECS takes it back already, or is about to."""
+        return self.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")

@@ -1,0 +1,97 @@
+"""What the faces of a running command share: they take events from many threads, and keep secrets back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+from deploytasks.model import Ended, Event, Plan, Planned, Report, Result
+from deploytasks.report.secrets import secret_values, veil, veiled, veiled_report
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+INTERRUPTED = 130
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process will end with: our errors carry it."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    code = getattr(error, "code", 1)
+    return code if isinstance(code, int) else 1
+
+
+class Reporter(ABC):
+    """Is told what happens (it is an OnEvent), and at the end what came of it.
+
+    `with reporter(…) as tell: …; tell.finish(report)`. Leaving the block without a `finish` leaves on the screen what
+    was known until then.
+    """
+
+    def __init__(self, command: str, clock: Clock) -> None:
+        self._command = command
+        self._clock = clock
+        self._started_at = clock()
+        self._plan: Plan | None = None
+        self._ended: tuple[Result, ...] = ()
+        self._finished = False
+        self._secrets: frozenset[str] = frozenset()
+        self._lock = RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._leave(error)
+
+    def __call__(self, event: Event) -> None:
+        """The event is shown, without the secrets of the definitions that are planned."""
+        with self._lock:
+            if isinstance(event, Planned):
+                self._plan = event.plan
+                self._secrets = secret_values(event.plan)
+            shown = veiled(event, self._secrets)
+            if isinstance(shown, Ended):
+                self._ended += (shown.result,)
+            self._tell(shown)
+
+    def finish(self, report: Report) -> None:
+        """The end is shown; nothing is told after it."""
+        with self._lock:
+            self._finished = True
+            self._end(veiled_report(report))
+
+    def shown(self, text: str) -> str:
+        """The text without the secrets of the definitions that are planned."""
+        return veil(text, self._secrets)
+
+    @property
+    def lost(self) -> str:
+        """Why the stream did not take all that was told; nothing where it did, or where its reader went away."""
+        return ""
+
+    def _elapsed_s(self) -> float:
+        return (self._clock() - self._started_at).total_seconds()
+
+    @abstractmethod
+    def _tell(self, event: Event) -> None:
+        """The event is on the stream."""
+
+    @abstractmethod
+    def _end(self, report: Report) -> None:
+        """The end is on the stream."""
+
+    @abstractmethod
+    def _leave(self, error: BaseException | None) -> None:
+        """The stream is as it was found."""

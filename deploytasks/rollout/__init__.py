@@ -1,0 +1,7 @@
+"""Carries rollouts out over many tenants at once: one loop decides and tells, a pool of threads speaks to AWS."""
+
+from deploytasks.rollout.carry_out import carry_out
+from deploytasks.rollout.finish import outcome_of
+from deploytasks.rollout.resources import Leave, Resources
+
+__all__ = ["Leave", "Resources", "carry_out", "outcome_of"]

@@ -1,0 +1,283 @@
+"""The one-off tasks that a service wants run before it is touched: each once for an image, and each must exit 0.
+
+What has run is known from AWS alone. A tag of the revision counts the steps that succeeded, and the attempts at the
+next one; it is written before each attempt, whose RunTask carries a client token of its own. So a task that outlived
+its release is followed, by its `startedBy` or by that token, and not begun a second time.
+"""
+
+import shlex
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+from deploytasks import tags
+from deploytasks.aws import ecs, follow_task, run_task
+from deploytasks.aws.errors import is_denied
+from deploytasks.aws.fencing import LockLost
+from deploytasks.aws.run_task import OneOff, Started
+from deploytasks.errors import AwsError, Complaint, contained
+from deploytasks.model import DeadTask, Definition, Environment, Event, Exited, Logged, Rollout, Steps, Target, Told
+from deploytasks.rollout.finish import record
+from deploytasks.rollout.resources import Resources
+from deploytasks.rules.observed import container_of, given, has_begun, ours
+
+_LOG_LINES = 10
+_SEARCHED = 50
+"""So many revisions are searched for the record of the steps."""
+
+
+class StepFailed(AwsError):
+    """A step did not exit 0; `tasks` explains how it ended."""
+
+    def __init__(self, complaint: Complaint, explained: DeadTask) -> None:
+        self.tasks = (explained,)
+        super().__init__(complaint)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step that is about to run: what people call it, and the definition that it runs with."""
+
+    name: str
+    one_off: OneOff
+    definition: Definition
+
+
+def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
+    """Return the steps with what is recorded of them: how many have succeeded, and which attempt may have begun.
+
+    The record is on our newest revision of the image that has begun, or on one after it that came no further than its
+    steps. What others registered in the family is passed over.
+
+    Raises:
+        AwsError: AWS does not tell.
+
+    """
+    if rollout.request is None:
+        return _counted(steps, rollout.live.revision_tags if rollout.live else {})
+    for arn in islice(ecs.revision_arns(client, rollout.target), _SEARCHED):
+        record = ecs.revision(client, rollout.target, arn).record
+        found = _counted(steps, record)
+        if found.done or found.attempt or _ends_search(rollout, record):
+            return found
+    return steps
+
+
+def _ends_search(rollout: Rollout, record: Mapping[str, str]) -> bool:
+    """Whether no older revision can carry the record: this one of ours began, and with the image, if that ever did."""
+    if not has_begun(record) or record.get("project", "") != rollout.tags.get("project"):
+        return False
+    desired, tier = rollout.desired, rollout.target.environment.tier
+    carried = desired.image.tags if desired.image else ()
+    was_released = any(tag != desired.release and tags.is_release(tag, tier) for tag in carried)
+    return record.get("digest") == desired.digest or not was_released
+
+
+def _counted(steps: Steps, record: Mapping[str, str]) -> Steps:
+    key, _, counts = record.get("steps", "").partition(":")
+    done, _, attempt = counts.partition(":")
+    if key != steps.key or not done.isdigit():
+        return steps
+    return replace(steps, done=int(done), attempt=int(attempt) if attempt.isdigit() else 0)
+
+
+def record_of(steps: Steps) -> dict[str, str]:
+    """Return the tag that tells of the steps which have succeeded, and of the attempt that may have begun."""
+    attempt = f":{steps.attempt}" if steps.attempt else ""
+    return {"steps": f"{steps.key}:{steps.done}{attempt}"} if steps.done or attempt else {}
+
+
+def run(client: Any, rollout: Rollout, resources: Resources) -> None:
+    """Run every step that has not succeeded before, with the revision that will run; it records each success.
+
+    Raises:
+        StepFailed: one did not end well, and those after it were not begun.
+        AwsError: AWS said no, or somebody interrupted.
+
+    """
+    if rollout.steps is None:
+        return
+    running = rollout.live.primary if rollout.live else None
+    revision = rollout.revision or (running.revision if running else "")
+    steps, count = known(client, rollout, rollout.steps), len(rollout.steps.commands)
+    if steps.done == count:
+        if rollout.request:
+            record(resources, rollout.target, revision, record_of(steps))
+        return
+    place = _place(client, rollout)
+    while steps.done < count:
+        steps = _run_next(client, rollout, steps, partial(_step, rollout, revision, place, resources), resources)
+
+
+def _run_next(
+    client: Any, rollout: Rollout, steps: Steps, step_of: Callable[[Steps], Step], resources: Resources
+) -> Steps:
+    """Run the next step, or follow the task that an earlier attempt began; return the steps with it done."""
+    resources.fence.check()
+    steps = replace(steps, attempt=max(steps.attempt, 1))
+    while (started := run_task.marked(client, step_of(steps).one_off)) and started.has_failed:
+        steps = replace(steps, attempt=steps.attempt + 1)
+    step, target = step_of(steps), rollout.target
+    revision = step.one_off.revision
+    if started is None:
+        _announce(client, step, steps, resources)
+        started = run_task.start(client, step.one_off, resources.author, {})
+    try:
+        _follow(client, step, started, resources)
+    except StepFailed:
+        ended = {"ended": "failed"} if rollout.request else {}  # else it is what runs
+        record(resources, target, revision, {**record_of(replace(steps, attempt=steps.attempt + 1)), **ended})
+        raise
+    steps = replace(steps, done=steps.done + 1, attempt=0)
+    record(resources, target, revision, record_of(steps))
+    return steps
+
+
+def _announce(client: Any, step: Step, steps: Steps, resources: Resources) -> None:
+    """Record that the step is about to run; say so before it does if the role may not tag.
+
+    Raises:
+        AwsError: AWS failed otherwise; the step did not run.
+
+    """
+    target = step.one_off.target
+    try:
+        ecs.record(client, target, step.one_off.revision, record_of(steps))
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        what = f"{step.name}: it runs, but cannot be recorded, so that a release more than an hour later runs it again"
+        resources.tell(Told("record", f"{what}: {error.complaints[0].what}", str(target)))
+
+
+def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
+    """Where and how the service's own tasks run, or will run."""
+    service = ecs.service_of(client, rollout.target) if rollout.action != "create" else {}
+    return run_task.place(service or rollout.create or {})
+
+
+def _step(rollout: Rollout, revision: str, place: Mapping[str, Any], resources: Resources, steps: Steps) -> Step:
+    definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
+    listed, target, number = definition.get("containerDefinitions", []), rollout.target, steps.done + 1
+    image, tier, words = resources.images[target.service], target.environment.tier, steps.commands[steps.done]
+    container = container_of(
+        given(listed, rollout.image) or ours(listed, image, tier, rollout.desired.digest or ""), target.service
+    )
+    one_off = OneOff(
+        target=target,
+        revision=revision,
+        container=container,
+        words=words,
+        place=place,
+        essential=run_task.is_essential(definition, container),
+        mark=f"deploytasks/step/{steps.key}/{number}/{steps.attempt}",
+        token=f"{steps.key}-{number}-{steps.attempt}",
+    )
+    return Step(f"step {number} of {len(steps.commands)}, {shlex.join(words)}", one_off, definition)
+
+
+def _follow(client: Any, step: Step, started: Started, resources: Resources) -> None:
+    """Return once the step's task has ended well.
+
+    Raises:
+        StepFailed: it did not.
+        AwsError: it can no longer be seen, or somebody interrupted.
+
+    """
+    heard: deque[Logged] = deque(maxlen=_LOG_LINES)
+    tell = _hearing(resources, heard)
+    tell(Told("step", f"{step.name}: task {started.id}", str(step.one_off.target)))
+    watching = follow_task.FollowResources(client, tell, resources.clock, _until_stopped(resources, started))
+    exited = follow_task.follow(
+        watching, started, follow_task.log_of(resources.clients, started, step.definition, tell)
+    )
+    if exited.code != 0:
+        raise StepFailed(_failed(step, exited), _explained(exited, heard))
+
+
+def _hearing(resources: Resources, heard: deque[Logged]) -> Callable[[Event], None]:
+    """Tells everything, and keeps the last lines of the log."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Logged):
+            heard.append(event)
+        resources.tell(event)
+
+    return tell
+
+
+def _until_stopped(resources: Resources, started: Started) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        resources.sleep(seconds)
+        if resources.stopped.is_set():
+            what = f"interrupted: task {started.id} goes on at AWS, and the same command follows it to its end"
+            raise AwsError.of(str(started.one_off.target), f"{what}; the service was not touched")
+
+    return sleep
+
+
+def _failed(step: Step, exited: Exited) -> Complaint:
+    ended = "never started" if not exited.began else f"ended with exit code {exited.code}"
+    if exited.began and exited.code is None:
+        ended = "ended, and nobody knows how"
+    why = f": {exited.reason}" if exited.reason else ""
+    return Complaint(str(step.one_off.target), f"{step.name} {ended}{why}; its service was not touched")
+
+
+def _explained(exited: Exited, heard: deque[Logged]) -> DeadTask:
+    code, lines = "-" if exited.code is None else exited.code, tuple(each.message for each in heard)
+    return DeadTask(exited.task, exited.reason or "its command failed", (f"exit {code}",), lines)
+
+
+class Held(AwsError):
+    """Another service's one-off task did not end well, so this one is left as it is."""
+
+
+class Before:
+    """The one-off tasks of a plan: each environment's are run once, one after the other, in the order of the plan.
+
+    Safe to use from many threads: the first rollout of an environment runs them, the others wait for their end.
+    """
+
+    def __init__(self, rollouts: Iterable[Rollout]) -> None:
+        self._waiting: dict[Environment, list[Rollout]] = {}
+        for rollout in rollouts:
+            if rollout.steps:
+                self._waiting.setdefault(rollout.target.environment, []).append(rollout)
+        self._locks = {environment: Lock() for environment in self._waiting}
+        self._failed: dict[Environment, tuple[Target, AwsError]] = {}
+
+    def run(self, rollout: Rollout, resources: Resources) -> None:
+        """Return once every one-off task of the rollout's environment has ended well.
+
+        Raises:
+            AwsError: the rollout's own did not, or somebody interrupted.
+            Held: another service's did not.
+
+        """
+        environment = rollout.target.environment
+        if environment not in self._locks:
+            return
+        with self._locks[environment]:
+            self._run_all(environment, resources)
+        if environment not in self._failed:
+            return
+        target, error = self._failed[environment]
+        if target == rollout.target or isinstance(error, LockLost):
+            raise error
+        what = f"not touched, because before_deploy of {target.service} failed in {environment}"
+        raise Held.of(str(rollout.target), what)
+
+    def _run_all(self, environment: Environment, resources: Resources) -> None:
+        waiting = self._waiting[environment]
+        while waiting and environment not in self._failed:
+            rollout = waiting.pop(0)
+            try:
+                with contained(str(rollout.target)):
+                    run(resources.clients.of("ecs", rollout.target.access), rollout, resources)
+            except AwsError as error:
+                self._failed[environment] = rollout.target, error

@@ -1,0 +1,107 @@
+"""A plan's rollouts, wave after wave."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+from deploytasks.concurrency import MAX_THREADS
+from deploytasks.errors import Complaint, Interrupted
+from deploytasks.model import GOOD_OUTCOMES, Ended, Plan, Result, Rollout
+from deploytasks.rollout.before_deploy import Before
+from deploytasks.rollout.finish import outcome_of
+from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.soak import Soak
+from deploytasks.rollout.wave import Pools, Wave, not_attempted
+
+_MOST_BEGINNING = 256
+
+
+def carry_out(plan: Plan, resources: Resources, *, wait: bool = True) -> tuple[Result, ...]:
+    """Every rollout of the plan to its end, wave after wave; with `wait` off, only to its start.
+
+    One target's failure never stops another's of its wave. What was rolled out is watched through the soak after each
+    wave, the last included; the next starts only when all went well and stayed well, unless the tier's `on_failure` is
+    `continue`.
+
+    Raises:
+        Interrupted: Ctrl-C; names what goes on at AWS without us.
+
+    """
+    results: list[Result] = []
+    before = Before(plan.rollouts)
+    resources = replace(resources, steps_first=lambda rollout: before.run(rollout, resources))
+    with _pools(plan) as pools:
+        soak = Soak(plan, resources, pools)
+        for number, wave in enumerate(plan.waves):
+            with _naming_the_rest(plan, number, resources):
+                results, why = _leave(plan, number, results, resources, soak)
+            if why:
+                results += _passed_over(wave, why, resources)
+                continue
+            with _naming_the_rest(plan, number + 1, resources):
+                results += Wave(plan.tier, resources, pools, wait=wait).run(wave)
+        with _naming_the_rest(plan, len(plan.waves), resources):
+            results = soak(results) if wait else results
+    return tuple(results)
+
+
+@contextmanager
+def _pools(plan: Plan) -> Iterator[Pools]:
+    """Threads for the plan; what still writes has ended when they are left, before the lock is free."""
+    beginning = max(1, min(len(plan.rollouts), plan.tier.parallel, _MOST_BEGINNING))
+    pools = Pools(ThreadPoolExecutor(beginning), ThreadPoolExecutor(min(len(plan.rollouts) + 1, MAX_THREADS)))
+    try:
+        yield pools
+    finally:
+        for pool in (pools.beginning, pools.looking):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _naming_the_rest(plan: Plan, first: int, resources: Resources) -> Iterator[None]:
+    """An interruption inside names the rollouts from that wave on as not attempted, and nothing is asked again.
+
+    Raises:
+        Interrupted: with that added.
+
+    """
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        resources.stopped.set()
+        between = (Complaint(plan.tier.name, "interrupted between two waves"),)
+        known = stopped.complaints if isinstance(stopped, Interrupted) else between
+        later = (not_attempted(rollout) for wave in plan.waves[first:] for rollout in wave)
+        raise Interrupted(*known, *later) from None
+
+
+def _leave(
+    plan: Plan, number: int, results: list[Result], resources: Resources, soak: Soak
+) -> tuple[list[Result], str]:
+    """The results of the waves before once the next may begin, and "", or why it must not."""
+    if resources.before_wave is None:
+        results = soak(results)
+        return results, _why_not(plan, results)
+    watched = [results]
+
+    def watch() -> None:
+        watched[0] = soak(results)
+
+    why = _why_not(plan, results) or resources.before_wave(plan.waves[number][0].target.wave, watch)
+    return watched[0], why or _why_not(plan, watched[0])
+
+
+def _why_not(plan: Plan, results: Iterable[Result]) -> str:
+    """Why no further wave may begin; "" where it may."""
+    bad = {result.outcome for result in results if result.outcome not in GOOD_OUTCOMES}
+    if not bad or plan.tier.on_failure != "stop":
+        return ""
+    return f"a target of an earlier wave {'waits on its hook' if bad == {'paused'} else 'failed'}"
+
+
+def _passed_over(wave: Sequence[Rollout], why: str, resources: Resources) -> list[Result]:
+    results = [outcome_of(rollout, "not attempted", why) for rollout in wave]
+    for result in results:
+        resources.tell(Ended(result))
+    return results

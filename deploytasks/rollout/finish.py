@@ -1,0 +1,125 @@
+"""How a rollout ended: looked at once more, success compared with what its tasks run, failure explained."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from deploytasks.aws import ecs, stopped_tasks, tasks
+from deploytasks.errors import AwsError, contained
+from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout, Target, Told
+from deploytasks.rollout.follow import UnderWay
+from deploytasks.rollout.resources import Resources
+from deploytasks.rules import task_deaths
+from deploytasks.rules.observed import given
+
+
+def finish(ended: UnderWay, resources: Resources) -> Result:
+    """The result of a rollout that ended, looked at once more: what its tasks run, or why they died."""
+    outcome: Outcome = ended.verdict.outcome or "failed"
+    result = replace(as_it_stands(ended, outcome, ended.verdict.detail), duration_s=resources.clock() - ended.since)
+    try:
+        with contained(str(result.target)):
+            return _look_again(ended, result, resources)
+    except AwsError as error:
+        return replace(result, outcome="failed", detail=f"{result.detail} {error.render()}".strip())
+
+
+def not_waited_for(begun: UnderWay) -> Result:
+    """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
+    return as_it_stands(begun, "started", "not waited for")
+
+
+def is_short(result: Result) -> bool:
+    """Return whether there was nothing to roll out, and fewer tasks ran than are desired."""
+    return result.outcome == "unchanged" and result.running < result.desired
+
+
+def not_looked_again(result: Result) -> Result:
+    """Return the result of a target at which nobody looks again, and say so where tasks are missing."""
+    if not is_short(result):
+        return result
+    what = f"only {result.running} of {result.desired} tasks run, and nobody looked again"
+    return replace(result, detail=what)
+
+
+def as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
+    """The rollout's result with the tasks of its own deployment, as they were seen last."""
+    result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
+    return replace(result, running=under_way.verdict.running, desired=under_way.verdict.desired)
+
+
+def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result:
+    """Success is compared with what the tasks run; failure is explained by the tasks that died."""
+    target, deployment = result.target, ended.deployment
+    client = resources.clients.of("ecs", target.access)
+    if result.outcome == "deployed":
+        _forget_failure(ended, resources)
+        running = task_deaths.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
+        image, tier, digest = (
+            resources.images[target.service],
+            target.environment.tier,
+            ended.rollout.desired.digest or "",
+        )
+        return _compared(result, ended.rollout, tasks.task_digests(running, image, tier, digest, _names(ended.rollout)))
+    if result.outcome in ("failed", "rolled back", "timed out", "unhealthy"):
+        if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
+            record(resources, target, deployment.revision, {"ended": result.outcome})
+        return replace(
+            result, tasks=stopped_tasks.dead_tasks(client, partial(resources.clients.of, "logs"), target, deployment)
+        )
+    return result
+
+
+def _names(rollout: Rollout) -> list[str]:
+    """Return the names of our containers where the rollout brings a definition of its own."""
+    listed = rollout.request["containerDefinitions"] if rollout.request else []
+    return [each["name"] for each in given(listed, rollout.image)]
+
+
+def _forget_failure(ended: UnderWay, resources: Resources) -> None:
+    """A revision that failed at first, and was rolled out anew, is no longer one that nobody would go back to."""
+    live, revision = ended.rollout.live, ended.deployment.revision
+    if live and live.primary and live.primary.revision == revision and live.revision_tags.get("ended"):
+        record(resources, ended.rollout.target, revision, {"ended": ""})
+
+
+def record(resources: Resources, target: Target, arn: str, tags: Mapping[str, str]) -> None:
+    """The service, or the revision, carries the tags; a rollout goes on even where it may not be recorded."""
+    try:
+        ecs.record(resources.clients.of("ecs", target.access), target, arn, tags)
+    except AwsError as error:
+        resources.tell(Told("record", f"the rollout could not be recorded: {error.complaints[0].what}", str(target)))
+
+
+def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:
+    """The result with the digest that the tasks run, and how that is known; another than the wished is a failure.
+
+    A wish without a digest is met by any: nobody said which it shall be.
+    """
+    desired = rollout.desired
+    if desired.digest is None:
+        return replace(result, digest=next(iter(digests), None), evidence="seen" if digests else None)
+    evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"
+    ours = {desired.digest, *(desired.image.children if desired.image else ())}
+    if digests and not ours.issuperset(digests):
+        detail = f"its tasks run {', '.join(digests)}, and not {desired.digest}"
+        return replace(result, outcome="failed", detail=detail, digest=digests[0], evidence="seen")
+    return replace(result, evidence=evidence)
+
+
+def outcome_of(rollout: Rollout, outcome: Outcome, detail: str, deployment: Deployment | None = None) -> Result:
+    """The rollout's result as far as the rollout itself knows it."""
+    live = rollout.live
+    return Result(
+        target=rollout.target,
+        outcome=outcome,
+        detail=detail,
+        revision=deployment.revision if deployment else "",
+        deployment=deployment,
+        commit_tag=rollout.desired.commit_tag,
+        release=rollout.desired.release,
+        digest=rollout.desired.digest,
+        evidence="defined" if outcome == "unchanged" and "@" in rollout.image else None,
+        running=live.running if live else 0,
+        desired=live.desired if live else 0,
+    )

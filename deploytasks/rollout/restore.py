@@ -1,0 +1,160 @@
+"""A target whose rollout failed goes back to what it ran steadily before, where ECS does not see to that itself."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from deploytasks.aws import ecs, service_deployments, tags
+from deploytasks.errors import AwsError, contained
+from deploytasks.model import Fallback, Outcome, Result, Rollout, Target, primary_of
+from deploytasks.rollout.finish import as_it_stands, finish, record
+from deploytasks.rollout.follow import UnderWay, last_look, under_way
+from deploytasks.rollout.resources import Resources
+from deploytasks.rules.verdict import Verdict, deployments, judge
+
+_STATE = "putting back"
+
+
+def concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
+    """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
+    try:
+        with contained(str(ended.rollout.target)):
+            return _concluded(ended, resources)
+    except AwsError as error:
+        result = ended.lost or as_it_stands(ended, ended.verdict.outcome or "failed", ended.verdict.detail)
+        return replace(result, outcome="failed", detail=f"{_sentence(result.detail)} {error.render()}".strip())
+
+
+def _concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
+    if ended.lost:
+        return _arrived(ended, ended.lost, resources)
+    if ended.verdict.outcome == "timed out" and not ended.unseen:
+        ended = last_look(ended, resources)
+    result = finish(ended, resources)
+    if not _is_to_be_restored(ended, resources):
+        return result
+    try:
+        resources.fence.check()
+        return _way_back(ended, result, resources)
+    except AwsError as error:
+        return _not_restored(result, error.complaints[0].what)
+
+
+def _is_to_be_restored(ended: UnderWay, resources: Resources) -> bool:
+    """One that failed by itself and stayed there: not unseen, not gone back already, and begun by us."""
+    if not resources.restore or resources.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
+        return False
+    return ended.verdict.outcome in ("failed", "timed out", "unhealthy") and ended.verdict.state != "rolling back"
+
+
+def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result:
+    """By ECS's own rollback where it answers, else by a deployment of what ran before.
+
+    Raises:
+        AwsError: AWS said no.
+
+    """
+    fallback = ended.rollout.fallback
+    if fallback is None:
+        return _not_restored(lost, "nothing that ran steadily before is known")
+    client = resources.clients.of("ecs", lost.target.access)
+    ours = service_deployments.of(client, lost.target, ended.deployment)
+    if ours and (ours.goes_back or (ours.is_under_way and _is_stopped(client, lost.target, ours.arn))):
+        return replace(_begun(ended, lost, resources), native=ours.arn, stopping=True)
+    if overtaken := _overtaken(ended, lost, resources):
+        return overtaken
+    if ours and ours.aborted:
+        return _not_restored(lost, "somebody stopped it, to stay where it stands")
+    if fallback.definition is None and fallback.revision == ended.deployment.revision:
+        return _not_restored(lost, _same(ended.rollout))
+    return _updated(ended, lost, fallback, resources)
+
+
+def _is_stopped(client: Any, target: Target, arn: str) -> bool:
+    """Whether ECS could be told to roll the service deployment back."""
+    try:
+        service_deployments.stop(client, target, arn, back=True)
+    except AwsError:
+        return False
+    return True
+
+
+def _same(rollout: Rollout) -> str:
+    """Why there is nothing else to go back to than the revision that failed."""
+    if "@" in rollout.image:
+        return "it ran this very revision before"
+    return "what ran before is known by a tag alone, which names another image now"
+
+
+def _overtaken(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result | None:
+    """What came of the rollout since it was looked at last, where it is not to be put back any more.
+
+    Explaining its failure took a while: meanwhile somebody may have rolled out something else, ECS may have taken it
+    back, or it may be complete.
+    """
+    target, ours = ended.rollout.target, ended.deployment
+    service = ecs.service_of(resources.clients.of("ecs", target.access), target)
+    primary, verdict = primary_of(deployments(service)), judge(service, ours.id, ours.created_at)
+    if verdict.state in ("rolling back", "rolled back"):
+        return replace(_begun(ended, lost, resources), stopping=True)
+    if primary is None or primary.id != ours.id:
+        why = "another deployment took its place" if primary else "the service is gone"
+        return _not_restored(replace(lost, outcome="superseded" if primary else "failed"), why)
+    if lost.outcome == "timed out" and verdict.outcome == "deployed":
+        return finish(replace(ended, verdict=verdict), resources)
+    return None
+
+
+def _updated(ended: UnderWay, lost: Result, fallback: Fallback, resources: Resources) -> UnderWay | Result:
+    target = ended.rollout.target
+    client = resources.clients.of("ecs", target.access)
+    revision = fallback.revision
+    if fallback.definition:
+        request = ecs.copied(client, fallback.definition, fallback.images)
+        begun = {"at": tags.stamp(datetime.now(UTC))}
+        revision = ecs.register(client, target, request, {**fallback.tags, **begun})
+    else:
+        revision = ecs.usable(client, target, revision)
+    primary = primary_of(deployments(ecs.update(client, target, revision)))
+    if primary is None or primary.id == ended.deployment.id:
+        return _not_restored(lost, "ECS began no deployment of what ran before")
+    return replace(_begun(ended, lost, resources), deployment=primary)
+
+
+def _begun(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay:
+    way_back = under_way(ended.rollout, ended.deployment, resources)
+    return replace(way_back, lost=lost, verdict=Verdict(None, _STATE, lost.detail))
+
+
+def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:
+    """The result of the rollout that failed, with what came of putting the target back."""
+    verdict = ended.verdict
+    if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
+        return _not_restored(lost, verdict.detail or f"the way back {verdict.outcome}")
+    _remember(ended, lost, resources)
+    back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
+    detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
+    outcome: Outcome = "unhealthy" if lost.outcome == "unhealthy" else "rolled back"
+    return replace(lost, outcome=outcome, detail=detail, running=verdict.running, desired=verdict.desired)
+
+
+def _remember(ended: UnderWay, lost: Result, resources: Resources) -> None:
+    """AWS knows from now on that what runs was gone back to, and from what, as it does where ECS itself went back."""
+    target = lost.target
+    if ended.rollout.request:
+        record(resources, target, lost.revision, {"ended": "rolled back"})
+    try:
+        service = ecs.service_of(resources.clients.of("ecs", target.access), target)
+    except AwsError:
+        return  # the next board shows what runs, without why
+    if primary := primary_of(deployments(service)):
+        record(resources, target, service["serviceArn"], {ecs.UNDONE: f"{primary.id} {lost.detail}"})
+
+
+def _not_restored(lost: Result, why: str) -> Result:
+    goes_on = "; it goes on at AWS" if lost.outcome == "timed out" else ""
+    return replace(lost, detail=f"{_sentence(lost.detail)} It was not put back: {why}{goes_on}".strip())
+
+
+def _sentence(detail: str) -> str:
+    return detail if not detail or detail.endswith(".") else f"{detail}."

@@ -1,0 +1,150 @@
+"""After a wave, what was rolled out must stay healthy for a while; and what ran short already is looked at again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deploytasks.aws import ecs, tasks
+from deploytasks.errors import AwsError, Complaint, Interrupted, contained
+from deploytasks.model import Plan, Result, Target, Told
+from deploytasks.rollout.finish import is_short
+from deploytasks.rollout.follow import UnderWay, of_one_cluster, under_way
+from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.wave import Pools, Wave
+from deploytasks.rules.soak import HealthProblem, health_problem, is_suspicious, shortage
+
+_LOOKS, _SHORTEST_S, _LONGEST_S = 10, 1.0, 30.0
+_SHORT_S = 5.0
+"""The least time after which a target that was short of tasks is looked at again."""
+
+
+@dataclass(slots=True)
+class Soak:
+    """Watches a plan's targets after each wave; it remembers which it has watched, so that each is watched once."""
+
+    plan: Plan
+    resources: Resources
+    pools: Pools
+    watched: set[Target] = field(default_factory=set)
+
+    def __call__(self, results: list[Result]) -> list[Result]:
+        """Return the results, those that did not stay healthy as `unhealthy`, restored where that is possible.
+
+        Raises:
+            Interrupted: Ctrl-C.
+
+        """
+        seconds, watching = self._due(results)
+        self.watched |= {each.target for each in results}
+        if not seconds:
+            return results
+        count = f"{len(watching)} target{'s' if len(watching) > 1 else ''}"
+        self.resources.tell(Told("soak", f"{count} watched for {seconds:g} s"))
+        try:
+            return self._watch(results, watching, self.resources.clock() + seconds)
+        except KeyboardInterrupt:
+            what = "interrupted in the soak: nobody watches whether what was rolled out stays healthy"
+            raise Interrupted(Complaint(self.plan.tier.name, what)) from None
+
+    def _due(self, results: Sequence[Result]) -> tuple[float, list[Result]]:
+        """Return how long is to be watched, and what."""
+        well = [each for each in results if each.outcome in ("deployed", "unchanged") and each.deployment]
+        new = [each for each in well if each.target not in self.watched]
+        if self.plan.tier.soak_s and any(each.outcome == "deployed" for each in new):
+            return max(self.plan.tier.soak_s, _SHORT_S * any(map(is_short, new))), well
+        short = [each for each in new if is_short(each)]
+        return (max(self.plan.tier.soak_s, _SHORT_S) if short else 0.0), short
+
+    def _watch(self, results: list[Result], watching: list[Result], until: float) -> list[Result]:
+        """Whatever falls ill is concluded at once; the others are watched to the end."""
+        while watching:
+            ill = short_of_tasks(watching, until, self.resources, self.pools.looking)
+            if not ill:
+                break
+            lost = self._concluded([each for each in watching if each.target in ill], ill)
+            results = [lost.get(each.target, each) for each in results]
+            watching = [each for each in watching if each.target not in ill]
+        return results
+
+    def _concluded(self, fallen: Iterable[Result], ill: Mapping[Target, HealthProblem]) -> dict[Target, Result]:
+        ended = [self._became_unhealthy(each, ill[each.target]) for each in fallen]
+        concluded = Wave(self.plan.tier, self.resources, self.pools, wait=True).conclude(ended)
+        return {each.target: each for each in concluded}
+
+    def _became_unhealthy(self, result: Result, one: HealthProblem) -> UnderWay:
+        rollout = next(each for each in self.plan.rollouts if each.target == result.target)
+        assert result.deployment is not None
+        begun = under_way(rollout, result.deployment, self.resources)
+        detail = one.why if is_short(result) else f"in the soak: {one.why}"
+        verdict = replace(begun.verdict, outcome=one.outcome, state=one.outcome, detail=detail)
+        begun = replace(begun, since=self.resources.clock() - result.duration_s)
+        return replace(begun, verdict=replace(verdict, running=result.running, desired=result.desired))
+
+
+def short_of_tasks(
+    results: Sequence[Result], until: float, resources: Resources, pool: ThreadPoolExecutor
+) -> dict[Target, HealthProblem]:
+    """Return which of the targets fell ill by that time (of the clock), and why, as soon as one has; {} if none did.
+
+    What the last look finds for the first time is looked at once more; what only that finds is of no concern any more.
+    """
+    pause_s = min(max(_SHORTEST_S, (until - resources.clock()) / _LOOKS), _LONGEST_S)
+    before: Mapping[Target, HealthProblem] = {}
+    while True:
+        left_s = until - resources.clock()
+        resources.sleep(min(pause_s, left_s) if left_s > 0 and not before else pause_s)
+        is_last = resources.clock() >= until
+        found = _look(results, resources, pool, is_last=is_last)
+        ill = {target: one for target, one in found.items() if not one.may_pass or target in before}
+        if ill or left_s <= 0 or (not found and is_last):
+            return ill
+        before = found
+
+
+def _look(
+    results: Iterable[Result], resources: Resources, pool: ThreadPoolExecutor, *, is_last: bool
+) -> dict[Target, HealthProblem]:
+    groups = of_one_cluster(results, lambda result: result.target)
+    looked = pool.map(lambda group: _looked(group, resources, is_last=is_last), groups)
+    return {target: health_problem for found in looked for target, health_problem in found}
+
+
+def _looked(group: Sequence[Result], resources: Resources, *, is_last: bool) -> list[tuple[Target, HealthProblem]]:
+    try:
+        with contained(str(group[0].target)):
+            return _ailments(group, resources, is_last=is_last)
+    except AwsError as error:
+        why = f"it could not be seen: {error.complaints[0].what}"
+        return [(each.target, HealthProblem(why, "failed", may_pass=True)) for each in group]
+
+
+def _ailments(group: Sequence[Result], resources: Resources, *, is_last: bool) -> list[tuple[Target, HealthProblem]]:
+    target = group[0].target
+    client = resources.clients.of("ecs", target.access)
+    services = ecs.describe(client, target.cluster, [each.target.ecs_service for each in group])
+    looked = ((each, services.get(each.target.ecs_service)) for each in group)
+    found = ((each.target, _health_problem(client, each, service, is_last=is_last)) for each, service in looked)
+    return [(target, one) for target, one in found if one]
+
+
+def _health_problem(
+    client: Any, result: Result, service: Mapping[str, Any] | None, *, is_last: bool
+) -> HealthProblem | None:
+    """Return what ails a target; its stopped tasks are read at the last look, and before where there is a sign."""
+    well = result.deployment
+    assert well is not None
+    if is_short(result) and not is_last:
+        return None
+    rolled = result.outcome == "deployed" and service is not None
+    is_read = (is_last and (rolled or is_short(result))) or is_suspicious(service, well)
+    stopped = _stopped(client, result.target) if is_read and service is not None else []
+    return shortage(service, well, stopped) if is_short(result) else health_problem(service, well, stopped)
+
+
+def _stopped(client: Any, target: Target) -> list[dict[str, Any]]:
+    """Return the service's stopped tasks; none where AWS does not tell, since the counts tell as well."""
+    try:
+        return tasks.tasks_of(client, target, "STOPPED")
+    except AwsError:
+        return []

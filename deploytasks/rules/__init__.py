@@ -1,0 +1,1 @@
+"""Decide: values in, values out. Nothing here asks AWS, git or the clock."""

@@ -1,0 +1,158 @@
+"""Lives and the registry's images become the board: what runs where, since when, and what deserves a second look. Pure.
+
+Nothing here asks AWS, git or the clock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from deploytasks import tags
+from deploytasks.model import NOT_OURS, Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
+from deploytasks.rules.image_index import ImageIndex
+from deploytasks.rules.observed import brought_by, commit_of, is_inactive, record, what_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Evidences:
+    """All that the board is made of beside the lives: `drifted` targets, and each service's stock.
+
+    `overrides` maps a release to why it was let past the gate, `older` a drifted target to how the checkout's age
+    explains it.
+    """
+
+    project: str
+    stocks: Mapping[str, ImageIndex]
+    drifted: Collection[Target] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    older: Mapping[Target, str] = field(default_factory=dict)
+
+
+def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
+    """The board of the lives as they were seen `at` that time; `tiers` are the project's, in promotion order."""
+    mixed = _mixed(lives, known)
+    seen = {live.target.environment.tier for live in lives}
+    return Board(
+        project=known.project,
+        tiers=tuple(tier for tier in tiers if tier in seen),
+        cells=tuple(_cell(live, known, mixed=_place(live) in mixed) for live in lives),
+        at=at,
+    )
+
+
+def titled(board: Board, subjects: Mapping[str, str]) -> Board:
+    """The board with the subjects of its commits, where they are known."""
+    cells = (replace(cell, subject=subjects.get(cell.commit, "")) for cell in board.cells)
+    return replace(board, cells=tuple(cells))
+
+
+def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
+    if live.complaint:
+        return Cell(live.target, "unseen", complaint=live.complaint)
+    if live.exists and live.controller in NOT_OURS:
+        return Cell(live.target, NOT_OURS[live.controller], running=live.running, desired=live.desired)
+    if live.primary is None:
+        return Cell(live.target, "missing")
+    index, tier = known.stocks[live.target.service], live.target.environment.tier
+    digests, evidence = what_runs(live, index.name)
+    image, kept = index.by_digest.get(next(iter(digests), "")), record(live)
+    commit = commit_of(image, kept)
+    told = kept if kept.get("commit") == commit else {}
+    release = _release(image, told, tier)
+    wanted, foreign = _wanted(index, tier, digests), _foreign(live, known, digests)
+    return Cell(
+        target=live.target,
+        standing=_standing(live),
+        marks=_marks(live, known, behind=bool(wanted), mixed=mixed, foreign=bool(foreign)),
+        foreign=foreign,
+        commit=commit,
+        release=release,
+        certified_at=tags.certified_at(release, tier),
+        by=told.get("by", ""),
+        ci=told.get("ci", ""),
+        override=told.get("override", "") or known.overrides.get(release, ""),
+        digests=digests,
+        runs=tuple(dict.fromkeys(_called(index, digest) for digest in digests)),
+        evidence=evidence,
+        wanted=wanted,
+        revision=live.primary.revision,
+        running=live.running,
+        desired=live.desired,
+        since=live.primary.created_at,
+        detail=live.failure,
+        crashing=live.crashing,
+        checkout=known.older.get(live.target, ""),
+    )
+
+
+def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
+    """What deserves a second look; that a rollout was rolled back does not, where what is wanted runs all the same."""
+    standing, drifted = _standing(live), live.target in known.drifted
+    found: dict[Mark, bool] = {
+        "failed": standing == "failed" or (standing == "rolled back" and (behind or drifted or foreign)),
+        "behind": behind,
+        "mixed": mixed,
+        "crashing": bool(live.crashing),
+        "short": live.running < live.desired,
+        "foreign": foreign,
+        "drifted": drifted,
+        "inactive": is_inactive(live.definition),
+        "rolling": standing == "rolling",
+    }
+    return tuple(mark for mark, holds in found.items() if holds)
+
+
+def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
+    """What about the target nobody here knows; of an unread registry's images none is called unknown."""
+    index = known.stocks[live.target.service]
+    found: dict[Stranger, bool] = {
+        "image": index.known and not index.by_digest.keys() >= set(digests),
+        "revision": not brought_by(live, known.project),
+    }
+    return tuple(stranger for stranger, holds in found.items() if holds)
+
+
+def _standing(live: Live) -> Standing:
+    match live.primary.rollout_state if live.primary else "":
+        case "IN_PROGRESS":
+            return "rolling"
+        case "FAILED":
+            return "failed"
+        case _:
+            return "rolled back" if live.failure else "completed"
+
+
+def _wanted(index: ImageIndex, tier: str, digests: Iterable[str]) -> str:
+    """The commit tag (or digest) that the tier's tag names, where something else runs; else nothing."""
+    image = index.by_tag.get(tier)
+    if image is None or {index.whole(digest) for digest in digests} <= {image.digest}:
+        return ""
+    return _called(index, image.digest)
+
+
+def _called(index: ImageIndex, digest: str) -> str:
+    """The commit tag of the digest's image; the image's digest where it has none."""
+    image = index.by_digest.get(digest)
+    return next(iter(tags.commits(image.tags)), image.digest) if image else digest
+
+
+def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:
+    """The release that brought it, as recorded; else the newest release of the tier that the image carries."""
+    newest = tags.newest_release(image.tags, tier) if image else None
+    return told.get("release", "") or newest or ""
+
+
+def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
+    """The tiers' services of which more than one image runs, among their tenants or among one's tasks."""
+    running: dict[tuple[str, str, Evidence | None], set[str]] = {}
+    for live in lives:
+        if not live.complaint:
+            index = known.stocks[live.target.service]
+            digests, evidence = what_runs(live, index.name)
+            kind = None if index.known else evidence  # a task names a child, a definition its index: ECR knows them one
+            running.setdefault((*_place(live), kind), set()).update(index.whole(digest) for digest in digests)
+    return {(tier, service) for (tier, service, _), digests in running.items() if len(digests) > 1}
+
+
+def _place(live: Live) -> tuple[str, str]:
+    return live.target.environment.tier, live.target.service

@@ -1,0 +1,106 @@
+"""The gate of a tier: an image comes in only where the tier before has proved it. Pure.
+
+Proof is that every one of the tenants' targets there runs the image, and that the rollout which brought it is complete.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from deploytasks import tags
+from deploytasks.errors import Complaint
+from deploytasks.model import DesiredImage, Live, Tier
+from deploytasks.rules.observed import is_alone, record, what_runs
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_OVERRIDE = '--override "reason"'
+
+
+def gate(
+    tier: Tier,
+    desired_images: Iterable[DesiredImage],
+    upstream: Sequence[Live],
+    images: Mapping[str, str],
+    commits: Mapping[str, str] = _NONE,
+) -> list[Complaint]:
+    """What speaks against letting the wishes into the tier; empty where nothing does.
+
+    An image that already carries one of the tier's release tags has passed. `upstream` are the targets that must
+    run it, `images` maps a service to what its image names begin with, `commits` a digest to its commit tag, as far as
+    that is known.
+    """
+    if tier.after is None:
+        return []
+    unpassed = [desired for desired in desired_images if not passed(tier, desired)]
+    return [
+        complaint
+        for desired in unpassed
+        for complaint in _gated(tier, desired, upstream, images[desired.service], commits)
+    ]
+
+
+def passed(tier: Tier, desired: DesiredImage) -> bool:
+    """Whether the image carries one of the tier's release tags already."""
+    return desired.image is not None and bool(tags.releases(desired.image.tags, tier.name))
+
+
+def _gated(
+    tier: Tier, desired: DesiredImage, upstream: Sequence[Live], image: str, commits: Mapping[str, str]
+) -> list[Complaint]:
+    before = [live for live in upstream if live.target.service == desired.service]
+    commit = tags.short(desired.commit_tag) or _short_digest(desired.digest or "")
+    if not before:
+        what = f"no selected tenant runs {desired.service} in {tier.after} or before: nothing has tried {commit}"
+        return [
+            Complaint(f"{tier.name}/{desired.service}", what, f"{_release(tier.after or '', desired)}, or {_OVERRIDE}")
+        ]
+    doubts = ((live, _doubt(live, desired, image, commits)) for live in before)
+    return [
+        Complaint(str(live.target), f"{why}, so {commit} may not go to {tier.name}", f"{to_do}, or {_OVERRIDE}")
+        for live, (why, to_do) in doubts
+        if why
+    ]
+
+
+def _doubt(live: Live, desired: DesiredImage, image: str, commits: Mapping[str, str]) -> tuple[str, str]:
+    """Why the upstream target is no proof of the wish, and what makes it one; two empty texts where it is."""
+    again = _release(live.target.environment.tier, desired)
+    if live.complaint:
+        return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "mend that"
+    if not live.exists:
+        return "the service is not there", again
+    digests, evidence = what_runs(live, image)
+    unsure = bool(live.failure) and evidence == "recorded"  # what was recorded may be what was given up
+    if unsure or not desired.is_met_by(digests):
+        failed = f"; its last rollout failed: {live.failure.rstrip('.')}" if live.failure else ""
+        return f"it runs {'nothing known' if unsure else _named(live, desired, digests, commits)}{failed}", again
+    return _unfinished(live)
+
+
+def _release(tier: str, desired: DesiredImage) -> str:
+    """The command that brings the wish to the tier, which else would take what the one before names."""
+    is_clean = desired.commit_tag and not tags.is_dirty(desired.commit_tag)
+    return f"inv release.{tier}" + (f" --commit {tags.short(desired.commit_tag)}" if is_clean else "")
+
+
+def _named(live: Live, desired: DesiredImage, digests: Sequence[str], commits: Mapping[str, str]) -> str:
+    """What runs, by its commits where they are known, be it from the record; never by the commit that it is not."""
+    recorded = record(live).get("commit", "") if len(set(digests)) == 1 else ""
+    recorded = recorded if recorded != desired.commit_tag else ""
+    names = (tags.short(commits.get(digest) or recorded) or _short_digest(digest) for digest in digests)
+    return ", ".join(dict.fromkeys(names)) or "nothing known"
+
+
+def _short_digest(digest: str) -> str:
+    return digest[: len("sha256:") + 12]
+
+
+def _unfinished(live: Live) -> tuple[str, str]:
+    """What is open about the rollout of what runs; zero desired tasks are no gap."""
+    tier, primary = live.target.environment.tier, live.primary
+    if primary is None or primary.rollout_state == "FAILED":
+        return "its last rollout failed", f"inv deploy.{tier} tries again"
+    if primary.rollout_state == "IN_PROGRESS" or not (primary.rollout_state or is_alone(live)):
+        return "a rollout is under way there", f"inv deploy.wait {tier}"
+    if primary.running < primary.desired:
+        return f"only {primary.running} of {primary.desired} tasks run there", f"inv deploy.wait {tier}"
+    return "", ""

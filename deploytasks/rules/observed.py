@@ -1,0 +1,201 @@
+"""What of a live definition is ours: containers that were given `{{ image }}`, tags that a template named. Pure."""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from deploytasks import tags
+from deploytasks.model import Definition, DesiredImage, Evidence, Image, Live
+
+Container = Mapping[str, Any]
+"""A container definition, or a container of a described task: both have a `name` and an `image`."""
+
+
+def given(containers: Iterable[Container], image: str) -> tuple[Container, ...]:
+    """Return the containers of a rendered request whose image is `{{ image }}`."""
+    return tuple(each for each in containers if each.get("image") == image)
+
+
+def ours(
+    containers: Iterable[Container], repository: str, tier: str, digest: str = "", names: Collection[str] = ()
+) -> tuple[Container, ...]:
+    """Return the containers of a registered definition, or of a task, that were given `{{ image }}`.
+
+    `repository` is `host/repository`, `digest` the recorded one; `names` are our containers' where a definition tells.
+    A sidecar may come from the same repository, so the surest sign that any container bears decides. Where none bears
+    one, as in a definition that another tool registered, all that name a digest of the repository count, else all.
+    """
+    known = [(each, *named) for each in containers if (named := _named(each, repository))]
+    for sign in _signs(tier, digest, names):
+        if found := tuple(each for each, tag, at in known if sign(each, tag, at)):
+            return found
+    return ()
+
+
+def container_of(containers: Sequence[Container], service: str) -> str:
+    """Return the name of the only container; of several, the one called as the service is; else ""."""
+    names = [str(each["name"]) for each in containers]
+    return names[0] if len(names) == 1 else service if service in names else ""
+
+
+def marks(keys: Iterable[str]) -> str:
+    """Return the value of the tag that remembers which tag keys a template named: five hex digits each, sorted."""
+    return "".join(sorted({_mark(key) for key in keys}))
+
+
+def is_marked(key: str, marks: str) -> bool:
+    """Return whether the tag's key is among those that are remembered."""
+    return _mark(key) in (marks[at : at + _DIGITS] for at in range(0, len(marks), _DIGITS))
+
+
+_DIGITS = 5  # so that the keys of all 50 tags of a resource fit into the 256 characters of one value
+
+
+def _mark(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+
+
+def _signs(tier: str, digest: str, names: Collection[str]) -> tuple[Callable[[Container, str, str], bool], ...]:
+    """Return what tells a container of ours by itself, its image's tag and its image's digest; the surest first."""
+    return (
+        lambda container, *_: container.get("name") in names,
+        lambda _, tag, at: at == digest != "",
+        lambda _, tag, at: tag == tier and not at,
+        lambda _, tag, at: tags.is_release(tag, tier) and not at,
+        lambda _, tag, at: tags.is_commit(tag) and not at,
+        lambda _, tag, at: at != "",
+        lambda *_: True,
+    )
+
+
+def _named(container: Container, repository: str) -> tuple[str, str] | None:
+    """Return the tag and the digest by which the container names an image of the repository, None for another's."""
+    name, _, digest = str(container.get("image", "")).partition("@")
+    if name == repository and digest:
+        return "", digest
+    return (name.removeprefix(f"{repository}:"), digest) if name.startswith(f"{repository}:") else None
+
+
+def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
+    """The digests that the target runs, and how they are known; empty where nothing tells.
+
+    `image` is what the service's image names begin with: `host/repository`.
+    """
+    if live.digests:
+        return live.digests, "seen"
+    if defined := pinned(live, image):
+        return defined, "defined"
+    recorded = record(live).get("digest")
+    return ((recorded,), "recorded") if recorded else ((), None)
+
+
+def pinned(live: Live, image: str) -> tuple[str, ...]:
+    """The digests that the definition itself names for our image; empty where it names a tag."""
+    digests = (each["image"].partition("@")[2] for each in our_containers(live, image))
+    return tuple(filter(None, digests))
+
+
+def is_vague(live: Live, image: str) -> bool:
+    """Whether only its tasks tell what it runs: its definition names a tag that may have moved, no record a digest."""
+    moving = any(not tags.is_commit(name.removeprefix(f"{image}:")) for name in tagged(live, image))
+    return moving and not what_runs(live, image)[0]
+
+
+def tagged(live: Live, image: str) -> list[str]:
+    """Our image's names in the definition that name it by a tag."""
+    return [each["image"] for each in our_containers(live, image) if "@" not in each["image"]]
+
+
+def our_containers(live: Live, image: str) -> tuple[Container, ...]:
+    """Return the containers of the live definition that were given our image."""
+    containers = (live.definition or {}).get("containerDefinitions", [])
+    return ours(containers, image, live.target.environment.tier, recorded_digest(live))
+
+
+def recorded_digest(live: Live) -> str:
+    """Return the digest that the running definition was registered for, "" where none is recorded."""
+    return live.revision_tags.get("digest") or live.service_tags.get("digest", "")
+
+
+def record(live: Live) -> Mapping[str, str]:
+    """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
+    if _service_is_newer(live):
+        return live.service_tags
+    return live.revision_tags or live.service_tags
+
+
+def recorded_at(live: Live) -> datetime | None:
+    """When that record was written; None where nothing tells."""
+    if _service_is_newer(live):
+        return tags.time_told(live.service_tags["at"])
+    return begun_at(live.revision_tags, _registered_at(live))
+
+
+def is_inactive(definition: Definition | None) -> bool:
+    """Return whether the described revision was deregistered: what runs it goes on, but nothing new may begin with it.
+
+    Source: "Deregistering an Amazon ECS task definition revision" in ECS's documentation.
+    """
+    return (definition or {}).get("status") == "INACTIVE"
+
+
+def has_begun(record: Mapping[str, str]) -> bool:
+    """Return whether a revision with this record counts as having run.
+
+    `at` is written on it when its rollout begins. A revision without `version` is older than that rule, and counts.
+    """
+    return "at" in record or "version" not in record
+
+
+def begun_at(record: Mapping[str, str], registered_at: datetime | None) -> datetime | None:
+    """Return when the rollout of a revision with this record began, None if it has not.
+
+    A revision without `version` was registered as its rollout began.
+    """
+    return tags.time_told(record.get("at", "")) or (registered_at if "version" not in record else None)
+
+
+def is_alone(live: Live) -> bool:
+    """Whether no deployment stands beside the one that ECS works towards."""
+    return len(live.deployments) == 1
+
+
+def has_failed(live: Live) -> bool:
+    """Whether the last rollout was given up, be it that ECS went back to the one before."""
+    return bool(live.failure) or (live.primary is not None and live.primary.rollout_state == "FAILED")
+
+
+def has_arrived(live: Live, desired: DesiredImage, image: str) -> bool:
+    """Whether the target runs the wish, and no rollout of it is still under way or failed."""
+    digests, evidence = what_runs(live, image)
+    if not desired.is_met_by(digests) or (live.failure and evidence == "recorded"):
+        return False
+    return live.primary is not None and live.primary.rollout_state in ("COMPLETED", "")
+
+
+def commit_of(image: Image | None, kept: Mapping[str, str]) -> str:
+    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
+    recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
+    return recorded if recorded in known or not known else known[0]
+
+
+def brought_by(live: Live, project: str) -> bool:
+    """Whether a release of this project brought what runs, and not somebody's hand or another tool."""
+    kept = live.service_tags if _service_is_newer(live) else live.revision_tags
+    return kept.get("project") == project
+
+
+def _service_is_newer(live: Live) -> bool:
+    if live.primary and live.service_tags.get("after") == live.primary.id:
+        return False  # what it was written for has not begun
+    at, revised = (
+        tags.time_told(live.service_tags.get("at", "")),
+        tags.time_told(live.revision_tags.get("at", "")) or _registered_at(live),
+    )
+    return at is not None and (revised is None or at >= revised.replace(microsecond=0))
+
+
+def _registered_at(live: Live) -> datetime | None:
+    registered: datetime | None = (live.definition or {}).get("registeredAt")
+    return registered

@@ -1,0 +1,205 @@
+"""Wanted and observed become a plan: which tags are put, which targets roll out, in which waves. Pure.
+
+Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and not carried out.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+
+from deploytasks import tags
+from deploytasks.model import (
+    Action,
+    Definition,
+    DesiredImage,
+    Fallback,
+    Image,
+    Live,
+    Rollout,
+    Steps,
+    TagStep,
+    Target,
+    Tier,
+)
+from deploytasks.rules.observed import has_arrived, is_inactive, record, tagged, what_runs
+
+_MOVED = "the tag names another image than runs here"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One target with all that its rollout is decided from. `same`: the rendered definition equals the live one."""
+
+    target: Target
+    desired: DesiredImage
+    image: str
+    live: Live
+    same: bool
+    request: Definition
+    create: Definition | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    steps: Steps | None = None
+
+
+def tag_steps(
+    tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, Image], now: datetime
+) -> tuple[TagStep, ...]:
+    """The steps that point the tier at the wished images; `present` is what its tier tag names now, by service.
+
+    One release tag is shared by all that move. One that was minted and not reached is taken up again.
+    """
+    release = _release(tier, desired_images, present, now)
+    return tuple(_tag_step(tier, desired, present.get(desired.service), release) for desired in desired_images)
+
+
+def with_releases(desired_images: Iterable[DesiredImage], steps: Iterable[TagStep]) -> tuple[DesiredImage, ...]:
+    """The wishes, each with the release tag that its step gives it."""
+    release = {step.service: step.release for step in steps}
+    return tuple(replace(desired, release=release[desired.service]) for desired in desired_images)
+
+
+def _tag_step(tier: Tier, desired: DesiredImage, present: Image | None, release: str) -> TagStep:
+    there = is_there(desired, present)
+    carried = tags.newest_release(desired.image.tags, tier.name) if desired.image and there else None
+    chosen = carried or release
+    before = tags.commits(present.tags) if present else ()
+    return TagStep(
+        service=desired.service,
+        repository=desired.repository,
+        digest=desired.digest,
+        commit_tag=desired.commit_tag,
+        release=chosen,
+        tier_tag=tier.name,
+        mint=desired.image is None or chosen not in desired.image.tags,
+        move=not there,
+        before=next(iter(before), present.digest if present else None),
+    )
+
+
+def _release(tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, Image], now: datetime) -> str:
+    moving = [desired for desired in desired_images if not is_there(desired, present.get(desired.service))]
+    commits = {desired.commit_tag for desired in moving}
+    minted = _newest(tier, (desired.image for desired in desired_images if desired.commit_tag in commits))
+    reached = _newest(tier, (present.get(desired.service) for desired in moving))
+    if minted and minted > (reached or ""):
+        return minted
+    return tags.next_release(tier.name, now, max(filter(None, (minted, reached)), default=None))
+
+
+def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
+    return tags.newest_release((tag for image in images if image for tag in image.tags), tier.name)
+
+
+def is_there(desired: DesiredImage, present: Image | None) -> bool:
+    """Whether the tier names the wished image already; `present` is what it names."""
+    return present is not None and present.digest == desired.digest
+
+
+def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
+    """What is to be done for one target; `image` is what the service's image names begin with."""
+    action, reason = _usable(candidate.live, *_decide(candidate, image, force=force))
+    return Rollout(
+        target=candidate.target,
+        action=action,
+        reason=reason,
+        desired=candidate.desired,
+        image=candidate.image,
+        request=candidate.request if action in ("create", "update") else None,
+        create=candidate.create if action == "create" else None,
+        tags=candidate.tags,
+        live=candidate.live,
+        fallback=fallback(candidate.live, image),
+        steps=candidate.steps if action in ("create", "update", "force") else None,
+    )
+
+
+def _usable(live: Live, action: Action, reason: str) -> tuple[Action, str]:
+    """Return what is to be done, and why, where the revision that runs may not be rolled out any more."""
+    if action != "force" or not is_inactive(live.definition):
+        return action, reason
+    return "update", f"{reason}; a copy is registered, since the revision that runs is inactive"
+
+
+def fallback(live: Live, image: str) -> Fallback | None:
+    """What the target goes back to where its rollout fails: what it ran steadily before; None where nothing did.
+
+    A definition that names a tag is pinned to the digest that ran, if one did and is known.
+    """
+    steady = next((each for each in live.deployments if each.rollout_state in ("COMPLETED", "")), None)
+    if steady is None:
+        return None
+    named = tagged(live, image)
+    digests, _ = what_runs(live, image)
+    if not live.definition or not named or steady is not live.primary or len(digests) != 1:
+        return Fallback(steady.revision)
+    return Fallback(steady.revision, live.definition, dict.fromkeys(named, f"{image}@{digests[0]}"), record(live))
+
+
+def steps(target: Target, commands: tuple[tuple[str, ...], ...], desired: DesiredImage) -> Steps | None:
+    """The one-off tasks before the service is touched, known again by environment, service, digest and commands."""
+    if not commands:
+        return None
+    identity = json.dumps([str(target.environment), target.service, desired.digest, commands])
+    return Steps(hashlib.sha256(identity.encode()).hexdigest()[:32], commands)
+
+
+def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
+    """The rollout goes back to the revision, unless that runs already or is on its way.
+
+    Where the revision names a tag that moves, `image` is what the service's image names begin with.
+    """
+    primary = rollout.live.primary if rollout.live else None
+    if primary and primary.revision == revision and primary.rollout_state == "FAILED":
+        return replace(rollout, action="force", reason="its last rollout failed")
+    if primary is None or primary.revision != revision:
+        number = revision.rpartition("/")[2]
+        return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
+    under_way = primary.rollout_state == "IN_PROGRESS"
+    if image and rollout.live and not _brings(rollout.live, rollout.desired, image, under_way=under_way):
+        return replace(rollout, action="force", reason=_MOVED)
+    if under_way:
+        return replace(rollout, action="follow", reason="this rollout is already under way")
+    return replace(rollout, action="nothing", reason="it runs this already")
+
+
+def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
+    """The rollouts in the order of their targets' waves, in file order within each."""
+    ordered = sorted(rollouts, key=lambda each: each.target.wave)
+    return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
+
+
+def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, str]:
+    live, desired = candidate.live, candidate.desired
+    if not live.exists:
+        return "create", "the service is not there yet"
+    if not candidate.same:
+        return "update", _what_changes(live, desired)
+    primary = live.primary
+    under_way = primary is not None and primary.rollout_state == "IN_PROGRESS"
+    if force and not (under_way and desired.is_met_by(_promised(live, image))):
+        return "force", "--force"
+    if primary is None or primary.rollout_state == "FAILED":
+        return "force", "its last rollout failed"
+    if not _brings(live, desired, image, under_way=under_way):
+        return "force", _MOVED
+    return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
+
+
+def _brings(live: Live, desired: DesiredImage, image: str, *, under_way: bool) -> bool:
+    """Whether the target runs the wished image, or its rollout under way brings that."""
+    return desired.is_met_by(_promised(live, image)) if under_way else has_arrived(live, desired, image)
+
+
+def _promised(live: Live, image: str) -> tuple[str, ...]:
+    """The digests that a rollout under way brings: running tasks may still be the ones before."""
+    return what_runs(replace(live, digests=()), image)[0]
+
+
+def _what_changes(live: Live, desired: DesiredImage) -> str:
+    before = record(live).get("commit", "")
+    if before == desired.commit_tag:
+        return "the definition changes"
+    return f"{tags.short(before)} → {tags.short(desired.commit_tag)}" if before else "the definition changes"

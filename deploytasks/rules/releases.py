@@ -1,0 +1,252 @@
+"""The registry's tags, the lives and what revisions record become a tier's history. Pure.
+
+Whatever carries one of the tier's release tags is a release; tags that somebody made up by hand are none.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import takewhile
+
+from deploytasks import tags
+from deploytasks.model import History, Image, Live, Override, Release, Revision, Target
+from deploytasks.rules.image_index import index_images
+from deploytasks.rules.observed import begun_at, record, recorded_at, what_runs
+
+_FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A tier as it was found: each service's images in ECR, all of them, and its targets.
+
+    `names` maps a service to what its image names begin with; `minted` is release tag → service → the image that it
+    names, newest release first.
+    """
+
+    tier: str
+    images: Mapping[str, Sequence[Image]]
+    names: Mapping[str, str]
+    lives: Sequence[Live]
+    minted: Mapping[str, Mapping[str, Image]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was written down when a release was brought to a target of the service: our tags, without their prefix."""
+
+    service: str
+    kept: Mapping[str, str]
+    written_at: datetime | None = None
+
+
+def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str, str], lives: Sequence[Live]) -> Past:
+    """The tier's past, with every release that the images' tags tell of."""
+    found: dict[str, dict[str, Image]] = {}
+    for service, held in images.items():
+        for image in held:
+            for tag in tags.releases(image.tags, tier):
+                found.setdefault(tag, {})[service] = image
+    return Past(tier, images, names, lives, dict(sorted(found.items(), reverse=True)))
+
+
+def told_by(live: Live) -> tuple[Record, ...]:
+    """What the target itself records of what it runs, and what its revision does."""
+    service, registered = live.target.service, (live.definition or {}).get("registeredAt")
+    began = begun_at(live.revision_tags, registered)
+    return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, began)
+
+
+def told_when_minted(past: Past, override: Override) -> tuple[Record, ...]:
+    """What was recorded when the release was let past the gate: before anything else was of it, whatever clocks say."""
+    kept = {key: getattr(override, key) for key in ("release", "commit", "by", "ci")} | {"override": override.reason}
+    return tuple(Record(service, kept, _FIRST) for service in past.minted.get(override.release, {}))
+
+
+def tells_who(past: Past, one: Record) -> bool:
+    """Whether the record is of a release of this tier, and of those who released it.
+
+    One that was written when the service had a newer release already is of somebody who went back, or came late.
+    """
+    tag, written_at = one.kept.get("release", ""), one.written_at or _NEVER
+    newer = takewhile(lambda each: each > tag, past.minted)
+    next_one = min((each for each in newer if one.service in past.minted[each]), default="")
+    overtaken = (tags.certified_at(next_one, past.tier) or _NEVER) <= written_at < _NEVER
+    return one.service in past.minted.get(tag, {}) and not overtaken
+
+
+def told(past: Past, records: Iterable[Record]) -> dict[str, Record]:
+    """Release tag → the earliest record of who released it."""
+    telling = [each for each in records if tells_who(past, each)]
+    telling.sort(key=lambda each: each.written_at or _NEVER, reverse=True)
+    return {each.kept["release"]: each for each in telling}
+
+
+def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
+    """The last so many releases, with what the records tell of each and where each runs now."""
+    listed = list(records)
+    who, runs = told(past, listed), _runs(past)
+    configs = told(past, (one for one in listed if one.kept.get("config")))
+    rows = [row for tag in list(past.minted)[:last] for row in _rows(past, tag, who.get(tag))]
+    rows = [replace(row, config=configs[row.tag].kept["config"]) if row.tag in configs else row for row in rows]
+    placed = tuple(replace(row, runs_in=_places(past, runs.get(row.tag, []), row)) for row in rows)
+    return History(past.tier, tuple(past.images), placed, older=max(0, len(past.minted) - last))
+
+
+def titled(history: History, subjects: Mapping[str, str]) -> History:
+    """The history with the subjects of its commits, where they are known."""
+    rows = (replace(row, subject=subjects.get(row.commit, "")) for row in history.releases)
+    return replace(history, releases=tuple(rows))
+
+
+def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
+    """The release, once for each commit that its services have under it: nearly always that is one."""
+    kept = one.kept if one else {}
+    by_commit: dict[str, dict[str, str]] = {}
+    for service, image in past.minted[tag].items():
+        by_commit.setdefault(_commit(image, kept.get("commit", "")), {})[service] = image.digest
+    for commit, digests in by_commit.items():
+        yield Release(
+            tag=tag,
+            certified_at=tags.certified_at(tag, past.tier),
+            digests=digests,
+            commit=commit,
+            by=kept.get("by", ""),
+            ci=kept.get("ci", ""),
+            override=kept.get("override", ""),
+        )
+
+
+def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
+    """Return the image replaced by one that an earlier release had, and that image; None for what is no return.
+
+    Beside them, whether the one that came back was released first before the other: going forward again is no rollback.
+    """
+    for service in row.digests:
+        images = [named[service] for tag, named in sorted(past.minted.items()) if service in named and tag <= row.tag]
+        *_, before, now = [images[0], *images]
+        digests = [image.digest for image in images]
+        if now.digest in digests[:-1] and before.digest != now.digest:
+            return before, now, digests.index(now.digest) < digests.index(before.digest)
+    return None
+
+
+def _commit(image: Image, recorded: str) -> str:
+    """The commit that was released: the recorded one, where the image carries it, else its first; "" without any."""
+    carried = tags.commits(image.tags)
+    return recorded if recorded in carried else next(iter(carried), "")
+
+
+def _runs(past: Past) -> dict[str, list[Target]]:
+    """Release tag → the targets that run it now."""
+    held = {service: index_images(past.names[service], images) for service, images in past.images.items()}
+    runs: dict[str, list[Target]] = {}
+    for live in past.lives:
+        service = live.target.service
+        found = (held[service].by_digest.get(digest) for digest in what_runs(live, past.names[service])[0])
+        for tag in {_release(image, live) for image in found if image}:
+            runs.setdefault(tag, []).append(live.target)
+    return runs
+
+
+def _release(image: Image, live: Live) -> str:
+    """Which of the tier's releases that the image carries brought it: the recorded one, else the newest; "" if none."""
+    carried, recorded = tags.releases(image.tags, live.target.environment.tier), record(live).get("release", "")
+    return recorded if recorded in carried else next(reversed(carried), "")
+
+
+def _places(past: Past, running: Sequence[Target], row: Release) -> tuple[str, ...]:
+    """The environments where all of the row's services that they have run it; elsewhere the targets that do."""
+    there = [live.target for live in past.lives if live.target.service in row.digests]
+    missing = {target.environment for target in there if target not in running}
+    ours = (target for target in there if target in running)
+    return tuple(dict.fromkeys(str(each if each.environment in missing else each.environment) for each in ours))
+
+
+Minted = Mapping[str, Mapping[str, Image]]
+"""Release tag → service → the image that it names, newest release first."""
+
+
+def until(minted: Minted, tier: str, at: datetime) -> list[str]:
+    """The release tags that were minted by that time, newest first."""
+    return [tag for tag in minted if _minted_by(tag, tier, at)]
+
+
+def before(
+    tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool, stays: Mapping[str, Image] | None = None
+) -> Iterator[str]:
+    """The release tags before the present one that may be gone back to, best first.
+
+    The best is the newest older one under which some service ran another image. Where the tier is `held`, it was
+    taken back already: then no image that came after the first release of its present ones is gone back to. `stays` is
+    what the tier tag names where it does not move.
+    """
+    start = _start(tier, present, held=held)
+    fled = _fled(tier, minted, present, start, stays) if held else set()
+    earlier = ((tag, state(minted, tag, present)) for tag in minted if tag < start)
+    yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
+
+
+def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, tuple[str, Image]]:
+    """What each service ran when the release was minted: its newest release until then, and the image.
+
+    One that had none yet is left out.
+    """
+    found: dict[str, tuple[str, Image]] = {}
+    for tag in sorted(tag for tag in minted if tag <= release):
+        found |= {service: (tag, image) for service, image in minted[tag].items() if service in services}
+    return found
+
+
+def newest_of(images: Sequence[Image], tier: str) -> Image | None:
+    """Of several images that run, the one of the newest release."""
+    return max(images, key=lambda image: tags.newest_release(image.tags, tier) or "", default=None)
+
+
+def best(revisions: Iterable[Revision]) -> Revision | None:
+    """Of a release's revisions, newest first, the newest whose rollout did not fail; the newest, where all did."""
+    failed: Revision | None = None
+    for revision in revisions:
+        if not revision.record.get("ended"):
+            return revision
+        failed = failed or revision
+    return failed
+
+
+def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
+    """Only what was released before this tag may be gone back to."""
+    releases = [tags.releases(image.tags, tier) for image in present.values()]
+    return max((each[0] if held else each[-1] for each in releases if each), default="")
+
+
+def _fled(
+    tier: str, minted: Minted, present: Mapping[str, Image], start: str, stays: Mapping[str, Image] | None
+) -> set[str]:
+    """The digests that were gone back from: what was released since `start`, and what stood before the present state.
+
+    An image that was gone back to may never have been released in the tier before. Going back minted no release where
+    the tier tag `stays`: there that names what was gone back from.
+    """
+    later, here = _digests(minted, (tag for tag in minted if tag > start)), {image.digest for image in present.values()}
+    if stays is not None:
+        return (later | {image.digest for image in stays.values()}) - here
+    newest = _start(tier, present, held=False)
+    last = next((tag for tag in minted if tag < newest), "")
+    return (later | _digests_of(state(minted, last, present))) - here
+
+
+def _differs(then: Mapping[str, tuple[str, Image]], present: Mapping[str, Image]) -> bool:
+    return any(image.digest != present[service].digest for service, (_, image) in then.items())
+
+
+def _digests(minted: Minted, releases: Iterable[str]) -> set[str]:
+    return {image.digest for release in releases for image in minted[release].values()}
+
+
+def _digests_of(then: Mapping[str, tuple[str, Image]]) -> set[str]:
+    return {image.digest for _, image in then.values()}
+
+
+def _minted_by(tag: str, tier: str, at: datetime) -> bool:
+    certified = tags.certified_at(tag, tier)
+    return certified is not None and certified <= at

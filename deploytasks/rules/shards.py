@@ -1,0 +1,77 @@
+"""A tier's environments split among many runners; and how a target stands that another runner moves. Pure.
+
+The split follows from the project's files alone, so that every runner finds the same one without asking anybody.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from deploytasks.model import Environment, Rollout, Target
+from deploytasks.rules.observed import begun_at, what_runs
+
+State = Literal["arrived", "coming", "lost"]
+"""`arrived`: it runs what it shall; `coming`: it does not yet; `lost`: its rollout of this run went wrong."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A shard being filled: its environments, and how many targets it has of each wave."""
+
+    environments: set[Environment] = field(default_factory=set)
+    waves: Counter[int] = field(default_factory=Counter)
+
+
+def split(targets: Iterable[Target], of: int) -> tuple[tuple[Target, ...], ...]:
+    """The targets in so many parts, in file order within each; where environments are fewer, the last parts are empty.
+
+    Environments stay whole. Each wave by itself is spread evenly, so that no runner waits idly for a wave of others.
+    """
+    listed = tuple(targets)
+    parts = [_Part() for _ in range(of)]
+    for environment, members in _largest_first(listed):
+        wave = members[0].wave
+        emptiest = min(parts, key=lambda part: (part.waves[wave], part.waves.total()))
+        emptiest.environments.add(environment)
+        emptiest.waves.update(target.wave for target in members)
+    return tuple(tuple(target for target in listed if target.environment in part.environments) for part in parts)
+
+
+def _largest_first(targets: Iterable[Target]) -> list[tuple[Environment, list[Target]]]:
+    """Each environment with its targets, the first wave's first; by waves, by size, else as the files have them."""
+    environments: dict[Environment, list[Target]] = {}
+    for target in sorted(targets, key=lambda target: target.wave):
+        environments.setdefault(target.environment, []).append(target)
+    return sorted(environments.items(), key=lambda each: (each[1][0].wave, -len(each[1])))
+
+
+def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = "") -> tuple[State, str]:
+    """How the target of a rollout, as it would be planned now, stands, and why it has not arrived.
+
+    `image` is what its image's name begins with, `since` when this run began, `failed_before` what was known then of
+    its last rollout's failure: only what happened since then is this run's.
+    """
+    live = rollout.live
+    primary = live.primary if live else None
+    if live is None or live.complaint or primary is None:
+        return "coming", f"it cannot be seen: {live.complaint.what}" if live and live.complaint else "it is not there"
+    digests, _ = what_runs(live, image)
+    failed = [each for each in live.deployments if each.rollout_state == "FAILED" and _is_since(each.created_at, since)]
+    if failed or live.failure not in ("", failed_before):
+        return "lost", live.failure or failed[0].reason or "ECS gave its rollout up"
+    if primary.rollout_state not in ("COMPLETED", "") or primary.running < primary.desired:
+        return "coming", f"its rollout is under way, {primary.running}/{primary.desired} running"
+    registered = (live.definition or {}).get("registeredAt")
+    began = begun_at(live.revision_tags, registered) or registered
+    ours = _is_since(primary.created_at, since)
+    is_of_this_run = ours and _is_since(began, since.replace(microsecond=0))  # as `at` is written
+    if rollout.desired.is_met_by(digests) and (rollout.action == "nothing" or is_of_this_run):
+        return "arrived", ""
+    runs = ", ".join(digest[:19] for digest in digests) or "nothing known"
+    return ("lost", f"it was put back to {runs}") if ours else ("coming", f"it still runs {runs}")
+
+
+def _is_since(at: datetime | None, since: datetime) -> bool:
+    return at is not None and at >= since

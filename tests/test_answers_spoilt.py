@@ -116,7 +116,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
         (follow_task, "QUIET_S", 0.05),
         (follow_task, "POLL_S", 0.02),
-        (follow_task, "_PATIENCE_S", 0.5),
+        (follow_task, "_OUTAGE_S", 0.5),
         (locks, "_TRIES_S", (0.0, 0.0)),
         (fencing, "SURE_S", (0.0, 0.0)),
     ):

@@ -20,7 +20,6 @@ from deploytasks.commands.barrier import Barrier
 from deploytasks.commands.context import begin
 from deploytasks.config.load import load
 from deploytasks.model import Command, Event, Options, Scope, Told
-from deploytasks.template.render import Renderer
 from tests.rollouts import BREAKER, DIES, fated
 
 BEGAN = 1_800_000_000.0
@@ -51,12 +50,12 @@ class Stage:
         lines = "".join(f'{key} = "{value}"\n' for key, value in {"soak": "0s", **policy}.items())
         file.write_text(file.read_text().replace('after = "staging"\nsoak = "0s"\n', f'after = "staging"\n{lines}'))
         context = begin(Command.DEPLOY, load(self.root), Scope("prod"), Options(), self.told.append)
-        renderer, wanted = Renderer(context.project), desired_images.to_deploy(context)
+        wanted = desired_images.to_deploy(context)
         since = datetime.fromtimestamp(self.now, UTC)
         self.now += 1
         made = Barrier(
             context,
-            lambda lives: rollouts.rollouts(context, renderer, lives, wanted),
+            lambda lives: rollouts.rollouts(context, lives, wanted),
             since,
             clock=self.clock,
             sleep=self.sleep,

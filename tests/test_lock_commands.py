@@ -26,7 +26,7 @@ from deploytasks import commands
 from deploytasks.aws import locks
 from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
-from deploytasks.model import LockState, Options, Report, Scope
+from deploytasks.model import Command, LockState, Options, Report, Scope
 from deploytasks.tasks import shell
 from tests.commands import REGISTRY, Shop
 
@@ -231,7 +231,7 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
 
     sys.settrace(trace)
     with pytest.raises(Interrupted) as caught, shell.interruptible():
-        shell.carry_out(shop.root, commands.deploy, Scope("prod"), Options(wait=False), as_json=False)
+        shell.carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=False)
     assert not parameters(shop), caught
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploytasks import commands
 from deploytasks.errors import Failure, Invalid
-from deploytasks.model import Options, Scope
+from deploytasks.model import Command, Options, Scope
 from deploytasks.report.sheet import line
 from deploytasks.report.streams import OutputStream
 from deploytasks.tasks import flags, shell
@@ -52,7 +52,7 @@ def test_a_release_that_went_well_still_fails_where_its_report_was_lost(
 
     monkeypatch.setattr(sys, "stdout", Failing(errno.ENOSPC))
     with pytest.raises(Failure, match="No space left on device") as raised:
-        shell.carry_out(shop.root, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
+        shell.carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
     assert raised.value.code == 1
 
 

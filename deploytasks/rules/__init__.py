@@ -1,1 +1,1 @@
-"""Decide: values in, values out. Nothing here asks AWS, git or the clock."""
+"""Pure decisions: values in, values out. Nothing here asks AWS, git or the clock."""

@@ -1,7 +1,4 @@
-"""Lives and the registry's images become the board: what runs where, since when, and what deserves a second look. Pure.
-
-Nothing here asks AWS, git or the clock.
-"""
+"""The board: what runs where, since when, and what needs attention."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +12,10 @@ from deploytasks.rules.observed import brought_by, commit_of, is_inactive, recor
 
 @dataclass(frozen=True, slots=True)
 class Evidences:
-    """All that the board is made of beside the lives: `drifted` targets, and each service's stock.
+    """The inputs of the board other than the observed targets: `drifted` targets, and each service's image index.
 
-    `overrides` maps a release to why it was let past the gate, `older` a drifted target to how the checkout's age
-    explains it.
+    `overrides` maps a release to the reason it was let past the gate, `older` a drifted target to a note that the
+    checkout's age explains the drift.
     """
 
     project: str
@@ -29,7 +26,7 @@ class Evidences:
 
 
 def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
-    """The board of the lives as they were seen `at` that time; `tiers` are the project's, in promotion order."""
+    """Return the board of the targets as observed `at` that time; `tiers` are the project's, in promotion order."""
     mixed = _mixed(lives, known)
     seen = {live.target.environment.tier for live in lives}
     return Board(
@@ -41,7 +38,7 @@ def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: dat
 
 
 def titled(board: Board, subjects: Mapping[str, str]) -> Board:
-    """The board with the subjects of its commits, where they are known."""
+    """Return the board with the known subjects of its commits."""
     cells = (replace(cell, subject=subjects.get(cell.commit, "")) for cell in board.cells)
     return replace(board, cells=tuple(cells))
 
@@ -86,7 +83,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
-    """What deserves a second look; that a rollout was rolled back does not, where what is wanted runs all the same."""
+    """Return the target's marks. A rollback is no mark where the target runs what it should."""
     standing, drifted = _standing(live), live.target in known.drifted
     found: dict[Mark, bool] = {
         "failed": standing == "failed" or (standing == "rolled back" and (behind or drifted or foreign)),
@@ -103,7 +100,7 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
 
 
 def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
-    """What about the target nobody here knows; of an unread registry's images none is called unknown."""
+    """Return what about the target is unknown here; if the registry could not be read, no image counts as unknown."""
     index = known.stocks[live.target.service]
     found: dict[Stranger, bool] = {
         "image": index.known and not index.by_digest.keys() >= set(digests),
@@ -123,7 +120,7 @@ def _standing(live: Live) -> Standing:
 
 
 def _wanted(index: ImageIndex, tier: str, digests: Iterable[str]) -> str:
-    """The commit tag (or digest) that the tier's tag names, where something else runs; else nothing."""
+    """Return the commit tag (or digest) that the tier tag names, "" if the target runs it."""
     image = index.by_tag.get(tier)
     if image is None or {index.whole(digest) for digest in digests} <= {image.digest}:
         return ""
@@ -131,25 +128,25 @@ def _wanted(index: ImageIndex, tier: str, digests: Iterable[str]) -> str:
 
 
 def _called(index: ImageIndex, digest: str) -> str:
-    """The commit tag of the digest's image; the image's digest where it has none."""
+    """Return the commit tag of the digest's image, or the image's digest if it has none."""
     image = index.by_digest.get(digest)
     return next(iter(tags.commits(image.tags)), image.digest) if image else digest
 
 
 def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:
-    """The release that brought it, as recorded; else the newest release of the tier that the image carries."""
+    """Return the recorded release, else the newest release of the tier that the image carries."""
     newest = tags.newest_release(image.tags, tier) if image else None
     return told.get("release", "") or newest or ""
 
 
 def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
-    """The tiers' services of which more than one image runs, among their tenants or among one's tasks."""
+    """Return (tier, service) pairs that run more than one image, across tenants or within one target."""
     running: dict[tuple[str, str, Evidence | None], set[str]] = {}
     for live in lives:
         if not live.complaint:
             index = known.stocks[live.target.service]
             digests, evidence = what_runs(live, index.name)
-            kind = None if index.known else evidence  # a task names a child, a definition its index: ECR knows them one
+            kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them
             running.setdefault((*_place(live), kind), set()).update(index.whole(digest) for digest in digests)
     return {(tier, service) for (tier, service, _), digests in running.items() if len(digests) > 1}
 

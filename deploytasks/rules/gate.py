@@ -1,6 +1,6 @@
-"""The gate of a tier: an image comes in only where the tier before has proved it. Pure.
+"""The gate of a tier: an image enters only once the tier before has proved it.
 
-Proof is that every one of the tenants' targets there runs the image, and that the rollout which brought it is complete.
+It is proved if every selected tenant's target there runs the image and the rollout that brought it is complete.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,11 +22,10 @@ def gate(
     images: Mapping[str, str],
     commits: Mapping[str, str] = _NONE,
 ) -> list[Complaint]:
-    """What speaks against letting the wishes into the tier; empty where nothing does.
+    """Return the complaints against letting the images into the tier; empty if there are none.
 
     An image that already carries one of the tier's release tags has passed. `upstream` are the targets that must
-    run it, `images` maps a service to what its image names begin with, `commits` a digest to its commit tag, as far as
-    that is known.
+    run it, `images` maps a service to its `host/repository`, `commits` maps known digests to commit tags.
     """
     if tier.after is None:
         return []
@@ -39,7 +38,7 @@ def gate(
 
 
 def passed(tier: Tier, desired: DesiredImage) -> bool:
-    """Whether the image carries one of the tier's release tags already."""
+    """Return whether the image already carries one of the tier's release tags."""
     return desired.image is not None and bool(tags.releases(desired.image.tags, tier.name))
 
 
@@ -62,14 +61,14 @@ def _gated(
 
 
 def _doubt(live: Live, desired: DesiredImage, image: str, commits: Mapping[str, str]) -> tuple[str, str]:
-    """Why the upstream target is no proof of the wish, and what makes it one; two empty texts where it is."""
+    """Return why the upstream target does not prove the image, and what to do; two empty strings if it proves it."""
     again = _release(live.target.environment.tier, desired)
     if live.complaint:
         return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "mend that"
     if not live.exists:
         return "the service is not there", again
     digests, evidence = what_runs(live, image)
-    unsure = bool(live.failure) and evidence == "recorded"  # what was recorded may be what was given up
+    unsure = bool(live.failure) and evidence == "recorded"  # the record may be of the rollout that failed
     if unsure or not desired.is_met_by(digests):
         failed = f"; its last rollout failed: {live.failure.rstrip('.')}" if live.failure else ""
         return f"it runs {'nothing known' if unsure else _named(live, desired, digests, commits)}{failed}", again
@@ -77,13 +76,13 @@ def _doubt(live: Live, desired: DesiredImage, image: str, commits: Mapping[str, 
 
 
 def _release(tier: str, desired: DesiredImage) -> str:
-    """The command that brings the wish to the tier, which else would take what the one before names."""
+    """Return the command that brings the image to the tier; by default that takes what the tier before names."""
     is_clean = desired.commit_tag and not tags.is_dirty(desired.commit_tag)
     return f"inv release.{tier}" + (f" --commit {tags.short(desired.commit_tag)}" if is_clean else "")
 
 
 def _named(live: Live, desired: DesiredImage, digests: Sequence[str], commits: Mapping[str, str]) -> str:
-    """What runs, by its commits where they are known, be it from the record; never by the commit that it is not."""
+    """Return what the target runs, by commit where known or recorded, but never by the desired commit."""
     recorded = record(live).get("commit", "") if len(set(digests)) == 1 else ""
     recorded = recorded if recorded != desired.commit_tag else ""
     names = (tags.short(commits.get(digest) or recorded) or _short_digest(digest) for digest in digests)
@@ -95,7 +94,7 @@ def _short_digest(digest: str) -> str:
 
 
 def _unfinished(live: Live) -> tuple[str, str]:
-    """What is open about the rollout of what runs; zero desired tasks are no gap."""
+    """Return what is incomplete about the running rollout, and what to do. Zero desired tasks count as complete."""
     tier, primary = live.target.environment.tier, live.primary
     if primary is None or primary.rollout_state == "FAILED":
         return "its last rollout failed", f"inv deploy.{tier} tries again"

@@ -1,4 +1,4 @@
-"""What the registry holds of a service, found by digest or by tag. Pure."""
+"""The images that the registry holds of a service, by digest and by tag."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from deploytasks.model import Image
 
 @dataclass(frozen=True, slots=True)
 class ImageIndex:
-    """What the registry holds for a service, by digest (an index's children are the index) and by tag.
+    """The images of a service, by digest (a child of an OCI index maps to the index) and by tag.
 
-    `name` is what image names begin with. Nothing is `known` where the registry could not be read.
+    `name` is `host/repository`. `known` is False if the registry could not be read.
     """
 
     name: str
@@ -19,12 +19,12 @@ class ImageIndex:
     by_tag: Mapping[str, Image] = field(default_factory=dict)
 
     def whole(self, digest: str) -> str:
-        """The digest of the image that it is of: a child's is its index's, another's its own."""
+        """Return the digest of the OCI index that the digest is a child of, else the digest itself."""
         return self.by_digest[digest].digest if digest in self.by_digest else digest
 
 
 def index_images(name: str, images: Iterable[Image]) -> ImageIndex:
-    """The stock of these images."""
+    """Return an index of these images."""
     listed = tuple(images)
     own = {image.digest: image for image in listed}
     children = {child: image for image in listed for child in image.children}

@@ -1,4 +1,7 @@
-"""What of a live definition is ours: containers that were given `{{ image }}`, tags that a template named. Pure."""
+"""What of a live definition is ours: containers that were given `{{ image }}`, tags that a template named.
+
+Also what a target runs, and what our tags on its service and revision record of it.
+"""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,9 +25,10 @@ def ours(
 ) -> tuple[Container, ...]:
     """Return the containers of a registered definition, or of a task, that were given `{{ image }}`.
 
-    `repository` is `host/repository`, `digest` the recorded one; `names` are our containers' where a definition tells.
-    A sidecar may come from the same repository, so the surest sign that any container bears decides. Where none bears
-    one, as in a definition that another tool registered, all that name a digest of the repository count, else all.
+    `repository` is `host/repository`, `digest` the recorded one; `names` are our containers' names, where a definition
+    tells. A sidecar may use the same repository, so only the containers with the most reliable sign are returned. If
+    there is no such sign, as in a definition that another tool registered, return all that name a digest of the
+    repository, else all of the repository.
     """
     known = [(each, *named) for each in containers if (named := _named(each, repository))]
     for sign in _signs(tier, digest, names):
@@ -34,7 +38,7 @@ def ours(
 
 
 def container_of(containers: Sequence[Container], service: str) -> str:
-    """Return the name of the only container; of several, the one called as the service is; else ""."""
+    """Return the name of the only container, or if there are several the one named like the service, else ""."""
     names = [str(each["name"]) for each in containers]
     return names[0] if len(names) == 1 else service if service in names else ""
 
@@ -45,11 +49,11 @@ def marks(keys: Iterable[str]) -> str:
 
 
 def is_marked(key: str, marks: str) -> bool:
-    """Return whether the tag's key is among those that are remembered."""
+    """Return whether the tag's key is among the remembered ones."""
     return _mark(key) in (marks[at : at + _DIGITS] for at in range(0, len(marks), _DIGITS))
 
 
-_DIGITS = 5  # so that the keys of all 50 tags of a resource fit into the 256 characters of one value
+_DIGITS = 5  # the keys of all 50 tags of a resource must fit into one value of 256 characters
 
 
 def _mark(key: str) -> str:
@@ -57,7 +61,7 @@ def _mark(key: str) -> str:
 
 
 def _signs(tier: str, digest: str, names: Collection[str]) -> tuple[Callable[[Container, str, str], bool], ...]:
-    """Return what tells a container of ours by itself, its image's tag and its image's digest; the surest first."""
+    """Return the tests for a container of ours, by container, image tag and image digest; the most reliable first."""
     return (
         lambda container, *_: container.get("name") in names,
         lambda _, tag, at: at == digest != "",
@@ -70,7 +74,7 @@ def _signs(tier: str, digest: str, names: Collection[str]) -> tuple[Callable[[Co
 
 
 def _named(container: Container, repository: str) -> tuple[str, str] | None:
-    """Return the tag and the digest by which the container names an image of the repository, None for another's."""
+    """Return the tag and digest by which the container names an image of the repository; None for another's."""
     name, _, digest = str(container.get("image", "")).partition("@")
     if name == repository and digest:
         return "", digest
@@ -78,9 +82,9 @@ def _named(container: Container, repository: str) -> tuple[str, str] | None:
 
 
 def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
-    """The digests that the target runs, and how they are known; empty where nothing tells.
+    """Return the digests that the target runs, and how they are known; empty if unknown.
 
-    `image` is what the service's image names begin with: `host/repository`.
+    `image` is the service's `host/repository`.
     """
     if live.digests:
         return live.digests, "seen"
@@ -91,19 +95,22 @@ def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]
 
 
 def pinned(live: Live, image: str) -> tuple[str, ...]:
-    """The digests that the definition itself names for our image; empty where it names a tag."""
+    """Return the digests that the definition itself names for our image; empty if it names a tag."""
     digests = (each["image"].partition("@")[2] for each in our_containers(live, image))
     return tuple(filter(None, digests))
 
 
 def is_vague(live: Live, image: str) -> bool:
-    """Whether only its tasks tell what it runs: its definition names a tag that may have moved, no record a digest."""
+    """Return whether only the target's tasks tell what it runs.
+
+    That is so if its definition names a tag that may have moved, and no record names a digest.
+    """
     moving = any(not tags.is_commit(name.removeprefix(f"{image}:")) for name in tagged(live, image))
     return moving and not what_runs(live, image)[0]
 
 
 def tagged(live: Live, image: str) -> list[str]:
-    """Our image's names in the definition that name it by a tag."""
+    """Return the image names by which the definition names our image by tag."""
     return [each["image"] for each in our_containers(live, image) if "@" not in each["image"]]
 
 
@@ -114,26 +121,26 @@ def our_containers(live: Live, image: str) -> tuple[Container, ...]:
 
 
 def recorded_digest(live: Live) -> str:
-    """Return the digest that the running definition was registered for, "" where none is recorded."""
+    """Return the digest that the running definition was registered for, "" if none is recorded."""
     return live.revision_tags.get("digest") or live.service_tags.get("digest", "")
 
 
 def record(live: Live) -> Mapping[str, str]:
-    """The newer of the two records: the service's, where a rollout registered no revision, else the revision's."""
+    """Return the newer of the two records: the service's if a rollout registered no revision, else the revision's."""
     if _service_is_newer(live):
         return live.service_tags
     return live.revision_tags or live.service_tags
 
 
 def recorded_at(live: Live) -> datetime | None:
-    """When that record was written; None where nothing tells."""
+    """Return when that record was written; None if unknown."""
     if _service_is_newer(live):
         return tags.time_told(live.service_tags["at"])
     return begun_at(live.revision_tags, _registered_at(live))
 
 
 def is_inactive(definition: Definition | None) -> bool:
-    """Return whether the described revision was deregistered: what runs it goes on, but nothing new may begin with it.
+    """Return whether the described revision was deregistered: what runs it continues, nothing new can start with it.
 
     Source: "Deregistering an Amazon ECS task definition revision" in ECS's documentation.
     """
@@ -143,7 +150,7 @@ def is_inactive(definition: Definition | None) -> bool:
 def has_begun(record: Mapping[str, str]) -> bool:
     """Return whether a revision with this record counts as having run.
 
-    `at` is written on it when its rollout begins. A revision without `version` is older than that rule, and counts.
+    `at` is written when its rollout begins. A revision without `version` predates that rule, and counts.
     """
     return "at" in record or "version" not in record
 
@@ -151,23 +158,23 @@ def has_begun(record: Mapping[str, str]) -> bool:
 def begun_at(record: Mapping[str, str], registered_at: datetime | None) -> datetime | None:
     """Return when the rollout of a revision with this record began, None if it has not.
 
-    A revision without `version` was registered as its rollout began.
+    A revision without `version` was registered when its rollout began.
     """
     return tags.time_told(record.get("at", "")) or (registered_at if "version" not in record else None)
 
 
 def is_alone(live: Live) -> bool:
-    """Whether no deployment stands beside the one that ECS works towards."""
+    """Return whether the service has only one deployment."""
     return len(live.deployments) == 1
 
 
 def has_failed(live: Live) -> bool:
-    """Whether the last rollout was given up, be it that ECS went back to the one before."""
+    """Return whether the last rollout failed, even if ECS has rolled it back."""
     return bool(live.failure) or (live.primary is not None and live.primary.rollout_state == "FAILED")
 
 
 def has_arrived(live: Live, desired: DesiredImage, image: str) -> bool:
-    """Whether the target runs the wish, and no rollout of it is still under way or failed."""
+    """Return whether the target runs the desired image, and no rollout of it is under way or failed."""
     digests, evidence = what_runs(live, image)
     if not desired.is_met_by(digests) or (live.failure and evidence == "recorded"):
         return False
@@ -175,20 +182,20 @@ def has_arrived(live: Live, desired: DesiredImage, image: str) -> bool:
 
 
 def commit_of(image: Image | None, kept: Mapping[str, str]) -> str:
-    """The commit that runs: the record's, unless ECR knows the image and that it is none of this commit."""
+    """Return the recorded commit; if ECR knows the image and it has no such commit tag, the image's first commit."""
     recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
     return recorded if recorded in known or not known else known[0]
 
 
 def brought_by(live: Live, project: str) -> bool:
-    """Whether a release of this project brought what runs, and not somebody's hand or another tool."""
+    """Return whether a release of this project brought what runs, rather than a manual change or another tool."""
     kept = live.service_tags if _service_is_newer(live) else live.revision_tags
     return kept.get("project") == project
 
 
 def _service_is_newer(live: Live) -> bool:
     if live.primary and live.service_tags.get("after") == live.primary.id:
-        return False  # what it was written for has not begun
+        return False  # the rollout that the tag was written for has not begun
     at, revised = (
         tags.time_told(live.service_tags.get("at", "")),
         tags.time_told(live.revision_tags.get("at", "")) or _registered_at(live),

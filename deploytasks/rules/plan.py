@@ -1,6 +1,6 @@
-"""Wanted and observed become a plan: which tags are put, which targets roll out, in which waves. Pure.
+"""The plan, from what is desired and what was observed: which tags to put, which targets to roll out, in which waves.
 
-Nothing here asks AWS, git or the clock; a dry run is the same plan, shown and not carried out.
+Nothing here asks AWS, git or the clock; a dry run shows the same plan and doesn't carry it out.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _MOVED = "the tag names another image than runs here"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One target with all that its rollout is decided from. `same`: the rendered definition equals the live one."""
+    """One target with everything that decides its rollout. `same`: the rendered definition equals the live one."""
 
     target: Target
     desired: DesiredImage
@@ -47,16 +47,16 @@ class Candidate:
 def tag_steps(
     tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, Image], now: datetime
 ) -> tuple[TagStep, ...]:
-    """The steps that point the tier at the wished images; `present` is what its tier tag names now, by service.
+    """Return the steps that point the tier at the desired images; `present` is what its tier tag names now, by service.
 
-    One release tag is shared by all that move. One that was minted and not reached is taken up again.
+    All images that move share one release tag. A release tag that was minted earlier but not reached is reused.
     """
     release = _release(tier, desired_images, present, now)
     return tuple(_tag_step(tier, desired, present.get(desired.service), release) for desired in desired_images)
 
 
 def with_releases(desired_images: Iterable[DesiredImage], steps: Iterable[TagStep]) -> tuple[DesiredImage, ...]:
-    """The wishes, each with the release tag that its step gives it."""
+    """Return the desired images, each with the release tag of its step."""
     release = {step.service: step.release for step in steps}
     return tuple(replace(desired, release=release[desired.service]) for desired in desired_images)
 
@@ -94,12 +94,12 @@ def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
 
 
 def is_there(desired: DesiredImage, present: Image | None) -> bool:
-    """Whether the tier names the wished image already; `present` is what it names."""
+    """Return whether the tier tag already names the desired image; `present` is what it names."""
     return present is not None and present.digest == desired.digest
 
 
 def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
-    """What is to be done for one target; `image` is what the service's image names begin with."""
+    """Return the rollout of one target; `image` is the service's `host/repository`."""
     action, reason = _usable(candidate.live, *_decide(candidate, image, force=force))
     return Rollout(
         target=candidate.target,
@@ -117,16 +117,16 @@ def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
 
 
 def _usable(live: Live, action: Action, reason: str) -> tuple[Action, str]:
-    """Return what is to be done, and why, where the revision that runs may not be rolled out any more."""
+    """Return the action and reason, adjusted for a running revision that can no longer be rolled out."""
     if action != "force" or not is_inactive(live.definition):
         return action, reason
     return "update", f"{reason}; a copy is registered, since the revision that runs is inactive"
 
 
 def fallback(live: Live, image: str) -> Fallback | None:
-    """What the target goes back to where its rollout fails: what it ran steadily before; None where nothing did.
+    """Return what to restore if the target's rollout fails: what last ran steadily; None if nothing did.
 
-    A definition that names a tag is pinned to the digest that ran, if one did and is known.
+    A definition that names a tag is pinned to the digest that ran, if there was just one and it is known.
     """
     steady = next((each for each in live.deployments if each.rollout_state in ("COMPLETED", "")), None)
     if steady is None:
@@ -139,7 +139,10 @@ def fallback(live: Live, image: str) -> Fallback | None:
 
 
 def steps(target: Target, commands: tuple[tuple[str, ...], ...], desired: DesiredImage) -> Steps | None:
-    """The one-off tasks before the service is touched, known again by environment, service, digest and commands."""
+    """Return the one-off tasks to run before the service is touched, None if there are none.
+
+    Their id is a hash of environment, service, digest and commands.
+    """
     if not commands:
         return None
     identity = json.dumps([str(target.environment), target.service, desired.digest, commands])
@@ -147,9 +150,9 @@ def steps(target: Target, commands: tuple[tuple[str, ...], ...], desired: Desire
 
 
 def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
-    """The rollout goes back to the revision, unless that runs already or is on its way.
+    """Return the rollout as one back to the revision, unless that runs already or is under way.
 
-    Where the revision names a tag that moves, `image` is what the service's image names begin with.
+    Pass `image`, the service's `host/repository`, if the revision names a tag that moves.
     """
     primary = rollout.live.primary if rollout.live else None
     if primary and primary.revision == revision and primary.rollout_state == "FAILED":
@@ -166,7 +169,7 @@ def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
 
 
 def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
-    """The rollouts in the order of their targets' waves, in file order within each."""
+    """Return the rollouts grouped and ordered by their targets' waves, in file order within each."""
     ordered = sorted(rollouts, key=lambda each: each.target.wave)
     return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
 
@@ -189,12 +192,12 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
 
 
 def _brings(live: Live, desired: DesiredImage, image: str, *, under_way: bool) -> bool:
-    """Whether the target runs the wished image, or its rollout under way brings that."""
+    """Return whether the target runs the desired image, or its rollout under way brings it."""
     return desired.is_met_by(_promised(live, image)) if under_way else has_arrived(live, desired, image)
 
 
 def _promised(live: Live, image: str) -> tuple[str, ...]:
-    """The digests that a rollout under way brings: running tasks may still be the ones before."""
+    """Return the digests that a rollout under way brings; running tasks may still be the previous ones."""
     return what_runs(replace(live, digests=()), image)[0]
 
 

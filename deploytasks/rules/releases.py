@@ -1,6 +1,6 @@
-"""The registry's tags, the lives and what revisions record become a tier's history. Pure.
+"""A tier's history, from the registry's tags, the observed targets and the records on revisions.
 
-Whatever carries one of the tier's release tags is a release; tags that somebody made up by hand are none.
+An image that carries one of the tier's release tags was released; tags in any other form are ignored.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ _FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=U
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A tier as it was found: each service's images in ECR, all of them, and its targets.
+    """A tier as observed: all of each service's images in ECR, and the tier's targets.
 
-    `names` maps a service to what its image names begin with; `minted` is release tag → service → the image that it
+    `names` maps a service to its `host/repository`; `minted` is release tag → service → the image that it
     names, newest release first.
     """
 
@@ -33,7 +33,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was written down when a release was brought to a target of the service: our tags, without their prefix."""
+    """What was recorded when a release reached a target of the service: our tags, without their prefix."""
 
     service: str
     kept: Mapping[str, str]
@@ -41,7 +41,7 @@ class Record:
 
 
 def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str, str], lives: Sequence[Live]) -> Past:
-    """The tier's past, with every release that the images' tags tell of."""
+    """Return the tier's past, with every release that the images' tags name."""
     found: dict[str, dict[str, Image]] = {}
     for service, held in images.items():
         for image in held:
@@ -51,22 +51,22 @@ def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str
 
 
 def told_by(live: Live) -> tuple[Record, ...]:
-    """What the target itself records of what it runs, and what its revision does."""
+    """Return what the target and its revision record of what runs."""
     service, registered = live.target.service, (live.definition or {}).get("registeredAt")
     began = begun_at(live.revision_tags, registered)
     return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, began)
 
 
 def told_when_minted(past: Past, override: Override) -> tuple[Record, ...]:
-    """What was recorded when the release was let past the gate: before anything else was of it, whatever clocks say."""
+    """Return what was recorded when the release was let past the gate, dated before all other records of it."""
     kept = {key: getattr(override, key) for key in ("release", "commit", "by", "ci")} | {"override": override.reason}
     return tuple(Record(service, kept, _FIRST) for service in past.minted.get(override.release, {}))
 
 
 def tells_who(past: Past, one: Record) -> bool:
-    """Whether the record is of a release of this tier, and of those who released it.
+    """Return whether the record is of a release of this tier, and names its author.
 
-    One that was written when the service had a newer release already is of somebody who went back, or came late.
+    A record written after the service already had a newer release was left by a rollback, or by a delayed deploy.
     """
     tag, written_at = one.kept.get("release", ""), one.written_at or _NEVER
     newer = takewhile(lambda each: each > tag, past.minted)
@@ -76,14 +76,14 @@ def tells_who(past: Past, one: Record) -> bool:
 
 
 def told(past: Past, records: Iterable[Record]) -> dict[str, Record]:
-    """Release tag → the earliest record of who released it."""
+    """Return release tag → the earliest record of its author."""
     telling = [each for each in records if tells_who(past, each)]
     telling.sort(key=lambda each: each.written_at or _NEVER, reverse=True)
     return {each.kept["release"]: each for each in telling}
 
 
 def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
-    """The last so many releases, with what the records tell of each and where each runs now."""
+    """Return the `last` releases, with what the records tell of each and where each runs now."""
     listed = list(records)
     who, runs = told(past, listed), _runs(past)
     configs = told(past, (one for one in listed if one.kept.get("config")))
@@ -94,13 +94,13 @@ def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
 
 
 def titled(history: History, subjects: Mapping[str, str]) -> History:
-    """The history with the subjects of its commits, where they are known."""
+    """Return the history with the known subjects of its commits."""
     rows = (replace(row, subject=subjects.get(row.commit, "")) for row in history.releases)
     return replace(history, releases=tuple(rows))
 
 
 def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
-    """The release, once for each commit that its services have under it: nearly always that is one."""
+    """Yield the release once for each commit that its services have under it, nearly always one."""
     kept = one.kept if one else {}
     by_commit: dict[str, dict[str, str]] = {}
     for service, image in past.minted[tag].items():
@@ -118,9 +118,9 @@ def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
 
 
 def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
-    """Return the image replaced by one that an earlier release had, and that image; None for what is no return.
+    """Return the image that was replaced by one of an earlier release, and that image; None if nothing returned.
 
-    Beside them, whether the one that came back was released first before the other: going forward again is no rollback.
+    The third value is whether the returned image was released first: going forward again is no rollback.
     """
     for service in row.digests:
         images = [named[service] for tag, named in sorted(past.minted.items()) if service in named and tag <= row.tag]
@@ -132,13 +132,13 @@ def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
 
 
 def _commit(image: Image, recorded: str) -> str:
-    """The commit that was released: the recorded one, where the image carries it, else its first; "" without any."""
+    """Return the recorded commit if the image carries it, else the image's first; "" if it has none."""
     carried = tags.commits(image.tags)
     return recorded if recorded in carried else next(iter(carried), "")
 
 
 def _runs(past: Past) -> dict[str, list[Target]]:
-    """Release tag → the targets that run it now."""
+    """Return release tag → the targets that run it now."""
     held = {service: index_images(past.names[service], images) for service, images in past.images.items()}
     runs: dict[str, list[Target]] = {}
     for live in past.lives:
@@ -150,13 +150,13 @@ def _runs(past: Past) -> dict[str, list[Target]]:
 
 
 def _release(image: Image, live: Live) -> str:
-    """Which of the tier's releases that the image carries brought it: the recorded one, else the newest; "" if none."""
+    """Return which of the image's releases brought it: the recorded one, else the newest; "" if none."""
     carried, recorded = tags.releases(image.tags, live.target.environment.tier), record(live).get("release", "")
     return recorded if recorded in carried else next(reversed(carried), "")
 
 
 def _places(past: Past, running: Sequence[Target], row: Release) -> tuple[str, ...]:
-    """The environments where all of the row's services that they have run it; elsewhere the targets that do."""
+    """Return the environments where all of the row's services run it; elsewhere the targets that do."""
     there = [live.target for live in past.lives if live.target.service in row.digests]
     missing = {target.environment for target in there if target not in running}
     ours = (target for target in there if target in running)
@@ -168,18 +168,18 @@ Minted = Mapping[str, Mapping[str, Image]]
 
 
 def until(minted: Minted, tier: str, at: datetime) -> list[str]:
-    """The release tags that were minted by that time, newest first."""
+    """Return the release tags that were minted by that time, newest first."""
     return [tag for tag in minted if _minted_by(tag, tier, at)]
 
 
 def before(
     tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool, stays: Mapping[str, Image] | None = None
 ) -> Iterator[str]:
-    """The release tags before the present one that may be gone back to, best first.
+    """Yield the release tags before the present one that a rollback may restore, best first.
 
-    The best is the newest older one under which some service ran another image. Where the tier is `held`, it was
-    taken back already: then no image that came after the first release of its present ones is gone back to. `stays` is
-    what the tier tag names where it does not move.
+    The best is the newest older one under which some service ran another image. If the tier is `held`, it was
+    rolled back already: then skip images released after the first release of its present ones. `stays` is what the tier
+    tag names, if it does not move.
     """
     start = _start(tier, present, held=held)
     fled = _fled(tier, minted, present, start, stays) if held else set()
@@ -188,9 +188,9 @@ def before(
 
 
 def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, tuple[str, Image]]:
-    """What each service ran when the release was minted: its newest release until then, and the image.
+    """Return what each service ran when the release was minted: its newest release until then, and the image.
 
-    One that had none yet is left out.
+    A service without a release by then is left out.
     """
     found: dict[str, tuple[str, Image]] = {}
     for tag in sorted(tag for tag in minted if tag <= release):
@@ -199,12 +199,12 @@ def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, 
 
 
 def newest_of(images: Sequence[Image], tier: str) -> Image | None:
-    """Of several images that run, the one of the newest release."""
+    """Return the image with the newest release."""
     return max(images, key=lambda image: tags.newest_release(image.tags, tier) or "", default=None)
 
 
 def best(revisions: Iterable[Revision]) -> Revision | None:
-    """Of a release's revisions, newest first, the newest whose rollout did not fail; the newest, where all did."""
+    """Return the newest revision whose rollout did not fail, else the newest; `revisions` come newest first."""
     failed: Revision | None = None
     for revision in revisions:
         if not revision.record.get("ended"):
@@ -214,7 +214,7 @@ def best(revisions: Iterable[Revision]) -> Revision | None:
 
 
 def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
-    """Only what was released before this tag may be gone back to."""
+    """Return the tag that a release must precede to be restored."""
     releases = [tags.releases(image.tags, tier) for image in present.values()]
     return max((each[0] if held else each[-1] for each in releases if each), default="")
 
@@ -222,10 +222,10 @@ def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
 def _fled(
     tier: str, minted: Minted, present: Mapping[str, Image], start: str, stays: Mapping[str, Image] | None
 ) -> set[str]:
-    """The digests that were gone back from: what was released since `start`, and what stood before the present state.
+    """Return the digests that were rolled back from: those released since `start`, and those of the state before.
 
-    An image that was gone back to may never have been released in the tier before. Going back minted no release where
-    the tier tag `stays`: there that names what was gone back from.
+    An image that was restored may never have been released in the tier before. A rollback mints no release if the tier
+    tag `stays`: then that tag names what was rolled back from.
     """
     later, here = _digests(minted, (tag for tag in minted if tag > start)), {image.digest for image in present.values()}
     if stays is not None:

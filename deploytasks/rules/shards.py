@@ -1,6 +1,6 @@
-"""A tier's environments split among many runners; and how a target stands that another runner moves. Pure.
+"""A tier's environments split among several runners, and the state of a target that another runner rolls out.
 
-The split follows from the project's files alone, so that every runner finds the same one without asking anybody.
+The split depends on the project's files alone, so every runner computes the same one.
 """
 
 from collections import Counter
@@ -13,21 +13,21 @@ from deploytasks.model import Environment, Rollout, Target
 from deploytasks.rules.observed import begun_at, what_runs
 
 State = Literal["arrived", "coming", "lost"]
-"""`arrived`: it runs what it shall; `coming`: it does not yet; `lost`: its rollout of this run went wrong."""
+"""`arrived`: it runs what it should; `coming`: not yet; `lost`: its rollout in this run failed."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """A shard being filled: its environments, and how many targets it has of each wave."""
+    """A shard being filled: its environments, and its number of targets in each wave."""
 
     environments: set[Environment] = field(default_factory=set)
     waves: Counter[int] = field(default_factory=Counter)
 
 
 def split(targets: Iterable[Target], of: int) -> tuple[tuple[Target, ...], ...]:
-    """The targets in so many parts, in file order within each; where environments are fewer, the last parts are empty.
+    """Return the targets in `of` parts, in file order within each; with fewer environments, the last parts are empty.
 
-    Environments stay whole. Each wave by itself is spread evenly, so that no runner waits idly for a wave of others.
+    Environments stay whole. Each wave is spread evenly, so that no runner sits idle while others roll a wave out.
     """
     listed = tuple(targets)
     parts = [_Part() for _ in range(of)]
@@ -40,7 +40,7 @@ def split(targets: Iterable[Target], of: int) -> tuple[tuple[Target, ...], ...]:
 
 
 def _largest_first(targets: Iterable[Target]) -> list[tuple[Environment, list[Target]]]:
-    """Each environment with its targets, the first wave's first; by waves, by size, else as the files have them."""
+    """Return each environment with its targets, ordered by first wave, then size, then file order."""
     environments: dict[Environment, list[Target]] = {}
     for target in sorted(targets, key=lambda target: target.wave):
         environments.setdefault(target.environment, []).append(target)
@@ -48,10 +48,10 @@ def _largest_first(targets: Iterable[Target]) -> list[tuple[Environment, list[Ta
 
 
 def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = "") -> tuple[State, str]:
-    """How the target of a rollout, as it would be planned now, stands, and why it has not arrived.
+    """Return the state of a rollout's target, and why it has not arrived; `rollout` is as it would be planned now.
 
-    `image` is what its image's name begins with, `since` when this run began, `failed_before` what was known then of
-    its last rollout's failure: only what happened since then is this run's.
+    `image` is its image's `host/repository`, `since` when this run began, `failed_before` the failure of its last
+    rollout known at that time: only what happened since counts as this run's.
     """
     live = rollout.live
     primary = live.primary if live else None
@@ -66,7 +66,7 @@ def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = ""
     registered = (live.definition or {}).get("registeredAt")
     began = begun_at(live.revision_tags, registered) or registered
     ours = _is_since(primary.created_at, since)
-    is_of_this_run = ours and _is_since(began, since.replace(microsecond=0))  # as `at` is written
+    is_of_this_run = ours and _is_since(began, since.replace(microsecond=0))  # `at` is written in whole seconds
     if rollout.desired.is_met_by(digests) and (rollout.action == "nothing" or is_of_this_run):
         return "arrived", ""
     runs = ", ".join(digest[:19] for digest in digests) or "nothing known"

@@ -1,4 +1,4 @@
-"""Whether a target stays as healthy as it was when ECS called its rollout ended. Pure."""
+"""Whether a target stays as healthy as it was when ECS called its rollout ended."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from deploytasks.rules import task_deaths
 from deploytasks.rules.verdict import deployments, failed_so_far
 
 _RESTARTED = " has started "
-"""In the event by which ECS tells that it started tasks."""
+"""Part of the message of ECS's event about tasks that it started."""
 
 _RECENTLY = timedelta(minutes=15)
-"""ECS starts a task that keeps dying again after ever longer pauses, of some minutes soon."""
+"""ECS restarts a task that keeps dying after growing pauses, which soon reach some minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthProblem:
-    """Why a target is not healthy any more, and what its rollout comes to by that.
+    """Why a target is no longer healthy, and the outcome of its rollout.
 
-    One that `may_pass` by itself counts only at two looks in a row: a service that scales out is short for a while.
+    A problem that `may_pass` counts only at two looks in a row: a service that scales out is short for a while.
     """
 
     why: str
@@ -31,10 +31,10 @@ class HealthProblem:
 def health_problem(
     service: Mapping[str, Any] | None, well: Deployment, stopped: Iterable[Mapping[str, Any]] = ()
 ) -> HealthProblem | None:
-    """Return why the service is not as healthy as its deployment was when it was well; None if it is.
+    """Return why the service is less healthy than its deployment was when it ended `well`; None if it isn't.
 
-    `stopped` are stopped tasks, of whatever deployment, as far as they were read. A task that stopped otherwise than by
-    itself (scaling, Spot, a person, the infrastructure, rebalancing) excuses that one is missing while another starts.
+    `stopped` are the stopped tasks that were read, of any deployment. A task that stopped without dying by itself
+    (scaling, Spot, a person, the infrastructure, rebalancing) excuses one missing task while another starts.
     """
     primary = primary_of(deployments(service or {}))
     if ended := _ended(service, primary, well):
@@ -48,7 +48,7 @@ def health_problem(
     wanted = min(service["desiredCount"], well.running)
     running = min(primary.running, service["runningCount"])
     missing = wanted - running
-    if missing > 0 and _excused(listed, well) < missing:
+    if missing > 0 and len(task_deaths.stopped_since(listed, well)) < missing:
         return HealthProblem(f"{running} of {wanted} tasks run", may_pass=True)
     return None
 
@@ -56,9 +56,9 @@ def health_problem(
 def shortage(
     service: Mapping[str, Any] | None, well: Deployment, stopped: Iterable[Mapping[str, Any]] = ()
 ) -> HealthProblem | None:
-    """Return why a service that was short of tasks, with nothing to roll out, does not get complete; None if it does.
+    """Return why a service that is short of tasks, with nothing to roll out, does not recover; None if it does.
 
-    It does where pending tasks fill the gap and none died within the hour that ECS remembers.
+    It does if pending tasks fill the gap and none died within the hour for which ECS keeps stopped tasks.
     """
     primary = primary_of(deployments(service or {}))
     if ended := _ended(service, primary, well):
@@ -83,7 +83,7 @@ def is_suspicious(service: Mapping[str, Any] | None, well: Deployment) -> bool:
 
 
 def has_restarted(service: Mapping[str, Any], well: Deployment) -> bool:
-    """Return whether ECS tells that it started tasks, or can't do so steadily, since the deployment ended."""
+    """Return whether ECS reports that it started tasks, or can't start them steadily, since the deployment ended."""
     began = well.ended_at or well.created_at
     return any(
         _RESTARTED in event["message"] or "unable to consistently start" in event["message"]
@@ -95,7 +95,7 @@ def has_restarted(service: Mapping[str, Any], well: Deployment) -> bool:
 def crash_loop(stopped: Iterable[Mapping[str, Any]], primary: Deployment, *, desired: int, now: datetime) -> str:
     """Return how tasks keep dying since the deployment completed; empty if they don't.
 
-    They do where one died and is missing, or where two died shortly after one another, and not long ago.
+    They do if one died and is missing, or if two died recently and shortly after one another.
     """
     died = task_deaths.died_since(stopped, primary)
     if not died or not primary.is_complete:
@@ -120,7 +120,3 @@ def _died(died: list[Mapping[str, Any]]) -> str:
     """Return how many tasks died, and how the newest one did."""
     count = "1 task died" if len(died) == 1 else f"{len(died)} tasks died"
     return f"{count} ({task_deaths.told(died[0])})"
-
-
-def _excused(stopped: list[Mapping[str, Any]], well: Deployment) -> int:
-    return len(task_deaths.stopped_since(stopped, well))

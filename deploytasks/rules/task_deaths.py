@@ -1,4 +1,4 @@
-"""Which stopped tasks died by themselves, and why. Pure."""
+"""Which stopped tasks died by themselves, and why."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ _HEALTH_CHECK = re.compile(r"\bfailed\b.*\bhealth[ -]?checks?\b", re.IGNORECASE)
 _STOPPED_BY_SIGNAL = (0, 137, 143)
 _ON_PURPOSE = ("UserInitiated", "ServiceSchedulerInitiated")
 _SKEW = timedelta(seconds=2)
-"""How much earlier than its deployment's end a task may have stopped whose stop counts as after it."""
+"""How long before its deployment's end a task may have stopped and still count as stopped after it."""
 
 
 def cause(task: Mapping[str, Any]) -> Cause | None:
     """Return why the stopped task died by itself; None if ECS, a person or the infrastructure stopped it.
 
-    A failed health check is told by the reason alone: the service scheduler stops such a task. Pure.
+    Only the reason tells of a failed health check: the service scheduler stops such a task.
     Source: TaskStopCode in botocore's model of ECS; "Stopped tasks error messages" in ECS's documentation ("Task failed
     ELB health checks in (target-group …)", "Task failed container health checks").
     """
@@ -28,23 +28,23 @@ def cause(task: Mapping[str, Any]) -> Cause | None:
         return "failed its health check"
     if code := task.get("stopCode"):
         return _CAUSES.get(code)
-    return None if _ended_by_signal(task) else "crashed"  # of an endpoint that tells no stop codes
+    return None if _ended_by_signal(task) else "crashed"  # the endpoint reports no stop codes
 
 
 def died_since(stopped: Iterable[Mapping[str, Any]], deployment: Deployment) -> list[Mapping[str, Any]]:
-    """Return those of the deployment's own tasks that died by themselves since ECS called it ended. Pure."""
+    """Return those of the deployment's own tasks that died by themselves since ECS called it ended."""
     return [each for each in stopped_since(stopped, deployment) if cause(each)]
 
 
 def stopped_since(stopped: Iterable[Mapping[str, Any]], deployment: Deployment) -> list[Mapping[str, Any]]:
-    """Return the deployment's own tasks that stopped since ECS called it ended, newest first. Pure."""
+    """Return the deployment's own tasks that stopped since ECS called it ended, newest first."""
     began = deployment.ended_at or deployment.created_at
     own = started_by(stopped, deployment.id, deployment.revision)
     return sorted((each for each in own if _is_since(each, began)), key=stopped_at, reverse=True)
 
 
 def told(task: Mapping[str, Any]) -> str:
-    """Return how one task died, in a phrase: `crashed: exit 1, Essential container in task exited`. Pure."""
+    """Return how one task died, in a phrase: `crashed: exit 1, Essential container in task exited`."""
     codes = [f"exit {code}" for code in exit_codes(task) if code is not None]
     return f"{cause(task) or 'stopped'}: {', '.join([*codes, task.get('stoppedReason', 'no reason given')])}"
 
@@ -57,7 +57,7 @@ def gravity(task: Mapping[str, Any]) -> int:
 
 
 def _ended_by_signal(task: Mapping[str, Any]) -> bool:
-    """Return whether its containers ended well, or by the signals of an orderly stop, or never ran."""
+    """Return whether its containers exited with 0, or by the signals of an orderly stop, or never ran."""
     return all(code in (*_STOPPED_BY_SIGNAL, None) for code in exit_codes(task))
 
 
@@ -77,9 +77,9 @@ def _is_since(task: Mapping[str, Any], began: datetime | None) -> bool:
 
 
 def started_by(tasks: Iterable[Mapping[str, Any]], deployment_id: str, revision: str) -> list[Mapping[str, Any]]:
-    """Those of the tasks that this deployment started.
+    """Return those of the tasks that this deployment started.
 
-    ECS writes the deployment's id into `startedBy`; where an endpoint does not, it is the tasks of its revision.
+    ECS writes the deployment's id into `startedBy`; for an endpoint that doesn't, return the tasks of its revision.
     """
     listed = list(tasks)
     if any(str(task.get("startedBy", "")).startswith("ecs-svc/") for task in listed):

@@ -1,4 +1,4 @@
-"""How our own deployment stands, read off what DescribeServices answers, and ECS's service deployment. Pure."""
+"""The state of our own deployment, from what DescribeServices answers and from ECS's service deployment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from deploytasks.model.service_deployments import ServiceDeployment
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a rollout stands; `outcome` is None while it is under way."""
+    """The state of a rollout; `outcome` is None while it is under way."""
 
     outcome: Outcome | None
     state: str
@@ -23,11 +23,11 @@ class Verdict:
 
 
 _BIRTH = timedelta(minutes=1)
-"""A deployment made so soon after its service is the service's first."""
+"""A deployment created within this time after its service is the service's first."""
 
 
 def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
-    """A described service's deployments as values, in ECS's own order."""
+    """Return a described service's deployments as values, in ECS's own order."""
     return tuple(
         Deployment(
             id=each["id"],
@@ -48,22 +48,22 @@ def deployments(service: Mapping[str, Any]) -> tuple[Deployment, ...]:
 
 
 def _ended_at(service: Mapping[str, Any], listed: Mapping[str, Any]) -> datetime | None:
-    """Return when the deployment completed: its event's time, else when ECS changed it last."""
+    """Return when the deployment completed: its event's time, else when ECS last changed it."""
     if listed.get("rolloutState") != "COMPLETED":
         return None
     return next(_completions(service, listed["id"]), None) or listed.get("updatedAt")
 
 
 def _completions(service: Mapping[str, Any], deployment_id: str) -> Iterator[datetime | None]:
-    """Yield when the service's events tell that the deployment completed, newest first."""
+    """Yield when the service's events say that the deployment completed, newest first."""
     said = f"(deployment {deployment_id}) deployment completed"
     return (event.get("createdAt") for event in service.get("events", []) if said in event["message"])
 
 
 def _is_born(service: Mapping[str, Any], listed: Mapping[str, Any]) -> bool:
-    """Return whether it is a service's only deployment, COMPLETED before anything runs: emulators make such first ones.
+    """Return whether it is a service's only deployment and COMPLETED before anything runs, as emulators create it.
 
-    Source: seen of ministack 1.5; ECS itself begins with IN_PROGRESS.
+    Source: observed in ministack 1.5; ECS itself begins with IN_PROGRESS.
     """
     if listed.get("rolloutState") != "COMPLETED" or listed.get("runningCount", 0) or not listed.get("desiredCount", 0):
         return False
@@ -73,10 +73,10 @@ def _is_born(service: Mapping[str, Any], listed: Mapping[str, Any]) -> bool:
 
 
 def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime | None = None) -> Verdict:
-    """How the deployment stands that UpdateService answered with, whatever else goes on in the service.
+    """Return the state of the deployment that UpdateService returned, whatever else happens in the service.
 
-    ECS's COMPLETED is final however few tasks run, save where a service's first deployment is born so.
-    A deployment that failed and lost its place is `rolled back`, once the rollback has ended itself; one that lost
+    ECS's COMPLETED is final however few tasks run, except for a service's first deployment that is born COMPLETED.
+    A deployment that failed and lost its place is `rolled back`, once the rollback itself has ended; one that lost
     its place without failing is `superseded`.
     """
     listed = deployments(service)
@@ -92,10 +92,10 @@ def judge(service: Mapping[str, Any], deployment_id: str, started_at: datetime |
 
 
 def natively(service: Mapping[str, Any], verdict: Verdict, told: ServiceDeployment) -> Verdict:
-    """The verdict, as ECS's own service deployment decides it; what DescribeServices shows may be half of a strategy.
+    """Return the verdict as decided by ECS's service deployment; DescribeServices may show only half of a strategy.
 
     Source: ServiceDeploymentStatus in ECS's documentation; STOPPED is one that another deployment replaced, or that
-    somebody aborted.
+    was aborted by a person.
     """
     match told.status:
         case "PENDING" | "IN_PROGRESS" if told.hook:
@@ -117,9 +117,10 @@ def natively(service: Mapping[str, Any], verdict: Verdict, told: ServiceDeployme
 
 
 def needs_service_deployment(service: Mapping[str, Any], verdict: Verdict) -> bool:
-    """Return whether ECS's service deployment must be asked: it has the last word on every end.
+    """Return whether to ask for ECS's service deployment, which has the last word on every end.
 
-    A rolling one is asked for when DescribeServices shows an end; where that shows no end, or another, at every look.
+    A rolling one is asked for once DescribeServices shows an end. It is asked for at every look if the strategy is
+    another, if early success criteria are enabled, or if DescribeServices reports no rolloutState.
     Source: botocore's DeploymentConfiguration (strategy, earlySuccessCriteria); no rolloutState behind a Classic Load
     Balancer (botocore's Deployment).
     """
@@ -127,12 +128,12 @@ def needs_service_deployment(service: Mapping[str, Any], verdict: Verdict) -> bo
     is_early = settings.get("earlySuccessCriteria", {}).get("enable", False)
     has_states = all(each.get("rolloutState") for each in service.get("deployments", []))
     is_other = settings.get("strategy", "ROLLING") != "ROLLING"
-    is_end = verdict.outcome is not None and verdict.outcome != "failed"  # which rolloutState says in as many words
+    is_end = verdict.outcome is not None and verdict.outcome != "failed"  # rolloutState says FAILED itself
     return is_other or is_early or not has_states or is_end
 
 
 def took_s(service: Mapping[str, Any]) -> float | None:
-    """How long the service's last completed rollout took, in seconds; None where its events do not tell."""
+    """Return how long the service's last completed rollout took, in seconds; None if its events do not tell."""
     primary = primary_of(deployments(service))
     if primary is None or primary.created_at is None:
         return None
@@ -141,9 +142,9 @@ def took_s(service: Mapping[str, Any]) -> float | None:
 
 
 def given_up(service: Mapping[str, Any]) -> str:
-    """Why the service's last rollout was given up; empty where it was not, or where a later one began.
+    """Return why the service's last rollout failed; empty if it didn't, or if a later one began.
 
-    A deployment that failed is told by its own state; once ECS has let go of it, by the service's events alone.
+    A failed deployment has its own state; once ECS has removed it, only the service's events tell.
     """
     listed = deployments(service)
     primary = primary_of(listed)
@@ -156,14 +157,14 @@ def given_up(service: Mapping[str, Any]) -> str:
 
 
 def _is_before(deployment: Deployment, primary: Deployment) -> bool:
-    """Whether the primary began after it, and so is no deployment that was gone back to."""
+    """Return whether the primary began after it, and so isn't an earlier deployment that ECS rolled back to."""
     if deployment.id == primary.id or not deployment.created_at or not primary.created_at:
         return False
     return deployment.created_at < primary.created_at
 
 
 def _told_failure(service: Mapping[str, Any], primary: Deployment) -> str:
-    """What the newest event about a failed deployment says, if the primary is what was gone back to after it."""
+    """Return what the newest event about a failed deployment says, if the primary replaced that deployment."""
     events = service.get("events", [])
     back = any(f"rolling back to deployment {primary.id}" in event["message"] for event in events)
     for event in events:
@@ -182,20 +183,20 @@ def _as_primary(service: Mapping[str, Any], ours: Deployment) -> Verdict:
         case "FAILED":
             return _verdict(service, ours, "failed", ours.reason)
         case "" if ours.running >= ours.desired and len(service.get("deployments", [])) == 1:
-            return _verdict(service, ours, "deployed", "")  # no circuit breaker state from this controller
+            return _verdict(service, ours, "deployed", "")  # this controller reports no rolloutState
         case _:
             return _verdict(service, ours, None, failed_so_far(service, ours))
 
 
 def _fulfilled(ended: Deployment | Verdict) -> str:
-    """Return what to say of a deployment that ECS calls ended; nothing where all tasks run."""
+    """Return the note on a deployment that ECS calls ended; empty if all tasks run."""
     if not ended.desired:
         return "0 desired: nothing proves that it starts"
     return f"ECS calls it complete at {ended.running}/{ended.desired} tasks" if ended.running < ended.desired else ""
 
 
 def failed_so_far(service: Mapping[str, Any], deployment: Deployment) -> str:
-    """Return what to say of the tasks that failed, and how many the circuit breaker bears; nothing if none did."""
+    """Return how many tasks failed, and at how many the circuit breaker trips; empty if none failed."""
     breaker, count = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {}), deployment.failed
     if not count:
         return ""
@@ -223,7 +224,7 @@ def threshold(breaker: Mapping[str, Any], desired: int) -> int:
 
 
 def _rolls_back(service: Mapping[str, Any]) -> bool:
-    """Whether ECS is about to put an earlier deployment in the place of the failed one: its breaker, or its alarms."""
+    """Return whether ECS is about to replace the failed deployment by an earlier one: by its breaker, or its alarms."""
     settings = service.get("deploymentConfiguration", {})
     watched = (settings.get("deploymentCircuitBreaker", {}), settings.get("alarms", {}))
     rolls_back = any(each.get("enable", True) and each.get("rollback") for each in watched)
@@ -238,7 +239,7 @@ def _was_rolled_back(
     started_at: datetime | None,
 ) -> bool:
     told = any(f"deployment {deployment_id}" in event and "fail" in event.lower() for event in _events(service))
-    if ours is not None:  # which ECS goes on calling IN_PROGRESS for a minute or two after it gave it up
+    if ours is not None:  # ECS still calls it IN_PROGRESS for a minute or two after it failed
         return told or ours.rollout_state == "FAILED"
     older = bool(started_at and primary.created_at and primary.created_at < started_at)
     return told or older

@@ -1,4 +1,4 @@
-"""Many questions at once."""
+"""Functions that run several calls in parallel."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -11,17 +11,17 @@ from deploytasks.errors import DeployError, contained, once
 
 MAX_THREADS = 32
 LONGEST_WAIT_S = 0.5
-"""No single wait is longer: a signal that comes just before Python begins to wait is heard only when the wait ends."""
+"""The longest single wait: a signal that arrives just before Python begins to wait is handled only after it."""
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Todo = SimpleQueue[tuple[Item, "Future[Answer]"]]
 
 
 def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """The answers of `work` for the items, in their order, got in parallel.
+    """Return the results of `work` for the items, in their order, run in parallel.
 
-    An interruption waits for nobody: the threads are daemons, which Python does not wait for at its end either. A pool
-    of concurrent.futures would keep the process alive until AWS has answered, or has been silent long enough.
+    An interruption does not wait for running calls: the threads are daemons, which Python does not join at exit
+    either. A concurrent.futures pool would keep the process alive until AWS answers or times out.
     """
     listed = list(items)
     if len(listed) < 2:
@@ -35,11 +35,11 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
     try:
         return [_awaited(answer) for answer in answers]
     finally:
-        _empty(todo)  # what was not begun, because somebody interrupted or a work failed, is not begun any more
+        _empty(todo)  # after an interruption or a failed work, start none of the remaining items
 
 
 def _awaited(answer: "Future[Answer]") -> Answer:
-    """The answer, which is waited for a little at a time."""
+    """Return the result, waiting in short steps so that a signal is noticed."""
     while not answer.done():
         with suppress(TimeoutError):
             answer.exception(LONGEST_WAIT_S)
@@ -65,10 +65,10 @@ def _empty(todo: "Todo[Any, Any]") -> None:
 
 
 def together(*works: Callable[[], Any]) -> list[Any]:
-    """The answers of all works, in their order, got in parallel.
+    """Return the results of all works, in their order, run in parallel.
 
     Raises:
-        DeployError: of the first that raised one, with the complaints of all that did.
+        DeployError: of the type of the first work that failed, with the complaints of all that failed.
 
     """
     answers = attempts(*works)
@@ -79,7 +79,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
 
 
 def attempts(*works: Callable[[], Any]) -> list[Any]:
-    """Return the answers of all works, in their order, got in parallel; of one that raises, it is a DeployError."""
+    """Return the results of all works, in their order, run in parallel; a work that raises yields its DeployError."""
     return each(_answer, works)
 
 

@@ -1,7 +1,7 @@
-"""The words of the trade as values: what is wanted, what was observed, what was planned, what came of it.
+"""The values that the other packages exchange: what is desired, observed and planned, and how it ended.
 
-Everything here is frozen, knows no AWS and does no I/O; every other room speaks in these values. They stand in the
-order in which a command meets them: `project`, `asked`, `config`, `images`, `live`, `plans`, `events`, `views`.
+Everything here is frozen, knows nothing of AWS and does no I/O. The modules stand in the order in which a command
+uses them: `project`, `asked`, `config`, `images`, `live`, `plans`, `events`, `views`.
 """
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, Unfinished

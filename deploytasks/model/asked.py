@@ -1,4 +1,4 @@
-"""What a person asks for, and who that person is."""
+"""What a user asks for, and who the user is."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from deploytasks.model.project import Target
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which targets of a tier a command is about; empty `tenants` or `services` mean all of them."""
+    """The targets of a tier that a command works on; empty `tenants` or `services` mean all of them."""
 
     tier: str
     tenants: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One part of a tier's environments, which one of many runners takes; `number` is 1 to `of`."""
+    """One part of a tier's environments, for one of several runners; `number` is 1 to `of`."""
 
     number: int
     of: int
@@ -29,10 +29,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person who types a command adds to it; each field is the flag of that name.
+    """The flags of a command; each field is the flag of that name.
 
-    `lock_wait_s` is how long to wait for a lock that somebody else holds, in seconds. With both `only_behind` and
-    `only_failed`, targets are taken of which either is true.
+    `lock_wait_s` is how long to wait for a lock held by another command, in seconds. With both `only_behind` and
+    `only_failed`, a target is selected if either is true.
     """
 
     commit: str | None = None
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who acts: `by` a person or CI's actor, `ci` the run's address or "", `run` what is the same for all its jobs."""
+    """Who runs a command: `by` is a person or CI's actor, `ci` its run's URL or "", `run` is shared by its jobs."""
 
     by: str
     ci: str = ""
@@ -64,7 +64,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A rollback that was not seen to its end: to a `release` or commit, or to what ran `at` a time in UTC.
+    """A rollback that did not finish: to a `release` or commit, or to what ran `at` a time in UTC.
 
     Empty `tenants` or `services` mean all of them.
     """
@@ -75,17 +75,17 @@ class Unfinished:
     services: tuple[str, ...] = ()
 
     def concerns(self, target: Target) -> bool:
-        """Return whether the target is one of those to be taken back."""
+        """Return whether the rollback includes the target."""
         is_tenants = not self.tenants or target.environment.tenant in self.tenants
         return is_tenants and (not self.services or target.service in self.services)
 
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """Who holds a tier's lock: `since` in UTC; `machine` and `pid` tell a dead holder on the same host.
+    """Who holds a tier's lock: `since` in UTC; `machine` and `pid` identify a dead holder on the same host.
 
-    Of a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC, and which `tenants`,
-    comma-separated, where not all of them; which rollbacks are `unfinished`, newest first.
+    For a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC; which `tenants`,
+    comma-separated, if not all of them; which rollbacks are `unfinished`, newest first.
     """
 
     tier: str
@@ -104,12 +104,12 @@ class LockState:
     at: str = ""
     unfinished: tuple[Unfinished, ...] = ()
     took_over: str = ""
-    """The token of the dead holder from which this one took the lock over."""
+    """The token of the dead holder whose lock this one took over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Why a release was let past the gate: who said so `at` a time in UTC, for which `commit`."""
+    """Why a release was allowed past the gate: by whom, `at` which time in UTC, for which `commit`."""
 
     tier: str
     release: str

@@ -1,4 +1,4 @@
-"""The commands that work on a tier, one row each: what a person types, and what each of them looks at and changes."""
+"""The commands that work on a tier, one row each: what the user types, and what the command reads and changes."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,19 +6,19 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """`task`: what a person types, with `{tier}` in it. The others say what the command does."""
+    """One command. `task` is what the user types, with a `{tier}` placeholder; the flags say what the command does."""
 
     task: str
     builds: bool = False
-    """Builds missing images: `build` always, the others in the first tier."""
+    """Builds missing images: `build` in every tier, the others in the first tier only."""
     tags: bool = False
     """Points the tier at images."""
     targets: bool = True
-    """Works on ECS services, whose accounts it signs in to."""
+    """Works on ECS services and signs in to their accounts."""
     renders: bool = False
-    """Works out what each target's definition becomes."""
+    """Renders each target's new definition."""
     notifies: bool = False
-    """Changes a tier, which the project's webhook is told of."""
+    """Changes a tier, and reports it to the project's webhook."""
 
 
 class Command(Enum):
@@ -37,9 +37,9 @@ class Command(Enum):
 
     @property
     def row(self) -> _Row:
-        """Return what the command does."""
+        """Return the command's row."""
         return self.value
 
     def task(self, tier: str) -> str:
-        """Return the task that a person types: `release.prod`, `deploy.wait prod`."""
+        """Return the task as the user types it: `release.prod`, `deploy.wait prod`."""
         return self.row.task.format(tier=tier)

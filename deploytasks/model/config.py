@@ -1,4 +1,4 @@
-"""What a config is called: `<commit>.<hash>`, with `-dirty` for uncommitted."""
+"""The name of a config: `<commit>.<hash>`, with `-dirty` for uncommitted changes."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _NAME = re.compile(r"(none|[0-9a-f]{40,64}(?:\+[0-9a-f]{40,64})*)\.([0-9a-f]{12}
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A config's name: no `commits` where it was made without git, two where the folders lie in two repositories."""
+    """A config's name; `commits` is empty without git, and has two items if the folders lie in two repositories."""
 
     commits: tuple[str, ...]
     hash: str
@@ -17,7 +17,7 @@ class Named:
 
     @classmethod
     def parse(cls, recorded: str) -> "Named | None":
-        """Return what a revision records, None where that is no config's name."""
+        """Parse what a revision records. Return None if it is not a config's name."""
         match = _NAME.fullmatch(recorded)
         if match is None:
             return None
@@ -28,5 +28,5 @@ class Named:
 
     @property
     def short(self) -> str:
-        """The name as people read it: seven digits of each commit."""
+        """Return the name for people: seven digits of each commit."""
         return ("+".join(commit[:7] for commit in self.commits) or f"{_NONE}.{self.hash}") + "-dirty" * self.dirty

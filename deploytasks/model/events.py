@@ -1,4 +1,4 @@
-"""What is told on the way, to whoever listens."""
+"""The events that a command reports while it runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from deploytasks.model.project import Target
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something happened; `step` is one word (`lock build push tag observe register …`), `message` a sentence."""
+    """A message; `step` is one word (`lock build push tag observe register …`), `message` a sentence."""
 
     step: str
     message: str
@@ -19,14 +19,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan, as it is about to be carried out (or, in a dry run, as it would be)."""
+    """The plan that is about to be carried out, or in a dry run would be."""
 
     plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A rollout moved: what is known of it now."""
+    """The present state of a rollout that has moved."""
 
     target: Target
     state: str
@@ -38,14 +38,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A rollout came to its end."""
+    """The end of a rollout."""
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A container of a task wrote a line; `task` is the task's id, `at` when it wrote it."""
+    """A log line of a task's container; `task` is the task's id, `at` the time it was written."""
 
     target: Target
     task: str

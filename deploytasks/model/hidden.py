@@ -1,4 +1,4 @@
-"""Values that `env_var` took part in: they are used as they are, and never shown."""
+"""Values that are derived from `env_var`: they are used as they are, and never shown."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,49 +6,49 @@ from typing import Any
 
 MASK = "***"
 _SHORTEST = 4
-"""Shorter texts are masked where they stand and not looked for elsewhere: they would be masked out of other words."""
+"""Shorter texts are masked only where they stand, and not searched for: other words would contain them."""
 _SHORTEST_PART = 8
-"""Where a text was cut, so many characters of it are known again."""
+"""How many characters of a secret are enough to recognize a part of it in a text that was cut."""
 
 
 class Hidden(str):
-    """A text of a rendered document. `sources` are the variables' values that it may have been made from."""
+    """A secret string of a rendered document. `sources` are the variables' values that it may be derived from."""
 
     sources: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, text: str, sources: frozenset[str]) -> "Hidden":
-        """Return the text, to be kept back together with its sources."""
+        """Return the text as a Hidden with these sources."""
         made = cls(text)
         made.sources = sources
         return made
 
 
 class HiddenInt(int):
-    """A whole number of a rendered document."""
+    """A secret integer of a rendered document."""
 
 
 class HiddenFloat(float):
-    """Another number of a rendered document."""
+    """A secret float of a rendered document."""
 
 
 def is_hidden(value: Any) -> bool:
-    """Return whether the value itself is not to be shown."""
+    """Return whether the value itself must not be shown."""
     return isinstance(value, Hidden | HiddenInt | HiddenFloat)
 
 
 def shown(value: Any) -> str:
-    """Return the value as it may be shown."""
+    """Return the value as text, or the mask if it must not be shown."""
     return MASK if is_hidden(value) else str(value)
 
 
 def hidden_in(value: Any) -> frozenset[str]:
-    """Return every text of the document that is not to be shown, and what those were made from."""
+    """Return every secret text of the document, and the values they are derived from."""
     return frozenset(_texts(value))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without the secrets: whole, as JSON writes them, or cut."""
+    """Mask the secrets in the text: whole, as JSON escapes them, or cut."""
     listed = sorted((each for each in secrets if len(each) >= _SHORTEST), key=len, reverse=True)
     for secret in listed:
         text = text.replace(secret, MASK).replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
@@ -74,7 +74,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _without_parts(text: str, secret: str) -> str:
-    """Mask every run of the text's that is a part of the secret and long enough to be known again."""
+    """Mask every substring that is part of the secret and at least `_SHORTEST_PART` long."""
     at = 0
     while at + _SHORTEST_PART <= len(text):
         end = at + _SHORTEST_PART

@@ -1,4 +1,4 @@
-"""Images in the registry: found, wished for, tagged."""
+"""Images in the registry: found, desired, tagged."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """`linux/arm64/v8`; `variant` may be empty."""
+    """A platform such as `linux/arm64/v8`; `variant` may be empty."""
 
     os: str
     architecture: str
@@ -23,12 +23,12 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> "Platform":
-        """The platform of that name, in the spelling of images."""
+        """Parse the platform's name. Spell the architecture as images do: `amd64` for `x86_64`."""
         system, architecture, variant = (*text.lower().split("/"), "", "")[:3]
         return cls(system, _SPELLINGS.get(architecture, architecture), variant)
 
     def accepts(self, other: "Platform") -> bool:
-        """Whether an image for `other` runs on this; one that names no variant is taken at its word.
+        """Return whether an image for `other` runs on this platform; an image that names no variant always does.
 
         Source: containerd's platforms package: a processor runs what was built for its variant and for lower ones.
         """
@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def level(self) -> str:
-        """The variant, or the one that no variant stands for."""
+        """Return the variant, or the architecture's default if it names none."""
         return self.variant or _NO_VARIANT.get(self.architecture, "")
 
 
@@ -45,8 +45,8 @@ class Platform:
 class Image:
     """One image in ECR. `children` are the digests of a multi-arch index's manifests, empty for a plain image.
 
-    `platforms` are those that an index names, `config` is the digest of the blob that names a plain image's; both are
-    empty where the manifest was not read.
+    `platforms` are those that an index names; `config` is the digest of the config blob, which names a plain image's
+    platform. Both are empty if the manifest was not read.
     """
 
     repository: str
@@ -60,7 +60,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One image to be built: `commit_tag` is what it will be called, `commit` what it is built from."""
+    """One image to build: `commit_tag` is the tag to push, `commit` the commit to build from."""
 
     service: Service
     commit: str
@@ -69,7 +69,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class DesiredImage:
-    """What one service of a tier shall run. `digest` is None until it is built (only a dry run shows that)."""
+    """The image that one service of a tier should run. `digest` is None until it is built (only in a dry run)."""
 
     service: str
     repository: str
@@ -79,7 +79,7 @@ class DesiredImage:
     image: Image | None = None
 
     def is_met_by(self, digests: Iterable[str]) -> bool:
-        """Whether every digest is the wished image: its own, or a child of its index. Nothing known is no."""
+        """Return whether every digest is the desired image's own or a child of its index; False without digests."""
         known = tuple(digests)
         ours = {self.digest, *(self.image.children if self.image else ())}
         return bool(known) and ours.issuperset(known)
@@ -87,7 +87,7 @@ class DesiredImage:
 
 @dataclass(frozen=True, slots=True)
 class TagStep:
-    """Moves one service's tier to a digest: mints `release` unless it is there, then moves `tier_tag` unless there."""
+    """Points a service's tier at a digest: mints `release` if `mint` is set, then moves `tier_tag` if `move` is."""
 
     service: str
     repository: str
@@ -98,4 +98,4 @@ class TagStep:
     mint: bool
     move: bool
     before: str | None = None
-    """The commit tag that the tier tag named before, None where it named nothing."""
+    """The commit tag that the tier tag named before, None if it named nothing."""

@@ -1,4 +1,4 @@
-"""What runs, as AWS tells it."""
+"""What runs, as AWS reports it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from deploytasks.errors import Complaint
 from deploytasks.model.project import Target
 
 Evidence = Literal["seen", "recorded", "defined"]
-"""How a digest is known: seen on tasks, recorded in our tags, or pinned in the definition that runs."""
+"""How a digest is known: seen on tasks, recorded in our tags, or pinned in the running definition."""
 
 Reading = Literal["none", "vague", "unpinned", "all"]
-"""Of which targets the tasks are read too: where nothing else tells the image, where no digest is pinned, or all."""
+"""Whose tasks to read as well: targets whose image is otherwise unknown, those without a pinned digest, or all."""
 
 Definition = Mapping[str, Any]
 """A RegisterTaskDefinition request, or a task definition as ECS describes it; camelCase, as AWS writes it."""
 IDENTIFYING = ("name", "key", "containerName", "sourceContainer", "containerPath", "containerPort", "namespace", "type")
-"""Which member of an object of a definition tells it from the others of its list."""
+"""The members that identify an object among the others of its list in a definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,22 @@ class Deployment:
     reason: str = ""
     created_at: datetime | None = None
     failed: int = 0
-    """So many of its tasks failed one after the other."""
+    """How many of its tasks failed consecutively."""
     pending: int = 0
     ended_at: datetime | None = None
-    """When ECS called it complete; None where it has not, or nothing tells."""
+    """When ECS reported it complete; None if it has not, or if the time is unknown."""
     is_born: bool = False
-    """A service's very first deployment, COMPLETED from the start, of which nothing runs yet: an emulator's."""
+    """A service's very first deployment, COMPLETED from the start though nothing runs yet: an emulator's."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether ECS calls it complete, however many of its tasks run."""
+        """Return whether ECS reports it complete, however many of its tasks run."""
         return self.rollout_state == "COMPLETED" and not self.is_born
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One registered task definition; `record` is what our tags on it say, without their prefix."""
+    """One registered task definition; `record` holds our tags on it, without their prefix."""
 
     arn: str
     record: Mapping[str, str] = field(default_factory=dict)
@@ -57,18 +57,18 @@ class Revision:
 
 
 def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
-    """The deployment that ECS works towards, None where there is none."""
+    """Return the PRIMARY deployment, which ECS works towards; None if there is none."""
     return next((each for each in deployments if each.status == "PRIMARY"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One target as observed. `complaint` says why it could not be; `digests` is empty where no task was read.
+    """One target as observed. `complaint` says why it could not be observed; `digests` is empty if no task was read.
 
-    `error_code` is AWS's, where it was AWS that answered with an error when its service was looked at.
+    `error_code` is AWS's code, if AWS answered with an error when the service was described.
 
-    `failure` says why the last rollout was given up, if it was and no later one began; `took_s` how long the last
-    completed one took, None where nothing tells.
+    `failure` says why the last rollout failed, if it failed and no later one began; `took_s` is how long the last
+    completed one took, None if unknown.
     """
 
     target: Target
@@ -87,13 +87,13 @@ class Live:
     arn: str = ""
     took_s: float | None = None
     restarted: bool = False
-    """ECS tells of tasks that it started since the last rollout ended: some may have died."""
+    """ECS reports that it started tasks after the last rollout ended: some may have died."""
     service: Mapping[str, Any] = field(default_factory=dict)
-    """What DescribeServices tells of the keys that a CreateService request has."""
+    """What DescribeServices reports for the keys of a CreateService request."""
     crashing: str = ""
-    """How tasks of the PRIMARY deployment keep dying since it completed; empty where they don't, or nobody looked."""
+    """How the PRIMARY deployment's tasks keep dying since it completed; empty if they don't, or it was not checked."""
 
     @property
     def primary(self) -> Deployment | None:
-        """The deployment that ECS works towards, None where the service is not there."""
+        """Return the deployment that ECS works towards, None if the service does not exist."""
         return primary_of(self.deployments)

@@ -1,4 +1,4 @@
-"""What a command will do, and what came of it."""
+"""What a command will do, and its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,10 +27,10 @@ Action = Literal["create", "update", "force", "follow", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What a target goes back to where its rollout fails: the `revision`, an ARN, that it ran steadily before.
+    """What to restore if a target's rollout fails: the `revision`, an ARN, that it ran steadily before.
 
-    Where that names a tag which may have moved, `definition` is registered once more under `tags`, with the digests
-    that ran: `images` maps a container's image to what it is to be.
+    If that revision names a tag which may have moved, `definition` is registered once more under `tags`, with the
+    digests that ran: `images` maps a container's image to its replacement.
     """
 
     revision: str
@@ -41,10 +41,10 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One-off tasks that must succeed, in order, before a service is touched; `done` of them have already.
+    """One-off tasks that must succeed, in order, before a service is touched; the first `done` of them already have.
 
-    `key` is the same for the same commands, image, service and environment. The `attempt` of that number at the next
-    one may have begun; 0 if nothing says so.
+    `key` is the same for the same commands, image, service and environment. `attempt` is the number of an attempt at
+    the next command that may have begun; 0 if there is no sign of one.
     """
 
     key: str
@@ -55,11 +55,11 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Everything that carrying one target out needs: register + update + follow is this one step.
+    """All inputs of one target's rollout: register, update and follow are this one step.
 
-    `request` is the RegisterTaskDefinition request, None where the running revision stays;
-    `create` the CreateService request where the service is not there yet; `tags` the audit tags, of which the revision
-    lacks those that are `unrecorded`.
+    `request` is the RegisterTaskDefinition request, None if the running revision stays; `create` is the CreateService
+    request if the service does not exist yet; `tags` are the audit tags, and `unrecorded` those that the revision
+    lacks.
     """
 
     target: Target
@@ -72,11 +72,11 @@ class Rollout:
     tags: Mapping[str, str] = field(default_factory=dict)
     live: Live | None = None
     deployment: Deployment | None = None
-    """The deployment to follow, where that is not the live PRIMARY one."""
+    """The deployment to follow, if it is not the live PRIMARY one."""
     revision: str = ""
-    """The ARN of the revision that was registered for `request`; without a request, of the one to go back to."""
+    """The ARN of the revision that was registered for `request`; without a request, of the one to restore."""
     adopted: bool = False
-    """An earlier attempt registered the revision, which nothing has run yet."""
+    """The revision was registered by an earlier attempt, and nothing has run it yet."""
     unrecorded: Mapping[str, str] = field(default_factory=dict)
     fallback: Fallback | None = None
     steps: Steps | None = None
@@ -86,7 +86,7 @@ class Rollout:
 class Plan:
     """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do.
 
-    `notes` are what was found on the way and refuses nothing: who holds the lock, what could not be checked.
+    `notes` are findings that are no reason to refuse: who holds the lock, what could not be checked.
     """
 
     tier: Tier
@@ -97,19 +97,19 @@ class Plan:
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
-        """All rollouts, in the order of their waves."""
+        """Return all rollouts, in the order of their waves."""
         return tuple(rollout for wave in self.waves for rollout in wave)
 
     @property
     def is_nothing(self) -> bool:
-        """Whether carrying it out would change nothing."""
+        """Return whether carrying out the plan would change nothing."""
         moves = any(step.mint or step.move for step in self.tag_steps)
         return not (self.builds or moves or any(rollout.action != "nothing" for rollout in self.rollouts))
 
 
 @dataclass(frozen=True, slots=True)
 class DeadTask:
-    """A task that stopped while its deployment was under way: why, each container's exit, its last log lines."""
+    """A task that stopped during its deployment: the reason, each container's exit, its last log lines."""
 
     id: str
     reason: str
@@ -134,32 +134,33 @@ class Result:
     duration_s: float = 0.0
     tasks: tuple[DeadTask, ...] = ()
     deployment: Deployment | None = None
-    """The deployment that it ended with, as it was seen last."""
+    """The deployment that it ended with, as last seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a command came to: the plan it made and how each rollout ended; `notes` are for people."""
+    """The result of a command: its plan and how each rollout ended; `notes` are for people."""
 
     command: str
     plan: Plan
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
     resume: str = ""
-    """What to do about the results that are no success; empty where all are."""
+    """What to do about the results that are not successful; empty if all are."""
     dry_run: bool = False
 
     @property
     def failed(self) -> tuple[Result, ...]:
-        """The results that are no success."""
+        """Return the results that are not successful."""
         return tuple(result for result in self.results if result.outcome not in GOOD_OUTCOMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A release whose rollouts are left to shards: what came before them, and each shard's targets.
+    """A release whose rollouts are left to shards: what was done before them, and each shard's targets.
 
-    `run` is the CI run that holds the tier's lock, and to which every shard must belong; the command `unlock` frees it.
+    `run` is the CI run that holds the tier's lock, and to which every shard must belong; the command `unlock` releases
+    it.
     """
 
     report: Report

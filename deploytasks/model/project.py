@@ -1,4 +1,4 @@
-"""What the files of envs/ say, checked and merged."""
+"""The contents of envs/, checked and merged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ OnFailure = Literal["stop", "continue"]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one account is reached: credentials from `profile`, or `role` assumed from it, else the default chain."""
+    """How to reach one account: credentials from `profile`, or `role` assumed from it, else the default chain."""
 
     account: str
     region: str
@@ -25,7 +25,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The one ECR that all tenants share; `host` is what image names begin with."""
+    """The one ECR registry that all tenants share; `host` is the prefix of image names."""
 
     access: Access
     host: str
@@ -33,7 +33,7 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the address is found that messages go to, never the address: a variable, or what AWS calls a secret."""
+    """Where the webhook's address is stored, never the address: the `name` of a variable, a parameter or a secret."""
 
     place: Literal["env", "ssm", "secretsmanager"]
     name: str
@@ -41,9 +41,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is built into one image; `context` and `dockerfile` are relative to the root and to the context.
+    """What is built into one image; `context` is relative to the root, `dockerfile` to the context.
 
-    `artifacts` are git-ignored files below the context that belong in the image all the same.
+    `artifacts` are git-ignored files below the context that belong in the image nevertheless.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Service:
 
     @property
     def unbuildable(self) -> Complaint | None:
-        """Why no builder can build it, as far as its settings tell."""
+        """Return why no builder can build it, judged by its settings alone; None if they allow it."""
         if len(self.platforms) == 1:
             return None
         what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and one can be built"
@@ -81,7 +81,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Tenant × tier. Tenant `main`'s are shown as the bare tier."""
+    """Tenant × tier. An environment of tenant `main` is shown as the bare tier."""
 
     tenant: str
     tier: str
@@ -92,7 +92,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a setting's value came from: `envs/mb.toml`, `tiers.prod.cpu`; `line` 0 where it was not found."""
+    """Where a setting's value comes from: `envs/mb.toml`, `tiers.prod.cpu`; `line` is 0 if it was not found."""
 
     file: str
     key: str
@@ -106,7 +106,7 @@ class Origin:
 class Target:
     """Environment × service with its merged settings: one ECS service.
 
-    `origins` maps a dotted setting (`env.LOG_LEVEL`) to the place its value came from; defaults of ours have none.
+    `origins` maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
     """
 
     environment: Environment
@@ -144,9 +144,9 @@ class Project:
     webhook: Webhook | None = None
 
     def tier(self, name: str) -> Tier:
-        """The tier of that name, which exists: tasks are made from the tiers themselves."""
+        """Return the tier of that name, which must exist: tasks are made from the tiers themselves."""
         return next(tier for tier in self.tiers if tier.name == name)
 
     def service(self, name: str) -> Service:
-        """The service of that name, which exists: targets and selections are made from the services."""
+        """Return the service of that name, which must exist: targets and selections are made from the services."""
         return next(service for service in self.services if service.name == name)

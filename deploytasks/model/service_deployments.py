@@ -1,4 +1,4 @@
-"""ECS's own service deployments, as values."""
+"""ECS's service deployments as values."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from deploytasks.model import Deployment
 
 CLOCK_SKEW = timedelta(seconds=5)
-"""How much earlier than its deployment a service deployment may have been made, by ECS's own clocks."""
+"""How much earlier than its deployment a service deployment may have been created, by ECS's own clocks."""
 UNDER_WAY = ("PENDING", "IN_PROGRESS")
 
 
@@ -14,7 +14,7 @@ UNDER_WAY = ("PENDING", "IN_PROGRESS")
 class ServiceDeployment:
     """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on.
 
-    It was `aborted` where somebody stopped it to stay where it stands, and neither circuit breaker nor alarm did.
+    `aborted` means that a person stopped it without a rollback; no circuit breaker or alarm did.
     """
 
     arn: str
@@ -28,7 +28,10 @@ class ServiceDeployment:
     finished_at: datetime | None = None
 
     def is_of(self, deployment: Deployment) -> bool:
-        """Whether it is the deployment: its revision's number is that of the id, `ecs-svc/NUMBER`."""
+        """Return whether it belongs to the deployment: its revision's number is that of the id, `ecs-svc/NUMBER`.
+
+        Without a common number, the creation times decide: at most `CLOCK_SKEW` apart.
+        """
         if self.number == deployment.id.rpartition("/")[2]:
             return True
         return bool(
@@ -37,10 +40,10 @@ class ServiceDeployment:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it may still be stopped."""
+        """Return whether it may still be stopped."""
         return self.status in UNDER_WAY
 
     @property
     def goes_back(self) -> bool:
-        """Whether ECS takes it back already, or is about to."""
+        """Return whether ECS rolls it back already, or is about to."""
         return self.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")

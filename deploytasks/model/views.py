@@ -1,4 +1,4 @@
-"""What people ask to see: the board, the images on the shelf, the releases, the differences."""
+"""What a user asks to see: the board, the images in ECR, the releases, the differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.project import Target
 
 Mark = Literal["behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "inactive", "rolling"]
-"""What deserves a second look at a target; `report.board` has the legend."""
+"""What deserves attention on a target; `report.board` has the legend."""
 
 Stranger = Literal["image", "revision"]
-"""What makes a target `foreign`: its image is not in ECR, or no release of the project registered its revision."""
+"""Why a target is `foreign`: its image is not in ECR, or no release of the project registered its revision."""
 
 Standing = Literal[
     "completed",
@@ -27,9 +27,9 @@ Standing = Literal[
     "deployed by CODE_DEPLOY",
     "deployed by EXTERNAL",
 ]
-"""How a target's last rollout stands; `missing`: there is no such service, `unseen`: it could not be looked at.
+"""The state of a target's last rollout; `missing`: there is no such service, `unseen`: it could not be observed.
 
-Of a service with another deployment controller nothing more is told than who deploys it.
+For a service with another deployment controller, only the controller is reported.
 """
 NOT_OURS: Mapping[str, Standing] = {
     "CODE_DEPLOY": "deployed by CODE_DEPLOY",
@@ -40,12 +40,12 @@ NOT_OURS: Mapping[str, Standing] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One target on the board: what runs there, who brought it, and how its last rollout stands.
+    """One target on the board: what runs there, who deployed it, and the state of its last rollout.
 
-    `digests` holds more than one where its tasks differ, and `runs` names their images, each once: by commit tag, or by
-    digest where ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names where something else
-    runs; `since` is when the last rollout began; `detail` says why it failed, `crashing` how its tasks keep dying.
-    `foreign` says of what the mark of that name speaks; it is empty where there is no such mark.
+    `digests` holds more than one if its tasks differ, and `runs` names their images, each once: by commit tag, or by
+    digest if ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names if something else runs;
+    `since` is when the last rollout began; `detail` says why it failed, `crashing` how its tasks keep dying.
+    `foreign` gives the reasons for the mark of that name, and is empty without the mark.
     """
 
     target: Target
@@ -70,20 +70,20 @@ class Cell:
     detail: str = ""
     crashing: str = ""
     checkout: str = ""
-    """How this checkout stands to the config that runs, where the target drifted and the checkout may be older."""
+    """How this checkout relates to the running config, if the target drifted and the checkout may be older."""
     complaint: Complaint | None = None
 
     @property
     def as_wanted(self) -> bool:
-        """Whether nothing about the target deserves a second look."""
+        """Return whether nothing about the target deserves attention."""
         return not self.marks and self.standing not in ("missing", "unseen", *NOT_OURS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The tenant × tier board as it stood `at` a time, cells in file order; `notes` say what could not be judged.
+    """The tenant × tier board `at` a time, cells in file order; `notes` say what could not be judged.
 
-    `holds` are those that rollbacks left on the tiers, `locks` those of commands at work, or taken by hand.
+    `holds` are those that rollbacks left on the tiers, `locks` those of running commands or taken by hand.
     """
 
     project: str
@@ -97,27 +97,27 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryImages:
-    """One service's images in ECR, newest first, and who runs them; `notes` say what could not be seen.
+    """One service's images in ECR, newest first, and which environments run them; `notes` say what could not be read.
 
-    Where the repository could not be read, that is said by `is_read`, and there are no images.
+    If the repository could not be read, `is_read` is False and there are no images.
     """
 
     service: str
     repository: str
     images: tuple[Image, ...]
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """digest → names of the environments that run it."""
+    """Digest → names of the environments that run it."""
     notes: tuple[str, ...] = ()
     is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release tag of a tier, with `digests`, service → what it names; other commits under it are another value.
+    """One release tag of a tier, with `digests`: service → digest. A tag over several commits has one Release for each.
 
-    `commit` is empty where the images carry no commit tag; `by`, `ci`, `override` and `config` where nothing recorded
-    them. A `rollback` brought back an image that an earlier release had, after a newer one.
-    `runs_in` names the environments that run it now, or the target (`mb-prod/api`) where only some of its services do.
+    `commit` is empty if the images carry no commit tag; `by`, `ci`, `override` and `config` if they were not recorded.
+    A `rollback` restored an image that an earlier release had, after a newer one. `runs_in` names the environments that
+    run it now, or the target (`mb-prod/api`) if only some of its services do.
     """
 
     tag: str
@@ -135,10 +135,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class ConfigDeploy:
-    """A change of a service's definition without a release: a deploy of other config, or a `rollback` to earlier.
+    """A change of a service's definition without a release: a deploy of other config, or a `rollback`.
 
-    `targets` are those where the same `keys` changed; `before` and `after` are the first one's definitions, for what is
-    secret in them. `ended` is how it failed, empty where it did not; the others as in `Release`.
+    `targets` are those where the same `keys` changed; `before` and `after` are the first target's definitions, for the
+    secrets in them. `ended` says how it failed, empty if it did not; the others as in `Release`.
     """
 
     at: datetime
@@ -174,9 +174,9 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """How a one-off task ended: its container's exit `code`, None where there is none, and `reason` says why.
+    """How a one-off task ended: its container's exit `code`, None if there is none; `reason` says why.
 
-    Without a code it either never began, or it `began` and nobody knows how it ended.
+    Without a code it either never began, or it `began` and its end is unknown.
     """
 
     target: Target
@@ -188,10 +188,10 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two definitions of one service, both in canonical form, and what each is called; None where there is none.
+    """Two definitions of one service, both in canonical form, and the name of each; None if there is none.
 
-    `against` is the other environment's target, where two are compared; `complaints` say why they could not be.
-    `notes` say what else is worth knowing about the target, and are no difference.
+    `against` is the other environment's target if two are compared; `complaints` say why they could not be compared.
+    `notes` are further findings about the target that are not differences.
     """
 
     target: Target
@@ -205,13 +205,13 @@ class Difference:
 
     @property
     def differs(self) -> bool:
-        """Whether both could be seen and are not the same."""
+        """Return whether both could be read and are not equal."""
         return not self.complaints and self.before != self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """What was done to a target's rollout under way, or that nothing was to do; a complaint says why it failed."""
+    """What was done to a target's running rollout, if anything; a complaint says why it failed."""
 
     target: Target
     did: str = ""
@@ -221,7 +221,7 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a message about a command is headed with; `subjects` maps those of its commits that are known to them."""
+    """The heading of a message about a command; `subjects` maps its commits to their known subjects."""
 
     project: str
     tier: str

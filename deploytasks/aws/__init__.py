@@ -1,1 +1,1 @@
-"""The only room that speaks to AWS: plain functions that take a client. It never prints and never exits."""
+"""The only package that calls AWS: plain functions that take a client. It never prints and never exits."""

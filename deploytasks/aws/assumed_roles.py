@@ -1,4 +1,4 @@
-"""The keys of an assumed role, renewed as long as somebody uses them: a rollout may outlive a session by hours."""
+"""The keys of an assumed role, renewed while they are in use: a rollout may outlive a session by hours."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _JUST_NOW_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of a role: its keys, until when they are good, and whose account it is really in."""
+    """One session of a role: its keys, their expiration, and the account that the role is really in."""
 
     keys: ReadOnlyCredentials
     until: datetime
@@ -27,11 +27,11 @@ class Session:
 
 
 class RoleKeys(Credentials):
-    """What botocore asks for keys before each request: those of the role's present session.
+    """The credentials that botocore reads before each request: the keys of the role's present session.
 
-    A new session is opened a quarter of an hour before the present one ends, or half-way where it is short. Where that
-    fails, the present keys serve to their end, and it is tried again every half minute: nothing stops for it before.
-    Only one thread opens a session; the others wait for it only where the present one has ended.
+    A new session is opened 15 minutes before the present one ends, or half-way if it is short. If that fails, the
+    present keys serve until they expire, and it is retried every half minute: no request fails before. Only one thread
+    opens a session; the others wait for it only if the present one has ended.
     """
 
     def __init__(self, assume: Callable[[], Session]) -> None:
@@ -42,11 +42,11 @@ class RoleKeys(Credentials):
 
     @property
     def account(self) -> str:
-        """The account that the role is really in."""
+        """Return the account that the role is really in."""
         return self._session.account
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """The keys to sign with.
+        """Return the keys to sign with.
 
         Raises:
             ClientError, BotoCoreError: the session has ended, and a new one can't be opened.
@@ -64,14 +64,14 @@ class RoleKeys(Credentials):
         return self._session.keys
 
     def renew(self) -> None:
-        """The session is a new one, though the present one looked good: AWS calls it expired.
+        """Open a new session though the present one looks valid: AWS reports it as expired.
 
         Raises:
             ClientError, BotoCoreError: a new one can't be opened.
 
         """
         with self._lock:
-            if time.monotonic() - self._opened_at > _JUST_NOW_S:  # else another thread was told so too
+            if time.monotonic() - self._opened_at > _JUST_NOW_S:  # else another thread has just renewed it
                 self._open()
 
     def _open(self) -> None:
@@ -93,7 +93,7 @@ def _is_past(moment: datetime) -> bool:
 
 
 def assume(sts: Any, access: Access, author: Author) -> Session:
-    """A new session of the access's role, named after who acts.
+    """Open a new session of the access's role, named after the author.
 
     Source: sts AssumeRole.
 

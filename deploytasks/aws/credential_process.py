@@ -1,6 +1,6 @@
-"""The program that a profile's `credential_process` names: it has a deadline, and what it prints is never shown.
+"""The program of a profile's `credential_process`: it has a deadline, and its output is never shown.
 
-Botocore itself waits for it for ever, and repeats its stderr, which may name secrets.
+Botocore itself waits for it forever, and repeats its stderr, which may contain secrets.
 """
 
 import json
@@ -24,7 +24,7 @@ _TICK_S = 0.25
 
 
 def provider(profile: str, load_config: Callable[[], Any], stopped: Event) -> ProcessProvider:
-    """Return botocore's provider of a profile, with a program that is ended when it is late or somebody interrupts."""
+    """Return botocore's provider of a profile, with a program that is killed at its deadline or on an interruption."""
     return ProcessProvider(profile, load_config, popen=lambda words, **_: Program(profile, words, stopped))
 
 
@@ -38,12 +38,12 @@ class Program:
         self._stopped = stopped
         if not words:
             raise self._error("can't be run")
-        self._has_group = not _has_terminal()  # a background group could not ask for a password at the terminal
+        self._has_group = not _has_terminal()  # a background process group can't prompt for a password at the terminal
         pipe, group = subprocess.PIPE, 0 if self._has_group else None
         self._process = subprocess.Popen(words, stdout=pipe, stderr=pipe, process_group=group)
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return what the program printed once it has ended well.
+        """Return the program's output once it has ended successfully.
 
         Raises:
             CredentialRetrievalError: it failed, took too long, or printed something else.
@@ -61,7 +61,7 @@ class Program:
         raise self._error(f"printed {len(printed):,} bytes that are not the JSON object AWS documents")
 
     def _read(self) -> bytes:
-        """Return its stdout, to the end of the program: another one that it left may keep the pipes open."""
+        """Return its stdout, read until the program ends: a child that it left may keep the pipes open."""
         printed, until = bytearray(), time.monotonic() + PROCESS_S
         with selectors.DefaultSelector() as pipes:
             for pipe in (self._process.stdout, self._process.stderr):
@@ -77,7 +77,7 @@ class Program:
         return bytes(printed)
 
     def _is_running(self, pipes: selectors.BaseSelector) -> bool:
-        """Return whether there may be something to read, or the program has not ended."""
+        """Return whether the program runs, or there may be output left to read."""
         if not pipes.get_map():
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_TICK_S)
@@ -93,7 +93,7 @@ class Program:
 
     @contextmanager
     def _ended(self) -> Iterator[None]:
-        """Kill the program, and whatever it started, unless it ends by itself."""
+        """Kill the program and all that it started if the block raises; close the pipes."""
         try:
             yield
         except BaseException:
@@ -113,7 +113,7 @@ class Program:
 
 
 def _has_terminal() -> bool:
-    """Return whether the program could ask somebody something."""
+    """Return whether the program could prompt the user."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError:

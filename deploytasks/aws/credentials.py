@@ -1,7 +1,7 @@
-"""The credentials of a profile, as botocore's own providers find them; each fetch has a deadline as a whole.
+"""The credentials of a profile, as botocore's own providers find them; each fetch has an overall deadline.
 
 They come from files, programs, STS, IAM Identity Center, the container's or the instance's metadata: botocore gives
-some of these no deadline, and a server that sends a byte a second meets none of them.
+some of these no deadline, and a server that sends a byte a second never triggers its read timeout.
 """
 
 import threading
@@ -30,19 +30,19 @@ from deploytasks.aws import credential_process
 from deploytasks.aws.transport import GRACE_S, Abandoned
 
 FETCH_S = 65.0
-"""How long a fetch may take; a program alone has a little less, and is then named."""
+"""How long a fetch may take; a program has a little less, so that the error names it."""
 TOLD_AFTER_S = 5.0
 _BELIEVED_S = 30.0
 _TICK_S = 0.25
 _MANDATORY_S = 600
-"""Credentials that last longer serve though they could not be renewed. Source: botocore's RefreshableCredentials."""
+"""Credentials valid for longer are used though renewal failed. Source: botocore's RefreshableCredentials."""
 
 
 class ProfileCredentials(Credentials):
-    """What botocore asks for keys before each request: those of the profile, fetched at first use and when due.
+    """The credentials that botocore reads before each request: the profile's, fetched at first use and when due.
 
-    One thread loads them; the others wait for it, and believe for a while that it failed. `load` returns None where
-    there are none. `tell` hears of a fetch that takes long.
+    One thread loads them while the others wait; a failure is cached for `_BELIEVED_S`. `load` returns None if there are
+    none. `tell` is called once if a fetch takes long.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class ProfileCredentials(Credentials):
         """Return the keys to sign with.
 
         Raises:
-            NoCredentialsError, CredentialRetrievalError: there are none, or they did not come in time.
-            Abandoned: somebody interrupted.
+            NoCredentialsError, CredentialRetrievalError: there are none, or they did not arrive in time.
+            Abandoned: the command was interrupted.
 
         """
         last = self._last
@@ -79,7 +79,7 @@ class ProfileCredentials(Credentials):
         return last
 
     def _ends_in(self, seconds: int | None) -> bool:
-        """Return whether what was found ends so soon; None is when botocore first tries to renew it."""
+        """Return whether the credentials expire within `seconds`; None is when botocore first tries to renew them."""
         found = self._found
         return isinstance(found, RefreshableCredentials) and found.refresh_needed(seconds)
 
@@ -104,7 +104,7 @@ class ProfileCredentials(Credentials):
             return self._found
 
     def _fetched(self) -> ReadOnlyCredentials:
-        """Fetch in a thread of its own, since nothing else ends a wait for a server that drips."""
+        """Fetch in a separate thread, since nothing else ends a wait for a server that drips."""
         answer: Future[ReadOnlyCredentials] = Future()
         threading.Thread(target=self._fetch, args=(answer,), daemon=True).start()
         began_at, is_told = time.monotonic(), False
@@ -143,17 +143,17 @@ def chain(session: Session, region: str, stopped: threading.Event) -> Credential
 
 
 class _Profiles(ProfileProviderBuilder):
-    """Makes the providers of the profiles that a role's profile names as its source."""
+    """Builds the providers of the source profiles of a role's profile."""
 
     def __init__(self, session: Session, region: str, stopped: threading.Event) -> None:
         super().__init__(session, cache={}, region_name=region)
         self._load_config, self._stopped = lambda: session.full_config, stopped
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
-        """Return them in botocore's order."""
+        """Return the providers in botocore's order."""
         return self.bounded(super().providers(profile_name, disable_env_vars), profile_name)
 
     def bounded(self, providers: list[CredentialProvider], profile: str) -> list[CredentialProvider]:
-        """Return the same providers, a credential_process with a deadline."""
+        """Return the same providers, with a deadline for a credential_process."""
         own = credential_process.provider(profile, self._load_config, self._stopped)
         return [own if isinstance(each, ProcessProvider) else each for each in providers]

@@ -1,4 +1,4 @@
-"""Images and tags in ECR: found, and re-tagged without moving a byte of a layer.
+"""Images and tags in ECR: find images, and re-tag them without moving a byte of a layer.
 
 Every function takes an ECR client of the registry's account.
 """
@@ -35,11 +35,11 @@ _MEDIA_TYPES = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
 _NOT_THERE = frozenset({"ImageNotFound", "InvalidImageTag", "InvalidImageDigest", "ImageTagDoesNotMatchDigest"})
-"""BatchGetImage's failures that mean no such image; with any other the image is there, and can't be had."""
+"""BatchGetImage's failures that mean no such image; with any other, the image exists but can't be read."""
 
 
 def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, Image]:
-    """The images that tags or digests name, by the reference that named them; those that do not exist are left out.
+    """Return the images that tags or digests name, by reference; those that do not exist are left out.
 
     Raises:
         AwsError: among others, there is no such repository.
@@ -56,7 +56,7 @@ def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, I
 
 
 def every(client: Any, repository: str) -> tuple[Image, ...]:
-    """All images of a repository, newest first: those without a tag too, a tagged index with its `children`.
+    """Return all images of a repository, newest first: untagged ones too, and tagged indexes with their `children`.
 
     Source: ecr DescribeImages, in pages of 1,000; BatchGetImage for the tagged indexes alone, 100 a call.
 
@@ -72,12 +72,12 @@ def every(client: Any, repository: str) -> tuple[Image, ...]:
 
 
 def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> None:
-    """The tags name the digest, in the order given: put one after the other, then read back.
+    """Point the tags at the digest: put them one after the other in the given order, then read them back.
 
-    A tag that is already there is success.
+    A tag that already names the digest counts as success.
 
     Raises:
-        AwsError: `ImageTagAlreadyExistsException` where an immutable tag names another image.
+        AwsError: `ImageTagAlreadyExistsException` if an immutable tag names another image.
 
     Source: ecr BatchGetImage and PutImage with the manifest's exact bytes and media type.
 
@@ -99,7 +99,7 @@ def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> Non
 
 
 def login(client: Any, repository: str) -> tuple[str, str]:
-    """The user name and password that push to the registry, good for twelve hours. Never print or store them.
+    """Return the user name and password for pushes to the registry, valid for twelve hours. Never print or store them.
 
     Source: ecr GetAuthorizationToken.
 
@@ -111,7 +111,7 @@ def login(client: Any, repository: str) -> tuple[str, str]:
 
 
 def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[str, Any]:
-    """BatchGetImage's answers by digest."""
+    """Return BatchGetImage's images by digest. Raise AwsError if an image exists but can't be read."""
     found: dict[str, Any] = {}
     for batch in _hundreds(references):
         ids = [{"imageDigest" if ref.startswith("sha256:") else "imageTag": ref} for ref in batch]
@@ -143,11 +143,11 @@ def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> No
             imageTag=tag,
         )
     except client.exceptions.ImageAlreadyExistsException:
-        return  # this manifest under this tag: what we wanted
+        return  # this manifest already has this tag
 
 
 def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> Image:
-    """The image as DescribeImages tells it, with what its manifest names, if that was got."""
+    """Return the image as DescribeImages describes it, with the contents of its manifest if that was read."""
     manifest = json.loads(got["imageManifest"]) if got else {}
     children = manifest.get("manifests", [])
     return Image(
@@ -162,7 +162,7 @@ def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, 
 
 
 def _platforms(children: Iterable[Mapping[str, Any]]) -> tuple[Platform, ...]:
-    """Return what an index's images are for, attestations left out; nothing where it does not tell of each.
+    """Return the platforms of an index's images without attestations; () if any image does not name its platform.
 
     Source: OCI image-spec, image-index.md; BuildKit's attestation-storage.md (`unknown/unknown`).
 
@@ -197,24 +197,24 @@ _OK = 200
 _MOST_BYTES = 1 << 20
 _TIMEOUT_S = 4
 _DEADLINE_S = 10.0
-"""For the whole blob, looking up the host's name included."""
+"""For the whole blob, the DNS lookup included."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What an image is built for, and its labels."""
+    """An image's platform and labels."""
 
     platform: Platform
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def image_config(client: Any, repository: str, config: str, *, deadline_s: float = _DEADLINE_S) -> ImageConfig:
-    """Return what the config with this digest says.
+    """Return the contents of the config blob with this digest.
 
-    Its address is signed: it is a secret, and needs no credentials. No error shows it.
+    Its URL is signed: it is a secret, and needs no credentials. No error shows it.
 
     Raises:
-        AwsError: ECR refuses it, its address is out of reach, or it names no platform.
+        AwsError: ECR refuses it, its URL can't be reached, or it names no platform.
 
     Source: ecr GetDownloadUrlForLayer, which knows a config blob as a layer; OCI image-spec, config.md.
 
@@ -249,7 +249,7 @@ def _labels(config: Any) -> dict[str, str]:
 
 
 def _within(deadline_s: float, where: str, url: str, endpoint: str) -> bytes:
-    """Return the blob; a server that is silent, or answers byte by byte, is waited for until the deadline only."""
+    """Return the blob. Give up at the deadline, also on a server that is silent or answers byte by byte."""
     answers: SimpleQueue[bytes | str] = SimpleQueue()
     Thread(target=lambda: answers.put(_fetched(url, endpoint)), daemon=True).start()
     try:
@@ -262,7 +262,7 @@ def _within(deadline_s: float, where: str, url: str, endpoint: str) -> bytes:
 
 
 def _fetched(url: str, endpoint: str) -> bytes | str:
-    """Return the blob, or what hindered that, in words that do not show the address."""
+    """Return the blob, or why it could not be fetched, in words that do not show the URL."""
     try:
         request = _request(url, endpoint)
         verify: Any = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -277,7 +277,7 @@ def _fetched(url: str, endpoint: str) -> bytes | str:
 
 
 def _request(url: str, endpoint: str) -> Any:
-    """Return the request; an emulator, known by an endpoint without TLS, is asked itself, also for AWS's own hosts."""
+    """Return the request. An emulator, recognized by its endpoint without TLS, is asked even for AWS's own hosts."""
     there, wanted = urlsplit(endpoint), urlsplit(url)
     if there.scheme == "https" or wanted.scheme != "https":
         return AWSRequest("GET", url, stream_output=True).prepare()

@@ -1,4 +1,4 @@
-"""ECS services and revisions: described as they are, registered, updated, created.
+"""ECS services and revisions: describe, register, update, create.
 
 Every function takes an ECS client of the target's account.
 """
@@ -17,13 +17,13 @@ from deploytasks.rules.soak import has_restarted
 from deploytasks.rules.verdict import deployments, given_up, took_s
 
 UNDONE = "undone"
-"""The tag of a service that was put back: the deployment that is its way back, a blank, and why there had to be one."""
+"""The tag of a restored service: the id of the restoring deployment, a blank, and the reason for it."""
 _DELETED = "INACTIVE"
 _BEING_DELETED = "DRAINING"
 
 
 def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ...]:
-    """Each target, ten at most and all of the cluster, as its service is described; `exists` is off where none is.
+    """Observe at most ten targets of one cluster by their services' descriptions; `exists` is False without a service.
 
     Raises:
         AwsError: among others, there is no such cluster.
@@ -37,7 +37,7 @@ def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ..
 
 
 def defined(client: Any, live: Live) -> Live:
-    """The target with its running definition and the audit tags that its revision carries.
+    """Return the target with its running definition and the audit tags of its revision.
 
     Source: ecs DescribeTaskDefinition.
 
@@ -53,7 +53,7 @@ def defined(client: Any, live: Live) -> Live:
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
-    """DescribeServices' answers by service name, at most ten; without those that are missing, or (being) deleted.
+    """Return DescribeServices' answers for at most ten services, by name, without missing, deleted or draining ones.
 
     Raises:
         AwsError: among others, there is no such cluster.
@@ -70,30 +70,30 @@ def _described(client: Any, cluster: str, services: Sequence[str]) -> dict[str, 
 
 
 def service_of(client: Any, target: Target) -> Mapping[str, Any]:
-    """The target's service as `describe` tells of it; empty where there is none."""
+    """Return the target's service as `describe` returns it; empty if there is none."""
     found: Mapping[str, Any] = describe(client, target.cluster, [target.ecs_service]).get(target.ecs_service, {})
     return found
 
 
 def register(client: Any, target: Target, request: Definition, tags: Mapping[str, str]) -> str:
-    """A new revision, and its ARN; the audit tags join those that the template asks for.
+    """Register a revision and return its ARN; the audit tags are added to those of the template.
 
     Source: ecs RegisterTaskDefinition.
 
     """
     own = [tag for tag in request.get("tags", []) if not tag["key"].lower().startswith((aws_tags.PREFIX, "aws:"))]
     untagged = {key: value for key, value in request.items() if key != "tags"}
-    is_copy = len(own) < len(request.get("tags", []))  # whose record, if any, is among `tags`
+    is_copy = len(own) < len(request.get("tags", []))  # a copy's record, if any, is among `tags`
     named = {} if is_copy else {aws_tags.NAMED: marks(tag["key"] for tag in own)}
     carried = own + aws_tags.to_ecs({**named, **tags})
-    with translated(str(target)):  # which takes no empty list of tags, and none of AWS's own
+    with translated(str(target)):  # ECS takes no empty list of tags, and none of AWS's own
         answer = client.register_task_definition(**untagged, **({"tags": carried} if carried else {}))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
     return arn
 
 
 def copied(client: Any, definition: Definition, images: Mapping[str, str]) -> Definition:
-    """The RegisterTaskDefinition request that gives the definition once more, with other images for those named.
+    """Return the RegisterTaskDefinition request that repeats the definition, with the images in `images` replaced.
 
     Source: its input shape in botocore's model of ECS; what else DescribeTaskDefinition shows is read-only.
 
@@ -106,7 +106,7 @@ def copied(client: Any, definition: Definition, images: Mapping[str, str]) -> De
 
 
 def usable(client: Any, target: Target, revision: str) -> str:
-    """Return the revision's ARN, or, if it was deregistered, that of a copy that is registered now and begins.
+    """Return the revision's ARN; if it was deregistered, register a copy as begun and return the copy's ARN.
 
     Source: ecs DescribeTaskDefinition, whose `status` tells; UpdateService takes no INACTIVE revision.
 
@@ -122,10 +122,10 @@ def usable(client: Any, target: Target, revision: str) -> str:
 
 
 def update(client: Any, target: Target, revision: str | None, before: str = "") -> Mapping[str, Any]:
-    """The service rolls out the revision, or, for None, the same one anew. `desiredCount` is never sent.
+    """Roll out the revision, or for None the same one again. Never send `desiredCount`.
 
-    Returns the service as UpdateService answers it: its PRIMARY deployment is ours. `before` is the id of the PRIMARY
-    deployment until now, which a new one is told from where its answer gets lost; it is looked up where nobody knows.
+    Return the service as UpdateService answers: its PRIMARY deployment is ours. `before` is the id of the PRIMARY
+    deployment until now, which tells a new one from it if the answer gets lost; it is looked up if it is not given.
     """
     if revision:
         return _update(client, target, {"taskDefinition": revision})
@@ -139,7 +139,7 @@ def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any
 
 
 def _anew(client: Any, target: Target, before: str, attempts: int = 3) -> Mapping[str, Any]:
-    """One new deployment of the same revision, and not two: one whose answer got lost is looked for."""
+    """Force one new deployment of the same revision, never two: if the answer is lost, look for its deployment first."""
     try:
         return _update(client, target, {"forceNewDeployment": True})
     except AwsError as error:
@@ -159,9 +159,9 @@ def _primary_id(service: Mapping[str, Any]) -> str:
 
 
 def create(client: Any, target: Target, request: Definition, revision: str) -> Mapping[str, Any]:
-    """The service exists and rolls out the revision; so it is too where only the answer got lost.
+    """Create the service with the revision; if only the answer was lost, return the service that was created.
 
-    Source: ecs CreateService, which refuses a service that is there.
+    Source: ecs CreateService, which refuses a service that exists.
 
     """
     try:
@@ -176,9 +176,9 @@ def create(client: Any, target: Target, request: Definition, revision: str) -> M
 
 
 def record(client: Any, target: Target, arn: str, tags: Mapping[str, str]) -> None:
-    """The service, or the revision, carries the audit tags besides those that it has.
+    """Add the audit tags to the service or the revision, beside the tags that it has.
 
-    What is empty now is a blank, so that a reason or a link of the rollout before does not stand for this one.
+    Empty values are written as blanks, so that a reason or link of the previous rollout does not stand for this one.
 
     Source: ecs TagResource.
 
@@ -194,7 +194,7 @@ def _live(target: Target, service: Mapping[str, Any] | None, keys: Collection[st
         what = "the ECS service is being deleted: its last tasks drain"
         return Live(target, exists=True, complaint=Complaint(str(target), what, "run it again once it is gone"))
     controller = service.get("deploymentController", {}).get("type", "ECS")
-    if "taskDefinition" not in service:  # a controller of somebody else's keeps it in task sets
+    if "taskDefinition" not in service:  # an external controller keeps it in task sets
         return Live(target, exists=True, controller=controller)
     listed = deployments(service)
     primary = primary_of(listed)
@@ -215,9 +215,9 @@ def _live(target: Target, service: Mapping[str, Any] | None, keys: Collection[st
 
 
 def _as_requested(service: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    """Return what the answer tells of a CreateService request's keys.
+    """Return what the answer says for the keys of a CreateService request.
 
-    Source: botocore's shapes: Service Connect, volumes and VPC Lattice stand in the PRIMARY deployment alone, and
+    Source: botocore's shapes: Service Connect, volumes and VPC Lattice are in the PRIMARY deployment alone, and
     `role` is answered as `roleArn`.
     """
     listed = service["deployments"]
@@ -227,18 +227,18 @@ def _as_requested(service: Mapping[str, Any], keys: Collection[str]) -> dict[str
 
 
 def _undone(service: Mapping[str, Any]) -> str:
-    """Why what ran before was rolled out again by us; empty where something else is rolled out by now."""
+    """Return why we restored what ran before; empty if something else is being rolled out by now."""
     way_back, _, why = aws_tags.from_ecs(service.get("tags", [])).get(UNDONE, "").partition(" ")
     return why if way_back and way_back == _primary_id(service) else ""
 
 
 def revision_arns(client: Any, target: Target, *, at_once: int = 100, status: str = "ACTIVE") -> Iterator[str]:
-    """The ARNs of the target's usable revisions, newest first, read so many a call as far as they are taken.
+    """Yield the ARNs of the target's usable revisions, newest first, `at_once` per call and only as far as consumed.
 
-    With `status` "INACTIVE" those that were deregistered.
+    With `status` "INACTIVE", yield the deregistered ones.
 
     Raises:
-        AwsError: AWS said no.
+        AwsError: AWS refused the call.
 
     Source: ecs ListTaskDefinitions, whose `familyPrefix` is the family's whole name.
 
@@ -252,10 +252,10 @@ def revision_arns(client: Any, target: Target, *, at_once: int = 100, status: st
 
 
 def revision(client: Any, target: Target, arn: str) -> Revision:
-    """One revision with what our tags on it record.
+    """Return one revision with what our tags on it record.
 
     Raises:
-        AwsError: AWS said no.
+        AwsError: AWS refused the call.
 
     Source: ecs DescribeTaskDefinition.
 

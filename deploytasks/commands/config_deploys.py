@@ -36,15 +36,24 @@ def config_deploys(project: str, trails: Iterable[Trail], oldest: datetime | Non
                 kind = _kind(change)
                 together.setdefault((*kind, seen[kind]), []).append(change)
                 seen[kind] += 1
-    rows = [_row(changes) for changes in together.values()]
-    return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+    newest_first = sorted(together.values(), key=_order, reverse=True)
+    return tuple(map(_row, newest_first))
+
+
+def _order(changes: Sequence[Change]) -> tuple[datetime, int]:
+    """Return when the changes began, to the second, and for those of one second the highest revision number."""
+    return min(each.at for each in changes), max(_number(each.after) for each in changes)
+
+
+def _number(revision: Revision) -> int:
+    return int(revision.arn.rpartition(":")[2])
 
 
 def _begun(project: str, trail: Trail) -> list[Revision]:
     """Return the project's revisions of the target that have begun, in the order in which they did."""
     known = [*trail.read, *filter(None, [trail.running])]
     ours = [one for one in known if one.record.get("project") == project and has_begun(one.record)]
-    dated = [(at, int(one.arn.rpartition(":")[2]), one) for one in ours if (at := _began(one))]
+    dated = [(at, _number(one), one) for one in ours if (at := _began(one))]
     return [one for *_, one in sorted(dated, key=lambda each: each[:2])]
 
 

@@ -139,7 +139,7 @@ def _update(client: Any, target: Target, change: Definition) -> Mapping[str, Any
 
 
 def _anew(client: Any, target: Target, before: str, attempts: int = 3) -> Mapping[str, Any]:
-    """Force one new deployment of the same revision, never two: if the answer is lost, look for its deployment first."""
+    """Force one new deployment of the same revision, never two: after a lost answer, look for the deployment first."""
     try:
         return _update(client, target, {"forceNewDeployment": True})
     except AwsError as error:

@@ -1,7 +1,7 @@
-"""One release by many runners: `matrix` does once what comes before the rollouts, each shard rolls out its part.
+"""One release by several runners: `matrix` does once what precedes the rollouts, each shard rolls out its part.
 
-The tier's lock is held by the CI run itself, from the matrix on until somebody releases it. A shard does not take it:
-it proves that it belongs to that run.
+The CI run itself holds the tier's lock, from the matrix until lock.release. A shard does not take it: it proves that
+it belongs to that run.
 """
 
 from collections.abc import Iterator
@@ -40,11 +40,11 @@ from deploytasks.rules import shards
 
 
 def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Matrix:
-    """The tier is tagged as by a release, and locked for this CI run; its targets are split into `options.shards`.
+    """Tag the tier as a release does, lock it for this CI run, and split its targets into `options.shards`.
 
     Raises:
-        Refusal: nothing was changed; its complaints say all that is wrong.
-        Failure: a build, a push or a tag failed, and the tier is not locked; the same command goes on from there.
+        Refusal: nothing was changed; its complaints list everything that is wrong.
+        Failure: a build, a push or a tag failed, and the tier is not locked; the same command resumes.
 
     """
     parts = _parts(select(project, Scope(scope.tier)), options.shards or 1)
@@ -57,11 +57,11 @@ def matrix(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
 
 def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """The targets of `options.shard` run what the tier tag names, each wave after all earlier ones of all shards.
+    """Roll the targets of `options.shard` out to what the tier tag names; a wave waits for all shards' earlier waves.
 
     Raises:
-        Refusal: nothing was changed; above all, the tier is not locked for this run.
-        Interrupted: names what goes on at AWS.
+        Refusal: nothing was changed; for example, the tier is not locked for this run.
+        Interrupted: names what continues at AWS.
 
     """
     own = _targets(project, scope, options)
@@ -84,16 +84,16 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
 
 def _parts(targets: tuple[Target, ...], of: int) -> dict[Shard, tuple[Target, ...]]:
-    """Each shard's targets; no more shards than there are environments."""
+    """Return each shard's targets; there are at most as many shards as environments."""
     of = min(of, len({target.environment for target in targets}))
     return {Shard(number, of): part for number, part in enumerate(shards.split(targets, of), 1)}
 
 
 def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, ...]:
-    """The targets of the shard.
+    """Return the targets of the shard.
 
     Raises:
-        Invalid: another flag chooses as well, or there are not so many shards.
+        Invalid: another flag selects targets too, or there is no such shard.
 
     """
     shard = options.shard or Shard(1, 1)
@@ -112,15 +112,15 @@ def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, 
 
 
 def _scope_of(scope: Scope, targets: tuple[Target, ...]) -> Scope:
-    """The scope as if the shard's tenants had been named, which is how to go on with them outside this run."""
+    """Return the scope with the shard's tenants named, for a command that continues with them outside this run."""
     return replace(scope, tenants=tuple(dict.fromkeys(target.environment.tenant for target in targets)))
 
 
 def _of_the_run(context: Context, flag: str) -> Context:
-    """The errand in the name of its CI run; a dry run need not have any.
+    """Return the context with the CI run as its author's run; a dry run needs none.
 
     Raises:
-        Invalid: nobody says which run it is.
+        Invalid: the CI run is unknown.
 
     """
     run = context.options.run or context.author.run
@@ -134,11 +134,10 @@ def _of_the_run(context: Context, flag: str) -> Context:
 
 @contextmanager
 def _locked_for_the_run(context: Context) -> Iterator[tuple[str, ...]]:
-    """The tier is locked by no process but by the run, and stays so if all goes well. A dry run locks nothing."""
-    claim = lock_records.lock_record(
-        context.tier.name, context.author, _command(context), reason=context.options.override or ""
-    )
-    mine = lock_records.by_hand(claim)  # nobody shall take it for that of a dead process
+    """Hold the tier's lock for the run, not for this process; it stays locked on success. A dry run locks nothing."""
+    command = f"{context.command.task(context.tier.name)} --shards {context.options.shards}"
+    record = lock_records.lock_record(context.tier.name, context.author, command, reason=context.options.override or "")
+    mine = lock_records.by_hand(record)  # never taken for a dead process's
     if context.options.dry_run:
         yield obstacles(context, mine)
         return
@@ -156,10 +155,10 @@ def _locked_for_the_run(context: Context) -> Iterator[tuple[str, ...]]:
 
 
 def _under_the_lock(context: Context) -> tuple[Context, datetime]:
-    """The errand under the lock that its run's matrix took, and since when that is; a dry run needs no lock.
+    """Return the context under the lock that the run's matrix took, and when that was; a dry run needs no lock.
 
-    Why the gate was passed stands in the lock, so that every shard records it. The command that goes on with the
-    shard's tenants belongs to no run.
+    The lock records why the gate was passed, so that every shard records it too. The context belongs to no run any
+    more, since the command that resumes the shard's tenants works outside the run.
     """
     if context.options.dry_run:
         return context, datetime.now(UTC)
@@ -172,10 +171,10 @@ def _under_the_lock(context: Context) -> tuple[Context, datetime]:
 
 
 def _held(context: Context) -> LockState:
-    """The lock, which the matrix of this very run took for as many shards as these.
+    """Return the lock, if this run's matrix took it for this number of shards.
 
     Raises:
-        Refusal: it is not so, with what to do.
+        Refusal: it did not; says what to do.
 
     """
     tier, run, shard = context.tier.name, context.author.run, context.options.shard or Shard(1, 1)
@@ -195,10 +194,6 @@ def _held(context: Context) -> LockState:
     return held
 
 
-def _command(context: Context) -> str:
-    return f"{context.command.task(context.tier.name)} --shards {context.options.shards}"
-
-
 def _notes(context: Context, count: int) -> tuple[str, ...]:
     tier, run = context.tier.name, context.author.run
     if context.options.dry_run:
@@ -207,5 +202,5 @@ def _notes(context: Context, count: int) -> tuple[str, ...]:
 
 
 def _unlock(context: Context) -> str:
-    """The last job's command: it frees the tier of this run's lock, and of nobody else's, nor of a hold."""
+    """Return the last job's command, which releases the tier's lock of this run only, and no hold."""
     return command_line(f"lock.release {context.tier.name}", Scope(context.tier.name), {"run": context.author.run})

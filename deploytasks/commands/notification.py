@@ -1,4 +1,4 @@
-"""The channel that is told of releases: the address of its webhook, and who and what a message is about."""
+"""The webhook that receives messages about releases: its address, and the heading of a message."""
 
 import os
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from deploytasks.model import Heading, Project, Webhook
 
 
 def address(project: Project, webhook: Webhook) -> str:
-    """The address that messages go to, read where envs/project.toml says that it is. It is a secret.
+    """Return the webhook's address, read from where envs/project.toml says. It is a secret.
 
     Raises:
         DeployError: it could not be read.
@@ -27,7 +27,7 @@ def address(project: Project, webhook: Webhook) -> str:
 
 
 def heading(project: Project, tier: str, command: str, commits: Iterable[str]) -> Heading:
-    """What stands above each message about a command of this process."""
+    """Return the heading of each message about a command of this process."""
     return Heading(project.name, tier, command, whoami_here(), git.subjects(project.root, commits))
 
 

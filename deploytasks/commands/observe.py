@@ -1,7 +1,7 @@
-"""Everything that a plan or the board needs to know of the world, collected in one place and all accounts at once.
+"""What a plan or the board needs to know of AWS, read in one place and in all accounts at once.
 
-Four looks, each at all targets in parallel: whose account, the services, their definitions and tasks, what those run.
-What one look cannot see of a target is that target's complaint; the other targets' looks go on.
+Four steps, each for all targets in parallel: the credentials' account, the services, their definitions and task lists,
+what the tasks run. What a step can't read of a target becomes that target's complaint; the other targets go on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,13 +19,13 @@ from deploytasks.rules import soak
 from deploytasks.rules.observed import is_vague, our_containers, pinned, recorded_digest
 
 Group = tuple[Access, str, list[Any]]
-"""What is asked of one cluster of one account in one call."""
+"""An account, a cluster, and what is asked of the cluster in one call."""
 Look = Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskList:
-    """A target as far as it was seen, and the ARNs of its running tasks."""
+    """A target as observed so far, and the ARNs of its running tasks."""
 
     live: Live
     arns: tuple[str, ...] = ()
@@ -34,10 +34,10 @@ class TaskList:
 def observe(
     clients: Clients, targets: Iterable[Target], images: dict[str, str], *, reading: Reading
 ) -> tuple[Live, ...]:
-    """Each target as it is, in the order given. What cannot be seen says why, and hides nothing of the others.
+    """Return each target as observed, in the order given. One that can't be read has a complaint.
 
-    Credentials are looked at first: a target is never read, let alone written, in another account than its file's.
-    `images` maps a service to what its image names begin with; of which targets the tasks are read, `reading` says.
+    Credentials are checked first: a target is never read, let alone changed, in another account than its file's.
+    `images` maps a service to its `host/repository`; `reading` says of which targets to read the tasks.
     """
     lives = _services(clients, tuple(targets))
     early = lives if reading == "all" else ()
@@ -52,14 +52,14 @@ def observe(
 
 
 def _with_crashes(clients: Clients, live: Live) -> Live:
-    """Return the target with how its tasks keep dying; its stopped tasks are read only where there is a sign."""
+    """Return the target with how its tasks keep dying; its stopped tasks are read only if there is a sign of that."""
     primary = live.primary
     if live.complaint or not primary or not (live.restarted or live.running < live.desired):
         return live
     try:
         stopped = tasks.tasks_of(clients.of("ecs", live.target.access), live.target, "STOPPED")
     except AwsError:
-        return live  # what runs is known all the same
+        return live  # what runs is known nevertheless
     found = soak.crash_loop(stopped, primary, desired=live.desired, now=datetime.now(UTC))
     return replace(live, crashing=found)
 
@@ -77,7 +77,7 @@ def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:
 
 
 def _account(clients: Clients, access: Access) -> tuple[Access, Complaint | str]:
-    """The account with what is wrong with it: a complaint, or the number that the credentials really belong to."""
+    """Return the account with what is wrong: a complaint, or the account number of the credentials; "" if nothing."""
     try:
         actual = clients.account(access)
         return access, "" if actual == access.account else actual
@@ -98,7 +98,7 @@ def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:
     try:
         with contained(f"cluster {cluster}"):
             return ecs.look(clients.of("ecs", access), cluster, targets)
-    except Unforeseen as error:  # which may be about one of them only
+    except Unforeseen as error:  # it may be about one target only
         if len(targets) > 1:
             return tuple(live for each in targets for live in _looked(clients, (access, cluster, [each])))
         return (Live(targets[0], complaint=error.complaints[0]),)
@@ -128,7 +128,7 @@ def _listed(clients: Clients, live: Live) -> TaskList:
 def _with_digests(
     clients: Clients, lives: Sequence[Live], lists: Iterable[TaskList], images: dict[str, str]
 ) -> tuple[Live, ...]:
-    """The lives with what their tasks run; tasks of one cluster are described together, whatever their service."""
+    """Return the targets with what their tasks run; tasks of one cluster are described together, across services."""
     by_target = {listed.live.target: listed for listed in lists}
     arns = ((one.live.target.access, one.live.target.cluster, arn) for one in by_target.values() for arn in one.arns)
     found = dict(pair for pairs in each(partial(_described, clients), _grouped(arns, 100)) for pair in pairs)
@@ -144,7 +144,7 @@ def _digested(live: Live, listed: TaskList | None, found: dict[str, Any], images
 
 
 def _described(clients: Clients, group: Group) -> list[tuple[str, Any]]:
-    """The tasks by their ARNs; where they may not be described, each with the complaint."""
+    """Return the tasks by ARN; if they may not be described, the complaint for each."""
     access, cluster, arns = group
     try:
         with contained(f"cluster {cluster}"):
@@ -166,7 +166,7 @@ def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], ima
 
 
 def _grouped(members: Iterable[tuple[Access, str, Any]], size: int) -> Iterator[Group]:
-    """The members of one account and cluster together, in groups of that size at most."""
+    """Yield the members of each account and cluster, in groups of at most `size`."""
     places: dict[tuple[Access, str], list[Any]] = {}
     for access, cluster, member in members:
         places.setdefault((access, cluster), []).append(member)

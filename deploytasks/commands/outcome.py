@@ -1,4 +1,4 @@
-"""What a command came to: its rollouts, its report, and the command that goes on from there."""
+"""The end of a command: its rollouts, its report, and the command that resumes it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from deploytasks.model import GOOD_OUTCOMES, Command, Options, Plan, Report, Res
 
 
 def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = None) -> tuple[Result, ...]:
-    """How every rollout of the plan ended; whatever stops them says what goes on."""
+    """Carry out the plan's rollouts and return their results; a failure or a signal says what continues."""
     if context.options.dry_run:
         return ()
     resources = rollout.Resources(
@@ -31,12 +31,12 @@ def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = 
 
 
 def _goes_on(context: Context) -> Command:
-    """The command that finishes rollouts once the tags stand: only a rollback knows the definitions of then."""
+    """Return the command that finishes rollouts once the tags are put: only a rollback knows earlier definitions."""
     return context.command if context.command is Command.ROLLBACK else Command.DEPLOY
 
 
 def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), notes: tuple[str, ...] = ()) -> Report:
-    """What the command came to."""
+    """Return the command's report."""
     return Report(
         command=context.command.task(context.tier.name),
         plan=whole,
@@ -48,7 +48,7 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
 
 
 def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
-    """Who does not follow a tag that moved for everybody."""
+    """Return a note on the environments that don't follow a tag that moved for the whole tier."""
     moved = {step.service for step in whole.tag_steps if step.move}
     everybody = [target for target in context.project.targets if target.environment.tier == context.tier.name]
     behind = [target for target in everybody if target.service in moved and target not in context.targets]
@@ -59,7 +59,7 @@ def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
 
 
 def _not_followed(context: Context, results: Sequence[Result]) -> tuple[str, ...]:
-    """What follows the rollouts that were only started."""
+    """Return a note with the command that follows the rollouts that were only started."""
     if all(result.outcome != "started" for result in results):
         return ()
     skipped = f", and the soak of {durations.spelled(context.tier.soak_s)} is skipped" if context.tier.soak_s else ""
@@ -67,12 +67,12 @@ def _not_followed(context: Context, results: Sequence[Result]) -> tuple[str, ...
 
 
 def _bare(context: Context) -> Context:
-    """The errand without its flags, which other commands do not take."""
+    """Return the context without its flags, which other commands do not take."""
     return replace(context, options=Options())
 
 
 def _resume(context: Context, results: Sequence[Result]) -> str:
-    """What goes on where these results ended; nothing, where all ended well."""
+    """Return how to resume from these results; "" if all ended well."""
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     if not open_ends:
         return ""
@@ -86,7 +86,7 @@ def _resume(context: Context, results: Sequence[Result]) -> str:
 
 
 def from_the_hook(context: Context, paused: Sequence[Result]) -> str:
-    """What continues rollouts that wait on a hook, and what ends them."""
+    """Return the commands that continue, stop or follow rollouts that wait on a hook."""
     goes_on, ends, follows = (
         again(_bare(context), each, paused) for each in (Command.CONTINUE, Command.STOP, Command.WAIT)
     )

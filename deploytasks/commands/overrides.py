@@ -1,4 +1,4 @@
-"""Which releases were let past the gate, and why; and which tiers are on hold or locked. Changes nothing."""
+"""Releases that were let past the gate, and why; holds and locks of tiers. Changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from deploytasks.model import LockState, Override, Project
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """The overrides of some tiers, the holds on them and their locks; `notes` say which could not be read."""
+    """The overrides, holds and locks of some tiers; `notes` say which could not be read."""
 
     overrides: tuple[Override, ...] = ()
     holds: tuple[LockState, ...] = ()
@@ -22,9 +22,9 @@ class Overridden:
 
 
 def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Overridden:
-    """Why releases of the tiers were let past their gates; who may not read it sees the rest all the same.
+    """Return why releases of the tiers were let past their gates; what may not be read becomes a note.
 
-    The registry's credentials are known to be those of the file's account.
+    The caller has checked that the registry's credentials belong to the account in the file.
     """
 
     def look(tier: str) -> overrides.Records | Complaint:

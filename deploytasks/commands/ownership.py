@@ -1,7 +1,7 @@
-"""Find out whose the repositories are: one is one project's, which its tag `deploytasks:project` names.
+"""Ownership of repositories: each belongs to one project, which its tag `deploytasks:project` names.
 
-Another project's is refused. One without the tag (made by hand, or by deploytasks before it wrote tags) is not:
-`inv envs.bootstrap` marks it. What may not be asked refuses nothing.
+Refuse another project's. A repository without the tag (created by hand, or before deploytasks wrote tags) is
+accepted: `inv envs.bootstrap` tags it. What may not be read refuses nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import DesiredImage, Project, Service
 
 LABEL = "deploytasks.project"
-"""The image's label that records the project whose build it is."""
+"""The image's label that records the project that built it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What speaks against using the repositories, and what could not be asked."""
+    """The complaints against using the repositories, and notes on what could not be read."""
 
     complaints: tuple[Complaint, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -38,7 +38,7 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The project that a repository's tag names, None for no tag; or why it may not be read, or could not."""
+    """The project that a repository's tag names, None for no tag; or why it may not or could not be read."""
 
     owner: str | None = None
     denied: str = ""
@@ -46,10 +46,9 @@ class _Answer:
 
 
 def look(context: Context) -> Ownership:
-    """Return what the tags of the selected services' repositories say: one call each, in parallel.
+    """Return the owners of the selected services' repositories, with one call each, in parallel.
 
     Source: ecr ListTagsForResource.
-
     """
     answers = each(partial(_owner, context), context.services)
     complaints = tuple(
@@ -75,7 +74,7 @@ def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complain
 
 
 def foreign_image(project: Project, desired: DesiredImage, owner: str) -> Complaint:
-    """Return the complaint about an image that another project built, as its label says."""
+    """Return the complaint about an image that another project built, according to its label."""
     image = f"the image {str(desired.digest)[:19]} (commit {tags.short(desired.commit_tag)})"
     what = f"{image} was built by project {owner}, this is {project.name}"
     to_do = f"name an image of {project.name}'s own, or a repository of its own: `repository` in envs/project.toml"
@@ -83,10 +82,9 @@ def foreign_image(project: Project, desired: DesiredImage, owner: str) -> Compla
 
 
 def with_former(context: Context, complaints: Sequence[Complaint]) -> list[Complaint]:
-    """Return the complaints; where a default repository is missing, with what was the default before if that is there.
+    """Return the complaints; for a missing default repository, advise on the former default if that exists.
 
     Source: ecr DescribeRepositories.
-
     """
     asked = context.services if complaints else ()
     pairs = zip(asked, each(partial(_former, context), asked), strict=True)
@@ -95,7 +93,7 @@ def with_former(context: Context, complaints: Sequence[Complaint]) -> list[Compl
 
 
 def keeping(service: Service, former: str) -> str:
-    """Return how to go on with the repository that was the default before."""
+    """Return how to keep using the former default repository."""
     return (
         f"{former} is there, the default before deploytasks put the project's name in front: write\n"
         f'repository = "{former}" under [services.{service.name}] in envs/project.toml to keep it; '
@@ -104,7 +102,7 @@ def keeping(service: Service, former: str) -> str:
 
 
 def former_repository(ecr: Any, project: Project, service: Service) -> str:
-    """Return the repository that was the service's default before, "" where it is not there or another project's."""
+    """Return the service's former default repository, "" if it does not exist or belongs to another project."""
     if service.repository != default_repository(project.name, service.name) or not repositories.exists(
         ecr, service.name
     ):
@@ -131,5 +129,5 @@ def _owner(context: Context, service: Service) -> _Answer:
         if is_denied(error):
             return _Answer(denied=reason(error))
         if error.error_code == "RepositoryNotFoundException":
-            return _Answer()  # whoever asks for its images complains of that
+            return _Answer()  # reading its images complains about that
         return _Answer(failed=error.complaints)

@@ -1,8 +1,8 @@
-"""Compare what images in ECR are built for with what the changed definitions ask for, before the first write.
+"""Compare the platforms of images in ECR with what the changed definitions ask for, before the first write.
 
-An image that is still to be built is judged with its template. What an index is for stands in its manifest, which is
-at hand; the config of a plain image is read once, and its label that names the project at no further call. What may not
-or cannot be read refuses nothing.
+An image still to be built is checked with its template. An index's platforms are in its manifest, which has been
+read; the config of a plain image is read once, and gives its project label without a further call. What may
+not or cannot be read refuses nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +27,9 @@ from deploytasks.template.rules import names_platform, platform_rules
 def misfits(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> Iterator[Complaint | Note]:
-    """Complain of images that do not run where the targets' definitions ask for; note those that could not be read.
+    """Yield complaints about images that do not run where the targets' definitions ask for, and notes on unread ones.
 
-    Only targets whose definition or image would change are looked at. Images of another project are refused too.
+    Only targets whose definition or image would change are checked. Images of another project are refused too.
     """
     asked = list(_asked(context, lives, desired_images))
     images = {(desired.repository, desired.digest): (desired, image) for _, desired, image in asked}
@@ -53,16 +53,17 @@ def misfits(
 def _asked(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> Iterator[tuple[Target, DesiredImage, Image]]:
-    """Yield the targets that something new comes to, whose definition names a platform.
+    """Yield the targets that would change, if their definition names a platform.
 
-    Of those that could not be looked at, only where AWS itself has answered: a cluster that is missing, say.
+    Of targets that could not be read, include only those for which AWS itself has answered, for example that the
+    cluster is missing.
     """
     by_service = {desired.service: desired for desired in desired_images}
     for live in lives:
         desired = by_service.get(live.target.service)
         if desired is None or desired.image is None or (live.complaint and not live.error_code):
             continue
-        with suppress(Invalid):  # other checks tell what is wrong with the template
+        with suppress(Invalid):  # other checks report what is wrong with the template
             request = rollouts.render(context, live.target, desired)[0]
             if names_platform(request) and _is_new(context, live, desired):
                 yield live.target, desired, desired.image
@@ -76,14 +77,14 @@ def _is_new(context: Context, live: Live, desired: DesiredImage) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What an image is for, and the project whose label it carries, "" for none or where that was not read."""
+    """An image's platforms, and its label that names the project; "" if it has none or it was not read."""
 
     platforms: tuple[Platform, ...]
     project: str = ""
 
 
 def _read(context: Context, image: Image) -> _Known | AwsError:
-    """Return what is known of the image; its manifest is read where it is not at hand."""
+    """Return what is known of the image; read its manifest if that has not been read."""
     try:
         if not (image.platforms or image.config):
             image = ecr.find(context.ecr, image.repository, [image.digest]).get(image.digest, image)

@@ -1,4 +1,4 @@
-"""Everything that can be known to go wrong, found before the first write, for all targets at once."""
+"""Checks of all targets before the first write: everything that can be known to go wrong."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +33,7 @@ Check = Callable[[], Iterable[Complaint | Note]]
 
 
 def check_all(*checks: Check, asking: Iterable[Check] = ()) -> tuple[str, ...]:
-    """Return the notes of all checks, each once, if nothing speaks against going on.
+    """Return the notes of all checks, each once.
 
     Checks that ask AWS are `asking`: they run in parallel, after the others.
 
@@ -53,7 +53,7 @@ def complaints_in(found: Iterable[Complaint | Note]) -> list[Complaint]:
 
 
 def ready(context: Context, lives: Sequence[Live]) -> Iterator[Complaint]:
-    """What speaks against the targets: not seen, not there, not ECS's to roll out, somebody else's."""
+    """Yield what prevents rolling the targets out: not seen, missing, not ECS's to roll out, another project's."""
     for live in lives:
         if live.complaint:
             yield _named(live, live.complaint)
@@ -64,26 +64,29 @@ def ready(context: Context, lives: Sequence[Live]) -> Iterator[Complaint]:
 
 
 def _named(live: Live, complaint: Complaint) -> Complaint:
-    """The complaint, with the environment where only an account or a cluster is named, which tenants may share."""
+    """Return the complaint, with the environment if it names only an account or a cluster, which tenants may share."""
     environment = live.target.environment
     known = environment.tenant in complaint.where
     return complaint if known else replace(complaint, where=f"{environment}: {complaint.where}")
 
 
 def policies(context: Context) -> dict[str, Any]:
-    """Return by service who may pull, if anybody else needs to, or the error where that may not be read."""
+    """Return by service its repository's policy, or the error if that may not be read.
+
+    Empty if no account but the registry's pulls.
+    """
     services = context.services if _foreign_accounts(context) else ()
     return _if_allowed(services, lambda service: repositories.policy(context.ecr, service.repository))
 
 
 def movable(context: Context) -> dict[str, bool | AwsError]:
-    """Return by service whether its repository lets the tier's tag move, or the error where that may not be read."""
+    """Return by service whether its repository lets the tier tag move, or the error if that may not be read."""
     tier = context.tier.name
     return _if_allowed(context.services, lambda one: repositories.lets_move(context.ecr, one.repository, tier))
 
 
 def _if_allowed(services: Sequence[Service], ask: Callable[[Service], Answer]) -> dict[str, Answer | AwsError]:
-    """Return AWS's answers by service; where the role may not ask, the error."""
+    """Return AWS's answers by service, or the error if the role may not ask."""
 
     def asked(service: Service) -> dict[str, Answer | AwsError]:
         try:
@@ -98,7 +101,7 @@ def _if_allowed(services: Sequence[Service], ask: Callable[[Service], Answer]) -
 
 
 def unpullable(context: Context, policies: Mapping[str, Any]) -> Iterator[Complaint | Note]:
-    """Which tenants' accounts the registry would not let pull; a policy that may not be read is a note."""
+    """Yield complaints about tenants' accounts that may not pull; a policy that may not be read is a note."""
     for service in context.services:
         for account, target in _foreign_accounts(context).items() if service.name in policies else ():
             policy = policies[service.name]
@@ -109,7 +112,7 @@ def unpullable(context: Context, policies: Mapping[str, Any]) -> Iterator[Compla
 
 
 def unread(what: str, reasons: Iterable[str]) -> Iterator[Note]:
-    """Yield the note on what the repositories did not tell, for one reason each; none where all told."""
+    """Yield a note on what could not be read of the repositories, with a reason for each; none if all was read."""
     if why := list(reasons):
         those = "1 repository" if len(why) == 1 else f"{len(why)} repositories"
         yield Note(f"not checked: {what} {those} ({listed(list(dict.fromkeys(why)), 2)})")
@@ -120,13 +123,13 @@ def _reasons(answers: Mapping[str, Any]) -> list[str]:
 
 
 def _foreign_accounts(context: Context) -> dict[str, Target]:
-    """The accounts that are not the registry's, each with a target there."""
+    """Return the accounts other than the registry's, each with a target in it."""
     own = context.project.registry.access.account
     return {target.access.account: target for target in context.targets if target.access.account != own}
 
 
 def wave_rules(context: Context) -> Iterator[Complaint]:
-    """`--no-wait` can't be told from success where later waves depend on earlier ones."""
+    """Yield a complaint about `--no-wait` with several waves: it can't tell whether earlier ones succeeded."""
     waves = {target.wave for target in context.targets}
     if not context.options.wait and len(waves) > 1:
         to_do = "leave --no-wait out, or name tenants of one wave with --tenant"
@@ -139,7 +142,7 @@ def taggable(
     present: Mapping[str, Image],
     movable: Mapping[str, bool | AwsError],
 ) -> Iterator[Complaint | Note]:
-    """What speaks against pointing the tier at the wishes: a tag that may not move, dirt, age."""
+    """Yield what prevents pointing the tier at the images: a tag that can't move, a dirty tree, an older commit."""
     for desired in desired_images:
         if movable[desired.service] is False and not plan.is_there(desired, present.get(desired.service)):
             what = (
@@ -159,9 +162,9 @@ def held(
     desired_images: Sequence[DesiredImage],
     present: Mapping[str, Image | None],
 ) -> list[Complaint]:
-    """After a rollback nothing else comes to the tier, until somebody lifts its hold.
+    """Return a complaint if the tier is on hold, as it is after a rollback, until the hold is released.
 
-    What the tier's tag names may be rolled out again, but not to tenants that alone were taken back from it.
+    What the tier tag names may be rolled out again, except to tenants that were rolled back from it on their own.
     """
     if hold is None:
         return []
@@ -175,7 +178,7 @@ def held(
 
 
 def dirty(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """Which wishes were built from an uncommitted tree, where the tier takes none."""
+    """Yield complaints about images of an uncommitted tree, if the tier takes none."""
     for desired in desired_images if context.tier.tag == "immutable" else ():
         if tags.is_dirty(desired.commit_tag):
             what = f"{context.tier.name} is immutable and takes no image of an uncommitted tree"
@@ -183,7 +186,7 @@ def dirty(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[
 
 
 def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Complaint]:
-    """What the gate says, unless overridden; asks the tier before only for images that have not passed already."""
+    """Return what the gate says, unless overridden; observe the tier before only for images that have not passed."""
     unpassed = [desired for desired in desired_images if not gate.passed(context.tier, desired)]
     if context.options.override or context.tier.after is None or not unpassed:
         return []
@@ -194,9 +197,9 @@ def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Comp
 
 
 def _commits(context: Context) -> dict[str, str]:
-    """Digest → commit tag of all that ECR holds of the errand's services, an index's children included.
+    """Return digest → commit tag of all that ECR holds of the context's services, children of OCI indexes included.
 
-    Only complaints are worded with it, so a repository that may not be read is passed over.
+    Only the wording of complaints uses it, so a repository that may not be read is skipped.
     """
     known: dict[str, str] = {}
     with suppress(DeployError):
@@ -207,7 +210,7 @@ def _commits(context: Context) -> dict[str, str]:
 
 
 def gathered(check: Check) -> list[Complaint | Note]:
-    """Return what the check found, also where it ends in an error."""
+    """Return what the check found, even if it ends in an error."""
     try:
         return list(check())
     except DeployError as error:
@@ -222,7 +225,7 @@ def _missing_service(context: Context, live: Live) -> Iterator[Complaint]:
 
 
 def unfit(live: Live, project: str) -> Iterator[Complaint]:
-    """What speaks against touching a service that is there: it is not ECS's to roll out, or another project's."""
+    """Yield what prevents changing a service that exists: it is not ECS's to roll out, or it is another project's."""
     if live.controller != "ECS":
         what = f"its deployment controller is {live.controller}"
         yield Complaint(str(live.target), what, "only ECS's own can be followed")
@@ -230,7 +233,7 @@ def unfit(live: Live, project: str) -> Iterator[Complaint]:
 
 
 def foreign(live: Live, project: str) -> Iterator[Complaint]:
-    """Complain of a service that another project rolled out."""
+    """Yield a complaint about a service that another project rolled out."""
     for record in (live.service_tags, live.revision_tags):
         owner = record.get("project", project)
         if owner != project:
@@ -240,7 +243,7 @@ def foreign(live: Live, project: str) -> Iterator[Complaint]:
 
 
 def _older(context: Context, desired: DesiredImage, present: Image | None) -> Iterator[Complaint]:
-    """Going backwards, or not being able to tell, is no accident only with --allow-older."""
+    """Yield a complaint about going backwards, or not being able to tell; --allow-older permits it."""
     before = tags.commits(present.tags) if present else ()
     if not present or not before or present.digest == desired.digest:
         return

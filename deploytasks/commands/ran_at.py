@@ -1,6 +1,7 @@
 """Find the revision that a target ran with a release, at a time, or with an image.
 
-ECS is asked first where it can tell: it keeps 90 days of service deployments. Else the records on our own revisions do.
+ECS is asked first if it can tell: it keeps 90 days of service deployments. Otherwise use the records on our own
+revisions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,16 +24,16 @@ ECS_SAYS = "ECS says that it ran then"
 RECORDED = "the newest that had begun by then"
 UNTOLD = "nothing tells which revision ran then"
 _REVISIONS = 200
-"""So many revisions, or service deployments, of a target are looked through at most."""
+"""The most revisions, or service deployments, of a target that are searched."""
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What a target ran: the revision, None if nothing tells which; `how` says for the plan how that is known.
+    """What a target ran then: the revision, None if unknown; `how` tells, for the plan, how that is known.
 
-    `digests` are what ECS resolved its containers' images to. Of a release that `never_began` on the target, revisions
-    were registered, and nothing more.
+    `digests` are what ECS resolved its containers' images to. A release that `never_began` on the target had
+    revisions registered, and nothing more.
     """
 
     revision: Revision | None = None
@@ -58,9 +59,9 @@ def at_time(context: Context, target: Target, at: datetime) -> Then:
 def with_image(
     context: Context, target: Target, runs: Callable[[str], bool], since: datetime | None = None
 ) -> Then | None:
-    """Return what the target ran last, or first from then on, with an image whose digests `runs` knows.
+    """Return what the target ran last, or first since a time, with an image whose digests `runs` accepts.
 
-    None where ECS does not tell.
+    None if ECS does not tell.
     """
     client = context.clients.of("ecs", target.access)
 
@@ -77,7 +78,7 @@ def with_image(
 
 
 def up_to(context: Context, target: Target, release: str) -> Then:
-    """Return the newest revision that the target began to run before a release came after this one."""
+    """Return the newest revision that the target began to run before a release after this one."""
     tier = context.tier.name
     return _recorded(context, target, lambda one: tags.is_release(_release(one), tier) and _release(one) <= release)
 
@@ -87,12 +88,12 @@ def _release(revision: Revision) -> str:
 
 
 def _began(revision: Revision) -> datetime:
-    """Return when its rollout began, which a tag tells to the second alone."""
+    """Return when its rollout began; a tag records only whole seconds."""
     return max(begun_at(revision.record, revision.registered_at) or _FIRST, revision.registered_at or _FIRST)
 
 
 def _told(client: Any, target: Target, listed: Callable[[], Iterator[service_deployments.Ran]]) -> Then | None:
-    """Return the first that did not fail; None where the role or the region does not let ECS tell."""
+    """Return the first that did not fail; None if the role or the region does not let ECS tell."""
     try:
         return _first_good(client, target, islice(listed(), _REVISIONS))
     except AwsError as error:
@@ -118,7 +119,7 @@ def _first_good(client: Any, target: Target, listed: Iterable[service_deployment
 
 
 def _recorded(context: Context, target: Target, is_meant: Callable[[Revision], bool]) -> Then:
-    """Return the newest revision of ours that began and is meant, of the usable ones and the deregistered ones."""
+    """Return the newest of our begun revisions that `is_meant` accepts, among active and deregistered ones."""
     usable = _newest(context, target, is_meant, "ACTIVE", _FIRST)
     newer = _newest(context, target, is_meant, "INACTIVE", _began(usable) if usable else _FIRST)
     found = rules_releases.best(filter(None, (newer, usable)))
@@ -140,7 +141,7 @@ def _is_ours(context: Context, revision: Revision) -> bool:
 
 
 def _carrying(context: Context, releases: Sequence[str], target: Target, status: str) -> list[Revision]:
-    """Return the revisions that record one of the releases, newest first, as far as the best is among them."""
+    """Return the revisions that record one of the releases, newest first, up to the best one."""
     found: list[Revision] = []
     if not releases:
         return found
@@ -155,6 +156,6 @@ def _carrying(context: Context, releases: Sequence[str], target: Target, status:
 
 
 def _may_carry(oldest: datetime | None, revision: Revision) -> bool:
-    """Return whether it is young enough for a release of that time, whichever machine's clock named it."""
+    """Return whether it is new enough for a release of that time, allowing for different clocks."""
     began = begun_at(revision.record, revision.registered_at)
     return oldest is None or began is None or began > oldest - timedelta(days=1)

@@ -1,6 +1,6 @@
 """Look up what the changed definitions name before the first write: secrets, parameters and roles.
 
-Each name is asked for once an account and region, all at once. What may not or cannot be asked refuses nothing.
+Each name is looked up once per account and region, all in parallel. What may not or cannot be read refuses nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,9 +51,9 @@ class Seen:
 def missing(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> Iterator[Complaint | Note]:
-    """Complain of what the targets' definitions name and tasks could not use; note what could not be looked up.
+    """Yield complaints about names that tasks could not use, and notes on names that could not be looked up.
 
-    Only targets whose definition would change are looked at. Those whose template is wrong are left to other checks.
+    Only targets whose definition would change are checked. Targets with a wrong template are left to other checks.
     """
     found = _found(context, lives, desired_images)
     seen = _asked(context, [one for one in found if not one.is_foreign])
@@ -63,7 +63,7 @@ def missing(
 
 
 def _found(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> list[Named]:
-    """Return every name once an account and region."""
+    """Return every name, once per account and region."""
     by_service = {desired.service: desired for desired in desired_images}
     found: dict[tuple[str, ...], Named] = {}
     for live in lives:
@@ -76,7 +76,7 @@ def _found(context: Context, lives: Iterable[Live], desired_images: Iterable[Des
 
 
 def _references(context: Context, live: Live, desired: DesiredImage | None) -> Iterable[Reference]:
-    """Return the names of one target; of one that could not be looked at, only where AWS itself has answered."""
+    """Return the names of one target; of one that could not be read, only if AWS itself has answered."""
     if desired is None or (live.complaint and not live.error_code):
         return ()
     try:
@@ -87,14 +87,14 @@ def _references(context: Context, live: Live, desired: DesiredImage | None) -> I
 
 
 def _asked(context: Context, found: Iterable[Named]) -> list[Seen]:
-    """Return what is known of each; a service that can't be reached in a region is not asked for the rest."""
+    """Return what is known of each; once a service can't be reached in a region, it is not asked for the rest."""
     unreachable: dict[tuple[Kind, str], AwsError] = {}
     answers = concurrency.each(partial(_ask, context, unreachable), _batches(found))
     return [one for answer in answers for one in answer]
 
 
 def _batches(found: Iterable[Named]) -> Iterator[list[Named]]:
-    """Yield what is asked in one call: one secret, one role, several parameters of one account and region."""
+    """Yield what is asked in one call: one secret, one role, or several parameters of one account and region."""
     parameters: dict[Access, list[Named]] = {}
     for one in found:
         if one.reference.kind == "parameter":
@@ -107,7 +107,7 @@ def _batches(found: Iterable[Named]) -> Iterator[list[Named]]:
 
 
 def _ask(context: Context, unreachable: dict[tuple[Kind, str], AwsError], batch: Sequence[Named]) -> list[Seen]:
-    """Return what is known of the batch; of one that AWS refuses, name by name: one bad name hides the others."""
+    """Return what is known of the batch; if AWS refuses it, ask name by name, since one bad name hides the others."""
     place = (batch[0].reference.kind, batch[0].access.region)
     if error := unreachable.get(place):
         return [Seen(one, unread=error) for one in batch]
@@ -147,7 +147,7 @@ def _complaint(renderer: Renderer, named: Named, fault: str) -> Complaint:
 
 
 def _foreign(renderer: Renderer, found: Sequence[Named]) -> Iterator[Note]:
-    """Note, one line a kind, what other accounts own: the target's credentials need not see it there."""
+    """Yield a note per kind on what other accounts own: the target's credentials may not see it there."""
     for kind in dict.fromkeys(one.reference.kind for one in found):
         those = [one for one in found if one.reference.kind == kind]
         names = list(dict.fromkeys(renderer.veiled(one.reference.shown) for one in those))
@@ -161,7 +161,7 @@ def _targets(named: Named) -> list[str]:
 
 
 def _unread(seen: Iterable[Seen]) -> Iterator[Note]:
-    """Note how many of each kind could not be looked up, where, and why."""
+    """Yield a note per kind on how many could not be looked up, where, and why."""
     by_kind: dict[Kind, list[tuple[str, AwsError]]] = {}
     for one in seen:
         if one.unread:

@@ -14,8 +14,8 @@ def register(project: Project, scope: Scope, options: Options, tell: OnEvent = q
     """Register the definitions that a deploy would roll out, and nothing more: the report names their revisions.
 
     Raises:
-        Refusal: nothing was changed; what a deploy would be refused for, or what ECS refuses to register.
-        Failure: AWS was out of reach; the same command goes on from there.
+        Refusal: nothing was changed; a deploy would be refused too, or ECS refuses to register.
+        Failure: AWS was out of reach; the same command resumes.
 
     """
     context = begin(Command.REGISTER, project, scope, options, tell)

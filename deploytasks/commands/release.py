@@ -18,9 +18,9 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
     """Build the commit (in the first tier), point the tier at it, and roll every selected target out to it.
 
     Raises:
-        Refusal: nothing was changed; its complaints say all that is wrong.
-        Failure: a build, a push or a tag failed; the same command goes on from there.
-        Interrupted: names what goes on at AWS.
+        Refusal: nothing was changed; its complaints list everything that is wrong.
+        Failure: a build, a push or a tag failed; the same command resumes.
+        Interrupted: names what continues at AWS.
 
     """
     context = begin(Command.RELEASE, project, scope, options, tell)
@@ -30,9 +30,9 @@ def release(project: Project, scope: Scope, options: Options, tell: OnEvent = qu
 
 
 def prepared(context: Context, notes: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
-    """Carry a release out as far as its rollouts: build its images, register its definitions, tag the tier.
+    """Carry a release out up to its rollouts: build its images, register its definitions, tag the tier.
 
-    Return the plan, of which the rollouts are left, and notes on the targets left out.
+    Return the plan, whose rollouts remain, and notes on the targets left out.
     """
     found = looked(context)
     missing = Plan(context.tier, builds=builds(context, found.desired))

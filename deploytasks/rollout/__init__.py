@@ -1,4 +1,4 @@
-"""Carries rollouts out over many tenants at once: one loop decides and tells, a pool of threads speaks to AWS."""
+"""Roll a plan out over many tenants at once: one loop decides and reports, thread pools call AWS."""
 
 from deploytasks.rollout.carry_out import carry_out
 from deploytasks.rollout.finish import outcome_of

@@ -1,8 +1,8 @@
-"""The one-off tasks that a service wants run before it is touched: each once for an image, and each must exit 0.
+"""Run a service's `before_deploy` steps: one-off tasks, once per image, each of which must exit 0.
 
-What has run is known from AWS alone. A tag of the revision counts the steps that succeeded, and the attempts at the
-next one; it is written before each attempt, whose RunTask carries a client token of its own. So a task that outlived
-its release is followed, by its `startedBy` or by that token, and not begun a second time.
+AWS is the only record of what has run. A tag of the revision counts the steps that succeeded and the attempts at the
+next one. It is written before each attempt, and each attempt's RunTask carries a client token of its own. A task that
+outlived its release is found by its `startedBy` or by that token and followed, not started a second time.
 """
 
 import shlex
@@ -27,11 +27,11 @@ from deploytasks.rules.observed import container_of, given, has_begun, ours
 
 _LOG_LINES = 10
 _SEARCHED = 50
-"""So many revisions are searched for the record of the steps."""
+"""How many revisions are searched for the record of the steps."""
 
 
 class StepFailed(AwsError):
-    """A step did not exit 0; `tasks` explains how it ended."""
+    """A step did not exit 0; `tasks` says how it ended."""
 
     def __init__(self, complaint: Complaint, explained: DeadTask) -> None:
         self.tasks = (explained,)
@@ -40,7 +40,7 @@ class StepFailed(AwsError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step that is about to run: what people call it, and the definition that it runs with."""
+    """One step about to run: its name in messages, its one-off task and the definition it runs with."""
 
     name: str
     one_off: OneOff
@@ -48,13 +48,13 @@ class Step:
 
 
 def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
-    """Return the steps with what is recorded of them: how many have succeeded, and which attempt may have begun.
+    """Return the steps as recorded at AWS: how many have succeeded, and which attempt may have begun.
 
-    The record is on our newest revision of the image that has begun, or on one after it that came no further than its
-    steps. What others registered in the family is passed over.
+    The record is on our newest begun revision of the image, or on a later one that got no further than its steps.
+    Revisions that others registered in the family are ignored.
 
     Raises:
-        AwsError: AWS does not tell.
+        AwsError: the revisions could not be read.
 
     """
     if rollout.request is None:
@@ -68,7 +68,10 @@ def known(client: Any, rollout: Rollout, steps: Steps) -> Steps:
 
 
 def _ends_search(rollout: Rollout, record: Mapping[str, str]) -> bool:
-    """Whether no older revision can carry the record: this one of ours began, and with the image, if that ever did."""
+    """Return whether no older revision can carry the record.
+
+    True for a begun revision of this project that has the image, or any begun one if the image was never released.
+    """
     if not has_begun(record) or record.get("project", "") != rollout.tags.get("project"):
         return False
     desired, tier = rollout.desired, rollout.target.environment.tier
@@ -86,17 +89,17 @@ def _counted(steps: Steps, record: Mapping[str, str]) -> Steps:
 
 
 def record_of(steps: Steps) -> dict[str, str]:
-    """Return the tag that tells of the steps which have succeeded, and of the attempt that may have begun."""
+    """Return the tag that records the succeeded steps and the attempt that may have begun; {} if there are none."""
     attempt = f":{steps.attempt}" if steps.attempt else ""
     return {"steps": f"{steps.key}:{steps.done}{attempt}"} if steps.done or attempt else {}
 
 
 def run(client: Any, rollout: Rollout, resources: Resources) -> None:
-    """Run every step that has not succeeded before, with the revision that will run; it records each success.
+    """Run every step that has not succeeded yet, with the revision that will run, and record each success.
 
     Raises:
-        StepFailed: one did not end well, and those after it were not begun.
-        AwsError: AWS said no, or somebody interrupted.
+        StepFailed: a step failed; the ones after it were not started.
+        AwsError: an AWS call failed, or the command was interrupted.
 
     """
     if rollout.steps is None:
@@ -116,7 +119,7 @@ def run(client: Any, rollout: Rollout, resources: Resources) -> None:
 def _run_next(
     client: Any, rollout: Rollout, steps: Steps, step_of: Callable[[Steps], Step], resources: Resources
 ) -> Steps:
-    """Run the next step, or follow the task that an earlier attempt began; return the steps with it done."""
+    """Run the next step, or follow the task that an earlier attempt started; return the steps with it done."""
     resources.fence.check()
     steps = replace(steps, attempt=max(steps.attempt, 1))
     while (started := run_task.marked(client, step_of(steps).one_off)) and started.has_failed:
@@ -129,7 +132,7 @@ def _run_next(
     try:
         _follow(client, step, started, resources)
     except StepFailed:
-        ended = {"ended": "failed"} if rollout.request else {}  # else it is what runs
+        ended = {"ended": "failed"} if rollout.request else {}  # without a request, the revision is the running one
         record(resources, target, revision, {**record_of(replace(steps, attempt=steps.attempt + 1)), **ended})
         raise
     steps = replace(steps, done=steps.done + 1, attempt=0)
@@ -138,10 +141,10 @@ def _run_next(
 
 
 def _announce(client: Any, step: Step, steps: Steps, resources: Resources) -> None:
-    """Record that the step is about to run; say so before it does if the role may not tag.
+    """Record that the step is about to run; if the role may not tag, report that and go on.
 
     Raises:
-        AwsError: AWS failed otherwise; the step did not run.
+        AwsError: the record failed for another reason; the step did not run.
 
     """
     target = step.one_off.target
@@ -155,7 +158,7 @@ def _announce(client: Any, step: Step, steps: Steps, resources: Resources) -> No
 
 
 def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
-    """Where and how the service's own tasks run, or will run."""
+    """Return the network, launch type and so on with which the service's own tasks run, or will run."""
     service = ecs.service_of(client, rollout.target) if rollout.action != "create" else {}
     return run_task.place(service or rollout.create or {})
 
@@ -181,11 +184,11 @@ def _step(rollout: Rollout, revision: str, place: Mapping[str, Any], resources: 
 
 
 def _follow(client: Any, step: Step, started: Started, resources: Resources) -> None:
-    """Return once the step's task has ended well.
+    """Follow the step's task until it exits 0.
 
     Raises:
-        StepFailed: it did not.
-        AwsError: it can no longer be seen, or somebody interrupted.
+        StepFailed: it did not exit 0.
+        AwsError: it can no longer be seen, or the command was interrupted.
 
     """
     heard: deque[Logged] = deque(maxlen=_LOG_LINES)
@@ -200,7 +203,7 @@ def _follow(client: Any, step: Step, started: Started, resources: Resources) -> 
 
 
 def _hearing(resources: Resources, heard: deque[Logged]) -> Callable[[Event], None]:
-    """Tells everything, and keeps the last lines of the log."""
+    """Return a reporter that also keeps the last lines of the log in `heard`."""
 
     def tell(event: Event) -> None:
         if isinstance(event, Logged):
@@ -234,13 +237,13 @@ def _explained(exited: Exited, heard: deque[Logged]) -> DeadTask:
 
 
 class Held(AwsError):
-    """Another service's one-off task did not end well, so this one is left as it is."""
+    """Another service's `before_deploy` failed, so this service is not touched."""
 
 
 class Before:
-    """The one-off tasks of a plan: each environment's are run once, one after the other, in the order of the plan.
+    """The `before_deploy` steps of a plan: each environment's run once, one after the other, in the plan's order.
 
-    Safe to use from many threads: the first rollout of an environment runs them, the others wait for their end.
+    Thread-safe: the first rollout of an environment runs the steps, the others wait for them to end.
     """
 
     def __init__(self, rollouts: Iterable[Rollout]) -> None:
@@ -252,11 +255,11 @@ class Before:
         self._failed: dict[Environment, tuple[Target, AwsError]] = {}
 
     def run(self, rollout: Rollout, resources: Resources) -> None:
-        """Return once every one-off task of the rollout's environment has ended well.
+        """Run every step of the rollout's environment, or wait until another thread has.
 
         Raises:
-            AwsError: the rollout's own did not, or somebody interrupted.
-            Held: another service's did not.
+            AwsError: a step of this rollout failed, the lock was lost, or the command was interrupted.
+            Held: a step of another service failed.
 
         """
         environment = rollout.target.environment

@@ -1,4 +1,4 @@
-"""A plan's rollouts, wave after wave."""
+"""Roll out a plan, wave after wave."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +18,14 @@ _MOST_BEGINNING = 256
 
 
 def carry_out(plan: Plan, resources: Resources, *, wait: bool = True) -> tuple[Result, ...]:
-    """Every rollout of the plan to its end, wave after wave; with `wait` off, only to its start.
+    """Roll out the plan, wave after wave, and return the results; with `wait=False`, start the rollouts only.
 
-    One target's failure never stops another's of its wave. What was rolled out is watched through the soak after each
-    wave, the last included; the next starts only when all went well and stayed well, unless the tier's `on_failure` is
+    One target's failure never stops another target of its wave. Every wave, the last included, is followed by the
+    soak. The next wave starts only if all targets went well and stayed healthy, unless the tier's `on_failure` is
     `continue`.
 
     Raises:
-        Interrupted: Ctrl-C; names what goes on at AWS without us.
+        Interrupted: Ctrl-C; names the rollouts that go on at AWS.
 
     """
     results: list[Result] = []
@@ -48,7 +48,7 @@ def carry_out(plan: Plan, resources: Resources, *, wait: bool = True) -> tuple[R
 
 @contextmanager
 def _pools(plan: Plan) -> Iterator[Pools]:
-    """Threads for the plan; what still writes has ended when they are left, before the lock is free."""
+    """Yield the plan's threads; on exit, wait for writes under way, so that the lock is released only after them."""
     beginning = max(1, min(len(plan.rollouts), plan.tier.parallel, _MOST_BEGINNING))
     pools = Pools(ThreadPoolExecutor(beginning), ThreadPoolExecutor(min(len(plan.rollouts) + 1, MAX_THREADS)))
     try:
@@ -60,10 +60,10 @@ def _pools(plan: Plan) -> Iterator[Pools]:
 
 @contextmanager
 def _naming_the_rest(plan: Plan, first: int, resources: Resources) -> Iterator[None]:
-    """An interruption inside names the rollouts from that wave on as not attempted, and nothing is asked again.
+    """On an interruption, set `stopped` and add the rollouts from wave `first` on as not attempted.
 
     Raises:
-        Interrupted: with that added.
+        Interrupted: with those complaints added.
 
     """
     try:
@@ -79,7 +79,7 @@ def _naming_the_rest(plan: Plan, first: int, resources: Resources) -> Iterator[N
 def _leave(
     plan: Plan, number: int, results: list[Result], resources: Resources, soak: Soak
 ) -> tuple[list[Result], str]:
-    """The results of the waves before once the next may begin, and "", or why it must not."""
+    """Soak, wait for leave to begin the next wave, and return the results so far and why it must not begin, or ""."""
     if resources.before_wave is None:
         results = soak(results)
         return results, _why_not(plan, results)
@@ -93,7 +93,7 @@ def _leave(
 
 
 def _why_not(plan: Plan, results: Iterable[Result]) -> str:
-    """Why no further wave may begin; "" where it may."""
+    """Return why no further wave may begin; "" if it may."""
     bad = {result.outcome for result in results if result.outcome not in GOOD_OUTCOMES}
     if not bad or plan.tier.on_failure != "stop":
         return ""

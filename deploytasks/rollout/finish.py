@@ -1,4 +1,4 @@
-"""How a rollout ended: looked at once more, success compared with what its tasks run, failure explained."""
+"""Turn a rollout that ended into its result: check what its tasks run, or explain why it failed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from deploytasks.rules.observed import given
 
 
 def finish(ended: UnderWay, resources: Resources) -> Result:
-    """The result of a rollout that ended, looked at once more: what its tasks run, or why they died."""
+    """Return the result of a rollout that ended, with what its tasks run, or why they died."""
     outcome: Outcome = ended.verdict.outcome or "failed"
     result = replace(as_it_stands(ended, outcome, ended.verdict.detail), duration_s=resources.clock() - ended.since)
     try:
@@ -25,7 +25,7 @@ def finish(ended: UnderWay, resources: Resources) -> Result:
 
 
 def not_waited_for(begun: UnderWay) -> Result:
-    """The result of a rollout that nobody follows: the tasks are those of its own deployment, at its start."""
+    """Return the result of a rollout that is not followed; the task counts are its deployment's at the start."""
     return as_it_stands(begun, "started", "not waited for")
 
 
@@ -35,7 +35,7 @@ def is_short(result: Result) -> bool:
 
 
 def not_looked_again(result: Result) -> Result:
-    """Return the result of a target at which nobody looks again, and say so where tasks are missing."""
+    """Return the result of a target without a soak, with a detail that says so if tasks are missing."""
     if not is_short(result):
         return result
     what = f"only {result.running} of {result.desired} tasks run, and nobody looked again"
@@ -43,13 +43,13 @@ def not_looked_again(result: Result) -> Result:
 
 
 def as_it_stands(under_way: UnderWay, outcome: Outcome, detail: str) -> Result:
-    """The rollout's result with the tasks of its own deployment, as they were seen last."""
+    """Return the rollout's result with the task counts of its own deployment, as last seen."""
     result = outcome_of(under_way.rollout, outcome, detail, under_way.deployment)
     return replace(result, running=under_way.verdict.running, desired=under_way.verdict.desired)
 
 
 def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result:
-    """Success is compared with what the tasks run; failure is explained by the tasks that died."""
+    """Compare a success with what the tasks run; explain a failure by the tasks that died."""
     target, deployment = result.target, ended.deployment
     client = resources.clients.of("ecs", target.access)
     if result.outcome == "deployed":
@@ -71,20 +71,20 @@ def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result
 
 
 def _names(rollout: Rollout) -> list[str]:
-    """Return the names of our containers where the rollout brings a definition of its own."""
+    """Return the names of our containers if the rollout brings a definition of its own; [] if not."""
     listed = rollout.request["containerDefinitions"] if rollout.request else []
     return [each["name"] for each in given(listed, rollout.image)]
 
 
 def _forget_failure(ended: UnderWay, resources: Resources) -> None:
-    """A revision that failed at first, and was rolled out anew, is no longer one that nobody would go back to."""
+    """Remove the mark of failure from a revision that failed before and now succeeded, so that rollback may take it."""
     live, revision = ended.rollout.live, ended.deployment.revision
     if live and live.primary and live.primary.revision == revision and live.revision_tags.get("ended"):
         record(resources, ended.rollout.target, revision, {"ended": ""})
 
 
 def record(resources: Resources, target: Target, arn: str, tags: Mapping[str, str]) -> None:
-    """The service, or the revision, carries the tags; a rollout goes on even where it may not be recorded."""
+    """Tag the service or the revision; report a failure to do so and go on."""
     try:
         ecs.record(resources.clients.of("ecs", target.access), target, arn, tags)
     except AwsError as error:
@@ -92,9 +92,9 @@ def record(resources: Resources, target: Target, arn: str, tags: Mapping[str, st
 
 
 def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:
-    """The result with the digest that the tasks run, and how that is known; another than the wished is a failure.
+    """Return the result with the digest that the tasks run, and the evidence for it; `failed` if it is not the desired.
 
-    A wish without a digest is met by any: nobody said which it shall be.
+    Any digest will do if none is desired.
     """
     desired = rollout.desired
     if desired.digest is None:
@@ -108,7 +108,7 @@ def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Res
 
 
 def outcome_of(rollout: Rollout, outcome: Outcome, detail: str, deployment: Deployment | None = None) -> Result:
-    """The rollout's result as far as the rollout itself knows it."""
+    """Return a result from what the rollout itself knows: the desired image, and the live task counts."""
     live = rollout.live
     return Result(
         target=rollout.target,

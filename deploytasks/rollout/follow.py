@@ -1,4 +1,4 @@
-"""Rollouts that AWS works on, and how they stand now; every error of AWS is a value here."""
+"""Follow rollouts under way at AWS. Errors of AWS are not raised but returned as part of a rollout's state."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ from deploytasks.rollout.resources import Resources
 from deploytasks.rules.verdict import Verdict, deployments, judge, natively, needs_service_deployment
 
 _FRESH_S = 30.0
-"""So long after its begin an answer of ECS may not know of a deployment yet."""
+"""How long after a deployment's start ECS may still answer without it."""
 _STARTED = "started"
 _REFUSALS = 5
-"""Looks, one after the other, that AWS may refuse before a rollout is given up; lost connections are waited out."""
+"""How many refused looks in a row end a rollout as failed; lost connections don't count."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A rollout that AWS works on: the deployment that is ours, and since when we follow it (monotonic seconds).
+    """A rollout under way: our deployment, and since when we follow it (monotonic seconds).
 
-    It was `seen` once a look has shown its deployment, and is `unseen` where the last look failed; AWS has `refused` so
-    many looks in a row. `native` is the ARN of ECS's service deployment, where it was asked for. `lost` is how the
-    rollout ended, where this is the target's way back; then `stopping` says that ECS itself takes it back.
+    `seen`: some look has shown its deployment. `unseen`: the last look failed. `refused`: so many looks in a row were
+    refused by AWS. `native`: the ARN of ECS's service deployment, "" if it was never asked for. `lost`: the result of
+    the failed rollout, if this is the restore after it; `stopping` then says that ECS itself rolls it back.
     """
 
     rollout: Rollout
@@ -41,29 +41,29 @@ class UnderWay:
 
     @property
     def expected_s(self) -> float | None:
-        """How long it will take, as far as the target's last rollout tells."""
+        """How long it will take, judged by the target's last rollout; None if that is unknown."""
         return self.rollout.live.took_s if self.rollout.live else None
 
     @property
     def before(self) -> Deployment | None:
-        """The PRIMARY deployment until ours began; of the way back, that is the one that failed."""
+        """The PRIMARY deployment until ours began; for a restore, the one that failed."""
         if self.lost:
             return self.lost.deployment
         return self.rollout.live.primary if self.rollout.live else None
 
 
 def under_way(rollout: Rollout, deployment: Deployment, resources: Resources) -> UnderWay:
-    """The rollout as it is followed from now on."""
+    """Return the rollout as followed from now on."""
     verdict = Verdict(None, _STARTED, running=deployment.running, desired=deployment.desired)
     return UnderWay(rollout, deployment, resources.clock(), verdict)
 
 
 def poll(group: Sequence[UnderWay], resources: Resources) -> list[UnderWay]:
-    """Rollouts of one account and cluster, ten at most, with how they stand now."""
+    """Return the rollouts, ten at most and of one account and cluster, with their present state."""
     try:
         with contained(str(group[0].rollout.target)):
             return _seen(group, resources)
-    except Unforeseen as error:  # which may be about one of them only
+    except Unforeseen as error:  # it may concern one of them only
         if len(group) > 1:
             return [now for each in group for now in poll([each], resources)]
         return [_could_not_see(group[0], error)]
@@ -81,9 +81,9 @@ def _seen(group: Sequence[UnderWay], resources: Resources) -> list[UnderWay]:
 
 
 def last_look(overdue: UnderWay, resources: Resources) -> UnderWay:
-    """Return a rollout whose time is up as ECS has it: ended after all, or `overdue` itself.
+    """Return a timed-out rollout as ECS sees it: ended after all, or `overdue` itself.
 
-    Its service deployment is asked even where nothing else shows an end.
+    Ask for its service deployment even if nothing else shows an end.
     """
     target = overdue.rollout.target
     try:
@@ -113,7 +113,7 @@ def _must_ask(now: UnderWay, services: Mapping[str, Any]) -> bool:
 
 
 def _decided(now: UnderWay, services: Mapping[str, Any], told: ServiceDeployment | None) -> UnderWay:
-    """Return the rollout with ECS's own word on it, if ECS told one."""
+    """Return the rollout with the verdict of its service deployment, if ECS returned one."""
     if told is None:
         return now
     verdict = natively(services[now.rollout.target.ecs_service], now.verdict, told)
@@ -122,7 +122,7 @@ def _decided(now: UnderWay, services: Mapping[str, Any], told: ServiceDeployment
 
 
 def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
-    """Whether the answer is from before our deployment began: ECS tells it everywhere only some seconds later."""
+    """Return whether the answer is from before our deployment began: ECS is eventually consistent for some seconds."""
     listed = deployments(service or {})
     primary, before = primary_of(listed), now.before
     is_ours = any(each.id == now.deployment.id for each in listed)
@@ -130,7 +130,7 @@ def _is_stale(now: UnderWay, service: Mapping[str, Any] | None) -> bool:
 
 
 def _shown(now: UnderWay, service: Mapping[str, Any]) -> UnderWay:
-    """The rollout with its deployment as the service shows it; as it was seen last, where it does not any more."""
+    """Return the rollout with its deployment as the service shows it; unchanged if the service no longer shows it."""
     ours = next((each for each in deployments(service) if each.id == now.deployment.id), None)
     if not ours:
         return now
@@ -139,7 +139,7 @@ def _shown(now: UnderWay, service: Mapping[str, Any]) -> UnderWay:
 
 
 def _asked(client: Any, group: Sequence[UnderWay]) -> dict[Target, ServiceDeployment]:
-    """Return the rollouts' service deployments, as far as ECS tells them; those of known ARNs in one call."""
+    """Return the service deployments that ECS returns for the rollouts; those with known ARNs in one call."""
     arns = [each.native for each in group if each.native]
     known = service_deployments.described(client, group[0].rollout.target, arns) if arns else {}
     found = {each.rollout.target: _own(client, each, known) for each in group}
@@ -147,8 +147,8 @@ def _asked(client: Any, group: Sequence[UnderWay]) -> dict[Target, ServiceDeploy
 
 
 def _own(client: Any, now: UnderWay, known: Mapping[str, ServiceDeployment] | None) -> ServiceDeployment | None:
-    """Return the rollout's service deployment; it is searched for where its ARN is not known, or is another's."""
-    if now.native and known is None:  # ECS does not tell
+    """Return the rollout's service deployment; search for it if its ARN is unknown or belongs to another."""
+    if now.native and known is None:  # ECS did not answer
         return None
     told = (known or {}).get(now.native)
     if told and (now.stopping or told.is_of(now.deployment)):
@@ -157,7 +157,10 @@ def _own(client: Any, now: UnderWay, known: Mapping[str, ServiceDeployment] | No
 
 
 def _could_not_see(now: UnderWay, error: AwsError) -> UnderWay:
-    """What passes is put up with until the tier's timeout, since the rollout goes on meanwhile."""
+    """Return the rollout as unseen: failed after too many refusals; transient errors are tolerated until the timeout.
+
+    The rollout goes on at AWS meanwhile.
+    """
     refused = now.refused + (not may_pass(error))
     detail = f"its rollout can no longer be seen: {error.render()}"
     outcome: Outcome | None = "failed" if refused >= _REFUSALS else None
@@ -170,7 +173,7 @@ SERVICES_A_CALL = 10
 
 
 def of_one_cluster(items: Iterable[Item], target_of: Callable[[Item], Target]) -> Iterator[list[Item]]:
-    """The items whose targets share an account and a cluster together, ten at most: one DescribeServices each."""
+    """Yield groups of at most ten items whose targets share an account and a cluster: one DescribeServices each."""
     clusters: dict[tuple[Any, str], list[Item]] = {}
     for item in items:
         target = target_of(item)
@@ -181,14 +184,14 @@ def of_one_cluster(items: Iterable[Item], target_of: Callable[[Item], Target]) -
 
 _FAR_S, _NEAR_S = 12.0, 1.0
 _NEAR_FROM, _NEAR_UNTIL = 0.85, 1.5
-"""From and until which part of its expected length a rollout's end is near."""
+"""The end of a rollout is near between these fractions of its expected length."""
 
 
 def next_look_s(elapsed_s: float, expected_s: float | None) -> float:
-    """Seconds until the next look at a rollout that began so long ago.
+    """Return the seconds until the next look at a rollout that began `elapsed_s` ago.
 
-    Where it is known how long the last one took, it is looked at rarely until its end is near, and then every
-    second; else after a tenth of the time that has passed, which bounds the delay to a tenth of the rollout.
+    If the length of the last rollout is known, look rarely until the end is near, and then every second. If not, wait
+    a tenth of the elapsed time, which bounds the delay to a tenth of the rollout.
     """
     if expected_s is None or elapsed_s >= expected_s * _NEAR_UNTIL:
         return min(max(_NEAR_S, (elapsed_s - (expected_s or 0.0)) / 10), 10.0)

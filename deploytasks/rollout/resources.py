@@ -1,4 +1,4 @@
-"""What carrying rollouts out needs besides the plan."""
+"""What a rollout needs besides the plan: clients, clock, reporter, fence."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from deploytasks.aws.session import Clients
 from deploytasks.model import Author, OnEvent, Rollout
 
 Leave = Callable[[int, Callable[[], None]], str]
-"""Asked before the wave of a number, it answers why that must not begin, or ""; it may wait, and calls what it is given
-to soak."""
+"""Given the number of the next wave and a function that soaks, return why the wave must not begin, or "". May wait, and
+soaks by calling the function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """How AWS is reached, who is told, and whose clock counts. `images`: what each service's image names begin with.
+    """The clients, reporter and clock of a command. `images`: the prefix of each service's image names.
 
-    `restore`: targets whose rollouts fail are put back. `before_wave`, where there is one, gives each wave its leave.
+    `restore`: restore targets whose rollout fails. `before_wave`: asked before each wave, if set.
     """
 
     clients: Clients
@@ -29,16 +29,16 @@ class Resources:
     restore: bool = True
     before_wave: Leave | None = None
     fence: Fence = field(default_factory=Fence)
-    """Lets nothing be begun once the tier's lock is lost."""
+    """Refuses every write once the tier's lock is lost."""
     steps_first: Callable[[Rollout], None] | None = None
-    """Runs the one-off tasks that come before a rollout; raises an AwsError where it must not begin."""
+    """Runs the `before_deploy` steps of a rollout; raises AwsError if the rollout must not begin."""
 
     @property
     def author(self) -> Author:
-        """Who acts."""
+        """Who runs the command."""
         return self.clients.author
 
     @property
     def stopped(self) -> Event:
-        """Set once somebody interrupts: no further write is begun."""
+        """Set on interruption: no further write is begun."""
         return self.clients.stopped

@@ -1,4 +1,4 @@
-"""A target whose rollout failed goes back to what it ran steadily before, where ECS does not see to that itself."""
+"""Restore a target whose rollout failed to what it last ran steadily, unless ECS itself rolls it back."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _STATE = "putting back"
 
 
 def concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
-    """The result of a rollout that ended; or the target's way back, where it failed and can be put back."""
+    """Return the result of a rollout that ended; or, if it failed and can be restored, the restore under way."""
     try:
         with contained(str(ended.rollout.target)):
             return _concluded(ended, resources)
@@ -41,17 +41,17 @@ def _concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
 
 
 def _is_to_be_restored(ended: UnderWay, resources: Resources) -> bool:
-    """One that failed by itself and stayed there: not unseen, not gone back already, and begun by us."""
+    """Return whether to restore: it failed, is seen, is not rolling back already, and was begun by us."""
     if not resources.restore or resources.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
         return False
     return ended.verdict.outcome in ("failed", "timed out", "unhealthy") and ended.verdict.state != "rolling back"
 
 
 def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result:
-    """By ECS's own rollback where it answers, else by a deployment of what ran before.
+    """Restore by ECS's own rollback if it accepts that, else by a deployment of what ran before.
 
     Raises:
-        AwsError: AWS said no.
+        AwsError: an AWS call failed.
 
     """
     fallback = ended.rollout.fallback
@@ -71,7 +71,7 @@ def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay |
 
 
 def _is_stopped(client: Any, target: Target, arn: str) -> bool:
-    """Whether ECS could be told to roll the service deployment back."""
+    """Ask ECS to roll the service deployment back; return whether it accepted."""
     try:
         service_deployments.stop(client, target, arn, back=True)
     except AwsError:
@@ -80,17 +80,17 @@ def _is_stopped(client: Any, target: Target, arn: str) -> bool:
 
 
 def _same(rollout: Rollout) -> str:
-    """Why there is nothing else to go back to than the revision that failed."""
+    """Return why the revision that failed is all there is to restore."""
     if "@" in rollout.image:
         return "it ran this very revision before"
     return "what ran before is known by a tag alone, which names another image now"
 
 
 def _overtaken(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result | None:
-    """What came of the rollout since it was looked at last, where it is not to be put back any more.
+    """Look once more; return what became of the rollout if it is no longer ours to restore, None if it is.
 
-    Explaining its failure took a while: meanwhile somebody may have rolled out something else, ECS may have taken it
-    back, or it may be complete.
+    Explaining its failure took a while: meanwhile another deployment may have replaced it, ECS may have rolled it back,
+    or it may be complete.
     """
     target, ours = ended.rollout.target, ended.deployment
     service = ecs.service_of(resources.clients.of("ecs", target.access), target)
@@ -127,7 +127,7 @@ def _begun(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay:
 
 
 def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:
-    """The result of the rollout that failed, with what came of putting the target back."""
+    """Return the result of the failed rollout, with the outcome of the restore."""
     verdict = ended.verdict
     if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
         return _not_restored(lost, verdict.detail or f"the way back {verdict.outcome}")
@@ -139,14 +139,14 @@ def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:
 
 
 def _remember(ended: UnderWay, lost: Result, resources: Resources) -> None:
-    """AWS knows from now on that what runs was gone back to, and from what, as it does where ECS itself went back."""
+    """Record at AWS what was restored, and from what, as ECS does for its own rollbacks."""
     target = lost.target
     if ended.rollout.request:
         record(resources, target, lost.revision, {"ended": "rolled back"})
     try:
         service = ecs.service_of(resources.clients.of("ecs", target.access), target)
     except AwsError:
-        return  # the next board shows what runs, without why
+        return  # the board will show what runs, without the reason
     if primary := primary_of(deployments(service)):
         record(resources, target, service["serviceArn"], {ecs.UNDONE: f"{primary.id} {lost.detail}"})
 

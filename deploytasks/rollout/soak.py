@@ -1,4 +1,4 @@
-"""After a wave, what was rolled out must stay healthy for a while; and what ran short already is looked at again."""
+"""After a wave, watch that what was rolled out stays healthy, and look again at targets short of tasks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,15 @@ from deploytasks.rules.soak import HealthProblem, health_problem, is_suspicious,
 
 _LOOKS, _SHORTEST_S, _LONGEST_S = 10, 1.0, 30.0
 _SHORT_S = 5.0
-"""The least time after which a target that was short of tasks is looked at again."""
+"""The minimum time before a target that was short of tasks is looked at again."""
 
 
 @dataclass(slots=True)
 class Soak:
-    """Watches a plan's targets after each wave; it remembers which it has watched, so that each is watched once."""
+    """Watch a plan's targets after each wave.
+
+    `watched` holds the targets of all earlier soaks: they call for no soak of their own.
+    """
 
     plan: Plan
     resources: Resources
@@ -29,7 +32,7 @@ class Soak:
     watched: set[Target] = field(default_factory=set)
 
     def __call__(self, results: list[Result]) -> list[Result]:
-        """Return the results, those that did not stay healthy as `unhealthy`, restored where that is possible.
+        """Return the results, with targets that did not stay healthy as `unhealthy` and restored if possible.
 
         Raises:
             Interrupted: Ctrl-C.
@@ -48,7 +51,7 @@ class Soak:
             raise Interrupted(Complaint(self.plan.tier.name, what)) from None
 
     def _due(self, results: Sequence[Result]) -> tuple[float, list[Result]]:
-        """Return how long is to be watched, and what."""
+        """Return how long to watch, in seconds, and which results; 0 if there is nothing to watch."""
         well = [each for each in results if each.outcome in ("deployed", "unchanged") and each.deployment]
         new = [each for each in well if each.target not in self.watched]
         if self.plan.tier.soak_s and any(each.outcome == "deployed" for each in new):
@@ -57,18 +60,18 @@ class Soak:
         return (max(self.plan.tier.soak_s, _SHORT_S) if short else 0.0), short
 
     def _watch(self, results: list[Result], watching: list[Result], until: float) -> list[Result]:
-        """Whatever falls ill is concluded at once; the others are watched to the end."""
+        """Conclude targets as soon as they become unhealthy; watch the others to the end."""
         while watching:
-            ill = short_of_tasks(watching, until, self.resources, self.pools.looking)
-            if not ill:
+            problems = short_of_tasks(watching, until, self.resources, self.pools.looking)
+            if not problems:
                 break
-            lost = self._concluded([each for each in watching if each.target in ill], ill)
+            lost = self._concluded([each for each in watching if each.target in problems], problems)
             results = [lost.get(each.target, each) for each in results]
-            watching = [each for each in watching if each.target not in ill]
+            watching = [each for each in watching if each.target not in problems]
         return results
 
-    def _concluded(self, fallen: Iterable[Result], ill: Mapping[Target, HealthProblem]) -> dict[Target, Result]:
-        ended = [self._became_unhealthy(each, ill[each.target]) for each in fallen]
+    def _concluded(self, lost: Iterable[Result], problems: Mapping[Target, HealthProblem]) -> dict[Target, Result]:
+        ended = [self._became_unhealthy(each, problems[each.target]) for each in lost]
         concluded = Wave(self.plan.tier, self.resources, self.pools, wait=True).conclude(ended)
         return {each.target: each for each in concluded}
 
@@ -85,9 +88,9 @@ class Soak:
 def short_of_tasks(
     results: Sequence[Result], until: float, resources: Resources, pool: ThreadPoolExecutor
 ) -> dict[Target, HealthProblem]:
-    """Return which of the targets fell ill by that time (of the clock), and why, as soon as one has; {} if none did.
+    """Return the unhealthy targets and their problems as soon as there is one; {} if there is none by `until` (clock).
 
-    What the last look finds for the first time is looked at once more; what only that finds is of no concern any more.
+    A problem that may pass counts if two looks in a row find it: if the last look is the first to, one more follows.
     """
     pause_s = min(max(_SHORTEST_S, (until - resources.clock()) / _LOOKS), _LONGEST_S)
     before: Mapping[Target, HealthProblem] = {}
@@ -96,9 +99,9 @@ def short_of_tasks(
         resources.sleep(min(pause_s, left_s) if left_s > 0 and not before else pause_s)
         is_last = resources.clock() >= until
         found = _look(results, resources, pool, is_last=is_last)
-        ill = {target: one for target, one in found.items() if not one.may_pass or target in before}
-        if ill or left_s <= 0 or (not found and is_last):
-            return ill
+        problems = {target: one for target, one in found.items() if not one.may_pass or target in before}
+        if problems or left_s <= 0 or (not found and is_last):
+            return problems
         before = found
 
 
@@ -113,13 +116,15 @@ def _look(
 def _looked(group: Sequence[Result], resources: Resources, *, is_last: bool) -> list[tuple[Target, HealthProblem]]:
     try:
         with contained(str(group[0].target)):
-            return _ailments(group, resources, is_last=is_last)
+            return _health_problems(group, resources, is_last=is_last)
     except AwsError as error:
         why = f"it could not be seen: {error.complaints[0].what}"
         return [(each.target, HealthProblem(why, "failed", may_pass=True)) for each in group]
 
 
-def _ailments(group: Sequence[Result], resources: Resources, *, is_last: bool) -> list[tuple[Target, HealthProblem]]:
+def _health_problems(
+    group: Sequence[Result], resources: Resources, *, is_last: bool
+) -> list[tuple[Target, HealthProblem]]:
     target = group[0].target
     client = resources.clients.of("ecs", target.access)
     services = ecs.describe(client, target.cluster, [each.target.ecs_service for each in group])
@@ -131,7 +136,7 @@ def _ailments(group: Sequence[Result], resources: Resources, *, is_last: bool) -
 def _health_problem(
     client: Any, result: Result, service: Mapping[str, Any] | None, *, is_last: bool
 ) -> HealthProblem | None:
-    """Return what ails a target; its stopped tasks are read at the last look, and before where there is a sign."""
+    """Return a target's health problem; its stopped tasks are read at the last look, or earlier if it is suspicious."""
     well = result.deployment
     assert well is not None
     if is_short(result) and not is_last:
@@ -143,7 +148,7 @@ def _health_problem(
 
 
 def _stopped(client: Any, target: Target) -> list[dict[str, Any]]:
-    """Return the service's stopped tasks; none where AWS does not tell, since the counts tell as well."""
+    """Return the service's stopped tasks; [] if they can't be read, since the counts show trouble as well."""
     try:
         return tasks.tasks_of(client, target, "STOPPED")
     except AwsError:

@@ -1,4 +1,4 @@
-"""Begin a rollout: run its one-off tasks, mark its revision as begun, and only then touch its service."""
+"""Start a rollout: run its `before_deploy` steps, mark its revision as begun, and only then update its service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,11 +20,11 @@ from deploytasks.rules.verdict import deployments
 
 
 class Overtaken(AwsError):
-    """The service has another deployment than the one that the rollout was planned from."""
+    """The service's deployment is no longer the one that the rollout was planned from."""
 
 
 def start(rollout: Rollout, resources: Resources) -> UnderWay | Result:
-    """The rollout is under way at AWS, or at once at its end: there was nothing to do, or AWS or a step said no."""
+    """Start the rollout; return it under way, or its result if there was nothing to do or it could not start."""
     try:
         with contained(str(rollout.target)):
             return _started(rollout, resources)
@@ -49,13 +49,21 @@ def _started(rollout: Rollout, resources: Resources) -> UnderWay | Result:
 
 
 def _own(rollout: Rollout, error: DeployError) -> str:
-    """What went wrong, without the target's name: it stands before it in every report."""
+    """Return the error's text without the target's name, which every report puts before it."""
     tier = rollout.target.environment.tier
     return error.render().removeprefix(f"{rollout.target}: ").removeprefix(f"{tier}: ")
 
 
 def _begin(rollout: Rollout, resources: Resources) -> Deployment:
-    """The rollout is under way at AWS; its deployment is the one that the answer calls PRIMARY."""
+    """Start the rollout at AWS; return its deployment, which is the PRIMARY of the answer.
+
+    Raises:
+        StepFailed, Held: `before_deploy` failed, the rollout's own or another service's.
+        LockLost: the tier's lock is no longer ours.
+        Overtaken: another deployment began since the plan.
+        AwsError: an AWS call failed, or the command was interrupted.
+
+    """
     target, client = rollout.target, resources.clients.of("ecs", rollout.target.access)
     resources.fence.raise_if_lost()
     if resources.steps_first:
@@ -71,7 +79,7 @@ def _begin(rollout: Rollout, resources: Resources) -> Deployment:
         primary = primary_of(deployments(_touched(client, rollout, resources)))
     except AwsError as error:
         if rollout.request and not may_pass(error):
-            record(resources, target, rollout.revision, {"ended": "failed"})  # nobody shall go back to what never ran
+            record(resources, target, rollout.revision, {"ended": "failed"})  # it never ran: rollback must not take it
         raise
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
@@ -79,13 +87,9 @@ def _begin(rollout: Rollout, resources: Resources) -> Deployment:
 
 
 def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:
-    """Look at the service once more: since it was planned from, nobody may have begun another deployment of it.
+    """Raise Overtaken if another deployment of the service began since the rollout was planned.
 
-    An older deployment than the planned one is a late answer.
-
-    Raises:
-        Overtaken: somebody has.
-
+    An older deployment than the planned one is a stale answer, and ignored.
     """
     planned = rollout.live.primary if rollout.live else None
     if planned is None:
@@ -100,12 +104,12 @@ def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:
 
 
 def _mark_begun(client: Any, rollout: Rollout, resources: Resources) -> None:
-    """Write on the new revision that it has begun, and what an adopted one does not record yet.
+    """Tag the new revision as begun, and with what an adopted one does not record yet.
 
-    A role that may not tag rolls out all the same: what has run is the truth, and only its record is lost.
+    A role that may not tag can still roll out: only the record is lost, which is reported.
 
     Raises:
-        AwsError: AWS failed otherwise; the service was not touched.
+        AwsError: tagging failed for another reason; the service was not touched.
 
     """
     tags = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
@@ -119,7 +123,7 @@ def _mark_begun(client: Any, rollout: Rollout, resources: Resources) -> None:
 
 
 def _touched(client: Any, rollout: Rollout, resources: Resources) -> Mapping[str, Any]:
-    """The service as ECS answers that it rolls out the revision, or, without one, what it runs anew."""
+    """Create or update the service, and return it as ECS answers; without a revision, force a new deployment."""
     running = rollout.live.primary if rollout.live else None
     if rollout.action == "create" and rollout.create and rollout.revision:
         return ecs.create(client, rollout.target, rollout.create, rollout.revision)
@@ -128,10 +132,10 @@ def _touched(client: Any, rollout: Rollout, resources: Resources) -> Mapping[str
 
 
 def _record(rollout: Rollout, resources: Resources) -> None:
-    """Where no revision carries it, the service itself says what it rolls out next.
+    """Tag the service with what it rolls out next, if no new revision carries those tags.
 
-    It is written before that begins, so that nobody who comes after a sudden death takes the rollout for another's; it
-    counts as soon as the service is `after` the deployment that it had until then.
+    The tags are written before the rollout begins, so that after a sudden death the rollout is still known as ours.
+    They count once the service has a later deployment than the one named by `after`.
     """
     live = rollout.live
     if rollout.request is None and live and live.primary:

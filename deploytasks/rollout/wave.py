@@ -1,4 +1,4 @@
-"""One wave under way: a loop that starts rollouts, looks at them when they are due, and never waits for one tenant."""
+"""Roll out one wave: a loop that starts rollouts, polls them when they are due, and never blocks on one tenant."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,21 +16,21 @@ from deploytasks.rollout.restore import concluded
 from deploytasks.rollout.start import start
 
 _SILENT_S = 60.0
-"""After so long without news that there is none is news: a CI engine takes silence for death."""
+"""Report an unchanged rollout again after so long: CI engines end a job that stays silent."""
 Then = Callable[[Any], None]
-"""What follows on a job's answer, in the loop."""
+"""Called in the loop with a job's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Threads that begin rollouts, which may take as long as a migration, and threads that only look."""
+    """Threads that start rollouts, which may take as long as a migration, and threads that only look."""
 
     beginning: ThreadPoolExecutor
     looking: ThreadPoolExecutor
 
 
 class Wave:
-    """One wave under way. Jobs run in threads; what follows on a job runs here, in the loop."""
+    """One wave under way. Jobs run in threads; their answers are handled here, in the loop."""
 
     def __init__(self, tier: Tier, resources: Resources, pools: Pools, *, wait: bool) -> None:
         self._tier, self._resources, self._pools, self._wait = tier, resources, pools, wait
@@ -41,26 +41,26 @@ class Wave:
         self._results: dict[Target, Result] = {}
 
     def run(self, wave: Sequence[Rollout]) -> list[Result]:
-        """The results of the wave, in its order.
+        """Roll out the wave; return its results, in its order.
 
         Raises:
-            Interrupted: names what goes on at AWS.
+            Interrupted: names the rollouts that go on at AWS.
 
         """
         queue = deque(wave)
         self._until_ended(wave, lambda: self._launch(queue, len(wave)))
         return [self._results[rollout.target] for rollout in wave]
 
-    def conclude(self, fallen: Sequence[UnderWay]) -> list[Result]:
-        """The results of rollouts that ended well and fell ill afterwards; those that failed are put back, if possible.
+    def conclude(self, ended: Sequence[UnderWay]) -> list[Result]:
+        """Conclude rollouts that became unhealthy in the soak: restore those that failed, and return all results.
 
         Raises:
-            Interrupted: names what goes on at AWS.
+            Interrupted: names the rollouts that go on at AWS.
 
         """
-        for one in fallen:
+        for one in ended:
             self._submit(self._pools.looking, concluded, one, then=self._concluded)
-        rollouts = [one.rollout for one in fallen]
+        rollouts = [one.rollout for one in ended]
         self._until_ended(rollouts, lambda: None)
         return [self._results[rollout.target] for rollout in rollouts]
 
@@ -76,7 +76,7 @@ class Wave:
             raise Interrupted(*self._left_behind(wave, self._settle())) from None
 
     def _launch(self, queue: deque[Rollout], total: int) -> None:
-        """As many as the tier lets roll out at once are started."""
+        """Start rollouts until as many are under way as the tier's `parallel` allows."""
         done_or_waiting = len(self._results) + len(queue)
         while queue and total - done_or_waiting < self._tier.parallel:
             rollout = queue.popleft()
@@ -87,7 +87,7 @@ class Wave:
         self._jobs[pool.submit(job, given, self._resources)] = then
 
     def _await_something(self) -> None:
-        """Some job is done, or the next look is due."""
+        """Wait until a job is done, and handle it, or until the next look is due."""
         pause = max(0.0, min(self._due.values(), default=self._now()) - self._now()) if self._due else None
         if not self._jobs:
             self._resources.sleep(pause or 0)
@@ -101,7 +101,7 @@ class Wave:
         due = [target for target, when in self._due.items() if when <= self._now()]
         for target in due:
             del self._due[target]
-        for group in of_one_cluster((self._following[target] for target in due), _target_of):
+        for group in of_one_cluster((self._following[target] for target in due), lambda now: now.rollout.target):
             self._submit(self._pools.looking, poll, group, then=self._polled)
 
     def _started(self, answer: UnderWay | Result) -> None:
@@ -152,7 +152,7 @@ class Wave:
         self._resources.tell(Told("interrupted", what))
 
     def _settle(self) -> list[Result]:
-        """How those ended whose beginning or end was being carried out: what is said of them shall be true."""
+        """Wait for jobs that are starting or concluding rollouts, so that what is reported of them is true."""
         ended: list[Result] = []
         begun = [job for job, then in self._jobs.items() if then != self._polled and not job.cancel()]
         for job in wait(begun).done:
@@ -164,15 +164,15 @@ class Wave:
         return ended
 
     def _left_behind(self, wave: Iterable[Rollout], settled: Iterable[Result]) -> Iterator[Complaint]:
-        late = {result.target: result for result in settled}
+        ended = {result.target: result for result in settled}
         for rollout in wave:
             target, where = rollout.target, str(rollout.target)
             if target in self._following:
                 what = "its way back" if self._following[target].lost else "its rollout"
                 yield Complaint(where, f"interrupted: {what} goes on at AWS, nobody follows it")
-            elif target in late and late[target].outcome not in GOOD_OUTCOMES:
-                yield Complaint(where, late[target].detail.removeprefix(f"{where}: "))
-            elif target not in late and target not in self._results:
+            elif target in ended and ended[target].outcome not in GOOD_OUTCOMES:
+                yield Complaint(where, ended[target].detail.removeprefix(f"{where}: "))
+            elif target not in ended and target not in self._results:
                 yield not_attempted(rollout)
 
     def _now(self) -> float:
@@ -180,12 +180,8 @@ class Wave:
 
 
 def not_attempted(rollout: Rollout) -> Complaint:
-    """What is said of a target that an interruption came before."""
+    """Return the complaint about a target that an interruption left untouched."""
     return Complaint(str(rollout.target), "interrupted: not attempted, it runs what it ran")
-
-
-def _target_of(now: UnderWay) -> Target:
-    return now.rollout.target
 
 
 def _progress(now: UnderWay) -> Progress:

@@ -1,4 +1,4 @@
-"""What AWS says when it says no, in the words of somebody who has to mend it."""
+"""Translation of AWS's errors into complaints that say what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _BY_THE_CLOCK = frozenset(
     {"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired"}
 )
-"""What AWS says, among other reasons, where it takes a request to be minutes old, or of the time to come."""
+"""The codes with which AWS refuses, among others, a request that seems minutes old or from the future."""
 _UNKNOWN_KEY = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
 )
 _TOO_OLD_OR_NEW = ("signature expired", "not yet current", "too large", "request has expired")
 _OFF_S = 60.0
-"""So much a clock may differ from AWS's, which puts up with five minutes."""
+"""How much a clock may differ from AWS's, which tolerates five minutes."""
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _TO_DO = {
@@ -47,7 +47,7 @@ _TO_DO = {
 
 @contextmanager
 def translated(where: str, profile: str = "") -> Iterator[None]:
-    """Whatever is raised inside becomes an AwsError that says what to do.
+    """Translate whatever is raised inside into an AwsError that says what to do.
 
     Raises:
         AwsError: `where: Operation: what AWS said`.
@@ -62,19 +62,19 @@ def translated(where: str, profile: str = "") -> Iterator[None]:
             raise AwsError(Complaint(where, " ".join(str(error).split()), _local_to_do(error, profile))) from error
         except Unreadable as error:
             raise located(where, error) from error
-        except OSError as error:  # keys that are asked for again come from files and programs
+        except OSError as error:  # credentials that are fetched again come from files and programs
             raise no_credentials(where, profile, error) from error
 
 
 def no_credentials(where: str, profile: str, error: Exception) -> AwsError:
-    """Return what is said of keys that can't be had: a program that is not there, a file, what they hold."""
+    """Return the error for credentials that can't be obtained: a missing program or file, or invalid contents."""
     said = " ".join(str(error).split()) or "no reason given"
     what = f"its credentials can't be had: {type(error).__name__}: {said}"
     return AwsError(Complaint(where, what, _mend(profile)))
 
 
 def may_pass(error: AwsError) -> bool:
-    """Whether the same call may well succeed a little later: throttling, AWS's own failures, a lost connection."""
+    """Return whether the same call may succeed a little later: throttling, AWS's own failures, a lost connection."""
     match error.__cause__:
         case ClientError() as said:
             return error.error_code in THROTTLED or _status(said) >= 500
@@ -83,14 +83,14 @@ def may_pass(error: AwsError) -> bool:
 
 
 def is_lost(error: BotoCoreError | ClientError) -> bool:
-    """Return whether AWS may have done the call all the same: its answer never came, or can't be read."""
+    """Return whether AWS may have carried out the call nevertheless: its answer never came, or can't be read."""
     if isinstance(error, ClientError):
         return _status(error) >= 500
     return isinstance(error, HTTPClientError)
 
 
 def was_repeated(error: AwsError) -> bool:
-    """Return whether the call was made more than once, or may have been done: an answer to it was lost."""
+    """Return whether the call was sent more than once, or may have been carried out: an answer to it was lost."""
     match error.__cause__:
         case ClientError() as said:
             return bool(said.response.get("ResponseMetadata", {}).get("RetryAttempts")) or _status(said) >= 500
@@ -99,23 +99,23 @@ def was_repeated(error: AwsError) -> bool:
 
 
 def is_denied(error: AwsError) -> bool:
-    """Return whether the role may not make the call."""
+    """Return whether the role lacks the permission for the call."""
     return error.error_code in _DENIED
 
 
 def reason(error: AwsError) -> str:
-    """Return AWS's operation and error code; where it was not reached, what hindered that."""
+    """Return AWS's operation and error code; if AWS was not reached, the reason for that."""
     what = error.complaints[0].what
     return ": ".join(what.split(": ")[:2]) if error.error_code else what
 
 
 def dated(answer: Mapping[str, Any]) -> datetime | None:
-    """Return when AWS answered, by its own clock; None where the answer does not tell."""
+    """Return when AWS answered, by its own clock; None if the answer has no valid date."""
     try:
         at = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, TypeError, ValueError):
         return None
-    return at if at.tzinfo else None  # -0000 tells no offset
+    return at if at.tzinfo else None  # -0000 gives no offset
 
 
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
@@ -129,7 +129,7 @@ def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
 
 
 def _clock(error: ClientError) -> str:
-    """Return by how much this machine's clock is off, as the answer's Date tells; "" where it is not.
+    """Return how far this machine's clock is off, judged by the answer's Date, and how to set it; "" if it is not off.
 
     Source: AWS's documentation of Signature Version 4: a request is good for five minutes.
     """

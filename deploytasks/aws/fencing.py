@@ -1,6 +1,6 @@
-"""The fence around a command that holds a tier's lock: before each write it looks whether the lock is still its own.
+"""The fence around a command that holds a tier's lock: before each write it checks that the lock is still its own.
 
-Neither SSM nor ECS has a compare-and-set: what is left open is the time of the one call that follows the look.
+Neither SSM nor ECS has a compare-and-set: what remains open is the time of the one call after the check.
 """
 
 import threading
@@ -14,18 +14,18 @@ from deploytasks.errors import AwsError
 from deploytasks.model import LockState
 
 SURE_S = (0.5, 1.0, 2.0)
-"""Pauses between looks that do not see a lock which was written: SSM may show a write only some time later."""
+"""Pauses between reads that do not find a lock which was written: SSM may show a write only some time later."""
 _FRESH_S = 1.0
 
 
 class LockLost(AwsError):
-    """The command's lock is gone, or somebody else's: nothing may be begun any more."""
+    """The command's lock is gone, or another command holds it: nothing more may be started."""
 
 
 class Fence:
-    """Knows whether the lock is still the one that the command works under; safe to use from many threads.
+    """Checks whether the command still holds its lock; safe to use from many threads.
 
-    Before `arm` is called, and in a dry run, it lets everything pass. `lost` says why it no longer does.
+    Before `arm` is called, and in a dry run, every check passes. `lost` says why checks no longer pass.
     """
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class Fence:
     def arm(
         self, held: LockState, look: Callable[[], LockState | None], sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """From now on `look` tells who holds the lock, and has to find this one."""
+        """Start checking: `look` returns the lock's holder, which must be `held`."""
         self._held, self._look, self._sleep = held, look, sleep
 
     def check(self) -> None:
-        """Read the lock again; callers that come while it is being read share the next reading.
+        """Read the lock again; callers that arrive during a read share the next one.
 
         Raises:
-            LockLost: it is not ours any more, and who holds it.
+            LockLost: it is not ours any more; the message names its holder.
             AwsError: it can't be read.
 
         """
@@ -61,18 +61,18 @@ class Fence:
         self.raise_if_lost()
 
     def check_again(self) -> None:
-        """Read the lock again if the last reading is no longer fresh. Raises as `check` does."""
+        """Read the lock again if the last read is older than `_FRESH_S`. Raise as `check` does."""
         self.raise_if_lost()
         if time.monotonic() - self._read_at > _FRESH_S:
             self.check()
 
     def raise_if_lost(self) -> None:
-        """Raise LockLost if a reading before has shown that the lock is not ours any more."""
+        """Raise LockLost if an earlier read has shown that the lock is not ours any more."""
         if self.lost:
             raise LockLost.of(self._held.tier, self.lost)
 
     def _why(self, look: Callable[[], LockState | None]) -> str:
-        """Return why nothing may be begun any more, "" while the lock is ours; one look proves no loss."""
+        """Return why nothing more may be started, "" while the lock is ours; a single read proves no loss."""
         for pause_s in (*SURE_S, 0.0):
             holder = look()
             if holder and holder.token == self._held.token:
@@ -86,11 +86,11 @@ class Fence:
 BEAT_S = 30.0
 """Seconds between two heartbeats."""
 STALE_S = 120.0
-"""A holder is taken for dead after so long without a heartbeat, by a job of its own CI run on another host."""
+"""How long without a heartbeat until a job of the same CI run on another host takes a holder for dead."""
 
 
 class Heartbeat:
-    """Writes the holder's heartbeat from a thread of its own between `start` and `stop`."""
+    """Writes the holder's heartbeat from a separate thread between `start` and `stop`."""
 
     def __init__(
         self, client: Any, project: str, mine: LockState, tell: Callable[[str], None], beat_s: float | None = None
@@ -101,11 +101,11 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start to write the heartbeat."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write no more, and delete what was written."""
+        """Stop writing, and delete the heartbeat."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(1.0)
@@ -132,7 +132,7 @@ class Heartbeat:
 def is_stale(client: Any, project: str, holder: LockState) -> bool:
     """Return whether the holder shows no life: neither its lock nor its heartbeat was written within `STALE_S`.
 
-    Their age is told by SSM's own clock. Where an answer does not tell the time, the holder counts as alive.
+    Ages are measured by SSM's own clock. If an answer carries no time, the holder counts as alive.
     """
     where = f"lock of {holder.tier}"
     names = parameters.path(project, holder.tier), _name(project, holder)
@@ -141,7 +141,7 @@ def is_stale(client: Any, project: str, holder: LockState) -> bool:
 
 
 def forget(client: Any, project: str, holder: LockState) -> None:
-    """Delete the holder's heartbeat, if it wrote one."""
+    """Delete the holder's heartbeat, if there is one."""
     parameters.delete(client, _name(project, holder), f"heartbeat of {holder.tier}")
 
 

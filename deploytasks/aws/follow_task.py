@@ -1,4 +1,4 @@
-"""A one-off task under way: its states and lines are told, its end is judged, and it can be stopped before it."""
+"""Following a one-off task: report its states and log lines, judge its end, and stop it on request."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,20 +16,20 @@ from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
 from deploytasks.model import Definition, Exited, OnEvent, Told
 
 POLL_S, QUIET_S = 1.0, 3.0
-"""Between two looks; and how long a log must have been silent, once its task has ended: CloudWatch is late."""
+"""Seconds between two polls; and how long the log of an ended task must be silent: CloudWatch delivers late."""
 _LATEST_S = 20.0
 _OUTAGE_S = 1800.0
-"""How long AWS may be out of reach while a task goes on."""
+"""How long AWS may be unreachable while a task runs."""
 _REFUSALS = 5
-"""Looks, one after the other, that AWS may refuse before the task is given up."""
+"""How many consecutive polls AWS may refuse before following is given up."""
 _UNKNOWN_S = 60.0
-"""How long ECS may not know a task: it comes to know new ones late, and forgets stopped ones after an hour."""
+"""How long ECS may not know a task: it lists new ones late, and forgets stopped ones after an hour."""
 _GOING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING"})
 
 
 @dataclass(frozen=True, slots=True)
 class FollowResources:
-    """What following needs. A `sleep` that raises ends it; the task goes on until it is stopped."""
+    """The dependencies of following. A `sleep` that raises ends the following; the task runs on until it is stopped."""
 
     client: Any
     tell: OnEvent
@@ -38,7 +38,7 @@ class FollowResources:
 
 
 def log_of(clients: Clients, started: Started, definition: Definition, tell: OnEvent) -> TaskLog:
-    """What tells the lines of the command's container; where they can't be read, it says so and tells none."""
+    """Return the log of the command's container; if it can't be read, report why and return one without lines."""
     target, container = started.one_off.target, started.one_off.container
     source = next((each for each in logs.sources(target, definition) if each.container == container), None)
     if source is None:
@@ -53,12 +53,12 @@ def log_of(clients: Clients, started: Started, definition: Definition, tell: OnE
 
 
 def follow(resources: FollowResources, started: Started, log: TaskLog) -> Exited:
-    """How the task ended; its states and its lines are told as they come, those too that come after its end.
+    """Return how the task ended; report its states and lines as they arrive, and those that arrive after its end.
 
-    A connection that is lost is waited out, since the task goes on meanwhile.
+    Wait out a lost connection, since the task runs on meanwhile.
 
     Raises:
-        AwsError: the task can no longer be seen.
+        AwsError: the task can no longer be observed.
 
     """
     watch = Watch(resources, started)
@@ -77,7 +77,7 @@ def follow(resources: FollowResources, started: Started, log: TaskLog) -> Exited
 
 @contextmanager
 def named(started: Started) -> Iterator[None]:
-    """Name the task, which goes on, in whatever unforeseen is raised inside.
+    """Name the task, which runs on, in whatever unforeseen error is raised inside.
 
     Raises:
         AwsError: instead of an Unforeseen, or of any other exception.
@@ -91,10 +91,10 @@ def named(started: Started) -> Iterator[None]:
 
 
 def stop(resources: FollowResources, started: Started, log: TaskLog, reason: str, *, within_s: float) -> Exited | None:
-    """The task is told to stop; how it ended, None where that takes longer.
+    """Tell the task to stop; return how it ended, None if that takes longer than `within_s`.
 
     Raises:
-        AwsError: it could not be told, and goes on.
+        AwsError: the request failed, and the task runs on.
 
     Source: ecs StopTask: SIGTERM, and after the container's stopTimeout SIGKILL.
 
@@ -109,9 +109,9 @@ def stop(resources: FollowResources, started: Started, log: TaskLog, reason: str
 
 
 def already_over(resources: FollowResources, started: Started, log: TaskLog) -> Exited | None:
-    """How the task ended, by one look, after which no late line is waited for.
+    """Return how the task ended, by a single poll and without waiting for late log lines.
 
-    None where it goes on, or can't be seen.
+    None if it is still running, or can't be observed.
     """
     try:
         task = _described(resources.client, started)
@@ -126,7 +126,7 @@ def already_over(resources: FollowResources, started: Started, log: TaskLog) -> 
 
 
 class Watch:
-    """Looks at one task again and again; tells its states, and when AWS can't be reached."""
+    """Polls one task; reports its states, and when AWS can't be reached."""
 
     def __init__(self, resources: FollowResources, started: Started) -> None:
         self._resources, self._started = resources, started
@@ -136,10 +136,10 @@ class Watch:
         self._lost = False
 
     def look(self) -> Exited | None:
-        """How the task ended, None while it goes on.
+        """Return how the task ended, None while it runs.
 
         Raises:
-            AwsError: it can't be seen, and that is not about to change.
+            AwsError: it can't be observed, and that is not about to change.
 
         Source: ecs DescribeTasks.
 
@@ -168,7 +168,7 @@ class Watch:
         return Exited(self._started.one_off.target, self._started.id, None, "ECS does not know the task any more")
 
     def _put_up_with(self, error: AwsError) -> None:
-        """Nothing happens yet; what does not pass is put up with for some looks, as rights spread slowly in AWS."""
+        """Tolerate the error up to a limit: a permanent one for some polls too, as permissions spread slowly in AWS."""
         passes = may_pass(error)
         self._refused += 0 if passes else 1
         silent_s = self._resources.clock() - self._seen_at
@@ -183,9 +183,9 @@ class Watch:
 
 
 def ending(task: Mapping[str, Any], started: Started) -> Exited | None:
-    """How a described task ended, None while it goes on; an exit code counts as soon as it is there. Pure.
+    """Return how a described task ended, None while it runs; an exit code counts as soon as it is known. Pure.
 
-    A task takes half a minute from the end of its containers to STOPPED, where its network is taken down.
+    A task takes half a minute from the end of its containers to STOPPED, while its network is removed.
     """
     name = started.one_off.container
     ours: Mapping[str, Any] = next((each for each in task.get("containers", []) if each["name"] == name), {})
@@ -203,7 +203,7 @@ def _stop(resources: FollowResources, started: Started, reason: str) -> None:
 
 
 def _finish(resources: FollowResources, started: Started) -> None:
-    """A task whose other containers would run on for ever is told to stop; it is said where that fails."""
+    """Stop a task whose other containers would run on forever; report a failure to do so."""
     if started.one_off.essential:
         return
     try:
@@ -214,7 +214,7 @@ def _finish(resources: FollowResources, started: Started) -> None:
 
 
 def _read_trailing(resources: FollowResources, log: TaskLog) -> None:
-    """What the log still brings is told, until it has been silent for a while."""
+    """Report the lines that still arrive, until the log has been silent for `QUIET_S`."""
     ended_at = heard_at = resources.clock()
     while resources.clock() - ended_at < _LATEST_S and resources.clock() - heard_at < QUIET_S:
         resources.sleep(POLL_S)
@@ -230,7 +230,7 @@ def _described(client: Any, started: Started) -> Mapping[str, Any] | None:
 
 
 def _reason(task: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    """Why it ended, where there is more to say than that it did."""
+    """Return why the task ended; "" if there is nothing to add."""
     ordinary = task.get("stopCode") == "EssentialContainerExited"
     said = [ours.get("reason"), None if ordinary else task.get("stoppedReason")]
     if ours.get("exitCode") is None:

@@ -8,9 +8,9 @@ from deploytasks.aws.secrets import MISSING, UNTRUSTING, _assumes, _listed, _nam
 
 
 def role_fault(client: Any, role: str) -> str:
-    """Return what is wrong with the role of this ARN or name, or that ECS can't assume it; "" if nothing is.
+    """Return what is wrong with the role of this ARN or name, such as that ECS can't assume it; "" if nothing is.
 
-    Consoles make roles below `/service-role/`, and an ARN that leaves this out names none, as one with another path.
+    Consoles create roles below `/service-role/`; an ARN without this path, or with another one, names no role.
 
     Source: iam GetRole, which takes the name without its path; no two roles of an account share a name.
 
@@ -27,7 +27,7 @@ def role_fault(client: Any, role: str) -> str:
 
 
 def trusts_ecs(document: Any) -> bool:
-    """Return whether some Allow names ECS's tasks; conditions, denials and a document that is none are believed."""
+    """Return whether any Allow names ECS's tasks; ignore conditions and denials, accept what is no document."""
     if not isinstance(document, Mapping):
         return True
     allows = [each for each in _listed(document.get("Statement")) if each.get("Effect") == "Allow"]

@@ -1,4 +1,4 @@
-"""What somebody writes into a lock or a hold: who and what for; and whether the process that wrote it still lives."""
+"""The contents of a lock or a hold: who and what for; and whether the process that wrote it is still alive."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from deploytasks.aws import tags
 from deploytasks.model import Author, LockState, Unfinished
 
 _LONGEST_REASON = 1000
-"""A parameter's value has 4,096 characters; what people write may take so many of them."""
+"""How many of a parameter's 4,096 characters a reason may take."""
 
 
 def lock_record(tier: str, author: Author, command: str, *, commit: str = "", reason: str = "") -> LockState:
-    """What this process writes into a lock that it takes."""
+    """Return what this process writes into a lock that it takes."""
     return LockState(
         tier=tier,
         by=author.by,
@@ -37,12 +37,12 @@ def lock_record(tier: str, author: Author, command: str, *, commit: str = "", re
 
 
 def new_token() -> str:
-    """Return what tells a lock from every other."""
+    """Return a unique token, which identifies a lock."""
     return uuid.uuid4().hex
 
 
 def cut(reason: str) -> str:
-    """The reason as far as there is room for it, as it is written; one that was cut ends with `…`."""
+    """Return the reason, cut to `_LONGEST_REASON` characters as it is written; one that was cut ends with `…`."""
     sizes = [*accumulate(len(_escaped(json.dumps(char))) - 2 for char in reason)]
     if not sizes or sizes[-1] <= _LONGEST_REASON:
         return reason
@@ -50,19 +50,19 @@ def cut(reason: str) -> str:
 
 
 def by_hand(mine: LockState) -> LockState:
-    """The same claim by no process: it outlives this one, and jobs of the same CI run work under it."""
+    """Return the same record without a process: it outlives this one, and jobs of the same CI run work under it."""
     return replace(mine, pid=0, machine="")
 
 
 def by_nobody(mine: LockState) -> LockState:
-    """The same claim by no process and no CI run: it is in everybody's way until somebody releases it."""
+    """Return the same record without a process or CI run: it blocks everyone until it is released by hand."""
     return replace(mine, pid=0, machine="", run="")
 
 
 def written(state: Any) -> str:
-    """The state as the value of a parameter, one flat JSON object.
+    """Return the state as the value of a parameter, one flat JSON object.
 
-    Source: PutParameter takes no value with double braces, so that none of what people wrote stays a brace.
+    Source: PutParameter takes no value with double braces, so all braces in users' text are escaped.
     """
     members = asdict(state)
     if "unfinished" in members:
@@ -75,7 +75,7 @@ def _escaped(inside: str) -> str:
 
 
 def read(tier: str, value: str) -> LockState:
-    """What is written in the lock; of one that nobody can read at least that it is there."""
+    """Return the contents of the lock; of an unreadable one, a record that says so."""
     try:
         known: dict[str, type] = {each.name: str for each in fields(LockState)} | {"pid": int, "unfinished": list}
         said = {name: each for name, each in json.loads(value).items() if name in known}
@@ -87,10 +87,10 @@ def read(tier: str, value: str) -> LockState:
 
 
 def _unfinished(row: Any) -> Unfinished:
-    """Return the rollback that the row of a hold tells of.
+    """Return the unfinished rollback of a hold's row.
 
     Raises:
-        TypeError, ValueError: somebody wrote something else there.
+        TypeError, ValueError: the row has another form.
 
     """
     release, at, *names = row
@@ -101,14 +101,14 @@ def _unfinished(row: Any) -> Unfinished:
 
 
 def is_shared(holder: LockState, mine: LockState) -> bool:
-    """Whether our CI run itself holds the lock, and no process of it: its jobs work under it, and leave it."""
+    """Return whether our CI run itself holds the lock, and no process of it: its jobs work under it and keep it."""
     return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)
 
 
 def is_left(holder: LockState, mine: LockState, is_stale: Callable[[], bool]) -> bool:
-    """Whether the lock may be taken over: its process died here, or is of our CI run elsewhere and `is_stale`.
+    """Return whether the lock may be taken over: its process died here, or is of our CI run elsewhere and `is_stale`.
 
-    Where the CI run itself holds it, only the run takes it anew.
+    If the CI run itself holds it, only the run takes it anew.
     """
     if holder.pid > 0 and holder.machine == _machine():
         return not _is_alive(holder.pid)
@@ -118,7 +118,7 @@ def is_left(holder: LockState, mine: LockState, is_stale: Callable[[], bool]) ->
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process lives; one that only waits for its parent to take note of its end does not."""
+    """Return whether the process is alive; a zombie is not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -133,7 +133,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _machine() -> str:
-    """The boot of the host and its process namespace: where one pid means one process."""
+    """Return the host's boot id and the process namespace, within which a pid identifies one process."""
     boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     known = (boot.read_text().strip(), namespace.readlink().name) if boot.exists() and namespace.is_symlink() else ()
     return " ".join([platform.node(), *known])

@@ -1,7 +1,7 @@
 """The lock of a project's tier: one SSM parameter in the registry's account, which only one of many can create.
 
-It is never stolen: it may be taken over where the holder's process died on this machine, or belongs to the same CI run
-and shows no life any more (`heartbeats`). Who waits for it reads, and writes only once it is gone.
+It is never stolen: it may be taken over if the holder's process died on this machine, or if it belongs to the same CI
+run and shows no life any more (`fencing`). A waiting command only reads, and writes once the lock is gone.
 """
 
 import random
@@ -21,17 +21,20 @@ from deploytasks.model import LockState
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
 _TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Pauses after a lock that exists and is not there: only later does SSM tell a deletion everywhere, or take the name.
+"""Pauses when the lock exists yet can't be found: SSM shows a deletion everywhere, and accepts the name, only later.
 
 Source: DeleteParameter, "wait for at least 30 seconds to create a parameter with the same name".
 """
 _ATTEMPTS = 3
-"""To become the successor of a dead holder."""
+"""How often to try to become the successor of a dead holder."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockWait:
-    """How long somebody waits for a lock, not at all unless told; `tell` hears once whom for, `dice` throws 0 to 1."""
+    """How long to wait for a lock; by default not at all.
+
+    `tell` is called once, with a message that names the holder; `dice` returns a number from 0 to 1.
+    """
 
     longest_s: float = 0.0
     tell: Callable[[str], None] = lambda _message: None
@@ -40,7 +43,7 @@ class LockWait:
     dice: Callable[[], float] = random.random
 
     def pauses(self) -> Iterator[float]:
-        """Seconds between two looks: 2, then longer and longer, 15 at most; a quarter more or less by chance."""
+        """Yield the seconds between two reads: 2 at first, growing by half up to 15, with a quarter of jitter."""
         pause_s = _FIRST_PAUSE_S
         while True:
             yield pause_s * (0.75 + self.dice() / 2)
@@ -51,10 +54,10 @@ NO_WAIT = LockWait()
 
 
 def acquire(client: Any, project: str, mine: LockState, wait: LockWait = NO_WAIT) -> LockState:
-    """The lock is ours, or one under which we may work; returns what is written there.
+    """Take the lock, or work under one that our CI run holds; return its contents.
 
     Raises:
-        Locked: somebody else holds it, and did so for as long as we wait.
+        Locked: another command holds it, and held it for as long as we wait.
 
     Source: ssm PutParameter with Overwrite=False: of any number of writers one wins.
 
@@ -77,7 +80,7 @@ def acquire(client: Any, project: str, mine: LockState, wait: LockWait = NO_WAIT
 
 
 def release(client: Any, project: str, mine: LockState, kind: str = "lock") -> bool:
-    """The lock (or hold) is free, if it was this one; whether it was."""
+    """Release the lock (or hold) if it is this one; return whether it was."""
     holder = status(client, project, mine.tier, kind)
     if holder is None or holder.token != mine.token:
         return False
@@ -88,7 +91,7 @@ def release(client: Any, project: str, mine: LockState, kind: str = "lock") -> b
 
 
 def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """The lock that we took is free; False where several looks, one after the other, do not find it to be ours."""
+    """Release the lock that we took; return False if repeated reads do not find it to be ours."""
     for pause_s in SURE_S:
         if release(client, project, mine):
             return True
@@ -97,13 +100,13 @@ def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[fl
 
 
 def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
-    """Who holds the tier's lock (or put its hold there), None where nobody does."""
+    """Return who holds the tier's lock (or set its hold), None if it is free."""
     found = parameters.find(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
     return lock_records.read(tier, found.value) if found else None
 
 
 def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
-    """Return what `acquire` would refuse with now; None where it would take the lock, or work under it."""
+    """Return the complaint that `acquire` would raise now; None if it would take the lock, or work under it."""
     holder = status(client, project, mine.tier)
     if holder is None or _is_ours(holder, mine) or _is_left(client, project, holder, mine):
         return None
@@ -111,18 +114,18 @@ def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
 
 
 def taken_at(client: Any, project: str, tier: str) -> datetime | None:
-    """When the tier's lock was taken, by AWS's own clock, as deployments are timed; None where nobody holds it."""
+    """Return when the tier's lock was taken, by AWS's own clock, which also times deployments; None if it is free."""
     found = parameters.find(client, parameters.path(project, tier), f"lock of {tier}")
     return found.modified_at if found else None
 
 
 def remove(client: Any, project: str, tier: str, kind: str = "lock") -> None:
-    """There is no lock (or hold) of the tier."""
+    """Delete the tier's lock (or hold), whoever holds it."""
     parameters.delete(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
 
 
 def freeing(tier: str, run: str) -> str:
-    """The command that frees the lock, or ends the hold; in a CI run nobody can answer what it asks."""
+    """Return the command that frees the lock or ends the hold; in a CI run with `--yes`, since no one can answer it."""
     return f"inv lock.release {tier}" + (" --yes" if run else "")
 
 
@@ -131,7 +134,7 @@ def _is_ours(holder: LockState, mine: LockState) -> bool:
 
 
 def _take(client: Any, project: str, mine: LockState, wait: LockWait) -> LockState:
-    """Who holds the lock now: we do, where nobody did, or where its holder left it to us."""
+    """Return who holds the lock now: we do if it was free, or if its holder left it to us."""
     for pause_s in _TRIES_S:
         if holder := _put(client, project, mine):
             return _inherited(client, project, holder, mine)
@@ -141,7 +144,7 @@ def _take(client: Any, project: str, mine: LockState, wait: LockWait) -> LockSta
 
 
 def _look(client: Any, project: str, before: LockState, mine: LockState, wait: LockWait) -> LockState:
-    """Who holds the lock now, after another look; what keeps us from looking this time may pass."""
+    """Return who holds the lock now, after another read; ignore an error of that read that may pass."""
     try:
         holder = status(client, project, mine.tier)
     except AwsError as error:
@@ -152,11 +155,11 @@ def _look(client: Any, project: str, before: LockState, mine: LockState, wait: L
 
 
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:
-    """Who holds the lock after we tried to write it; None where nobody does any more."""
+    """Return who holds the lock after our attempt to write it; None if it is free again."""
     name = parameters.path(project, mine.tier)
     if parameters.create(client, name, lock_records.written(mine), f"lock of {mine.tier}"):
         return mine
-    # A put whose answer was lost is retried by botocore and then meets itself.
+    # botocore retries a put whose answer was lost, and the retry then finds the first one's lock.
     return status(client, project, mine.tier)
 
 
@@ -165,10 +168,10 @@ def _is_left(client: Any, project: str, holder: LockState, mine: LockState) -> b
 
 
 def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
-    """Who holds the lock now: we do, where its holder died; of several who try to take it over, one does."""
+    """Return who holds the lock now: we do if its holder died; only one of several takers succeeds."""
     if holder.token == mine.token or not _is_left(client, project, holder, mine):
         return holder
-    if not holder.pid:  # the CI run's own, which the run takes anew: its jobs follow each other
+    if not holder.pid:  # held by the CI run itself, which takes it anew: its jobs follow each other
         parameters.write(
             client, parameters.path(project, mine.tier), lock_records.written(mine), f"lock of {mine.tier}"
         )
@@ -177,7 +180,7 @@ def _inherited(client: Any, project: str, holder: LockState, mine: LockState) ->
 
 
 def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> LockState:
-    """Take a dead holder's lock over, unless somebody else does. Return who holds it then."""
+    """Take over a dead holder's lock, unless another command does. Return who holds it then."""
     successor = _successor(client, project, dead, mine)
     if successor.token != mine.token:
         return successor
@@ -195,9 +198,9 @@ def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> 
 
 
 def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> LockState:
-    """Return who may take the lock over: whoever creates the parameter named by the dead holder's token.
+    """Return who may take over the lock: the creator of the parameter named by the dead holder's token.
 
-    It stays for as long as the successor holds the lock, so that nobody who reads late takes it over once more.
+    It stays as long as the successor holds the lock, so that a late reader does not take the lock over again.
     """
     name, where = _succession(project, mine.tier, dead.token), f"lock of {mine.tier}"
     for _ in range(_ATTEMPTS):
@@ -226,7 +229,7 @@ def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:
 
 
 def _held(holder: LockState, mine: LockState, waited_s: float) -> str:
-    """Who holds the lock, since when, what for and why, as far as that is written there."""
+    """Say who holds the lock, since when, what for and why, as far as it is recorded."""
     about = holder.release or holder.commit[:7]
     what = ", ".join(filter(None, [f"{holder.command} of {about}" if about else holder.command, holder.ci]))
     why = f", because {holder.reason}" if holder.reason else ""
@@ -234,7 +237,7 @@ def _held(holder: LockState, mine: LockState, waited_s: float) -> str:
 
 
 def _how_long(holder: LockState, mine: LockState, waited_s: float) -> str:
-    """How long that has been now, that much after we came; nothing where the times do not tell."""
+    """Say how long the lock has been held, `waited_s` after we began to wait; "" if the times do not tell."""
     try:
         before = datetime.fromisoformat(mine.since) - datetime.fromisoformat(holder.since)
     except (ValueError, TypeError):
@@ -247,11 +250,11 @@ HOLD = "hold"
 
 
 def put_hold(client: Any, project: str, hold: LockState) -> None:
-    """The tier is held, with this reason; a hold that was there is replaced."""
+    """Put a hold on the tier, with its reason; replace a present one."""
     value = lock_records.written(lock_records.by_nobody(hold))
     parameters.write(client, parameters.path(project, hold.tier, HOLD), value, f"hold of {hold.tier}")
 
 
 def hold(client: Any, project: str, tier: str) -> LockState | None:
-    """The tier's hold, None where there is none."""
+    """Return the tier's hold, None if there is none."""
     return status(client, project, tier, HOLD)

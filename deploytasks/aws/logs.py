@@ -1,4 +1,4 @@
-"""What containers write, read from CloudWatch by the awslogs settings of their definition."""
+"""Container logs, read from CloudWatch by the awslogs settings of their definition."""
 
 import re
 import time
@@ -13,20 +13,20 @@ from deploytasks.errors import AwsError
 from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
 
 _TRAILING_MS = 30_000
-"""How far behind the newest line another may still arrive: CloudWatch takes them in from many agents."""
+"""How far behind the newest line another may still arrive: CloudWatch receives them from many agents."""
 _NO_GROUP = "ResourceNotFoundException"
 _TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
-"""Of any other id DescribeTasks says that it is not valid, and answers for none of those asked with it."""
+"""DescribeTasks refuses any other id as invalid, together with all ids of the same request."""
 
 Streams = tuple[str, str, str, str]
-"""Account, region, log group, and what the streams' names begin with."""
+"""Account, region, log group and stream name prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one container of a target writes to: a log group, and what its streams' names begin with.
+    """Where one container of a target writes to: a log group, and the prefix of its streams' names.
 
-    `shared_with` names the other targets that write to streams of the same beginning, or may do so.
+    `shared_with` names the other targets that write, or may write, to streams with the same prefix.
     """
 
     target: Target
@@ -39,23 +39,23 @@ class Source:
 
     @property
     def streams(self) -> Streams:
-        """What two sources have in common whose lines stand in the same streams, as far as their names tell."""
+        """Return the key by which to find sources whose streams, judged by their names, may be the same."""
         return self.access.account, self.access.region, self.group, self.prefix
 
 
 def sources(target: Target, definition: Definition) -> tuple[Source, ...]:
-    """The containers of the definition that write to CloudWatch under a stream prefix; () where none does."""
+    """Return the containers of the definition that write to CloudWatch under a stream prefix; () if none does."""
     return tuple(_sources(target, definition))
 
 
 def elsewhere(definition: Definition) -> tuple[str, ...]:
-    """The names of the other containers: what they write can't be found, or not be told from others' lines."""
+    """Return the names of the other containers: their lines can't be found, or not be told from those of others."""
     listed = definition.get("containerDefinitions", [])
     return tuple(each["name"] for each in listed if not _is_readable(each))
 
 
 def of_task(source: Source, task: str) -> Source:
-    """The source narrowed to one task, given by its id."""
+    """Return the source narrowed to one task, given by its id."""
     return replace(source, prefix=f"{source.prefix}{task}")
 
 
@@ -76,15 +76,15 @@ def last_lines(client: Any, source: Source, count: int) -> tuple[str, ...]:
 
 
 def is_missing(error: AwsError) -> bool:
-    """Whether the log group does not exist; it may come with its first line."""
+    """Return whether the log group does not exist; it may be created with its first line."""
     return error.error_code == _NO_GROUP
 
 
 class OwnTasks:
-    """Tells the tasks of a source's target from those of others, by their ids; each is asked about once.
+    """Tells a target's own tasks from those of others, by their ids; each id is asked for once.
 
-    Its own are those of its service, and one-off tasks of its family in its cluster. What ECS does not know there is
-    not: it is another cluster's, or it stopped more than an hour ago.
+    Its own are the tasks of its service, and one-off tasks of its family in its cluster. A task that ECS does not know
+    there is not its own: it belongs to another cluster, or stopped more than an hour ago.
     """
 
     def __init__(self, client: Any, source: Source) -> None:
@@ -92,10 +92,10 @@ class OwnTasks:
         self._own: dict[str, bool] = {}
 
     def among(self, ids: Iterable[str]) -> set[str]:
-        """Those of the ids that are the target's own.
+        """Return those of the ids that are the target's own.
 
         Raises:
-            AwsError: ECS does not tell.
+            AwsError: ECS does not answer.
 
         """
         named = set(ids)
@@ -106,7 +106,10 @@ class OwnTasks:
         return {each for each in named if self._own.get(each)}
 
     def _is_own(self, task: Mapping[str, Any]) -> bool:
-        """Source: ECS's documentation of a task's `group`: `service:` and its name, where a service runs it."""
+        """Return whether the service or the family is the target's.
+
+        Source: ECS's documentation of a task's `group`: `service:` and its name, if a service runs the task.
+        """
         group: str = task.get("group", "")
         if group.startswith("service:"):
             return group == f"service:{self._target.ecs_service}"
@@ -115,10 +118,10 @@ class OwnTasks:
 
 
 class Tail:
-    """Reads a source from a time on, each line once: those too that come late, or all at the same moment.
+    """Reads a source from a time on, each line once, including late lines and lines of the same millisecond.
 
-    A look goes back some way behind the newest line (or behind now, where a container's clock is ahead), and leaves
-    out, by their ids, the lines that were read before. With `own`, the lines of others' tasks are left out.
+    A read starts some way behind the newest line (or behind now, if a container's clock is ahead) and skips, by their
+    ids, lines that were read before. With `own`, it skips the lines of others' tasks.
     """
 
     def __init__(
@@ -136,10 +139,10 @@ class Tail:
         self._seen: dict[str, int] = {}
 
     def read(self) -> list[Logged]:
-        """The lines that were not read before, oldest first.
+        """Return the lines that were not read before, oldest first.
 
         Raises:
-            AwsError: among others, there is no such log group. The next look reads what this one could not.
+            AwsError: among others, there is no such log group. The next read returns what this one could not.
 
         Source: logs FilterLogEvents, all pages, since an empty one need not be the last.
 
@@ -154,7 +157,10 @@ class Tail:
         return lines
 
     def _is_new(self, event: Mapping[str, Any]) -> bool:
-        """Not read before, and the container's: an emulator may know no prefixes, and a prefix may hold a slash."""
+        """Return whether the event is unread and the container's.
+
+        An emulator may ignore prefixes, and a prefix may contain a slash.
+        """
         stream, prefix = event["logStreamName"], self.source.prefix
         return event["eventId"] not in self._seen and stream.startswith(prefix) and "/" not in stream[len(prefix) :]
 
@@ -165,7 +171,7 @@ class Tail:
         return [line for line in lines if line.task in own]
 
     def _remember(self, new: Mapping[str, int]) -> None:
-        """What was read just now may be told again, as long as late lines are waited for."""
+        """Remember the new events for as long as late lines may arrive: the next reads return them again."""
         self._seen |= new
         newest = min(max(self._seen.values(), default=0), int(self._clock() * 1000))
         self._from_ms = max(self._from_ms, newest - _TRAILING_MS)
@@ -173,9 +179,9 @@ class Tail:
 
 
 class TaskLog:
-    """Tells what one container of one task writes; what keeps it from being read is told once, and ends nothing.
+    """Reports the lines of one container of one task; an obstacle to reading is reported once and ends nothing.
 
-    Where there is nothing to read, `tail` says why.
+    If there is nothing to read, `tail` says why.
     """
 
     def __init__(self, target: Target, tail: Tail | str, tell: OnEvent) -> None:
@@ -187,11 +193,11 @@ class TaskLog:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything to read."""
+        """Return whether there is anything to read."""
         return self._tail is not None
 
     def hear(self) -> bool:
-        """Whether there was something new, and it was told."""
+        """Report new lines. Return whether there were any."""
         if self._tail is None:
             return False
         try:
@@ -205,12 +211,12 @@ class TaskLog:
         return bool(lines)
 
     def close(self) -> None:
-        """It is said, if it is so, that there never was a log group."""
+        """Report if there never was a log group."""
         if self._missing:
             self._say(self._missing.complaints[0].what)
 
     def _put_up_with(self, error: AwsError) -> None:
-        """A group comes with its first line, throttling and lost connections go by; anything else stays as it is."""
+        """Stop reading, and report why, unless the error may pass: a group is created with its first line."""
         if is_missing(error):
             self._missing = error
         elif not may_pass(error):

@@ -1,6 +1,6 @@
-"""Why releases were let past a tier's gate: an SSM parameter a release, in the registry's account.
+"""Why releases were allowed past a tier's gate: one SSM parameter per release, in the registry's account.
 
-Revisions and services record the reason as well; but not every release that is minted rolls something out.
+Revisions and services record the reason as well, but not every release rolls something out.
 """
 
 import json
@@ -17,7 +17,7 @@ _KIND = "overrides"
 
 
 def put(client: Any, project: str, override: Override) -> None:
-    """The reason is recorded; one that the release has already stays."""
+    """Record the override; one that the release already has is kept."""
     name = f"{parameters.path(project, override.tier, _KIND)}/{override.release}"
     value = lock_records.written(replace(override, reason=lock_records.cut(override.reason)))
     where = f"override of {override.release}"
@@ -27,7 +27,7 @@ def put(client: Any, project: str, override: Override) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the registry's account keeps of a tier: its overrides, its hold and its lock."""
+    """What the registry's account stores about a tier: its overrides, its hold and its lock."""
 
     overrides: tuple[Override, ...] = ()
     hold: LockState | None = None
@@ -35,7 +35,7 @@ class Records:
 
 
 def records(client: Any, project: str, tier: str) -> Records:
-    """Return all that is recorded of the tier, but for an override that nobody can read.
+    """Return all records of the tier, except unreadable overrides.
 
     Source: ssm GetParametersByPath.
 

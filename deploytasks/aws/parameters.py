@@ -1,4 +1,4 @@
-"""Our SSM parameters in the registry's account: what they are called, and how one is read, created and deleted."""
+"""Our SSM parameters in the registry's account: their names, and how to read, create, write and delete one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from deploytasks.aws.errors import dated, is_lost, translated
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter's value, and when it was written and read: both by AWS's own clock, None where it does not say."""
+    """A parameter's value, and when it was written and read: both by AWS's own clock, None if not reported."""
 
     value: str
     modified_at: datetime | None = None
@@ -19,19 +19,19 @@ class Parameter:
 
     @property
     def age_s(self) -> float | None:
-        """Seconds since it was written, whatever this host's clock says."""
+        """Return the seconds since it was written, independent of this host's clock; None if unknown."""
         if self.modified_at is None or self.read_at is None:
             return None
         return (self.read_at - self.modified_at).total_seconds()
 
 
 def path(project: str, tier: str, kind: str = "lock") -> str:
-    """Return the name of the parameter of the tier's lock, or of another kind."""
+    """Return the name of the tier's parameter of that kind."""
     return f"{folder(project, tier)}/{kind}"
 
 
 def folder(project: str, tier: str) -> str:
-    """Return what the names of all the tier's parameters begin with."""
+    """Return the prefix of the names of all the tier's parameters."""
     return f"/deploytasks/{project}/{tier}"
 
 
@@ -51,9 +51,9 @@ def find(client: Any, name: str, where: str) -> Parameter | None:
 
 
 def create(client: Any, name: str, value: str, where: str) -> bool:
-    """Create the parameter; return False if it exists with another value. Of any number of callers one creates it.
+    """Create the parameter; return False if it exists with another value. Of any number of callers, one creates it.
 
-    Where the answer got lost, what is there tells whether it was done.
+    If the answer was lost, the parameter's value tells whether it was created.
 
     Source: ssm PutParameter with Overwrite=False.
 

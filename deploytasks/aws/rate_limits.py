@@ -1,6 +1,6 @@
-"""How fast AWS may be asked: a token bucket for each account, region and group of operations, as AWS keeps them.
+"""Client-side rate limits: a token bucket for each account, region and group of operations, as AWS keeps them.
 
-Waiting for one's turn is cheaper than being told to slow down: a throttled call costs a round trip and a retry.
+Waiting for a token is cheaper than being throttled, which costs a round trip and a retry.
 """
 
 import threading
@@ -16,7 +16,7 @@ from deploytasks.model import Access
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a group of operations shares: so many calls at once, and so many more each second."""
+    """The limit of a group of operations: a burst of calls, and a refill rate per second."""
 
     group: str
     burst: float
@@ -37,17 +37,17 @@ _RATES = (
     (Rate("parameters read", 40, 40), "GetParameters"),
 )
 RATES: dict[str, Rate] = {operation: rate for rate, operations in _RATES for operation in operations.split()}
-"""The rate of each operation; those that are not named are not held back."""
+"""The rate of each operation; operations not listed are not limited."""
 
 
 class Interrupted(BotoCoreError):
-    """Somebody interrupted while the call waited for its turn."""
+    """The command was interrupted while the call waited for its turn."""
 
     fmt = "interrupted before AWS was asked"
 
 
 class Bucket:
-    """Hands out turns at a rate; safe to use from many threads, each of which is told how long to wait."""
+    """A token bucket; safe to use from many threads, each of which gets its own waiting time."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
@@ -55,7 +55,7 @@ class Bucket:
         self._tokens, self._at = rate.burst, clock()
 
     def take(self) -> float:
-        """Seconds until the turn that is ours from now on; 0 where it is now."""
+        """Take a token. Return the seconds to wait until it is valid; 0 if it is now."""
         with self._lock:
             now = self._clock()
             self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.refill_per_s) - 1
@@ -64,7 +64,7 @@ class Bucket:
 
 
 class Buckets:
-    """The buckets of every account and region that is spoken to; none waits any more once somebody interrupts."""
+    """The buckets of every account and region; once `stopped` is set, nothing waits any more."""
 
     def __init__(self, stopped: threading.Event) -> None:
         self._stopped = stopped
@@ -72,7 +72,7 @@ class Buckets:
         self._lock = threading.Lock()
 
     def guard(self, client: Any, access: Access) -> None:
-        """Every request of the client, repeated ones too, waits for its turn."""
+        """Make every request of the client, retries included, wait for its turn."""
 
         def wait(event_name: str, **_: Any) -> None:
             self._wait(access, event_name.rpartition(".")[2])

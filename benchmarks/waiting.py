@@ -20,7 +20,7 @@ from benchmarks.stage import Serving, Stage, inv, set_up
 NUMBERS = frozenset({6, 7})
 TENANTS = 50
 SPREAD = 0.1
-LOOKING = ("DescribeServices", "ListServiceDeployments", "DescribeServiceDeployments", "ListTasks", "DescribeTasks")
+READS = ("DescribeServices", "ListServiceDeployments", "DescribeServiceDeployments", "ListTasks", "DescribeTasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def measure(rollout_s: float) -> None:
     with _stage(rollout_s) as stage:
         waited = release(stage, TENANTS)
     delays = waited.delays_s()
-    total, looks = sum(waited.calls.values()), sum(waited.calls.get(name, 0) for name in LOOKING)
+    total, looks = sum(waited.calls.values()), sum(waited.calls.get(name, 0) for name in READS)
     what = f"waiting for {TENANTS} rollouts of {rollout_s:g} s"
     print(f"\n{'#':>2}  {what:<59}  {'found':>6}  {'at most':>7}")
     _show(6, "mean seconds from a rollout's end to the line that tells it", statistics.mean(delays), 0.8)

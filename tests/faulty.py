@@ -28,10 +28,10 @@ Patient = Callable[[float], None]
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
     """Sets after how many seconds of silence something is asked again, instead of ten or thirty."""
-    return partial(set_patience, monkeypatch)
+    return partial(set_silence, monkeypatch)
 
 
-def set_patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def set_silence(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Until the patch is undone, silence of so many seconds is too long."""
     monkeypatch.setattr(retries, "QUESTION_TIMEOUT_S", seconds)
     for name in ("CONFIG", "FIRST"):

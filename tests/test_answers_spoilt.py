@@ -18,7 +18,7 @@ from deploytasks.aws import fencing, follow_task, locks, retries, transport
 from deploytasks.aws.responses import OPERATIONS
 from tests.commands import Ran, Shop
 from tests.every_task import SCENES, SHOWN, Played
-from tests.faulty import set_patience
+from tests.faulty import set_silence
 from tests.proxy import NONSENSE, Cut, Drip, Effect, Proxy, Rule, Stale, account_meant
 
 pytestmark = pytest.mark.waits
@@ -144,7 +144,7 @@ def test_whatever_is_answered_badly_for_good_ends_its_target_alone_with_the_lock
     for row in well.rows(name):
         with monkeypatch.context() as impatient:
             if KINDS[row.kind] is DRIPPING:
-                set_patience(impatient, 0.25)
+                set_silence(impatient, 0.25)
                 impatient.setattr(transport, "ANSWER_S", 0.1)
                 impatient.setattr(retries, "ATTEMPTS_IN_SILENCE", 2)
             ran = played.run(row.rule)

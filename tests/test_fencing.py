@@ -117,8 +117,8 @@ def test_an_answer_older_than_the_plan_is_no_other_deployment(cloud: Endpoint, c
     planned = rollout(cloud, 1)
     (deployment,) = planned.live.deployments
     younger = replace(deployment, id="ecs-svc/2", created_at=datetime.fromtimestamp(4_100_000_000, UTC))
-    late = replace(planned, live=replace(planned.live, deployments=(younger,)))
-    (result,), _ = carry_out(cloud, clock, (late,))
+    stale = replace(planned, live=replace(planned.live, deployments=(younger,)))
+    (result,), _ = carry_out(cloud, clock, (stale,))
     assert result.outcome == "deployed"
 
 

@@ -83,8 +83,8 @@ def test_early_success_is_deployed_with_its_note_and_never_restored(cloud, clock
 
 def test_a_rollout_whose_time_is_up_is_asked_for_once_more(cloud, clock):
     fated(cloud, {1: Fate(lasts_s=12.0)})
-    late = rollout(cloud, 1)
-    slow = replace(late, live=replace(late.live, took_s=10_000.0))  # looked at rarely
+    overdue = rollout(cloud, 1)
+    slow = replace(overdue, live=replace(overdue.live, took_s=10_000.0))  # looked at rarely
     (result,), _ = carry_out(cloud, clock, (slow,), tier=replace(TIER, timeout_s=12))
     assert result.outcome == "deployed"
 

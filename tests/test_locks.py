@@ -44,7 +44,7 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def claim(author: Author = ALICE, **changes: Any) -> LockState:
+def record(author: Author = ALICE, **changes: Any) -> LockState:
     return replace(lock_records.lock_record("prod", author, "release.prod"), **changes)
 
 
@@ -55,14 +55,14 @@ def dead_pid() -> int:
 
 
 def test_what_was_written_is_read_back(ssm: Any):
-    mine = locks.acquire(ssm, "shop", claim())
+    mine = locks.acquire(ssm, "shop", record())
     assert locks.status(ssm, "shop", "prod") == mine
 
 
 def test_a_held_lock_is_refused_with_all_that_is_written_there_and_what_to_do(ssm: Any):
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
     with pytest.raises(Locked) as caught:
-        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:12:00Z"))
+        locks.acquire(ssm, "shop", record(BOB, since="2026-11-23T12:12:00Z"))
     assert str(caught.value) == (
         "prod: alice holds the lock since 2026-11-23T12:00:00Z, for 12m (release.prod)\n"
         "    wait for it: --lock-wait 15m; if it is gone for good: inv lock.release prod"
@@ -71,9 +71,9 @@ def test_a_held_lock_is_refused_with_all_that_is_written_there_and_what_to_do(ss
 
 def test_the_refusal_names_commit_ci_link_and_reason_and_a_command_that_ci_can_run(ssm: Any):
     known = {"commit": NEW, "ci": "https://ci/7", "reason": "a frozen week", "run": "gitlab 7", "since": "unknown"}
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", **known))
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere", **known))
     with pytest.raises(Locked) as caught:
-        locks.acquire(ssm, "shop", claim(BOB, run="gitlab 8"))
+        locks.acquire(ssm, "shop", record(BOB, run="gitlab 8"))
     assert str(caught.value) == (
         "prod: alice holds the lock since unknown (release.prod of bbbbbbb, https://ci/7), because a frozen week\n"
         "    wait for it: --lock-wait 15m; if it is gone for good: inv lock.release prod --yes"
@@ -83,7 +83,7 @@ def test_the_refusal_names_commit_ci_link_and_reason_and_a_command_that_ci_can_r
 def test_of_forty_who_try_at_once_one_gets_it(ssm: Any):
     def attempt(number: int) -> bool:
         try:
-            locks.acquire(ssm, "shop", claim(Author(f"u{number}"), machine=f"m{number}"))
+            locks.acquire(ssm, "shop", record(Author(f"u{number}"), machine=f"m{number}"))
         except Locked:
             return False
         return True
@@ -101,44 +101,44 @@ def test_a_lock_that_ssm_still_holds_for_one_that_was_deleted_is_waited_for(ssm:
             raise ssm.exceptions.ParameterAlreadyExists({"Error": {"Code": "ParameterAlreadyExists"}}, "PutParameter")
 
     ssm.meta.events.register("before-call.ssm.PutParameter", refuse)
-    assert locks.acquire(ssm, "shop", claim(), locks.LockWait(sleep=slept.append)).by == "alice"
+    assert locks.acquire(ssm, "shop", record(), locks.LockWait(sleep=slept.append)).by == "alice"
     assert slept == [1, 2]
 
 
 def test_another_tier_and_another_project_are_other_locks(ssm: Any):
-    locks.acquire(ssm, "shop", claim())
-    locks.acquire(ssm, "bakery", claim(BOB))
-    locks.acquire(ssm, "shop", claim(BOB, tier="dev"))
+    locks.acquire(ssm, "shop", record())
+    locks.acquire(ssm, "bakery", record(BOB))
+    locks.acquire(ssm, "shop", record(BOB, tier="dev"))
 
 
 def test_only_the_holder_releases_it(ssm: Any):
-    locks.acquire(ssm, "shop", claim())
-    assert not locks.release(ssm, "shop", claim())
+    locks.acquire(ssm, "shop", record())
+    assert not locks.release(ssm, "shop", record())
     assert locks.status(ssm, "shop", "prod") is not None
 
 
 def test_the_lock_of_a_process_that_died_here_is_taken_over(ssm: Any):
-    locks.acquire(ssm, "shop", claim(pid=dead_pid()))
-    assert locks.acquire(ssm, "shop", claim(BOB)).by == "bob"
+    locks.acquire(ssm, "shop", record(pid=dead_pid()))
+    assert locks.acquire(ssm, "shop", record(BOB)).by == "bob"
 
 
 def test_the_lock_of_a_process_that_lives_here_is_not(ssm: Any):
-    locks.acquire(ssm, "shop", claim())
+    locks.acquire(ssm, "shop", record())
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", claim(BOB))
+        locks.acquire(ssm, "shop", record(BOB))
 
 
 def test_a_dead_pid_on_another_machine_proves_nothing(ssm: Any):
-    locks.acquire(ssm, "shop", claim(pid=dead_pid(), machine="elsewhere"))
+    locks.acquire(ssm, "shop", record(pid=dead_pid(), machine="elsewhere"))
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", claim(BOB))
+        locks.acquire(ssm, "shop", record(BOB))
 
 
 OF_RUN_7 = {"run": "github 7", "machine": "runner-1"}
 
 
 def on_another_host(run: str = "github 7") -> LockState:
-    return claim(BOB, run=run, machine="runner-2")
+    return record(BOB, run=run, machine="runner-2")
 
 
 def later(ssm: Any, seconds: float, but: str = "-") -> None:
@@ -158,7 +158,7 @@ def names(ssm: Any) -> set[str]:
 
 @pytest.mark.parametrize("after_s", [0, 60, fencing.STALE_S - 2])
 def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any, after_s: float):
-    held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    held = locks.acquire(ssm, "shop", record(**OF_RUN_7))
     later(ssm, after_s)
     with pytest.raises(Locked, match="this CI run takes it over 2m after its last heartbeat"):
         locks.acquire(ssm, "shop", on_another_host())
@@ -166,21 +166,21 @@ def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any
 
 
 def test_a_lock_whose_holder_shows_no_life_is_taken_over_by_its_own_ci_run(ssm: Any):
-    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    locks.acquire(ssm, "shop", record(**OF_RUN_7))
     later(ssm, fencing.STALE_S + 2)  # a Date has no fractions of a second
     assert locks.acquire(ssm, "shop", on_another_host()).machine == "runner-2"
 
 
 @pytest.mark.parametrize("run", ["", "github 8"])
 def test_no_other_run_takes_a_lock_over_whose_holder_shows_no_life(ssm: Any, run: str):
-    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    locks.acquire(ssm, "shop", record(**OF_RUN_7))
     later(ssm, 10 * fencing.STALE_S)
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host(run))
 
 
 def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
-    held = locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    held = locks.acquire(ssm, "shop", record(**OF_RUN_7))
     heart = fencing.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
     heart.start()
     wait_until(lambda: f"heartbeats/{held.token}" in names(ssm))
@@ -193,7 +193,7 @@ def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
 
 
 def test_an_answer_without_a_date_proves_no_death(ssm: Any):
-    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    locks.acquire(ssm, "shop", record(**OF_RUN_7))
     no_date = lambda parsed, **_: parsed["ResponseMetadata"]["HTTPHeaders"].pop("date", None)  # noqa: E731
     ssm.meta.events.register("after-call.ssm.GetParameter", no_date)
     with pytest.raises(Locked):
@@ -201,14 +201,14 @@ def test_an_answer_without_a_date_proves_no_death(ssm: Any):
 
 
 def test_who_waits_takes_over_once_the_holder_of_its_run_shows_no_life(ssm: Any):
-    locks.acquire(ssm, "shop", claim(**OF_RUN_7))
+    locks.acquire(ssm, "shop", record(**OF_RUN_7))
     mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, fencing.STALE_S + 2)})
     assert locks.acquire(ssm, "shop", mine, waiting.wait(900)).token == mine.token
 
 
 def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any):
-    dead = claim(pid=dead_pid())
-    for successor in (claim(BOB, pid=dead_pid()), claim(BOB, pid=dead_pid()), claim(BOB)):
+    dead = record(pid=dead_pid())
+    for successor in (record(BOB, pid=dead_pid()), record(BOB, pid=dead_pid()), record(BOB)):
         locks.acquire(ssm, "shop", dead)
         parameters.write(ssm, f"/deploytasks/shop/prod/heartbeats/{dead.token}", "now", "prod")
         locks.acquire(ssm, "shop", successor)
@@ -219,26 +219,26 @@ def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any
 
 
 def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any):
-    dead, half = claim(pid=dead_pid()), claim(BOB, pid=dead_pid())
+    dead, half = record(pid=dead_pid()), record(BOB, pid=dead_pid())
     locks.acquire(ssm, "shop", dead)
     parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
-    mine = claim(BOB)
+    mine = record(BOB)
     assert locks.acquire(ssm, "shop", mine).token == mine.token
     assert locks.release(ssm, "shop", mine)
     assert names(ssm) == set()
 
 
 def test_a_successor_that_lives_holds_the_lock(ssm: Any):
-    dead, half = claim(pid=dead_pid()), claim(Author("carol"))
+    dead, half = record(pid=dead_pid()), record(Author("carol"))
     locks.acquire(ssm, "shop", dead)
     parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
     with pytest.raises(Locked, match="carol holds the lock"):
-        locks.acquire(ssm, "shop", claim(BOB))
+        locks.acquire(ssm, "shop", record(BOB))
 
 
 def test_a_lock_that_its_holder_freed_at_the_last_moment_is_taken_and_not_overwritten(ssm: Any):
-    dead = locks.acquire(ssm, "shop", claim(pid=dead_pid()))
-    other, mine = claim(Author("carol")), claim(BOB)
+    dead = locks.acquire(ssm, "shop", record(pid=dead_pid()))
+    other, mine = record(Author("carol")), record(BOB)
 
     def carol_was_first(params: dict[str, Any], **_: Any) -> None:
         if "successors" in params["Name"] and locks.release(ssm, "shop", dead):
@@ -258,8 +258,8 @@ def test_no_predictable_file_is_made_or_waited_for(ssm: Any, monkeypatch: pytest
     if is_there:
         (tmp_path / f"deploytasks-deploytasks-shop-prod-lock-{os.getuid()}").symlink_to("/etc/passwd")
     before = sorted(tmp_path.iterdir())
-    locks.acquire(ssm, "shop", claim(pid=dead_pid()))
-    mine = claim(BOB)
+    locks.acquire(ssm, "shop", record(pid=dead_pid()))
+    mine = record(BOB)
     assert locks.acquire(ssm, "shop", mine).token == mine.token
     assert sorted(tmp_path.iterdir()) == before
 
@@ -272,32 +272,32 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
-    locks.acquire(ssm, "shop", claim(run="github 7"))
+    locks.acquire(ssm, "shop", record(run="github 7"))
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", claim(BOB, run="github 7"))
+        locks.acquire(ssm, "shop", record(BOB, run="github 7"))
 
 
 def test_a_lock_taken_by_hand_belongs_to_no_process(ssm: Any):
-    locks.acquire(ssm, "shop", lock_records.by_hand(claim(pid=dead_pid())))
+    locks.acquire(ssm, "shop", lock_records.by_hand(record(pid=dead_pid())))
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", claim())
+        locks.acquire(ssm, "shop", record())
 
 
 def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(ssm: Any):
-    by_hand = locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 7")))
-    job = claim(BOB, run="github 7")
+    by_hand = locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 7")))
+    job = record(BOB, run="github 7")
     assert locks.acquire(ssm, "shop", job) == by_hand
     assert not locks.release(ssm, "shop", job)
     assert locks.status(ssm, "shop", "prod") == by_hand
 
 
 def test_a_ci_run_takes_its_own_lock_by_hand_anew_and_no_other_run_does(ssm: Any):
-    locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 7", command="release.matrix prod --shards 2")))
-    again = lock_records.by_hand(claim(run="github 7", command="release.matrix prod --shards 3"))
+    locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 7", command="release.matrix prod --shards 2")))
+    again = lock_records.by_hand(record(run="github 7", command="release.matrix prod --shards 3"))
     assert locks.acquire(ssm, "shop", again) == again
     assert locks.status(ssm, "shop", "prod") == again
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", lock_records.by_hand(claim(run="github 8")))
+        locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 8")))
 
 
 def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm: Any):
@@ -305,19 +305,19 @@ def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm:
     assert child.stdout is not None
     with child.stdout:
         child.stdout.read()
-    locks.acquire(ssm, "shop", claim(pid=child.pid))
+    locks.acquire(ssm, "shop", record(pid=child.pid))
     deadline = time.monotonic() + 10
     while "Z" not in Path(f"/proc/{child.pid}/stat").read_text() and time.monotonic() < deadline:
         Event().wait(0.01)
-    assert locks.acquire(ssm, "shop", claim(BOB)).by == "bob"
+    assert locks.acquire(ssm, "shop", record(BOB)).by == "bob"
     child.wait()
 
 
 def test_of_many_who_find_the_holder_dead_one_takes_it_over(ssm: Any):
-    locks.acquire(ssm, "shop", claim(pid=dead_pid()))
+    locks.acquire(ssm, "shop", record(pid=dead_pid()))
 
     def attempt(number: int) -> bool:
-        mine = claim(Author(f"u{number}"))
+        mine = record(Author(f"u{number}"))
         try:
             return locks.acquire(ssm, "shop", mine).token == mine.token
         except Locked:
@@ -328,7 +328,7 @@ def test_of_many_who_find_the_holder_dead_one_takes_it_over(ssm: Any):
 
 
 def test_a_put_whose_answer_was_lost_is_ours_all_the_same(ssm: Any):
-    mine = claim()
+    mine = record()
     locks.acquire(ssm, "shop", mine)
     assert locks.acquire(ssm, "shop", mine) == mine
 
@@ -336,7 +336,7 @@ def test_a_put_whose_answer_was_lost_is_ours_all_the_same(ssm: Any):
 def test_a_put_that_met_too_many_others_is_tried_again(ssm: Any):
     say_no = [ssm.exceptions.TooManyUpdates({"Error": {"Code": "TooManyUpdates"}}, "PutParameter")]
     ssm.meta.events.register("before-call.ssm.PutParameter", lambda **_: raise_one_of(say_no))
-    mine = claim()
+    mine = record()
     assert locks.acquire(ssm, "shop", mine) == mine
 
 
@@ -380,8 +380,8 @@ def counted(ssm: Any) -> Counter[str]:
 
 
 def test_who_waits_reads_calmly_and_writes_only_once_it_is_gone(ssm: Any):
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
-    calls, mine, waiting = counted(ssm), claim(BOB), Waiting({60: lambda: locks.remove(ssm, "shop", "prod")})
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere"))
+    calls, mine, waiting = counted(ssm), record(BOB), Waiting({60: lambda: locks.remove(ssm, "shop", "prod")})
     assert locks.acquire(ssm, "shop", mine, waiting.wait(900)) == mine
     assert [round(pause, 1) for pause in waiting.pauses] == [2.0, 3.0, 4.5, 6.8, 10.1, 15.0, 15.0, 15.0]
     assert calls["PutParameter"] == 2
@@ -389,10 +389,10 @@ def test_who_waits_reads_calmly_and_writes_only_once_it_is_gone(ssm: Any):
 
 
 def test_whom_it_waits_for_is_told_once_and_when_it_is_ours(ssm: Any):
-    held = claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z")
+    held = record(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z")
     locks.acquire(ssm, "shop", held)
     waiting = Waiting({30: lambda: locks.remove(ssm, "shop", "prod")})
-    locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(900))
+    locks.acquire(ssm, "shop", record(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(900))
     assert waiting.told == [
         "alice holds the lock since 2026-11-23T12:00:00Z, for 1m (release.prod); waiting for it, up to 15m",
         "the lock is ours, after 41s",
@@ -400,10 +400,10 @@ def test_whom_it_waits_for_is_told_once_and_when_it_is_ours(ssm: Any):
 
 
 def test_who_waited_long_enough_is_refused_with_how_long(ssm: Any):
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere", since="2026-11-23T12:00:00Z"))
     waiting = Waiting()
     with pytest.raises(Locked) as caught:
-        locks.acquire(ssm, "shop", claim(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(100))
+        locks.acquire(ssm, "shop", record(BOB, since="2026-11-23T12:01:00Z"), waiting.wait(100))
     assert waiting.now == 100
     assert str(caught.value) == (
         "prod: after 1m40s of waiting, alice holds the lock since 2026-11-23T12:00:00Z, for 2m40s (release.prod)\n"
@@ -413,20 +413,20 @@ def test_who_waited_long_enough_is_refused_with_how_long(ssm: Any):
 
 def test_who_waits_for_one_that_dies_takes_over(ssm: Any):
     dead = dead_pid()
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere"))
 
     def dies() -> None:
         locks.remove(ssm, "shop", "prod")
-        locks.acquire(ssm, "shop", claim(ALICE, pid=dead))
+        locks.acquire(ssm, "shop", record(ALICE, pid=dead))
 
-    mine = claim(BOB)
+    mine = record(BOB)
     assert locks.acquire(ssm, "shop", mine, Waiting({5: dies}).wait(900)).token == mine.token
 
 
 def test_a_look_that_fails_for_a_moment_ends_no_waiting(ssm: Any):
-    locks.acquire(ssm, "shop", claim(ALICE, machine="elsewhere"))
+    locks.acquire(ssm, "shop", record(ALICE, machine="elsewhere"))
     busy = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    mine, say_no = claim(BOB), list[Exception]()
+    mine, say_no = record(BOB), list[Exception]()
     ssm.meta.events.register("before-call.ssm.GetParameter", lambda **_: raise_one_of(say_no))
     waiting = Waiting(
         {

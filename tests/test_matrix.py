@@ -300,8 +300,8 @@ def test_a_wave_that_another_shard_never_begins_holds_this_one_back_and_is_named
     impatient.inv("release.matrix", "prod", "--shards", "2")
     ran = impatient.inv("deploy.prod", "--shard", "1/2", "--json")
     assert (ran.code, ran.summary["outcomes"]) == (1, {"deployed": 2, "not attempted": 1})
-    (late,) = [result["detail"] for result in ran.summary["results"] if result["outcome"] == "not attempted"]
-    assert re.fullmatch(r"after \d+ s: t4-prod/api: it still runs sha256:[0-9a-f]{12}", late)
+    (detail,) = [result["detail"] for result in ran.summary["results"] if result["outcome"] == "not attempted"]
+    assert re.fullmatch(r"after \d+ s: t4-prod/api: it still runs sha256:[0-9a-f]{12}", detail)
     assert ran.summary["resume"] == "to go on: inv deploy.prod --tenant t3"
     assert "wave 2 waits for 1 of earlier waves: t4-prod/api: it still runs" in ran.stdout
     assert moved(impatient) == [1, 5]
@@ -312,8 +312,8 @@ def test_a_wave_that_failed_in_another_shard_stops_the_later_ones_of_this_one(ma
     give_up(many, 4)
     ran = many.inv("deploy.prod", "--shard", "1/2", "--json")
     assert (ran.code, ran.summary["outcomes"]) == (1, {"deployed": 2, "not attempted": 1})
-    (late,) = [result["detail"] for result in ran.summary["results"] if result["outcome"] == "not attempted"]
-    assert re.fullmatch(r"an earlier wave did not go well: t4-prod/api: ECS deployment ecs-svc/\d+ failed\.", late)
+    (detail,) = [result["detail"] for result in ran.summary["results"] if result["outcome"] == "not attempted"]
+    assert re.fullmatch(r"an earlier wave did not go well: t4-prod/api: ECS deployment ecs-svc/\d+ failed\.", detail)
     assert moved(many) == [1, 5]
 
 

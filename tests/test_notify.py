@@ -348,9 +348,9 @@ def test_a_listener_that_fails_fails_nobody_and_nothing_is_told_after_the_end(we
     sender.close()
     said: list[str] = []
     webhook.hold = Event()
-    late = notify.Sender(lambda: webhook.address, said.append, timeout_s=0.2)
-    late.send("the start", dict)
-    late.close()
+    slow = notify.Sender(lambda: webhook.address, said.append, timeout_s=0.2)
+    slow.send("the start", dict)
+    slow.close()
     webhook.hold.set()
     time.sleep(0.3)
     assert len(said) == 1

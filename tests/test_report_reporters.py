@@ -144,10 +144,10 @@ def test_the_face_follows_the_stream(monkeypatch, stdout, term, as_json, expecte
 
 
 def rows() -> tuple[Row, ...]:
-    main, mb, acme, late = target(), target("mb"), target("acme"), target("late", wave=2)
+    main, mb, acme, last = target(), target("mb"), target("acme"), target("late", wave=2)
     under_way = Progress(mb, "rolling", "x/shop-mb-prod-api:8", 1, 2, "(service api) has reached [red]a steady state.")
     failed = ended(acme, "rolled back", detail="tasks failed to start", running=0)
-    return (Row(main, None, ended(main)), Row(mb, under_way), Row(acme, None, failed), Row(late))
+    return (Row(main, None, ended(main)), Row(mb, under_way), Row(acme, None, failed), Row(last))
 
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])

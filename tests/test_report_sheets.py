@@ -119,7 +119,7 @@ def test_an_empty_board_says_so():
     assert plain(board.sheet(Board("shop", ("dev",), (), at=_SINCE))) == "no environments\n"
 
 
-def shelves() -> tuple[RepositoryImages, ...]:
+def listings() -> tuple[RepositoryImages, ...]:
     newest = Image("api", DIGEST, (NEW, "prod", RELEASE, "staging-20260101T000000Z", "staging", "latest"), (), _SINCE)
     older = Image(
         "api", "sha256:" + "cd" * 32, (OLD, f"{OLD}-dirty-01234567", "dev"), (), datetime(2025, 12, 31, tzinfo=UTC)
@@ -136,9 +136,9 @@ def shelves() -> tuple[RepositoryImages, ...]:
 
 
 def test_the_shelf_reads_as_expected():
-    expect("shelf.txt", plain(images.sheet(shelves(), ("dev", "staging", "prod")), 120))
-    expect("shelf.60.txt", plain(images.sheet(shelves(), ("dev", "staging", "prod")), 60))
-    expect("shelf.json", as_text(images.as_json(shelves(), ("dev", "staging", "prod"))))
+    expect("images.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 120))
+    expect("images.60.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 60))
+    expect("images.json", as_text(images.as_json(listings(), ("dev", "staging", "prod"))))
 
 
 def rows() -> list[settings.Row]:

@@ -38,9 +38,9 @@ def lock(context: Context) -> Iterator[tuple[str, ...]]:
 
     """
     if context.options.dry_run:
-        yield obstacles(context, _claim(context))
+        yield obstacles(context, _our_record(context))
         return
-    mine, client, is_ours = _claim(context), registry_ssm(context.project, context.clients), False
+    mine, client, is_ours = _our_record(context), registry_ssm(context.project, context.clients), False
     heartbeat = Heartbeat(client, context.project.name, mine, lambda problem: say(context, "lock", problem))
     try:
         with before_any_change():
@@ -70,7 +70,7 @@ def fence(context: Context, held: LockState) -> None:
 
 
 def obstacles(context: Context, mine: LockState) -> tuple[str, ...]:
-    """Return what a dry run's plan says of a lock that would keep the real command, with this claim, away."""
+    """Return what a dry run's plan says of a lock that would keep the real command, with this record, away."""
     with before_any_change():
         found = locks.obstacle(registry_ssm(context.project, context.clients), context.project.name, mine)
     if found is None:
@@ -139,7 +139,7 @@ def unlock(
         say(context, "lock", f"the lock of {mine.tier} could not be released: {what}")
 
 
-def _claim(context: Context) -> LockState:
+def _our_record(context: Context) -> LockState:
     """What is written into the lock; what it is about as far as that is known before anything was looked at."""
     to = context.options.to or ""
     release = to if tags.is_release(to, context.tier.name) else ""
@@ -188,13 +188,13 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
         Locked: it is held already, and stays so for as long as we wait.
 
     """
-    claim = lock_records.by_hand(lock_records.lock_record(tier, whoami_here(), "lock.acquire", reason=reason))
+    record = lock_records.by_hand(lock_records.lock_record(tier, whoami_here(), "lock.acquire", reason=reason))
     with before_any_change():
         client = registry(project, "ssm")
         try:
-            return locks.acquire(client, project.name, claim, lock_wait(wait_s, tell))
+            return locks.acquire(client, project.name, record, lock_wait(wait_s, tell))
         except KeyboardInterrupt:
-            locks.release(client, project.name, claim)
+            locks.release(client, project.name, record)
             raise
 
 

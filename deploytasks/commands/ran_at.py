@@ -44,7 +44,7 @@ class Then:
 
 def with_releases(context: Context, target: Target, releases: Sequence[str]) -> Then:
     """Return the best revision that records one of an image's releases, given oldest first."""
-    listed = _carrying(context, releases, target, "ACTIVE") or _carrying(context, releases, target, "INACTIVE")
+    listed = _revisions_of(context, releases, target, "ACTIVE") or _revisions_of(context, releases, target, "INACTIVE")
     begun = [one for one in listed if has_begun(one.record)]
     return Then(rules_releases.best(begun), never_began=bool(listed) and not begun)
 
@@ -140,7 +140,7 @@ def _is_ours(context: Context, revision: Revision) -> bool:
     return revision.record.get("project") == context.project.name
 
 
-def _carrying(context: Context, releases: Sequence[str], target: Target, status: str) -> list[Revision]:
+def _revisions_of(context: Context, releases: Sequence[str], target: Target, status: str) -> list[Revision]:
     """Return the revisions that record one of the releases, newest first, up to the best one."""
     found: list[Revision] = []
     if not releases:

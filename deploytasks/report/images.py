@@ -29,15 +29,15 @@ class Labels:
     other: tuple[str, ...]
 
 
-def sheet(shelves: Sequence[RepositoryImages], tiers: Sequence[str]) -> Sheet:
-    """The shelves, one below the other, then each note once; `tiers` are the project's, in promotion order."""
-    notes = dict.fromkeys(note for listing in shelves for note in listing.notes)
+def sheet(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> Sheet:
+    """The listings, one below the other, then each note once; `tiers` are the project's, in promotion order."""
+    notes = dict.fromkeys(note for listing in listings for note in listing.notes)
     said = tuple(line(Span(each, "warn")) for note in notes for each in lines_of(note))
-    return stacked(*(_listing(listing, tiers) for listing in shelves), said) or (line("no services"),)
+    return stacked(*(_listing(listing, tiers) for listing in listings), said) or (line("no services"),)
 
 
-def as_json(shelves: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[dict[str, Any]]:
-    """The shelves for programs."""
+def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """The listings for programs."""
     return [
         {
             "service": listing.service,
@@ -46,7 +46,7 @@ def as_json(shelves: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[d
             "images": [_image_json(image, listing, tiers) for image in listing.images],
             "notes": listing.notes,
         }
-        for listing in shelves
+        for listing in listings
     ]
 
 

@@ -54,7 +54,7 @@ def _pools(plan: Plan) -> Iterator[Pools]:
     try:
         yield pools
     finally:
-        for pool in (pools.beginning, pools.looking):
+        for pool in (pools.beginning, pools.polling):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -62,7 +62,7 @@ class Soak:
     def _watch(self, results: list[Result], watching: list[Result], until: float) -> list[Result]:
         """Conclude targets as soon as they become unhealthy; watch the others to the end."""
         while watching:
-            problems = short_of_tasks(watching, until, self.resources, self.pools.looking)
+            problems = short_of_tasks(watching, until, self.resources, self.pools.polling)
             if not problems:
                 break
             lost = self._concluded([each for each in watching if each.target in problems], problems)

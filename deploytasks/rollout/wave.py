@@ -26,7 +26,7 @@ class Pools:
     """Threads that start rollouts, which may take as long as a migration, and threads that only look."""
 
     beginning: ThreadPoolExecutor
-    looking: ThreadPoolExecutor
+    polling: ThreadPoolExecutor
 
 
 class Wave:
@@ -59,7 +59,7 @@ class Wave:
 
         """
         for one in ended:
-            self._submit(self._pools.looking, concluded, one, then=self._concluded)
+            self._submit(self._pools.polling, concluded, one, then=self._concluded)
         rollouts = [one.rollout for one in ended]
         self._until_ended(rollouts, lambda: None)
         return [self._results[rollout.target] for rollout in rollouts]
@@ -102,7 +102,7 @@ class Wave:
         for target in due:
             del self._due[target]
         for group in of_one_cluster((self._following[target] for target in due), lambda now: now.rollout.target):
-            self._submit(self._pools.looking, poll, group, then=self._polled)
+            self._submit(self._pools.polling, poll, group, then=self._polled)
 
     def _started(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):
@@ -120,7 +120,7 @@ class Wave:
                 self._follow(now, told=now.verdict == before.verdict and silent_s < _SILENT_S)
             else:
                 del self._following[now.rollout.target]
-                self._submit(self._pools.looking, concluded, now, then=self._concluded)
+                self._submit(self._pools.polling, concluded, now, then=self._concluded)
 
     def _concluded(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):

@@ -52,8 +52,8 @@ def _list(root: Path) -> Task[Any]:
         from deploytasks.report import images
 
         project = load(root)
-        shelves = commands.list_images(project, select.services(project, service))
+        listings = commands.list_images(project, select.services(project, service))
         tiers = [tier.name for tier in project.tiers]
-        shell.show(images.sheet(shelves, tiers), images.as_json(shelves, tiers), as_json=json)
+        shell.show(images.sheet(listings, tiers), images.as_json(listings, tiers), as_json=json)
 
     return list_images

@@ -71,9 +71,9 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").exists() else True
 
 
-def _within(seconds: float, claim) -> bool:
+def _within(seconds: float, condition) -> bool:
     deadline = time.monotonic() + seconds
-    while not claim():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)

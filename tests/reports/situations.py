@@ -200,10 +200,10 @@ def _dry_run() -> Situation:
 
 
 def _superseded() -> Situation:
-    main, mb, acme, late = target(), target("mb", wave=2), target("acme", wave=2), target("late", wave=2)
-    plan = Plan(PROD, (), (tag_step(),), ((update(main),), (update(mb), update(acme), update(late))))
+    main, mb, acme, last = target(), target("mb", wave=2), target("acme", wave=2), target("late", wave=2)
+    plan = Plan(PROD, (), (tag_step(),), ((update(main),), (update(mb), update(acme), update(last))))
     lost = ended(main, "superseded", detail="deployment ecs-svc/9 (shop-prod-api:9) replaced ours")
-    rest = tuple(map(not_attempted, (mb, acme, late)))
+    rest = tuple(map(not_attempted, (mb, acme, last)))
     return Situation(
         (Planned(plan), rolling(main, 1), Ended(lost), *map(Ended, rest)),
         Report("deploy.prod", plan, (lost, *rest), ("to resume: inv deploy.prod",)),

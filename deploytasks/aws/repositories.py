@@ -1,4 +1,4 @@
-"""ECR's repositories: made, whose they are, kept from moving release tags, and pulled by whom.
+"""ECR repositories: their creation, owner, tag mutability, and who may pull from them.
 
 Every function takes an ECR client of the registry's account.
 """
@@ -12,16 +12,16 @@ from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
 
 PROJECT_TAG = "deploytasks:project"
-"""The tag of a repository that names the project whose it is."""
+"""The tag of a repository that names its project."""
 _SID = "deploytasks"
 _LONGEST_POLICY = 10_240
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
 
 def lets_move(client: Any, repository: str, tag: str) -> bool:
-    """Whether the tag may be moved to another image; of a repository that is not there yet, any may.
+    """Return whether the tag may be moved to another image; True for a repository that does not exist yet.
 
-    So may any where exceptions are spoken of and not shown, as emulators do.
+    True also if exclusion filters are mentioned but not shown, as by emulators.
 
     Source: ecr DescribeRepositories.
 
@@ -38,7 +38,7 @@ def lets_move(client: Any, repository: str, tag: str) -> bool:
 
 
 def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
-    """The repository's policy document, None where it has none.
+    """Return the repository's policy document, None if it has none.
 
     Source: ecr GetRepositoryPolicy.
 
@@ -52,7 +52,7 @@ def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
 
 
 def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
-    """Whether the policy lets the account pull. A statement with a Condition is believed: only AWS can weigh it."""
+    """Return whether the policy lets the account pull. Assume that a Condition holds: only AWS can evaluate it."""
     statements = _listed((document or {}).get("Statement", []))
     allowed = {
         action.lower()
@@ -67,7 +67,7 @@ def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
 
 
 def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
-    """A repository policy, as JSON, that lets the accounts pull; other statements of the present one are kept.
+    """Return a repository policy, as JSON, that lets the accounts pull and keeps the present one's other statements.
 
     An account's bare number is a principal in every partition of AWS.
     """
@@ -77,7 +77,7 @@ def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = Non
 
 
 def exists(client: Any, repository: str) -> bool:
-    """Return whether there is such a repository.
+    """Return whether the repository exists.
 
     Source: ecr DescribeRepositories.
 
@@ -87,7 +87,7 @@ def exists(client: Any, repository: str) -> bool:
 
 
 def owner(client: Any, account: str, repository: str) -> str | None:
-    """Return the project that the repository's tag names, None where it has no such tag.
+    """Return the project that the repository's tag names, None if it has no such tag.
 
     Raises:
         AwsError: among others, there is no such repository.
@@ -101,7 +101,7 @@ def owner(client: Any, account: str, repository: str) -> str | None:
 
 
 def mark(client: Any, account: str, repository: str, project: str) -> None:
-    """Let the repository's tag name the project.
+    """Tag the repository with the project.
 
     Source: ecr TagResource.
 
@@ -111,9 +111,9 @@ def mark(client: Any, account: str, repository: str, project: str) -> None:
 
 
 def create(client: Any, account: str, repository: str, tiers: Iterable[str], project: str) -> None:
-    """Create the repository of the project: release tags immutable, tier tags not.
+    """Create the project's repository, with immutable release tags and mutable tier tags.
 
-    One that is the project's own already was made by a call whose answer was lost, or by another run.
+    Accept a repository that is already the project's: another run made it, or a call whose answer was lost.
 
     Source: ecr CreateRepository with IMMUTABLE_WITH_EXCLUSION.
 
@@ -133,7 +133,7 @@ def create(client: Any, account: str, repository: str, tiers: Iterable[str], pro
 
 
 def let_pull(client: Any, repository: str, accounts: Iterable[str], present: Mapping[str, Any] | None) -> None:
-    """Let the accounts pull; other statements of the present policy are kept.
+    """Let the accounts pull; keep other statements of the present policy.
 
     Source: ecr SetRepositoryPolicy.
 
@@ -157,7 +157,7 @@ def _tags(project: str) -> list[dict[str, str]]:
 
 
 def _described(client: Any, repository: str) -> Mapping[str, Any] | None:
-    """The repository as DescribeRepositories tells it, None where there is none."""
+    """Return the repository as DescribeRepositories describes it, None if there is none."""
     try:
         found: dict[str, Any] = client.describe_repositories(repositoryNames=[repository])["repositories"][0]
     except client.exceptions.RepositoryNotFoundException:

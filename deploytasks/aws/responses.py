@@ -1,8 +1,8 @@
-"""What AWS answers, checked as it comes in: whole, readable, and with what this package reads of it.
+"""Checks of AWS's responses as they arrive: complete, readable, and with the members that this package reads.
 
-Botocore takes what it can't read for an empty answer, and one that was cut for a whole one. Here such an answer becomes
-an error, `UnreadableAnswer`, with the status that a gateway has when what is behind it answers nonsense: the rules for
-those say whether the call is repeated, looked up again or given up.
+Botocore takes a response that it can't read for an empty one, and a truncated one for a whole one. Here such a response
+becomes an error, `UnreadableAnswer`, with the HTTP status of a gateway whose upstream answers nonsense: the rules for
+that status decide whether the call is retried, looked up again or given up.
 """
 
 import json
@@ -64,7 +64,7 @@ OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "secretsmanager": {"DescribeSecret": ("Name",), "GetSecretValue": ("Name",)},
     "iam": {"GetRole": ("Role",)},
 }
-"""Every operation that this package calls, by service, with the members without which its answer is none."""
+"""Every operation that this package calls, by service, with the members that its response must have."""
 
 _NEEDED = {name: members for operations in OPERATIONS.values() for name, members in operations.items()}
 _SCALARS: Mapping[str, type | tuple[type, ...]] = {
@@ -75,15 +75,15 @@ _SHOWN = 80
 
 
 class Unreadable(Unforeseen):
-    """AWS's answer lacks what it always has."""
+    """AWS's response lacks a member that it always has."""
 
 
 class _Odd(ValueError):
-    """The answer is JSON, and not AWS's."""
+    """The response is JSON, but not AWS's."""
 
 
 class Members(dict[str, Any]):
-    """A structure of an answer. Asked for a member that AWS did not send, it says so instead of raising KeyError."""
+    """A structure of a response. A member that AWS did not send raises Unreadable instead of KeyError."""
 
     __slots__ = ()
 
@@ -92,7 +92,7 @@ class Members(dict[str, Any]):
 
 
 class Factory(parsers.ResponseParserFactory):
-    """Makes the parsers that check; it is a component of a botocore session."""
+    """Creates the checking parsers; it is a component of a botocore session."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """Return the parser of a protocol, e.g. `json`."""
@@ -100,12 +100,12 @@ class Factory(parsers.ResponseParserFactory):
 
 
 class _Checked:
-    """What is checked of every protocol's answers."""
+    """The checks for every protocol's responses."""
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
-        """Return what the answer says; an error that says why, where nobody can tell.
+        """Return the parsed response, or an error that says why it can't be read.
 
-        Botocore calls this outside of its retries, so nothing is raised, whatever its parsers stumble over.
+        Botocore calls this outside of its retries, so nothing is raised, whatever its parsers fail on.
         """
         if why := _cut(response):
             return _unreadable(response, why, HTTPStatus.BAD_GATEWAY)
@@ -129,7 +129,7 @@ class _Checked:
 
 
 class _CheckedJson(_Checked):
-    """What JSON can get wrong besides: it may be none, and any value may stand for any other."""
+    """The additional checks for JSON: the body may be invalid, and any value may have the wrong type."""
 
     def _parse_body_as_json(self, body: bytes) -> Any:
         return json.loads(body) if body else {}
@@ -148,21 +148,21 @@ _CHECKED = {
 
 
 def settle(response: tuple[Any, Mapping[str, Any]] | None) -> None:
-    """Let what asks for the status of an unreadable answer see the one that stands for it.
+    """Set the HTTP status of an unreadable response to that of its error, for code that reads the status.
 
-    To be called before anything judges whether the call is to be repeated.
+    Call it before anything decides whether to retry the call.
     """
     if response and response[1].get("Error", {}).get("Code") == UNREADABLE:
         response[0].status_code = response[1]["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def located(where: str, error: Unreadable) -> AwsError:
-    """Return the error with the place that the answer is about."""
+    """Return the error with `where` as the place of its complaints."""
     return AwsError(*(replace(each, where=where) for each in error.complaints), error_code=error.error_code)
 
 
 def _cut(response: Mapping[str, Any]) -> str:
-    """Return how much of the answer is missing by the length that was announced; "" where it is whole."""
+    """Return how much of the response is missing, judged by its Content-Length; "" if it is complete."""
     announced, body = response["headers"].get("content-length", ""), response["body"]
     if not str(announced).isdigit() or not isinstance(body, bytes) or int(announced) == len(body):
         return ""
@@ -190,7 +190,7 @@ def _unreadable(response: Mapping[str, Any], why: str, status: int) -> dict[str,
 
 
 def _timestamp(value: Any) -> datetime:
-    """ECS sends epoch seconds; botocore's own parser spends most of a DescribeServices on guessing that."""
+    """Parse a timestamp: epoch seconds from ECS, which botocore spends most of a DescribeServices on recognizing."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     parsed: datetime = parse_timestamp(value)

@@ -1,6 +1,6 @@
-"""One-off tasks: a command run once from a revision, as a service's own tasks are run.
+"""One-off tasks: run a command once from a revision, in the same place as a service's own tasks.
 
-`start` begins it; `following` has what comes after: its states and lines, its exit code, its stop.
+`start` starts it; `follow_task` does the rest: its states and log lines, its exit code, its stop.
 """
 
 import re
@@ -16,15 +16,15 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Author, Target
 
 _TOKEN_LIVES = timedelta(hours=24)
-"""How long ECS knows a client token at most, so that the first task of one cannot be older."""
+"""How long ECS remembers a client token at most: the first task with one can't be older."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneOff:
-    """What is to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
+    """What to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
-    Where the container is not `essential`, the task does not end with it. `mark` is what the task says in its
-    `startedBy`, where that is not who began it. With a `token` of its own it runs once, whoever asks how often.
+    If the container is not `essential`, the task does not end with it. `mark` replaces the author in the task's
+    `startedBy`. With a `token` of its own it runs once, however often it is requested.
     """
 
     target: Target
@@ -39,7 +39,7 @@ class OneOff:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A one-off task that ECS runs, or is about to run; or one that `has_failed` before anybody looked."""
+    """A one-off task that ECS runs or is about to run, or one that `has_failed` before it was found."""
 
     one_off: OneOff
     arn: str
@@ -48,12 +48,12 @@ class Started:
 
     @property
     def id(self) -> str:
-        """The task's id, with which its log stream's name ends."""
+        """Return the task's id, with which its log stream's name ends."""
         return self.arn.rpartition("/")[2]
 
 
 def place(service: Mapping[str, Any]) -> dict[str, Any]:
-    """Where and how the tasks of a described service run, as RunTask's members.
+    """Return where and how the tasks of a described service run, as RunTask's members.
 
     A launch type and capacity providers exclude each other; providers win.
     """
@@ -69,7 +69,7 @@ def place(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_essential(definition: Mapping[str, Any], container: str) -> bool:
-    """Whether the task ends with the container."""
+    """Return whether the task ends with the container."""
     named = (each for each in definition.get("containerDefinitions", []) if each["name"] == container)
     return all(each.get("essential", True) for each in named)
 
@@ -101,10 +101,10 @@ def _succeeded(task: Mapping[str, Any], container: str) -> bool:
 
 
 def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str]) -> Started:
-    """The command is about to run; the task says who began it, in `startedBy` and in its tags.
+    """Start the command; record its author in the task's `startedBy` and tags.
 
     Raises:
-        AwsError: ECS found no place for it, or said no.
+        AwsError: ECS found no place for it, or refused the call.
 
     Source: ecs RunTask and "Ensuring idempotency": a token that was used in the cluster starts no second task, for an
     hour after the first has ended; with another request it is a ConflictException, which names the first task. Without
@@ -135,7 +135,7 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
 
 
 def perhaps(one_off: OneOff, author: Author) -> Complaint:
-    """Return what is said where no answer tells whether the command was started."""
+    """Return the complaint for a command of which no answer tells whether it was started."""
     by = one_off.mark or _started_by(author)
     to_do = f"aws ecs list-tasks --cluster {one_off.target.cluster} --started-by {by} shows it"
     return Complaint(str(one_off.target), "whether its task was started is not known", to_do)
@@ -152,5 +152,8 @@ def _no_place(target: Target, failure: Mapping[str, Any]) -> Complaint:
 
 
 def _started_by(author: Author) -> str:
-    """Source: ECS's documentation of startedBy: up to 128 letters, digits, - / and _."""
+    """Return the author as a legal `startedBy`.
+
+    Source: ECS's documentation of startedBy: up to 128 letters, digits, - / and _.
+    """
     return re.sub(r"[^A-Za-z0-9_/-]", "-", f"deploytasks/{author.by}")[:128]

@@ -1,4 +1,4 @@
-"""What the registry's account keeps for us and nobody else may read: a parameter, or a secret, by its name or ARN."""
+"""Parameters and secrets of the registry's account, by name or ARN, and whether those of a definition exist."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from deploytasks.aws.errors import translated
 
 
 def parameter(client: Any, name: str) -> str:
-    """The value of an SSM parameter, decrypted where it is a SecureString.
+    """Return the value of an SSM parameter, decrypted if it is a SecureString.
 
     Raises:
         AwsError: among others, there is none of that name.
@@ -22,7 +22,7 @@ def parameter(client: Any, name: str) -> str:
 
 
 def secret(client: Any, name: str) -> str:
-    """The text of a secret; empty where it holds bytes and no text.
+    """Return the text of a secret; empty if it holds bytes and no text.
 
     Raises:
         AwsError: among others, there is none of that name.
@@ -76,7 +76,7 @@ def _invalid(client: Any, names: Iterable[str]) -> set[str]:
 
 
 def _path(arn: str) -> str:
-    """Return the role's path and name, of which IAM tells no upper from lower case."""
+    """Return the role's path and name, case-folded as IAM does not distinguish upper from lower case."""
     return arn.partition(":role")[2].casefold()
 
 

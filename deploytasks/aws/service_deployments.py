@@ -1,7 +1,7 @@
-"""ECS's own service deployments: how each ended and why, and blue/green, linear and canary as they go.
+"""ECS's service deployments: how each ended and why, and the progress of blue/green, linear and canary ones.
 
-Where a region, an emulator or a role does not answer, what DescribeServices tells must do. Every function takes an ECS
-client of the target's account.
+If a region, an emulator or a role gives no answer, DescribeServices has to suffice. Every function takes an ECS client
+of the target's account.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,14 +19,14 @@ _REVISIONS_A_CALL = 20
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a service deployment brought: a task definition's ARN, and the digest of each of its containers' images."""
+    """What a service deployment deployed: a task definition's ARN, and the digest of each of its containers' images."""
 
     definition: str
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
 def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment | None:
-    """The service deployment that is the deployment; None where nobody tells.
+    """Return the service deployment of the deployment; None if it can't be determined.
 
     Source: ecs ListServiceDeployments; its revision's number is that of the deployment's id, `ecs-svc/NUMBER`.
 
@@ -44,7 +44,7 @@ def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment
 
 
 def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment] | None:
-    """Return the service deployments by ARN as they are now, of one account and twenty at most; None if ECS says no.
+    """Return the present service deployments by ARN, at most twenty of one account; None if ECS refuses the call.
 
     Source: ecs DescribeServiceDeployments.
 
@@ -62,10 +62,10 @@ def _described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, Se
 
 
 def before(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
-    """Yield what the service deployments brought that were made by then and succeeded, newest first.
+    """Yield what the successful service deployments created by then deployed, newest first.
 
     Raises:
-        AwsError: ECS does not tell, among others because the region has no service deployments.
+        AwsError: ECS does not answer, among others because the region has no service deployments.
 
     Source: ecs ListServiceDeployments, DescribeServiceRevisions. ECS keeps 90 days of them.
 
@@ -76,7 +76,7 @@ def before(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
 
 
 def since(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
-    """Yield what the service deployments brought that were made from then on and succeeded, oldest first.
+    """Yield what the successful service deployments created from then on deployed, oldest first.
 
     Raises:
         AwsError: as `before`.
@@ -99,7 +99,7 @@ def _succeeded(client: Any, target: Target, **when: datetime) -> list[Mapping[st
 
 
 def _brought(client: Any, target: Target, deployments: Sequence[Mapping[str, Any]]) -> Iterator[Ran]:
-    """Yield it of each service deployment; one whose service revision ECS does not describe any more is left out."""
+    """Yield what each service deployment deployed; skip those whose service revision ECS no longer describes."""
     arns = [arn for each in deployments if (arn := each.get("targetServiceRevisionArn"))]
     for at in range(0, len(arns), _REVISIONS_A_CALL):
         batch = arns[at : at + _REVISIONS_A_CALL]
@@ -118,10 +118,10 @@ def _ran(told: Mapping[str, Any]) -> Ran:
 
 
 def under_way(client: Any, target: Target) -> ServiceDeployment | None:
-    """The service's deployment that has not ended; None where none is under way.
+    """Return the service's unfinished service deployment, the newest if several; None if there is none.
 
     Raises:
-        AwsError: ECS does not tell, among others because the region has no service deployments.
+        AwsError: ECS does not answer, among others because the region has no service deployments.
 
     Source: ecs ListServiceDeployments, DescribeServiceDeployments.
 
@@ -134,10 +134,10 @@ def under_way(client: Any, target: Target) -> ServiceDeployment | None:
 
 
 def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
-    """ECS ends the service deployment: `back` on what ran before, else where it stands.
+    """Stop the service deployment: with `back` roll back to what ran before, else leave it where it stands.
 
     Raises:
-        AwsError: it has ended already, or ECS said no.
+        AwsError: it has ended already, or ECS refused the call.
 
     Source: ecs StopServiceDeployment, which takes ROLLBACK even where no rollback is configured.
 
@@ -152,10 +152,10 @@ def stop(client: Any, target: Target, arn: str, *, back: bool) -> None:
 
 
 def proceed(client: Any, target: Target, waiting: ServiceDeployment) -> None:
-    """The service deployment goes on from the hook that it waits on.
+    """Let the service deployment continue from the hook that it waits on.
 
     Raises:
-        AwsError: nobody waits there any more, or ECS said no.
+        AwsError: it no longer waits on that hook, or ECS refused the call.
 
     Source: ecs ContinueServiceDeployment.
 
@@ -170,7 +170,7 @@ def proceed(client: Any, target: Target, waiting: ServiceDeployment) -> None:
 
 
 def _looked_up(client: Any, target: Target, arn: str, error: AwsError) -> ServiceDeployment | None:
-    """Return the service deployment where an answer got lost: a repeated call is refused for what the first one did."""
+    """Return the service deployment if an answer was lost: a repeated call is refused for what the first one did."""
     return (described(client, target, [arn]) or {}).get(arn) if was_repeated(error) else None
 
 
@@ -197,7 +197,10 @@ def _read(told: Mapping[str, Any]) -> ServiceDeployment:
 
 
 def _is_aborted(told: Mapping[str, Any]) -> bool:
-    """Where nobody tells of a circuit breaker, it may have been that."""
+    """Return whether a person stopped it.
+
+    False if it is STOPPED and ECS reports no circuit breaker: that may have stopped it.
+    """
     watched = [told.get(each, {}).get("status") for each in ("deploymentCircuitBreaker", "alarms")]
     is_by_hand = "TRIGGERED" not in watched and watched[0] is not None
     return told.get("status") == "STOP_REQUESTED" or (told.get("status") == "STOPPED" and is_by_hand)

@@ -1,6 +1,7 @@
 """Clients for many accounts at the price of one: shared models, one connection pool, credentials that refresh.
 
-Every account gets clients of its own, because botocore's retry quota is the client's: one tenant's bad day is its own.
+Every account gets clients of its own, because botocore's retry quota is per client: one tenant's throttling does not
+use up another's.
 """
 
 import threading
@@ -28,25 +29,25 @@ from deploytasks.errors import AwsError, Complaint, DeployError
 from deploytasks.model import Access, Author, OnEvent, Told
 
 SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
-"""The services that are called, by the names that botocore's events give them."""
+"""The services that this package calls, by their names in botocore's events."""
 
 _TRIMMED = frozenset({"ecs", "iam", "secretsmanager", "ssm"})
-"""The services of whose models only the operations that are called are kept."""
+"""The services whose models are reduced to the operations that are called."""
 _BELIEVED_S = 30.0
 _MODELS: dict[str, Any] = {}
 """The parsed model of each service: half a megabyte, and the same for every client."""
 
 
 class Clients:
-    """Makes each client once, on first use; safe to use from many threads. Assumed roles are named after `author`.
+    """Creates each client once, on first use; safe to use from many threads. Assumed roles are named after `author`.
 
-    `tell` hears of it when AWS does not answer for a while.
+    `tell` is called when AWS does not answer for a while.
     """
 
     def __init__(self, author: Author, tell: OnEvent = lambda event: None) -> None:
         self.author, self._tell = author, tell
         self.stopped = threading.Event()
-        """Set once somebody interrupts: nothing waits for its turn any more, and no write is begun."""
+        """Set by an interruption: nothing waits for its turn any more, and no write is started."""
         self._lock = threading.RLock()
         self._sessions: dict[str | None, _Lender] = {}
         self._credentials: dict[Access, tuple[Any, str]] = {}
@@ -56,7 +57,7 @@ class Clients:
         self._buckets = Buckets(self.stopped)
 
     def account(self, access: Access) -> str:
-        """The account that the credentials really belong to.
+        """Return the account that the credentials really belong to.
 
         Raises:
             AwsError: there are no credentials, or they were refused.
@@ -67,7 +68,7 @@ class Clients:
         return self._entry(access)[1]
 
     def of(self, service: str, access: Access) -> Any:
-        """The client of an AWS service in an account and region."""
+        """Return the client of an AWS service in an account and region."""
         with self._lock:
             known = self._clients.get((service, access))
         if known is not None:
@@ -76,7 +77,7 @@ class Clients:
         with self._lock:
             if (service, access) not in self._clients:
                 client = self._clients[service, access] = self._make(service, access, credentials)
-                _ = client.exceptions  # made at first use, and two threads at once would each get classes of their own
+                _ = client.exceptions  # created at first use: two threads at once would each get classes of their own
                 self._buckets.guard(client, access)
                 RetryPolicy(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
             return self._clients[service, access]
@@ -93,7 +94,7 @@ class Clients:
         return known
 
     def _enter(self, access: Access) -> tuple[Any, str]:
-        """The credentials; that they can't be had is believed for a while, since asking may take half a minute."""
+        """Return the credentials and account; cache a failure for a while, since fetching may take half a minute."""
         try:
             with translated(f"account {access.account}", access.profile or ""):
                 return self._entered(access)
@@ -107,7 +108,7 @@ class Clients:
             return self._assumed(access) if access.role else self._plain(access)
         except (BotoCoreError, ClientError, DeployError):
             raise
-        except Exception as error:  # botocore lets out whatever a credential_process, a file or what they hold brings
+        except Exception as error:  # botocore lets through whatever a credential_process or a file raises
             raise no_credentials(f"account {access.account}", access.profile or "", error) from error
 
     def _plain(self, access: Access) -> tuple[Any, str]:
@@ -143,10 +144,10 @@ class Clients:
 
 
 class _OwnOperations(Loader):
-    """Loads of large services only the operations that are called: a client's methods are half of what it costs."""
+    """Loads only the operations that are called, for large services: methods are half of a client's cost."""
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-        """The model as botocore has it, each time the same object."""
+        """Return the model as botocore has it, each time the same object."""
         if type_name != "service-2" or service_name not in _TRIMMED:
             return super().load_service_model(service_name, type_name, api_version)
         return self._own_model(service_name, api_version)
@@ -164,7 +165,7 @@ def loader() -> Loader:
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:
-    """Those of botocore's event handlers that concern the services used here: each client copies all it is given."""
+    """Yield botocore's event handlers for the services used here; each client copies all handlers it is given."""
     for entry in handlers.BUILTIN_HANDLERS:
         kind, _, rest = entry[0].partition(".")
         if kind != "docs" and rest.partition(".")[0] in ("", "*", *SERVICES):
@@ -172,7 +173,7 @@ def _own_handlers() -> Iterator[tuple[Any, ...]]:
 
 
 class _Aliases(EventAliaser):
-    """Translates the names of events once for all clients; botocore's own forgets them with each client's copy."""
+    """Translates the names of events once for all clients; botocore's own cache is lost with each client's copy."""
 
     def __copy__(self) -> Any:
         twin: Any = super().__copy__()
@@ -182,7 +183,7 @@ class _Aliases(EventAliaser):
 
 @cache
 def _events() -> _Aliases:
-    """Return the handlers that every session begins with a copy of."""
+    """Return the emitter whose handlers every session starts with a copy of."""
     emitter = _Aliases(HierarchicalEmitter())
     register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
     for event, handler, *order in _own_handlers():
@@ -191,9 +192,9 @@ def _events() -> _Aliases:
 
 
 class _Lender(Session):
-    """One botocore session that lends each new client the credentials it is to have.
+    """One botocore session that lends each new client its credentials.
 
-    A session an account would cost 13 ms and 10 MB each; `get_credentials` is what botocore itself asks.
+    A session per account would cost 13 ms and 10 MB each; `get_credentials` is the method that botocore itself calls.
     """
 
     def __init__(self, profile: str | None, stopped: threading.Event) -> None:
@@ -213,16 +214,16 @@ class _Lender(Session):
         self._stopped = stopped
 
     def get_credentials(self) -> Any:
-        """The lent credentials, or the profile's own where none are lent."""
+        """Return the lent credentials, or the profile's own if none are lent."""
         return self._lent or self.own
 
     def client(self, service: str, region: str, credentials: Any) -> Any:
-        """A client with these credentials, on the connections of all the others."""
+        """Return a client with these credentials, on the connections of all the others."""
         self._lent = credentials
         try:
             client: Any = self.create_client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
         except ValueError as error:
-            if not str(error).startswith("Invalid endpoint"):  # which botocore gives no name of its own
+            if not str(error).startswith("Invalid endpoint"):  # botocore has no exception class for it
                 raise
             to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
@@ -231,7 +232,7 @@ class _Lender(Session):
         return self._sharing(service, client)
 
     def _sharing(self, service: str, client: Any) -> Any:
-        """The client, on the connections of all the others and with the parsed model of its kind.
+        """Return the client with the connections of all the others and the parsed model of its service.
 
         Botocore has no public switch for either. A new HTTPS connection costs it 45 ms of CPU for reading the CA
         bundle again.

@@ -1,4 +1,4 @@
-"""The last lines and exit codes of tasks that stopped."""
+"""The last log lines and exit codes of stopped tasks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,10 +17,10 @@ _SHOWN = 3
 
 
 def dead_tasks(client: Any, logs_of: LogsOf, target: Target, deployment: Deployment) -> tuple[DeadTask, ...]:
-    """Return the deployment's last stopped tasks, those that died by themselves first: reason, exit codes, last lines.
+    """Return the deployment's last stopped tasks with reason, exit codes and last lines; crashed tasks first.
 
-    Tasks that ECS or a person stopped are told only where none died. Never raises for what AWS will not tell: a missing
-    log is said in the task's own lines.
+    Tasks stopped by ECS or a person are included only if none died by itself. Never raise for what AWS does not return:
+    a missing log is noted in the task's own lines.
 
     Source: ecs ListTasks with desiredStatus STOPPED (they stay visible for an hour), logs GetLogEvents.
 

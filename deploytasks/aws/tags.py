@@ -1,7 +1,7 @@
-"""What we leave on a revision or a service so that AWS remembers who released what: tags, and their one escape. Pure.
+"""Our tags on revisions and services, with which AWS records who released what, and their escaping. Pure.
 
-A tag's value takes letters, numbers, blanks and `_.:/=+-@`, at most 256 of them. Everything else becomes `=XX` for each
-byte of its UTF-8, as in quoted-printable; a value that is too long ends with `=...`.
+A tag's value may contain letters, numbers, blanks and `_.:/=+-@`, at most 256 of them. Everything else becomes `=XX`
+for each byte of its UTF-8, as in quoted-printable; a value that is too long ends with `=...`.
 
 Source: the pattern of TagValue in botocore's model of ECS, and its documentation (no `aws:` in front).
 """
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 PREFIX = "deploytasks:"
 KEYS = ("project", "commit", "digest", "release", "config", "version", "by", "ci", "override", "at", "tags")
 NAMED = "tags"
-"""Which tag keys the template named: what others add later is told from what a template no longer names."""
+"""The tag keys that the template named: tells tags that others add later from those a template no longer names."""
 LONGEST = 256
 CUT = "=..."
 
@@ -23,12 +23,12 @@ _ESCAPED = re.compile("(?:=[0-9A-F]{2})+")
 
 
 def stamp(at: datetime) -> str:
-    """The time as tags and parameters have it: UTC, to the second."""
+    """Return the time as it is written in tags and parameters: UTC, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def escape(value: str) -> str:
-    """The value as a legal tag value that `unescape` turns back; cut, and marked so, where it is too long."""
+    """Return the value as a legal tag value that `unescape` reverses; one that is too long is cut and marked so."""
     units = [each if _is_legal(each) else _hex(each) for each in value]
     if value.lower().startswith("aws:") or value.startswith(" "):
         units[0] = _hex(value[0])
@@ -39,23 +39,23 @@ def escape(value: str) -> str:
 
 
 def unescape(value: str) -> str:
-    """What was escaped; one that was cut ends with `…`. Whoever else wrote the tag, this does not fail."""
+    """Return the original of an escaped value; one that was cut ends with `…`. Never fail on tags that others wrote."""
     return _ESCAPED.sub(_plain, value.removesuffix(CUT)) + ("…" if value.endswith(CUT) else "")
 
 
 def to_ecs(tags: Mapping[str, str], *, blanks: bool = False) -> list[dict[str, str]]:
-    """The tags as ECS takes them, under our prefix; empty ones are left out, unless they shall stand as blanks."""
+    """Return the tags as ECS takes them, under our prefix; empty ones are left out, or kept as blanks with `blanks`."""
     return [{"key": PREFIX + key, "value": escape(value)} for key, value in tags.items() if value or blanks]
 
 
 def from_ecs(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Our tags among those that ECS tells, without the prefix, as they were before they were escaped."""
+    """Return our tags among those of an ECS answer, without the prefix and unescaped."""
     ours = (tag for tag in tags if tag.get("key", "").startswith(PREFIX))
     return {tag["key"].removeprefix(PREFIX): unescape(tag.get("value", "")) for tag in ours}
 
 
 def _is_legal(character: str) -> bool:
-    """Whether it may stand for itself; beyond 16 bits ECS would count it twice."""
+    """Return whether the character needs no escape; ECS would count one beyond 16 bits twice."""
     return character in _PUNCTUATION or (unicodedata.category(character)[0] in "LN" and ord(character) < 0x10000)
 
 
@@ -71,7 +71,7 @@ def _plain(escaped: re.Match[str]) -> str:
 
 
 def _fitting(units: Sequence[str], room: int) -> str:
-    """As many whole units as fit."""
+    """Return as many whole units as fit."""
     kept, length = [], 0
     for unit in units:
         length += len(unit)

@@ -1,4 +1,4 @@
-"""The tasks of a service, and what digest they really run. `deaths` has why those that stopped did."""
+"""The tasks of a service, and the digests that they really run. Deaths are judged in `rules.task_deaths`."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from deploytasks.rules.observed import ours
 
 
 def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> list[str]:
-    """The ARNs of the service's tasks that are meant to run, or of those that stopped in the last hour.
+    """Return the ARNs of the service's tasks that are meant to run, or of those that stopped in the last hour.
 
     Source: ecs ListTasks.
 
@@ -22,7 +22,7 @@ def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> l
 
 
 def described(client: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:
-    """The tasks of these ARNs, of whatever services of the cluster; those that are gone by now are left out.
+    """Return the tasks of these ARNs, of any services of the cluster; those that no longer exist are left out.
 
     Source: ecs DescribeTasks (a hundred a call).
 
@@ -36,7 +36,7 @@ def described(client: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, 
 
 
 def tasks_of(client: Any, target: Target, desired_status: str = "RUNNING") -> list[dict[str, Any]]:
-    """The service's tasks that are meant to run, or those that stopped in the last hour, described."""
+    """Return the service's tasks that are meant to run, or those that stopped in the last hour, described."""
     return described(client, target.cluster, task_arns(client, target, desired_status))
 
 
@@ -45,7 +45,7 @@ def task_digests(
 ) -> tuple[str, ...]:
     """Return the digests, sorted, that our containers of these tasks run; `ours` explains the other arguments.
 
-    Empty where no task runs, or where the endpoint reports no digests.
+    Empty if no task runs, or if the endpoint reports no digests.
     """
     found = (each for task in tasks for each in ours(task.get("containers", []), image, tier, digest, names))
     return tuple(sorted({each["imageDigest"] for each in found if each.get("imageDigest")}))

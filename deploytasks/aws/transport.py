@@ -1,6 +1,6 @@
-"""The connections to AWS: an answer has a deadline as a whole, and a signal ends the wait for it.
+"""The connections to AWS: each answer has an overall deadline, and a signal ends the wait for it.
 
-Botocore's timeouts are for each read: a server that sends a byte a second never meets them.
+Botocore's timeouts are for each read: a server that sends a byte a second never triggers them.
 """
 
 import io
@@ -17,32 +17,32 @@ from botocore.awsrequest import (
 from botocore.exceptions import HTTPClientError, ReadTimeoutError
 
 ANSWER_S = 10.0
-"""So much longer than silence is put up with may a whole answer take."""
+"""How much longer than the read timeout a whole answer may take."""
 GRACE_S = 3.0
-"""So long is the answer of a write waited for once somebody interrupts; that of a question is of no use any more."""
+"""How long to wait for a write's answer after an interruption; a read's answer is not waited for."""
 _TICK_S = 0.25
 
 
 class TooSlow(ReadTimeoutError):
-    """The answer dripped."""
+    """The answer did not arrive completely in time."""
 
     fmt = 'The answer of "{endpoint_url}" was not whole after {seconds} s'
 
 
 class Abandoned(HTTPClientError):
-    """Somebody interrupted while AWS had not answered a question yet."""
+    """The command was interrupted before AWS answered a read."""
 
     fmt = "interrupted before AWS answered"
 
 
 class AbandonedWrite(Abandoned):
-    """Somebody interrupted while AWS had not answered a write yet."""
+    """The command was interrupted before AWS answered a write."""
 
     fmt = "interrupted before AWS answered, so whether it was done is not known"
 
 
 class Transport:
-    """The pool of connections that clients send their requests through; `stopped` is set by an interruption."""
+    """The connection pool of the clients; `stopped` is set by an interruption."""
 
     def __init__(self, pool: Any, stopped: threading.Event) -> None:
         self._pool, self._stopped = pool, stopped
@@ -52,8 +52,8 @@ class Transport:
         """Return the answer.
 
         Raises:
-            TooSlow: it was not whole in time.
-            Abandoned: somebody interrupted.
+            TooSlow: it was not complete in time.
+            Abandoned: the command was interrupted.
 
         """
         is_question = "read_timeout" in (getattr(request, "context", None) or {})
@@ -75,7 +75,7 @@ class Transport:
 
 
 class _Call:
-    """One call under way, as the thread that waits for its answer knows it."""
+    """One running call, as the thread that waits for its answer sees it."""
 
     def __init__(self, stopped: threading.Event, grace_s: float) -> None:
         self._stopped, self._grace_s = stopped, GRACE_S if stopped.is_set() else grace_s
@@ -85,7 +85,7 @@ class _Call:
         self.is_overdue = self.is_abandoned = False
 
     def left_s(self, silence_s: float, silent_since: float) -> float:
-        """Return how long may still be waited: not at all once the answer is late, or given up."""
+        """Return the seconds left to wait: 0 once the answer is overdue, or abandoned."""
         now = time.monotonic()
         self.limit_s = silence_s + ANSWER_S
         if self._given_up_at is None and self._stopped.is_set():
@@ -105,7 +105,7 @@ _CALLS = _Calls()
 
 
 class _Socket:
-    """A connected socket whose answers are read a little at a time."""
+    """A connected socket whose answers are read in short waits."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -123,7 +123,7 @@ class _Socket:
 
 
 class _Answer(io.RawIOBase):
-    """Bytes as they come; `held` keeps the socket open until they are read, since its connection may go before."""
+    """The bytes as they arrive; `held` keeps the socket open until they are read, since its connection may go first."""
 
     def __init__(self, sock: _Socket, held: Any) -> None:
         self._sock, self._held = sock, held
@@ -149,7 +149,7 @@ class _Answer(io.RawIOBase):
 
 
 class _Connecting:
-    """What a connection does once it is there."""
+    """A connection that wraps its socket once it is connected."""
 
     sock: Any
 

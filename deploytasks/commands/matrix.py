@@ -66,16 +66,16 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
     """
     own = _targets(project, scope, options)
     context = begin(Command.DEPLOY, project, _scope_of(scope, own), options, tell)
-    everybody = replace(context, targets=select(project, Scope(scope.tier)))
+    whole_tier = replace(context, targets=select(project, Scope(scope.tier)))
     with before_any_change():
         context, since = _under_the_lock(context)
         owners, wanted, lives = concurrency.together(
-            lambda: ownership.look(everybody),
-            lambda: desired_images.to_deploy(everybody),
+            lambda: ownership.look(whole_tier),
+            lambda: desired_images.to_deploy(whole_tier),
             lambda: look_at_targets(context),
         )
-        noted = preflight.check_all(owners.found, *target_checks(everybody, lives, wanted))
-        barrier = Barrier(everybody, lambda lives: rollouts.rollouts(everybody, lives, wanted), since)
+        noted = preflight.check_all(owners.found, *target_checks(whole_tier, lives, wanted))
+        barrier = Barrier(whole_tier, lambda lives: rollouts.rollouts(whole_tier, lives, wanted), since)
         barrier.remember(max(target.wave for target in own))
     whole = Plan(context.tier, waves=rollouts.rollouts(context, lives, wanted), notes=noted)
     tell(Planned(whole))

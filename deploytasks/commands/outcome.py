@@ -50,8 +50,8 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
 def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
     """Return a note on the environments that don't follow a tag that moved for the whole tier."""
     moved = {step.service for step in whole.tag_steps if step.move}
-    everybody = [target for target in context.project.targets if target.environment.tier == context.tier.name]
-    behind = [target for target in everybody if target.service in moved and target not in context.targets]
+    whole_tier = [target for target in context.project.targets if target.environment.tier == context.tier.name]
+    behind = [target for target in whole_tier if target.service in moved and target not in context.targets]
     if not behind or context.command is Command.TAG:
         return ()
     names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))

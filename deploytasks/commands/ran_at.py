@@ -147,7 +147,7 @@ def _revisions_of(context: Context, releases: Sequence[str], target: Target, sta
         return found
     revisions = islice(newest_first(context.clients, target, at_once=8, status=status), _REVISIONS)
     oldest = tags.certified_at(releases[0], context.tier.name)
-    for one in takewhile(lambda each: _may_carry(oldest, each), revisions):
+    for one in takewhile(lambda each: _may_record(oldest, each), revisions):
         if _is_ours(context, one) and _release(one) in releases:
             found.append(one)
             if has_begun(one.record) and not one.record.get("ended"):
@@ -155,7 +155,7 @@ def _revisions_of(context: Context, releases: Sequence[str], target: Target, sta
     return found
 
 
-def _may_carry(oldest: datetime | None, revision: Revision) -> bool:
+def _may_record(oldest: datetime | None, revision: Revision) -> bool:
     """Return whether it is new enough for a release of that time, allowing for different clocks."""
     began = begun_at(revision.record, revision.registered_at)
     return oldest is None or began is None or began > oldest - timedelta(days=1)

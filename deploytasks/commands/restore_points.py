@@ -1,4 +1,4 @@
-"""Where a tier may go back to: the releases that ECR holds, and the revisions that each target ran them with."""
+"""Where a rollback may go: the releases that ECR holds, and the revisions that each target ran them with."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,11 +23,11 @@ from deploytasks.rules.releases import past_of
 
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
-    """Where it goes: what each service shall run, what tells each target's revision of then, or complaints.
+    """A point to roll back to: the image of each service, what tells each target's revision then, or complaints.
 
-    It `is_unfinished` where an earlier rollback went there and was not seen to its end.
+    It `is_unfinished` if an earlier rollback to it was not finished.
 
-    `others` are the targets that ran another image then than their service's wish is.
+    `others` are the targets that ran another image then than `desired_images` has for their service.
     """
 
     name: str = ""
@@ -41,10 +41,10 @@ class RestorePoint:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that the goal is chosen from; `present` is what is gone back from, `pointed` what the tier tag names.
+    """What the point is chosen from; `present` is what is rolled back from, `pointed` what the tier tag names.
 
-    Both are by service, as is what ECR holds. `lock` is who held the lock before us. `complaints` say what could not be
-    looked at.
+    Both are by service, as is what ECR holds. `lock` is the lock as it was before ours. `complaints` say what could not
+    be read.
     """
 
     swept: Sweep
@@ -58,9 +58,9 @@ class Found:
 
 
 def found_by(context: Context, before: LockState | None) -> Found:
-    """Return all that a rollback looks at, seen at once, and complaints about what can't be seen.
+    """Return everything that a rollback reads, in parallel, with complaints about what could not be read.
 
-    `before` is who held the tier's lock when the command began.
+    `before` is the tier's lock as it was when the command began.
     """
     answers = concurrency.attempts(
         lambda: sweep(context.project, context.clients, context.services),
@@ -73,30 +73,30 @@ def found_by(context: Context, before: LockState | None) -> Found:
     swept, lives = swept or Sweep({}), lives or ()
     if pointed is None:
         pointed = _pointed(context, swept)
-    stocks = {
+    indexes = {
         each.name: index_images(context.images[each.name], swept.images.get(each.name, ())) for each in context.services
     }
-    present = _running(context, stocks, lives) if is_partial(context) else pointed
-    return Found(swept, stocks, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
+    present = _running(context, indexes, lives) if is_partial(context) else pointed
+    return Found(swept, indexes, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
 
 
 def _pointed(context: Context, swept: Sweep) -> dict[str, Image]:
-    """Return what the tier's tag names in the repositories that could be read."""
+    """Return what the tier tag names in the repositories that could be read."""
     tier = context.tier.name
     return {name: image for name, images in swept.images.items() for image in images if tier in image.tags}
 
 
 def is_partial(context: Context) -> bool:
-    """Whether only some of the tier's targets are selected: then the tier tag, which is everybody's, stays."""
+    """Return whether only some of the tier's targets are selected: then the tier tag, which all share, stays."""
     scope = context.scope
     return bool(scope.tenants or scope.services or scope.exclude)
 
 
-def _running(context: Context, stocks: Mapping[str, ImageIndex], lives: Sequence[Live]) -> dict[str, Image]:
-    """What the selected targets run, by service; of several images the one of the newest release."""
+def _running(context: Context, indexes: Mapping[str, ImageIndex], lives: Sequence[Live]) -> dict[str, Image]:
+    """Return what the selected targets run, by service; of several images, the one with the newest release."""
     running: dict[str, list[Image]] = {}
     for live in lives:
-        held = stocks[live.target.service]
+        held = indexes[live.target.service]
         known = (held.by_digest.get(digest) for digest in what_runs(live, held.name)[0])
         running.setdefault(live.target.service, []).extend(image for image in known if image)
     newest = {service: releases.newest_of(images, context.tier.name) for service, images in running.items()}
@@ -104,13 +104,14 @@ def _running(context: Context, stocks: Mapping[str, ImageIndex], lives: Sequence
 
 
 def restore_points(context: Context, found: Found) -> Iterator[RestorePoint]:
-    """Where the tier may go back to, best first; unless it is asked for, no release that is known to have failed.
+    """Yield the points that the tier may be rolled back to, best first; skip releases known to have failed.
 
-    An unfinished rollback comes first. The hold of a finished one names what it went back to; whether everybody is
-    there, the caller sees.
+    `--to` and `--at` yield the point asked for, even if it failed. Otherwise an unfinished rollback's point comes
+    first, then the one that the hold of a finished rollback names. The caller checks whether all targets are there
+    already.
 
     Raises:
-        NotReady: several unfinished rollbacks went to different places.
+        NotReady: several unfinished rollbacks went to different points.
 
     """
     to, at, hold = context.options.to, context.options.at, found.hold
@@ -132,7 +133,7 @@ def restore_points(context: Context, found: Found) -> Iterator[RestorePoint]:
 def _to(
     context: Context, found: Found, minted: releases.Minted, to: str, at: datetime | None = None
 ) -> Iterator[RestorePoint]:
-    """Yield the goal of that release or commit; none where there is no such release any more."""
+    """Yield the point of that release or commit; none if the release no longer exists."""
     if not tags.is_release(to, context.tier.name):
         yield _to_commit(replace(context, options=replace(context.options, to=to)), found)
     elif to in minted:
@@ -140,7 +141,7 @@ def _to(
 
 
 def _before(context: Context, found: Found, minted: releases.Minted) -> Iterator[RestorePoint]:
-    """The releases before the present one; those whose every known rollout failed are passed over, which is told."""
+    """Yield the releases before the present one; skip, and say so, those whose every known rollout failed."""
     stays = found.pointed if is_partial(context) else None
     for release in releases.before(context.tier.name, minted, found.present, held=found.hold is not None, stays=stays):
         point = _to_release(context, found, minted, release)
@@ -151,7 +152,7 @@ def _before(context: Context, found: Found, minted: releases.Minted) -> Iterator
 
 
 def nowhere(context: Context) -> Complaint:
-    """Return why there is nothing to go back to, and what to do."""
+    """Return the complaint that there is nothing to roll back to, and what to do."""
     what = "there is no release before the present one"
     if context.options.to:
         what = f"there is no {context.options.to} in ECR"
@@ -177,7 +178,7 @@ def _to_commit(context: Context, found: Found) -> RestorePoint:
 
 
 def _desired_images(context: Context, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[DesiredImage]:
-    """What each service ran then; one that had no release yet stays as it is."""
+    """Yield what each service ran then; a service without a release by then keeps its present image."""
     for service in context.services:
         release, image = then.get(service.name, ("", found.present.get(service.name)))
         if image:
@@ -187,7 +188,7 @@ def _desired_images(context: Context, found: Found, then: Mapping[str, tuple[str
 def _with_thens(
     context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]]
 ) -> RestorePoint:
-    """Return the goal with what tells each target's revision of then, and what speaks against going there."""
+    """Return the point with what tells each target's revision then, and complaints against going there."""
     targets = [live.target for live in found.lives if live.exists and live.target.service in then]
     answers = concurrency.each(partial(_asked, context, found, point, then), targets)
     thens = {target: answer for target, answer in zip(targets, answers, strict=True) if isinstance(answer, Then)}
@@ -208,10 +209,10 @@ def _asked(
 
 
 def _then(context: Context, held: ImageIndex, point: RestorePoint, ran: tuple[str, Image], target: Target) -> Then:
-    """Return what the target ran: at the goal's time, or with the image of its release.
+    """Return what the target ran: at the point's time, or with the image of its release.
 
-    A release's own time means that release: its rollouts begin a little later. Where a definition names the tier's
-    tag, a new image needs no new revision, so that revisions do not tell which release they ran.
+    A release's own time stands for the release, whose rollouts begin a little later. If a definition names the tier
+    tag, a new image needs no new revision, so revisions do not tell which release they ran.
     """
     (release, image), tier = ran, context.tier
     began = point.at == tags.certified_at(release, tier.name)
@@ -232,7 +233,7 @@ def _is_of(held: ImageIndex, image: Image, digest: str) -> bool:
 def _other(
     context: Context, found: Found, point: RestorePoint, target: Target, then: Then
 ) -> DesiredImage | Complaint | None:
-    """Return the image of the revision of then where it is not the goal's, or why there is none."""
+    """Return the image of the revision then if it is not the point's, or a complaint if ECR does not hold it."""
     if then.revision is None:
         return None
     held, number = found.stocks[target.service], then.revision.arn.rpartition("/")[2]
@@ -255,7 +256,7 @@ def _relative(how: str) -> str:
 
 
 def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then) -> str:
-    """Return the digest that our container of the revision ran, or will run: a tier's tag names the wish by then."""
+    """Return the digest that our container of the revision ran, or will run: a tier tag will name the desired image."""
     tier, revision = context.tier, then.revision
     record, definition = (revision.record, revision.definition) if revision else ({}, {})
     containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", [])

@@ -1,4 +1,4 @@
-"""The command lines that go on after a failure, and the errors that carry them."""
+"""The command lines that resume after a failure, and the errors that carry them."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from deploytasks.model import Command, Options, Result, Scope
 
 @contextmanager
 def resumable(context: Context, state: str, command: Command | None = None) -> Iterator[None]:
-    """Whatever fails in here says what the state is and which command goes on from it.
+    """Add the state, and the command that resumes from it, to whatever error is raised inside.
 
     Raises:
         DeployError: the one that was raised inside, with that added; Interrupted for a signal.
@@ -31,7 +31,7 @@ def resumable(context: Context, state: str, command: Command | None = None) -> I
 
 
 def broken_off(context: Context, error: Unforeseen) -> Unforeseen:
-    """Return the error with the command that goes on, unless it says that already."""
+    """Return the error with the command that resumes, unless it has one already."""
     if any("to go on: " in each.to_do for each in error.complaints):
         return error
     resume = Complaint(context.tier.name, "what was changed so far stands", f"to go on: {spelled(context)}")
@@ -39,13 +39,13 @@ def broken_off(context: Context, error: Unforeseen) -> Unforeseen:
 
 
 def stopped(context: Context, state: str, command: Command | None = None) -> Interrupted:
-    """What a signal ends the errand with: how things stand, and the command that goes on from there."""
+    """Return the error that a signal ends the command with: the state, and the command that resumes from it."""
     context.clients.stopped.set()
     return Interrupted(Complaint(context.tier.name, state, f"to go on: {spelled(context, command)}"))
 
 
 def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:
-    """The command line that does the errand (or another command on its targets) again."""
+    """Return the command line that repeats the command, or runs another command on its targets."""
     scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
     own = _own_flags(context.options, again=command in (None, context.command))
     return command_line((command or context.command).task(context.tier.name), scope, own)
@@ -62,14 +62,14 @@ def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) 
 
 
 def again(context: Context, command: Command, results: Iterable[Result]) -> str:
-    """The command line that goes on with these results' tenants, named where they are not all."""
+    """Return the command line that resumes with these results' tenants, named unless they are all."""
     tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
-    everybody = {target.environment.tenant for target in context.targets}
-    return spelled(context, command, () if everybody <= set(tenants) else tenants)
+    all_tenants = {target.environment.tenant for target in context.targets}
+    return spelled(context, command, () if all_tenants <= set(tenants) else tenants)
 
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
-    """The options as flags: all where it is the same command again, else those that every command takes."""
+    """Return the options as flags: all for the same command again, else those that every command takes."""
     what = {"commit": options.commit, "to": options.to, "at": exact(options.at)} if again else {}
     shards = {"shards": str(options.shards or ""), "run": options.run} if again else {}
     return {

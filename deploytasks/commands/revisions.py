@@ -1,4 +1,4 @@
-"""A target's registered revisions, from the newest back, for whoever looks for one of them."""
+"""A target's registered revisions, newest first."""
 
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
@@ -13,10 +13,10 @@ from deploytasks.model import Live, Revision, Target
 def newest_first(
     clients: Clients, target: Target, *, at_once: int, known: Collection[str] = (), status: str = "ACTIVE"
 ) -> Iterator[Revision]:
-    """The target's revisions without the ARNs that are `known`, read `at_once` in parallel as far as they are taken.
+    """Yield the target's revisions except the ARNs that are `known`, read `at_once` in parallel as they are consumed.
 
     Raises:
-        AwsError: AWS said no.
+        AwsError: AWS refused or was out of reach.
 
     """
     client = clients.of("ecs", target.access)
@@ -26,9 +26,9 @@ def newest_first(
 
 
 class Trail:
-    """The revisions of one target; `read` holds those read so far, newest first, without the one that runs.
+    """The revisions of one target; `read` holds those read so far, newest first, without the running one.
 
-    `error` says why no more could be read; it is empty as long as nothing failed.
+    `error` says why no more could be read; it is None as long as nothing failed.
     """
 
     def __init__(self, clients: Clients, live: Live) -> None:
@@ -40,14 +40,14 @@ class Trail:
 
     @property
     def running(self) -> Revision | None:
-        """The revision that the service runs, as far as it is known without another call."""
+        """The revision that the service runs, if it is known without another call."""
         live = self.live
         if live.primary is None or live.definition is None:
             return None
         return Revision(live.primary.revision, live.revision_tags, live.definition.get("registeredAt"), live.definition)
 
     def more(self, most: int) -> list[Revision]:
-        """Read so many more, in parallel; fewer where there are no more, or where AWS says no."""
+        """Read up to `most` more, in parallel; fewer if there are no more, none if AWS fails."""
         client, target = self._clients.of("ecs", self.live.target.access), self.live.target
         try:
             arns = list(islice(self._rest(), most))
@@ -59,7 +59,7 @@ class Trail:
         return found
 
     def has_more(self) -> bool:
-        """Return whether there are revisions that nobody has read."""
+        """Return whether there are unread revisions."""
         if self.error or (arn := next(self._rest(), None)) is None:
             return False
         self._arns = chain([arn], self._rest())

@@ -1,6 +1,6 @@
-"""A tier, or some of its tenants, goes back to a release that it ran before; then it is held, so that it stays there.
+"""Roll a tier, or some of its tenants, back to a release that it ran before; then hold it, so that it stays there.
 
-What is gone back to are images and definitions as AWS kept them. Nothing is built, and nothing deregistered.
+Images and definitions are restored as AWS kept them. Nothing is built, and nothing deregistered.
 """
 
 from collections.abc import Iterator
@@ -37,17 +37,17 @@ from deploytasks.rules import plan
 from deploytasks.template.render import placeholder
 
 _LONGEST_NAMES = 2_000
-"""So many characters of a hold, which has 4,096 in all, may be tenants."""
+"""The most characters of a hold, which has 4,096 in all, that tenants may take."""
 
 
 def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Every selected target runs what the release before brought, or what `options.to` or `.at` say; the tier is held.
+    """Roll every selected target back to the previous release, or to `options.to` or `.at`, and hold the tier.
 
-    With tenants, services or exceptions named, the tier tag stays: it is everybody's.
+    If tenants, services or exclusions are named, the tier tag stays, since all of the tier shares it.
 
     Raises:
         Refusal: nothing was changed; there is no release to go back to, or its image is gone.
-        Interrupted: names what goes on at AWS.
+        Interrupted: names what continues at AWS.
 
     """
     context = begin(Command.ROLLBACK, project, scope, options, tell)
@@ -70,7 +70,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         holds, tenants = found.hold is not None or is_partial(context) or not whole.is_nothing, _held(context, found)
         hold = replace(_hold(context, found, point), tenants=tenants)
         if holds:
-            with before_any_change():  # a hold is none
+            with before_any_change():  # a hold is no change
                 put_hold(context, hold)
         put_tags(context, whole)
         results = roll_out(context, whole)
@@ -90,9 +90,9 @@ def _hold(context: Context, found: Found, point: RestorePoint) -> LockState:
 
 
 def _point(context: Context, found: Found) -> RestorePoint:
-    """Return the best goal; what the tier is held at counts only as long as somebody has not arrived there.
+    """Return the best point; skip the one that the tier is held at once all targets are there.
 
-    One that says why there is none, or why it is not known, has complaints alone.
+    If there is none, or it is not known, the point has only complaints.
     """
     is_asked_for = context.options.to or context.options.at
     try:
@@ -125,7 +125,7 @@ def _checks(context: Context, found: Found, point: RestorePoint) -> tuple[prefli
 
 
 def _renders(context: Context, point: RestorePoint) -> tuple[Complaint, ...]:
-    """Try the templates of what has no revision of then."""
+    """Try the templates of targets whose revision then is unknown."""
     targets = tuple(target for target in context.targets if _is_rendered(point, target))
     return rollouts.renders(replace(context, targets=targets), _tried(context, point))
 
@@ -139,7 +139,7 @@ def _asking(context: Context, found: Found, point: RestorePoint) -> tuple[prefli
 
 
 def _tried(context: Context, point: RestorePoint) -> list[DesiredImage]:
-    """Return each service's wish, one for an image that nobody built where none is known."""
+    """Return each service's desired image; a placeholder if none is known."""
     unknown = {target.service: placeholder(context.project, target) for target in context.targets}
     return list({**unknown, **{desired.service: desired for desired in point.desired_images}}.values())
 
@@ -149,7 +149,7 @@ def _is_rendered(point: RestorePoint, target: Target) -> bool:
 
 
 def _rendered_now(point: RestorePoint, whole: Plan) -> Iterator[str]:
-    """Yield the note that names the targets whose definitions are none of then."""
+    """Yield the note that names the targets whose definitions are rendered now."""
     targets = [str(each.target) for each in whole.rollouts if each.request and _is_rendered(point, each.target)]
     if targets:
         yield (
@@ -159,7 +159,7 @@ def _rendered_now(point: RestorePoint, whole: Plan) -> Iterator[str]:
 
 
 def _pinned(context: Context, found: Found, point: RestorePoint) -> Iterator[Complaint]:
-    """Complain where the definitions name a tag that stays, and it names another image."""
+    """Yield complaints if the definitions name a tag that stays, and it names another image."""
     stays = context.tier.tag == "mutable"
     moved = [
         desired
@@ -170,7 +170,7 @@ def _pinned(context: Context, found: Found, point: RestorePoint) -> Iterator[Com
 
 
 def _without_image(context: Context, found: Found, point: RestorePoint) -> Iterator[Complaint]:
-    """Complain of services without an image there; of those that could not be looked at nobody knows."""
+    """Yield complaints about services without an image there; a service that could not be read is left out."""
     known = {desired.service for desired in point.desired_images} | set(found.swept.unread)
     for service in context.services if point.name else ():
         if service.name not in known:
@@ -193,9 +193,9 @@ def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
 
 
 def _held(context: Context, found: Found) -> str:
-    """The tenants that the hold is about, those of an earlier one too; "" where it is about everybody.
+    """Return the comma-separated tenants that the hold covers, an earlier hold's included; "" for all tenants.
 
-    It is, too, where there is no room for so many names: rather too many are held than too few.
+    It is "" too if the names take too much room: holding too many is safer than too few.
     """
     if not is_partial(context) or (found.hold and not found.hold.tenants):
         return ""
@@ -216,7 +216,7 @@ def _reason(tier: str, found: Found, point: RestorePoint) -> str:
 
 
 def _notes(context: Context, tenants: str) -> tuple[str, ...]:
-    """What the hold keeps away, and from whom: these tenants, comma-separated, or everybody."""
+    """Return what the hold prevents, and for whom: these comma-separated tenants, or all."""
     tier, until = context.tier.name, freeing(context.tier.name, context.author.run)
     whose = f"of {tier}, {tenants}" if tenants else tier
     is_held = "would be" if context.options.dry_run else "are" if "," in tenants else "is"

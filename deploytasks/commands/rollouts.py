@@ -1,4 +1,4 @@
-"""The plan for the targets of a tier: rendered, compared with what runs, decided."""
+"""The plan for a tier's targets: rendered, compared with what runs, decided."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ UNBUILT = "(to be built)"
 
 
 def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[Complaint, ...]:
-    """Return what is wrong with the selected targets' templates, or with what those are given, each fault once."""
+    """Return what is wrong with the selected targets' templates, or with their values, each fault once."""
     by_service = {desired.service: desired for desired in desired_images}
     found: list[tuple[Target, Complaint]] = []
     for target in context.targets:
@@ -33,7 +33,7 @@ def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[C
 
 
 def unfit_for_steps(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """Whose definition has no container in which the tasks before a deploy could run."""
+    """Yield complaints about targets whose definition has no container to run `before_deploy` in."""
     by_service = {
         desired.service: desired for desired in desired_images if context.project.service(desired.service).before_deploy
     }
@@ -53,7 +53,7 @@ def _given(context: Context, target: Target, desired: DesiredImage) -> tuple[Con
 def rollouts(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> tuple[tuple[Rollout, ...], ...]:
-    """The waves of rollouts that bring every selected target to its wish."""
+    """Return the waves of rollouts that bring every selected target to its desired image."""
     by_service, config = {desired.service: desired for desired in desired_images}, config_name(context)
     return plan.waves(_rollout(context, live, by_service[live.target.service], config) for live in lives)
 
@@ -64,7 +64,7 @@ def returns(
     desired_images: Mapping[Target, DesiredImage],
     thens: Mapping[Target, Then],
 ) -> tuple[tuple[Rollout, ...], ...]:
-    """The waves of rollouts that bring every target back to its revision of then; one without is rendered now."""
+    """Return the waves of rollouts that restore every target's revision then; a target without one is rendered now."""
     return plan.waves(
         _return(context, live, desired_images[live.target], thens.get(live.target, Then())) for live in lives
     )
@@ -75,7 +75,7 @@ def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> 
     revision, image = then.revision, context.images[desired.service]
     if revision is None:
         rendered = _rollout(context, live, desired, config_name(context))
-        rendered = replace(rendered, steps=None)  # what came before has migrated already
+        rendered = replace(rendered, steps=None)  # earlier releases have migrated already
         why = f"rendered now: {then.how or 'no revision of then carries the release'}"
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
     known = replace(live, definition=revision.definition, revision_tags=revision.record)
@@ -100,7 +100,7 @@ def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> 
 
 
 def pin_rules(context: Context, desired_images: Iterable[DesiredImage]) -> Iterator[Complaint]:
-    """A definition that names a tag can only roll out what that tag names."""
+    """Yield complaints if the definitions name a tag and `--to` or `--at` asks for another image than it names."""
     if context.tier.pin != "tag" or not (context.options.to or context.options.at):
         return
     flag = "--at" if context.options.at else "--to"
@@ -116,7 +116,7 @@ def pin_rules(context: Context, desired_images: Iterable[DesiredImage]) -> Itera
 
 
 def config_name(context: Context) -> str:
-    """Return what the selected targets' requests are made of, once they were all rendered."""
+    """Return the config that the selected targets' requests are made of; call it once all are rendered."""
     return str(context.config.named(read_for(context.targets, context.renderer))) if context.config else ""
 
 
@@ -128,7 +128,7 @@ def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[De
 
 
 def changes(context: Context, live: Live, desired: DesiredImage) -> bool:
-    """Return whether a rollout would change the target's definition; an image that is to be built does."""
+    """Return whether a rollout would change the target's definition; an image still to be built does."""
     return desired.digest is None or not _same(render(context, live.target, desired)[0], live)
 
 
@@ -150,7 +150,7 @@ def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -
 
 
 def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
-    """Return the target with all of its definition hidden that the template takes from the environment's variables."""
+    """Return the target with the values hidden that its template takes from environment variables."""
     if live.definition is None:
         return live
     desired = placeholder(project, live.target)
@@ -159,12 +159,12 @@ def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
 
 
 def _same(request: Definition, live: Live) -> bool:
-    """Whether what runs is what was rendered, however AWS spells it."""
+    """Return whether what runs equals what was rendered, however AWS spells it."""
     return live.definition is not None and same(request, live.definition)
 
 
 def render(context: Context, target: Target, desired: DesiredImage) -> tuple[Definition, Definition | None]:
-    """The two requests; of an image that is still to be built, with a digest of zeros."""
+    """Return the definition request and the service request; for an image still to be built, with a digest of zeros."""
     known = _known(context, target, desired)
     image = image_name(context.project, target, context.tier, known)
     return context.renderer.definition(target, known, image), context.renderer.service(target, known, image)
@@ -181,7 +181,7 @@ def _image(context: Context, target: Target, desired: DesiredImage) -> str:
 
 
 def _audit(context: Context, desired: DesiredImage, config: str) -> dict[str, str]:
-    """The record that AWS keeps for us on the revision, or on the service."""
+    """Return the record that AWS keeps for us on the revision, or on the service."""
     return {
         "project": context.project.name,
         "commit": desired.commit_tag,

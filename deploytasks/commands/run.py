@@ -1,4 +1,4 @@
-"""A command run once in an environment, with the definition that its service runs: migrations, consoles, repairs."""
+"""Run a command once in an environment, with the definition that its service runs: migrations, consoles, repairs."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ _STOPPED = "stopped by the person who ran it"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A command that may be run: everything was looked at, nothing started. `definition` is the one it runs with.
+    """A command that may be run: everything was checked, nothing started. `definition` is the one it runs with.
 
     `record` is what our tags on its revision say.
     """
@@ -47,10 +47,10 @@ class Prepared:
 
 
 def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
-    """The command may be run with the definition that the target's service runs; nothing was started.
+    """Return the command ready to run with the definition that the target's service runs; start nothing.
 
     Raises:
-        NotReady: it may not, and why.
+        NotReady: it may not be run, and why.
 
     """
     author = whoami_here()
@@ -81,12 +81,12 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Exited:
-    """The command has run, and what it said was told.
+    """Run the command, report its output, and return how it exited.
 
     Raises:
         CommandFailed: ECS started no task.
         AwsError: the task can no longer be seen.
-        Interrupted: Ctrl-C while it went on; the task was told to stop, and the message says what came of it.
+        Interrupted: Ctrl-C while it ran; the message says whether the task could be stopped.
 
     """
     target = prepared.one_off.target
@@ -110,14 +110,14 @@ def run(
 
 
 def _await_answer(clients: Clients, pool: ThreadPoolExecutor) -> None:
-    """What RunTask answers, in a few seconds, says what was started; what is asked afterwards has its usual time."""
+    """Wait a few seconds for RunTask's answer, which says what was started; later calls have their usual time."""
     clients.stopped.set()
     pool.shutdown()
     clients.stopped.clear()
 
 
 def _one_thread() -> ThreadPoolExecutor:
-    """A pool whose thread is there already: an interruption while it is being made would be lost to `shutdown`."""
+    """Return a pool whose thread exists already: an interrupt while it is being created would escape `shutdown`."""
     pool = ThreadPoolExecutor(1)
     pool.submit(int).result()
     return pool
@@ -139,10 +139,9 @@ def _start(prepared: Prepared, resources: FollowResources, begun: list[tuple[Sta
 
 
 def _usable(prepared: Prepared, resources: FollowResources) -> Prepared:
-    """Return the command with a revision that may be run: a copy is registered of one that was deregistered, once.
+    """Return the command with a revision that can be run: register a copy of a deregistered one, once.
 
     Source: ecs RunTask, which takes no INACTIVE revision.
-
     """
     definition, target = prepared.definition, prepared.one_off.target
     if not is_inactive(definition):
@@ -167,7 +166,7 @@ def _name(revision: str) -> str:
 
 
 def _ended(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> Exited | None:
-    """How the task ended, None where it goes on: an interruption that comes after its end takes no exit code away."""
+    """Return how the task ended, None if it continues: an interrupt after its end must not lose its exit code."""
     ended = follow_task.already_over(resources, *begun[0]) if begun else None
     if ended:
         what = "interrupted; the command had ended by then, and its late lines are not waited for"
@@ -176,7 +175,7 @@ def _ended(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> 
 
 
 def _stop(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> str:
-    """What is to be said of the task after an interruption: it was stopped, wherever that was possible."""
+    """Stop the task after an interrupt; return what to say of it."""
     if not begun:
         return "interrupted; no task was started"
     started, log = begun[0]
@@ -201,7 +200,7 @@ def _definition(live: Live) -> Definition:
 
 
 def _container(live: Live, image: str) -> str:
-    """The container that runs our image; of several the one that is called as the service is."""
+    """Return the container that runs our image; of several, the one named like the service."""
     mine = our_containers(live, image)
     chosen, names = container_of(mine, live.target.service), [each["name"] for each in mine]
     if chosen:

@@ -1,4 +1,4 @@
-"""Targets that a command leaves out: `--only-behind` and `--only-failed`."""
+"""The targets that a command leaves out: `--only-behind` and `--only-failed`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from deploytasks.rules.observed import has_arrived, has_failed
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The context with the targets that are taken, as they are; `notes` say how many were left out, and why."""
+    """The context with the targets that are left, as observed; `notes` say how many were left out, and why."""
 
     context: Context
     lives: tuple[Live, ...]
@@ -19,9 +19,9 @@ class Taken:
 
 
 def taken(context: Context, desired_images: Sequence[DesiredImage], lives: Sequence[Live]) -> Taken:
-    """The targets that `--only-behind` or `--only-failed` takes: with both, those of which either is true.
+    """Return the targets that `--only-behind` or `--only-failed` selects; with both, those that match either.
 
-    One that cannot be seen is neither behind nor fine: it is taken, and its complaint is told.
+    A target that can't be seen is neither behind nor fine: it is selected, and its complaint is reported.
     """
     if not (context.options.only_behind or context.options.only_failed):
         return Taken(context, tuple(lives))
@@ -32,9 +32,9 @@ def taken(context: Context, desired_images: Sequence[DesiredImage], lives: Seque
 
 
 def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:
-    """Return the context as its printed command goes on with these targets.
+    """Return the context for a printed command that resumes with these targets.
 
-    A rollout that was begun has not failed, so that `--only-failed` alone would not choose it again.
+    A rollout that has begun has not failed, so `--only-failed` alone would not select it again.
     """
     if not context.options.only_failed:
         return context

@@ -1,7 +1,7 @@
 """What a command found before its first write, and every check of it.
 
-All looks run in parallel. Where one fails, what the others found is checked all the same; what can't be checked then is
-named.
+Everything is read in parallel. If a read fails, what the others found is checked nevertheless; what can't be checked
+then is named.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +32,9 @@ from deploytasks.template.render import placeholder
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a command found. What it does not look at is empty.
+    """What a command found. What it does not read is empty.
 
-    `chosen` is the context with the targets that `--only-behind` and `--only-failed` leave, which `lives` are of.
+    `chosen` is the context with the targets that `--only-behind` and `--only-failed` leave; `lives` are theirs.
     """
 
     context: Context
@@ -46,9 +46,9 @@ class Situation:
     hold: LockState | None = None
     lives: tuple[Live, ...] = ()
     policies: Mapping[str, Any] = field(default_factory=dict)
-    """Service → its repository's policy, or the error where that may not be read."""
+    """Service → its repository's policy, or the error if that may not be read."""
     movable: Mapping[str, bool | AwsError] = field(default_factory=dict)
-    """Service → whether its repository lets the tier tag move, or the error where that may not be read."""
+    """Service → whether its repository lets the tier tag move, or the error if that may not be read."""
     notes: tuple[str, ...] = ()
     """What the checks found that refuses nothing."""
     left_out: tuple[str, ...] = ()
@@ -56,16 +56,16 @@ class Situation:
 
     @property
     def pointed(self) -> Mapping[str, Image | None]:
-        """Return service → the image that the tier tag names; a deploy of that very tag has no need to look."""
+        """Return service → the image that the tier tag names; a deploy of that very tag need not ask for it."""
         is_asked = self.context.command.row.tags or self.context.options.to
         return self.present if is_asked else {desired.service: desired.image for desired in self.desired}
 
 
 def looked(context: Context) -> Situation:
-    """Return what the command found, against which nothing speaks.
+    """Return what the command found, once every check has passed.
 
     Raises:
-        NotReady: something does: every complaint of every check.
+        NotReady: with every complaint of every check.
 
     """
     with before_any_change():
@@ -74,7 +74,7 @@ def looked(context: Context) -> Situation:
 
 
 def look_at_targets(context: Context, reading: Reading | None = None) -> tuple[Live, ...]:
-    """Return the selected targets as they are; unless told, their tasks only where nothing else tells the image."""
+    """Return the selected targets as observed; by default, read tasks only if nothing else tells the image."""
     count = len(context.targets)
     say(context, "observe", f"{count} target{'s' * (count > 1)} of {context.tier.name}")
     usual: Reading = "unpinned" if context.tier.pin == "tag" or context.options.only_behind else "vague"
@@ -108,7 +108,7 @@ def _look(context: Context) -> Situation:
 
 
 def _looks(context: Context) -> dict[str, Callable[[], Any]]:
-    """Return the looks that the command needs, by the field of the situation that each fills."""
+    """Return the reads that the command needs, by the field of the situation that each fills."""
     row = context.command.row
     looks: dict[str, Callable[[], Any]] = {
         "ownership": lambda: ownership.look(context),
@@ -153,7 +153,7 @@ def _check(found: Situation) -> tuple[str, ...]:
 
 
 def _failed(found: Situation, errors: Sequence[DeployError]) -> DeployError:
-    """Return the first look's error with all complaints, and those about what the other looks found."""
+    """Return the first read's error with all complaints, and those about what the other reads found."""
     context = found.context
     complaints = [complaint for error in errors for complaint in error.complaints]
     complaints += found.ownership.complaints
@@ -161,7 +161,7 @@ def _failed(found: Situation, errors: Sequence[DeployError]) -> DeployError:
     complaints += preflight.complaints_in(preflight.gathered(lambda: build_context.complaints(context, ())))
     if any(isinstance(error, AwsError) for error in errors):
         complaints = ownership.with_former(context, complaints)
-    if not all(isinstance(error, NotBuilt) for error in errors):  # whose advice is to run this again
+    if not all(isinstance(error, NotBuilt) for error in errors):  # NotBuilt already advises to run this again
         complaints.append(_unseen(context))
     return type(errors[0])(*once(complaints))
 
@@ -174,7 +174,7 @@ def _unseen(context: Context) -> Complaint:
 
 
 def _about_targets(context: Context, lives: Sequence[Live]) -> Iterable[Complaint]:
-    """Complain of the targets as they were seen, and of their templates, tried with an image that nobody built."""
+    """Return complaints about the targets as observed, and about their templates, tried with a placeholder image."""
     if not lives:
         return []
     tried = {target.service: placeholder(context.project, target) for target in context.targets}

@@ -1,4 +1,4 @@
-"""What people ask to see of all tiers at once: the board of what runs where. Changes nothing."""
+"""The board of what runs where, in all tiers. Changes nothing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -23,18 +23,19 @@ from deploytasks.template.render import Renderer
 
 
 def status(project: Project, targets: Sequence[Target]) -> Board:
-    """The tenant × tier board of the targets, from what really runs; one that can't be seen is a cell that says so.
+    """Return the tenant × tier board of the targets, from what really runs; a target that can't be seen has a cell too.
 
-    What could not be judged for want of the registry, or of a template's variable, is said in its notes.
+    Its notes say what could not be judged because the registry could not be read, or a template's variable is missing.
     """
     clients, at = reach(), datetime.now(UTC)
-    lives, (stocks, passed, unread) = together(
-        lambda: observe(clients, targets, images(project), reading="all"), lambda: _stocks(project, clients, targets)
+    lives, (indexes, passed, unread) = together(
+        lambda: observe(clients, targets, images(project), reading="all"),
+        lambda: _image_indexes(project, clients, targets),
     )
     renderer = Renderer(project)
     changed, unjudged = drifted(project, renderer, lives, images(project))
     older = _older(project, renderer, [live for live in lives if live.target in changed])
-    known = Evidences(project.name, stocks, changed, {one.release: one.reason for one in passed.overrides}, older)
+    known = Evidences(project.name, indexes, changed, {one.release: one.reason for one in passed.overrides}, older)
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
     notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
@@ -42,14 +43,17 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
 
 
 def _older(project: Project, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
-    """Return a note on each drifted target whose config is newer than this checkout's; git is asked only for them."""
+    """Return a note on each drifted target whose config is newer than this checkout's; only for them, ask git."""
     return config_rules.ages(config_of(project.root), renderer, lives) if lives else {}
 
 
-def _stocks(
+def _image_indexes(
     project: Project, clients: Clients, targets: Sequence[Target]
 ) -> tuple[dict[str, ImageIndex], Overridden, tuple[str, ...]]:
-    """Each service's stock, one sweep a repository, the tiers' overrides, and a note on each that could not be read."""
+    """Return each service's image index, the tiers' overrides, and notes on what could not be read.
+
+    Each repository is listed once.
+    """
     services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
     names = images(project)
     unknown = {service.name: ImageIndex(names[service.name]) for service in services}
@@ -58,9 +62,9 @@ def _stocks(
     except DeployError as error:
         return unknown, Overridden(), _unread("", error.complaints)
     notes = [note for name, complaint in swept.unread.items() for note in _unread(f"{name}: ", [complaint])]
-    stocks = {name: index_images(names[name], found) for name, found in swept.images.items()}
+    indexes = {name: index_images(names[name], found) for name, found in swept.images.items()}
     tiers = dict.fromkeys(target.environment.tier for target in targets)
-    return unknown | stocks, overridden(project, clients, tuple(tiers)), tuple(notes)
+    return unknown | indexes, overridden(project, clients, tuple(tiers)), tuple(notes)
 
 
 def _unread(where: str, complaints: Iterable[Complaint]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from deploytasks.rules import plan
 
 
 def put_tags(context: Context, whole: Plan) -> None:
-    """The release tag first, the record; then the tier tag, the wanted state."""
+    """Put the release tag first, as the record; then move the tier tag, the desired state."""
     if context.options.dry_run:
         return
     with resumable(context, "some tags may have moved, no target was touched"):
@@ -27,7 +27,7 @@ def put_tags(context: Context, whole: Plan) -> None:
 
 
 def _record_override(context: Context, whole: Plan) -> None:
-    """Why the gate is passed is on record before the release is; only where there is a gate, and a release to mint."""
+    """Record why the gate is passed before the release exists; only if there is a gate, and a release to mint."""
     minted = {step.release: step.commit_tag for step in whole.tag_steps if step.mint}
     reason, author = context.options.override, context.author
     if not (reason and context.tier.after):
@@ -39,11 +39,11 @@ def _record_override(context: Context, whole: Plan) -> None:
 
 
 def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """The tier's release tag is minted and its tier tag moved, for every selected service.
+    """Mint the tier's release tag and move its tier tag, for every selected service.
 
     Raises:
-        Refusal: nothing was changed; its complaints say all that is wrong.
-        Failure: AWS said no half-way; the same command goes on from there.
+        Refusal: nothing was changed; its complaints list everything that is wrong.
+        Failure: AWS failed half-way; the same command resumes.
 
     """
     context = begin(Command.TAG, project, scope, options, tell)

@@ -1,4 +1,4 @@
-"""Rollbacks that were not seen to their end, as a hold names them: who rolls back next takes them up."""
+"""Unfinished rollbacks, as a hold names them: the next rollback continues them."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -9,17 +9,17 @@ from deploytasks.errors import Complaint, NotReady
 from deploytasks.model import LockState, Scope, Target, Unfinished
 
 _LONGEST_NAMES = 200
-"""So many characters of a hold, which has 4,096 in all, may be the tenants of one unfinished rollback."""
+"""The most characters of a hold, which has 4,096 in all, that the tenants of one unfinished rollback may take."""
 _MOST = 4
 
 
 def of(context: Context, hold: LockState | None, lock: LockState | None) -> tuple[Unfinished, ...]:
     """Return the unfinished rollback that selected targets are part of, if there is one.
 
-    One that put the hold, and whose lock was still there when we began, may have died before it could tell its end.
+    A rollback that put the hold, and whose lock still existed when we began, may have died before it recorded its end.
 
     Raises:
-        NotReady: there are several, to different places.
+        NotReady: there are several, to different points.
 
     """
     found = [each for each in (hold.unfinished if hold else ()) if any(map(each.concerns, context.targets))]
@@ -33,7 +33,7 @@ def of(context: Context, hold: LockState | None, lock: LockState | None) -> tupl
 
 
 def begun(context: Context, hold: LockState | None, release: str, at: str) -> tuple[Unfinished, ...]:
-    """Return what is unfinished once this rollback has begun: itself, and the others as far as it is not about them."""
+    """Return what is unfinished once this rollback has begun: itself, and others as far as it doesn't cover them."""
     own = Unfinished(release, at, _names(context.targets) if context.scope.tenants or context.scope.exclude else ())
     own = replace(own, services=context.scope.services)
     others = left(context, hold.unfinished if hold else (), context.targets)
@@ -41,14 +41,14 @@ def begun(context: Context, hold: LockState | None, release: str, at: str) -> tu
 
 
 def left(context: Context, begun: Iterable[Unfinished], done: Collection[Target]) -> tuple[Unfinished, ...]:
-    """Return what is unfinished when these targets have arrived."""
-    everybody = [target for target in context.project.targets if target.environment.tier == context.tier.name]
-    missing = {each: [one for one in everybody if each.concerns(one) and one not in done] for each in begun}
+    """Return what is unfinished once these targets have arrived."""
+    whole_tier = [target for target in context.project.targets if target.environment.tier == context.tier.name]
+    missing = {each: [one for one in whole_tier if each.concerns(one) and one not in done] for each in begun}
     return tuple(replace(each, tenants=_names(rest)) for each, rest in missing.items() if rest)
 
 
 def _names(targets: Iterable[Target]) -> tuple[str, ...]:
-    """Return the targets' tenants; none, which means everybody, where there is no room for so many names."""
+    """Return the targets' tenants; empty, which stands for all, if the names take too much room."""
     names = tuple(dict.fromkeys(target.environment.tenant for target in targets))
     return names if len(",".join(names)) <= _LONGEST_NAMES else ()
 

@@ -1,4 +1,4 @@
-"""Rollouts that others began are followed to their end: no lock, no write, the same report as of a deploy."""
+"""Follow rollouts that are under way to their end: no lock, no write, the same report as of a deploy."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -39,14 +39,14 @@ _RECORDED_WITHIN = timedelta(minutes=10)
 
 
 def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Whatever rollout was under way has come to its end, of all selected targets at once; nothing was changed.
+    """Follow whatever rollouts of the selected targets are under way to their end, all at once; change nothing.
 
-    A target whose last rollout was given up is no success, and neither is one that can't be seen.
+    A target whose last rollout failed is no success, and neither is one that can't be seen.
 
     Raises:
-        Refusal: a tier or tenant that is not there, or credentials of another account than the registry's.
+        Refusal: the tier or tenant does not exist, or the credentials are of another account than the registry's.
         AwsError: no credentials for the registry, or it is out of reach.
-        Interrupted: names what goes on at AWS.
+        Interrupted: names what continues at AWS.
 
     """
     context = begin_to_look(Command.WAIT, project, scope, options, tell)
@@ -80,7 +80,7 @@ def _follow(context: Context, whole: Plan) -> tuple[Result, ...]:
 
 
 def _stand(context: Context, live: Live, images: Mapping[str, Image]) -> Rollout | Result:
-    """What is to be followed of the target, or how it ended already."""
+    """Return the target's rollout to follow, or its result if it has ended."""
     reason = "a rollout is under way"
     image = context.images[live.target.service]
     rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live, image), live=live)
@@ -90,13 +90,13 @@ def _stand(context: Context, live: Live, images: Mapping[str, Image]) -> Rollout
         return replace(rollout, deployment=deployment)
     if live.failure:
         return the_rollout.outcome_of(rollout, "rolled back", live.failure, live.primary)
-    if live.running < live.desired:  # which is looked at again
+    if live.running < live.desired:  # observed again after `soak`
         return replace(rollout, action="nothing", reason=_NOTHING)
     return the_rollout.outcome_of(rollout, "unchanged", _NOTHING, live.primary)
 
 
 def _unseen(live: Live) -> str:
-    """Why there is nothing that could be followed; empty where there is."""
+    """Return why there is nothing to follow; empty if there is something."""
     if live.complaint:
         return f"{live.complaint.where}: {live.complaint.what}\n{live.complaint.to_do}".rstrip()
     if not live.exists:
@@ -107,9 +107,9 @@ def _unseen(live: Live) -> str:
 
 
 def _under_way(live: Live) -> Deployment | None:
-    """The deployment whose end is not known yet, or not yet explained: one that ECS gave up before any other.
+    """Return the deployment whose end is not yet known or explained, first of all one that failed.
 
-    ECS's COMPLETED is an end however few tasks run, save where a service's first deployment is born so.
+    ECS's COMPLETED is an end however few tasks run, except for a service's first deployment that is born COMPLETED.
     """
     primary = live.primary
     failed = [each for each in live.deployments if each.rollout_state == "FAILED"]
@@ -125,12 +125,12 @@ def _is_over(primary: Deployment, *, alone: bool) -> bool:
 
 
 def _names(live: Live, image: str) -> str:
-    """What the definition calls our image; empty where no container of it runs ours."""
+    """Return the image name of our container in the definition; empty if no container runs our image."""
     return next((each["image"] for each in observed.our_containers(live, image)), "")
 
 
 def _desired(context: Context, live: Live, images: Mapping[str, Image]) -> DesiredImage:
-    """What the rollout brings, as far as that is known; only an image that ECR knows can be compared with tasks."""
+    """Return what the rollout brings, as far as known; only an image that ECR knows can be compared with tasks."""
     service, tier = context.project.service(live.target.service), context.tier.name
     image = images.get(_promised(live, context.images[service.name]))
     record = observed.record(live)
@@ -145,7 +145,7 @@ def _desired(context: Context, live: Live, images: Mapping[str, Image]) -> Desir
 
 
 def _promised(live: Live, image: str) -> str:
-    """The digest that the rollout shall bring; empty where nothing tells, or only a record of an earlier rollout."""
+    """Return the digest that the rollout will bring; empty if unknown, or only recorded for an earlier rollout."""
     digests, evidence = observed.what_runs(replace(live, digests=()), image)
     if evidence == "recorded" and not _is_recent(live):
         return ""
@@ -153,13 +153,13 @@ def _promised(live: Live, image: str) -> str:
 
 
 def _is_recent(live: Live) -> bool:
-    """Whether the record was written for the rollout at hand, and not for one before."""
+    """Return whether the record was written for the present rollout, and not for an earlier one."""
     at, began = observed.recorded_at(live), live.primary.created_at if live.primary else None
     return at is not None and began is not None and began - at < _RECORDED_WITHIN
 
 
 def _images(context: Context, lives: Iterable[Live]) -> dict[str, Image]:
-    """The images that the rollouts bring, by digest; none of a repository that may not be read, which is told."""
+    """Return the images that the rollouts bring, by digest; report repositories that may not be read, and skip them."""
     wanted: dict[str, set[str]] = {}
     for live in lives:
         if promised := _promised(live, context.images[live.target.service]):
@@ -178,7 +178,7 @@ def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str
 
 
 def _resume(context: Context, results: Sequence[Result], unseen: set[Target]) -> str:
-    """What to do about those that did not end well: wait again where the end is not known, else roll out again."""
+    """Return how to resume: wait again if the end is unknown, continue or stop if paused, else roll out again."""
     open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
     paused = [each for each in open_ends if each.outcome == "paused"]
     unknown = [each for each in open_ends if each.outcome == "timed out" or each.target in unseen]

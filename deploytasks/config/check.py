@@ -1,4 +1,4 @@
-"""Checks one file key by key against its struct, so that every complaint carries its exact dotted key.
+"""Check one file key by key against its struct, so that every complaint carries its exact dotted key.
 
 msgspec reports one complaint at a time; here it judges single values, and the walk over the tables is ours.
 """
@@ -37,7 +37,7 @@ from deploytasks.spelling import nearest
 
 
 class _Bad:
-    """Stands where a wrong value stood, so that no later check complains that it is missing."""
+    """Placeholder for an invalid value, so that no later check reports it as missing."""
 
     def __repr__(self) -> str:
         return "BAD"
@@ -49,7 +49,7 @@ _CONFIDENTIAL: Final = frozenset({"secrets", "notify"})
 
 
 def checked(source: Source, faults: list[Fault]) -> Source:
-    """The source without unknown keys and with BAD for wrong values. Adds to `faults`."""
+    """Return the source without unknown keys and with BAD for wrong values. Adds to `faults`."""
     kind = ProjectFile if source.is_project else Tenant
     walk = _Walk(source, faults)
     return Source(source.file, source.name, walk.struct(source.data, kind, ()))
@@ -63,7 +63,7 @@ class _Walk:
         self.faults = faults
 
     def struct(self, table: Any, kind: type[msgspec.Struct], path: tuple[str, ...]) -> dict[str, Any]:
-        """The table with each key checked against the struct's field of that name."""
+        """Return the table with each key checked against the struct's field of that name."""
         found: dict[str, Any] = {}
         kinds = _kinds(kind)
         for key, value in table.items():
@@ -77,7 +77,7 @@ class _Walk:
         return found
 
     def value(self, value: Any, kind: Any, path: tuple[str, ...]) -> Any:
-        """The value, checked; BAD where it is of the wrong kind altogether."""
+        """Return the checked value; BAD if it is of the wrong kind."""
         bare = _bare(kind)
         is_struct, is_map = isinstance(bare, type) and issubclass(bare, msgspec.Struct), get_origin(bare) is dict
         if (is_struct or is_map) and not isinstance(value, dict):
@@ -95,7 +95,7 @@ class _Walk:
         return BAD
 
     def entries(self, table: Any, kind: Any, path: tuple[str, ...]) -> dict[str, Any]:
-        """The table with each name and each value checked."""
+        """Return the table with each name and each value checked."""
         name, kind = get_args(kind)
         for key in table:
             if not _fits(key, name):
@@ -103,7 +103,7 @@ class _Walk:
         return {key: self.value(each, kind, (*path, key)) for key, each in table.items()}
 
     def missing(self, kind: Any, path: tuple[str, ...]) -> Any:
-        """What stands for a required key that is not there: its own required keys are what is missing."""
+        """Return the placeholder for a missing required key, after reporting it or its own required keys as missing."""
         bare = _bare(kind)
         if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
             return self.struct({}, bare, path)
@@ -113,19 +113,19 @@ class _Walk:
         return {}
 
     def unknown(self, key: str, kind: type[msgspec.Struct], path: tuple[str, ...]) -> str | None:
-        """Complains of an unknown key and tells which known one was meant."""
+        """Report an unknown key, and return the known key that was most likely meant."""
         advice = hint(key, kind)
         self.fault(f"unknown key '{key}'", advice.to_do, (*path, key), path)
         return advice.meant
 
     def wrong(self, value: Any, wanted: str, path: tuple[str, ...]) -> Any:
-        """Complains of a wrong value; what stands where a secret is only named may be one, and is not shown."""
+        """Report an invalid value. Values under `secrets` and `notify` may be confidential and are not shown."""
         shown = "this" if _CONFIDENTIAL & {*path} else _shown(value)
         self.fault(f"can't be {shown}", f"wanted: {wanted}", path)
         return BAD
 
     def fault(self, what: str, to_do: str, path: tuple[str, ...], shown: tuple[str, ...] | None = None) -> None:
-        """Adds a fault at a path; `shown` is the path to name where it is another."""
+        """Add a fault at a path; `shown` is the path to name if it is another."""
         at = self.source.origin(dotted(*path))
         self.faults.append(Fault(at, what, to_do, None if shown is None else dotted(*shown)))
 
@@ -156,7 +156,7 @@ def _description(kind: Any) -> str:
 
 
 def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
-    """What a value of the kind is, and how this one is written where it is clear what was meant."""
+    """Return the description of a valid value, and how to write this one if its meaning is clear."""
     wanted = _description(kind)
     if (kind is Text or kind is Below) and isinstance(value, str) and (len(value) > _LONG or not value.isprintable()):
         wanted += f"; no control characters, and at most {_LONG:,} characters"
@@ -182,7 +182,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_data(value: Any) -> bool:
-    """Whether JSON can say it."""
+    """Return whether JSON can express the value."""
     match value:
         case dict():
             return all(map(_is_data, value.values()))
@@ -207,14 +207,14 @@ _BUILD = frozenset(ServiceTable.__struct_fields__)
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What to do about an unknown key; `meant` is the known key that it most likely is."""
+    """Advice on an unknown key; `meant` is the known key that it most likely is."""
 
     to_do: str
     meant: str | None = None
 
 
 def hint(key: str, kind: type[Struct]) -> Hint:
-    """What to do about a key that this kind of table does not know."""
+    """Return the advice on a key that this kind of table does not have."""
     if place := _right_place(key, kind):
         return Hint(place)
     if meant := nearest(key, kind.__struct_fields__):
@@ -226,7 +226,7 @@ def hint(key: str, kind: type[Struct]) -> Hint:
 
 
 def _right_place(key: str, kind: type[Struct]) -> str:
-    """Where a key belongs that another table knows; "" where none does."""
+    """Return where a key belongs that another table has; "" if none has it."""
     if issubclass(kind, Settings):
         return _place_outside_settings(key, kind)
     if kind is TierTable and key in _SETTINGS:

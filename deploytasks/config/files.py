@@ -1,4 +1,4 @@
-"""What is wrong, and at which key of which file; the line is looked up only when it is shown."""
+"""Read the files of envs/, and report faults by file and key; the line is looked up only when it is shown."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ from deploytasks.model import Origin
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong at `at`; `shown` is the key to name where it is not `at`'s own, "" for none."""
+    """One fault at `at`; `shown` is the key to name if it is not that of `at`, "" for none."""
 
     at: Origin
     what: str
@@ -24,7 +24,7 @@ class Fault:
 
 
 def complaints(root: Path, faults: Iterable[Fault]) -> tuple[Complaint, ...]:
-    """The faults as complaints with lines, each once, sorted by file and line."""
+    """Return the faults as complaints with line numbers, each once, sorted by file and line."""
     found = [replace(fault, at=_located(root, fault.at)) for fault in dict.fromkeys(faults)]
     found.sort(key=lambda fault: (fault.at.file, fault.at.line))
     return tuple(Complaint(_where(fault), fault.what, fault.to_do) for fault in found)
@@ -42,7 +42,7 @@ def _where(fault: Fault) -> str:
 
 
 MOST_DEEP = 64
-"""So many tables and lists may stand inside each other."""
+"""The deepest nesting of tables and lists."""
 _SHOWN_DEPTH = 8
 _SHOWN_CHARACTERS = 60
 
@@ -85,7 +85,7 @@ _LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of envs/ as it stands: `file` relative to the root, `name` the file's without `.toml`."""
+    """One parsed file of envs/: `file` is relative to the root, `name` is the file's name without `.toml`."""
 
     file: str
     name: str
@@ -97,19 +97,19 @@ class Source:
         return self.file == PROJECT_FILE
 
     def origin(self, key: str) -> Origin:
-        """The place of a dotted key in this file."""
+        """Return the origin of a dotted key in this file."""
         return Origin(self.file, key)
 
 
 def read_envs(root: Path, faults: list[Fault]) -> tuple[Source, ...]:
-    """The readable files of envs/: project.toml, tenant `main`, the other tenants by name. Adds to `faults`."""
+    """Return the readable files of envs/: project.toml, tenant `main`, the other tenants by name. Adds to `faults`."""
     files = [root / PROJECT_FILE, *_tenant_files(root)]
     sources = (_read(path, f"envs/{path.name}", faults) for path in files)
     return tuple(source for source in sources if source is not None)
 
 
 def table(data: Any, *path: str) -> dict[str, Any]:
-    """The table at a path; an empty one where none stands there."""
+    """Return the table at a path; an empty one if there is none."""
     for key in path:
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else {}
@@ -182,7 +182,7 @@ _UNQUOTED = re.compile(r"""(?P<key>[\w.-]+)\s*=\s*(?P<value>0[0-9_]+|[A-Za-z_/][
 
 
 def _how_to_quote(line: str) -> str:
-    """What to do about a line that TOML does not take because its value, text or digits, stands without quotes.
+    """Return the advice on a line that TOML rejects because its value, text or digits, is not quoted.
 
     An account is shown as it should be; any other value may be confidential.
     """

@@ -1,4 +1,4 @@
-"""Merges layers of settings, later ones winning, and remembers where each value came from. Pure.
+"""Merge layers of settings, later ones winning, and record where each value came from. Pure.
 
 Tables merge key by key, scalars and lists replace; `false` in `env` or `secrets` removes an inherited key; inside a
 layer its `services.S` comes last.
@@ -17,19 +17,19 @@ from deploytasks.model import Origin, Target
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The settings at one place of one file; `at` is the dotted key of their table, "" for the file's top."""
+    """The settings at one place of one file; `at` is the dotted key of their table, "" for the top of the file."""
 
     file: str
     at: str
     settings: dict[str, Any]
 
     def within(self, *path: str) -> "Layer":
-        """The settings of a table inside this one."""
+        """Return the settings of a table inside this one."""
         return Layer(self.file, f"{self.prefix}{dotted(*path)}", table(self.settings, *path))
 
     @property
     def prefix(self) -> str:
-        """What stands before a dotted setting to make it a key of the file."""
+        """The prefix that makes a dotted setting a key of the file."""
         return f"{self.at}." if self.at else ""
 
 
@@ -46,7 +46,7 @@ _REMOVABLE = frozenset({"env.", "secrets."})
 
 
 def merge(layers: Iterable[Layer], service: str) -> Merged:
-    """One service's settings, of layers from the most general to the most particular."""
+    """Return one service's settings, merged from layers given from the most general to the most specific."""
     merged = Merged()
     for layer in layers:
         general = {key: value for key, value in layer.settings.items() if key not in _NOT_SETTINGS}
@@ -56,7 +56,7 @@ def merge(layers: Iterable[Layer], service: str) -> Merged:
 
 
 def _lay(layer: Layer, merged: Merged, below: dict[str, Any], path: str) -> None:
-    """Lays a layer's table over the one below; `path` is the dotted setting of both with a dot at its end, or ""."""
+    """Merge a layer's table into the one below; `path` is the dotted setting of both with a trailing dot, or ""."""
     for key, value in layer.settings.items():
         name = path + dotted(key)
         if isinstance(value, dict):
@@ -75,7 +75,7 @@ def _lay(layer: Layer, merged: Merged, below: dict[str, Any], path: str) -> None
 
 
 def _forget(merged: Merged, name: str) -> None:
-    """No origin is left of a setting or of anything inside it."""
+    """Remove the origins of a setting and of everything inside it."""
     merged.origins.pop(name, None)
     for inner in [each for each in merged.origins if each.startswith(f"{name}.")]:
         del merged.origins[inner]
@@ -85,7 +85,10 @@ Setting = tuple[str, str, Origin | None]
 
 
 def settings(root: Path, target: Target) -> tuple[Setting, ...]:
-    """Each dotted setting, its value as text, and its origin with its line; None where the value is our default."""
+    """Return each dotted setting, its value as text, and its origin with its line.
+
+    The origin is None if the value is our default.
+    """
     return tuple((key, _text(value), _origin(root, target, key)) for key, value in _leaves(_tables(target), ""))
 
 
@@ -110,7 +113,7 @@ def _tables(target: Target) -> dict[str, Any]:
 
 
 def _leaves(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    """The values that no table holds, and empty tables inside another; what is not set is left out."""
+    """Yield the values that are not tables, and nested empty tables; leave out what is not set."""
     for key, value in table.items():
         name = path + dotted(key)
         if isinstance(value, Mapping) and (value or not path):

@@ -1,7 +1,7 @@
-"""Where a key stands in a TOML file: tomllib tells lines only for syntax errors.
+"""Find the line of a key in a TOML file: tomllib reports lines only for syntax errors.
 
-Best effort, for text that tomllib has read already: headers, keys and dotted keys. What stands inside an inline table
-or an array is found at the line of the key that holds it.
+Best effort, for text that tomllib has read already: headers, keys and dotted keys. A key inside an inline table or an
+array is found at the line of the key that holds it.
 """
 
 import re
@@ -25,17 +25,20 @@ _TOKEN = re.compile(
 
 
 def dotted(*parts: str) -> str:
-    """The parts as one TOML key; a part that is no bare key is quoted."""
+    """Return the parts as one TOML key; quote a part that is not a bare key."""
     return ".".join(map(_quoted, parts))
 
 
 def parts(key: str) -> tuple[str, ...]:
-    """The parts of a TOML key, unquoted."""
+    """Return the parts of a TOML key, unquoted."""
     return tuple(_unquoted(part) for part in _PARTS.findall(key))
 
 
 def locate(root: Path, origin: Origin) -> Origin:
-    """The origin with its line: of the key itself, else of the nearest table around it; 0 where neither stands."""
+    """Return the origin with the line of the key itself, else of the nearest table around it.
+
+    The line is 0 if the file has neither.
+    """
     try:
         text = (root / origin.file).read_text("utf-8-sig")
     except (OSError, ValueError):
@@ -44,7 +47,7 @@ def locate(root: Path, origin: Origin) -> Origin:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:
-    """The line of a key's path, or of the nearest table around it; 0 where neither stands in the text."""
+    """Return the line of a key's path, or of the nearest table around it; 0 if the text has neither."""
     lines = _lines(text)
     return next((lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in lines), 0)
 
@@ -66,7 +69,7 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each header or assignment, as long as it may be, with the line it begins at; comments are left out."""
+    """Yield each header or assignment, which may span lines, with the line it begins at; skip comments."""
     begin, line, depth, pieces = 1, 1, 0, list[str]()
     for token in _TOKEN.findall(text):
         line += token.count("\n")

@@ -1,4 +1,4 @@
-"""envs/*.toml become a Project: read, check each file, check them together, merge, make targets; or all complaints."""
+"""Load envs/*.toml as a Project: read, check each file, check them together, merge, make targets; or all complaints."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from deploytasks.model import Environment, Origin, Project, Target
 
 
 def load(root: Path) -> Project:
-    """The project of envs/ under the root.
+    """Return the project of envs/ under the root.
 
     Raises:
         Invalid: with every complaint about every file, sorted by file and line.
@@ -45,7 +45,7 @@ docs/envs.md in deploytasks' own repository shows a complete one"""
 
 
 def _targets(project: Source, tenants: Sequence[Source], faults: list[Fault]) -> Iterator[Target]:
-    """Every tenant × tier × service that is not absent and has nothing wrong with it."""
+    """Yield every valid tenant × tier × service that is not absent."""
     tiers = policy.order_of_tiers(project)
     for tenant in tenants:
         for tier in tiers:
@@ -66,7 +66,7 @@ def _targets_of(at: Environment, project: Source, tenant: Source, faults: list[F
 
 
 def _layers(project: Source, tenant: Source, tier: str) -> tuple[Layer, ...]:
-    """The layers of an environment, the most general first."""
+    """Return the layers of an environment, the most general first."""
     ours, theirs = Layer(project.file, "", project.data), Layer(tenant.file, "", tenant.data)
     return ours.within("defaults"), ours.within("tiers", tier, "settings"), theirs, theirs.within("tiers", tier)
 

@@ -1,6 +1,6 @@
-"""The tiers' names, in promotion order, for whoever only wants to list tasks.
+"""Read the tiers' names, in promotion order, for listing tasks.
 
-Reads with the standard library alone and never complains; `load` says what is wrong.
+Uses the standard library alone and never complains; `load` reports what is wrong.
 """
 
 import re
@@ -11,14 +11,14 @@ from pathlib import Path
 RESERVED_TIER_NAMES = frozenset(
     {"list", "rollback", "history", "diff", "run", "logs", "wait", "continue", "stop", "matrix"}
 )
-"""The tasks that stand beside the tiers' own in the namespaces `tag`, `deploy` and `release`."""
+"""The names of other tasks in the namespaces `tag`, `deploy` and `release`."""
 
 NAME = r"[a-z][a-z0-9-]{0,62}"
-"""How projects, tenants, tiers and services are called: legal in image tags, SSM paths and ECS families alike."""
+"""The pattern of project, tenant, tier and service names: legal in image tags, SSM paths and ECS families alike."""
 
 
 def tier_names(root: Path) -> tuple[str, ...]:
-    """The names of the readable tiers of envs/project.toml in promotion order; () where there is nothing to read."""
+    """Return the names of the readable tiers of envs/project.toml in promotion order; () if it can't be read."""
     try:
         text = (root / "envs" / "project.toml").read_text("utf-8").removeprefix("\ufeff")
     except (OSError, ValueError):
@@ -27,17 +27,20 @@ def tier_names(root: Path) -> tuple[str, ...]:
 
 
 def is_name(text: str) -> bool:
-    """Whether a project, tenant, tier or service may be called so."""
+    """Return whether the name is valid for a project, tenant, tier or service."""
     return re.fullmatch(NAME, text) is not None
 
 
 def may_be_tier(name: str) -> bool:
-    """Whether a tier may be called so: a legal name that is no other task's."""
+    """Return whether the name is valid for a tier: a legal name that no other task has."""
     return is_name(name) and name not in RESERVED_TIER_NAMES
 
 
 def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
-    """The names so that each comes after the one it names, else as they stand; those that never can come last."""
+    """Return the names so that each comes after the one it names, else in the order given.
+
+    Those that can never come, since their `after` leads nowhere or in a circle, are last.
+    """
     placed: list[str] = []
     waiting = list(after)
     while waiting:
@@ -49,7 +52,10 @@ def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
 
 
 def _tiers(text: str) -> Mapping[str, object]:
-    """The tables of the tiers; of a file that is no TOML at least the names, so that their tasks can tell why."""
+    """Return the tables of the tiers.
+
+    If the file is not TOML, return at least the names, so that the tiers' tasks can report the error.
+    """
     try:
         tiers = tomllib.loads(text).get("tiers")
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What envs/project.toml says beside settings: the registry, how services are built, what each tier asks for."""
+"""Read what envs/project.toml says beside settings: the registry, how services are built, each tier's policy."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +18,7 @@ MOST_TIERS = 5
 
 
 def faults_in(source: Source) -> Iterator[Fault]:
-    """What is wrong with project.toml beyond the grammar of its keys."""
+    """Yield the faults of project.toml that the check of single keys can't find."""
     for kind in ("services", "tiers"):
         if source.data.get(kind) == {}:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
@@ -34,7 +34,7 @@ def faults_in(source: Source) -> Iterator[Fault]:
 
 
 def order_of_tiers(source: Source) -> tuple[str, ...]:
-    """The tiers' names in promotion order, wherever their `after` is right."""
+    """Return the tiers' names in promotion order, as far as their `after` is valid."""
     tiers = table(source.data, "tiers")
     return promotion_order({name: _after(source, name) for name in tiers})
 
@@ -56,7 +56,7 @@ def _tier_names(source: Source) -> Iterator[Fault]:
 
 
 def _tier_order(source: Source) -> Iterator[Fault]:
-    """One tier is the first; every other one comes after a tier, and all lead back to the first."""
+    """Yield a fault unless exactly one tier is the first, and every other one leads back to it by `after`."""
     after = {name: _after(source, name) for name in table(source.data, "tiers")}
     for name, before in after.items():
         if before is not None and before not in after:
@@ -73,7 +73,7 @@ def _tier_order(source: Source) -> Iterator[Fault]:
 
 
 def _goes_round(name: str, after: Mapping[str, str | None]) -> bool:
-    """Whether following `after` from a tier leads back to it."""
+    """Return whether following `after` from a tier leads back to it."""
     before = after[name]
     for _ in after:
         if before is None or before == name:
@@ -83,7 +83,7 @@ def _goes_round(name: str, after: Mapping[str, str | None]) -> bool:
 
 
 def _shared_repositories(source: Source) -> Iterator[Fault]:
-    """Two services in one repository would fight for one commit tag."""
+    """Yield a fault for two services with one repository: they would compete for the same commit tag."""
     owners: dict[str, str] = {}
     project = table(source.data, "project").get("name")
     for name in table(source.data, "services"):
@@ -101,7 +101,7 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
 
 
 def default_repository(project: str, service: str) -> str:
-    """Return the repository of a service that names none."""
+    """Return the default repository of a service."""
     return f"{project}/{service}"
 
 
@@ -123,7 +123,7 @@ def _role_elsewhere(source: Source) -> Iterator[Fault]:
 
 
 def _webhook_elsewhere(source: Source) -> Iterator[Fault]:
-    """The webhook's address is read with the registry's credentials, where the registry is."""
+    """Yield a fault if the webhook's secret is elsewhere: it is read with the registry's credentials, in its region."""
     registry, webhook = table(source.data, "registry"), table(source.data, "notify").get("webhook")
     place, arn, named = str(webhook).partition(":arn:")
     wanted = [registry.get("region"), registry.get("account")]
@@ -136,17 +136,17 @@ def _webhook_elsewhere(source: Source) -> Iterator[Fault]:
 
 
 def account_of(role: str) -> str:
-    """The account in a role's ARN."""
+    """Return the account in a role's ARN."""
     return role.split(":")[4]
 
 
 def typed(source: Source) -> schema.ProjectFile:
-    """The file without faults, as its struct."""
+    """Return the struct of a file without faults."""
     return msgspec.convert(source.data, schema.ProjectFile)
 
 
 def registry(file: schema.ProjectFile) -> Registry:
-    """The one ECR that all tenants share."""
+    """Return the ECR registry that all tenants share."""
     table = file.registry
     access = Access(table.account, table.region, table.profile, table.role, table.external_id)
     own = f"{table.account}.dkr.ecr.{table.region}.{regions.suffix(table.region)}"
@@ -154,7 +154,7 @@ def registry(file: schema.ProjectFile) -> Registry:
 
 
 def webhook(file: schema.ProjectFile) -> Webhook | None:
-    """Where the webhook's address is found, None where nobody is told of anything."""
+    """Return where the webhook's address is stored; None if there is no webhook."""
     if file.notify is None:
         return None
     place, _, name = file.notify.webhook.partition(":")
@@ -162,12 +162,12 @@ def webhook(file: schema.ProjectFile) -> Webhook | None:
 
 
 def services(file: schema.ProjectFile) -> tuple[Service, ...]:
-    """The services in file order."""
+    """Return the services in file order."""
     return tuple(_service(file.project.name, name, table) for name, table in file.services.items())
 
 
 def tiers(file: schema.ProjectFile) -> tuple[Tier, ...]:
-    """The tiers in promotion order."""
+    """Return the tiers in promotion order."""
     order = promotion_order({name: table.after for name, table in file.tiers.items()})
     return tuple(_tier(name, file.tiers[name]) for name in order)
 

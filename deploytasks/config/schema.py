@@ -1,6 +1,6 @@
 """The grammar of the two kinds of files in envs/: every key, what it may hold, and what it is for.
 
-`grammar` walks these structs to check a file; editors get them as JSON Schema. A description ends the sentence
+`check` walks these structs to check a file; editors get them as JSON Schema. A description ends the line
 "wanted: …" of a complaint.
 """
 
@@ -14,7 +14,7 @@ Kind = Literal["project", "tenant"]
 
 
 def _like(pattern: str, description: str) -> Meta:
-    """Text that fits the pattern as a whole; the end is spelled so that Python and JSON Schema mean the same."""
+    """Return the constraint that text matches the pattern whole; its end means the same to Python and JSON Schema."""
     return Meta(pattern=rf"^(?:{pattern})$(?!\n)", description=description)
 
 
@@ -200,14 +200,14 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def json_schema(kind: Kind) -> dict[str, Any]:
-    """The JSON Schema of one kind of file, for editors."""
+    """Return the JSON Schema of one kind of file, for editors."""
     root: type[Struct] = ProjectFile if kind == "project" else Tenant
     schema: dict[str, Any] = _without_null(json.schema(root))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _without_null(schema: Any) -> Any:
-    """The same schema without `null`, which TOML does not have."""
+    """Return the same schema without `null`, which TOML does not have."""
     match schema:
         case {"anyOf": [only, {"type": "null"}], **rest}:
             return {**_without_null(only), **{key: each for key, each in rest.items() if key != "default"}}

@@ -1,4 +1,4 @@
-"""Picks the targets that a command is about, and those that must run an image first."""
+"""Select the targets of a command, and those that must run an image first."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,10 +9,10 @@ from deploytasks.spelling import suggestion
 
 
 def names(flag: str, text: str | None) -> tuple[str, ...]:
-    """The names in the comma-separated text of a flag (`tenant`), each once; () where it was not given.
+    """Return the names in the comma-separated text of a flag (`tenant`), each once; () if the flag is not given.
 
     Raises:
-        Invalid: where it or one of its items is empty, so that `--tenant $UNSET` never means everybody.
+        Invalid: it, or one of its items, is empty, so that `--tenant $UNSET` never selects everything.
     """
     if text is None:
         return ()
@@ -24,7 +24,7 @@ def names(flag: str, text: str | None) -> tuple[str, ...]:
 
 
 def tier(project: Project, name: str) -> Tier:
-    """The tier that a person named.
+    """Return the tier of that name.
 
     Raises:
         Invalid: there is none of that name.
@@ -36,10 +36,10 @@ def tier(project: Project, name: str) -> Tier:
 
 
 def select(project: Project, scope: Scope) -> tuple[Target, ...]:
-    """The targets of the scope, in file order; never none.
+    """Return the targets that the scope selects, in file order; never none.
 
     Raises:
-        Invalid: it names what is not there, or nothing is left of it.
+        Invalid: the scope names what does not exist, or selects nothing.
     """
     tier(project, scope.tier)
     raise_all(Invalid, list(_complaints(project, scope)))
@@ -50,10 +50,10 @@ def select(project: Project, scope: Scope) -> tuple[Target, ...]:
 
 
 def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Where the targets' images must run before the tier takes them, each once, in the targets' order.
+    """Return the targets that must run the images before the tier accepts them, each once, in the targets' order.
 
-    That is the same tenant's same service in the tier before, or, where there is none, in the one before that, and so
-    on; a target that has none anywhere contributes nothing.
+    For each target that is the same tenant's same service in the nearest earlier tier that has it; a target without one
+    contributes nothing.
     """
     known = {(each.environment.tenant, each.environment.tier, each.service): each for each in project.targets}
     found: dict[Target, None] = {}
@@ -66,14 +66,14 @@ def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) ->
 
 
 def tiers_before(project: Project, tier: Tier) -> Iterator[str]:
-    """The names of the tiers that an image runs in before this one, the nearest first; the last one builds."""
+    """Yield the names of the earlier tiers, the nearest first; the last one is the first tier, which builds."""
     while tier.after is not None:
         yield tier.after
         tier = project.tier(tier.after)
 
 
 def is_in(target: Target, scope: Scope) -> bool:
-    """Whether the scope's tier and flags leave the target."""
+    """Return whether the scope's tier and flags select the target."""
     tenant = target.environment.tenant
     return (
         target.environment.tier == scope.tier
@@ -94,14 +94,14 @@ def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
 
 
 def unknown_names(project: Project, scope: Scope) -> Iterator[Complaint]:
-    """What the scope's flags name that the project does not have."""
+    """Yield a complaint for each name in the scope's flags that the project does not have."""
     yield from unknown("--tenant", scope.tenants, project.tenants)
     yield from unknown("--service", scope.services, [service.name for service in project.services])
     yield from unknown("--exclude", scope.exclude, project.tenants)
 
 
 def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Complaint]:
-    """A complaint for each name that is not known, with what was most likely meant."""
+    """Yield a complaint for each unknown name, with the most likely known one."""
     word = "tenant" if where == "--exclude" else where.removeprefix("--")
     for name in named:
         if name not in known:
@@ -109,40 +109,39 @@ def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
 
 
 def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> DeployError:
-    """The refusal where the flags leave no target; `tiers` are those that `--tier` names."""
+    """Return the refusal of flags that select no target; `tiers` are the names given by `--tier`."""
     flags = _flags(scope, tiers)
     what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
     return Invalid.of(where, what, "see which there are: inv envs.list")
 
 
 def _flags(scope: Scope, tiers: tuple[str, ...]) -> str:
-    """The flags that left nothing, as they were typed."""
+    """Return the flags that selected nothing, as they were typed."""
     flags = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
     return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)
 
 
 def services(project: Project, text: str | None) -> tuple[Service, ...]:
-    """The services that `--service` names; all where it is left out."""
+    """Return the services that `--service` names; all if it is not given."""
     wanted = names("service", text)
     _refuse_unknown("--service", wanted, (service.name for service in project.services))
     return tuple(service for service in project.services if not wanted or service.name in wanted)
 
 
 def environment(project: Project, name: str, service: str | None) -> tuple[Target, ...]:
-    """The targets of an environment, named as it is shown."""
+    """Return the targets of an environment, given by its shown name."""
     _refuse_unknown("environment", [name], dict.fromkeys(str(target.environment) for target in project.targets))
     wanted = {each.name for each in services(project, service)}
     return tuple(each for each in project.targets if str(each.environment) == name and each.service in wanted)
 
 
 def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target, ...]:
-    """The targets of any tier that the flags leave; none only of a project that has none.
+    """Return the targets of any tier that the flags select; () only if the project has no targets.
 
-    The scope's own tier is not looked at.
+    The scope's own tier is ignored.
 
     Raises:
-        Invalid: a flag names what is not there, or nothing is left of the project's targets.
-
+        Invalid: a flag names what does not exist, or the flags select none of the project's targets.
     """
     wanted_tiers = names("tier", tiers)
     known_tiers = [tier.name for tier in project.tiers]
@@ -159,11 +158,10 @@ def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target,
 
 
 def one(project: Project, scope: Scope) -> Target:
-    """The one target that the scope leaves.
+    """Return the one target that the scope selects.
 
     Raises:
-        Invalid: it leaves several, or names what is not there.
-
+        Invalid: the scope selects several, or names what does not exist.
     """
     found = select(project, scope)
     if len(found) > 1:

@@ -1,4 +1,4 @@
-"""Merged settings become targets, each checked by itself and against all others."""
+"""Turn merged settings into targets, and check each by itself and against all others."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from deploytasks.spelling import suggestion
 
 REQUIRED = ("account", "region", "cluster")
 LONGEST = 255
-"""Characters of a cluster's, a service's or a family's name. Source: the ECS API reference."""
+"""The most characters of a cluster's, a service's or a family's name. Source: the ECS API reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose settings they are; `origin` is where the tenant's file declares the environment."""
+    """The place that settings are for; `origin` is where the tenant's file declares the environment."""
 
     project: str
     environment: Environment
@@ -28,7 +28,7 @@ class Place:
 
 
 def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
-    """The target of the merged settings; None where something is wrong with them. Adds to `faults`."""
+    """Return the target of the merged settings; None if they have faults. Adds to `faults`."""
     found = [*_missing(place, merged), *_role_elsewhere(place, merged), *_in_env_and_secrets(place, merged)]
     if not found and not _has_bad(merged.values):
         made = _made(place, merged)
@@ -40,7 +40,7 @@ def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
 
 
 def clashes(targets: Iterable[Target]) -> Iterator[Fault]:
-    """Targets that would be one ECS service, or would register revisions of one family in one account."""
+    """Yield a fault for targets that share an ECS service, or a task definition family in one account."""
     known = tuple(targets)
     by_service = _pairs(known, lambda each: (each.access.account, each.access.region, each.cluster, each.ecs_service))
     for one, other in by_service:
@@ -55,7 +55,7 @@ def clashes(targets: Iterable[Target]) -> Iterator[Fault]:
 
 
 def _pairs(targets: tuple[Target, ...], identity: Callable[[Target], Hashable]) -> Iterator[tuple[Target, Target]]:
-    """Each target that is not the first of its identity, with the one that is."""
+    """Yield each target that repeats an identity, with the first target that has it."""
     first: dict[Hashable, Target] = {}
     for each in targets:
         other = first.setdefault(identity(each), each)
@@ -130,7 +130,7 @@ def _access(values: dict[str, Any]) -> Access:
 
 
 def _filled(text: str, place: Place) -> str:
-    """The text with the three placeholders, and no others, replaced by the place's own names."""
+    """Return the text with the placeholders {tenant}, {tier} and {service}, and no others, filled in."""
     names = {"tenant": place.environment.tenant, "tier": place.environment.tier, "service": place.service}
     for name, value in names.items():
         text = text.replace(f"{{{name}}}", value)
@@ -138,7 +138,7 @@ def _filled(text: str, place: Place) -> str:
 
 
 def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Tiers and services that project.toml does not have, and environments that would be shown alike."""
+    """Yield the tiers and services that project.toml does not have, and environments with the same shown name."""
     tenants = tuple(tenants)
     yield from _unknown_services(project, [project, *tenants])
     yield from _unknown_tiers(project, tenants)
@@ -146,7 +146,7 @@ def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]
 
 
 def without_tier(tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Tenants that have no environment at all: an empty file most likely is not meant."""
+    """Yield a fault for each tenant without any environment: an empty file is most likely a mistake."""
     for tenant in tenants:
         if tenant.data.get("tiers") == {}:
             what = f"'{tenant.name}' has no tier"
@@ -164,7 +164,7 @@ def _unknown_services(project: Source, sources: Iterable[Source]) -> Iterator[Fa
 
 
 def _layers(source: Source) -> Iterator[tuple[str, ...]]:
-    """The paths of the tables of settings in a file."""
+    """Yield the paths of the tables of settings in a file."""
     yield ("defaults",) if source.is_project else ()
     for tier in table(source.data, "tiers"):
         yield ("tiers", tier, "settings") if source.is_project else ("tiers", tier)
@@ -180,7 +180,7 @@ def _unknown_tiers(project: Source, tenants: Iterable[Source]) -> Iterator[Fault
 
 
 def _shown_alike(tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Environments whose names, as people read and type them, would be the same."""
+    """Yield a fault for environments whose shown names are the same."""
     first: dict[str, str] = {}
     for tenant in tenants:
         for tier in table(tenant.data, "tiers"):

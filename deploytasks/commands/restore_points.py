@@ -219,15 +219,12 @@ def _then(context: Context, held: ImageIndex, point: RestorePoint, ran: tuple[st
     if point.at and not began:
         return ran_at.at_time(context, target, point.at)
     moves = tier.pin == "tag" and tier.tag == "mutable"
-    runs = partial(_is_of, held, image)
-    told = ran_at.with_image(context, target, runs, point.at) if moves or point.at else None
+    told = None
+    if moves or point.at:
+        told = ran_at.with_image(context, target, lambda digest: held.whole(digest) == image.digest, point.at)
     if told is None and moves:
         return ran_at.up_to(context, target, release)
     return told or ran_at.with_releases(context, target, tags.releases(image.tags, tier.name))
-
-
-def _is_of(held: ImageIndex, image: Image, digest: str) -> bool:
-    return held.whole(digest) == image.digest
 
 
 def _other(
@@ -241,7 +238,8 @@ def _other(
     digest = _digest(context, held, desired, then)
     image = held.by_digest.get(digest)
     if image is None:
-        what = f"ECR does not hold the image of {number}, {_relative(then.how)}"
+        how = "which ran then" if then.how == ran_at.ECS_SAYS else then.how
+        what = f"ECR does not hold the image of {number}, {how}"
         to_do = f"leave it out: --exclude {target.environment.tenant}; or name a release or commit: --to"
         return Complaint(str(target), what, to_do)
     return (
@@ -249,10 +247,6 @@ def _other(
         if image.digest == desired.digest
         else desired_images.of_image(context, context.project.service(desired.service), image)
     )
-
-
-def _relative(how: str) -> str:
-    return "which ran then" if how == ran_at.ECS_SAYS else how
 
 
 def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then) -> str:

@@ -66,7 +66,8 @@ def every(client: Any, repository: str) -> tuple[Image, ...]:
             repositoryName=repository, PaginationConfig={"PageSize": 1000}
         )
         details = [detail for page in pages for detail in page["imageDetails"]]
-        indexes = _manifests(client, repository, map(_digest, filter(_is_tagged_index, details)))
+        tagged = [each for each in details if each.get("imageTags") and each.get("imageManifestMediaType") in _INDEXES]
+        indexes = _manifests(client, repository, map(_digest, tagged))
     images = (_image(repository, indexes.get(_digest(detail)), detail) for detail in details)
     return tuple(sorted(images, key=lambda image: str(image.pushed_at), reverse=True))
 
@@ -176,10 +177,6 @@ def _platforms(children: Iterable[Mapping[str, Any]]) -> tuple[Platform, ...]:
 def _digest(detail: Mapping[str, Any]) -> str:
     digest: str = detail["imageDigest"]
     return digest
-
-
-def _is_tagged_index(detail: Mapping[str, Any]) -> bool:
-    return bool(detail.get("imageTags")) and detail.get("imageManifestMediaType") in _INDEXES
 
 
 def _check_bytes(repository: str, digest: str, manifest: str) -> None:

@@ -114,19 +114,16 @@ class Heartbeat:
             forget(self._client, self._project, self._mine)
 
     def _run(self) -> None:
-        has_failed = False
+        name, has_failed = _name(self._project, self._mine), False
         while not self._over.wait(self._beat_s):
             try:
                 self._has_beaten = True
-                parameters.write(self._client, *self._parameter())
+                now = tags.stamp(datetime.now(UTC))
+                parameters.write(self._client, name, now, f"heartbeat of {self._mine.tier}")
             except AwsError as error:
                 if not has_failed:
                     self._tell(f"the heartbeat could not be written: {error.complaints[0].what}")
                 has_failed = True
-
-    def _parameter(self) -> tuple[str, str, str]:
-        now = tags.stamp(datetime.now(UTC))
-        return _name(self._project, self._mine), now, f"heartbeat of {self._mine.tier}"
 
 
 def is_stale(client: Any, project: str, holder: LockState) -> bool:

@@ -147,7 +147,7 @@ class Watch:
         try:
             task = _described(self._resources.client, self._started)
         except AwsError as error:
-            self._put_up_with(error)
+            self._tolerate(error)
             return None
         if self._lost:
             self._say("AWS answers again")
@@ -167,7 +167,7 @@ class Watch:
             return None
         return Exited(self._started.one_off.target, self._started.id, None, "ECS does not know the task any more")
 
-    def _put_up_with(self, error: AwsError) -> None:
+    def _tolerate(self, error: AwsError) -> None:
         """Tolerate the error up to a limit: a permanent one for some polls too, as permissions spread slowly in AWS."""
         passes = may_pass(error)
         self._refused += 0 if passes else 1

@@ -1,10 +1,11 @@
 """IAM roles that task definitions name: whether they exist and trust ECS."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from deploytasks.aws.errors import translated
-from deploytasks.aws.secrets import MISSING, UNTRUSTING, _assumes, _listed, _names_ecs, _path
+from deploytasks.aws.secrets import ECS_TASKS, MISSING, UNTRUSTING
 
 
 def role_fault(client: Any, role: str) -> str:
@@ -32,3 +33,23 @@ def trusts_ecs(document: Any) -> bool:
         return True
     allows = [each for each in _listed(document.get("Statement")) if each.get("Effect") == "Allow"]
     return any(_names_ecs(each.get("Principal", "*")) and _assumes(each.get("Action", "*")) for each in allows)
+
+
+def _path(arn: str) -> str:
+    """Return the role's path and name, case-folded as IAM does not distinguish upper from lower case."""
+    return arn.partition(":role")[2].casefold()
+
+
+def _names_ecs(principal: Any) -> bool:
+    if not isinstance(principal, Mapping):
+        return bool(principal == "*")
+    services = [str(each) for each in _listed(principal.get("Service"))]
+    return "*" in [*services, *_listed(principal.get("AWS"))] or any(each.startswith(ECS_TASKS) for each in services)
+
+
+def _assumes(action: Any) -> bool:
+    return any(fnmatchcase("sts:assumerole", str(each).lower()) for each in _listed(action))
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -152,7 +152,8 @@ class Tail:
                 logGroupName=self.source.group, logStreamNamePrefix=self.source.prefix, startTime=self._from_ms
             )
             events = [event for page in pages for event in page["events"] if self._is_new(event)]
-        lines = self._owned([_logged(self.source, event) for event in sorted(events, key=_timestamp)])
+        in_order = sorted(events, key=lambda event: event["timestamp"])
+        lines = self._owned([_logged(self.source, event) for event in in_order])
         self._remember({event["eventId"]: event["timestamp"] for event in events})
         return lines
 
@@ -203,7 +204,7 @@ class TaskLog:
         try:
             lines = self._tail.read()
         except AwsError as error:
-            self._put_up_with(error)
+            self._tolerate(error)
             return False
         self._missing = None
         for line in lines:
@@ -215,7 +216,7 @@ class TaskLog:
         if self._missing:
             self._say(self._missing.complaints[0].what)
 
-    def _put_up_with(self, error: AwsError) -> None:
+    def _tolerate(self, error: AwsError) -> None:
         """Stop reading, and report why, unless the error may pass: a group is created with its first line."""
         if is_missing(error):
             self._missing = error
@@ -242,11 +243,6 @@ def _is_readable(container: Mapping[str, Any]) -> bool:
     return config.get("logDriver") == "awslogs" and {"awslogs-group", "awslogs-stream-prefix"} <= {
         *config.get("options", {})
     }
-
-
-def _timestamp(event: Mapping[str, Any]) -> int:
-    at: int = event["timestamp"]
-    return at
 
 
 def _logged(source: Source, event: Mapping[str, Any]) -> Logged:

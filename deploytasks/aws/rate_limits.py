@@ -83,10 +83,8 @@ class Buckets:
         rate = RATES.get(operation)
         if rate is None:
             return
-        wait_s = self._of(access, rate).take()
+        with self._lock:
+            bucket = self._buckets.setdefault((access.account, access.region, rate), Bucket(rate))
+        wait_s = bucket.take()
         if wait_s and self._stopped.wait(wait_s):
             raise Interrupted()
-
-    def _of(self, access: Access, rate: Rate) -> Bucket:
-        with self._lock:
-            return self._buckets.setdefault((access.account, access.region, rate), Bucket(rate))

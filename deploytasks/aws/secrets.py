@@ -1,10 +1,14 @@
-"""Parameters and secrets of the registry's account, by name or ARN, and whether those of a definition exist."""
+"""Parameters and secrets, by name or ARN: the values of our own, and whether those that a definition names exist."""
 
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
 from typing import Any
 
 from deploytasks.aws.errors import translated
+
+ECS_TASKS = "ecs-tasks.amazonaws.com"
+"""The service principal that runs tasks."""
+MISSING, DELETED, UNTRUSTING = "does not exist", "is marked for deletion", f"does not trust {ECS_TASKS}"
+PARAMETERS_A_CALL = 10
 
 
 def parameter(client: Any, name: str) -> str:
@@ -33,11 +37,6 @@ def secret(client: Any, name: str) -> str:
     with translated(f"secret {name}"):
         text: str = client.get_secret_value(SecretId=name).get("SecretString", "")
     return text
-
-
-_ECS = "ecs-tasks.amazonaws.com"
-MISSING, DELETED, UNTRUSTING = "does not exist", "is marked for deletion", f"does not trust {_ECS}"
-PARAMETERS_A_CALL = 10
 
 
 def secret_fault(client: Any, name: str) -> str:
@@ -73,23 +72,3 @@ def missing_parameters(client: Any, names: Iterable[str]) -> set[str]:
 
 def _invalid(client: Any, names: Iterable[str]) -> set[str]:
     return set(client.get_parameters(Names=sorted(set(names)), WithDecryption=False)["InvalidParameters"])
-
-
-def _path(arn: str) -> str:
-    """Return the role's path and name, case-folded as IAM does not distinguish upper from lower case."""
-    return arn.partition(":role")[2].casefold()
-
-
-def _names_ecs(principal: Any) -> bool:
-    if not isinstance(principal, Mapping):
-        return bool(principal == "*")
-    services = [str(each) for each in _listed(principal.get("Service"))]
-    return "*" in [*services, *_listed(principal.get("AWS"))] or any(each.startswith(_ECS) for each in services)
-
-
-def _assumes(action: Any) -> bool:
-    return any(fnmatchcase("sts:assumerole", str(each).lower()) for each in _listed(action))
-
-
-def _listed(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

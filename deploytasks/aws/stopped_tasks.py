@@ -17,10 +17,10 @@ _SHOWN = 3
 
 
 def dead_tasks(client: Any, logs_of: LogsOf, target: Target, deployment: Deployment) -> tuple[DeadTask, ...]:
-    """Return the deployment's last stopped tasks with reason, exit codes and last lines; crashed tasks first.
+    """Return the deployment's last stopped tasks, with reason, exit codes and last log lines.
 
-    Tasks stopped by ECS or a person are included only if none died by itself. Never raise for what AWS does not return:
-    a missing log is noted in the task's own lines.
+    Those that died by themselves come first; those that ECS or a person stopped are included only if none did. Never
+    raise for what AWS does not return: a missing log is noted in the task's own lines.
 
     Source: ecs ListTasks with desiredStatus STOPPED (they stay visible for an hour), logs GetLogEvents.
 

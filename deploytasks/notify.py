@@ -1,6 +1,6 @@
-"""Messages to a webhook, from a thread of their own: none of them can fail a command, or hold it up for long.
+"""Send messages to a webhook from a thread of its own: none can fail a command or delay it for long.
 
-The webhook's address is a secret. It stands in no message, log or exception: what goes wrong is told in words of ours.
+The webhook's address is a secret. It appears in no message, log or exception: errors are described in our own words.
 """
 
 import json
@@ -22,15 +22,15 @@ from urllib.parse import urlsplit
 from deploytasks.errors import DeployError
 
 TIMEOUT_S = 5.0
-"""How long the webhook may take to answer, and how long a command waits at its end for what is still under way."""
+"""How long the webhook may take to answer, and how long a command waits at its end for messages under way."""
 
 Compose = Callable[[], Mapping[str, Any]]
-"""Makes a message; it runs in the courier's thread, where it may take its time, and fail."""
+"""Composes a message. Runs in the sender's thread, where it may be slow, and may fail."""
 _A_WORD = re.compile(r"[a-z_]{3,40}")
 
 
 class Sender:
-    """Takes messages to a webhook, in order. `find` reads its address, `tell` hears in one line what went wrong."""
+    """Sends messages to a webhook, in order. `find` reads its address; `tell` takes each problem as one line."""
 
     def __init__(self, find: Callable[[], str], tell: Callable[[str], None], timeout_s: float = TIMEOUT_S) -> None:
         self._find, self._tell, self._timeout_s = find, tell, timeout_s
@@ -41,14 +41,14 @@ class Sender:
         self._closed = False
 
     def send(self, what: str, compose: Compose) -> None:
-        """The message is on its way, and nobody waits for it; `what` is what it tells of: "the start"."""
+        """Queue a message, and return at once; `what` names it in error messages: "the start"."""
         self._messages.put((what, compose))
         if self._thread is None:
             self._thread = Thread(target=self._deliver, name="notify", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """All messages are delivered, or nobody waits for them any longer, which is told; nothing is told after it."""
+        """Wait at most `timeout_s` for messages under way, and report it if that is too short; report nothing later."""
         self._messages.put(None)
         try:
             if self._thread:
@@ -72,19 +72,19 @@ class Sender:
     def _problem(self, compose: Compose) -> str:
         try:
             return post(self._address, compose(), self._timeout_s)
-        except Exception as error:  # whatever it is, no message is worth a release
+        except Exception as error:  # no message may fail a release
             return _in_our_words(error)
 
     def _say(self, line: str) -> None:
-        with self._telling, suppress(Exception):  # a listener that fails must not fail the command
+        with self._telling, suppress(Exception):  # a failing `tell` must not fail the command
             if not self._closed:
                 self._tell(line)
 
 
 def post(address: str, message: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> str:
-    """The webhook took the message; or, returned, why it did not.
+    """Post the message; return why the webhook did not accept it, "" if it did.
 
-    No redirect is followed, since it would take the message elsewhere. Proxies are those of the environment.
+    Follow no redirect, which would send the message elsewhere. Use the environment's proxies.
     """
     if not _is_fit(address):
         return "what was found is no https:// address"
@@ -95,12 +95,12 @@ def post(address: str, message: Mapping[str, Any], timeout_s: float = TIMEOUT_S)
             return ""
     except HTTPError as error:
         return _answered(error)
-    except Exception as error:  # urllib raises many kinds, some with the address in their words
+    except Exception as error:  # urllib raises many kinds, some with the address in their text
         return _in_our_words(error)
 
 
 def _is_fit(address: str) -> bool:
-    """Whether messages may be sent there: by https, or by http to this very machine."""
+    """Return whether messages may be sent to the address: by https, or by http to this machine."""
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -119,32 +119,32 @@ def _is_this_machine(host: str) -> bool:
 
 
 class _Nowhere(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it is answered as an error."""
+    """Follow no redirect, so that it is raised as an HTTPError."""
 
     def redirect_request(  # noqa: PLR0913  urllib's own signature
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
-        """Nothing is asked for."""
+        """Return no request."""
 
 
 def _opener(address: str) -> urllib.request.OpenerDirector:
-    """What speaks to the address; to this machine never by way of a proxy, which would read it all."""
+    """Return an opener for the address; over plain http, to this machine, never by a proxy, which could read it."""
     direct = [urllib.request.ProxyHandler({})] if address.startswith("http:") else []
     return urllib.request.build_opener(_Nowhere, *direct)
 
 
 def _answered(error: HTTPError) -> str:
-    """The status, and, where it is nothing but a word such as Slack's `channel_is_archived`, what it said."""
+    """Return the status, and the body if it is a single word such as Slack's `channel_is_archived`."""
     try:
         with error:
             said = error.read(64).decode("ascii", "replace").strip()
-    except Exception:  # the answer broke off
+    except Exception:  # the answer was cut off
         said = ""
     return f"it answered {error.code}" + (f" {said}" if _A_WORD.fullmatch(said) else "")
 
 
 def _in_our_words(error: BaseException) -> str:
-    """Why it went wrong, without a word of the exception's own, but of those that we made ourselves."""
+    """Return what went wrong, without the exception's own text, unless it is our own error."""
     match error:
         case DeployError():
             return " ".join(str(error.complaints[0]).split())

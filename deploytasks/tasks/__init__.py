@@ -1,6 +1,6 @@
-"""What a person types: one file a namespace, and the only place that writes to stdout.
+"""The Invoke tasks, one file per namespace. Only these modules write to stdout.
 
-Nothing heavy is imported here: `inv --list` costs what Invoke costs. The bodies import what they run.
+Import nothing heavy at module level, so that `inv --list` stays fast: a task's body imports what it runs.
 """
 
 from pathlib import Path
@@ -13,9 +13,9 @@ from deploytasks.tasks.in_ci import reporting
 
 
 def namespace(root: Path) -> Collection:
-    """All tasks of the project in `root`, for whatever tiers its envs/project.toml names.
+    """Return all tasks of the project in `root`, with those of each tier that envs/project.toml names.
 
-    A file that can't be read costs its tiers their tasks, never the others theirs.
+    If that file can't be read, the tasks of its tiers are missing; all others are there.
     """
     tiers = tier_names(root)
     tasks = Collection()

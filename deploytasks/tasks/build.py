@@ -13,7 +13,7 @@ _HELP = flags.helped("service", "commit", "allow-dirty", "dry-run", "json")
 
 
 def build(root: Path) -> Task[Any]:
-    """The task that builds."""
+    """Return the task `build`."""
 
     @task(auto_shortflags=False, help=_HELP)
     def build(

@@ -1,8 +1,8 @@
-"""The command line, looked at before Invoke parses it: mistyped tasks and flags get the nearest right spelling.
+"""Check the command line before Invoke parses it, and suggest the nearest spelling of a mistyped task or flag.
 
 Invoke's parser only says "No idea what 'relase.prod' is!", and takes `--help` for a positional argument. It has no
-hook, but it asks each task for its arguments first, once `tasks.py` was loaded as a whole: the words are checked then.
-What it would understand is never refused, but for a flag that it would take for a positional argument.
+hook, but asks each task for its arguments first, after `tasks.py` was loaded as a whole: the words are checked then.
+Refuse nothing that Invoke would understand, except a flag that it would take for a positional argument.
 """
 
 import io
@@ -30,16 +30,16 @@ _HELP = ("--help", "-h")
 
 
 class CommandLine:
-    """The words that `inv` was started with, to be checked once against all tasks of the root namespace."""
+    """The words that `inv` was started with, checked once against all tasks of the root namespace."""
 
     def __init__(self, tasks: Collection, root: Path) -> None:
         self._tasks, self._root = tasks, root
         self._is_checked = False
 
     def check(self) -> None:
-        """Raise Exit with code 1 and what to type instead, if Invoke would not understand the words.
+        """Raise Exit with code 1 and what to type instead if Invoke would not understand the words.
 
-        Do nothing if the program is not Invoke's own, or if these tasks are not its root namespace.
+        Do nothing if the program is not Invoke's own, or these tasks are not its root namespace.
         """
         if self._is_checked:
             return
@@ -47,11 +47,11 @@ class CommandLine:
         if _is_inv(sys.argv[0]) and self._is_root():
             sys.excepthook = _without_traceback
             if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")  # what Invoke prints itself, on an ASCII console
+                sys.stdout.reconfigure(errors="backslashreplace")  # for what Invoke prints itself on an ASCII console
             self._check(sys.argv[1:])
 
     def _is_root(self) -> bool:
-        """Return whether some loaded module offers these tasks under a name that Invoke takes for the root's."""
+        """Return whether a loaded module holds these tasks under a name that Invoke takes for the root namespace."""
         modules = [module for module in sys.modules.values() if module is not None]
         return any(vars(module).get(name) is self._tasks for module in modules for name in ("ns", "namespace"))
 
@@ -60,7 +60,7 @@ class CommandLine:
         try:
             core = Parser(initial=initial, ignore_unknown=True).parse_argv(list(words))
         except ParseError:
-            return  # of Invoke's own flags, which Invoke explains
+            return  # it concerns Invoke's own flags, and Invoke explains it
         asked, is_list = core[0].args.help.value, core[0].args.list.value
         if isinstance(asked, str) and asked not in self._tasks.task_names:
             raise self._unknown_help(asked)
@@ -89,7 +89,7 @@ class CommandLine:
             raise _refused(*(found or [Complaint("inv", fallback, "inv --list shows all tasks")]))
 
     def _help_if_asked(self, words: Sequence[str]) -> None:
-        """Show the help of the task that `--help` follows, and exit, wherever it stands among the task's words."""
+        """Show a task's help and exit if `--help` stands anywhere after the task's name."""
         at = next((place for place, word in enumerate(words) if word in _HELP), 0)
         named = [word for word in words[:at] if word in self._tasks.task_names]
         if named:
@@ -110,7 +110,7 @@ class CommandLine:
         return Known(contexts, Program().initial_context, groups, tier_names(self._root))
 
     def _say_what_is_missing(self, *, is_list: bool) -> None:
-        """Say on stderr how to go on, where no task is named, and why there are no tasks for tiers."""
+        """Say on stderr what to type if no task is named, and why tiers have no tasks if they have none."""
         if not is_list:
             sys.stderr.write("inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n")
         if tier_names(self._root):
@@ -127,11 +127,11 @@ class CommandLine:
 
 
 def _without_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Say of an error in what Invoke itself prints, `inv --list | head`, what it is; nothing where the reader left."""
+    """Explain an OSError of Invoke's own printing, as in `inv --list > /dev/full`; ignore a closed pipe (`| head`)."""
     if not isinstance(error, OSError):
         sys.__excepthook__(kind, error, trace)
         return
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where Python writes at its end what it still has
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python flushes at exit
     if not isinstance(error, BrokenPipeError):
         what = f"not everything could be written: {error.strerror}"
         sys.stderr.write(f"{error.filename or 'stdout'}: {what}\n    make room, or send it elsewhere\n")

@@ -1,4 +1,4 @@
-"""What containers say and how they end, on this process's streams and as its exit code."""
+"""Show containers' logs on this process's streams, and end with their exit codes."""
 
 import sys
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 LOST = 1
-"""What we end with where nobody knows how the command did."""
+"""The exit code if it is unknown how the command ended."""
 
 
 def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json: bool) -> None:
-    """The targets' log lines are on stdout; what could not be read is on stderr.
+    """Print the targets' log lines on stdout, and what could not be read on stderr.
 
     Raises:
-        AwsError: those of some target could not be read; the others' are there.
-        Interrupted: Ctrl-C, with which following ends.
+        AwsError: some targets' logs could not be read; the others' were printed.
+        Interrupted: Ctrl-C, which ends following.
 
     """
     from deploytasks import commands
@@ -49,12 +49,12 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
 
 
 def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
-    """The command's own words are on stdout, and what is said about it on stderr.
+    """Run the command; its output goes to stdout, and messages about it to stderr.
 
     Raises:
         NotReady: nothing was started.
-        CommandFailed: with the command's exit code, 125 where it never started.
-        AwsError: nobody knows how it ended.
+        CommandFailed: with the command's exit code, 125 if it never started.
+        AwsError: how it ended is unknown.
         Interrupted: Ctrl-C; the task was stopped.
 
     """
@@ -79,7 +79,7 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
 
 
 def _code(exited: "Exited") -> int:
-    """What the process ends with: the command's own exit code, as far as a process can have it."""
+    """Return the exit code of this process: the command's own, or 255 if that is no legal one."""
     from deploytasks.errors import CommandFailed
 
     if exited.code is None:

@@ -1,4 +1,4 @@
-"""`inv deploy.<tier>`, and what looks at, steers or works in what is deployed: `deploy.wait`, `logs`, … TIER."""
+"""`inv deploy.<tier>`, and the tasks for what is deployed: `deploy.diff`, `wait`, `continue`, `stop`, `logs`, `run`."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +10,14 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
-from deploytasks.model import Command, Project, Target
+from deploytasks.model import Command
 from deploytasks.report import diff as report_diff
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Difference, Intervention, Project, Scope, Target
 
-    Steer = Callable[[Project, Iterable[Target]], Sequence[Intervention]]
+    Intervene = Callable[[Project, Iterable[Target]], Sequence[Intervention]]
 
 
 _HELP = flags.helped(
@@ -37,7 +37,7 @@ _LOGS_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "since", 
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
-    """The namespace `deploy`."""
+    """Return the namespace `deploy`."""
     controls = (_wait(root), _continue(root), _stop(root))
     return Collection(
         "deploy",
@@ -154,7 +154,8 @@ def _continue(root: Path) -> Task[Any]:
         from deploytasks import commands
 
         scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
-        _steer(root, scope, partial(commands.proceed, dry_run=options.dry_run), dry_run=options.dry_run, as_json=json)
+        work = partial(commands.proceed, dry_run=options.dry_run)
+        _intervene(root, scope, work, dry_run=options.dry_run, as_json=json)
 
     return proceed
 
@@ -175,17 +176,17 @@ def _stop(root: Path) -> Task[Any]:
         from deploytasks import commands
 
         scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
-        steer = partial(commands.stop, back=not abort, dry_run=options.dry_run)
-        _steer(root, scope, steer, dry_run=options.dry_run, as_json=json)
+        work = partial(commands.stop, back=not abort, dry_run=options.dry_run)
+        _intervene(root, scope, work, dry_run=options.dry_run, as_json=json)
 
     return stop
 
 
-def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json: bool) -> None:
-    """The rollouts of the selected targets are steered, and what was done to each is on stdout.
+def _intervene(root: Path, scope: "Scope", work: "Intervene", *, dry_run: bool, as_json: bool) -> None:
+    """Continue or stop the rollouts of the selected targets, and show what was done to each.
 
     Raises:
-        AwsError: some could not be.
+        AwsError: some targets could not be reached.
 
     """
     from deploytasks.commands.resume import command_line
@@ -195,7 +196,7 @@ def _steer(root: Path, scope: "Scope", steer: "Steer", *, dry_run: bool, as_json
     from deploytasks.report import continue_stop
 
     project = load(root)
-    done = steer(project, select(project, scope))
+    done = work(project, select(project, scope))
     sheet = continue_stop.sheet(done, command_line(Command.WAIT.task(scope.tier), scope, {}), dry_run=dry_run)
     shell.show(sheet, continue_stop.as_json(done, dry_run=dry_run), as_json=as_json)
     if failed := [each for each in done if each.complaint]:
@@ -226,17 +227,17 @@ def _diff(root: Path) -> Task[Any]:
 
 
 def _show(found: Sequence["Difference"], *, as_json: bool) -> None:
-    """The differences are on stdout, without what this process's variables keep secret."""
+    """Show the differences, with the secrets of this process's environment variables masked."""
     grouped = report_diff.groups(found, os.environ)
     shell.show(report_diff.sheet(found, grouped), report_diff.as_json(found, grouped), as_json=as_json)
 
 
 def _judge(found: Sequence["Difference"]) -> None:
-    """What the differences come to as an exit code.
+    """Raise what gives the differences their exit code.
 
     Raises:
-        AwsError: some target could not be compared.
-        Different: some target differs.
+        AwsError: a target could not be compared.
+        Different: a target differs.
 
     """
     from deploytasks.errors import AwsError, Different

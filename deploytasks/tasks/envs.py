@@ -19,7 +19,7 @@ _ENV = {"env": "an environment as `inv envs.list` shows it: dev, mb-prod"}
 
 
 def collection(root: Path) -> Collection:
-    """The namespace `envs`."""
+    """Return the namespace `envs`."""
     return Collection("envs", _list(root), _show(root), _render(root), _check(root), _bootstrap(root))
 
 
@@ -105,7 +105,7 @@ def _bootstrap(root: Path) -> Task[Any]:
 
 
 def _agreed(doubts: "Sequence[Complaint]") -> bool:
-    """Return whether the person at the terminal says yes to all of it.
+    """Ask at the terminal whether to go on despite these doubts; return whether the answer is yes.
 
     Raises:
         NotReady: there is no terminal to ask on.

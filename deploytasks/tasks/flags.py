@@ -1,4 +1,4 @@
-"""The flags that several tasks share: their help, and what they become."""
+"""The flags that several tasks share: their help texts, and how their values are parsed and checked."""
 
 import re
 import shlex
@@ -50,19 +50,19 @@ HELP = {
 }
 
 TIER = {"tier": "the tier, as envs/project.toml names it"}
-"""The help of a tier that is named as an argument."""
+"""The help of the positional argument `tier`."""
 
 
 def helped(*names: str) -> dict[str, str]:
-    """The help of these flags."""
+    """Return the help texts of these flags."""
     return {name: HELP[name] for name in names}
 
 
 def scope(tier: str, tenant: str | None = None, service: str | None = None, exclude: str | None = None) -> "Scope":
-    """Which targets are meant.
+    """Return the scope that the flags select.
 
     Raises:
-        Invalid: a flag that is there and empty, so that `--tenant $UNSET` never means everybody.
+        Invalid: a flag is given but empty, so that `--tenant $UNSET` never selects all tenants.
 
     """
     from deploytasks.config.select import names
@@ -72,10 +72,10 @@ def scope(tier: str, tenant: str | None = None, service: str | None = None, excl
 
 
 def file(flag: str, given: str | None) -> FilePath | None:
-    """The file that is to be written, None where none is asked for.
+    """Return the file to write; None if the flag is not given.
 
     Raises:
-        Invalid: the flag is there and names nothing, or nothing that could be written.
+        Invalid: the flag is empty, or names no file that could be written.
 
     """
     from deploytasks.errors import Invalid
@@ -89,7 +89,7 @@ def file(flag: str, given: str | None) -> FilePath | None:
 
 
 def _why_no_file(given: str, path: FilePath) -> str:
-    """Why nothing could be written there; empty where it could."""
+    """Return why the file could not be written; "" if it could."""
     if not given.strip() or given == "-":
         return "is empty" if not given.strip() else "stdout has the board itself already"
     try:
@@ -101,10 +101,10 @@ def _why_no_file(given: str, path: FilePath) -> str:
 
 
 def number(flag: str, given: str, most: int = 999_999_999) -> int:
-    """The number that a flag gives, 1 to `most`.
+    """Return the number that a flag gives.
 
     Raises:
-        Invalid: it is none.
+        Invalid: it is not a number from 1 to `most`.
 
     """
     from deploytasks.errors import Invalid
@@ -116,10 +116,10 @@ def number(flag: str, given: str, most: int = 999_999_999) -> int:
 
 
 def shard(given: str | None) -> "Shard | None":
-    """The shard that `3/8` names, None where the flag was not given.
+    """Return the shard that `3/8` names; None if the flag is not given.
 
     Raises:
-        Invalid: it names none.
+        Invalid: it names no shard.
 
     """
     from deploytasks.errors import Invalid
@@ -135,10 +135,10 @@ def shard(given: str | None) -> "Shard | None":
 
 
 def one_of(flag: str, given: str, known: Sequence[str]) -> str:
-    """What the flag says, which is one of the known words.
+    """Return the flag's value.
 
     Raises:
-        Invalid: it is none of them.
+        Invalid: it is not one of the known words.
 
     """
     from deploytasks.errors import Invalid
@@ -149,12 +149,7 @@ def one_of(flag: str, given: str, known: Sequence[str]) -> str:
 
 
 def excludes(flag: str, given: Any, other: str, also: Any) -> None:
-    """The two flags were not both given.
-
-    Raises:
-        Invalid: they were.
-
-    """
+    """Raise Invalid if both flags are given."""
     from deploytasks.errors import Invalid
 
     if given and also:
@@ -162,12 +157,7 @@ def excludes(flag: str, given: Any, other: str, also: Any) -> None:
 
 
 def goes_with(flag: str, given: str | None, is_there: object, other: str) -> None:
-    """Nothing, where the flag was not given, or what it belongs to was.
-
-    Raises:
-        Invalid: it is empty, or would mean nothing.
-
-    """
+    """Raise Invalid if the flag is given but empty, or given without the other one that it needs."""
     from deploytasks.errors import Invalid
 
     if text(flag, given) is not None and not is_there:
@@ -175,10 +165,10 @@ def goes_with(flag: str, given: str | None, is_there: object, other: str) -> Non
 
 
 def text(flag: str, given: str | None) -> str | None:
-    """What the flag says, None where it was not given.
+    """Return the flag's value; None if it is not given.
 
     Raises:
-        Invalid: the flag is there and empty.
+        Invalid: the flag is given but empty.
 
     """
     from deploytasks.errors import Invalid
@@ -189,10 +179,10 @@ def text(flag: str, given: str | None) -> str | None:
 
 
 def duration(flag: str, given: str) -> timedelta:
-    """How long `10m`, `90s` or `1h30m` is.
+    """Parse a length of time: `10m`, `90s` or `1h30m`.
 
     Raises:
-        Invalid: it is nothing of the kind.
+        Invalid: it is not a length of time.
 
     """
     from deploytasks.durations import is_length, seconds
@@ -208,10 +198,10 @@ def duration(flag: str, given: str) -> timedelta:
 
 
 def moment(flag: str, given: str | None) -> datetime | None:
-    """The time that a flag gives, UTC where it names no offset; None where it was not given.
+    """Return the time that a flag gives, in UTC unless it names an offset; None if the flag is not given.
 
     Raises:
-        Invalid: it is none.
+        Invalid: it is not a valid time, or lies in the future.
 
     """
     from deploytasks.errors import Invalid
@@ -228,12 +218,12 @@ def moment(flag: str, given: str | None) -> datetime | None:
 
 
 def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
-    """The command after `--`, word for word as the shell gave it: Invoke's own joins them with blanks.
+    """Return the command after `--`, word for word as the shell passed it: Invoke's remainder joins them with blanks.
 
-    Where the process was started with other words than those that Invoke parsed, its text is split as a shell would.
+    If the process was started with other words than Invoke parsed, split the remainder as a shell would.
 
     Raises:
-        Invalid: there is none.
+        Invalid: there is no command.
 
     """
     from deploytasks.errors import Invalid
@@ -251,7 +241,7 @@ def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
 
 
 def wait_s(lock_wait: str | None) -> float:
-    """The seconds that `--lock-wait` gives, 0 where it was not given.
+    """Return the seconds that `--lock-wait` gives; 0 if it is not given.
 
     Raises:
         Invalid: it is not a length of time.
@@ -261,12 +251,17 @@ def wait_s(lock_wait: str | None) -> float:
 
 
 def is_dry(context: Context, dry_run: bool) -> bool:
-    """Return whether nothing may be written: `--dry-run`, or Invoke's own `--dry`."""
+    """Return whether this is a dry run: `--dry-run`, or Invoke's own `--dry`."""
     return dry_run or bool(context.config.run.dry)
 
 
 def options(context: Context, **given: Any) -> "Options":
-    """What the other flags say; Invoke's own `--dry` means `--dry-run`."""
+    """Return the options that the other flags give; Invoke's own `--dry` means `--dry-run`.
+
+    Raises:
+        Invalid: a flag is given but empty, or `lock_wait` is not a length of time.
+
+    """
     from deploytasks.model import Options
 
     for flag in ("commit", "to", "override", "run"):

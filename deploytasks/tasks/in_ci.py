@@ -1,4 +1,4 @@
-"""A task's way out: a signal ends it with 130; in CI, what it complains of is annotated, and nothing of it obeyed."""
+"""Run tasks so that a signal ends them with 130 and, in CI, errors are annotated and no output is a command."""
 
 import os
 import sys
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 
 
 class Reporting(Task[Any]):
-    """A task that may be stopped, and that reports to the CI engine as well, where there is one."""
+    """A task that signals can stop and that reports its errors to the CI engine too, if there is one."""
 
     def __init__(self, task: Task[Any], root: Path, command_line: CommandLine) -> None:
-        vars(self).update(vars(task))  # the same task: its name, body, flags and help
+        vars(self).update(vars(task))  # it takes over the task's name, body, flags and help
         self._root, self._command_line = root, command_line
         self._arguments: list[Argument] | None = None
 
     def __deepcopy__(self, _memo: object) -> "Reporting":
-        """Return the same one: Invoke copies a namespace's tasks, and nothing changes them."""
+        """Return the task itself: Invoke copies a namespace's tasks, and nothing changes them."""
         return self
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Return the task's arguments, made once: Invoke asks for them before it parses, and copies them to do it.
+        """Check the command line, and return the task's arguments.
+
+        Made once: Invoke asks for them before it parses, and copies them.
 
         Raises:
-            Exit: the command line names a task or a flag that is not there.
+            Exit: the command line names an unknown task or flag.
 
         """
         self._command_line.check()
@@ -44,10 +46,10 @@ class Reporting(Task[Any]):
         return self._arguments
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The task is done.
+        """Run the task.
 
         Raises:
-            Interrupted: SIGINT or SIGTERM, from its first import on.
+            Interrupted: SIGINT or SIGTERM, from the task's first import on.
 
         """
         shell.require_streams()
@@ -56,7 +58,10 @@ class Reporting(Task[Any]):
 
     @contextmanager
     def _told_to_ci(self, as_json: bool | None) -> Iterator[None]:
-        """A task without the flag `--json` may print something for programs, so it is annotated on stderr."""
+        """Annotate errors for GitHub: on stdout, but on stderr if stdout may hold output for programs.
+
+        That is so with `--json`, and for tasks that have no such flag (`as_json` is None).
+        """
         if os.environ.get("GITHUB_ACTIONS") != "true":
             yield
             return
@@ -65,7 +70,7 @@ class Reporting(Task[Any]):
 
 
 def reporting(tasks: Collection, root: Path, command_line: CommandLine | None = None) -> Collection:
-    """The collection, each of its tasks reporting to CI, and telling what was mistyped."""
+    """Make every task of the collection a `Reporting` one; return the collection."""
     command_line = command_line or CommandLine(tasks, root)
     for name, task in tasks.tasks.items():
         tasks.tasks[name] = Reporting(task, root, command_line)
@@ -76,7 +81,7 @@ def reporting(tasks: Collection, root: Path, command_line: CommandLine | None = 
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """What Invoke prints of an error is as harmless as what we print, and can be said on its console.
+    """Make the message of an Exit raised inside harmless, and writable on stderr: Invoke prints it.
 
     Raises:
         Exit: the same one.
@@ -93,7 +98,7 @@ def _readable() -> Iterator[None]:
 
 
 class _Sieve:
-    """A stream whose every text goes through `change` first."""
+    """A stream that applies `change` to every text before it is written."""
 
     def __init__(self, stream: TextIO, change: Callable[[str], str]) -> None:
         self._stream, self._change = stream, change
@@ -107,7 +112,7 @@ class _Sieve:
 
 @contextmanager
 def _harmless(*, as_json: bool | None) -> Iterator[None]:
-    """Nothing that is printed inside, whoever wrote it, is a command to GitHub's runner."""
+    """Defuse everything printed inside, so that GitHub's runner takes none of it for a command."""
     from deploytasks.report.ci import defused, defused_json
 
     out = cast("TextIO", _Sieve(sys.stdout, defused_json if as_json else defused))
@@ -117,7 +122,7 @@ def _harmless(*, as_json: bool | None) -> Iterator[None]:
 
 @contextmanager
 def _annotating(root: Path, *, for_people: bool) -> Iterator[None]:
-    """Each complaint of what is raised inside is annotated, and what Invoke prints of it is no command either.
+    """Annotate each complaint of an error raised inside, and defuse the message that Invoke will print.
 
     Raises:
         DeployError: the same one.

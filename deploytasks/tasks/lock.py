@@ -28,7 +28,7 @@ _ENDED = {"lock": "free", "hold": "on hold no longer"}
 
 
 def collection(root: Path) -> Collection:
-    """The namespace `lock`."""
+    """Return the namespace `lock`."""
     return Collection("lock", _status(root), _acquire(root), _release(root))
 
 
@@ -98,7 +98,7 @@ def _would_lock(project: "Project", tier: str) -> str:
 
 
 def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -> list[str]:
-    """Return what `lock.release` would end now, a line each.
+    """Return what `lock.release` would end now, one line each.
 
     Raises:
         NotReady: there is neither a lock nor a hold.
@@ -120,7 +120,7 @@ def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -
 
 
 def _freed_of(project: "Project", tier: str, run: str) -> list[str]:
-    """The lock of the CI run is free; what there is to say of it."""
+    """Release the lock of the CI run; return what to report."""
     from deploytasks import commands
 
     was = commands.lock_release_of(project, tier, run)
@@ -128,7 +128,7 @@ def _freed_of(project: "Project", tier: str, run: str) -> list[str]:
 
 
 def _freed(project: "Project", tier: str, *, asks: bool) -> list[str]:
-    """The lock is free, or the hold ended, or both; what there is to say of it."""
+    """Release the lock, or end the hold, or both; return what to report."""
     from deploytasks import commands
 
     ended, left = commands.lock_release(project, tier, _asked if asks else None)
@@ -137,10 +137,10 @@ def _freed(project: "Project", tier: str, *, asks: bool) -> list[str]:
 
 
 def _asked(kind: str, state: "LockState") -> bool:
-    """Whether the person at the terminal says yes.
+    """Ask at the terminal whether to release; return whether the answer is yes.
 
     Raises:
-        Refusal: there is no terminal to ask on.
+        NotReady: there is no terminal to ask on.
 
     """
     from deploytasks.errors import NotReady

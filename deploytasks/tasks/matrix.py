@@ -1,4 +1,4 @@
-"""`inv release.matrix TIER`: a release by many runners, as the CI engine's own jobs."""
+"""`inv release.matrix TIER`: print a release as CI jobs, so that many runners share it."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ _FORMATS = ("github", "gitlab")
 
 
 def matrix(root: Path) -> Task[Any]:
-    """The task that prints the jobs."""
+    """Return the task `release.matrix`."""
 
     @task(name="matrix", auto_shortflags=False, positional=["tier"], help=_HELP)
     def matrix(
@@ -53,7 +53,7 @@ def matrix(root: Path) -> Task[Any]:
 
 
 def _made(root: Path, tier: str, options: "Options") -> "Matrix":
-    """The tier is ready for its shards. What people read of it is on stderr, since stdout is a program's."""
+    """Gate, tag and lock the tier for its shards. Progress goes to stderr, since stdout is for a program."""
     from deploytasks import commands
     from deploytasks.config.load import load
     from deploytasks.report.progress import reporter_for
@@ -69,7 +69,7 @@ def _made(root: Path, tier: str, options: "Options") -> "Matrix":
 
 
 def _print(made: "Matrix", form: str, include: str | None) -> None:
-    """The jobs are on stdout, GitHub's on one line, as the output of a step must be."""
+    """Print the jobs on stdout; GitHub's on one line, as the output of a step must be."""
     if form == "github":
         shell.show_exactly(report_matrix.github(made), indent=None)
     else:

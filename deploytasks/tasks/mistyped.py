@@ -1,4 +1,4 @@
-"""What is wrong with a command line that Invoke does not understand, and what to type instead. Pure."""
+"""Explain a command line that Invoke does not understand, and suggest what to type instead. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _LIST = "inv --list shows all tasks"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What may be typed: the tasks by name, Invoke's own flags, the groups of tasks, the tiers."""
+    """What may be typed: tasks by name, Invoke's own flags, groups of tasks, tiers."""
 
     tasks: Mapping[str, ParserContext]
     core: ParserContext
@@ -22,12 +22,12 @@ class Known:
 
 
 def complaints(words: Sequence[str], known: Known) -> tuple[Complaint, ...]:
-    """Return what is wrong with the words, each mistake once; nothing if none is found."""
+    """Return one complaint per mistake in the words; () if there is none."""
     return tuple(_Reader(known).read(words))
 
 
 def unknown_task(name: str, known: Known) -> Complaint:
-    """Return the complaint about a name that is no task's."""
+    """Return the complaint about a name that no task has."""
     where = f"inv {name}"
     if name in known.groups:
         inner = ", ".join(each for each in known.tasks if each.startswith(f"{name}."))
@@ -39,7 +39,7 @@ def unknown_task(name: str, known: Known) -> Complaint:
 
 
 class _Reader:
-    """Reads the words as Invoke's parser does; goes on after a wrong flag, and stops at a task that is not there."""
+    """Reads the words as Invoke's parser does; continues after a wrong flag, and stops at an unknown task."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
@@ -47,10 +47,10 @@ class _Reader:
         self._context = known.core
         self._missing: list[str] = []
         self._awaits = ""
-        """The flag whose value the next word is."""
+        """The flag that takes the next word as its value; "" for none."""
         self._given: set[str] = set()
         self._skips = False
-        """Whether a word here is the value of a flag that is not there."""
+        """Whether the next word may be the value of an unknown flag."""
         self._is_lost = False
 
     def read(self, words: Sequence[str]) -> Iterator[Complaint]:
@@ -77,13 +77,13 @@ class _Reader:
         return flag in self._context.flags or flag in self._context.inverse_flags
 
     def _unanswered(self) -> Iterator[Complaint]:
-        """Complain of a flag that got no value."""
+        """Complain about a flag that got no value."""
         if self._awaits:
             yield Complaint(self._where, f"{self._awaits} needs a value", f"{self._awaits} VALUE, or leave it out")
         self._awaits = ""
 
     def _left_out(self) -> Iterator[Complaint]:
-        """Complain of positional arguments that the task did not get."""
+        """Complain about missing positional arguments."""
         if self._missing:
             name = self._missing[0]
             values = self._known.tiers if name == "tier" else (name.upper(),)
@@ -106,8 +106,8 @@ class _Reader:
         self._given.add(flag)
 
     def _foreign_flag(self, flag: str, has_value: bool) -> Iterator[Complaint]:
-        """Complain of a flag that the task does not have, unless Invoke takes it for its own here."""
-        flags = self._known.core.flags  # a Lexicon, whose get() knows no short forms
+        """Complain about a flag that the task does not have, unless Invoke takes it for one of its own here."""
+        flags = self._known.core.flags  # a Lexicon, whose get() ignores short forms
         core = flags[flag] if flag in flags else None  # noqa: SIM401
         if core is None:
             yield Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))

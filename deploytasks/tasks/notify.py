@@ -1,4 +1,4 @@
-"""A command that changes a tier tells the team's channel, if there is one, of its start and of its end."""
+"""Send the start and the end of a command that changes a tier to the project's webhook, if it has one."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Announced:
-    """Shows all that it is told, as the face would, and tells a channel of the start and of whatever end there is.
+    """Pass every event to the reporter, and send the start and the end, however it comes, to the webhook.
 
-    What finds nothing to do is not worth a message, and neither is what was refused before its start was told.
+    Send no message for a no-op, nor for a command that was refused before its start was sent.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Announced:
         self._is_open = False
 
     def __call__(self, event: Event) -> None:
-        """The event is shown; the first plan that changes something is the start."""
+        """Show the event; the first plan that changes something is the start."""
         with self._lock:
             match event:
                 case Planned(plan):
@@ -42,7 +42,7 @@ class Announced:
         self._show(event)
 
     def finish(self, report: Report) -> None:
-        """The channel is told of the end; and the end is shown, whatever comes of the telling."""
+        """Send the end to the webhook, and show it even if sending fails."""
         elapsed_s = time.monotonic() - self._began_at
         try:
             self._end(lambda: notification.ended(self._heading(report.plan), report, elapsed_s))
@@ -62,7 +62,7 @@ class Announced:
     def _begin(self, plan: Plan) -> None:
         if self._sender and self._plan is None and not plan.is_nothing:
             self._is_open = True
-            if not self._is_shard:  # the start was told by the matrix, for all of them
+            if not self._is_shard:  # release.matrix sent the start for all shards
                 self._sender.send("the start", lambda: notification.begun(self._heading(plan), plan))
         self._plan = plan
 
@@ -74,7 +74,7 @@ class Announced:
 
 
 def announced(project: Project, tier: str, command: Command, options: Options, show: Reporter) -> Announced:
-    """The face and, where the project has one and the command changes a tier, its channel."""
+    """Return the reporter, with the project's webhook if it has one and the command changes a tier."""
     webhook = project.webhook
 
     def heading(plan: Plan) -> Heading:
@@ -83,7 +83,7 @@ def announced(project: Project, tier: str, command: Command, options: Options, s
 
     if webhook is None or not command.row.notifies or options.dry_run:
         return Announced(show, None, heading)
-    from deploytasks.notify import Sender  # urllib, which nobody needs who tells nobody
+    from deploytasks.notify import Sender  # imports urllib, which only a webhook needs
 
     sender = Sender(lambda: commands.address(project, webhook), lambda problem: show(Told("notify", problem)))
     return Announced(show, sender, heading, is_shard=options.shard is not None)

@@ -24,7 +24,7 @@ _HISTORY_HELP = flags.TIER | flags.helped("service", "last", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
-    """The namespace `release`."""
+    """Return the namespace `release`."""
     return Collection(
         "release", _history(root), _rollback(root), matrix(root), *(_release(root, tier) for tier in tiers)
     )

@@ -1,4 +1,4 @@
-"""From a task's body to the journey and back: the face that is shown, the signals, the exit code."""
+"""Run a command from a task's body: reporter, signals, exit code, and all writing to stdout."""
 
 import atexit
 import gc
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
 _SAID_AFTER_S, _ONE_SIGNAL_S = 0.5, 0.25
-"""Who is ready by then says all at its end; and signals so close together are one, sent to a group and to us."""
+"""Say that an interruption was received if the command takes longer than the first of these to end; and take signals
+within the second for one that was sent to the process group and to us."""
 _INTERRUPTED = b"interrupted: answers of AWS that are under way have 3 s; a second signal ends this at once\n"
 _AGAIN = b"interrupted again: ended at once; what was begun goes on at AWS, inv lock.status shows a lock that is left\n"
 _saying: list[threading.Timer] = []
@@ -30,11 +31,11 @@ DRY_RUN = "dry run: nothing was changed"
 
 
 def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
-    """The work is done and shown.
+    """Run the command and show its report.
 
     Raises:
-        RolloutsFailed: some rollout did not end well.
-        Failure: stdout did not take the report.
+        RolloutsFailed: a rollout did not end well.
+        Failure: stdout rejected the report.
         Interrupted: SIGINT or SIGTERM.
 
     """
@@ -56,7 +57,7 @@ def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", option
 
 @contextmanager
 def _veiling(show: "Reporter") -> Iterator[None]:
-    """What is raised inside says no secret of what was planned, on whatever stream it ends."""
+    """Mask the plan's secrets in an error raised inside, whatever stream it is printed on."""
     from deploytasks.errors import DeployError
 
     try:
@@ -67,12 +68,12 @@ def _veiling(show: "Reporter") -> Iterator[None]:
 
 
 def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> None:
-    """One of the two is on stdout: the document for programs, the sheet for people.
+    """Print the document for programs or the sheet for people.
 
-    With `summary`, a title, the sheet stands in CI's summary of this step as well.
+    With a `summary`, which is a title, add the sheet to CI's step summary as well.
 
     Raises:
-        Failure: stdout did not take it.
+        Failure: stdout rejected the output.
 
     """
     from deploytasks.report import streams as out
@@ -83,7 +84,7 @@ def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> 
 
 
 def _summarise(title: str, sheet: "Sheet") -> None:
-    """The sheet stands in the step's summary; one line on stderr says why, where it does not."""
+    """Add the sheet to the step summary; if that fails, say why on stderr."""
     from deploytasks.report import ci, progress
 
     file = ci.engine(os.environ).summary
@@ -92,10 +93,10 @@ def _summarise(title: str, sheet: "Sheet") -> None:
 
 
 def show_exactly(document: Any, indent: int | None = 2) -> None:
-    """The document is on stdout with every value as it is, because a program will use it; None makes it one line.
+    """Print the document as JSON, unmasked, because a program will use it; `indent=None` makes it one line.
 
     Raises:
-        Failure: stdout did not take it.
+        Failure: stdout rejected the output.
 
     """
     from deploytasks.report.streams import show_exact_json
@@ -104,12 +105,7 @@ def show_exactly(document: Any, indent: int | None = 2) -> None:
 
 
 def raise_if_lost(why: str) -> None:
-    """Nothing is raised where stdout took everything.
-
-    Raises:
-        Failure: it did not, and why.
-
-    """
+    """Raise Failure if stdout rejected the output; `why` is "" if it did not."""
     from deploytasks.errors import Failure
 
     if why:
@@ -117,12 +113,12 @@ def raise_if_lost(why: str) -> None:
 
 
 def write(file: Path, text: str) -> None:
-    """The file holds the text; whoever reads it meanwhile finds the whole text before, or the whole of this one.
+    """Write the text to the file atomically: a reader sees either the old text or the new one.
 
-    A link stays, and what it leads to is written; a pipe or a device is written into, and stays what it is.
+    A link stays a link, and its target is written. A pipe or a device is written to directly.
 
     Raises:
-        Failure: it could not be written.
+        Failure: the file could not be written.
 
     """
     from deploytasks.errors import Failure, is_full
@@ -151,7 +147,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """The text is on stderr, as harmless as what is on stdout."""
+    """Print the text on stderr, made harmless as on stdout."""
     from deploytasks.report.streams import writable
     from deploytasks.report.text import harmless
 
@@ -159,7 +155,12 @@ def warn(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """One line on stdout."""
+    """Print one line on stdout.
+
+    Raises:
+        Failure: stdout rejected the output.
+
+    """
     from deploytasks.report.sheet import line
     from deploytasks.report.streams import show
 
@@ -167,7 +168,7 @@ def say(text: str) -> None:
 
 
 def say_told(event: "Event") -> None:
-    """What was told is a line on stdout."""
+    """Print the message of a Told event on stdout; ignore other events."""
     from deploytasks.model import Told
 
     if isinstance(event, Told):
@@ -177,8 +178,8 @@ def say_told(event: "Event") -> None:
 def require_streams() -> None:
     """Refuse a closed stdout; open /dev/null for a closed stdin or stderr.
 
-    A file or connection that is opened later would get the closed stream's number, and programs that we start would
-    write into it.
+    Otherwise a file or connection opened later would get the closed stream's number, and child processes would write
+    into it.
 
     Raises:
         Refusal: stdout is closed.
@@ -198,7 +199,7 @@ def require_streams() -> None:
 
 
 def ask(question: str) -> bool | None:
-    """Whether the person at the terminal says yes; None where there is no terminal."""
+    """Ask at the terminal, and return whether the answer is yes; None if there is no terminal."""
     from deploytasks.report.text import one_line
 
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
@@ -210,7 +211,7 @@ def ask(question: str) -> bool | None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM, and the end of the terminal, stop what SIGINT stops, and exit with 130.
+    """Let SIGTERM, and SIGHUP when the terminal closes, interrupt like SIGINT, and exit with 130.
 
     Raises:
         Interrupted: instead of KeyboardInterrupt, which Invoke would turn into exit 1.
@@ -219,13 +220,13 @@ def interruptible() -> Iterator[None]:
     """
     from deploytasks.errors import Complaint, Interrupted, Unforeseen, contained
 
-    atexit.register(gc.freeze)  # a last collection of botocore's models takes a quarter of a second, for nothing
+    atexit.register(gc.freeze)  # saves a last collection of botocore's models, a quarter of a second
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
     try:
         with contained("inv"):
             yield
     except KeyboardInterrupt as stopped:
-        traceback.clear_frames(stopped.__traceback__)  # lets go of a lock whose `with` it came just in front of
+        traceback.clear_frames(stopped.__traceback__)  # releases a lock acquired just before its `with` was entered
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
     except Unforeseen as error:
         if any(each.to_do.startswith("to go on: ") for each in error.complaints):
@@ -240,12 +241,12 @@ def interruptible() -> Iterator[None]:
 
 
 def _as_interrupt(_number: int, _frame: Any) -> None:
-    """The first signal stops us, and it is said where that takes longer; another one ends us at once."""
+    """Interrupt on the first signal, and say so if ending takes a while; exit at once on a second one."""
     began_at = time.monotonic()
 
     def at_once(_number: int, _frame: Any) -> None:
         if time.monotonic() - began_at > _ONE_SIGNAL_S:
-            os.write(2, _AGAIN)  # this may have come in the midst of anything, of writing too
+            os.write(2, _AGAIN)  # not sys.stderr: the signal may have come in the middle of a write to it
             os._exit(130)
 
     for number in _stopping():
@@ -258,7 +259,7 @@ def _as_interrupt(_number: int, _frame: Any) -> None:
 
 
 def _stopping() -> list[signal.Signals]:
-    """The signals that stop us; whoever ignores the end of the terminal (`nohup`) goes on."""
+    """Return the signals that interrupt; SIGHUP only if it is not ignored, as `nohup` does."""
     ours = [signal.SIGINT, signal.SIGTERM]
     return ours if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ours, signal.SIGHUP]
 

@@ -16,7 +16,7 @@ _HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "d
 
 
 def status(root: Path) -> Task[Any]:
-    """The task that shows the board."""
+    """Return the task `status`."""
 
     @task(auto_shortflags=False, help=_HELP)
     def status(
@@ -57,10 +57,10 @@ def _write(seen: "Board", file: Path | None, *, writes: bool) -> None:
 
 
 def _judge(seen: "Board", *, check: bool) -> None:
-    """What the board comes to as an exit code.
+    """Raise what gives the board its exit code.
 
     Raises:
-        AwsError: no target could be seen; with `check`, some could not, or something could not be judged.
+        AwsError: no target could be seen; with `check`, some target could not be seen or judged.
         Different: with `check`, some target deserves a second look.
 
     """

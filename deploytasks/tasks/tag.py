@@ -15,7 +15,7 @@ _HELP = flags.helped("service", "commit", "allow-dirty", "allow-older", "overrid
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
-    """The namespace `tag`."""
+    """Return the namespace `tag`."""
     return Collection("tag", _list(root), *(_tag(root, tier) for tier in tiers))
 
 

@@ -1,14 +1,14 @@
-"""The Python API: what the tasks do, for a program that is not a shell.
+"""The Python API: the tasks as functions, for use from a program.
 
-    from deploytasks import journey
+    from deploytasks import commands
+    from deploytasks.config.load import load
     from deploytasks.model import Options, Scope
-    from deploytasks.project.load import load
 
     project = load(root)
-    report = journey.release(project, Scope(tier="dev"), Options(), print)
+    report = commands.release(project, Scope(tier="dev"), Options(), print)
 
-A command takes the project, which of its targets (`Scope`), what a flag would say (`Options`), and a listener that is
-told every `model.Event`; it returns a `model.Report`, and raises what `errors` draws.
+A command takes the project, the targets to select (`Scope`), the flags (`Options`) and a callback that receives every
+`model.Event`. It returns a `model.Report` and raises the exceptions of `deploytasks.errors`.
 """
 
 from deploytasks.commands.bootstrap import bootstrap

@@ -1,4 +1,4 @@
-"""Waves hold across runners: before a wave begins here, all earlier targets of the tier, whosever, have arrived."""
+"""Keep waves in order across runners: a wave begins once all targets of earlier waves, on any runner, have arrived."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,26 +13,26 @@ from deploytasks.rules import shards
 Waves = tuple[tuple[Rollout, ...], ...]
 
 _SHORTEST_S, _LONGEST_S = 1.0, 10.0
-"""Between two looks: soon at first, then ever more seldom."""
+"""The pause between two polls, which grows with the time waited."""
 _UNSEEN = 5
-"""So many looks in a row that could not see a target are enough to give it up."""
+"""A target that could not be observed in this many consecutive polls counts as lost."""
 _NAMED = 5
 _SAID_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What one look found: who has not arrived yet and why, and who never will."""
+    """The result of one poll: targets that have not arrived yet, and targets that will not, each with the reason."""
 
     coming: dict[Target, str] = field(default_factory=dict)
     lost: dict[Target, str] = field(default_factory=dict)
 
 
 class Barrier:
-    """Asked before a wave begins, it answers when the wave may: with nothing, or with why it must not.
+    """A callable that blocks until a wave may begin; it returns "", or the reason why the wave must not begin.
 
-    `context` is about all targets of the tier, `plan` says what is still to be done about them, and `since` is when the
-    run began.
+    `context` has all targets of the tier selected, `plan` returns the rollouts that observed targets still need, and
+    `since` is when the run began.
     """
 
     def __init__(
@@ -51,11 +51,14 @@ class Barrier:
         self._moved: set[Target] = set()
 
     def remember(self, before: int) -> None:
-        """What failed of the waves before that one is known, and not taken for a failure of this run."""
+        """Record what has failed already in the waves before that one: it does not count as this run's failure."""
         self._failed_before = {live.target: live.failure for live in self._look(self._earlier(before))}
 
     def __call__(self, wave: int, watch: Callable[[], None] = lambda: None) -> str:
-        """The wave may begin; or, returned, why not. In the soak `watch` sees to it that our own targets stay well."""
+        """Wait for the earlier waves and their soak; return "" if the wave may begin, else the reason why not.
+
+        `watch` is called once at the start of the soak, to check that this runner's own targets stay healthy.
+        """
         earlier = self._earlier(wave)
         soak_s = self._context.tier.soak_s
         if why := self._await(earlier, wave):
@@ -69,7 +72,7 @@ class Barrier:
         return self._await(earlier, wave)
 
     def _await(self, earlier: Sequence[Target], wave: int) -> str:
-        """All have arrived, or it is known why they will not, or not in time."""
+        """Wait until all have arrived; return "" or why the wave must not begin: a target is lost, or a timeout."""
         tier, began = self._context.tier, self._clock()
         timeout_s = (tier.timeout_s + tier.soak_s) * len({target.wave for target in earlier})
         pending, said_at, unlucky = tuple(earlier), -_SAID_EVERY_S, dict[Target, str]()
@@ -115,7 +118,7 @@ class Barrier:
         return self._unseen[target] >= _UNSEEN
 
     def _note(self, live: Live | None, target: Target) -> None:
-        """Whether this run moved the target: then there is something to soak."""
+        """Record the target if this run deployed to it: only then is there something to soak."""
         primary = live.primary if live else None
         if primary and primary.created_at and primary.created_at >= self._since:
             self._moved.add(target)

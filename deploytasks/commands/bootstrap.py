@@ -1,4 +1,4 @@
-"""Make the ECR repositories that everything else needs: this project's, pulled by all tenants' accounts."""
+"""Create the project's ECR repositories, and let all tenants' accounts pull from them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,32 +15,35 @@ from deploytasks.errors import AwsError, Complaint, NotReady, raise_all
 from deploytasks.model import Project, Service
 
 Agreed = Callable[[Sequence[Complaint]], bool]
-"""Whether to go on in spite of the doubts; may raise."""
+"""Return whether to continue despite these doubts; may raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One service's repository: whether it is there, who may pull, what is doubtful and what forbids to touch it."""
+    """The state of one service's repository.
+
+    `is_marked` says whether it carries a project's tag. `doubt` needs the user's agreement, `foreign` refuses the run.
+    """
 
     name: str
     exists: bool = False
     policy: Mapping[str, Any] | None = None
     is_marked: bool = False
     unread: str = ""
-    """Why its tags could not be read."""
+    """Why its tags could not be read; empty if they were."""
     doubt: Complaint | None = None
     foreign: Complaint | None = None
 
 
 def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) -> Iterator[str]:
-    """Make each service's ECR repository: release tags immutable, tier tags not, pulled by all tenants' accounts.
+    """Create each service's ECR repository: release tags immutable, tier tags mutable, pull access for all accounts.
 
-    Yield each change in words once it is made (or what would be); a repository that is there keeps its settings. One
-    that carries no project is taken over only if `agreed` says so, or is None.
+    Yield a description of each change once it is made; in a dry run, of each change that would be made. An existing
+    repository keeps its settings. One without a project tag is adopted only if `agreed` returns true or is None.
 
     Raises:
-        NotReady: a repository is another project's, or `agreed` said no: nothing was changed.
-        AwsError: AWS said no half-way; the same command goes on from there.
+        NotReady: a repository belongs to another project, or `agreed` returned false; nothing was changed.
+        AwsError: AWS refused a change half-way; running the same command again continues from there.
 
     """
     with before_any_change():
@@ -79,7 +82,7 @@ def _look(client: Any, project: Project, service: Service) -> Found:
 
 
 def _changes(client: Any, project: Project, found: Found, *, dry_run: bool) -> Iterator[str]:
-    """Make what is missing; yield each change in words once it is made."""
+    """Create what is missing; yield a description of each change once it is made."""
     tiers = [tier.name for tier in project.tiers]
     account = project.registry.access.account
     accounts = {target.access.account for target in project.targets} - {account}

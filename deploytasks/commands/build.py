@@ -1,4 +1,4 @@
-"""Build the images that ECR lacks, each once for a commit."""
+"""Build and push the images that are missing in ECR, one per service and commit."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Build, ...]:
-    """The images that are missing, where the command builds at all; says of the others that they are there."""
+    """Return the builds of the missing images, and report the others as present; empty if the command never builds."""
     if context.command is not Command.BUILD and context.tier.after is not None:
         return ()
     missing = []
@@ -47,10 +47,10 @@ def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Bu
 def build_all(
     context: Context, desired_images: Iterable[DesiredImage], missing: Iterable[Build]
 ) -> tuple[DesiredImage, ...]:
-    """The wishes with their images, the missing ones built and pushed.
+    """Build and push the missing images; return the desired images, all of them with an image.
 
     Raises:
-        BuildFailed: a build or a push failed, and nobody else pushed that commit in the meantime.
+        BuildFailed: a build or a push failed, and no other run pushed that commit in the meantime.
 
     """
     to_build = {build.service.name: build for build in missing}
@@ -78,7 +78,7 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
 
 
 def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImage:
-    """What the commit tag names in ECR is what is released, which is said where it is not what was built here."""
+    """Return the image that the commit tag names in ECR, which is released; report if another run built it."""
     if desired.digest != built:
         ours = f", and not {built}, which was built here" if built else ""
         what = f"somebody else pushed {tags.short(desired.commit_tag)} first; theirs is taken: {desired.digest}{ours}"
@@ -117,10 +117,10 @@ def _there(context: Context, desired: DesiredImage) -> Image | None:
 
 
 def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Every selected service's image is in ECR under its commit tag; those that were there are left alone.
+    """Build each selected service's image and push it under its commit tag, unless ECR has it already.
 
     Raises:
-        Refusal: nothing was changed; its complaints say all that is wrong.
+        Refusal: a check failed; nothing was changed. The complaints list every problem.
         Failure: a build or a push failed.
 
     """
@@ -132,7 +132,7 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
 
 
 def build_missing(context: Context, whole: Plan, wanted: Sequence[DesiredImage]) -> tuple[DesiredImage, ...]:
-    """The wishes with their images; in a dry run those to be built stay without."""
+    """Build the plan's images; return the desired images with them. In a dry run, those to be built stay without."""
     if context.options.dry_run or not whole.builds:
         return tuple(wanted)
     context.tell(Planned(whole))

@@ -1,4 +1,4 @@
-"""The commit of a build: whether the working tree says something else, and its files laid out for a builder."""
+"""The files of a build: which commit they come from, uncommitted changes, and the context that a builder reads."""
 
 import hashlib
 import shutil
@@ -12,15 +12,14 @@ from deploytasks import git, source, tags
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, say
 from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
-from deploytasks.git import Changes
 from deploytasks.model import Build, Command, DesiredImage, Service
 from deploytasks.source import Place, Store
 
 
 def commit_tag(context: Context) -> str:
-    """The commit that is built: the one asked for, else HEAD, with the uncommitted changes that --allow-dirty takes.
+    """Return the tag of the commit to build: --commit or else HEAD, with uncommitted changes under --allow-dirty.
 
-    A change that no selected image contains makes no image dirty.
+    A change that no selected image contains does not make the tag dirty.
     """
     root = context.project.root
     if context.options.commit is not None:
@@ -36,9 +35,9 @@ def commit_tag(context: Context) -> str:
 
 
 def complaints(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """What speaks against building the wishes that are missing, and what the working tree changes of any of them.
+    """Yield what prevents building the missing images, and uncommitted changes to files of any desired image.
 
-    In a tier that never builds nothing speaks against it.
+    Yield nothing for a command and tier that never build.
     """
     options = context.options
     if context.command is not Command.BUILD and context.tier.after is not None:
@@ -51,7 +50,7 @@ def complaints(context: Context, desired_images: Sequence[DesiredImage]) -> Iter
 
 
 def _uncommitted(context: Context) -> Iterator[Complaint]:
-    """Changed files that an image would contain; files that were never added are only told."""
+    """Yield a complaint about tracked files that an image contains and that changed; only report untracked ones."""
     root = context.project.root
     changes = git.changes(root)
     if not (changes.tracked or changes.untracked):
@@ -63,17 +62,12 @@ def _uncommitted(context: Context) -> Iterator[Complaint]:
     changed = list(_contained(changes.tracked, places))
     if changed:
         what = f"uncommitted changes of what an image contains: {listed(changed)}"
-        yield Complaint("git", what, _commit_advice(changes))
-
-
-def _commit_advice(changes: Changes) -> str:
-    return "commit them, or --allow-dirty" + (
-        " (a submodule's own changes, in the submodule)" if changes.inside else ""
-    )
+        inside = " (a submodule's own changes, in the submodule)" if changes.inside else ""
+        yield Complaint("git", what, f"commit them, or --allow-dirty{inside}")
 
 
 def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """What the commit, or this clone of it, lacks of the images' contexts."""
+    """Yield what the commit, or this clone of it, lacks to build the images, and what the builder refuses."""
     if not missing:
         return
     from deploytasks.builders import refused  # docker takes 125 ms, which only a build needs
@@ -104,14 +98,14 @@ def _artifacts(context: Context, desired_images: Sequence[DesiredImage]) -> Iter
 
 
 def _changed_inside(context: Context, place: Place) -> Iterator[Complaint]:
-    """Not even --allow-dirty takes what is changed inside of a submodule: git has no object of it."""
+    """Yield changed files inside a submodule: not even --allow-dirty takes them, since git has no object for them."""
     for path in _contained(git.changes(context.project.root).inside, [place]):
         yield Complaint(path, "the submodule has uncommitted changes of its own", "commit them in the submodule")
 
 
 @dataclass(frozen=True, slots=True)
 class LaidOut:
-    """A build's context in a directory, its Dockerfile, and the hash of its artifacts, "" where it names none."""
+    """A build's context directory, its Dockerfile, and the hash of its artifacts ("" if it has none)."""
 
     context: Path
     dockerfile: Path
@@ -120,9 +114,12 @@ class LaidOut:
 
 @contextmanager
 def laid_out(context: Context, build: Build) -> Iterator[LaidOut]:
-    """The build's context, which is gone afterwards.
+    """Write the build's context to a temporary directory, which is deleted on exit.
 
-    Raises: Invalid where this clone lacks files, BuildFailed where the working tree is no longer what its tag says.
+    Raises:
+        Invalid: this clone lacks files.
+        BuildFailed: the working tree no longer matches its dirty tag.
+
     """
     root, service = context.project.root, build.service
     with (
@@ -139,7 +136,7 @@ def laid_out(context: Context, build: Build) -> Iterator[LaidOut]:
 
 @contextmanager
 def _store(context: Context, commit_tag: str) -> Iterator[Store]:
-    """The commit's files, or those of the working tree as git would commit them where the tag is dirty."""
+    """Provide the commit's files; for a dirty tag, the working tree's files as git would commit them."""
     root = context.project.root
     if not tags.is_dirty(commit_tag):
         yield source.of_commit(root, commit_tag)
@@ -149,7 +146,7 @@ def _store(context: Context, commit_tag: str) -> Iterator[Store]:
 
 
 def _places(context: Context, store: Store) -> list[Place]:
-    """Where the selected images' contexts lie; one that is not there is complained about where it is to be built."""
+    """Return the locations of the selected images' contexts; `_unbuildable` reports those that are missing."""
     places = []
     for service in context.services:
         with suppress(Invalid):
@@ -158,22 +155,22 @@ def _places(context: Context, store: Store) -> list[Place]:
 
 
 def _contained(paths: Iterable[str], places: Sequence[Place]) -> Iterator[str]:
-    """The paths that one of the contexts contains."""
+    """Yield the paths that at least one of the contexts contains."""
     for path in paths:
         if any(place.has(path.rstrip("/")) for place in places):
             yield path
 
 
 ARTIFACTS_LABEL = "deploytasks.artifacts"
-"""The image's label that records the artifacts' hash."""
+"""The image label that records the artifacts' hash."""
 
 
 def artifact_complaints(
     context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
 ) -> Iterator[Complaint]:
-    """What speaks against taking the artifacts into the image, or against the image of the commit that ECR has.
+    """Yield why the artifacts can't be put into the image, or why ECR's image of the commit can't be used.
 
-    An image that ECR has is taken as it is where --commit names it, or where no artifacts are here to compare.
+    ECR's image is used unchecked with --commit, or where some artifacts are missing here and can't be compared.
     """
     where = f"services.{service.name}.artifacts"
     if desired.image is not None:
@@ -189,13 +186,13 @@ def artifact_complaints(
 
 
 def artifact_paths(service: Service, store: Store, place: Place) -> tuple[str, ...]:
-    """The artifacts' paths below the repository's top."""
+    """Return the artifacts' paths relative to the repository's top, sorted."""
     found = (path for pattern in service.artifacts for path in _matching(store, place, pattern))
     return tuple(sorted(set(found)))
 
 
 def copy_artifacts(artifacts: Iterable[str], store: Store, into: Path) -> str:
-    """The artifacts lie below `into` as they lie in the working tree; the hash of what was copied out."""
+    """Copy the artifacts from the working tree to the same paths below `into`; return the hash of the copies."""
     taken = sorted(artifacts)
     for path in taken:
         (into / path).parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +201,7 @@ def copy_artifacts(artifacts: Iterable[str], store: Store, into: Path) -> str:
 
 
 def artifacts_hash(artifacts: Sequence[str], top: Path) -> str:
-    """One hash over the names, kinds and contents of the files."""
+    """Return one hash over the paths, kinds (link, program, file) and contents of the files."""
     whole = hashlib.sha256()
     for path in artifacts:
         file = top / path
@@ -221,7 +218,7 @@ def artifacts_hash(artifacts: Sequence[str], top: Path) -> str:
 def _others(
     context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
 ) -> Iterator[Complaint]:
-    """The image of the commit was made with other artifacts: it is refused, and never replaced."""
+    """Yield a complaint if ECR's image of the commit was built with other artifacts; it is never replaced."""
     from deploytasks.builders import Login, labels_of  # docker takes 125 ms, which only artifacts need here
 
     user, password = ecr.login(context.ecr, desired.repository)
@@ -256,7 +253,7 @@ def _why_unmatched(store: Store, place: Place, pattern: str) -> tuple[str, str]:
 
 
 def _matching(store: Store, place: Place, pattern: str) -> list[str]:
-    """Files that git ignores and `.dockerignore` does not."""
+    """Return the files that git ignores and `.dockerignore` does not."""
     return [path for path in _ignored(store, place, pattern) if place.has(path)]
 
 

@@ -1,4 +1,4 @@
-"""Which deploys of a tier changed definitions without a release, and which keys: told by revisions that have begun."""
+"""Find deploys of a tier that changed definitions without a release, from the revisions that have begun."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from deploytasks.template.canonical import canonical, differing
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One target's definition changed from `before` to `after`; `by`, `ci` and the rest are on record in `kept`."""
+    """One target's definition changed from `before` to `after`; `kept` is the record: `by`, `ci`, `release`, …."""
 
     live: Live
     before: Revision
@@ -27,7 +27,7 @@ class Change:
 
 
 def config_deploys(project: str, trails: Iterable[Trail], oldest: datetime | None) -> tuple[ConfigDeploy, ...]:
-    """Return the changes since the `oldest` time, newest first; the same change of several targets is one."""
+    """Return the changes since `oldest` (None: all), newest first; the same change of several targets is one row."""
     together: dict[tuple[object, ...], list[Change]] = {}
     for trail in trails:
         seen: Counter[tuple[object, ...]] = Counter()
@@ -50,7 +50,7 @@ def _number(revision: Revision) -> int:
 
 
 def _begun(project: str, trail: Trail) -> list[Revision]:
-    """Return the project's revisions of the target that have begun, in the order in which they did."""
+    """Return the project's revisions of the target that have begun, the earliest first."""
     known = [*trail.read, *filter(None, [trail.running])]
     ours = [one for one in known if one.record.get("project") == project and has_begun(one.record)]
     dated = [(at, _number(one), one) for one in ours if (at := _began(one))]
@@ -73,9 +73,9 @@ def _changes(project: str, trail: Trail) -> Iterator[Change]:
 
 
 def _before(live: Live, one: Revision, earlier: Sequence[Revision]) -> Revision | None:
-    """Return the revision that the deploy of this one replaced under the same release; None where a release began.
+    """Return the revision that this one replaced under the same release; None if this one began the release.
 
-    Where the service itself records the release, no revision was registered when it came.
+    If the service's own tags record the release, no revision was registered when the release was deployed.
     """
     newest_first = list(reversed(earlier))
     if same := next((each for each in newest_first if _image(each) == _image(one)), None):
@@ -93,7 +93,7 @@ def _image(revision: Revision) -> tuple[str | None, str | None]:
 
 
 def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:
-    """Yield a rollback for which no release was minted: to earlier config, or of some tenants only."""
+    """Yield a rollback without a release tag of its own: to earlier config, or of some tenants only."""
     live, running, kept = trail.live, trail.running, record(trail.live)
     at = recorded_at(live)
     if kept is not live.service_tags or not known or not running or not at:
@@ -107,13 +107,13 @@ def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:
 
 
 def _keys(live: Live, before: Revision, after: Revision) -> tuple[str, ...]:
-    """Return the keys that differ; tags that others added, and an image's tag for its digest on record, are none."""
+    """Return the keys that differ, ignoring tags added by others and an image's tag in place of its recorded digest."""
     tier = live.target.environment.tier
     return differing(*(canonical(_by_digest(one, tier), {}) for one in (before, after)))
 
 
 def _by_digest(revision: Revision, tier: str) -> Mapping[str, Any]:
-    """Return the definition with the digest on record in place of a tag of the tier, as what is put back names it."""
+    """Return the definition with the recorded digest in place of a tag of the tier, as a restored one names it."""
     digest, containers = revision.record.get("digest"), revision.definition.get("containerDefinitions", [])
     if not digest:
         return revision.definition
@@ -127,7 +127,7 @@ def _pinned(image: str, tier: str, digest: str) -> str:
 
 
 def _kind(change: Change) -> tuple[object, ...]:
-    """Return what changes of several targets have in common that are shown as one."""
+    """Return the key by which changes of several targets are grouped into one row."""
     kept = (change.kept.get(name, "") for name in ("config", "release", "commit", "by", "ci", "ended"))
     return (change.live.target.service, change.rollback, change.keys, *kept)
 

@@ -1,6 +1,6 @@
-"""What speaks against the config of a rollout: it is uncommitted, newer config runs, or the tier is on hold.
+"""Checks of a rollout's config: it is uncommitted, newer config runs, or the tier is on hold.
 
-Only targets whose definition would change are asked.
+Only targets whose definition would change are checked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ def checks(
     hold: LockState | None,
     told: Sequence[Complaint],
 ) -> tuple[Check, ...]:
-    """Return the checks of the targets: of a hold, unless it is `told` already, and of the config."""
+    """Return two checks: of the hold, or the complaints `told` about it already, and of the config."""
     return (
         lambda: told or held(context, hold, lives, desired),
         lambda: rules(context, lives, desired),
@@ -36,7 +36,7 @@ def checks(
 
 
 def rules(context: Context, lives: Sequence[Live], desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """Yield what speaks against the config that changes a target: it is uncommitted, or older than what runs."""
+    """Yield complaints about config that changes a target and is uncommitted or older than what runs."""
     config = context.config
     if config is None or (context.options.allow_dirty and context.options.allow_older):
         return
@@ -50,12 +50,12 @@ def rules(context: Context, lives: Sequence[Live], desired_images: Sequence[Desi
 
 
 def of(live: Live) -> Named | None:
-    """Return the config that the target's record names; None where it names none."""
+    """Return the config that the target's record names, or None."""
     return Named.parse(record(live).get("config", "")) or Named.parse(live.revision_tags.get("config", ""))
 
 
 def newer(config: Config, named: Named, lives: Iterable[Live]) -> Iterator[tuple[Named, Relation, Sequence[Live]]]:
-    """Yield each config that is newer than this checkout's, or whose age git does not tell, and who runs it."""
+    """Yield each running config that is newer than this checkout's, or of unknown age, and the targets that run it."""
     running: dict[Named, list[Live]] = {}
     for live in lives:
         if (found := of(live)) and found.hash != named.hash:
@@ -66,7 +66,10 @@ def newer(config: Config, named: Named, lives: Iterable[Live]) -> Iterator[tuple
 
 
 def ages(config: Config, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:
-    """Return a note on each target, already rendered, that runs config newer than this checkout's or of unknown age."""
+    """Return a note for each target that runs config newer than this checkout's, or of unknown age.
+
+    The targets must have been rendered: the renderer knows which templates were read.
+    """
     named = config.named(read_for((live.target for live in lives), renderer))
     notes: dict[Target, str] = {}
     for found, relation, members in newer(config, named, lives):
@@ -82,9 +85,9 @@ def held(
     lives: Sequence[Live],
     desired_images: Sequence[DesiredImage],
 ) -> Iterator[Complaint]:
-    """Yield what a rollout of the tier's own image would change on a tier that is on hold, with the keys.
+    """Yield what a rollout of the tier's own image would change, key by key, if the whole tier is on hold.
 
-    A hold on some tenants keeps those from every deploy already.
+    A hold on some tenants only is ignored here: it already excludes them from every deploy.
     """
     if hold is None or hold.tenants:
         return
@@ -126,7 +129,7 @@ def _older(context: Context, config: Config, named: Named, changed: Iterable[Liv
 
 
 def _told(config: Config, named: Named, found: Named, relation: Relation) -> tuple[str, str]:
-    """Return how this checkout's config stands to newer or unknown config that runs, and what to do."""
+    """Return the text on how this checkout's config relates to the running one, and what to do."""
     match relation:
         case "older":
             return f"the config that runs, {found.short}, is newer than this checkout's {named.short}", "git pull"

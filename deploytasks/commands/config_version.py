@@ -1,7 +1,7 @@
-"""What `envs/` and `templates/` say, named by commit and contents: `<commit>.<hash>`, with `-dirty` for uncommitted.
+"""The version of `envs/` and `templates/`, named by commit and contents: `<commit>.<hash>`, plus `-dirty`.
 
-The commit is the last that touches the two folders, the hash is one over their files, and dirty is what was made of a
-file that is not as that commit holds it.
+The commit is the last one that touches the two folders, the hash covers their files, and `-dirty` marks a config that
+was rendered from a file that differs from that commit.
 """
 
 import hashlib
@@ -24,20 +24,21 @@ _WORST_FIRST: tuple[Relation, ...] = ("unknown", "diverged", "older", "newer", "
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of the two folders: the object id that git gives or would give it, and how it stands to the commit."""
+    """One file of the two folders: the object id that git gives or would give it, and its state against the commit."""
 
     path: Path
     id: str
     state: State
     seen: tuple[int, ...] = ()
-    """What the disk said of it when it was read."""
+    """Its mtime, size and inode when it was read: see `looked_at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Both folders as they lie there. No `commits`, and `why`, where git tells none.
+    """Both folders as they are on disk.
 
-    `files` maps a name, `envs/mb.toml`, to how the file stands. Each commit is that of the repository of `places`.
+    `files` maps a name such as `envs/mb.toml` to the file. `places` are one folder of each repository, `commits` the
+    commits of these repositories in the same order; without git `commits` is empty, and `why` says why.
     """
 
     files: Mapping[str, File]
@@ -46,14 +47,14 @@ class Config:
     why: str = ""
 
     def dirty(self, read: Collection[str]) -> dict[str, State]:
-        """Return how those of the files read stand that are not as the commit holds them."""
+        """Return the states of the files read that differ from the commit."""
         states = {name: _state(file) for name, file in sorted(self.files.items()) if name in read}
         return {name: state for name, state in states.items() if state != "committed"}
 
     def named(self, read: Collection[str]) -> Named:
-        """Return the name of the config, of which these files were read.
+        """Return the name of the config, given which of its files were read.
 
-        What nobody committed and nobody read, an editor's backup above all, does not count.
+        Files that are neither committed nor read, such as an editor's backup, do not count.
         """
         digest = hashlib.sha256()
         for name, file in sorted(self.files.items()):
@@ -62,7 +63,7 @@ class Config:
         return Named(self.commits, digest.hexdigest()[:12], dirty=not self.commits or bool(self.dirty(read)))
 
     def relation(self, recorded: Named) -> Relation:
-        """Return how this config stands to the recorded one. A commit that HEAD contains is never newer."""
+        """Return how this config relates to the recorded one. A commit that HEAD contains is never newer."""
         if not recorded.commits:
             return "same"
         if len(recorded.commits) != len(self.commits):
@@ -73,13 +74,13 @@ class Config:
 
 
 def read_for(targets: Iterable[Target], renderer: Renderer) -> frozenset[str]:
-    """Return the files that were read for the targets: the project's, their tenants', and the templates."""
+    """Return the names of the files read for the targets: the project's, their tenants', and the templates."""
     tenants = (f"envs/{target.environment.tenant}.toml" for target in targets)
     return frozenset({"envs/project.toml", *tenants, *(f"templates/{name}" for name in renderer.read)})
 
 
 def looked_at(path: Path) -> tuple[int, ...]:
-    """Return what tells a file that was written since."""
+    """Return mtime, size and inode, which change when the file is written; empty if it can't be read."""
     try:
         found = path.stat()
     except OSError:
@@ -88,7 +89,7 @@ def looked_at(path: Path) -> tuple[int, ...]:
 
 
 def _state(file: File) -> State:
-    """How it stands, also where it was written while the command was under way."""
+    """Return the file's state; a committed file that was written during the command is "changed"."""
     return "changed" if file.state == "committed" and looked_at(file.path) != file.seen else file.state
 
 
@@ -104,7 +105,7 @@ _LINK, _SUBMODULE = "120000", "160000"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file on the disk: what it is called, where it lies in its folder, and where that leads if it is a link."""
+    """A file on disk: its name, its path in the folder, and that path with links resolved."""
 
     name: str
     path: Path
@@ -113,7 +114,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One repository with those of the two folders that lie in it; `held` is what HEAD holds: path → mode and id."""
+    """One repository and those of the two folders that are in it; `held` is what HEAD contains: path → mode and id."""
 
     top: Path
     folders: Mapping[str, Path]
@@ -122,7 +123,7 @@ class Repository:
 
 
 def config_of(root: Path) -> Config:
-    """Return the config of the project at the root, as it lies there now; its `why` says what git could not tell."""
+    """Return the config of the project at the root as it is on disk; without git, its `why` says why."""
     folders = {name: (root / name).resolve() for name in FOLDERS if (root / name).is_dir()}
     found = [each for name, folder in folders.items() for each in _files(name, folder)]
     try:
@@ -136,7 +137,12 @@ def config_of(root: Path) -> Config:
 
 
 def _repositories(folders: Mapping[str, Path], found: Sequence[Found]) -> list[Repository]:
-    """Raises: Invalid where a folder lies in none, or nothing of it was ever committed."""
+    """Return the repositories that the folders are in.
+
+    Raises:
+        Invalid: a folder is in none, or nothing of it was ever committed.
+
+    """
     inside: dict[Path, dict[str, Path]] = {}
     for name, folder in folders.items():
         inside.setdefault(_top(folder), {})[name] = folder
@@ -154,7 +160,7 @@ def _repository(top: Path, folders: Mapping[str, Path], found: Sequence[Found]) 
 
 
 def _files(name: str, folder: Path) -> Iterator[Found]:
-    """Every file of the folder, links followed; a link that leads round in a circle is followed once."""
+    """Yield every file of the folder, following links; a circular link is followed once."""
     seen: set[str] = set()
     for at, inner, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(at)
@@ -167,14 +173,14 @@ def _files(name: str, folder: Path) -> Iterator[Found]:
 
 
 def _compared(repository: Repository, found: Sequence[Found]) -> dict[str, File]:
-    """Each file of the repository's folders with how it stands, deleted ones too."""
+    """Return each file of the repository's folders by name, including deleted ones."""
     own = [each for each in found if each.name.partition("/")[0] in repository.folders]
     wanted = {each.name: _wanted(repository, each) for each in own}
     files = {each.name: _file(each, "not committed", wanted[each.name]) for each in own}
     differing = [each for each in own if wanted[each.name] not in ("", files[each.name].id) and "\n" not in each.name]
     filtered = git.object_ids(repository.top, [each.real for each in differing])
     for each, actual in zip(differing, filtered, strict=False):
-        if actual == wanted[each.name]:  # it differs by its line ends, or by a filter of git's
+        if actual == wanted[each.name]:  # only line endings or a git filter made it differ
             files[each.name] = _file(each, "committed", actual, known=actual)
     return files | dict(_deleted(repository, files))
 
@@ -187,7 +193,7 @@ def _file(found: Found, otherwise: State, wanted: str = "", known: str = "") -> 
 
 
 def _wanted(repository: Repository, found: Found) -> str:
-    """The id that the file has in the commit; "" where it is not committed, or is reached by a link that is not."""
+    """Return the file's id in the commit; "" if it, or a link on the way to it, is not committed."""
     folder = repository.folders[found.name.partition("/")[0]]
     between = [*reversed(found.path.relative_to(folder).parents), found.path.relative_to(folder)]
     link = next((folder / each for each in between if (folder / each).is_symlink()), None)
@@ -223,10 +229,10 @@ def _deleted(repository: Repository, files: Mapping[str, File]) -> Iterator[tupl
 
 
 def _top(place: Path) -> Path:
-    """The work tree that the place lies in.
+    """Return the top of the work tree that contains the place.
 
     Raises:
-        Invalid: it lies in none.
+        Invalid: no work tree contains it.
 
     """
     for each in (place, *place.parents):

@@ -1,4 +1,4 @@
-"""What a command works on: the project, what was asked, and the clients to do it with."""
+"""The context of a command: the project, scope, options and clients; and who runs it."""
 
 import getpass
 import os
@@ -34,7 +34,7 @@ from deploytasks.template.render import Renderer
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A command with everything it works on. `targets` are the selected ones, `images` what image names begin with."""
+    """A command and everything it works with. `targets` are the selected ones."""
 
     command: Command
     project: Project
@@ -46,40 +46,40 @@ class Context:
     targets: tuple[Target, ...]
     renderer: Renderer
     config: Config | None = None
-    """What `envs/` and `templates/` say; None for a command that renders nothing."""
+    """The version of `envs/` and `templates/`; None for a command that renders nothing."""
     fence: Fence = field(default_factory=Fence)
-    """Lets nothing be begun once the tier's lock is lost; `lock` arms it."""
+    """Prevents new changes once the tier's lock is lost; armed by `lock`."""
     token: str = field(default_factory=lock_records.new_token)
-    """What its lock and its hold have in common."""
+    """Identifies the command's lock and its hold."""
 
     @property
     def tier(self) -> Tier:
-        """The tier that the command is about."""
+        """Return the tier that the command is about."""
         return self.project.tier(self.scope.tier)
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """The services that the selected targets have, in file order."""
+        """Return the services of the selected targets, in file order."""
         wanted = {target.service for target in self.targets}
         return tuple(service for service in self.project.services if service.name in wanted)
 
     @property
     def images(self) -> dict[str, str]:
-        """Service → `host/repository`."""
+        """Return service → `host/repository`."""
         return images(self.project)
 
     @property
     def ecr(self) -> Any:
-        """The registry's ECR client."""
+        """Return the registry's ECR client."""
         return registry_client(self.project, self.clients)
 
 
 def begin(command: Command, project: Project, scope: Scope, options: Options, tell: OnEvent) -> Context:
-    """A command that will change something, with its targets selected.
+    """Return the context of a command that will change something, with its targets selected.
 
     Raises:
-        Invalid: a tenant or service that is not there, or nothing left to work on.
-        NotReady: no credentials for the registry, or those of another account.
+        Invalid: a tenant or service does not exist, or no target is left.
+        NotReady: there are no credentials for the registry, or they belong to another account.
 
     """
     with before_any_change():
@@ -87,29 +87,27 @@ def begin(command: Command, project: Project, scope: Scope, options: Options, te
 
 
 def begin_to_look(command: Command, project: Project, scope: Scope, options: Options, tell: OnEvent) -> Context:
-    """A command, with its targets selected.
+    """Return the context of a command, with its targets selected; what only reads needs no `begin`.
 
     Raises:
-        Invalid: a tenant or service that is not there, or nothing left to look at.
-        NotReady: the registry's credentials are those of another account.
-        AwsError: there are none, or AWS is out of reach.
+        Invalid: a tenant or service does not exist, or no target is left.
+        NotReady: the registry's credentials belong to another account.
+        AwsError: there are no credentials, or AWS can't be reached.
 
     """
     author = whoami_here()
     targets = select(project, scope)
     context = Context(command, project, scope, options, tell, author, Clients(author, tell), targets, Renderer(project))
     _, _, config = together(
-        lambda: guard_registry(project, context.clients), lambda: _sign_in(context), lambda: _config(context)
+        lambda: guard_registry(project, context.clients),
+        lambda: _sign_in(context),
+        lambda: config_of(project.root) if command.row.renders else None,
     )
     return replace(context, config=config)
 
 
-def _config(context: Context) -> Config | None:
-    return config_of(context.project.root) if context.command.row.renders else None
-
-
 def _sign_in(context: Context) -> None:
-    """Every account's credentials are at hand before they are needed; what fails is told where it is observed."""
+    """Get every account's credentials before they are needed; `observe` reports accounts for which that fails."""
 
     def enter(access: Access) -> None:
         with suppress(AwsError):
@@ -119,10 +117,10 @@ def _sign_in(context: Context) -> None:
 
 
 def guard_registry(project: Project, clients: Clients) -> None:
-    """Images, tags and locks go to the account that the file names, or nowhere.
+    """Check that the registry's credentials belong to the account in `envs/project.toml`.
 
     Raises:
-        NotReady: the credentials belong to another.
+        NotReady: they belong to another account.
 
     """
     wanted, actual = project.registry.access.account, clients.account(project.registry.access)
@@ -132,31 +130,31 @@ def guard_registry(project: Project, clients: Clients) -> None:
 
 
 def reach() -> Clients:
-    """Clients of our own, for a command that has no errand."""
+    """Return new clients, for a command without a context."""
     return Clients(whoami_here())
 
 
 def registry_client(project: Project, clients: Clients) -> Any:
-    """The registry's ECR client."""
+    """Return the registry's ECR client."""
     return clients.of("ecr", project.registry.access)
 
 
 def registry_ssm(project: Project, clients: Clients) -> Any:
-    """The SSM client of the registry's account, where the locks are."""
+    """Return the SSM client of the registry's account, which stores the locks."""
     return clients.of("ssm", project.registry.access)
 
 
 def images(project: Project) -> dict[str, str]:
-    """Service → what its image names begin with: `host/repository`."""
+    """Return service → what its image names begin with: `host/repository`."""
     return {service.name: f"{project.registry.host}/{service.repository}" for service in project.services}
 
 
 @contextmanager
 def before_any_change() -> Iterator[None]:
-    """What AWS refuses in here is a refusal of ours: nothing was changed yet.
+    """Turn errors in the block into refusals (exit code 2): nothing was changed yet.
 
     Raises:
-        NotReady: for any AwsError, and where no file can be written or read.
+        NotReady: in place of an AwsError, or of an OSError of a file that can't be read or written.
 
     """
     try:
@@ -168,17 +166,17 @@ def before_any_change() -> Iterator[None]:
 
 
 def say(context: Context, step: str, message: str, service: str | None = None) -> None:
-    """The listener hears that something happened."""
+    """Send the listener a message about a step."""
     context.tell(Told(step, message, service))
 
 
 def whoami_here() -> Author:
-    """Who acts in this process."""
+    """Return the author of what this process does."""
     return whoami(os.environ)
 
 
 def whoami(environ: Mapping[str, str]) -> Author:
-    """Who acts: CI's actor and run where CI says so, else the person at this machine.
+    """Return the author: in CI its actor and run, elsewhere `user@host`.
 
     Source: the variables that GitHub Actions, GitLab CI, CircleCI and Buildkite document.
 
@@ -200,7 +198,7 @@ def whoami(environ: Mapping[str, str]) -> Author:
 
 
 def _run(engine: str, number: str) -> str:
-    """What all jobs of one CI run share; empty where the engine does not tell, since that may share nothing."""
+    """Return what all jobs of one CI run share; empty if the engine gives no number, which different runs may share."""
     return f"{engine} {number}" if number else ""
 
 
@@ -212,4 +210,4 @@ def _user() -> str:
 
 
 def quiet(_event: Event) -> None:
-    """Listens to nothing."""
+    """Ignore the event."""

@@ -1,6 +1,6 @@
-"""A rollout under way is taken further from the hook that it waits on, or stopped, by a person's word.
+"""Continue a rollout that waits on a hook, or stop a rollout.
 
-Neither takes the tier's lock: whoever follows the rollout holds it, and these are for that very moment.
+Neither takes the tier's lock: the command that follows the rollout holds it, and these intervene while it runs.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,11 +17,11 @@ from deploytasks.model import Intervention, Live, Project, Target
 from deploytasks.model.service_deployments import ServiceDeployment
 
 Steer = Callable[[Clients, Target, ServiceDeployment], str]
-"""Does it, and says what was done; "" where there is nothing to do."""
+"""Change the rollout and return what was done; "" if there was nothing to do."""
 
 
 def proceed(project: Project, targets: Iterable[Target], *, dry_run: bool) -> tuple[Intervention, ...]:
-    """Every rollout of the targets that waits on a hook goes on from there.
+    """Continue every rollout of the targets that waits on a hook.
 
     Source: ecs ContinueServiceDeployment.
 
@@ -30,7 +30,7 @@ def proceed(project: Project, targets: Iterable[Target], *, dry_run: bool) -> tu
 
 
 def stop(project: Project, targets: Iterable[Target], *, back: bool, dry_run: bool) -> tuple[Intervention, ...]:
-    """Every rollout of the targets that is under way ends: `back` on what ran before, else where it stands.
+    """Stop every rollout of the targets: with `back` ECS rolls it back to what ran before, else it stays as it is.
 
     Source: ecs StopServiceDeployment.
 

@@ -1,4 +1,4 @@
-"""Register the changed definitions of a plan, before any tag moves and any service is touched."""
+"""Register the changed definitions of a plan, before any tag is moved or service updated."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,12 +19,12 @@ UNTOUCHED = "no tag was moved and no service touched"
 
 
 def register_all(context: Context, whole: Plan) -> Plan:
-    """Return the plan with the revision of every changed definition; a dry run registers nothing.
+    """Register every changed definition; return the plan with the revisions. A dry run returns the plan as it is.
 
     Raises:
-        NotReady: ECS refused some: every refusal of every target.
-        AwsError: AWS was out of reach, or kept throttling.
-        Interrupted: a signal came; nothing was changed.
+        NotReady: ECS refused a definition; lists every refusal of every target.
+        AwsError: AWS can't be reached, or kept throttling.
+        Interrupted: interrupted by a signal; nothing was changed.
 
     """
     if context.options.dry_run:
@@ -33,12 +33,12 @@ def register_all(context: Context, whole: Plan) -> Plan:
 
 
 def adopt_all(context: Context, whole: Plan) -> Plan:
-    """Return the plan with the revisions that the run's matrix registered, begun or not; register nothing.
+    """Return the plan with the revisions that `release.matrix` registered, begun or not; register nothing.
 
     Raises:
-        NotReady: some target's newest revision is not what is rendered here.
-        AwsError: AWS was out of reach, or kept throttling.
-        Interrupted: a signal came; nothing was changed.
+        NotReady: a target's newest revision differs from what is rendered here.
+        AwsError: AWS can't be reached, or kept throttling.
+        Interrupted: interrupted by a signal; nothing was changed.
 
     """
     if context.options.dry_run:
@@ -83,7 +83,7 @@ def _raise_refusals(errors: Sequence[DeployError]) -> None:
 
 
 def _alternating(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    """Take accounts in turn, because ECS's limit on registrations is one of each account and region."""
+    """Return the rollouts with accounts taking turns: ECS limits registrations per account and region."""
     by_account: dict[tuple[str, str], list[Rollout]] = {}
     for rollout in rollouts:
         access = rollout.target.access
@@ -109,7 +109,7 @@ def _of_the_matrix(context: Context, rollout: Rollout) -> Rollout:
 
 
 def _newest(context: Context, rollout: Rollout) -> Revision | None:
-    """Return the family's newest usable revision; None where it runs already, or may not be looked at."""
+    """Return the family's newest ACTIVE revision; None if there is none, it runs already, or reading it is denied."""
     client = context.clients.of("ecs", rollout.target.access)
     runs = {each.revision for each in rollout.live.deployments} if rollout.live else set()
     try:
@@ -127,6 +127,6 @@ def _is_it(context: Context, rollout: Rollout, found: Revision) -> bool:
 
 
 def _adopted(rollout: Rollout, found: Revision) -> Rollout:
-    """Return the rollout with the revision, and with what its tags do not say yet."""
+    """Return the rollout with the revision, and with the tags that the revision lacks or has otherwise."""
     stale = {key: value for key, value in rollout.tags.items() if value != found.record.get(key, "")}
     return replace(rollout, revision=found.arn, adopted=True, unrecorded=stale)

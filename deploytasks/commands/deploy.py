@@ -1,4 +1,4 @@
-"""Roll every selected target out to what its tier tag names."""
+"""Deploy what the tier tag names to every selected target."""
 
 from deploytasks.commands import rollouts
 from deploytasks.commands.context import Context, begin, quiet
@@ -10,11 +10,11 @@ from deploytasks.model import Command, OnEvent, Options, Plan, Planned, Project,
 
 
 def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Roll every selected target out to what its tier tag names, or `options.to`; the report says how each ended.
+    """Deploy what the tier tag names, or `options.to`, to every selected target; return a report with each outcome.
 
     Raises:
-        Refusal: nothing was changed; its complaints say all that is wrong.
-        Interrupted: names what goes on at AWS.
+        Refusal: a check failed; nothing was changed. The complaints list every problem.
+        Interrupted: names the rollouts that continue at AWS.
 
     """
     context = begin(Command.DEPLOY, project, scope, options, tell)
@@ -26,7 +26,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
 
 def planned(context: Context, notes: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
-    """Return a deploy's plan, against which nothing speaks, and notes on the targets left out."""
+    """Return a deploy's plan, which passed every check, and notes on the targets left out."""
     found = looked(context)
     waves = rollouts.rollouts(found.chosen, found.lives, found.desired)
     return Plan(context.tier, waves=waves, notes=(*notes, *found.notes)), found.left_out

@@ -1,4 +1,4 @@
-"""What a tier shall run: the one digest a service, resolved once, before anything is changed."""
+"""Desired images: for each service the one digest to run, resolved once, before any change."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from deploytasks.model import Command, DesiredImage, Image, Service
 
 
 def of(context: Context) -> tuple[DesiredImage, ...]:
-    """Return the images that the command is about, one a service."""
+    """Return the command's desired images, one per service."""
     match context.command:
         case Command.BUILD:
             return to_build(context)
@@ -28,21 +28,21 @@ def of(context: Context) -> tuple[DesiredImage, ...]:
 
 
 def to_build(context: Context) -> tuple[DesiredImage, ...]:
-    """Each service at the commit that is asked for, HEAD by default; its digest None where ECR has no such image."""
+    """Return the images of --commit, HEAD by default; `digest` is None if ECR has no such image."""
     commit_tag = build_context.commit_tag(context)
     return tuple(_each(context, _at_commit, commit_tag))
 
 
 def to_release(context: Context) -> tuple[DesiredImage, ...]:
-    """What a release takes: in the first tier a commit that may have to be built, elsewhere only what there is."""
+    """Return the images to release: in the first tier possibly not built yet, in other tiers existing ones only."""
     return to_build(context) if context.tier.after is None else to_tag(context)
 
 
 def to_tag(context: Context) -> tuple[DesiredImage, ...]:
-    """Each service at what the tier is to be moved to: the commit asked for, else HEAD, else what `after` names.
+    """Return the images to point the tier at: those of --commit, else of HEAD in the first tier, else of `after`.
 
     Raises:
-        NotBuilt: an image that does not exist, for every service that misses one.
+        NotBuilt: images do not exist; lists every service that lacks one.
 
     """
     after = context.tier.after
@@ -57,10 +57,10 @@ def to_tag(context: Context) -> tuple[DesiredImage, ...]:
 
 
 def to_deploy(context: Context) -> tuple[DesiredImage, ...]:
-    """Each service at what the tier tag names, or at the release or commit that is asked for.
+    """Return the images that the tier tag names, or the release or commit of --to.
 
     Raises:
-        NotBuilt: a tag that names nothing, for every service.
+        NotBuilt: a tag names no image; lists every such service.
 
     """
     to = context.options.to
@@ -72,7 +72,7 @@ def to_deploy(context: Context) -> tuple[DesiredImage, ...]:
 
 
 def present(context: Context) -> dict[str, Image]:
-    """What the tier's tag names now, by service; a service that it names nothing of is left out."""
+    """Return service → the image that the tier tag names now, without services for which it names none."""
 
     def find(service: Service) -> dict[str, Image]:
         return ecr.find(context.ecr, service.repository, [context.tier.name])
@@ -86,12 +86,12 @@ def present(context: Context) -> dict[str, Image]:
 
 
 def _each(context: Context, find: Callable[[Context, Service, str], DesiredImage], tag: str) -> list[DesiredImage]:
-    """Return what is found of each service; of several that can't be looked at every complaint is raised."""
+    """Return what `find` returns for each service; if several fail, raise with the complaints of all."""
     return together(*(partial(find, context, service, tag) for service in context.services))
 
 
 def _as_asked(context: Context, flag: str, rev: str) -> tuple[DesiredImage, ...]:
-    """Each service at a commit that the user gave with the flag: a full commit tag needs no git."""
+    """Return the images of the commit given with the flag; a full commit tag needs no git."""
     commit_tag = rev if tags.is_commit(rev) else git.resolve(context.project.root, rev, flag)
     return tuple(_each(context, _at_commit, commit_tag))
 
@@ -102,13 +102,13 @@ def _at_commit(context: Context, service: Service, commit_tag: str) -> DesiredIm
 
 
 def named(context: Context, service: Service, tag: str) -> DesiredImage:
-    """The service at what the tag names; without an image, if that is nothing."""
+    """Return the service's image that the tag names; `image` is None if the tag names none."""
     desired = of_image(context, service, ecr.find(context.ecr, service.repository, [tag]).get(tag))
     return replace(desired, release=tag) if tags.is_release(tag, context.tier.name) else desired
 
 
 def of_image(context: Context, service: Service, image: Image | None) -> DesiredImage:
-    """The service at the image, with the commit and the newest release that it carries."""
+    """Return the desired image for the image, with the commit and the newest release among its tags."""
     return _desired(context, service, next(iter(tags.commits(image.tags)), "") if image else "", image)
 
 
@@ -129,7 +129,7 @@ def _built(context: Context, desired_images: tuple[DesiredImage, ...]) -> tuple[
 
 
 def missing(context: Context, desired_images: Iterable[DesiredImage]) -> Iterable[Complaint]:
-    """One complaint for each that names no image, with what makes one."""
+    """Yield a complaint for each desired image that does not exist, with how to build it."""
     tier = context.tier
     for desired in desired_images:
         if desired.image is not None:
@@ -148,7 +148,7 @@ def missing(context: Context, desired_images: Iterable[DesiredImage]) -> Iterabl
 
 
 def _how_to_build(context: Context, commit_tag: str) -> str:
-    """The commands that make the image, and bring it up to the tier; a rollback goes only to what there is."""
+    """Return the commands that build the image and promote it to the tier; a rollback needs an existing one."""
     if context.command is Command.ROLLBACK:
         return f"inv release.history {context.tier.name} shows what there is"
     flag = "--allow-dirty" if tags.is_dirty(commit_tag) else f"--commit {commit_tag}"

@@ -1,4 +1,4 @@
-"""What differs: live definitions from the rendered ones, or one environment's from another's. Changes nothing."""
+"""Compare live definitions with rendered ones, or with those of another environment. Read-only."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,9 +29,9 @@ from deploytasks.template.render import placeholder
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a deploy would register, in canonical form, and what it is called; without it, complaints say why.
+    """What a deploy would register, in canonical form, and its name in the diff; if None, `complaints` say why.
 
-    `create` is the CreateService request, where there is a service template.
+    `create` is the CreateService request if there is a service template.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Rendered:
 
 
 def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
-    """Each target's live definition against what a deploy of its tier would register now, both in canonical form.
+    """Compare each target's live definition with what a deploy of its tier would register now, in canonical form.
 
     Raises:
-        Refusal: names that are not there, or credentials of another account than the registry's.
-        AwsError: no credentials for the registry, or it is out of reach.
+        Refusal: a name does not exist, or the credentials belong to another account than the registry's.
+        AwsError: there are no credentials for the registry, or it can't be reached.
 
     """
     context = begin_to_look(Command.DEPLOY, project, scope, Options(), quiet)
@@ -60,13 +60,13 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
 
 
 def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
-    """Each target's live definition against that of the same service in the environment, or of the tenant, so named.
+    """Compare each target's live definition with the same service's in another environment or tenant.
 
-    Without tenants in the scope the targets are those of tenant `main`; what would meet itself is left out. Families
-    are not compared: two environments' always differ.
+    Without tenants in the scope the targets are those of tenant `main`. A target that would be compared with itself is
+    left out. Families are not compared, because they always differ between environments.
 
     Raises:
-        Invalid: there is no such environment, or nobody is named and there is no `main`, or nothing to compare.
+        Invalid: the environment does not exist, no tenant is given and there is no `main`, or nothing to compare.
 
     """
     found, others = select(project, scope), _environment(project, scope.tier, name)
@@ -80,14 +80,14 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
 
 
 def _rendered(context: Context) -> dict[Target, Rendered]:
-    """What a deploy would register for each target, or why it would not."""
+    """Return what a deploy would register for each target, or why it would not."""
     answers = each(lambda service: _named(context, service), context.services)
     wanted = dict(zip((service.name for service in context.services), answers, strict=True))
     return {target: _request(context, target, wanted[target.service]) for target in context.targets}
 
 
 def _named(context: Context, service: Service) -> DesiredImage | Complaint:
-    """What the service shall run, or why that is not known."""
+    """Return the service's desired image, or why it is not known."""
     try:
         desired = desired_images.named(context, service, context.tier.name)
     except AwsError as error:
@@ -96,7 +96,7 @@ def _named(context: Context, service: Service) -> DesiredImage | Complaint:
 
 
 def _request(context: Context, target: Target, wanted: DesiredImage | Complaint) -> Rendered:
-    """The request in canonical form. Without an image the template is tried all the same, for what is wrong with it."""
+    """Return the request in canonical form. Without an image the template is rendered too, to find its errors."""
     complaints = [wanted] if isinstance(wanted, Complaint) else []
     desired = placeholder(context.project, target) if isinstance(wanted, Complaint) else wanted
     try:
@@ -142,7 +142,7 @@ def _between(left: Live, right: Live | None, name: str) -> Difference:
 
 
 def _unseen(live: Live) -> Iterator[Complaint]:
-    """Why there is nothing to compare with; a service that is not there yet is no reason."""
+    """Yield why the target can't be compared; a service that does not exist yet can."""
     if live.complaint:
         yield live.complaint
     elif live.exists and live.definition is None:
@@ -167,10 +167,10 @@ def _called(live: Live) -> str:
 
 
 def _lefts(project: Project, found: tuple[Target, ...], scope: Scope, others: dict[str, Target]) -> tuple[Target, ...]:
-    """The targets to compare: those of the tenants that are named, else of the team's own.
+    """Return the targets to compare: those of the tenants in the scope, by default of tenant `main`.
 
     Raises:
-        Invalid: nobody is named, and the team has none.
+        Invalid: no tenant is given, and `main` has no target here.
 
     """
     own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
@@ -186,7 +186,7 @@ def _lefts(project: Project, found: tuple[Target, ...], scope: Scope, others: di
 
 
 def _why_not_main(project: Project, scope: Scope) -> str:
-    """Why tenant `main`, whose targets are meant where nobody is named, is none of the selected ones."""
+    """Return why no target of tenant `main`, the default, is selected."""
     if "main" not in project.tenants:
         return "no tenant here is called main"
     tiers = {target.environment.tier for target in project.targets if target.environment.tenant == "main"}
@@ -194,10 +194,10 @@ def _why_not_main(project: Project, scope: Scope) -> str:
 
 
 def _environment(project: Project, tier: str, name: str) -> dict[str, Target]:
-    """By service, the targets of the tenant's environment of the tier, or else of the environment that is shown so.
+    """Return service → target of the environment; `name` is a tenant that has the tier, or an environment's name.
 
     Raises:
-        Invalid: there is none.
+        Invalid: there is no such environment.
 
     """
     own = [one for one in project.targets if (one.environment.tenant, one.environment.tier) == (name, tier)]

@@ -1,4 +1,4 @@
-"""Which targets' live definitions differ from what their templates and settings give for the image that runs."""
+"""Find targets whose live definition differs from what their template and settings render for the running image."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,7 +16,7 @@ from deploytasks.template.service import differing_keys
 def drifted(
     project: Project, renderer: Renderer, lives: Iterable[Live], images: dict[str, str]
 ) -> tuple[frozenset[Target], tuple[Complaint, ...]]:
-    """The targets that drifted, and why it could not be judged of others. That an image is older is no drift."""
+    """Return the targets that drifted, and why others could not be checked. An older image is not drift."""
     found: set[Target] = set()
     complaints: list[Complaint] = []
     for live in lives:
@@ -35,7 +35,7 @@ def _differs(project: Project, renderer: Renderer, live: Live, image: str) -> bo
 
 
 def _as_it_runs(project: Project, live: Live, image: str) -> DesiredImage:
-    """What the running definition was rendered from: the image that it pins, the commit and release on record."""
+    """Return what the running definition was rendered from: its pinned image, the recorded commit and release."""
     kept, service = record(live), project.service(live.target.service)
     digests = pinned(live, image) or tuple(filter(None, [kept.get("digest")])) or what_runs(live, image)[0]
     digest = next(iter(digests), None)
@@ -48,7 +48,7 @@ _MOST_KEYS = 20
 def service_template_notes(
     context: Context, lives: Iterable[Live], desired_images: Sequence[DesiredImage]
 ) -> Iterator[Note]:
-    """Yield the notes on all targets, the same of several targets once; templates that fail are told elsewhere."""
+    """Yield the notes on all targets, grouping equal ones; templates that fail to render are reported elsewhere."""
     by_service = {desired.service: desired for desired in desired_images}
     said: dict[str, list[str]] = {}
     for live in lives:
@@ -62,7 +62,7 @@ def service_template_notes(
 
 
 def service_notes(create: Definition | None, live: Live) -> Iterator[str]:
-    """Yield what the CreateService request says otherwise than the live service, if both are there."""
+    """Yield how the CreateService request differs from the live service, if there are both."""
     if create is None or not live.service:
         return
     keys = differing_keys(create, live.service)

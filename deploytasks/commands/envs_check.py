@@ -1,4 +1,4 @@
-"""Contexts and Dockerfiles that envs/ names, looked for offline: in what is committed, and in the working tree."""
+"""Check offline that the contexts and Dockerfiles in envs/ exist, in the commit and in the working tree."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from deploytasks.source import Store
 
 
 def complaints(project: Project) -> Iterator[Complaint]:
-    """Report platforms, contexts, Dockerfiles and `.dockerignore` files that are wrong, committed or not yet.
+    """Yield complaints about platforms, contexts, Dockerfiles and `.dockerignore` files, committed or not yet.
 
-    A project without any Dockerfile whose keys are the defaults may have its images built elsewhere.
+    A service with the default keys and no Dockerfile is fine: its image may be built elsewhere.
     """
     yield from (each.unbuildable for each in project.services if each.unbuildable)
     store = _head(project.root)
@@ -32,7 +32,7 @@ def _head(root: Path) -> Store | None:
 
 
 def _committed(root: Path, service: Service, store: Store) -> list[Complaint]:
-    """A submodule that is not here is a build's concern."""
+    """Return what is wrong in the commit, without missing submodules, which only a build needs."""
     try:
         source.check(root, service, store)
     except Invalid as error:
@@ -41,7 +41,7 @@ def _committed(root: Path, service: Service, store: Store) -> list[Complaint]:
 
 
 def _is_laid(root: Path, service: Service) -> bool:
-    """Whether the working tree, which may be ahead of its commit, has them inside the repository."""
+    """Return whether context and Dockerfile are in the working tree, which may be ahead of its commit."""
     top = Path(git.ask(root, "rev-parse", "--show-toplevel"))
     if any(_missing(root, service)):
         return False
@@ -58,7 +58,7 @@ def _missing(root: Path, service: Service) -> Iterator[Complaint]:
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    """Return whether the path is of the kind; one that no file system takes, too long say, is not."""
+    """Return whether the path is of the kind; an impossible path, such as one that is too long, is not."""
     try:
         return kind(path)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A tier's releases: what was certified when, by whom, and where each runs now. Changes nothing."""
+"""List a tier's releases: what was certified, when, by whom, and where each runs now. Read-only."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,23 +30,23 @@ from deploytasks.rules.releases import (
 )
 
 _ROUNDS = 3
-"""Of how many targets the revisions are read, one after the other, for a release that nobody told of yet."""
+"""How many targets' revisions are searched, one after the other, for a release without a record yet."""
 
 _BATCH = 5
-"""So many revisions are read at a time once those of the releases shown were."""
+"""How many revisions are read at a time after the first batch, one for each release shown."""
 
 _SKEW = timedelta(hours=1)
-"""How far the clock of a machine that mints tags may be ahead of AWS's."""
+"""How far the clock of a machine that creates release tags may be ahead of AWS's."""
 
 _MOST_READ = 2_000
 _MOST_IN_ACCOUNT = 200
-"""Of all targets together, and of those of one account, so many revisions are read for config-only deploys."""
+"""How many revisions are read for config-only deploys: of all targets together, and per account and region."""
 
 
 def history(project: Project, tier: Tier, services: Sequence[Service], last: int) -> History:
-    """The tier's last so many releases of these services, and the config-only deploys since the oldest of them.
+    """Return the tier's last `last` releases of these services, and the config-only deploys since the oldest of them.
 
-    Both come newest first; the notes say what could not be seen.
+    Both are newest first; the notes say what could not be read.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
@@ -75,14 +75,14 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A target whose revisions may tell of some releases, newest first."""
+    """A target whose revisions are searched for records of the `wanted` releases, newest first."""
 
     trail: Trail
     wanted: tuple[str, ...]
 
 
 def _is_rollback(project: Project, past: Past, row: Release) -> bool:
-    """Return whether the release went back to an earlier one, by the order of commits as far as git knows them."""
+    """Return whether the release was a rollback, by the order of commits, or of images if git lacks the commits."""
     found = returned(past, row)
     if found is None:
         return False
@@ -93,12 +93,12 @@ def _is_rollback(project: Project, past: Past, row: Release) -> bool:
 
 
 def _oldest(past: Past, shown: Sequence[str]) -> datetime | None:
-    """Return since when config-only deploys are looked for; None where there is no release."""
+    """Return the time since which config-only deploys are listed; None if there is no release."""
     return tags.certified_at(shown[-1], past.tier) if shown else None
 
 
 def _read_back(past: Past, trails: Sequence[Trail], shown: Sequence[str], last: int) -> tuple[str, ...]:
-    """Read every target's revisions as far back as the releases shown; return a note where the limit ended that."""
+    """Read every target's revisions back to the oldest release shown; return a note if the limit was reached first."""
     if not trails:
         return ()
     accounts = Counter((trail.live.target.access.account, trail.live.target.access.region) for trail in trails)
@@ -114,7 +114,7 @@ def _read_back(past: Past, trails: Sequence[Trail], shown: Sequence[str], last: 
 
 
 def _reaches(trail: Trail, oldest: datetime | None, most: int, first: int) -> bool:
-    """Read at most so many revisions, the first ones at once; return whether all that are of interest were read."""
+    """Read up to `most` revisions, `first` of them in the first batch; return whether all since `oldest` were read."""
     batch = min(first, most)
     while found := trail.more(batch):
         times = (begun_at(one.record, one.registered_at) for one in found if has_begun(one.record))
@@ -135,7 +135,7 @@ def _unread(trails: Iterable[Trail]) -> tuple[str, ...]:
 
 
 def _records(past: Past, trails: Sequence[Trail], shown: Sequence[str], overrides: Iterable[Override]) -> list[Record]:
-    """Return what tells of the shown releases: overrides, the targets, then revisions of as few as are needed."""
+    """Return records of the shown releases: of overrides, of the targets, then of as few revisions as needed."""
     records = [one for override in overrides for one in told_when_minted(past, override)]
     records += [one for live in past.lives for one in told_by(live)]
     unread = list(trails)
@@ -156,7 +156,7 @@ def _records_of(trail: Trail) -> list[Record]:
 
 
 def _searches(past: Past, unread: Sequence[Trail], missing: Iterable[str]) -> list[Search]:
-    """Where each missing release is looked for: at the first target that has a service of it."""
+    """Return where to search for each missing release: at the first unread target of one of its services."""
     found: dict[int, list[str]] = {}
     for tag in missing:
         services = past.minted[tag]
@@ -167,9 +167,9 @@ def _searches(past: Past, unread: Sequence[Trail], missing: Iterable[str]) -> li
 
 
 def _read(past: Past, shown: Sequence[str], search: Search) -> list[Record]:
-    """Return what the target's revisions record of the releases looked for.
+    """Return the records of the target's revisions, read until the wanted releases are found.
 
-    A release registers one revision as a rule, so that the first batch reaches back to the oldest.
+    A release usually registers one revision, so the first batch reaches back to the oldest wanted release.
     """
     trail, depth = search.trail, shown.index(search.wanted[-1])
     while not _is_enough(past, _records_of(trail), search.wanted):
@@ -180,7 +180,7 @@ def _read(past: Past, shown: Sequence[str], search: Search) -> list[Record]:
 
 
 def _is_enough(past: Past, records: Sequence[Record], wanted: Sequence[str]) -> bool:
-    """Whether all is found, or what is left to read was registered before the oldest of them was minted."""
+    """Return whether all wanted are found, or the unread revisions are older than the oldest wanted release tag."""
     minted_at, written_at = tags.certified_at(wanted[-1], past.tier), records[-1].written_at if records else None
     too_old = bool(minted_at and written_at and written_at < minted_at - _SKEW)
     return too_old or set(wanted) <= told(past, records).keys()

@@ -1,4 +1,4 @@
-"""The images on the shelf: what ECR holds of each service, and who runs it. Changes nothing."""
+"""List the images that ECR has of each service, and where each runs. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from deploytasks.rules.observed import what_runs
 
 
 def list_images(project: Project, services: Sequence[Service]) -> tuple[RepositoryImages, ...]:
-    """Every image of each service that has a tag, newest first, and which environments run it.
+    """Return every tagged image of each service, newest first, and the environments that run it.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
@@ -33,14 +33,14 @@ def list_images(project: Project, services: Sequence[Service]) -> tuple[Reposito
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every image in ECR by service; a service whose repository could not be read is among the `unread`."""
+    """Every image in ECR by service; `unread` has the services whose repository could not be read."""
 
     images: Mapping[str, tuple[Image, ...]]
     unread: Mapping[str, Complaint] = field(default_factory=dict)
 
 
 def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sweep:
-    """What ECR holds, one sweep a repository; one that can't be read hides no other.
+    """Return all images in ECR, with one listing per repository; one that can't be read does not hide the others.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
@@ -75,13 +75,13 @@ def _listing(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -
 
 
 def unseen(lives: Iterable[Live]) -> tuple[str, ...]:
-    """One note for each environment and reason: the services of one are mostly out of sight together."""
+    """Return a note for each environment that could not be observed and each reason; its services usually share one."""
     reasons = {(str(live.target.environment), str(live.complaint)): None for live in lives if live.complaint}
     return tuple(f"{environment} could not be seen: {why}" for environment, why in reasons)
 
 
 def _runs(held: ImageIndex, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:
-    """Digest of an image → the environments that run it, be it by one of its children."""
+    """Return digest of an image → the environments that run it or, for an index, one of its children."""
     runs: dict[str, dict[str, None]] = {}
     for live in lives:
         for digest in what_runs(live, held.name)[0]:

@@ -1,4 +1,4 @@
-"""A tier is ours while a command works on it; and the hold that keeps it as it is after a rollback."""
+"""The tier's lock, held while a command works on the tier, and its hold, which blocks deploys after a rollback."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ from deploytasks.model import Command, LockState, OnEvent, Project, Told
 
 @contextmanager
 def lock(context: Context) -> Iterator[tuple[str, ...]]:
-    """The tier is ours inside, and free on every way out. A dry run takes no lock, because that would be a change.
+    """Hold the tier's lock inside the block, and release it on every exit. A dry run takes no lock.
 
-    Yields the plan's notes: in a dry run, who holds the lock.
+    Yields notes for the plan: in a dry run, who holds the lock.
 
     Raises:
-        Locked: it is somebody else's, and stays so for as long as the command waits.
-        Interrupted: a signal, with the command that goes on.
+        Locked: another command holds it, and did not release it within the wait.
+        Interrupted: interrupted by a signal; carries the command that resumes.
 
     """
     if context.options.dry_run:
@@ -58,19 +58,22 @@ def lock(context: Context) -> Iterator[tuple[str, ...]]:
     finally:
         try:
             unlock(context, client, mine, heartbeat, is_ours=is_ours)
-        except KeyboardInterrupt:  # the first signal came only now, and broke the release off
+        except KeyboardInterrupt:  # the first signal arrived here and interrupted the release
             unlock(context, client, mine, heartbeat)
             raise stopped(context, "interrupted") from None
 
 
 def fence(context: Context, held: LockState) -> None:
-    """From now on the errand begins nothing where this lock is not held any more."""
+    """Arm the context's fence with this lock: once it is lost, the command begins nothing more."""
     client = registry_ssm(context.project, context.clients)
     context.fence.arm(held, partial(locks.status, client, context.project.name, context.tier.name))
 
 
 def obstacles(context: Context, mine: LockState) -> tuple[str, ...]:
-    """Return what a dry run's plan says of a lock that would keep the real command, with this record, away."""
+    """Return a dry run's note on a lock that would block the real command; empty if none would.
+
+    `mine` is the lock record that the real command would write.
+    """
     with before_any_change():
         found = locks.obstacle(registry_ssm(context.project, context.clients), context.project.name, mine)
     if found is None:
@@ -81,36 +84,36 @@ def obstacles(context: Context, mine: LockState) -> tuple[str, ...]:
 
 
 def lock_wait(longest_s: float, tell: OnEvent) -> locks.LockWait:
-    """Waits so long for a lock; the listener hears whom for, and when it is ours."""
+    """Return a wait of at most so many seconds, which sends the listener who holds the lock, and when it is ours."""
     return locks.LockWait(longest_s, tell=lambda message: tell(Told("lock", message)))
 
 
 def lock_of(context: Context) -> LockState | None:
-    """Return who holds the tier's lock."""
+    """Return the tier's lock; None if it is free."""
     return locks.status(registry_ssm(context.project, context.clients), context.project.name, context.tier.name)
 
 
 def hold_of(context: Context) -> LockState | None:
-    """The hold that a rollback left on the tier."""
+    """Return the hold that a rollback left on the tier, or None."""
     return locks.hold(registry_ssm(context.project, context.clients), context.project.name, context.tier.name)
 
 
 def hold_for(context: Context, commit: str, reason: str) -> LockState:
-    """Return a hold of the whole tier, as this command would put it: under the token of its lock."""
+    """Return a hold of the whole tier with the token of this command's lock; nothing is written."""
     mine = lock_records.lock_record(context.tier.name, context.author, _command(context), commit=commit, reason=reason)
     return replace(mine, token=context.token)
 
 
 def put_hold(context: Context, hold: LockState) -> None:
-    """Hold the tier, or only some tenants of it; a dry run holds nothing."""
+    """Write the hold of the tier, or of some of its tenants; a dry run writes nothing."""
     if not context.options.dry_run:
         locks.put_hold(registry_ssm(context.project, context.clients), context.project.name, hold)
 
 
 def replace_hold(context: Context, hold: LockState) -> None:
-    """Put the hold in place of itself; one that somebody lifted or replaced meanwhile stays as it is.
+    """Update the hold, unless it was lifted or replaced in the meantime.
 
-    A hold that can't be replaced is told of, and fails nothing.
+    If AWS refuses, report it and do not fail.
     """
     try:
         present = hold_of(context)
@@ -123,9 +126,9 @@ def replace_hold(context: Context, hold: LockState) -> None:
 def unlock(
     context: Context, client: Any, mine: LockState, heartbeat: Heartbeat | None = None, *, is_ours: bool = False
 ) -> None:
-    """The lock is free if it was ours; what keeps it from that is told, and hides nothing else.
+    """Release the lock if it is ours; report an AwsError instead of raising it, so that it hides no other error.
 
-    That it `is_ours`, because we took it, is not doubted at the first look that does not find it.
+    `is_ours` says that this command took the lock: then a single read that does not find it proves no loss.
     """
     try:
         if heartbeat:
@@ -140,7 +143,7 @@ def unlock(
 
 
 def _our_record(context: Context) -> LockState:
-    """What is written into the lock; what it is about as far as that is known before anything was looked at."""
+    """Return the lock record, with the release or commit if it is known before anything was read."""
     to = context.options.to or ""
     release = to if tags.is_release(to, context.tier.name) else ""
     commit = "" if release else _commit(context, context.options.commit or to)
@@ -149,7 +152,7 @@ def _our_record(context: Context) -> LockState:
 
 
 def _commit(context: Context, asked: str) -> str:
-    """The commit that was asked for, what is checked out where that is what is taken; "" where neither is known yet."""
+    """Return the commit asked for, or HEAD if the command takes that; "" if it is not known yet."""
     takes_head = (
         context.command in (Command.TAG, Command.RELEASE)
         and context.tier.after is None
@@ -160,7 +163,7 @@ def _commit(context: Context, asked: str) -> str:
         return rev
     try:
         return git.resolve(context.project.root, rev)
-    except Invalid:  # which is told where the commit itself is looked for
+    except Invalid:  # reported where the commit itself is resolved
         return ""
 
 
@@ -169,23 +172,23 @@ def _command(context: Context) -> str:
 
 
 Agreed = Callable[[str, LockState], bool]
-"""Whether this one, a `lock` or a `hold`, shall be ended."""
+"""Return whether to end this `lock` or `hold`."""
 Ended = tuple[tuple[tuple[str, LockState], ...], tuple[tuple[str, LockState], ...]]
-"""What was ended, and what is still there: each a `lock` or a `hold`, and who put it there."""
+"""What was ended, and what remains: each `lock` or `hold` with its record."""
 
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
-    """Each tier with who holds its lock, and the hold that a rollback left on it; None where there is none."""
+    """Return each tier with its lock and its hold; None for what there is not."""
     client = registry(project, "ssm")
     held = each(lambda tier: locks.status(client, project.name, tier), tiers)
     return tuple(zip(tiers, held, each(lambda tier: locks.hold(client, project.name, tier), tiers), strict=True))
 
 
 def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.0, tell: OnEvent = quiet) -> LockState:
-    """The tier is locked until somebody releases it; no process holds it, and jobs of this CI run work under it.
+    """Lock the tier until `lock.release`; no process holds the lock, and jobs of this CI run work under it.
 
     Raises:
-        Locked: it is held already, and stays so for as long as we wait.
+        Locked: it is held already, and was not released within the wait.
 
     """
     record = lock_records.by_hand(lock_records.lock_record(tier, whoami_here(), "lock.acquire", reason=reason))
@@ -199,13 +202,13 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
 
 
 def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> Ended:
-    """The tier's lock is free, whoever held it, and its hold is lifted, as far as `agreed` says yes.
+    """Release the tier's lock, whoever holds it, and lift its hold, each only if `agreed` returns true.
 
-    Where nobody is asked, one of the two at a time: the lock if there is one, for whoever frees that need not know that
-    the tier is on hold.
+    Without `agreed` only one of the two is ended: the lock if there is one, else the hold. Someone who frees the lock
+    may not know that the tier is on hold.
 
     Raises:
-        NotReady: there was neither, nobody agreed, or somebody else took the lock in the meantime.
+        NotReady: there was neither, `agreed` declined both, or one was replaced in the meantime.
 
     """
     with before_any_change():
@@ -225,7 +228,7 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
 
 
 def lock_release_of(project: Project, tier: str, run: str) -> bool:
-    """The tier's lock is free, if that CI run held it; whether it did. A hold stays, whoever put it there."""
+    """Release the tier's lock if that CI run holds it; return whether it was released. A hold stays."""
     with before_any_change():
         client = registry(project, "ssm")
         state = locks.status(client, project.name, tier)
@@ -236,13 +239,13 @@ def lock_release_of(project: Project, tier: str, run: str) -> bool:
 
 
 def _forget_heartbeat(client: Any, project: Project, kind: str, state: LockState) -> None:
-    """Delete the heartbeat of a lock that a process held: it may not live to do so itself."""
+    """Delete the heartbeat of a lock held by a process, which may have died and can't do so itself."""
     if kind == "lock" and state.pid:
         fencing.forget(client, project.name, state)
 
 
 def registry(project: Project, service: str) -> Any:
-    """The registry's client of an AWS service, in the account that the file names and no other."""
+    """Return a client of an AWS service in the registry's account, after checking that it is the configured one."""
     clients = reach()
     guard_registry(project, clients)
     return clients.of(service, project.registry.access)

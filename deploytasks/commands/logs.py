@@ -1,7 +1,7 @@
-"""The log lines of a tier's targets, as they come. Changes nothing.
+"""Print and follow the log lines of a tier's targets. Read-only.
 
-A stream is called after the prefix, the container and the task. Where targets of one account share group, prefix and
-container, a target is given the lines of the tasks that ECS knows as its own, and no others.
+A stream's name consists of prefix, container and task. Where targets of one account share group, prefix and container,
+each target gets only the lines of tasks that ECS lists as its own.
 """
 
 import time
@@ -25,17 +25,17 @@ from deploytasks.template.render import Renderer
 
 POLL_S = 2.0
 _REMEMBERED = timedelta(hours=1)
-"""How long ECS knows a task that has stopped."""
+"""How long ECS lists a stopped task."""
 _NO_CLUSTER = "ClusterNotFoundException"
 _FIRST_S = 10.0
-"""How long following waits for the recent lines of everybody before it shows those that it has."""
+"""How long following waits for the recent lines of all sources before it shows those that arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is to be read, and the definitions that name it.
+    """The log sources to read, and the definitions that they come from.
 
-    `complaints` are about targets of which nothing can be read, `notes` about single containers.
+    `complaints` are about targets without any readable log, `notes` about single containers.
     """
 
     clients: Clients
@@ -46,7 +46,7 @@ class Watched:
 
 
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
-    """Where the targets' containers write to, by their live definitions."""
+    """Return the log sources of the targets' containers, from their live definitions."""
     clients = reach()
     lives, renderer = observe(clients, targets, images(project), reading="none"), Renderer(project)
     lives = tuple(kept_back(project, renderer, live) for live in lives)
@@ -68,12 +68,12 @@ def logs(
     follow: Callable[[], bool] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Complaint, ...]:
-    """Every line since then was told, oldest first; returns what could not be read, which was told too, once.
+    """Report every line of the last `since`, oldest first; return what could not be read, also reported once each.
 
-    With `follow` it goes on with new lines, for as long as that says so.
+    With `follow`, continue with new lines for as long as it returns true.
 
     Raises:
-        Interrupted: Ctrl-C, with which following ends.
+        Interrupted: Ctrl-C, which ends following.
 
     """
     reader = _Reader(watched, tell, following=follow is not None)
@@ -81,17 +81,17 @@ def logs(
         reader.warn(_forgotten(watched.sources))
     try:
         with reader.reading(watched, datetime.now(UTC) - since):
-            reader.hear(_FIRST_S if follow else None)
+            reader.read(_FIRST_S if follow else None)
             while follow and follow() and reader.tails:
                 sleep(POLL_S)
-                reader.hear(POLL_S)
+                reader.read(POLL_S)
     except KeyboardInterrupt:
         raise Interrupted.of("deploy.logs", "interrupted") from None
     return tuple(reader.complaints)
 
 
 class _Reader:
-    """All that is listened to, at once: an account that answers late keeps no other's lines back."""
+    """Reads all sources in parallel, so that a slow account does not delay the lines of others."""
 
     def __init__(self, watched: Watched, tell: OnEvent, *, following: bool) -> None:
         self._tell, self._following = tell, following
@@ -104,13 +104,13 @@ class _Reader:
         self.warn(watched.notes)
 
     def warn(self, notes: Iterable[Complaint]) -> None:
-        """What is no failure was told, each once."""
+        """Report notes that are not failures, each once."""
         for each in notes:
             self._say(each)
 
     @contextmanager
     def reading(self, watched: Watched, since: datetime) -> Iterator[None]:
-        """Inside, the sources are asked in parallel; afterwards nobody is waited for."""
+        """Provide the thread pool that reads the sources; on exit do not wait for pending reads."""
         for source in watched.sources:
             try:
                 self.tails.append(_tail(watched.clients, source, since))
@@ -122,26 +122,26 @@ class _Reader:
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def hear(self, within_s: float | None) -> None:
-        """What the sources answer within that time is told, sorted by time; None waits for all of them."""
+    def read(self, within_s: float | None) -> None:
+        """Report the lines that arrive within that time, sorted by time; None waits for every source."""
         for tail in self.tails:
             if tail not in self._asked:
                 self._asked[tail] = self._pool.submit(tail.read)
         done, _ = wait(self._asked.values(), timeout=within_s)
         answered = [tail for tail, asked in self._asked.items() if asked in done]
         lines = [line for tail in answered for line in self._lines(tail, self._asked.pop(tail))]
-        for line in sorted(lines, key=_time):
+        for line in sorted(lines, key=lambda line: line.at):
             self._tell(line)
 
     def _lines(self, tail: Tail, asked: "Future[list[Logged]]") -> list[Logged]:
         try:
             return asked.result()
         except AwsError as error:
-            self._put_up_with(tail, error)
+            self._handle(tail, error)
             return []
 
-    def _put_up_with(self, tail: Tail, error: AwsError) -> None:
-        """What may pass is asked again, as is a group that may come yet; anything else is given up."""
+    def _handle(self, tail: Tail, error: AwsError) -> None:
+        """Retry a transient error while following, and a log group that may still be created; else drop the source."""
         if self._following and may_pass(error):
             what = f"log group {tail.source.group} does not answer, and is asked again: {error.complaints[0].what}"
             self._say(Complaint(str(tail.source.target), what))
@@ -156,17 +156,17 @@ class _Reader:
             self._say(complaint)
 
     def _say(self, complaint: Complaint) -> None:
-        """Told once, in the words and the form of an error."""
+        """Report the complaint once, formatted as an error."""
         if complaint not in self._said:
             self._said.add(complaint)
             self._tell(Told("logs", str(complaint)[len(complaint.where) + 2 :], complaint.where))
 
 
 def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:
-    """The sources, each with the names of the other targets that write to its streams, those of other tiers too.
+    """Return the sources, each with the names of other targets of any tier that write to the same streams.
 
-    The others of these accounts are looked at with the credentials of those whose lines are read, since nobody asked
-    for their own.
+    Other targets in these accounts are observed with the credentials of the targets whose lines are read: their own
+    may not be available.
     """
     reached = {source.access.account: source.target.access for source in sources}
     known = {source.target for source in sources}
@@ -185,7 +185,7 @@ def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -
 
 
 def _written(live: Live) -> list[Streams | str]:
-    """Where a target writes to; its whole account where that can't be seen, since it may be anywhere."""
+    """Return the streams a target writes to; its whole account if it can't be observed, since they may be any."""
     if live.complaint:
         return [] if live.error_code == _NO_CLUSTER else [live.target.access.account]
     return [source.streams for source in cloudwatch.sources(live.target, live.definition or {})]
@@ -202,7 +202,7 @@ def _tail(clients: Clients, source: Source, since: datetime) -> Tail:
 
 
 def _forgotten(sources: Iterable[Source]) -> Iterator[Complaint]:
-    """What is to be said where lines are asked for that are older than what ECS remembers."""
+    """Yield notes on shared streams, for lines older than the stopped tasks that ECS still lists."""
     for source in sources:
         if source.shared_with:
             names = ", ".join(source.shared_with)
@@ -213,16 +213,12 @@ def _forgotten(sources: Iterable[Source]) -> Iterator[Complaint]:
 
 
 def _about(tail: Tail, error: AwsError) -> Complaint:
-    """What is wrong with a target's log: the same words each time, so that they are told once."""
+    """Return what is wrong with a target's log, in the same words each time, so that it is reported once."""
     said, where = error.complaints[0], str(tail.source.target)
     if cloudwatch.is_missing(error):
         to_do = "it comes with the first line, where the definition has `awslogs-create-group`; else make it"
         return Complaint(where, f"there is no log group {tail.source.group}", to_do)
     return Complaint(where, f"log group {tail.source.group} can't be read: {said.what}", said.to_do)
-
-
-def _time(line: Logged) -> datetime:
-    return line.at
 
 
 def _unreadable(live: Live) -> Complaint:

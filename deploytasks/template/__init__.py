@@ -1,4 +1,4 @@
-"""A template, a target and an image become the requests that ECS is sent, checked before anything is asked of AWS.
+"""Render templates into the requests that ECS is sent, checked before anything is asked of AWS.
 
-`render` writes them, `check` tries all of them offline, `canonical` tells whether two of them mean the same.
+`render` writes them, `check` tries all of them offline, `canonical` decides whether two of them are equivalent.
 """

@@ -1,7 +1,7 @@
-"""Two definitions that mean the same become the same: what was asked for, and what ECS made of it. Pure.
+"""Reduce equivalent definitions, a request and what ECS made of it, to the same form. Pure.
 
-ECS answers with keys of its own, with defaults filled in and with unordered lists in an order of its liking. All that
-is no difference, and no reason for a new revision.
+ECS answers with keys of its own, with defaults filled in and with unordered lists in any order. None of that is a
+difference, or a reason for a new revision.
 
 Sources: the ECS API reference, "RegisterTaskDefinition", and what others saw ECS return:
 hashicorp/terraform-provider-aws#11526, #36029, #38872, aws-actions/amazon-ecs-deploy-task-definition#216.
@@ -36,9 +36,9 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
     "deploymentController": {"type": "ECS"},
 }
-"""Under the key that holds an object, or a list of them: what ECS takes for said where it is not.
+"""ECS's defaults, by the key that holds an object or a list of objects.
 
-Besides, wherever nothing else stands here, `false`, null and what is empty mean the same as silence.
+Every other member that is `false`, null or empty is equivalent to one that is left out.
 """
 
 UNORDERED: Mapping[str, str] = {
@@ -75,26 +75,26 @@ UNORDERED: Mapping[str, str] = {
     "volumesFrom": "sourceContainer",
     "vpcLatticeConfigurations": "targetGroupArn",
 }
-"""The lists whose order says nothing, and the key that tells their members apart ("" where those are plain)."""
+"""The lists whose order has no meaning, and the key that identifies their members ("" if they are plain values)."""
 
 FOREIGN_TAGS = ("deploytasks:", "aws:")
 NAMED_TAGS = "deploytasks:tags"
-"""The tag of a revision that remembers which tag keys its template named, as `ours.marks`."""
+"""The tag of a revision that records which tag keys its template named, as written by `rules.observed.marks`."""
 
 _ROLES = ("taskRoleArn", "executionRoleArn")
-"""A short name is legal for both, and ECS answers with the ARN.
+"""Members that take a role's name as well as its ARN; ECS answers with the ARN.
 
 Source: botocore's documentation of `taskRoleArn`; for both, aws-actions/amazon-ecs-render-task-definition#77.
 """
 
 
 def same(request: Definition, live: Definition) -> bool:
-    """Return whether the live definition is what ECS makes of the request, whatever others have added to it since."""
+    """Return whether the live definition is what ECS makes of the request, ignoring what others have added since."""
     return canonical(request) == canonical(live, request)
 
 
 def canonical(definition: Definition, request: Definition | None = None) -> dict[str, Any]:
-    """Return the request that the definition comes down to; equal for definitions that mean the same to ECS.
+    """Return the request that the definition reduces to; equal for definitions that are equivalent to ECS.
 
     `request` is what a live definition is compared with. It decides what others added to it: tags whose keys neither
     the request nor, as recorded, the one before names. It also decides how a role is spelled.
@@ -114,7 +114,7 @@ def canonical(definition: Definition, request: Definition | None = None) -> dict
 
 
 def settled(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request without defaults and silence, with its unordered lists in one order."""
+    """Return the request without defaults and empty members, with its unordered lists sorted."""
     return _object("", request)
 
 
@@ -132,7 +132,7 @@ def _tags(definition: Definition, request: Definition | None) -> list[Mapping[st
 
 
 def is_same_role(live: str | None, asked: str | None) -> bool:
-    """Return whether one of the two is an ARN and the other its name, with or without the path.
+    """Return whether one of the two is a role's ARN and the other its name, with or without the path.
 
     The name alone is enough: whatever their paths, no two roles of an account share one (IAM's documentation of names).
     """
@@ -148,7 +148,7 @@ def _default_network(request: Definition) -> str:
 
 
 def _container(container: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """The container without what ECS derives: variables without a value are dropped, ports are the host's too."""
+    """Return the container without variables that have no value, and without host ports equal to its own."""
     made = dict(container)
     if made.get("environment"):
         made["environment"] = [each for each in made["environment"] if each.get("value") is not None]
@@ -212,7 +212,7 @@ def _differing(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _members(value: Any) -> Mapping[str, Any] | None:
-    """The members of an object, or of a list whose items have names; None for any other value."""
+    """Return the members of an object, or of a list whose items have names; None for any other value."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, Mapping) for each in value):

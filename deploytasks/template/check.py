@@ -1,4 +1,4 @@
-"""All targets' templates tried offline, with an image that nobody built."""
+"""Check all targets' templates offline, with a placeholder for the image."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,13 +8,13 @@ from deploytasks.template.render import Renderer, image_name, placeholder
 
 
 def check_all(project: Project) -> tuple[Complaint, ...]:
-    """Everything that is wrong with the templates, or with what the targets give them; the same is said once."""
+    """Return all that is wrong with the templates, or with the values that targets give them, each complaint once."""
     renderer = Renderer(project)
     return joined((target, each) for target in project.targets for each in _complaints(renderer, project, target))
 
 
 def joined(found: Iterable[tuple[Target, Complaint]]) -> tuple[Complaint, ...]:
-    """Return one complaint of all targets whose templates have the same line and the same fault."""
+    """Return the complaints with those of the same template line and fault joined into one that lists their targets."""
     targets: dict[tuple[str, str, str], list[str]] = {}
     for target, complaint in found:
         place = complaint.where.removesuffix(f": {target}")
@@ -25,7 +25,7 @@ def joined(found: Iterable[tuple[Target, Complaint]]) -> tuple[Complaint, ...]:
 
 
 def rendered(project: Project, target: Target) -> Definition:
-    """The target's RegisterTaskDefinition request, for an image that nobody built.
+    """Return the target's RegisterTaskDefinition request, for a placeholder image.
 
     Raises:
         Invalid: with every complaint.

@@ -1,7 +1,7 @@
-"""What `env_var` gave is never shown: stand-ins for it tell which words of a complaint, and which values, are safe.
+"""Hide what templates take from `env_var`: in complaints, and in rendered values.
 
-A template is rendered once more for each stand-in. What comes out the same with all of them is not made from a
-variable, however the value went through filters or was cut.
+A template is rendered once more for each stand-in of a variable's value. What comes out the same with all of them is
+not made from a variable, whatever filters the value went through, and is safe to show.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ from deploytasks.model import IDENTIFYING, MASK, Hidden, HiddenFloat, HiddenInt,
 
 STAND_INS = (MASK, "1", "true")
 _LONGEST_VALUE = 12
-"""So many characters of a stand-in's complaint may be the stand-in and what filters made of it."""
+"""The most characters of a stand-in's complaint that the stand-in, and what filters made of it, may take up."""
 
 
 class StandIn(Mapping[str, str]):
-    """An environment in which every variable that is set has the same value; with `anything`, any name is set."""
+    """An environment in which every variable that is set has the same value; with `anything`, every name is set."""
 
     def __init__(self, environ: Mapping[str, str], value: str, *, anything: bool = False) -> None:
         self._environ, self._value, self._anything = environ, value, anything
@@ -36,7 +36,7 @@ class StandIn(Mapping[str, str]):
 
 
 def safe(complaints: Sequence[Complaint], with_stand_ins: Sequence[Complaint]) -> tuple[Complaint, ...]:
-    """Return the complaints in words that hold no variable's value: those that the stand-ins got."""
+    """Return the complaints without any variable's value: as the stand-ins got them where the two differ."""
     return tuple(dict.fromkeys(_safe(each, with_stand_ins) for each in complaints))
 
 
@@ -51,19 +51,19 @@ def _safe(complaint: Complaint, others: Sequence[Complaint]) -> Complaint:
 
 
 def _are_alike(what: str, other: str) -> bool:
-    """Return whether the two are the same but for a value in the middle."""
+    """Return whether the two differ only by a value in the middle."""
     begins = _common(what, other)
     ends = min(_common(what[::-1], other[::-1]), len(other) - begins)
     return begins + ends > 0 and begins + ends >= len(other) - _LONGEST_VALUE
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many characters the two begin with alike."""
+    """Return the length of the common beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def marked(value: Any, others: Sequence[Any], sources: frozenset[str]) -> Any:
-    """Return the value with all of it hidden that no stand-in gave, or that was not the same with all of them."""
+    """Return the value with every part hidden that differs, or is missing, in what a stand-in gave."""
     match value:
         case Mapping():
             maps = [other for other in others if isinstance(other, Mapping)]
@@ -90,7 +90,7 @@ def marked(value: Any, others: Sequence[Any], sources: frozenset[str]) -> Any:
 
 
 def like(value: Any, other: Any, sources: frozenset[str] = frozenset()) -> Any:
-    """Return the value with all of it hidden that stands where the other document has something hidden."""
+    """Return the value with every part hidden that is hidden in the other document."""
     match value:
         case Mapping() if isinstance(other, Mapping):
             return {key: like(member, other.get(key), sources) for key, member in value.items()}
@@ -104,7 +104,7 @@ def like(value: Any, other: Any, sources: frozenset[str] = frozenset()) -> Any:
 
 
 def _counterparts(name: str, index: int, length: int, lists: Sequence[list[Any]]) -> Iterator[Any]:
-    """Yield the item of that name of each list, or the one in its place where the name is made from a variable."""
+    """Yield the item of that name of each list, or the item at that index where the name is made from a variable."""
     for each in lists:
         theirs = _named(each)
         if name in theirs:
@@ -118,7 +118,7 @@ def _key(key: str, maps: Sequence[Mapping[str, Any]], sources: frozenset[str]) -
 
 
 def _named(items: Sequence[Any]) -> dict[str, Any]:
-    """The items by what tells them apart, which is their place where they have no names."""
+    """Return the items by name, or by index where they have no names."""
     made: dict[str, Any] = {}
     for index, item in enumerate(items):
         names = (str(item[key]) for key in IDENTIFYING if key in item) if isinstance(item, Mapping) else iter(())

@@ -1,4 +1,4 @@
-"""A template rendered for a target into a JSON object, or complaints that name the template's line."""
+"""Render a template for a target into a JSON object, or report complaints that name the template's line."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ from deploytasks.template.shape import Problem, dotted
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a template of this name, in `templates/`, was rendered to for the target."""
+    """The text that a template of this name, in `templates/`, was rendered to for the target."""
 
     name: str
     target: Target
@@ -32,7 +32,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A document that somebody wants: the template's name, and what it is rendered for."""
+    """A request to render a document: the template's name, and what it is rendered for."""
 
     name: str
     target: Target
@@ -61,26 +61,26 @@ class Drafts:
 
     @property
     def read(self) -> frozenset[str]:
-        """The templates that were asked for so far, included and missing ones too."""
+        """The templates that were loaded so far, included and missing ones too."""
         return frozenset(self._loader.asked)
 
     @property
     def confides(self) -> bool:
-        """Whether a variable took part in what this thread rendered last; a stand-in is none."""
+        """Whether what this thread rendered last used a variable's real value."""
         return getattr(self._last, "confides", False) and not isinstance(self.environ, StandIn)
 
     @cached_property
     def takes_variables(self) -> bool:
-        """Whether any template may take a value from the environment."""
+        """Whether any template can take a value from the environment."""
         files = (path for path in (self.project.root / "templates").rglob("*") if path.is_file())
         return any(b"env_var" in path.read_bytes() for path in files)
 
     def veiled(self, text: str) -> str:
-        """Return the text without what came from environment variables."""
+        """Return the text with values from environment variables masked."""
         return masked(text, self.confided | self.hidden)
 
     def exists(self, name: str) -> bool:
-        """Return whether there is such a template, whatever is wrong with it."""
+        """Return whether there is such a template, valid or not."""
         try:
             self._jinja.get_template(name)
         except TemplateNotFound:
@@ -93,8 +93,7 @@ class Drafts:
         """Render the template.
 
         Raises:
-            Invalid: it has an error, or it fails.
-
+            Invalid: the template has an error, or fails.
         """
         name, target = asked.name, asked.target
         draft = Draft(name, target, seen(self.project, target, asked.desired, asked.image))
@@ -119,8 +118,7 @@ class Drafts:
         """Return the JSON object that was rendered, without nulls.
 
         Raises:
-            Invalid: it is none.
-
+            Invalid: the text is not a JSON object.
         """
         repeated: list[bool] = []
         try:
@@ -146,7 +144,7 @@ class Drafts:
             raise self._invalid(draft, 0, *_TOO_MUCH[True]) from error
 
     def refuse(self, draft: Draft, found: Iterable[Problem]) -> None:
-        """Raise Invalid with every problem and the line that it comes from, if there is any."""
+        """Raise Invalid with every problem and the template's line that it comes from, if there is any."""
         listed = list(found)
         if not listed:
             return
@@ -160,12 +158,11 @@ class Drafts:
         raise_all(Invalid, complaints)
 
     def _invalid(self, draft: Draft, line: int, what: str, to_do: str) -> Invalid:
-        """The error of one complaint."""
         file = f"templates/{draft.name}:{line}" if line else f"templates/{draft.name}"
         return Invalid(Complaint(f"{file}: {draft.target}", self.veiled(what), self.veiled(to_do)))
 
     def _position(self, error: Exception, name: str) -> tuple[str, int]:
-        """The template's file and line that the error comes from; the innermost where one includes another."""
+        """Return the template's file and line that raised the error; the innermost if one includes another."""
         if isinstance(error, TemplateSyntaxError):
             return error.name or name, error.lineno
         folder = self.project.root / "templates"
@@ -174,7 +171,7 @@ class Drafts:
         return ours[-1] if ours else (name, 0)
 
     def _env_var(self, name: str) -> str:
-        """What a template's `env_var("NAME")` gives."""
+        """Return the value of a template's `env_var("NAME")`."""
         if name not in self.environ:
             raise TemplateRuntimeError(f"the environment variable {name} is not set\nset it where inv is run")
         value = self.environ[name]
@@ -197,7 +194,7 @@ _TOO_MUCH = {
 
 
 def _told(error: Exception) -> str:
-    """What is wrong, and on the next line what to do."""
+    """Return what is wrong, and on the next line what to do."""
     if isinstance(error, TemplateNotFound):
         return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
     if isinstance(error, UnicodeDecodeError):
@@ -210,7 +207,7 @@ def _told(error: Exception) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]], repeated: list[bool]) -> dict[str, Any]:
-    """The JSON object of the pairs; `repeated` grows where one of its keys stands twice."""
+    """Return the JSON object of the pairs, adding its duplicate keys to `repeated`."""
     made = dict(pairs)
     if len(made) < len(pairs):
         repeated.append(True)
@@ -224,7 +221,7 @@ def _repeated_keys(text: str) -> list[Problem]:
 
 
 def _pointed_at(text: str, offset: int) -> str:
-    """The text's line around the offset, and below it a mark."""
+    """Return the text's line around the offset, and below it a mark."""
     start = max(text.rfind("\n", 0, offset) + 1, offset - 60)
     end = text.find("\n", offset)
     line = text[start : min(end if end >= 0 else len(text), offset + 40)]

@@ -1,4 +1,4 @@
-"""What a template can say and see: Jinja in a sandbox, strict about names, at home in JSON."""
+"""The template language: Jinja in a sandbox, strict about names, that writes JSON."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ from deploytasks.template.shape import nearest
 
 
 class Unset(StrictUndefined):
-    """A name that stands for nothing: any use of it is an error that says what there is."""
+    """An undefined name: any use of it is an error that lists the known ones."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ SEEN = (
 
 
 class Loader(FileSystemLoader):
-    """Loads templates and remembers which were asked for, included ones and missing ones too."""
+    """Load templates, and record which were loaded, included and missing ones too."""
 
     def __init__(self, templates: Path) -> None:
         super().__init__(templates, encoding="utf-8-sig")
@@ -54,7 +54,7 @@ class Loader(FileSystemLoader):
 
 
 def environment(loader: Loader, env_var: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
-    """The one Jinja environment of a project: it compiles each of the loader's files once and reads no other."""
+    """Return the Jinja environment of a project, which compiles each of the loader's files once and reads no other."""
     jinja = ImmutableSandboxedEnvironment(
         loader=loader,
         undefined=Unset,
@@ -69,7 +69,7 @@ def environment(loader: Loader, env_var: Callable[[str], str]) -> ImmutableSandb
 
 
 def seen(project: Project, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
-    """The names that a template sees; `cpu` and `memory` only where they are set."""
+    """Return the names that a template sees; `cpu` and `memory` only if they are set."""
     sizes = {"cpu": target.cpu, "memory": target.memory}
     return {
         "project": project.name,
@@ -92,17 +92,17 @@ def seen(project: Project, target: Target, desired: DesiredImage, image: str) ->
 
 
 def to_json(value: Any) -> str:
-    """The value as JSON, its characters as they are: nothing here is HTML."""
+    """Return the value as JSON, with its characters unescaped: nothing here is HTML."""
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def to_environment(variables: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A map as ECS wants a container's `environment`; what is no string becomes its JSON."""
+    """Return a map as ECS's list for a container's `environment`; values that are not strings become JSON."""
     return [{"name": name, "value": each if isinstance(each, str) else to_json(each)} for name, each in _of(variables)]
 
 
 def to_secrets(secrets: Mapping[str, str]) -> list[dict[str, str]]:
-    """A map as ECS wants a container's `secrets`."""
+    """Return a map as ECS's list for a container's `secrets`."""
     return [{"name": name, "valueFrom": each} for name, each in _of(secrets)]
 
 
@@ -115,14 +115,14 @@ def _of(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _written(value: Any) -> Any:
-    """What an expression puts into the document: lists, maps, true, false and null as JSON, the rest as it is."""
+    """Return what an expression writes: lists, maps, true, false and null as JSON, the rest as it is."""
     if value is None or isinstance(value, bool | list | tuple | Mapping):
         return to_json(value)
     return value
 
 
 def _plain(value: Any) -> Any:
-    """What json cannot write by itself."""
+    """Return the plain value of what json can't serialize."""
     match value:
         case Mapping():
             return dict(value)

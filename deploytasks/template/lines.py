@@ -1,4 +1,4 @@
-"""Where something in a rendered document comes from: used only once something is wrong.
+"""Find the template line behind a part of a rendered document; used only to report an error.
 
 A template is rendered again with a mark before each piece of it, and the document's JSON is walked with its offsets.
 """
@@ -22,19 +22,19 @@ _scanned = json.JSONDecoder().raw_decode
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Which line of its template each piece of a text was rendered from: `starts` are offsets, ascending."""
+    """The template line of each piece of a rendered text: `starts` are offsets, ascending."""
 
     starts: tuple[int, ...] = ()
     lines: tuple[int, ...] = ()
 
     def at(self, offset: int) -> int:
-        """The template's line that the text at the offset comes from; 0 where it cannot be told."""
+        """Return the template line of the text at the offset; 0 if it is unknown."""
         index = bisect_right(self.starts, offset) - 1
         return self.lines[index] if index >= 0 else 0
 
 
 def lines_of(environment: Environment, name: str, context: Mapping[str, Any], text: str) -> Lines:
-    """The template's lines behind the text that it rendered; none where the marks changed what it says."""
+    """Return the template lines of the text that it rendered; none if the marks changed the text."""
     try:
         pieces = _MARK.split(_with_marks(environment, name).render(context))
     except Exception:  # what a template says of a text may fail once there are marks in it
@@ -47,9 +47,9 @@ def lines_of(environment: Environment, name: str, context: Mapping[str, Any], te
 
 
 def offsets(text: str) -> Iterator[tuple[Path, int]]:
-    """Every place of a JSON document, and where in the text its key (its value, in a list) begins.
+    """Yield every path of a JSON document, and the offset in the text of its key (in a list, of its value).
 
-    A key that stands twice in one object comes twice.
+    A key that stands twice in one object is yielded twice.
     """
     places: list[tuple[Path, int]] = [((), _skip(text, 0))]
     _walk(text, _skip(text, 0), (), places)
@@ -75,7 +75,7 @@ def _marked(child: nodes.Expr) -> Iterator[nodes.Expr]:
 
 
 def _walk(text: str, start: int, path: Path, places: list[tuple[Path, int]]) -> int:
-    """The offset behind the value that begins at `start`; its members' places are added."""
+    """Add the offsets of the value's members to `places`, and return the offset after the value at `start`."""
     match text[start]:
         case "{" | "[" as bracket:
             at, index = _skip(text, start + 1), 0
@@ -107,7 +107,7 @@ _ANSWERS = {"taskDefinition": "describe-task-definition", "services": "describe-
 
 
 def on_broken_json(text: str, offset: int) -> str:
-    """Say what to do about text that is not JSON from the offset on, "" where nothing is known."""
+    """Return the advice on text that is not JSON from the offset on; "" if there is none."""
     if _COMMENT.match(text, offset):
         return "JSON has no comments: write {# … #}, which is left out of what is rendered"
     comma = text.rfind(",", 0, offset + 1)  # Python 3.13 tells the comma's place, those before what follows it
@@ -117,7 +117,7 @@ def on_broken_json(text: str, offset: int) -> str:
 
 
 def on_failed_line(line: str) -> str:
-    """Say how it is written here, where the template's line is in another tool's language; else ""."""
+    """Return how to write the template's line if it is in another tool's language; else ""."""
     if match := _ECSPRESSO.search(line):
         call, name = match.groups()
         how = f'{{{{ env_var("{name}") }}}}'
@@ -128,14 +128,14 @@ def on_failed_line(line: str) -> str:
 
 
 def on_no_object(value: Any) -> str:
-    """Say what to do about a document that is no object."""
+    """Return the advice on a document that is not an object."""
     if isinstance(value, list) and value and all(isinstance(each, Mapping) and "image" in each for each in value):
         return 'these are containers: write {"containerDefinitions": [ … ]} around them'
     return "write one object: { … }"
 
 
 def on_pasted_answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Tell a whole answer of the AWS CLI, and what to do about it; None where it is none."""
+    """Return the complaint about, and the advice on, a pasted answer of the AWS CLI; None if the value is none."""
     for key, command in _ANSWERS.items():
         inner = value.get(key)
         inner = inner[0] if isinstance(inner, list) and inner else inner
@@ -146,7 +146,7 @@ def on_pasted_answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return the value without the keys whose value is null; a null in a list stays where it is, and is refused."""
+    """Return the value without keys whose value is null; a null in a list stays, and is refused."""
     match value:
         case dict():
             return {key: without_nulls(each) for key, each in value.items() if each is not None}

@@ -1,4 +1,4 @@
-"""The secrets, parameters and roles that a task definition names, without which its tasks do not start. Pure."""
+"""Find the secrets, parameters and roles that a task definition names, without which its tasks do not start. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ _IN_SECRETS_MANAGER = "/aws/reference/secretsmanager/"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One thing by the `name` that its service is asked with: a secret's or role's name or ARN, a parameter's name.
+    """One reference, by the `name` to ask its service with: a secret's or role's name or ARN, a parameter's name.
 
     A parameter whose ARN does not tell `x` from `/x` is called `parameter/x`. `account` and `region` are those of its
-    ARN, "" where that is the target's. `key` and `text` are what the request says: `executionRoleArn` and its value.
+    ARN, "" if they are the target's. `key` and `text` are what the request says: `executionRoleArn` and its value.
     """
 
     kind: Kind
@@ -32,7 +32,7 @@ class Reference:
 
     @property
     def shown(self) -> str:
-        """What people know it by."""
+        """The name that people know it by."""
         return self.text if self.kind == "parameter" else self.name
 
 
@@ -61,13 +61,12 @@ def _texts(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
 
 
 def _referred(key: str, text: str) -> Reference | None:
-    """Return what a text means: of a `valueFrom` a bare name is a parameter, of a `credentialsParameter` a secret.
+    """Return what a text refers to: in `valueFrom` a bare name is a parameter, in `credentialsParameter` a secret.
 
-    SSM has not always taken ARNs for names.
+    A parameter is asked for by name: SSM has not always accepted ARNs in place of names.
 
     Source: botocore's documentation of both; ECS developer guide, "Pass Secrets Manager secrets through Amazon ECS
     environment variables" (`:json-key:version-stage:version-id` follow the secret's ARN).
-
     """
     match text.split(":"):
         case ["arn", _, "secretsmanager", region, account, _, _, *_]:

@@ -1,6 +1,6 @@
-"""A target's requests, rendered from its service's templates and checked: nothing here asks AWS.
+"""Render a target's requests from its service's templates, and check them; nothing here asks AWS.
 
-`templates/<service>.json.j2` is the task definition, the optional `<service>.service.json.j2` makes a missing service.
+`templates/<service>.json.j2` is the task definition, the optional `<service>.service.json.j2` creates the service.
 """
 
 import os
@@ -20,15 +20,15 @@ NOBODY = DesiredImage("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
 
 
 def placeholder(project: Project, target: Target) -> DesiredImage:
-    """A wish for an image that nobody built: what a template is tried with before there is one."""
+    """Return a placeholder for the desired image, with which templates are tried before there is one."""
     service = project.service(target.service)
     return DesiredImage(service.name, service.repository, NOBODY.commit_tag, NOBODY.digest)
 
 
 def image_name(project: Project, target: Target, tier: Tier, desired: DesiredImage) -> str:
-    """What the target's definition names: `host/repository` at the digest, or at the tag that the tier is pinned to.
+    """Return the image's name in the target's definition: `host/repository` at the digest, or at the tier's pinned tag.
 
-    Before the release tag of an immutable tier is minted, the commit tag stands in for it.
+    Before the release tag of an immutable tier is minted, the commit tag is used instead.
     """
     repository = f"{project.registry.host}/{project.service(target.service).repository}"
     if tier.pin == "digest":
@@ -40,7 +40,7 @@ _ProblemsOf = Callable[["Renderer", Mapping[str, Any], Asked], Iterator[Iterable
 
 
 class Renderer:
-    """Renders a project's templates, each compiled once; safe to use from many threads."""
+    """Render a project's templates, each compiled once; safe to use from many threads."""
 
     def __init__(self, project: Project, environ: Mapping[str, str] = os.environ) -> None:
         self._project = project
@@ -50,17 +50,16 @@ class Renderer:
 
     @property
     def read(self) -> frozenset[str]:
-        """The templates that were asked for so far, by their names in `templates/`, included and missing ones too."""
+        """The templates that were loaded so far, by their names in `templates/`, included and missing ones too."""
         return self._drafts.read
 
     def definition(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
-        """The target's RegisterTaskDefinition request; `image` is what its main container runs.
+        """Return the target's RegisterTaskDefinition request; `image` is the name of its main container's image.
 
-        What is made from an environment variable is `Hidden` in it.
+        Values made from an environment variable are `Hidden`.
 
         Raises:
             Invalid: with everything that is wrong, and the template's line.
-
         """
         asked = Asked(f"{target.service}.json.j2", target, desired, image)
         return self._checked(asked, Renderer._problems_of_definition)
@@ -68,7 +67,7 @@ class Renderer:
     def complaints(
         self, target: Target, desired: DesiredImage, image: str, found: Iterable[Problem]
     ) -> tuple[Complaint, ...]:
-        """Return what was found wrong with the target's definition otherwise, with the template's lines."""
+        """Return problems of the definition that were found elsewhere as complaints with the template's lines."""
         listed = list(found)
         if not listed:
             return ()
@@ -79,11 +78,10 @@ class Renderer:
         return ()
 
     def service(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any] | None:
-        """The target's CreateService request, without its `taskDefinition`; None where the service has no template.
+        """Return the target's CreateService request, without its `taskDefinition`; None without a service template.
 
         Raises:
             Invalid: as `definition` does.
-
         """
         name = f"{target.service}.service.json.j2"
         if not self._drafts.exists(name):
@@ -91,7 +89,7 @@ class Renderer:
         return self._checked(Asked(name, target, desired, image), Renderer._problems_of_service)
 
     def hidden_in(self, target: Target, desired: DesiredImage, image: str, definition: Definition) -> Definition:
-        """Return the definition, which runs or ran, with all of it hidden that its template takes from variables."""
+        """Return the registered definition with every part hidden that its template takes from variables."""
         if not self._drafts.takes_variables:
             return definition
         asked = Asked(f"{target.service}.json.j2", target, desired, image)
@@ -141,7 +139,7 @@ class Renderer:
         return tuple(Renderer(self._project, environ) for environ in environs)
 
     def _plain(self, asked: Asked) -> dict[str, Any] | None:
-        """What is rendered, whatever is wrong with it; None where it is no JSON object."""
+        """Return the rendered object, unchecked; None if it is not a JSON object."""
         try:
             return self._request(asked, self._drafts.draft(asked))
         except Invalid:
@@ -167,11 +165,14 @@ class Renderer:
         return Invalid(*confidential.safe(error.complaints, others))
 
     def veiled(self, text: str) -> str:
-        """Return the text without what came from environment variables."""
+        """Return the text with values from environment variables masked."""
         return self._drafts.veiled(text)
 
     def _of_unbuilt(self, request: Mapping[str, Any], target: Target, desired: DesiredImage) -> Iterable[Problem]:
-        """What is wrong with a definition for an image that is built as envs/ says; others are looked at in ECR."""
+        """Return what is wrong with a definition for an image that has yet to be built as envs/ says.
+
+        The platforms of an image that is built are read from ECR.
+        """
         service = self._project.service(target.service)
         platforms = [Platform.parse(each) for each in service.platforms]
         image = f"the image (envs/project.toml: services.{service.name}.platforms)"

@@ -1,6 +1,6 @@
-"""What ECS refuses although botocore's shapes allow it, found offline. Rules are given requests that fit the shape.
+"""Find offline what ECS refuses although botocore's shapes allow it. Rules are given requests that fit the shape.
 
-Each says where it is from: botocore's documentation of the member, AWS's guide, or a public report of ECS's own words.
+Each names its source: botocore's documentation of the member, AWS's guide, or a public report of ECS's own words.
 """
 
 import json
@@ -16,13 +16,13 @@ from deploytasks.template.rules_fargate import fargate_rules
 from deploytasks.template.shape import Path, Problem
 
 LONGEST = 65_536
-"""Bytes of a task definition. Source: ECS service quotas, "Task definition size"; ECS tells bytes in its refusal."""
+"""The most bytes of a task definition. Source: ECS service quotas, "Task definition size"; its refusal counts bytes."""
 
 _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr(-fips)?\.")
 
 
 def definition_rules(request: Mapping[str, Any], target: Target, image: str) -> Iterator[Problem]:
-    """Find what is wrong with a RegisterTaskDefinition request whose main container shall run the image."""
+    """Find what is wrong with a RegisterTaskDefinition request whose main container is to run the image."""
     yield from _agrees(request, "family", target.family)
     if any(not each.get(key) for each in request["containerDefinitions"] for key in ("name", "image")):
         yield from container_rules(request, image)
@@ -96,7 +96,7 @@ def _execution_role(request: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _needs_role(request: Mapping[str, Any]) -> Iterator[str]:
-    """Name what ECS asks for an execution role for.
+    """Yield what ECS requires an execution role for.
 
     Source: hashicorp/terraform-provider-aws#3051 (ECR images), virtual-kubelet/virtual-kubelet#193 (awslogs), both on
     Fargate alone; fabfuel/ecs-deploy#87 (secrets, anywhere); ECS developer guide, "task execution IAM role" (the rest).
@@ -117,7 +117,7 @@ def _needs_role(request: Mapping[str, Any]) -> Iterator[str]:
 
 MOST = 50
 OURS = 15
-"""So many are kept for our own: those of `audit.KEYS`, `steps`, `ended`, and on a service `after` and `undone`."""
+"""The number of tags kept for our own: `aws.tags.KEYS`, `steps`, `ended`, and on a service `after` and `undone`."""
 
 _PUNCTUATION = "_.:/=+-@"
 
@@ -154,14 +154,14 @@ def _is_legal(character: str) -> bool:
 
 
 _COLONS = 5
-"""So many at least are in an ARN."""
+"""The least number of colons in an ARN."""
 _THE_APPLICATIONS = frozenset(
     {"command", "dockerLabels", "entryPoint", "environment", "healthCheck", "options", "tags"}
 )
 
 
 def region_rules(request: Mapping[str, Any], region: str) -> Iterator[Problem]:
-    """Find regions that do not exist, and regions and ARNs of another partition than the target's region is of."""
+    """Find regions that do not exist, and regions and ARNs of another partition than the target's region is in."""
     own = partition_of(region)
     if own:
         yield from _problems(request, (), f"{region}, of partition {own.name}", own)
@@ -198,7 +198,7 @@ def _region(region: str, path: Path, here: str, own: Partition) -> Iterator[Prob
 
 
 _RUNS = {"X86_64": ("amd64", "386"), "ARM64": ("arm64", "arm")}
-"""cpuArchitecture → the architectures of images that run there, the usual one first.
+"""The image architectures that run on each cpuArchitecture, the usual one first.
 
 Source: containerd's platforms package, whose amd64 also takes 386, and whose arm64 also takes arm.
 """
@@ -206,12 +206,12 @@ _FARGATE = {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}
 
 
 def names_platform(request: Mapping[str, Any]) -> bool:
-    """Return whether it is known what the image has to be for."""
+    """Return whether the definition determines the platform of the image."""
     return bool(_asked(request))
 
 
 def platform_rules(request: Mapping[str, Any], platforms: Sequence[Platform], image: str) -> Iterator[Problem]:
-    """Find what the definition asks for that none of the image's platforms is; `image` says which image that is."""
+    """Find what the definition requires that none of the image's platforms offers; `image` is the image's name."""
     asked = _asked(request) if platforms else {}
     system = asked.get("operatingSystemFamily", "")
     bootable = [each for each in platforms if not system or each.os == _os(system)]

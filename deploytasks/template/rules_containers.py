@@ -1,4 +1,4 @@
-"""What ECS asks of the containers of a definition, wherever they run.
+"""Find what ECS refuses in the containers of a definition, on any launch type.
 
 Source, where a rule names no other: botocore's documentation of the member.
 """
@@ -20,7 +20,7 @@ Container = Mapping[str, Any]
 
 
 def container_rules(request: Mapping[str, Any], image: str) -> Iterator[Problem]:
-    """Find what is wrong with the containers, of which one at least shall run the image."""
+    """Find what is wrong with the containers, at least one of which must run the image."""
     containers = request["containerDefinitions"]
     unnamed = list(_keys(containers))
     yield from unnamed
@@ -109,7 +109,7 @@ def _health(path: Path, container: Container) -> Iterator[Problem]:
 
 
 def _others(path: Path, container: Container, by_name: Mapping[str, Container], network: str) -> Iterator[Problem]:
-    """Find what is wrong with how the container speaks of others."""
+    """Find what is wrong with the container's references to others."""
     for index, each in enumerate(container.get("dependsOn", [])):
         yield from _dependency((*path, "dependsOn", index), each, by_name)
     for index, each in enumerate(container.get("volumesFrom", [])):
@@ -145,7 +145,7 @@ def _unknown(path: Path, name: str, known: Collection[str]) -> Iterator[Problem]
 
 
 def _circle(by_name: Mapping[str, Container]) -> Iterator[Problem]:
-    """Find containers that wait for each other; what is left once all that can start have."""
+    """Find containers that wait for each other in a circle."""
     waits = {
         name: {each["containerName"] for each in container.get("dependsOn", [])} & by_name.keys()
         for name, container in by_name.items()

@@ -1,4 +1,4 @@
-"""What Fargate asks for, and what it does not have.
+"""Find what Fargate requires, and what it does not support.
 
 Source: ECS developer guide, "Amazon ECS task definition differences for Fargate", and botocore's documentation of each
 member.
@@ -48,7 +48,7 @@ def _size(cpu: str, memory: str) -> Iterator[Problem]:
 
 
 def _sums(request: Mapping[str, Any]) -> Iterator[Problem]:
-    """Source: botocore's documentation of a container's `cpu` and `memory`, which is about what they reserve."""
+    """Source: botocore's documentation of a container's `cpu` and `memory`: both are what a container reserves."""
     listed, where = request["containerDefinitions"], ("containerDefinitions",)
     memory = sum(each.get("memoryReservation") or each.get("memory") or 0 for each in listed)
     cpu = sum(each.get("cpu", 0) for each in listed)
@@ -56,7 +56,7 @@ def _sums(request: Mapping[str, Any]) -> Iterator[Problem]:
         ("memory", memory, memory_mib(request["memory"])),
         ("cpu", cpu, cpu_units(request["cpu"])),
     ):
-        if most is not None and total > most and not (name == "memory" and len(listed) == 1):  # told of the one already
+        if most is not None and total > most and not (name == "memory" and len(listed) == 1):  # already reported
             yield Problem(where, f"its containers reserve {name} {total}, and the task has {most}")
 
 
@@ -87,7 +87,7 @@ def _container(path: Path, container: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _log(path: Path, log: Mapping[str, Any]) -> Iterator[Problem]:
-    """Source of the prefix: aws/aws-cdk#1422."""
+    """Source for the prefix: aws/aws-cdk#1422."""
     driver = log.get("logDriver", "awslogs")
     if driver not in _DRIVERS:
         yield Problem((*path, "logDriver"), f"Fargate has no log driver {driver}", f"choose {', '.join(_DRIVERS)}")
@@ -109,21 +109,21 @@ FARGATE: dict[int, Sequence[int]] = {
     8192: range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB),
     16384: range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB),
 }
-"""CPU units → the memory, in MiB, that Fargate has for them. Source: ECS developer guide, "Task CPU and memory"."""
+"""The memory, in MiB, that Fargate offers by CPU units. Source: ECS developer guide, "Task CPU and memory"."""
 
 
 def cpu_units(text: str) -> int | None:
-    """CPU units of `1024`, `1 vCPU` or `.5 vcpu`; None where ECS would not understand it."""
+    """Return the CPU units of `1024`, `1 vCPU` or `.5 vcpu`; None if ECS would reject the text."""
     return _whole(text, _VCPU)
 
 
 def memory_mib(text: str) -> int | None:
-    """MiB of `2048`, `2 GB` or `0.5GB`; None where ECS would not understand it."""
+    """Return the MiB of `2048`, `2 GB` or `0.5GB`; None if ECS would reject the text."""
     return _whole(text, _GB)
 
 
 def fargate_memory(cpu: int) -> str:
-    """What to choose from, in words: `512, 1024 or 2048`, `2048 to 8192 in steps of 1024`."""
+    """Return the memory choices in words: `512, 1024 or 2048`, `2048 to 8192 in steps of 1024`."""
     match FARGATE[cpu]:
         case range() as choices:
             return f"{choices[0]} to {choices[-1]} in steps of {choices.step}"
@@ -132,7 +132,7 @@ def fargate_memory(cpu: int) -> str:
 
 
 def one_of(choices: Sequence[int]) -> str:
-    """`1, 2 or 3`."""
+    """Return the choices in words: `1, 2 or 3`."""
     *most, last = map(str, choices)
     return f"{', '.join(most)} or {last}" if most else last
 

@@ -1,7 +1,7 @@
-"""Which keys of a CreateService request the live service answers otherwise. Pure.
+"""Find the keys of a CreateService request that the live service has otherwise. Pure.
 
-Only what the request names is compared, and of that only what DescribeServices tells. Defaults, the order of lists and
-what others added, tags above all, are no difference.
+Only keys that the request names and DescribeServices returns are compared. Defaults, the order of lists and what
+others added, tags above all, are no difference.
 
 Sources: botocore's model of ECS (CreateService, Service, Deployment) and its documentation of the defaults.
 """
@@ -24,7 +24,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "schedulingStrategy": "REPLICA",
 }
 _NAMED_EITHER_WAY = frozenset({"kmsKey", "kmsKeyId", "namespace"})
-"""Members that take a name as well as an ARN which does not contain it."""
+"""Members that take a name as well as an ARN which does not contain that name."""
 
 
 def differing_keys(request: Definition, live: Definition) -> tuple[str, ...]:
@@ -40,7 +40,10 @@ def differing_keys(request: Definition, live: Definition) -> tuple[str, ...]:
 
 @cache
 def _compared() -> frozenset[str]:
-    """The keys of a CreateService request that DescribeServices tells, of the service or its PRIMARY deployment."""
+    """Return the keys of a CreateService request that DescribeServices returns.
+
+    They are members of the service or of its PRIMARY deployment.
+    """
     answer = ecs().operation_model("DescribeServices").output_shape
     services = answer.members["services"] if answer else None
     assert isinstance(services, ListShape)
@@ -62,7 +65,7 @@ def _canonical(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _padded(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one of two values with an empty object wherever only the other has one, so that its members are told."""
+    """Return a value with an empty object wherever only the other has one, so that all its members are reported."""
     objects: dict[str, Any] = {key: {} for key, value in other.items() if isinstance(value, Mapping)}
     made = {**objects, **one}
     return {
@@ -79,7 +82,7 @@ def _strategy(strategy: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _as_named(asked: Any, live: Any, key: str = "") -> Any:
-    """Return the live value with only the members that are asked for, spelled as they are asked where that is equal."""
+    """Return the live value with only the requested members, in the request's spelling where the two are equivalent."""
     match asked:
         case Mapping():
             members = live if isinstance(live, Mapping) else {}
@@ -93,7 +96,7 @@ def _as_named(asked: Any, live: Any, key: str = "") -> Any:
 
 
 def _items_as_named(asked: Sequence[Mapping[str, Any]], live: Sequence[Any], key: str) -> list[Any]:
-    """Match items by the member that identifies them, else by position; keep those that nobody asked for, save tags."""
+    """Match items by the member that identifies them, else by position; keep unrequested ones, except tags."""
     name, rest, made = UNORDERED.get(key, ""), list(live), []
     for at, item in enumerate(asked):
         found = next((each for each in rest if name and each.get(name) == item.get(name)), None)
@@ -106,7 +109,7 @@ def _items_as_named(asked: Sequence[Mapping[str, Any]], live: Sequence[Any], key
 
 
 def _is_same_name(key: str, asked: str, live: str) -> bool:
-    """Return whether one of two different spellings is the ARN of what the other names, as far as anybody can tell."""
+    """Return whether one of two spellings is, as far as the text shows, the ARN of what the other names."""
     if asked.startswith("arn:") == live.startswith("arn:"):
         return False
     if key == "role":

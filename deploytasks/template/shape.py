@@ -1,4 +1,4 @@
-"""What botocore's model of ECS knows of a request: its keys, their types, what must be there, what is read-only.
+"""Read from botocore's model of ECS a request's keys, their types, and which are required or read-only.
 
 The model is read without credentials or a session, once, on first use.
 """
@@ -15,7 +15,7 @@ from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 Path = tuple[str | int, ...]
-"""Where something stands in a JSON document: `("containerDefinitions", 0, "image")`; empty is the whole."""
+"""A path in a JSON document: `("containerDefinitions", 0, "image")`; () is the whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class Problem:
 
 
 def dotted(path: Path) -> str:
-    """The path as people write it: `containerDefinitions[0].image`."""
+    """Return the path as people write it: `containerDefinitions[0].image`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 @cache
 def ecs() -> ServiceModel:
-    """The model of ECS that the installed botocore has."""
+    """Return the installed botocore's model of ECS."""
     return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
 
 
 @cache
 def request_shape(operation: str) -> StructureShape:
-    """The shape of an operation's request: `RegisterTaskDefinition`, `CreateService`."""
+    """Return the shape of an operation's request: `RegisterTaskDefinition`, `CreateService`."""
     shape = ecs().operation_model(operation).input_shape
     assert shape is not None, f"{operation} takes a request"
     return shape
@@ -48,7 +48,7 @@ def request_shape(operation: str) -> StructureShape:
 
 @cache
 def read_only_keys() -> frozenset[str]:
-    """What ECS tells of a task definition and cannot be told: members of the answer that the request has not."""
+    """Return the read-only keys of a task definition: members of the answer that the request lacks."""
     answer = ecs().operation_model("DescribeTaskDefinition").output_shape
     told = answer.members["taskDefinition"] if answer else None
     assert isinstance(told, StructureShape)
@@ -57,7 +57,7 @@ def read_only_keys() -> frozenset[str]:
 
 @cache
 def only_told(request: str) -> frozenset[str]:
-    """Return the keys that ECS tells of what the request makes and that the request cannot say."""
+    """Return the read-only keys of what the request creates."""
     if request == "RegisterTaskDefinitionRequest":
         return read_only_keys()
     answer = ecs().operation_model("DescribeServices").output_shape
@@ -68,7 +68,7 @@ def only_told(request: str) -> frozenset[str]:
 
 
 def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
-    """Every way in which the value does not fit the shape.
+    """Yield every way in which the value does not fit the shape.
 
     botocore's own ParamValidator finds the same but for enums, which it lets through, and `true` where a number is due.
     """
@@ -79,7 +79,7 @@ def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
         case StructureShape():
             yield from _structure(value, shape, path)
         case ListShape():
-            if shape.member.name != "Tag":  # of which `rules_tags` keeps some for our own
+            if shape.member.name != "Tag":  # of which `rules.tag_rules` keeps some for our own
                 yield from _bounds(len(value), " members", shape, path)
             for index, item in enumerate(value):
                 yield from problems(item, shape.member, (*path, index))
@@ -147,7 +147,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """What to do about a misspelt word: the nearest known one, or all of them where they are few."""
+    """Return the advice on a misspelt word: the nearest known one, or all of them if they are few."""
     by_lower = {each.lower(): each for each in known}
     close = get_close_matches(word.lower(), by_lower, n=1)
     if close:

@@ -1,4 +1,4 @@
-"""`.dockerignore` as BuildKit reads it: which paths of a build context an image may see.
+"""Match `.dockerignore` patterns as BuildKit does: which paths of a build context the image may see.
 
 Source: github.com/moby/patternmatcher, and the walk of github.com/tonistiigi/fsutil: from the top directory down,
 each path decided with what matched the directory above it.
@@ -27,7 +27,7 @@ class _Pattern:
 
 
 class Matcher:
-    """The patterns of one `.dockerignore`; each is its text, and whether it is an exception (`!text`)."""
+    """The patterns of one `.dockerignore`, each given as its text and whether it is an exception (`!text`)."""
 
     def __init__(self, patterns: Iterable[tuple[str, bool]]) -> None:
         given = list(patterns)
@@ -36,15 +36,15 @@ class Matcher:
         self._decided = cache(self._decide)
 
     def ignores(self, path: str) -> bool:
-        """Whether a path relative to the context is left out."""
+        """Return whether a path relative to the context is ignored."""
         return self._decided(path)[0]
 
     def ignores_tree(self, directory: str) -> bool:
-        """Whether a directory is left out and no exception can bring back anything below it."""
+        """Return whether a directory is ignored and no exception can match anything below it."""
         return self.ignores(directory) and not any(_may_match_below(each, directory) for each in self._exceptions)
 
     def _decide(self, path: str) -> tuple[bool, tuple[bool, ...]]:
-        """Whether the path is ignored, and which patterns matched it or a directory above it."""
+        """Return whether the path is ignored, and which patterns matched it or a directory above it."""
         parent = posixpath.dirname(path)
         matches = [*self._decided(parent)[1]] if parent else [False] * len(self._patterns)
         ignored = False
@@ -77,9 +77,9 @@ def parse(text: str, name: str = ".dockerignore") -> Matcher:
 
 
 def wildcard(pattern: str) -> re.Pattern[str]:
-    """Return what Go's filepath.Match takes a pattern for: there `**` is no more than `*`.
+    """Return the expression of a pattern as Go's filepath.Match reads it: there `**` is the same as `*`.
 
-    Raises: Invalid where it is malformed.
+    Raises: Invalid if the pattern is malformed.
     """
     plain = re.sub(r"\*+", "*", pattern)
     if fault := _fault(plain, is_exception=False):
@@ -88,7 +88,7 @@ def wildcard(pattern: str) -> re.Pattern[str]:
 
 
 def _may_match_below(pattern: str, directory: str) -> bool:
-    """Whether a pattern could match a path below the directory, as far as its depth and its beginning tell."""
+    """Return whether a pattern could match a path below the directory, judged by its depth and its beginning."""
     special = _SPECIAL.search(pattern)
     literal = pattern[: special.start()] if special else pattern
     unbound = "**" in pattern or "[" in pattern
@@ -97,13 +97,13 @@ def _may_match_below(pattern: str, directory: str) -> bool:
 
 
 def _clean(pattern: str) -> str:
-    """Go's filepath.Clean without a leading slash: every pattern is relative to the context."""
+    """Return what Go's filepath.Clean does, without a leading slash: every pattern is relative to the context."""
     cleaned = posixpath.normpath(pattern) if pattern else ""
     return cleaned.lstrip("/") or "/" if cleaned.startswith("/") else cleaned
 
 
 def _fault(pattern: str, *, is_exception: bool) -> str:
-    """What BuildKit refuses in a pattern; "" for nothing."""
+    """Return why BuildKit refuses a pattern; "" if it does not."""
     if is_exception and pattern in ("", "/"):
         return "is an exception of nothing"
     if not _WELL_FORMED.fullmatch(pattern):
@@ -118,7 +118,10 @@ def _fault(pattern: str, *, is_exception: bool) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern as patternmatcher understands it: text, a suffix (`**/a`), a prefix (`a/**`), or an expression."""
+    """Compile a pattern as patternmatcher reads it.
+
+    That is text, a suffix (`**/a`), a prefix (`a/**`), or an expression.
+    """
     if pattern.startswith("**") and not _SPECIAL.search(pattern, 2):
         suffix = re.escape(pattern[2:])
         return re.compile(rf"(?:.*{suffix}|{suffix.removeprefix('/')})\Z", re.DOTALL)

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `20m`, `90s`, `1h30m`. Pure."""
+"""Parse and spell lengths of time: `20m`, `90s`, `1h30m`. Pure."""
 
 import re
 
@@ -7,19 +7,19 @@ _LONGEST_S = 10 * 365 * 24 * 3600
 
 
 def is_length(text: str) -> bool:
-    """Whether it is a length of time, more than none and at most ten years."""
+    """Return whether the text is a length of time above zero and of at most ten years."""
     return _LENGTH.fullmatch(text) is not None and 0 < seconds(text) <= _LONGEST_S
 
 
 def seconds(length: str) -> int:
-    """The seconds in `20m`, `90s` or `1h30m`."""
+    """Return the seconds in `20m`, `90s` or `1h30m`."""
     match = _LENGTH.fullmatch(length)
     hours, minutes, rest = (int(part or 0) for part in (match.groups() if match else (0, 0, 0)))
     return hours * 3600 + minutes * 60 + rest
 
 
 def spelled(seconds: float) -> str:
-    """The length in whole seconds, as `seconds` reads it: `1h30m`, `15m`, `2m10s`, `0s`."""
+    """Return the length, rounded to whole seconds, as `seconds` reads it: `1h30m`, `15m`, `2m10s`, `0s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if count]

@@ -1,18 +1,18 @@
-"""Everything that may go wrong, drawn as a tree.
+"""The tree of errors, with their exit codes.
 
 DeployError                       an invoke.Exit: Invoke prints its message on stderr and exits with its code
 ├── Refusal           2           nothing was changed
 │   ├── Invalid                   envs/, templates or flags: every complaint at once
 │   ├── NotReady                  the preflight: every complaint at once
 │   ├── NotBuilt                  no image for that commit
-│   └── Locked                    somebody else is at work
+│   └── Locked                    someone else holds the lock
 ├── Failure           1           something failed at AWS or in a rollout
 │   ├── BuildFailed
-│   ├── AwsError                  an AWS call said no
-│   │   └── Unforeseen            what no code expected: the trouble of one target, never of the others
-│   ├── CommandFailed             a one-off task's command did; the exit code is the command's own
-│   └── RolloutsFailed            the table says what did change and what did not
-├── Different         3           what was looked at is not as it should be: a diff, `status --check`
+│   ├── AwsError                  an AWS call failed
+│   │   └── Unforeseen            an unexpected exception: it ends one target, never the others
+│   ├── CommandFailed             a one-off task's command failed; the exit code is the command's own
+│   └── RolloutsFailed            the table lists what was changed and what was not
+├── Different         3           something is not as it should be: a diff, `status --check`
 └── Interrupted       130         SIGINT or SIGTERM
 """
 
@@ -42,13 +42,13 @@ class Complaint:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """Return the names as a complaint lists them: so many at most, and how many more there are."""
+    """Return the names as a comma-separated list: at most `most`, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def once(complaints: Iterable[Complaint]) -> list[Complaint]:
-    """Return one complaint of each thing, the first, whichever AWS operation found it."""
+    """Return the first complaint about each thing, whichever AWS operation reported it."""
     kept: dict[tuple[str, str], Complaint] = {}
     for complaint in complaints:
         operation, _, said = complaint.what.partition(": ")
@@ -57,7 +57,7 @@ def once(complaints: Iterable[Complaint]) -> list[Complaint]:
 
 
 class DeployError(Exit):
-    """What a user may see go wrong: complaints in, message and exit code out; never a traceback."""
+    """An error that is shown to the user: complaints in, message and exit code out, without a traceback."""
 
     code: ClassVar[int] = 1  # Invoke reads it from the exception
 
@@ -67,15 +67,15 @@ class DeployError(Exit):
 
     @classmethod
     def of(cls, where: str, what: str, to_do: str = "") -> "DeployError":
-        """The error of one complaint."""
+        """Return the error with one complaint."""
         return cls(Complaint(where, what, to_do))
 
     def render(self) -> str:
-        """The whole text that goes to stderr."""
+        """Return the whole text that goes to stderr."""
         return "\n".join(str(complaint) for complaint in self.complaints)
 
     def reword(self, change: Callable[[str], str]) -> None:
-        """Change the words of every complaint, so that they may be shown."""
+        """Rewrite the text of every complaint, so that it is safe to show."""
         self.complaints = tuple(
             Complaint(change(each.where), change(each.what), change(each.to_do)) for each in self.complaints
         )
@@ -86,25 +86,25 @@ class DeployError(Exit):
 
 
 class Refusal(DeployError):
-    """Refused before any change."""
+    """A refusal before any change."""
 
     code = 2
 
 
 class Invalid(Refusal):
-    """A file of envs/, a template or a flag is wrong."""
+    """Something in envs/, a template or a flag is invalid."""
 
 
 class NotReady(Refusal):
-    """The preflight found something; nothing was changed."""
+    """The preflight found a problem; nothing was changed."""
 
 
 class NotBuilt(Refusal):
-    """No image carries the wanted commit."""
+    """There is no image with the wanted commit tag."""
 
 
 class Locked(Refusal):
-    """Somebody else holds the tier's lock."""
+    """Someone else holds the tier's lock."""
 
 
 class Failure(DeployError):
@@ -124,11 +124,11 @@ class AwsError(Failure):
 
 
 class Unforeseen(AwsError):
-    """Something was raised that nobody expected, while a target was worked on."""
+    """An unexpected exception while a target was worked on."""
 
 
 class CommandFailed(Failure):
-    """A one-off task's command failed: the process ends with its exit code, with 125 where it never started."""
+    """A one-off task's command failed: the process exits with the command's exit code, or 125 if it never started."""
 
     NEVER_STARTED: ClassVar[int] = 125
 
@@ -138,7 +138,7 @@ class CommandFailed(Failure):
 
 
 class RolloutsFailed(Failure):
-    """At least one rollout did not end well. `each` says of every one what went wrong with it."""
+    """At least one rollout did not end well; `each` has the complaint of every such rollout."""
 
     def __init__(self, *complaints: Complaint, each: Sequence[Complaint] = ()) -> None:
         self.each = each or complaints
@@ -146,13 +146,13 @@ class RolloutsFailed(Failure):
 
 
 class Different(DeployError):
-    """Everything could be looked at, and something is not as it should be; nothing was changed."""
+    """Everything could be read, and something is not as it should be; nothing was changed."""
 
     code = 3
 
 
 class Interrupted(DeployError):
-    """The person or the CI engine stopped us."""
+    """The command was stopped by a person or the CI engine."""
 
     code = 130
 
@@ -165,11 +165,10 @@ def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None
 
 @contextmanager
 def contained(where: str) -> Iterator[None]:
-    """Let nothing out but DeployErrors: whatever else is raised inside is the trouble of `where` alone.
+    """Turn any exception but an Exit into an error of `where`, so that it ends one target and not the others.
 
     Raises:
         Unforeseen: with the type and the place of what was raised.
-
     """
     try:
         yield
@@ -180,9 +179,9 @@ def contained(where: str) -> Iterator[None]:
 
 
 def unforeseen(where: str, error: Exception) -> Complaint:
-    """Return what is said of an exception that nobody expected: its type, its place, and where its traceback is.
+    """Return the complaint about an unexpected exception: its type, its place, and where its traceback is.
 
-    A file that can't be used is named instead.
+    For a file that can't be used, return the complaint about the file instead.
     """
     if isinstance(error, OSError) and (error.filename is not None or is_full(error)):
         return unwritable(error)
@@ -194,25 +193,25 @@ def unforeseen(where: str, error: Exception) -> Complaint:
 
 
 ROOM = "see that it is there, has room and may be used; for temporary files, TMPDIR names another directory"
-"""What to do about a file that can't be written or read."""
+"""The advice for a file that can't be written or read."""
 
 
 def is_full(error: OSError) -> bool:
-    """Return whether the disk, or what its user may have of it, is full."""
+    """Return whether the disk, or the user's quota on it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def unwritable(error: OSError) -> Complaint:
-    """Return the complaint about a file, above all a temporary one, that cannot be written or read.
+    """Return the complaint about a file, usually a temporary one, that can't be written or read.
 
-    Of a copy that found no room it is the copy that is named.
+    If a copy found no space, the complaint names the copy.
     """
     file = (error.filename2 if is_full(error) else None) or error.filename or "this machine"
     return Complaint(str(file), error.strerror or str(error), ROOM)
 
 
 def _traceback(error: Exception) -> str:
-    """Return where the whole traceback is written; it is only on demand, since it may show what nobody should see."""
+    """Write the traceback if asked to, since it may show secrets, and return where it is or how to get it."""
     if os.environ.get("DEPLOYTASKS_DEBUG") != "1":
         return "DEPLOYTASKS_DEBUG=1 writes the whole traceback to a file"
     import tempfile

@@ -1,7 +1,7 @@
-"""The only git: which commit is built, what the working tree changes of it, which of two commits is the older.
+"""Ask git which commit to build, what the working tree changes of it, and which of two commits is the older.
 
-Every question is a git process with an argument list, no shell and LC_ALL=C; nothing is ever written into the
-repository.
+This is the only module that runs git: each question is a process with an argument list, no shell and LC_ALL=C.
+Nothing is ever written into the repository.
 """
 
 import os
@@ -25,14 +25,14 @@ Relation = Literal["same", "newer", "older", "diverged", "unknown"]
 _FULL = re.compile(r"[0-9a-f]{40}")
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_COMMON_DIR")
 _UNWRITABLE = ("No space left on device", "Disk quota exceeded", "Out of diskspace", "unable to write")
-"""What git says where its files, which are temporary ones here, could not be written."""
+"""Git's messages if it could not write its files, which are temporary ones here."""
 _UNSHALLOW = "the clone is shallow: fetch its whole history (`fetch-depth: 0` in CI, or `git fetch --unshallow`)"
 
 
 def head_commit(root: Path) -> str:
-    """The full commit that is checked out.
+    """Return the full commit that is checked out.
 
-    Raises: Invalid where git is not installed, `root` is no repository, or nothing was committed yet.
+    Raises: Invalid if git is not installed, `root` is not in a repository, or there is no commit yet.
     """
     commit = _commit(root, "HEAD")
     if commit is None:
@@ -41,9 +41,9 @@ def head_commit(root: Path) -> str:
 
 
 def resolve(root: Path, rev: str, flag: str = "--commit") -> str:
-    """The full commit that a branch, tag, short hash or `HEAD~2`, given by the flag, names.
+    """Return the full commit that a branch, tag, short hash or `HEAD~2`, given by the flag, names.
 
-    Raises: Invalid where it names none, saying so if a shallow clone may be why.
+    Raises: Invalid if it names none, saying so if a shallow clone may be why.
     """
     if not rev.strip() or rev.startswith("-"):
         raise Invalid.of(flag, f"{rev!r} is no commit", "give a branch, a tag or a commit hash")
@@ -55,7 +55,7 @@ def resolve(root: Path, rev: str, flag: str = "--commit") -> str:
 
 
 def relation(root: Path, new: str, present: str) -> Relation:
-    """How commit tag `new` stands to `present`; `unknown` where this clone's history cannot tell."""
+    """Return how commit tag `new` relates to `present`; `unknown` if this clone's history can't tell."""
     ours, theirs = _clean(new), _clean(present)
     if ours == theirs:
         return "same"
@@ -70,9 +70,9 @@ def relation(root: Path, new: str, present: str) -> Relation:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the working tree says otherwise than HEAD, by path below the repository's top; ignored files apart.
+    """The differences between the working tree and HEAD, by path below the repository's top, without ignored files.
 
-    `inside` are the submodules in which something is changed that only a commit of their own could record.
+    `inside` are the submodules with changes that only a commit of their own could record.
     """
 
     tracked: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Changes:
 
 
 def changes(root: Path) -> Changes:
-    """What is changed or staged, and what is untracked, a directory with a slash at its end."""
+    """Return which paths are changed or staged, and which are untracked; a directory has a trailing slash."""
     asked = ("status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=none")
     tracked, untracked, inside = list[str](), list[str](), list[str]()
     for line in filter(None, ask(root, "--no-optional-locks", *asked).split("\0")):
@@ -98,10 +98,10 @@ def changes(root: Path) -> Changes:
 
 @contextmanager
 def snapshot(root: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Git's hash of the tree as it lies there, untracked files included and ignored ones not; and how git reads it.
+    """Yield git's hash of the tree, with untracked files and without ignored ones, and the environment to read it with.
 
-    The index is copied with its time, by which git knows the files it must read again; new objects go to a directory
-    that is thrown away afterwards, with the repository's own as its alternate.
+    The index is copied with its time, by which git knows which files to read again; new objects go to a temporary
+    directory, with the repository's own as its alternate.
     """
     index, objects = _git_path(root, "index"), _git_path(root, "objects")
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
@@ -118,9 +118,9 @@ def snapshot(root: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def last_commit(paths: Sequence[Path]) -> str:
-    """Return the last commit that touches one of the paths, all of one repository; "" where none does.
+    """Return the last commit that touches one of the paths, all of one repository; "" if none does.
 
-    Raises: Invalid with git's own words where the repository can't be read.
+    Raises: Invalid with git's own words if the repository can't be read.
     """
     asked = ("log", "-1", "--format=%H", "--no-show-signature", "HEAD", "--", *map(str, paths))
     return ask(_folder(paths[0]), *asked, extra={"GIT_LITERAL_PATHSPECS": "1"})
@@ -129,7 +129,7 @@ def last_commit(paths: Sequence[Path]) -> str:
 def entries(paths: Sequence[Path]) -> dict[str, tuple[str, str]]:
     """Return what HEAD holds at the paths, all of one repository: path from its top → mode and object id.
 
-    Raises: Invalid with git's own words where the repository can't be read.
+    Raises: Invalid with git's own words if the repository can't be read.
     """
     listed = ask(_folder(paths[0]), "ls-tree", "-r", "-z", "--full-name", "HEAD", "--", *map(str, paths))
     parts = (entry.partition("\t") for entry in listed.split("\0") if entry)
@@ -141,16 +141,16 @@ def _folder(path: Path) -> Path:
 
 
 def object_ids(folder: Path, files: Iterable[Path]) -> list[str]:
-    """Return the ids that the files would be committed under, with line ends and filters as git applies them."""
+    """Return the ids that the files would be committed under, after git's line-end conversion and filters."""
     asked = "\n".join(map(str, files))
     done = run(folder, "hash-object", "--stdin-paths", given=asked) if asked else None
     return done.stdout.split() if done and done.returncode == 0 else []
 
 
 def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
-    """Commit tag → its commit's first line, asked in one go; what this clone does not have is left out.
+    """Return commit tag → its commit's subject line, read in one go; leave out commits that this clone does not have.
 
-    Nothing is raised: subjects are an extra, and where git or the repository is missing there are none.
+    Never raise: subjects are an extra, and without git or a repository there are none.
     """
     wanted = {tag: _clean(tag) for tag in commits if tags.is_commit(tag)}
     known = _first_lines(root, sorted(set(wanted.values()))) if wanted else {}
@@ -160,19 +160,19 @@ def subjects(root: Path, commits: Iterable[str]) -> dict[str, str]:
 def _first_lines(root: Path, full: Iterable[str]) -> dict[str, str]:
     asked = ("log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "-z", "--format=%H %s")
     try:
-        listed = ask(root, *asked, *full, "--", extra={"GIT_NO_LAZY_FETCH": "1"})  # looking fetches nothing
+        listed = ask(root, *asked, *full, "--", extra={"GIT_NO_LAZY_FETCH": "1"})  # fetch nothing
     except Invalid:
         return {}
     return {line[:40]: line[41:] for line in listed.split("\0") if line}
 
 
 def committed_at(root: Path, commit: str) -> datetime:
-    """When the commit was made, with its time zone."""
+    """Return when the commit was made, with its time zone."""
     return datetime.fromisoformat(ask(root, "log", "-1", "--format=%cI", _clean(commit)))
 
 
 def origin_url(root: Path) -> str:
-    """Where the repository was cloned from, without any credentials; "" where it has no `origin`."""
+    """Return the URL that the repository was cloned from, without credentials; "" if it has no `origin`."""
     done = run(root, "config", "--get", "remote.origin.url")
     return _without_credentials(done.stdout.strip()) if done.returncode == 0 else ""
 
@@ -219,7 +219,7 @@ def _absolute(root: Path, path: str) -> Path:
 
 
 def _alternate(objects: Path) -> str:
-    """The directory as a list of one: a colon separates, so a path that holds one is quoted."""
+    """Return the directory as a list of one; a path with a colon, the separator, is quoted."""
     path = str(objects)
     if ":" not in path and not path.startswith('"'):
         return path
@@ -231,9 +231,9 @@ def _clean(commit: str) -> str:
 
 
 def ask(root: Path, *arguments: str, extra: Mapping[str, str] | None = None, given: str = "") -> str:
-    """What git says, without the last line's end; `extra` is added to its environment, `given` is its stdin.
+    """Return git's output without the trailing newline; `extra` is added to its environment, `given` is its stdin.
 
-    Raises: Invalid with git's own words where it refuses.
+    Raises: Invalid with git's own words if it fails.
     """
     done = run(root, *arguments, extra=extra, given=given)
     if done.returncode == 0:
@@ -254,7 +254,7 @@ def ask(root: Path, *arguments: str, extra: Mapping[str, str] | None = None, giv
 def run(
     root: Path, *arguments: str, extra: Mapping[str, str] | None = None, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """One git process. A hook's own variables would point it to another repository than `root`."""
+    """Run git, without a hook's own variables, which would point it to another repository than `root`."""
     environment = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(extra or {})}
     command = ["git", "-C", str(root), "-c", f"core.hooksPath={os.devnull}", *arguments]
@@ -268,10 +268,10 @@ def run(
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes of what git said, which need not be UTF-8."""
+    """Return git's output as bytes, which need not be UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def to_text(said: bytes) -> str:
-    """What git said as text, so that `to_bytes` gives the same bytes again."""
+    """Return git's output as text, from which `to_bytes` restores the same bytes."""
     return said.decode("utf-8", "surrogateescape")

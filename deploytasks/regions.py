@@ -1,6 +1,6 @@
-"""AWS's partitions and regions as the installed botocore lists them, read without importing botocore.
+"""AWS's partitions and regions as listed by the installed botocore, read without importing botocore.
 
-Source: botocore's data/partitions.json, from which it makes every address itself.
+Source: botocore's data/partitions.json, from which botocore makes every address itself.
 """
 
 import json
@@ -26,7 +26,7 @@ class Partition:
 
 @cache
 def partitions() -> tuple[Partition, ...]:
-    """Return what botocore knows; the pseudo regions of global services are left out."""
+    """Return the partitions that botocore lists, without the pseudo regions of global services."""
     spec = find_spec("botocore")
     folders = (spec and spec.submodule_search_locations) or []
     data = json.loads((Path(next(iter(folders))) / "data" / "partitions.json").read_text(encoding="utf-8"))
@@ -41,24 +41,24 @@ def partitions() -> tuple[Partition, ...]:
 
 
 def partition_of(region: str) -> Partition | None:
-    """Return the partition of the region, None of one that botocore does not list."""
+    """Return the partition of the region, None if botocore does not list the region."""
     return next((each for each in partitions() if region in each.regions), None)
 
 
 def region_of(arn: Any) -> str:
-    """Return the region in an ARN; "" where there is none, or the value is no ARN."""
+    """Return the region in an ARN; "" if there is none, or the value is not an ARN."""
     parts = arn.split(":") if isinstance(arn, str) and arn.startswith("arn:") else []
     return parts[3] if len(parts) > 3 else ""
 
 
 def suffix(region: str) -> str:
-    """Return what the region's hosts end in: `amazonaws.com`, `amazonaws.com.cn`."""
+    """Return the DNS suffix of the region's hosts: `amazonaws.com`, `amazonaws.com.cn`."""
     found = partition_of(region)
     return found.suffix if found else _DEFAULT_SUFFIX
 
 
 def advice(region: str) -> str:
-    """Return what to do about a region that botocore does not list: the nearest one that it does."""
+    """Return the advice on a region that botocore does not list: the nearest one that it does."""
     known = sorted(name for each in partitions() for name in each.regions)
     near = nearest(region.lower().replace("_", "-"), known)
     meant = [f"did you mean '{near}'?"] if near else []

@@ -1,4 +1,4 @@
-"""What somebody who mistyped a name most likely meant."""
+"""Suggest the name that a mistyped one was most likely meant to be."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
@@ -8,9 +8,9 @@ _CLOSE = 5
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like this one, None where none comes near; of equals, the first.
+    """Return the known name most similar to this one, None if none is close; of equals, the first.
 
-    Letters that only changed places are likelier than others.
+    A name with the same letters in another order is preferred.
     """
     names = list(known)
 
@@ -21,7 +21,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to do about an unknown name: the nearest right one, and all there are, as far as anybody reads on."""
+    """Return the advice on an unknown name: the nearest known one, and the known names, up to a limit."""
     names = tuple(known)
     near = nearest(name, names)
     meant = [f"did you mean '{near}'?"] if near else []

@@ -1,4 +1,4 @@
-"""The grammar of image tags: what a commit, a tier and a release are called, and how releases sort.
+"""Parse and make image tags: commit, tier and release tags, and the order of releases.
 
 A commit tag is the full commit, a tier tag the tier's name, a release tag `<tier>-<UTC>`: name order is time order.
 """
@@ -13,42 +13,42 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 def is_commit(tag: str) -> bool:
-    """Whether the tag is a commit tag, dirty ones included."""
+    """Return whether the tag is a commit tag, dirty ones included."""
     return _COMMIT.fullmatch(tag) is not None
 
 
 def is_dirty(tag: str) -> bool:
-    """Whether the commit tag names an uncommitted tree."""
+    """Return whether the commit tag names an uncommitted tree."""
     return "-dirty-" in tag
 
 
 def dirty_tag(commit: str, tree: str) -> str:
-    """The commit tag of an uncommitted tree on top of a commit; `tree` is git's own hash of it."""
+    """Return the commit tag of an uncommitted tree on top of a commit; `tree` is git's own hash of it."""
     return f"{commit}-dirty-{tree[:8]}"
 
 
 def short(tag: str) -> str:
-    """A commit tag as people read it: seven digits, and whether it is dirty."""
+    """Return a commit tag as shown to people: seven digits, and whether it is dirty."""
     return tag[:7] + ("-dirty" if is_dirty(tag) else "")
 
 
 def commits(tags: Iterable[str]) -> tuple[str, ...]:
-    """The commit tags among an image's tags, sorted, clean ones first."""
+    """Return the commit tags among an image's tags, sorted, clean ones first."""
     return tuple(sorted(filter(is_commit, tags), key=lambda tag: (is_dirty(tag), tag)))
 
 
 def release_tag(tier: str, at: datetime) -> str:
-    """The release tag of a tier at a time, to the second."""
+    """Return the release tag of a tier at a time, to the second."""
     return f"{tier}-{at.astimezone(UTC).strftime(_TIME)}"
 
 
 def is_release(tag: str, tier: str) -> bool:
-    """Whether the tag is a release tag of exactly this tier, and its time a real one."""
+    """Return whether the tag is a release tag of exactly this tier, with a valid time."""
     return certified_at(tag, tier) is not None
 
 
 def certified_at(tag: str, tier: str) -> datetime | None:
-    """When the release was certified, UTC; None where the tag is no release tag of the tier."""
+    """Return when the release was certified, in UTC; None if the tag is not a release tag of the tier."""
     match = _RELEASE.fullmatch(tag)
     if match is None or match["tier"] != tier:
         return None
@@ -59,7 +59,7 @@ def certified_at(tag: str, tier: str) -> datetime | None:
 
 
 def time_told(text: str) -> datetime | None:
-    """Return the time in ISO 8601 that a text tells, UTC where it names no offset; None if it tells none."""
+    """Return the time that an ISO 8601 text gives, in UTC if it has no offset; None if it is not valid."""
     try:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
@@ -68,17 +68,17 @@ def time_told(text: str) -> datetime | None:
 
 
 def releases(tags: Iterable[str], tier: str) -> tuple[str, ...]:
-    """The tier's release tags among an image's tags, oldest first."""
+    """Return the tier's release tags among an image's tags, oldest first."""
     return tuple(sorted(tag for tag in tags if is_release(tag, tier)))
 
 
 def newest_release(tags: Iterable[str], tier: str) -> str | None:
-    """The tier's newest release tag among an image's tags."""
+    """Return the tier's newest release tag among an image's tags."""
     return max(releases(tags, tier), default=None)
 
 
 def next_release(tier: str, now: datetime, newest: str | None) -> str:
-    """A release tag that sorts after every earlier one of the tier, whatever this machine's clock says."""
+    """Return a release tag that sorts after every earlier one of the tier, even if this machine's clock is slow."""
     last = certified_at(newest, tier) if newest else None
     floor = last + timedelta(seconds=1) if last else now
     return release_tag(tier, max(now, floor))

@@ -1,4 +1,4 @@
-"""A service's build context in a commit: which files it has, or everything that this clone lacks of it."""
+"""Find a service's build context in a commit, or report everything that this clone lacks of it; write its files."""
 
 import difflib
 import os
@@ -20,14 +20,14 @@ from deploytasks.source.listing import Entry, Listing, Outside, Store, grouped, 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a context lies: `directory` and `dockerfile` are paths below the repository's top."""
+    """The place of a context: `directory` and `dockerfile` are paths below the repository's top."""
 
     directory: str
     dockerfile: str
     matcher: Matcher
 
     def has(self, path: str) -> bool:
-        """Whether a path below the top is the Dockerfile, an ignore file of it, or what an image may see."""
+        """Return whether a path below the top is the Dockerfile, one of its ignore files, or visible to the image."""
         if path in (self.dockerfile, *_ignore_files(self.directory, self.dockerfile)):
             return True
         relative = below(path, self.directory)
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """The files of a context; `pointers` are those that git-lfs keeps, `directories` also the empty ones.
+    """The files of a context; `pointers` are the LFS files among them, `directories` include empty ones.
 
     `recipe` is the Dockerfile's text.
     """
@@ -49,9 +49,9 @@ class BuildContext:
 
 
 def locate(root: Path, service: Service, store: Store) -> Place:
-    """Where the service's context lies in the store's commit; its Dockerfile need not be there.
+    """Return where the service's context is in the store's commit; its Dockerfile need not exist.
 
-    Raises: Invalid where the context is not there, or leads out of the repository.
+    Raises: Invalid if the context does not exist, or leads out of the repository.
     """
     listing = Listing(store)
     directory = _directory(listing, service, root)
@@ -61,14 +61,14 @@ def locate(root: Path, service: Service, store: Store) -> Place:
 
 
 def check(root: Path, service: Service, store: Store) -> None:
-    """Raise Invalid where the service's context, its Dockerfile or its `.dockerignore` is wrong in the commit."""
+    """Raise Invalid if the service's context, its Dockerfile or its `.dockerignore` is wrong in the commit."""
     _located(Listing(store), root, service)
 
 
 def find(root: Path, service: Service, store: Store) -> BuildContext:
-    """The service's context in the store's commit.
+    """Return the service's context in the store's commit.
 
-    Raises: Invalid with everything that is wrong with it, or is not on this machine.
+    Raises: Invalid with everything in it that is wrong, or that is not on this machine.
     """
     listing = Listing(store)
     place = _located(listing, root, service)
@@ -90,14 +90,14 @@ def _located(listing: Listing, root: Path, service: Service) -> Place:
 
 
 def below(path: str, directory: str) -> str | None:
-    """The path relative to a directory, "" for itself; None where it is not in it."""
+    """Return the path relative to a directory, "" for the directory itself; None if the path is outside it."""
     if not directory or path == directory:
         return "" if path == directory else path
     return path.removeprefix(f"{directory}/") if path.startswith(f"{directory}/") else None
 
 
 def _below_top(store: Store, prefix: str, path: str) -> str:
-    """A path that envs/ gives, relative to its root, as one below the repository's top."""
+    """Return a path given in envs/, relative to the root, as a path below the repository's top."""
     if posixpath.isabs(path):
         return posixpath.relpath(path, store.work.as_posix())
     return posixpath.join(prefix, path)
@@ -118,7 +118,7 @@ def _directory(listing: Listing, service: Service, root: Path) -> str:
 
 
 def _dockerfile(listing: Listing, service: Service, path: str) -> str:
-    """The Dockerfile's path, links in its directory followed and itself as it is named."""
+    """Return the Dockerfile's path: links in its directory are followed, the Dockerfile itself is not."""
     where = f"services.{service.name}.dockerfile"
     try:
         directory, name = posixpath.split(normal(path))
@@ -137,7 +137,7 @@ def _ignore_files(directory: str, dockerfile: str) -> tuple[str, str]:
 
 
 def _matcher(listing: Listing, directory: str, dockerfile: str) -> Matcher:
-    """The Dockerfile's own ignore file, else the context's."""
+    """Return the matcher of the Dockerfile's own ignore file, else of the context's."""
     for path in _ignore_files(directory, dockerfile):
         try:
             found = listing.follow(path)
@@ -149,7 +149,7 @@ def _matcher(listing: Listing, directory: str, dockerfile: str) -> Matcher:
 
 
 def _opened(listing: Listing, place: Place) -> Iterator[Complaint]:
-    """Open every submodule of the context that an image may see; complaints of those that are not here."""
+    """Open every submodule of the context that the image may see; yield a complaint for each that is not here."""
     refused: set[str] = set()
     while closed := [each for each in _closed(listing, place) if each.path not in refused]:
         for entry in closed:
@@ -165,7 +165,7 @@ def _closed(listing: Listing, place: Place) -> list[Entry]:
 
 
 def _unfetched(files: Iterable[Entry]) -> Iterator[Complaint]:
-    """One complaint a repository of which a partial clone lacks files."""
+    """Yield one complaint for each repository of which a partial clone lacks files."""
     names = {(entry.store, entry.id): entry.path for entry in files}
     for store, ids in grouped(names).items():
         absent = store.missing(ids)
@@ -185,7 +185,7 @@ def _nearest(path: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {close[0]}?" if close else otherwise
 
 
-# The same bytes on every machine, whatever its git is told; the content of LFS files is put in afterwards.
+# The same bytes on every machine, whatever its git configuration; LFS content is copied in afterwards.
 _SETTINGS = {
     "core.autocrlf": "false",
     "core.eol": "lf",
@@ -197,9 +197,9 @@ _SETTINGS = {
 
 
 def write(context: BuildContext, into: Path, at: float) -> None:
-    """The context's files lie below `into` by their paths below the top, all of the same time `at`.
+    """Write the context's files below `into`, by their paths below the top, all with the same time `at`.
 
-    Raises: Invalid where git refuses, BuildFailed where LFS content is damaged.
+    Raises: Invalid if git refuses, BuildFailed if LFS content is damaged.
     """
     for store, paths in grouped((entry.store, entry.path) for entry in context.files).items():
         _check_out(store, paths, into)
@@ -211,7 +211,7 @@ def write(context: BuildContext, into: Path, at: float) -> None:
 
 
 def _check_out(store: Store, paths: list[str], into: Path) -> None:
-    """Git itself writes the files, through an index that is thrown away: nothing of the repository changes."""
+    """Let git write the files through a temporary index, so that nothing in the repository changes."""
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
         place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
@@ -222,7 +222,7 @@ def _check_out(store: Store, paths: list[str], into: Path) -> None:
 
 
 def _make_even(top: Path, at: float) -> None:
-    """Modes and times that say nothing about this machine or its umask."""
+    """Set modes and times that do not depend on this machine or its umask."""
     for folder, directories, files in os.walk(top):
         for name in (*directories, *files):
             path = Path(folder, name)

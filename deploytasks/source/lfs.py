@@ -1,6 +1,6 @@
-"""Files that git-lfs keeps outside of git: the commit holds a pointer, and `.git/lfs/objects` what it stands for.
+"""Find files kept outside of git by git-lfs: the commit holds a pointer, `.git/lfs/objects` the content.
 
-Beside them those that git-crypt encrypts, which git itself decrypts where the clone is unlocked.
+Also find those that git-crypt encrypts, which git itself decrypts if the clone is unlocked.
 
 Source: github.com/git-lfs/git-lfs, docs/spec.md.
 """
@@ -22,7 +22,7 @@ _POINTER = re.compile(r"version https?://\S+\noid sha256:(?P<id>[0-9a-f]{64})\ns
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What a pointer says, and where the content it stands for should be."""
+    """The fields of a pointer, and the path where the content it stands for should be."""
 
     id: str
     size_bytes: int
@@ -30,11 +30,11 @@ class Pointer:
 
     @property
     def is_here(self) -> bool:
-        """Whether the content is on this machine, as far as its size tells."""
+        """Whether the content is on this machine, judged by its size."""
         return self.content.is_file() and self.content.stat().st_size == self.size_bytes
 
     def copy(self, into: Path) -> None:
-        """The content takes the pointer's place. Raises: BuildFailed where it is not what the pointer names."""
+        """Copy the content over the pointer. Raises: BuildFailed if its hash is not the one that the pointer names."""
         shutil.copyfile(self.content, into)
         with into.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -43,7 +43,7 @@ class Pointer:
 
 
 def pointers(entries: Iterable[Entry]) -> dict[str, Pointer]:
-    """Path → pointer, of those files that `.gitattributes` gives to git-lfs and that are pointers."""
+    """Return path → pointer, for the files that `.gitattributes` assigns to git-lfs and that are pointers."""
     files = {entry.path: entry for entry in entries if not entry.is_link}
     found: dict[str, Pointer] = {}
     for store, paths in grouped((entry.store, path) for path, entry in files.items()).items():
@@ -57,7 +57,7 @@ def pointers(entries: Iterable[Entry]) -> dict[str, Pointer]:
 
 
 def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterator[Complaint]:
-    """One complaint a repository whose LFS content is not on this machine."""
+    """Yield one complaint for each repository whose LFS content is not on this machine."""
     missing = [(entry.store, entry.path) for entry in entries if entry.path in pointers]
     absent = [(store, path) for store, path in missing if not pointers[path].is_here]
     for store, paths in grouped(absent).items():
@@ -68,7 +68,7 @@ def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterat
 
 
 def filters(store: Store, paths: Sequence[str]) -> dict[str, str]:
-    """Path → its attribute `filter`, as the commit itself has it."""
+    """Return path → its attribute `filter`, as the commit itself has it."""
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
         place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
         store.ask("read-tree", store.tree, **place)
@@ -78,7 +78,7 @@ def filters(store: Store, paths: Sequence[str]) -> dict[str, str]:
 
 
 def locked(entries: Iterable[Entry]) -> Iterator[Complaint]:
-    """One complaint a repository whose files git-crypt encrypts, where this clone is not unlocked."""
+    """Yield one complaint for each repository with files encrypted by git-crypt, if this clone is not unlocked."""
     for store, paths in grouped((entry.store, entry.path) for entry in entries if not entry.is_link).items():
         encrypted = {path: name for path, name in filters(store, paths).items() if name.startswith("git-crypt")}
         if encrypted and not all(_is_configured(store, name) for name in set(encrypted.values())):
@@ -94,7 +94,7 @@ def _is_configured(store: Store, name: str) -> bool:
 
 
 def _place(store: Store, name: str) -> Path:
-    """Where git-lfs keeps an object: below `lfs.storage`, which is below `.git` where it is no absolute path."""
+    """Return the path of a git-lfs object: below `lfs.storage`, which is below `.git` unless it is absolute."""
     try:
         configured = store.ask("config", "--get", "lfs.storage")
     except Invalid:

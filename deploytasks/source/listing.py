@@ -1,4 +1,4 @@
-"""Where git keeps the objects of a repository, and of its submodules."""
+"""List the files of a commit and of its submodules, from the repositories that keep their objects."""
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from deploytasks.errors import Complaint, Invalid
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One repository, and the tree of it that is wanted, which lies `at` a path below the top ("" for the top's own).
+    """One repository, and the wanted tree of it, which is `at` a path below the top ("" for the top's own).
 
     `work` is its working tree, where a submodule that was checked out the old way keeps its objects.
     """
@@ -23,22 +23,22 @@ class Store:
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def ask(self, *arguments: str, given: str = "", **extra: str) -> str:
-        """What git says of this repository; nothing is fetched. Raises: Invalid with git's own words."""
+        """Return git's output for this repository; fetch nothing. Raises: Invalid with git's own words."""
         place = {**self.environment, "GIT_DIR": str(self.git_dir), "GIT_NO_LAZY_FETCH": "1", **extra}
         whole = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
         return git.ask(self.git_dir, *whole, *arguments, extra=place, given=given)
 
     def inside(self, path: str) -> str:
-        """A path below the top as this repository names it."""
+        """Return a path below the top as a path in this repository."""
         return path[len(self.at) + 1 :] if self.at else path
 
     def path(self, name: str) -> Path:
-        """A file or directory of `.git`, shared by all worktrees."""
+        """Return the path of a file or directory in `.git`, shared by all worktrees."""
         common = self.git_dir / self.ask("rev-parse", "--git-common-dir")
         return common.resolve() / name
 
     def small_blobs(self, names: Iterable[str], most_bytes: int) -> dict[str, str]:
-        """Object → content, of those that are no larger."""
+        """Return object → content, for those objects that are no larger than `most_bytes`."""
         asked = "".join(f"{name}\n" for name in dict.fromkeys(names))
         sizes = [line.split() for line in self.ask("cat-file", "--batch-check", given=asked).splitlines()]
         small = [name for name, _, size in sizes if size.isdecimal() and int(size) <= most_bytes]
@@ -51,7 +51,7 @@ class Store:
         return found
 
     def missing(self, names: Iterable[str]) -> set[str]:
-        """Which objects a partial clone did not fetch."""
+        """Return which of the objects a partial clone did not fetch."""
         try:
             self.ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
         except Invalid:
@@ -60,7 +60,7 @@ class Store:
         return {line[1:] for line in listed.splitlines() if line.startswith("?")} & set(names)
 
     def submodule(self, path: str, commit: str) -> "Store | None":
-        """The submodule at a path below the top; None where its commit is not on this machine."""
+        """Return the submodule at a path below the top; None if its commit is not on this machine."""
         for git_dir, work in self._places(self.inside(path)):
             if git_dir.is_dir():
                 found = Store(git_dir.resolve(), work, commit, path)
@@ -69,7 +69,7 @@ class Store:
         return None
 
     def has(self, commit: str) -> bool:
-        """Whether the commit, and its tree, are in the store."""
+        """Return whether the commit, and its tree, are in the store."""
         try:
             self.ask("cat-file", "-e", f"{commit}^{{tree}}")
         except Invalid:
@@ -77,7 +77,7 @@ class Store:
         return True
 
     def _places(self, path: str) -> Iterator[tuple[Path, Path]]:
-        """Where a submodule's `.git` may be: with the repository's own, or in its working tree."""
+        """Yield where a submodule's `.git` may be: with the repository's own, or in its working tree."""
         work = self.work / path
         for name in self._names(path):
             if ".." not in Path(name).parts and not Path(name).is_absolute():
@@ -87,7 +87,7 @@ class Store:
             yield work / ".git", work
 
     def _names(self, path: str) -> Iterator[str]:
-        """The submodule's names, as the commit's own `.gitmodules` has them."""
+        """Yield the submodule's names, from the commit's own `.gitmodules`."""
         try:
             listed = self.ask(
                 "config", "--blob", f"{self.tree}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.path$"
@@ -101,14 +101,14 @@ class Store:
 
 
 def of_commit(root: Path, tree: str, environment: Mapping[str, str] | None = None) -> Store:
-    """The repository in which `root` lies, and a commit or tree of it."""
+    """Return the repository that contains `root`, with a commit or tree of it."""
     top = Path(git.ask(root, "rev-parse", "--show-toplevel"))
     git_dir = Path(git.ask(root, "rev-parse", "--absolute-git-dir"))
     return Store(git_dir, top, tree, environment=environment or {})
 
 
 def grouped(paths: Iterable[tuple[Store, str]]) -> dict[Store, list[str]]:
-    """Store → its paths, in the order given."""
+    """Return store → its paths, in the order given."""
     groups: dict[Store, list[str]] = {}
     for store, path in paths:
         groups.setdefault(store, []).append(path)
@@ -141,7 +141,7 @@ class Entry:
 
     @property
     def is_submodule(self) -> bool:
-        """Whether it is a submodule that was not opened."""
+        """Whether it is an unopened submodule."""
         return self.mode == _SUBMODULE
 
 
@@ -159,17 +159,17 @@ class Listing:
         self._add(store)
 
     def text(self, path: str) -> str:
-        """The content of a file, or where a link leads."""
+        """Return the content of a file, or the target of a link."""
         entry = self.files[path]
         return entry.store.ask("cat-file", "blob", entry.id)
 
     def below(self, directory: str) -> Iterator[Entry]:
-        """The entries below a directory, itself included."""
+        """Yield the entries below a directory, itself included."""
         beginning = f"{directory}/" if directory else ""
         return (entry for path, entry in self.files.items() if path == directory or path.startswith(beginning))
 
     def open(self, entry: Entry) -> Complaint | None:
-        """The files of a submodule take its entry's place; a complaint where they are not on this machine."""
+        """Replace a submodule's entry with its files, or return a complaint if they are not on this machine."""
         found = entry.store.submodule(entry.path, entry.id)
         if found is None:
             return _not_here(entry)
@@ -179,9 +179,9 @@ class Listing:
         return None
 
     def follow(self, path: str) -> str:
-        """Where a path leads once every link in it is followed; submodules on the way are opened.
+        """Return the path that a path leads to once every link in it is followed; open submodules on the way.
 
-        Raises: Outside where that is out of the repository, Invalid where a submodule on the way is not here.
+        Raises: Outside if that is out of the repository, Invalid if a submodule on the way is not on this machine.
         """
         return self._follow(path, 0)
 
@@ -218,7 +218,10 @@ class Listing:
 
 
 def normal(path: str) -> str:
-    """The path below the top without `.` and `..`; "" is the top. Raises: Outside where it leaves the repository."""
+    """Return the path below the top without `.` and `..`; "" is the top.
+
+    Raises: Outside if it leaves the repository.
+    """
     found = posixpath.normpath(path)
     if found == ".." or found.startswith(("../", "/")):
         raise Outside(path)

@@ -1,4 +1,4 @@
-"""The board: what runs where, tenants down, tiers across; a target that cannot be read costs only its own cell."""
+"""Lay out the board: what runs where, a row per tenant, a column per tier."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ _TONES: dict[Mark, Tone] = {"failed": "bad", "crashing": "bad", "rolling": "good
 
 
 def sheet(board: Board) -> Sheet:
-    """The board for people; below it complaints, what the marks are about, what it comes to, and the legend."""
+    """Return the board for people, with remarks on its marks, complaints, notes, a summary and the legend below."""
     if not board.cells:
         return (line("no environments"),)
     several = len({cell.target.service for cell in board.cells}) > 1
@@ -49,7 +49,7 @@ def sheet(board: Board) -> Sheet:
 
 
 def as_json(board: Board) -> dict[str, Any]:
-    """The board for programs: a flat list of cells; what is not known is null. The marks are fixed words."""
+    """Return the board for programs: a flat list of cells; what is unknown is null. The marks are fixed words."""
     return {
         "project": board.project,
         "at": iso(board.at),
@@ -63,18 +63,18 @@ def as_json(board: Board) -> dict[str, Any]:
 
 
 def counts(board: Board) -> dict[str, int]:
-    """How many targets carry each mark, or are missing or unseen; what none is, is left out."""
+    """Return how many targets carry each mark or noteworthy standing (missing, unseen, …), without zeros."""
     found = Counter(word for cell in board.cells for word in {*cell.marks, cell.standing})
     return {word: found[word] for word in (*get_args(Mark), *STANDINGS) if found[word]}
 
 
 def summary(board: Board) -> str:
-    """What the board comes to, in one sentence."""
+    """Return the board's summary, in one sentence."""
     return ", ".join([headline(board), *(f"{count} {word}" for word, count in counts(board).items())])
 
 
 def headline(board: Board) -> str:
-    """How many targets there are, and how many of them are as wanted."""
+    """Return how many targets there are, and how many of them are as wanted."""
     good = sum(cell.as_wanted for cell in board.cells)
     return f"{counted(len(board.cells), 'target')}: {good} as wanted"
 
@@ -108,7 +108,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
 
 
 def _row_name(target: Target, *, several: bool) -> str:
-    """The tenant, with the service where the board has several."""
+    """Return the tenant, with the service if the board has several."""
     tenant = target.environment.tenant
     return f"{tenant}/{target.service}" if several else tenant
 
@@ -129,19 +129,19 @@ def _entry(cell: Cell | None, board: Board) -> Entry:
 
 
 def _rollout(cell: Cell, board: Board) -> str:
-    """How the last rollout stands; how the digest is known only where no task showed it."""
+    """Return the state of the last rollout, and the evidence for the digest unless a task reported it."""
     ago = f" {age(cell.since, board.at)} ago" if cell.since else ""
     by = f" by {cell.by}" if cell.by else ""
     return f"{cell.standing}{ago}{by}" + (f", {cell.evidence}" if cell.evidence not in ("seen", None) else "")
 
 
 def _cut(text: str) -> str:
-    subject = one_line(text)  # before it is cut, so that what is to be masked is seen whole
+    subject = one_line(text)  # before cutting it, so that whatever has to be masked is still whole
     return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[: _LONGEST_SUBJECT - 1].rstrip()}…"
 
 
 def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
-    """What the marks are about, and why the gate was passed; what is so of many targets is said once."""
+    """Yield what the marks mean for each target, and gate overrides; targets with the same remark share a line."""
     said: dict[str, list[str]] = {}
     for cell in cells:
         for each in _said(cell):
@@ -167,7 +167,7 @@ def _said(cell: Cell) -> Iterator[str]:
 
 
 def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:
-    """The targets that could not be seen, with the place to mend where that is another one, why, and what to do."""
+    """Yield the targets that could not be seen, why, and what to do; with the place to fix if it is another one."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells:
         if said := cell.complaint:
@@ -177,7 +177,7 @@ def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:
 
 
 def _legend(board: Board) -> Sheet:
-    """What the words mean that stand on this board."""
+    """Return the meaning of each word that this board uses."""
     known, there = [*LEGEND.items(), *STANDINGS.items()], counts(board)
     words = [f"{word}: {meaning}" for word, meaning in known if word in there]
     unseen = {cell.evidence for cell in board.cells} - {"seen"}

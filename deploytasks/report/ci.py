@@ -1,7 +1,7 @@
-"""What the CI engine around us understands: GitHub's annotations and step summaries, GitLab's folding sections. Pure.
+"""Write for CI engines: GitHub's annotations and step summaries, GitLab's collapsible sections. Pure.
 
-GitHub obeys commands that it finds in a step's output: `::name …::` where a line begins with it, and, still, the older
-`##[name …]` anywhere in a line. Text that others wrote must hold neither.
+GitHub executes commands in a step's output: `::name …::` at the start of a line and, still, the older `##[name …]`
+anywhere in a line. Text written by others must contain neither.
 Source: GitHub's "Workflow commands" and the runner's own ActionCommand; GitLab's "Custom collapsible sections".
 """
 
@@ -16,10 +16,10 @@ from deploytasks.model import Ended, Event, Logged, Planned, Progress, Result, T
 from deploytasks.report.text import harmless, lines_of
 
 SUMMARY_BYTES = 1024 * 1024
-"""What GitHub takes of one step's summary; of a longer one it shows nothing."""
+"""GitHub's limit for the summary of a step; it shows nothing of a longer one."""
 
 MOST_ANNOTATIONS = 10
-"""So many errors of one step GitHub shows; it drops all others without a word."""
+"""GitHub's limit for the errors of a step; it silently drops all others."""
 
 _BEGINS = re.compile(r"((?:\A|(?<=[\r\n]))\s*):(?=:)")
 _PLACE = re.compile(r"(?P<file>(?:envs|templates)/[^:\s]+)(?::(?P<line>[0-9]+))?(?=:|$)")
@@ -27,7 +27,7 @@ _PLACE = re.compile(r"(?P<file>(?:envs|templates)/[^:\s]+)(?::(?P<line>[0-9]+))?
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What can be said to the CI engine; nothing of it on a person's machine. `workspace` is what paths begin at."""
+    """What the CI engine supports; nothing outside CI. `workspace` is the folder that it checked out."""
 
     annotates: bool = False
     folds: bool = False
@@ -36,12 +36,12 @@ class Engine:
 
     @property
     def is_there(self) -> bool:
-        """Whether an engine reads along: a table that moves would only litter its log."""
+        """Whether there is an engine: a live table would only clutter its log."""
         return self.annotates or self.folds
 
 
 def engine(environ: Mapping[str, str]) -> Engine:
-    """The engine that these variables tell of."""
+    """Return the engine that these environment variables describe."""
     summary = environ.get("GITHUB_STEP_SUMMARY", "")
     return Engine(
         annotates=environ.get("GITHUB_ACTIONS") == "true",
@@ -52,9 +52,9 @@ def engine(environ: Mapping[str, str]) -> Engine:
 
 
 def annotations(errors: Sequence[tuple[str, str]], folder: str = "") -> Iterator[str]:
-    """The lines that make GitHub show the errors, each a place and what is wrong with it.
+    """Yield the lines that make GitHub show the errors, each a pair of where and what.
 
-    Of more than it shows, the last line says how many are not among them and where they stand.
+    If there are more than it shows, the last line says how many are left out, and where to find them.
     """
     total = len(errors)
     shown = errors if total <= MOST_ANNOTATIONS else errors[: MOST_ANNOTATIONS - 1]
@@ -64,9 +64,9 @@ def annotations(errors: Sequence[tuple[str, str]], folder: str = "") -> Iterator
 
 
 def annotation(where: str, message: str, folder: str = "") -> str:
-    """The line that makes GitHub show an error, at the file and line where `where` names one.
+    """Return the line that makes GitHub show an error, at a file and line if `where` names one.
 
-    `folder` is where the project lies in the repository, "" for its root.
+    `folder` is the project's place in the repository, "" for its root.
     """
     place = _PLACE.match(where)
     known = {
@@ -79,13 +79,13 @@ def annotation(where: str, message: str, folder: str = "") -> str:
 
 
 def folder_of(root: Path, workspace: str) -> str:
-    """Where in the checked-out repository the project lies; "" where that is its root, or not known."""
+    """Return the project's folder in the checked-out repository; "" if that is its root, or unknown."""
     inside = bool(workspace) and root.is_relative_to(workspace)
     return str(root.relative_to(workspace)).removeprefix(".") if inside else ""
 
 
 def explained(result: Result) -> str:
-    """Why a rollout did not end well: its detail, then its dead tasks with their last log lines."""
+    """Explain a rollout that did not end well: its detail, then its dead tasks with their last log lines."""
     said = lines_of(result.detail) or ["no reason is known"]
     for task in result.tasks:
         said += [f"task {task.id}: {task.reason}", *(f"    {each}" for exits in task.exits for each in lines_of(exits))]
@@ -102,17 +102,17 @@ def _property(text: str) -> str:
 
 
 def defused(text: str) -> str:
-    """The text with nothing in it that GitHub's runner obeys: `: :error::`, `## [error]`."""
+    """Return the text with the commands of GitHub's runner broken up: `: :error::`, `## [error]`."""
     return _BEGINS.sub(r"\1: ", text).replace("##[", "## [")
 
 
 def defused_json(text: str) -> str:
-    """The JSON text, the same document, with nothing in it that GitHub's runner obeys."""
+    """Return JSON text of the same document without commands of GitHub's runner."""
     return text.replace("##[", r"\u0023#[")
 
 
 def phase(event: Event, now: str) -> str:
-    """The section that the event belongs in, "" for none; `now` is the one that is open."""
+    """Return the section that the event belongs to, "" for none; `now` is the open one."""
     match event:
         case Planned():
             return "plan"
@@ -125,16 +125,16 @@ def phase(event: Event, now: str) -> str:
 
 
 def section_start(name: str, header: str, at: datetime) -> str:
-    """A section of GitLab's log begins, folded."""
+    """Return the line that begins a collapsed section of GitLab's log."""
     return f"\x1b[0Ksection_start:{int(at.timestamp())}:{name}[collapsed=true]\r\x1b[0K{header}\n"
 
 
 def section_end(name: str, at: datetime) -> str:
-    """A section of GitLab's log ends."""
+    """Return the line that ends a section of GitLab's log."""
     return f"\x1b[0Ksection_end:{int(at.timestamp())}:{name}\r\x1b[0K\n"
 
 
 def section_names(command: str, at: datetime) -> Iterator[str]:
-    """Names that are legal (letters, digits, `_.-`) and never given twice in a job."""
+    """Yield section names that are legal (letters, digits, `_.-`) and unique in a job."""
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "-", command)
     return (f"{legal}-{at.timestamp():.3f}-{number}" for number in count(1))

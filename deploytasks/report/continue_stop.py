@@ -1,4 +1,4 @@
-"""What was done to rollouts under way: a line a target."""
+"""Lay out what `deploy.continue` and `deploy.stop` did: one line per target."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from deploytasks.report.text import lines_of, target_json
 
 
 def sheet(intervention: Iterable[Intervention], follow: str, *, dry_run: bool) -> Sheet:
-    """Each target with what was done; below them the command that `follow`s it, where anything was."""
+    """Return each target with what was done and, if anything was changed, `follow`, the command to follow it with."""
     listed = tuple(intervention)
     said = tuple(row for each in listed for row in _lines(each))
     if dry_run:
@@ -19,7 +19,7 @@ def sheet(intervention: Iterable[Intervention], follow: str, *, dry_run: bool) -
 
 
 def as_json(intervention: Iterable[Intervention], *, dry_run: bool) -> list[dict[str, Any]]:
-    """The same for programs."""
+    """Return the interventions for programs."""
     return [
         {
             **target_json(each.target),

@@ -1,4 +1,4 @@
-"""What differs between definitions: unified diffs, what is the same in many tenants shown once, secrets masked."""
+"""Lay out how definitions differ: unified diffs, one for all tenants with the same difference, secrets masked."""
 
 import difflib
 import json
@@ -20,7 +20,7 @@ _TONES: dict[str, Tone] = {"+": "good", "-": "bad", "@": "dim"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a definition, and what it is about, whatever line it stands on."""
+    """One line of a definition, and the path of the member that it shows."""
 
     path: Path
     text: str
@@ -28,14 +28,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Targets between whose definitions the same differs; `lines` are the first one's unified diff, without names."""
+    """Targets with the same difference; `lines` are the first one's unified diff, without its two headings."""
 
     members: tuple[Difference, ...]
     lines: tuple[str, ...]
 
 
 def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
-    """The differences for people: a diff a group, then who does not differ, and who could not be seen."""
+    """Return the differences for people: a diff per group, what could not be compared, and what does not differ."""
     same = [each for each in differences if _is_same(each)]
     return stacked(
         *(_group(group) for group in grouped),
@@ -47,7 +47,7 @@ def sheet(differences: Sequence[Difference], grouped: Sequence[Group]) -> Sheet:
 
 
 def as_json(differences: Sequence[Difference], grouped: Sequence[Group]) -> dict[str, Any]:
-    """The differences for programs; `diff` holds the lines of a unified diff, secrets masked."""
+    """Return the differences for programs; `diff` holds the lines of a unified diff, secrets masked."""
     return {
         "different": [
             {
@@ -69,10 +69,10 @@ def as_json(differences: Sequence[Difference], grouped: Sequence[Group]) -> dict
 
 
 def groups(differences: Iterable[Difference], environ: Mapping[str, str] = _NOTHING) -> tuple[Group, ...]:
-    """The targets that differ, those together between whose definitions the same does.
+    """Return the targets that differ, grouped by difference.
 
-    The same is: the same lines, of the same members. Lines around them, and where they stand, may be another tenant's.
-    `environ` is what templates may have taken values from: the secret ones are masked wherever they stand.
+    A difference is the same if the same lines of the same members changed; line numbers and context may differ.
+    `environ` holds the variables that templates may have read: secret values among them are masked wherever they stand.
     """
     members: dict[tuple[Any, ...], list[Difference]] = {}
     lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
@@ -86,7 +86,7 @@ def groups(differences: Iterable[Difference], environ: Mapping[str, str] = _NOTH
 
 
 def summary(differences: Sequence[Difference]) -> str:
-    """What it comes to, in one sentence."""
+    """Return the summary, in one sentence."""
     unseen = sum(bool(each.complaints) for each in differences)
     same = sum(_is_same(each) for each in differences)
     differ = len(differences) - unseen - same
@@ -96,18 +96,18 @@ def summary(differences: Sequence[Difference]) -> str:
 
 
 def rows(definition: Definition | None) -> tuple[Row, ...]:
-    """The definition as JSON that compares well: sorted keys, a variable or a port a line; none for no definition."""
+    """Return the definition as JSON for comparison: sorted keys, a line per variable or port; () for no definition."""
     return () if definition is None else tuple(_rows("", definition, ()))
 
 
 def _settings(difference: Difference) -> Iterator[Mapping[str, Any]]:
-    """What the two definitions may have been made from."""
+    """Yield the settings that the two definitions may have been rendered from."""
     for target in filter(None, (difference.target, difference.against)):
         yield from (target.env, target.vars)
 
 
 def _rows(head: str, value: Any, path: Path, *, item: bool = False) -> Iterator[Row]:
-    """What stands under the head; a list's item that holds nothing deeper is one line, so that it changes as one."""
+    """Yield the value's lines, the first after `head`; a flat item of a list is one line, so that it changes as one."""
     indent = "  " * len(path)
     match value:
         case Mapping() if value and not (item and _is_flat(value)):
@@ -125,7 +125,7 @@ def _rows(head: str, value: Any, path: Path, *, item: bool = False) -> Iterator[
 
 
 def _json(value: Any) -> str:
-    """The value on one line; what a terminal would obey, or not show, is written as an escape."""
+    """Return the value on one line, with control characters and the like written as escapes."""
     return escaped(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
 
 
@@ -174,7 +174,7 @@ def _group(group: Group) -> Sheet:
 
 
 def _not_compared(differences: Iterable[Difference]) -> Iterator[tuple[str, str, str]]:
-    """Each target that could not be compared, why, and what to do."""
+    """Yield each target that could not be compared, why, and what to do."""
     for each in differences:
         for complaint in each.complaints:
             where = complaint.where.removesuffix(str(each.target)).removesuffix(": ")

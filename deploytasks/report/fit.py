@@ -1,6 +1,6 @@
-"""A table made to fit a width: as it is, with its brief words, or, where even that has no room, as a paragraph a row.
+"""Fit a table to a width: as it is, else with its brief texts, else as one paragraph per row.
 
-Nothing is ever left out but a `crop` column, whose table keeps to one line a row.
+Nothing is left out, except that a table with a `crop` column loses that column and stays at one line per row.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ _NARROWEST_CROP = 10
 
 
 def fitted(table: Table, width: int) -> Sheet:
-    """What is to be painted on a screen of that width."""
+    """Return what to show of the table on a screen of that width."""
     if _width(table, fold_at=width) <= width:
         return (table,)
     brief = _brief(table)
@@ -60,7 +60,7 @@ def _without_crop(table: Table) -> Table:
 
 
 def _paragraph(columns: tuple[Column, ...], row: tuple[Entry, ...]) -> Sheet:
-    """The row's first entry, and indented below it what the other columns say, by their names."""
+    """Return the row's first entry and, indented below it, the other columns' entries after their names."""
     said: list[Span] = []
     for column, entry in zip(columns[1:], row[1:], strict=True):
         for at, span in enumerate(entry):

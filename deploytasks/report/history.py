@@ -1,6 +1,6 @@
-"""A tier's releases, newest first: what each named, when it was certified and by whom, and where it runs now.
+"""Lay out a tier's releases, newest first: image, time, author and where each runs now.
 
-Among them stand the deploys that changed only config, with the keys that changed.
+Deploys that changed only config stand among them, with the keys that changed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,9 +25,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def sheet(history: History, environ: Mapping[str, str] = _NOTHING) -> Sheet:
-    """The history for people; below it how many older releases there are, and what could not be seen.
+    """Return the history for people, with how many releases are shown, and notes on what could not be seen.
 
-    `environ` is what templates may have taken values from: no key shows a secret one of them.
+    `environ` holds the variables that templates may have read: secret values among them are masked in keys.
     """
     return stacked(
         (line(Span(history.tier, "strong"), f": {_counted(history)}"),),
@@ -37,7 +37,7 @@ def sheet(history: History, environ: Mapping[str, str] = _NOTHING) -> Sheet:
 
 
 def as_json(history: History, environ: Mapping[str, str] = _NOTHING) -> dict[str, Any]:
-    """The history for programs; what is not known is null."""
+    """Return the history for programs; what is unknown is null."""
     return {
         "tier": history.tier,
         "services": history.services,
@@ -49,7 +49,7 @@ def as_json(history: History, environ: Mapping[str, str] = _NOTHING) -> dict[str
 
 
 def _counted(history: History) -> str:
-    """How much there is to see; of nothing, what would make a first release."""
+    """Return how many releases are shown, and the flag that shows all; or the command that makes the first."""
     shown = len({release.tag for release in history.releases})
     if not shown:
         return f"no release of {', '.join(history.services)} yet; inv release.{history.tier} makes the first"
@@ -59,7 +59,7 @@ def _counted(history: History) -> str:
 
 
 def _rows(history: History, environ: Mapping[str, str]) -> Iterator[list[Words | Entry]]:
-    """The releases, each below the config-only deploys that came after it."""
+    """Yield the releases' rows, each below the config-only deploys that came after it."""
     deploys = list(history.config_deploys)
     for release in history.releases:
         while deploys and release.certified_at and deploys[0].at >= release.certified_at:
@@ -97,7 +97,7 @@ def _config_row(deploy: ConfigDeploy, history: History, environ: Mapping[str, st
 
 
 def _replaced(deploy: ConfigDeploy) -> str:
-    """Where the deploy was done, and something else runs by now."""
+    """Return the targets of the deploy that run something else by now."""
     gone = [str(each) for each in deploy.targets if str(each) not in deploy.runs_in]
     return f"was in {some(gone)}" if gone else ""
 
@@ -108,7 +108,7 @@ def _config(name: str) -> Span:
 
 
 def _keys(deploy: ConfigDeploy, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The keys that changed, masked as `deploy.diff` masks."""
+    """Return the keys that changed, masked as by `deploy.diff`."""
     settings = [each for target in deploy.targets[:1] for each in (target.env, target.vars)]
     return masked_keys(deploy.keys, [deploy.before, deploy.after, environ, *settings])
 

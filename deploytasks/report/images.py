@@ -1,4 +1,4 @@
-"""The shelf: each service's images in ECR, newest first, every tag of theirs, and where they run."""
+"""Lay out each service's images in ECR, newest first, with all their tags and where they run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """An image's tags by what they are."""
+    """An image's tags by kind."""
 
     commits: tuple[str, ...]
     tiers: tuple[str, ...]
@@ -30,14 +30,14 @@ class Labels:
 
 
 def sheet(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> Sheet:
-    """The listings, one below the other, then each note once; `tiers` are the project's, in promotion order."""
+    """Return one table per repository, then each note once; `tiers` are the project's, in promotion order."""
     notes = dict.fromkeys(note for listing in listings for note in listing.notes)
     said = tuple(line(Span(each, "warn")) for note in notes for each in lines_of(note))
     return stacked(*(_listing(listing, tiers) for listing in listings), said) or (line("no services"),)
 
 
 def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[dict[str, Any]]:
-    """The listings for programs."""
+    """Return the repositories' images for programs."""
     return [
         {
             "service": listing.service,
@@ -51,7 +51,7 @@ def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[
 
 
 def labels(image: Image, tiers: Sequence[str]) -> Labels:
-    """The image's tags, sorted out; releases newest first, whatever tier they are of."""
+    """Return the image's tags by kind; releases newest first, whatever their tier."""
     commits = tags.commits(image.tags)
     releases = tuple(sorted(filter(_is_release, image.tags), key=lambda tag: tag.rpartition("-")[2], reverse=True))
     known = {*commits, *releases, *tiers}

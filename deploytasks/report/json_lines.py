@@ -1,4 +1,4 @@
-"""The face for programs: one JSON object a line, the last one always `{"event": "summary", …}`."""
+"""The reporter for programs: one JSON object per line, the last one always `{"event": "summary", …}`."""
 
 from typing import Any, TextIO, assert_never
 
@@ -11,7 +11,7 @@ from deploytasks.report.text import iso, revision_name, target_json
 
 
 class JsonLines(Reporter):
-    """Every event as one flushed line. A command that is broken off ends with a summary too, of what had ended."""
+    """Writes each event as one flushed line. A command that breaks off ends with a summary too, of what had ended."""
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(command, clock)
@@ -20,7 +20,7 @@ class JsonLines(Reporter):
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told."""
+        """Why the stream rejected output; "" if it did not."""
         return self._stream.lost
 
     def _tell(self, event: Event) -> None:
@@ -49,9 +49,9 @@ class JsonLines(Reporter):
         self._write("summary", {"command": self._command, **known, **failure, **self._complaints(error)})
 
     def _complaints(self, error: BaseException) -> dict[str, Any]:
-        """Each complaint in its parts; what to do about the last one of an interruption is how to go on."""
+        """Return each complaint in its parts; the last `to_do` of an interruption is the command to resume with."""
         named = ("where", "what", "to_do")
-        complaints = getattr(error, "complaints", ())  # of every error that is ours
+        complaints = getattr(error, "complaints", ())  # every error of ours has them
         parts = [{name: veil(getattr(each, name), self._secrets) for name in named} for each in complaints]
         resume = {"resume": parts[-1]["to_do"]} if parts and exit_code(error) == INTERRUPTED else {}
         return {"complaints": parts, **resume}
@@ -62,7 +62,7 @@ class JsonLines(Reporter):
 
 
 def logged_json(event: Logged) -> dict[str, Any]:
-    """A line that a container wrote."""
+    """Return a container's log line for programs."""
     known = {"task": event.task, "container": event.container, "message": event.message, "at": iso(event.at)}
     return {**target_json(event.target), **known}
 

@@ -1,4 +1,4 @@
-"""The face where stdout is no terminal: `HH:MM:SS  target  message`, UTC, a line an event."""
+"""The reporter for a stdout that is no terminal: `HH:MM:SS  target  message`, UTC, one line per event."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TextIO, assert_never
@@ -16,7 +16,7 @@ _SILENCE = timedelta(minutes=1)
 
 
 class Lines(Reporter):
-    """Plain lines, the same with and without colour; progress that says nothing new is left out for a minute."""
+    """Writes plain lines without colour; progress that says nothing new is left out for a minute."""
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(command, clock)
@@ -26,7 +26,7 @@ class Lines(Reporter):
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told."""
+        """Why the stream rejected output; "" if it did not."""
         return self._stream.lost
 
     def _tell(self, event: Event) -> None:
@@ -51,7 +51,7 @@ class Lines(Reporter):
         self._write((BLANK, *results.sheet(report, self._elapsed_s())) if report.results else results.sheet(report))
 
     def _leave(self, error: BaseException | None) -> None:
-        """Lines need no clearing up."""
+        """Do nothing: lines need no clean-up."""
 
     def _move(self, event: Progress) -> None:
         known = self._last.get(event.target)
@@ -69,17 +69,17 @@ class Lines(Reporter):
 
 
 def framed(sheet: Sheet) -> Sheet:
-    """The sheet, set off from the lines around it."""
+    """Return the sheet between blank lines."""
     return (BLANK, *sheet, BLANK)
 
 
 def subject_width(planned: Planned) -> int:
-    """How wide the second column of the lines is, for every target of the plan to fit."""
+    """Return the width of the second column, so that every target of the plan fits."""
     return max([_SUBJECT_WIDTH, *(len(str(rollout.target)) for rollout in planned.plan.rollouts)])
 
 
 def told(event: Told, at: datetime, width: int) -> list[Line]:
-    """The lines of something told, each stamped; those of a build's own output are indented."""
+    """Return a message's lines, each with the time; those of a build's output are indented."""
     indent = "  " if event.step == "build" else ""
     said = lines_of(event.message)
     tone: Tone = "dim" if event.step == "build" else "plain"
@@ -87,19 +87,19 @@ def told(event: Told, at: datetime, width: int) -> list[Line]:
 
 
 def logged(event: Logged, width: int) -> list[Line]:
-    """The lines that a container wrote, stamped with its own time: target, task, container, what it said."""
+    """Return a container's log lines with their own time, target, task and container."""
     source = f"{event.task[:8]} {event.container} | "
     said = lines_of(event.message)
     return [stamped(event.at, str(event.target), Span(source + each), width) for each in said]
 
 
 def stamped(at: datetime, subject: str, message: Span, width: int) -> Line:
-    """`HH:MM:SS  subject  message`."""
+    """Return the line `HH:MM:SS  subject  message`."""
     return line(Span(f"{at.astimezone(UTC):%H:%M:%S}  ", "dim"), Span(f"{subject:<{width}}  "), message)
 
 
 def moved(progress: Progress) -> str:
-    """What is known of a rollout, in one phrase."""
+    """Return the progress of a rollout, in one phrase."""
     known = [progress.state, f"{progress.running}/{progress.desired} running", revision_name(progress.revision)]
     said = ", ".join(filter(None, known))
     return f"{said}: {progress.last_event}" if progress.last_event else said

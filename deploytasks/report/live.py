@@ -1,4 +1,4 @@
-"""The face on a terminal: what is told scrolls by above a live table with one row a target."""
+"""The reporter for a terminal: messages scroll by above a live table with one row per target."""
 
 from dataclasses import dataclass
 from typing import TextIO, assert_never
@@ -21,13 +21,13 @@ _COLUMNS = (
     Column("state", "whole"),
     Column("last event", "crop"),
 )
-_OTHER_LINES = 5  # of the screen: the blank, the title, the columns' names, what is left out, the cursor's
-_CTRL_C_ECHO = 2  # columns: a terminal writes `^C` where the cursor is; in a full row it would go on in the next one
+_OTHER_LINES = 5  # of the screen: a blank, the title, the columns' names, what is left out, the cursor's
+_CTRL_C_ECHO = 2  # columns: a terminal writes `^C` at the cursor; in a full row it would continue in the next one
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is known of one target: nothing yet, its progress, or its end."""
+    """One target in the table, with its progress and its result as far as there are any."""
 
     target: Target
     progress: Progress | None = None
@@ -35,16 +35,16 @@ class Row:
 
     @property
     def rank(self) -> int:
-        """What deserves the room of a small screen first: under way, went wrong, not begun, went well."""
+        """The order in which rows get the room of a small screen: under way, failed, not begun, succeeded."""
         if self.result:
             return 3 if self.result.outcome in GOOD_OUTCOMES else 1
         return 0 if self.progress else 2
 
 
 class LiveTable(Reporter):
-    """The table appears with the first rollout's progress, and gives way to the final one.
+    """Shows a table from the first rollout's progress on, and replaces it with the final one at the end.
 
-    Rows are replaced, never changed: rich paints from a thread of its own, which takes no lock of ours.
+    Rows are replaced, never changed: rich renders in a thread of its own, which takes no lock of ours.
     """
 
     def __init__(self, command: str, stdout: TextIO, clock: Clock) -> None:
@@ -109,7 +109,7 @@ class LiveTable(Reporter):
 
 
 def live_sheet(heading: str, rows: tuple[Row, ...], room: int) -> Sheet:
-    """The table as it stands; where there is no room for all rows, those that matter most, in their order."""
+    """Return the table as it stands; if there is no room for all rows, those that matter most, in their order."""
     chosen = set(sorted(range(len(rows)), key=lambda at: rows[at].rank)[: max(room, 1)])
     shown = [row for at, row in enumerate(rows) if at in chosen]
     left_out = len(rows) - len(shown)
@@ -136,7 +136,7 @@ def _cells(row: Row) -> list[Words]:
 
 
 def _state_of(row: Row) -> str:
-    """What a rollout under way was last said to do."""
+    """Return the last known state of a rollout under way."""
     return row.progress.state if row.progress else ""
 
 
@@ -147,5 +147,5 @@ def _last_words(row: Row) -> str:
 
 
 def _without_service(event: str) -> str:
-    """ECS's `(service api) has started 2 tasks.` without what the row's first column says already."""
+    """Return ECS's `(service api) has started 2 tasks.` without the service, which the row's first column names."""
     return event.partition(") ")[2] if event.startswith("(service ") else event

@@ -1,4 +1,4 @@
-"""The lock: who is at work on a tier, since when, and with what."""
+"""Lay out a tier's lock and hold: who holds it, since when, and for what."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,7 @@ _FIELDS = ("by", "since", "command", "commit", "release", "at", "tenants", "reas
 
 
 def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
-    """The tier's lock for people, and the hold on it."""
+    """Return the tier's lock and hold for people."""
     on_hold = _state(tier, _held(hold), hold) if hold else ()
     if state is None:
         return on_hold or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
@@ -19,12 +19,12 @@ def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> 
 
 
 def held(hold: LockState) -> str:
-    """The tier's hold in one sentence: whom it keeps as they are, until when, by whom and why."""
+    """Return the tier's hold in one sentence: which tenants, until when, by whom and why."""
     return f"{hold.tier}: {_held(hold)} ({hold.by}, {hold.since}: {hold.reason})"
 
 
 def locked(lock: LockState) -> str:
-    """Return the tier's lock in one sentence: by whom, since when, for what and why."""
+    """Return the tier's lock in one sentence: by whom, since when, which command and why."""
     why = f": {lock.reason}" if lock.reason else ""
     return f"{lock.tier}: locked by {lock.by} since {lock.since} ({lock.command}){why}"
 
@@ -58,7 +58,7 @@ def _unfinished(each: Unfinished) -> str:
 
 
 def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -> dict[str, Any]:
-    """The tier's lock and hold for programs; never the token that proves the holder."""
+    """Return the tier's lock and hold for programs, without the token that proves the holder."""
     kept = {"hold": lock_json(hold)} if hold else {}
     if state is None:
         return {"tier": tier, "held": False, **kept}
@@ -66,7 +66,7 @@ def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -
 
 
 def lock_json(state: LockState) -> dict[str, Any]:
-    """What is told of it to programs; what is not known is null."""
+    """Return the fields of a lock or hold for programs; what is unknown is null."""
     return {name: getattr(state, name) or None for name in _FIELDS} | {
         "unfinished": list(map(asdict, state.unfinished))
     }

@@ -1,4 +1,4 @@
-"""Log lines as they are read: for people with where each comes from, or bare; for programs as JSON lines."""
+"""Write containers' log lines: for people with their source or bare, for programs as JSON lines."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,13 +14,13 @@ from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import harmless, iso, target_json
 
 Form = Literal["stamped", "bare", "json"]
-"""`stamped`: when, which target, task and container. `bare`: the message alone, exactly as it is where it is piped."""
+"""`stamped`: with time, target, task and container. `bare`: the message alone, unchanged if stdout is no terminal."""
 
 
 class Log:
-    """Shows every line that it is told (it is an OnEvent), without the secrets of the definitions that wrote it.
+    """An OnEvent that writes log lines to stdout, without the secrets of the containers' definitions.
 
-    What else is told stands on `aside`, in the form of an error; as JSON all stands on stdout, the summary last.
+    Messages go to `aside`, in the form of an error; as JSON, everything goes to stdout, the summary last.
     """
 
     def __init__(self, command: str, stdout: TextIO, aside: TextIO, form: Form, *, width: int = 0) -> None:
@@ -32,20 +32,20 @@ class Log:
 
     @property
     def is_read(self) -> bool:
-        """Whether there is still somebody who reads it."""
+        """Whether stdout still has a reader."""
         return self._out.is_read
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told; nothing where it did, or where its reader went away."""
+        """Why stdout rejected output; "" if it did not, or its reader went away."""
         return self._out.lost
 
     def keep_back(self, definitions: Iterable[Definition], targets: Iterable[Target]) -> None:
-        """From now on no secret of these definitions, and of these targets' settings, is shown."""
+        """Mask the secrets of these definitions and of these targets' settings from now on."""
         self._secrets |= secrets_of(definitions, targets)
 
     def shown(self, text: str) -> str:
-        """The text as it may be shown."""
+        """Return the text as it may be shown: secrets masked, escape sequences removed."""
         return harmless(veil(text, self._secrets))
 
     def __enter__(self) -> Self:
@@ -58,7 +58,7 @@ class Log:
             self.finish({"exit": exit_code(error), "error": self.shown(str(error)) or type(error).__name__})
 
     def __call__(self, event: Event) -> None:
-        """The event is on its stream."""
+        """Write the event to its stream."""
         match veiled(event, self._secrets):
             case Logged() as line:
                 self.lines += 1
@@ -71,7 +71,7 @@ class Log:
                 pass
 
     def finish(self, known: Mapping[str, Any]) -> None:
-        """The last JSON line; people need none."""
+        """Write the last JSON line; nothing in the other forms."""
         self._finished = True
         if self._form == "json":
             told = veiled_document(known, self._secrets)
@@ -80,7 +80,7 @@ class Log:
     def _text(self, line: Logged) -> str:
         if self._form == "bare":
             return f"{harmless(line.message) if self._stdout.isatty() else line.message}\n"
-        stamped = logged(line, self._width)  # joined here, since rich takes half a millisecond for each
+        stamped = logged(line, self._width)  # joined here, because rich takes half a millisecond per line
         return "".join("".join(span.text for span in each.spans).rstrip() + "\n" for each in stamped)
 
     def _json(self, event: str, document: Mapping[str, Any]) -> str:
@@ -88,6 +88,6 @@ class Log:
 
 
 def exited_json(exited: Exited, code: int) -> dict[str, Any]:
-    """How a one-off task ended; `code` is what the process ends with."""
+    """Return how a one-off task ended, for programs; `code` is this process's exit code."""
     known = {"task": exited.task, "exit_code": exited.code, "reason": exited.reason or None, "exit": code}
     return {**target_json(exited.target), **known}

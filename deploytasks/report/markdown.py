@@ -1,6 +1,6 @@
-"""Sheets become GitHub-flavoured Markdown: tables, lines, and what is indented as a block of code.
+"""Render sheets as GitHub-flavoured Markdown: tables, lines, and indented lines as a block of code.
 
-Whatever a sheet says shows as text: no markup, link, mention or HTML of AWS's, git's or a container's is obeyed.
+Everything shows as plain text: no markup, link, mention or HTML from AWS, git or a container takes effect.
 """
 
 import re
@@ -16,28 +16,28 @@ _BLOCK_START = re.compile(r"^\d+(?=[.)])|^(?=[#+=:-])")
 _LINKING = re.compile(
     r"(?<=@)(?:(?<!\w@)|(?=[\w.-]*\.\w))|(?<=:)(?=//|[\w+-]+:)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?i:(?<=www)(?=\.))"
 )
-_APART = "&#8203;"  # takes no room: the renderer looks for mentions, addresses and emoji after it unescaped the text
+_APART = "&#8203;"  # no width; renderers detect mentions, addresses and emoji after unescaping the text
 _BOLD: frozenset[Tone] = frozenset({"strong", "bad"})
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of Markdown that stands by itself; logs are `verbose`, the first to go where room is short."""
+    """A self-contained piece of Markdown; logs are `verbose`, and left out first if room is short."""
 
     text: str
     verbose: bool = False
 
 
 def markdown(title: str, sheet: Sheet, room: int | None = None) -> str:
-    """The sheet under a heading, in at most `room` bytes of UTF-8; what was left out for want of room is said."""
+    """Return the sheet under a heading, in at most `room` bytes of UTF-8, with a note of how much is left out."""
     parts = [Part(f"## {escaped(title)}"), *_parts(sheet)]
     kept = parts if room is None else _fitting(parts, room)
     return "".join(f"{part.text}\n\n" for part in kept)
 
 
 def escaped(text: str) -> str:
-    """The text, on one line, as Markdown that shows exactly that."""
-    apart = _LINKING.sub("\u200b", one_line(text).strip())  # a letter that harmless text never holds
+    """Return Markdown, on one line, that shows exactly this text."""
+    apart = _LINKING.sub("\u200b", one_line(text).strip())  # harmless text never contains this character
     plain = _BLOCK_START.sub(r"\g<0>\\", _SPECIAL.sub(r"\\\g<0>", apart))
     return plain.replace("\u200b", _APART)
 
@@ -78,7 +78,7 @@ def _entry(entry: Entry) -> str:
 
 
 def _spans(spans: Iterable[Span]) -> str:
-    """The spans side by side; those of one weight are joined before they are escaped, so that no word is missed."""
+    """Return the spans side by side; those of one weight are joined first, so that escaping sees whole words."""
     runs = [(bold, "".join(span.text for span in run)) for bold, run in groupby(spans, lambda one: one.tone in _BOLD)]
     said = [(bold, text) for bold, text in runs if text.strip()]
     return "".join(_run(text, bold=bold) for bold, text in said).strip()
@@ -91,7 +91,7 @@ def _run(text: str, *, bold: bool) -> str:
 
 
 def _code(lines: list[Line]) -> str:
-    """The lines, as they are, in a block whose fence is longer than any run of backticks in it."""
+    """Return the lines, unchanged, in a block whose fence is longer than any run of backticks in it."""
     margin = min(line.indent for line in lines)
     text = [" " * (line.indent - margin) + "".join(span.text for span in line.spans) for line in lines]
     longest = max((len(run) for line in text for run in re.findall("`+", line)), default=0)
@@ -100,7 +100,7 @@ def _code(lines: list[Line]) -> str:
 
 
 def _fitting(parts: list[Part], room: int) -> list[Part]:
-    """The parts that there is room for, in their order; tables and sentences come before logs."""
+    """Return the parts that there is room for, in their order; tables and sentences take precedence over logs."""
     sizes = [len(part.text.encode()) + 2 for part in parts]
     if sum(sizes) <= room:
         return parts

@@ -1,4 +1,4 @@
-"""What the board's words mean, one short sentence a word: every report that shows a board has its legend from here."""
+"""The meaning of each word on the board: the one source of every legend."""
 
 from collections.abc import Mapping
 
@@ -15,13 +15,13 @@ LEGEND: Mapping[Mark, str] = {
     "inactive": "the revision that runs was deregistered; the next rollout registers a copy",
     "rolling": "a rollout is under way",
 }
-"""What each mark means."""
+"""The meaning of each mark."""
 
 STRANGERS: Mapping[Stranger, str] = {
     "image": "the image is not in ECR",
     "revision": "no release of this project registered the revision",
 }
-"""What `foreign` may mean at a target."""
+"""What `foreign` may mean for a target."""
 
 STANDINGS: Mapping[Standing, str] = {
     "deployed by CODE_DEPLOY": "its ECS service has CodeDeploy as deployment controller; deploytasks leaves it alone",
@@ -29,16 +29,16 @@ STANDINGS: Mapping[Standing, str] = {
     "missing": "the environment has no such ECS service yet",
     "unseen": "it could not be looked at; its place on the board says why",
 }
-"""The standings that deserve a second look and that no mark tells."""
+"""The standings that deserve a second look and have no mark."""
 
 EVIDENCE: Mapping[Evidence, str] = {
     "seen": "the running tasks report this image",
     "recorded": "no task showed its digest; our own tags name it",
     "defined": "no task showed its digest; the definition that runs pins it",
 }
-"""How it is known which image a target runs."""
+"""How the image that a target runs is known."""
 
 
 def foreign(cell: Cell) -> str:
-    """Why the target is `foreign`, in one phrase; empty where it is not."""
+    """Return why the target is `foreign`, in one phrase; "" if it is not."""
     return ", and ".join(STRANGERS[each] for each in cell.foreign)

@@ -1,7 +1,7 @@
-"""Definitions with their secrets masked, so that they may be shown; that a secret differs stays visible. Pure.
+"""Mask the secrets of two definitions to be compared; that a secret differs stays visible. Pure.
 
-Every string of a definition becomes pieces, open and secret ones. The pieces at the same place on the other side tell
-whether a secret differs, which its mask then says.
+Split every string of a definition into open and secret pieces. Compare the secret pieces at the same path of both
+sides: if they differ, their masks say so.
 """
 
 import re
@@ -15,30 +15,30 @@ from deploytasks.report.secrets import SHORTEST, looks_secret, veil
 from deploytasks.report.text import ADDRESS_SECRET
 
 Path = tuple[str, ...]
-"""Where something stands: `("containerDefinitions", "api", "environment", "LOG_LEVEL", "value")`."""
+"""The path of a value: `("containerDefinitions", "api", "environment", "LOG_LEVEL", "value")`."""
 
 _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
-"""Members that name a secret, or anything else, and are none."""
+"""Members that only name something, a secret included, and are no secret themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A string taken apart: an open piece, a secret, an open piece, and so on; first and last are open."""
+    """A split string: an open piece, a secret, an open piece, and so on; the first and the last are open."""
 
     open: tuple[str, ...]
     secrets: tuple[str, ...] = ()
 
     def said(self, masks: Iterable[str]) -> str:
-        """The string with these in place of its secrets."""
+        """Return the string with these masks in place of its secrets."""
         return self.open[0] + "".join(mask + text for mask, text in zip(masks, self.open[1:], strict=True))
 
 
 def masked(
     before: Definition | None, after: Definition | None, settings: Iterable[Mapping[str, Any]] = ()
 ) -> tuple[Definition | None, Definition | None]:
-    """Both definitions without their secrets. Where a secret differs between the two, its masks do.
+    """Return both definitions with their secrets masked; if a secret differs between the two, so do its masks.
 
-    A secret of theirs, or of the settings that they may have been made from, is masked wherever it stands.
+    Secrets of the definitions, and of the settings they may have been rendered from, are masked wherever they stand.
     """
     before, after = _beside(before, after), _beside(after, before)
     known = frozenset(secret for each in (before, after, *settings) for secret in _secrets(each or {}))
@@ -50,13 +50,13 @@ def masked(
 
 
 def masked_keys(keys: Iterable[str], definitions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the keys without the secrets of the definitions, or of the settings that they may have been made from."""
+    """Return the keys without secrets of the definitions, or of the settings that they may have been rendered from."""
     known = frozenset(secret for each in definitions for secret in _secrets(each))
     return tuple(veil(key, known) for key in keys)
 
 
 def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """The list's items, each with what it is called in a path: by a telling member to be shown, else its place."""
+    """Yield each item with its name in a path: the value of an identifying member that may be shown, else its index."""
     used: set[str] = set()
     for index, item in enumerate(items):
         telling = [item[key] for key in IDENTIFYING if key in item] if isinstance(item, Mapping) else []
@@ -66,9 +66,9 @@ def named(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _beside(value: Any, other: Any) -> Any:
-    """The value with a `Hidden` text for whatever stands where the other side, or itself, has something hidden.
+    """Return the value with `Hidden` text wherever it or the other side has something hidden at that place.
 
-    Where the other side hides a name, all that it does not have is hidden: it may have had that name before.
+    If the other side hides a name, hide everything that the other side lacks: it may have had that name before.
     """
     match value:
         case Mapping():
@@ -94,7 +94,7 @@ def _member(key: str, member: Any, theirs: Mapping[str, Any], *, unsure: bool) -
 
 
 def _kept_back(value: Any) -> Any:
-    """The value with nothing in it that may be shown, except its structure, `true`, `false` and null."""
+    """Return the value with everything hidden except its structure, `true`, `false` and null."""
     match value:
         case Hidden() | bool() | None:
             return value
@@ -107,14 +107,14 @@ def _kept_back(value: Any) -> Any:
 
 
 def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
-    """Every secret that its name gives away, and that is long enough to be known again."""
+    """Yield every secret that is recognised by its name and long enough to be searched for elsewhere."""
     for _, pieces in _strings(definition, frozenset()):
         yield from (part for secret in pieces.secrets for part in recognisable(secret))
     yield from (part for secret in hidden_in(definition) for part in recognisable(secret))
 
 
 def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:
-    """Every string of the value, taken apart, with its path."""
+    """Yield every string of the value, split into pieces, with its path."""
     match value:
         case Mapping():
             for key, member in value.items():
@@ -131,7 +131,7 @@ def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tup
 
 
 def _hides(owner: Mapping[str, Any], key: str) -> bool:
-    """Whether what stands under the key is secret: by its own name, or by that of the variable whose value it is."""
+    """Return whether the member is secret: by its own name, or by the name of the variable whose value it is."""
     if isinstance(owner[key], Hidden):
         return True
     if key == "value":
@@ -141,7 +141,7 @@ def _hides(owner: Mapping[str, Any], key: str) -> bool:
 
 
 def _is_argument(words: Any, index: int) -> bool:
-    """Whether the word of a command line is what `--password` before it asks for, or made from a variable."""
+    """Return whether the word of a command is the value of a flag like `--password` before it, or hidden itself."""
     if isinstance(words[index], Hidden):
         return True
     flag = str(words[index - 1]) if index else ""
@@ -162,7 +162,7 @@ def _taken_apart(text: str, known: frozenset[str], *, whole: bool) -> Pieces:
 
 
 def _texts(own: Mapping[Path, Pieces], other: Mapping[Path, Pieces], side: str) -> dict[Path, str]:
-    """The strings of one side as they may be shown; a secret that is another one on the other side says so."""
+    """Return the strings of one side as they may be shown; the mask of a secret that differs names the side."""
     texts = {}
     for path, pieces in own.items():
         opposite = other[path].secrets if path in other else pieces.secrets
@@ -172,7 +172,7 @@ def _texts(own: Mapping[Path, Pieces], other: Mapping[Path, Pieces], side: str) 
 
 
 class _Shown:
-    """One side with these texts for its strings, and no secret in its keys."""
+    """Rebuilds one side with these texts for its strings, and no secret in its keys."""
 
     def __init__(self, texts: Mapping[Path, str], known: frozenset[str], other: Any, side: str) -> None:
         self._texts, self._known, self._side = texts, known, side
@@ -207,12 +207,12 @@ def _hidden_keys(value: Any) -> Iterator[str]:
 
 
 def _step(key: str) -> str:
-    """What the key is called in a path."""
+    """Return the key's name in a path."""
     return MASK if isinstance(key, Hidden) else key
 
 
 Where = tuple[int, int]
-"""Where a secret begins, and where what follows it does."""
+"""The start and the end of a secret in a text."""
 
 _VALUE = r"""(?:(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))(?:\\.|.))*)|(?P<bare>[^\s&]+))"""
 _ASSIGNED = re.compile(
@@ -222,12 +222,12 @@ _FLAG = re.compile(r"(?<![\w.-])(?P<name>-[\w-]+)[ \t]+(?!--)" + _VALUE, re.DOTA
 
 
 def secret_spans(text: str, known: Iterable[str]) -> list[Where]:
-    """Where the secrets of the text stand, in order, those that overlap as one; `known` ones anywhere."""
+    """Return the spans of the text's secrets, in order, overlapping ones merged; `known` secrets count anywhere."""
     return _joined(_found(text, known))
 
 
 def recognisable(secret: str) -> Iterator[str]:
-    """What of a secret may be looked for elsewhere: all of it, and what stands before a mark that may have ended it."""
+    """Yield what to search for elsewhere: the whole secret, and its part before a character that may have ended it."""
     parts = {secret, secret.rstrip("\"'}]),;"), re.split(r"[\"'}\]),;]", secret, maxsplit=1)[0]}
     return (part for part in parts if len(part) >= SHORTEST)
 
@@ -242,7 +242,7 @@ def _found(text: str, known: Iterable[str]) -> Iterator[Where]:
 
 
 def _values(pattern: re.Pattern[str], text: str) -> Iterator[Where]:
-    """The values of secret names. What follows an open name is looked at again: it may be an assignment itself."""
+    """Yield the values of secret names; search the value of any other name too: it may be an assignment itself."""
     at = 0
     while found := pattern.search(text, at):
         group = "bare" if found["bare"] else "quoted"

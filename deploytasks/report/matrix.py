@@ -1,6 +1,6 @@
-"""The jobs of a release's shards, in the words of the CI engine that is to run them. Pure.
+"""Write the jobs of a release's shards for GitHub or GitLab. Pure.
 
-Both are JSON: GitHub's `fromJSON` reads it, and to GitLab it is YAML, as every JSON document is.
+Both are JSON: GitHub's `fromJSON` reads it, and GitLab takes it as YAML.
 Source: GitHub's "Running variations of jobs in a workflow" (`include`, 256 jobs), GitLab's "Dynamic child pipelines".
 """
 
@@ -10,11 +10,11 @@ from typing import Any
 from deploytasks.model import Matrix, Shard
 
 MOST_JOBS = 256
-"""What GitHub makes of one matrix; GitLab is no poorer."""
+"""GitHub's limit of jobs per matrix; GitLab's is no lower."""
 
 
 def github(matrix: Matrix) -> dict[str, Any]:
-    """The matrix of a job: `strategy: {fail-fast: false, matrix: ${{ fromJSON(…) }}}`."""
+    """Return the matrix of a job, for `strategy: {fail-fast: false, matrix: ${{ fromJSON(…) }}}`."""
     shards = matrix.shards.items()
     return {
         "include": [
@@ -29,10 +29,10 @@ def github(matrix: Matrix) -> dict[str, Any]:
 
 
 def gitlab(matrix: Matrix, include: str | None = None) -> dict[str, Any]:
-    """A child pipeline: a job a shard, all at once, and one that frees the tier whatever came of them.
+    """Return a child pipeline: one job per shard, all in parallel, and one that always frees the lock at the end.
 
-    `include` is a file of the repository, whose `default:` says what every job runs in. A child pipeline has another
-    number than its parent, so each job names the run that holds the lock.
+    `include` is a file of the repository whose `default:` configures every job. A child pipeline has another number
+    than its parent, so each job names the run that holds the lock.
     """
     tier = matrix.report.plan.tier.name
     head: dict[str, Any] = {"include": [{"local": include}]} if include else {}

@@ -1,7 +1,7 @@
-"""What a channel is told of a command: its start, its end, and whatever kept it from an end. Pure.
+"""Compose a webhook's messages about a command: its start, its end, or why it broke off. Pure.
 
-A message is what Slack's incoming webhooks take, and those of Mattermost, Rocket.Chat and Discord (`…/slack`) too:
-text, and no blocks, which only Slack knows. Whatever others wrote is harmless in it: it links nowhere, calls nobody.
+A message is in the format of Slack's incoming webhooks, which Mattermost, Rocket.Chat and Discord (`…/slack`) accept
+too: text without blocks, which only Slack supports. Text written by others is escaped: it links and notifies nobody.
 Source: Slack's "Formatting text for app surfaces": `&`, `<` and `>` are escaped, `*bold*`, `<address|words>`.
 """
 
@@ -25,13 +25,13 @@ _ADDRESS = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
 
 
 def begun(heading: Heading, plan: Plan) -> Message:
-    """The command changes something from now on."""
+    """Return the message that the command begins to change something."""
     targets = counted(len(plan.rollouts), "target") if plan.rollouts else ""
     return _veiled(plan, _message(f"▶ {_name(heading)} begins", [*_about(heading, plan, targets), _by(heading)]))
 
 
 def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
-    """What the command came to; why each target that did not end well did not, and what goes on."""
+    """Return the message about the end: the summary, why targets failed, and the command to resume with."""
     safe = veiled_report(report)
     sign, verb = ("✖", "failed") if report.failed else ("✔", "is done")
     notes = [_text(each) for note in safe.notes for each in lines_of(note)][:_MOST_LINES]
@@ -40,7 +40,7 @@ def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
 
 
 def broken_off(heading: Heading, plan: Plan, results: Sequence[Result], error: BaseException) -> Message:
-    """Why the command came to no end, and what had ended until then."""
+    """Return the message about a command that broke off: why, and which targets had ended until then."""
     known = veiled_report(Report(heading.command, plan, tuple(results)))
     until = f", until then {counts(results)}" if results else ""
     told = lines_of(veil(str(error), secret_values(plan))) or [type(error).__name__]
@@ -59,7 +59,7 @@ def _name(heading: Heading) -> str:
 
 
 def _about(heading: Heading, plan: Plan, targets: str = "") -> list[str]:
-    """The commits with their subjects, and the release."""
+    """Return lines with the commits and their subjects, and with the release."""
     subjects = {commit: _text(heading.subjects.get(commit, "")) for commit in commits_of(plan)}
     commits = [f"commit {short_commit(commit)} {subject}".rstrip() for commit, subject in subjects.items()]
     release = _release(plan)
@@ -68,13 +68,13 @@ def _about(heading: Heading, plan: Plan, targets: str = "") -> list[str]:
 
 
 def _release(plan: Plan) -> str:
-    """The release that everything in the plan shares; "" where there is none, or several."""
+    """Return the release that everything in the plan shares; "" if there is none, or several."""
     named = {step.release for step in plan.tag_steps} or {rollout.desired.release or "" for rollout in plan.rollouts}
     return next(iter(named)) if len(named) == 1 else ""
 
 
 def commits_of(plan: Plan) -> tuple[str, ...]:
-    """The commits that the plan brings, each once."""
+    """Return the commits of the plan, each once."""
     named = [
         *(build.commit_tag for build in plan.builds),
         *(step.commit_tag for step in plan.tag_steps),
@@ -84,7 +84,7 @@ def commits_of(plan: Plan) -> tuple[str, ...]:
 
 
 def _failures(failed: Iterable[Result]) -> Iterator[str]:
-    """Who did not end well, with the first line of why; those of one outcome and reason together."""
+    """Yield the failed targets with the first line of the reason, grouped by outcome and reason."""
     alike: dict[tuple[str, str], list[str]] = {}
     for result in failed:
         why = next(iter(lines_of(result.detail)), "no reason is known")
@@ -97,14 +97,14 @@ def _failures(failed: Iterable[Result]) -> Iterator[str]:
 
 
 def _resume(report: Report) -> list[str]:
-    """What goes on, to be copied whole or not at all."""
+    """Return the command to resume with, whole or not at all, since it is to be copied."""
     if len(report.resume) > _LONGEST_COMMAND:
         return ["the command that goes on stands in the log: it names too many tenants for a message"]
     return [_escaped(harmless(each)) for each in lines_of(report.resume)]
 
 
 def _by(heading: Heading) -> str:
-    """By whom, and the CI run: as a link only where it is an address, since `<!channel|…>` would call everybody."""
+    """Return the author and the CI run, as a link only if it is an address: `<!channel|…>` would notify everybody."""
     ci = one_line(heading.author.ci)
     if not _ADDRESS.fullmatch(ci):
         return f"by {_text(heading.author.by)}" + (f", {_text(ci)}" if ci else "")
@@ -112,7 +112,7 @@ def _by(heading: Heading) -> str:
 
 
 def _text(words: str) -> str:
-    """The words on one line that is not too long, with nothing in them that Slack would obey."""
+    """Return the words on one line of limited length, with Slack's markup escaped."""
     line = one_line(words)
     return _escaped(line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1].rstrip()}…")
 
@@ -123,6 +123,6 @@ def _escaped(text: str) -> str:
 
 
 def _veiled(plan: Plan, message: Message) -> Message:
-    """The message without the secrets of the plan's definitions, wherever else they stand in it."""
+    """Return the message with the secrets of the plan's definitions masked."""
     secrets = secret_values(plan)
     return {name: veil(text, secrets) for name, text in message.items()}

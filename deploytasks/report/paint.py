@@ -1,6 +1,6 @@
-"""Sheets become rich's tables and text. With `fit.py` and `live.py` the only place that imports rich.
+"""Render sheets with rich. Only this module, `fit.py` and `live.py` import rich.
 
-Everything is handed over as `Text`, so nothing in it is taken for markup, an emoji's name or something to highlight.
+Everything is passed as `Text`, so that rich takes nothing for markup, an emoji's name or something to highlight.
 """
 
 from dataclasses import dataclass
@@ -28,27 +28,27 @@ _UNBOUNDED = 100_000
 
 
 class Terminal(Console):
-    """Rich's console on a stream of ours, which falls silent where the reader has gone, and lets the work go on."""
+    """Rich's console on a stream of ours. If the reader goes away, it falls silent and the command goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=stream, highlight=False, markup=False, emoji=False)
         self._reader = stream
 
     def put(self, sheet: Sheet) -> None:
-        """The sheet stands on the terminal; whole lines are left to the terminal to wrap."""
+        """Print the sheet; leave it to the terminal to wrap whole lines."""
         self.print(painted(sheet), crop=False)
 
     def on_broken_pipe(self) -> None:
-        """Nothing is written from now on."""
+        """Write nothing from now on."""
         self.quiet = True
         silence(self._reader)
 
 
 def plain(sheet: Sheet, width: int = _UNBOUNDED) -> str:
-    """The sheet as text without any colour; tables take the width that they need, lines stay whole."""
+    """Return the sheet as text without colour; tables take the width that they need, lines stay whole."""
     lines = [block for block in sheet if isinstance(block, Line)]
     if width == _UNBOUNDED and len(lines) == len(sheet):
-        return "".join(map(_plain, lines))  # rich takes half a millisecond for each
+        return "".join(map(_plain, lines))  # rich takes half a millisecond per line
     written = StringIO()
     console = Console(file=written, width=width, force_terminal=False, no_color=True, highlight=False, emoji=False)
     console.print(painted(sheet))
@@ -60,13 +60,13 @@ def _plain(line: Line) -> str:
 
 
 def painted(sheet: Sheet) -> Group:
-    """What rich can print."""
+    """Return the sheet as something that rich can print."""
     return Group(*map(_block, sheet))
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A table that is laid out when it is printed: only then its room is known."""
+    """A table that is laid out when it is printed: only then is the width known."""
 
     table: Table
 
@@ -103,7 +103,7 @@ def _table(table: Table) -> RichTable:
 
 
 def _cell(column: Column, entry: Entry) -> Text:
-    if column.fit == "crop":  # a column that may shrink, with text that may not wrap: rich then cuts it
+    if column.fit == "crop":  # rich cuts text that may not wrap in a column that may shrink
         return Text("\n", no_wrap=True, overflow="ellipsis").join(map(_text, entry))
     return Text("\n").join(map(_text, entry))
 

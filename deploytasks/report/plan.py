@@ -1,4 +1,4 @@
-"""The plan: what is built, which tags move, which targets roll out. Never what a definition holds."""
+"""Lay out a plan: what is built, which tags move, which targets roll out. Never show a definition's contents."""
 
 import shlex
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ _COLUMNS = (
 
 
 def sheet(plan: Plan) -> Sheet:
-    """The plan, in the order in which it is carried out."""
+    """Return the plan for people, in the order in which it is carried out."""
     parts = [(*map(_build, plan.builds), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
     nothing = (line("nothing to do"),) if plan.is_nothing else ()
     return stacked(*parts, nothing, notes(plan))
 
 
 def notes(plan: Plan) -> Sheet:
-    """What was found on the way, a line each."""
+    """Return the plan's notes, one line each."""
     return tuple(line(each) for note in plan.notes for each in lines_of(note))
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
-    """The plan for programs; a digest is null until its image is built."""
+    """Return the plan for programs; a digest is null until its image is built."""
     return {
         "tier": plan.tier.name,
         "nothing_to_do": plan.is_nothing,
@@ -51,7 +51,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 
 def build_json(build: Build) -> dict[str, Any]:
-    """One build; its context and Dockerfile are relative to the project's root."""
+    """Return one build for programs."""
     return {
         "service": build.service.name,
         "repository": build.service.repository,
@@ -62,7 +62,7 @@ def build_json(build: Build) -> dict[str, Any]:
 
 
 def tag_json(step: TagStep) -> dict[str, Any]:
-    """One tag step; `minted` and `moved` say which of its two tags are put."""
+    """Return one tag step for programs; `minted` and `moved` say which of its two tags are put."""
     return {
         "service": step.service,
         "repository": step.repository,
@@ -110,7 +110,7 @@ def _tag_step(step: TagStep) -> Line:
 
 
 def _only_heading(wave: Sequence[Rollout]) -> str:
-    """What is done in a plan's one wave."""
+    """Return the heading of a plan's only wave."""
     return "follow" if all(rollout.action == "follow" for rollout in wave) else "roll out"
 
 
@@ -130,7 +130,7 @@ def _waves(plan: Plan) -> list[Sheet]:
 
 
 def _first(wave: Sequence[Rollout]) -> list[Line]:
-    """What runs in each environment before a service is touched there, once for an image."""
+    """Return one line per service with its `before_deploy` steps."""
     commands = {rollout.target.service: rollout.steps.commands for rollout in wave if rollout.steps}
     said = {service: "; ".join(map(shlex.join, words)) for service, words in commands.items()}
     return [

@@ -1,4 +1,4 @@
-"""The door of a running command's reports: which of the three faces it wears, and what CI is told around it."""
+"""Choose the reporter of a running command, and wrap it in what CI engines show besides."""
 
 import os
 from dataclasses import replace
@@ -21,7 +21,7 @@ __all__ = ["Reporter", "reporter_for"]
 def reporter_for(
     command: str, stdout: TextIO, *, as_json: bool, summarised: bool = True, clock: Clock = utc_now
 ) -> Reporter:
-    """The face for this stream, and around it what the CI engine that reads along can show besides.
+    """Return the reporter for this stream, wrapped for the CI engine if there is one.
 
     Write no step summary unless `summarised`: a dry run writes no file.
     """
@@ -38,7 +38,7 @@ def reporter_for(
 
 
 def _bare(command: str, stdout: TextIO, clock: Clock, *, as_json: bool, moving: bool) -> Reporter:
-    """JSON lines where they are asked for; a live table on a terminal that can move its cursor; else plain lines."""
+    """Return JSON lines if asked for; a live table on a terminal that can move its cursor; else plain lines."""
     if as_json:
         return JsonLines(command, stdout, clock)
     terminal = stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown") and speaks_unicode(stdout)
@@ -52,7 +52,7 @@ def _bare(command: str, stdout: TextIO, clock: Clock, *, as_json: bool, moving: 
 
 
 class Around(Reporter):
-    """A face around another, which hears all that it hears."""
+    """A reporter that passes every event on to an inner one."""
 
     def __init__(self, inner: Reporter, command: str, clock: Clock) -> None:
         super().__init__(command, clock)
@@ -60,7 +60,7 @@ class Around(Reporter):
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told."""
+        """Why the stream rejected output; "" if it did not."""
         return self._inner.lost
 
     def _tell(self, event: Event) -> None:
@@ -74,7 +74,7 @@ class Around(Reporter):
 
 
 class Folding(Around):
-    """The plan, what a build says and the rollouts are folded away in GitLab's log; the end stands open below."""
+    """Puts the plan, a build's output and the rollouts into collapsed sections of GitLab's log; the end stands open."""
 
     def __init__(self, inner: Reporter, command: str, stdout: TextIO, clock: Clock) -> None:
         super().__init__(inner, command, clock)
@@ -84,7 +84,7 @@ class Folding(Around):
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told; whoever wrote to it first knows."""
+        """Why the stream rejected output; "" if it did not. The first of the two writers to fail knows."""
         return self._stream.lost or super().lost
 
     def _tell(self, event: Event) -> None:
@@ -100,7 +100,7 @@ class Folding(Around):
         super()._leave(error)
 
     def _turn(self, phase: str) -> None:
-        """The log is in the section of that phase; in none, for ""."""
+        """Close the open section and begin that of the phase; none for ""."""
         if phase == self._phase:
             return
         if self._open:
@@ -112,7 +112,7 @@ class Folding(Around):
 
 
 class Summarised(Around):
-    """The end stands, as Markdown, in the step's summary too; where that can't be written, the command goes on."""
+    """Adds the end, as Markdown, to the step summary too; if that can't be written, the command goes on."""
 
     def __init__(self, inner: Reporter, command: str, file: Path, clock: Clock) -> None:
         super().__init__(inner, command, clock)
@@ -128,7 +128,7 @@ class Summarised(Around):
         super()._leave(error)
 
     def _broken_off(self, error: BaseException) -> Sheet:
-        """What had ended until then, and why no more did."""
+        """Return the results until then, and the error."""
         said = lines_of(veil(str(error), self._secrets)) or [type(error).__name__]
         why = tuple(line(each, indent=4) for each in said)
         known = Report(self._command, self._plan, self._ended) if self._plan and self._ended else None
@@ -140,18 +140,18 @@ class Summarised(Around):
 
 
 def summarise(file: Path, title: str, sheet: Sheet) -> str:
-    """The sheet stands at the end of the step's summary, as much of it as GitHub takes; or, returned, why not."""
+    """Append to the step summary as much of the sheet as GitHub accepts; return why that failed, "" if it did not."""
     text = markdown(title, sheet, room_in(file, ci.SUMMARY_BYTES))
     return append(file, text) if text else f"{file} has no room left for {title}"
 
 
 def title(report: Report) -> str:
-    """The command, and the release that everything in the report shares."""
+    """Return the command, with the release that everything in the report shares."""
     return f"{report.command} {results.release_of(report) or ''}".rstrip()
 
 
 def ending(report: Report, elapsed_s: float) -> Sheet:
-    """What was built and tagged (all that is planned, where nothing was rolled out), how it ended, and what to do."""
+    """Return what was built and tagged (the whole plan if nothing was rolled out), the results, and how to resume."""
     planned = replace(report.plan, waves=()) if report.results else report.plan
     steps = plan.notes(planned) if planned.is_nothing else plan.sheet(planned)
     return stacked(steps, results.body(report, elapsed_s), _to_copy(report.resume))

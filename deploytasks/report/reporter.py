@@ -1,4 +1,4 @@
-"""What the faces of a running command share: they take events from many threads, and keep secrets back."""
+"""The base of all reporters of a running command: take events from many threads, and mask secrets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time now, in UTC."""
+    """Return the time now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 def exit_code(error: BaseException) -> int:
-    """What the process will end with: our errors carry it."""
+    """Return the exit code with which the process will end: our errors carry it."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     code = getattr(error, "code", 1)
@@ -30,9 +30,9 @@ def exit_code(error: BaseException) -> int:
 
 
 class Reporter(ABC):
-    """Is told what happens (it is an OnEvent), and at the end what came of it.
+    """An OnEvent that shows events as they happen, and the report at the end.
 
-    `with reporter(…) as tell: …; tell.finish(report)`. Leaving the block without a `finish` leaves on the screen what
+    `with reporter_for(…) as show: …; show.finish(report)`. Leaving the block without `finish` leaves on the screen what
     was known until then.
     """
 
@@ -56,7 +56,7 @@ class Reporter(ABC):
             self._leave(error)
 
     def __call__(self, event: Event) -> None:
-        """The event is shown, without the secrets of the definitions that are planned."""
+        """Show the event, with the secrets of the planned definitions masked."""
         with self._lock:
             if isinstance(event, Planned):
                 self._plan = event.plan
@@ -67,18 +67,18 @@ class Reporter(ABC):
             self._tell(shown)
 
     def finish(self, report: Report) -> None:
-        """The end is shown; nothing is told after it."""
+        """Show the end; no event may follow."""
         with self._lock:
             self._finished = True
             self._end(veiled_report(report))
 
     def shown(self, text: str) -> str:
-        """The text without the secrets of the definitions that are planned."""
+        """Return the text with the secrets of the planned definitions masked."""
         return veil(text, self._secrets)
 
     @property
     def lost(self) -> str:
-        """Why the stream did not take all that was told; nothing where it did, or where its reader went away."""
+        """Why the stream rejected output; "" if it did not, or its reader went away."""
         return ""
 
     def _elapsed_s(self) -> float:
@@ -86,12 +86,12 @@ class Reporter(ABC):
 
     @abstractmethod
     def _tell(self, event: Event) -> None:
-        """The event is on the stream."""
+        """Write the event to the stream."""
 
     @abstractmethod
     def _end(self, report: Report) -> None:
-        """The end is on the stream."""
+        """Write the end to the stream."""
 
     @abstractmethod
     def _leave(self, error: BaseException | None) -> None:
-        """The stream is as it was found."""
+        """Leave the stream as it was found; `error` is what the command failed with, if it did."""

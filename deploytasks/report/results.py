@@ -1,4 +1,4 @@
-"""How a command ended: a row a target, what explains each failure, what it came to, and what to do next."""
+"""Lay out how a command ended: one row per target, the reason of each failure, a summary, and what to do next."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,14 +31,14 @@ _ZERO = "0 desired: nothing proves that it starts"
 
 
 def sheet(report: Report, elapsed_s: float = 0.0) -> Sheet:
-    """The end of a command. A release that all results share stands above the table, not in each row."""
+    """Return the end of a command. A release that all results share stands above the table, not in each row."""
     shared = release_of(report)
     heading = (line(Span(report.command, "strong"), f" {shared}"),) if report.results and shared else ()
     return (*heading, *body(report, elapsed_s))
 
 
 def body(report: Report, elapsed_s: float = 0.0) -> Sheet:
-    """The end of a command, for whoever has a heading of his own: the table, what explains it, what comes next."""
+    """Return the end of a command without a heading: the table, remarks and failures, the summary, notes."""
     rows = [_row(result, release_of(report)) for result in report.results]
     return stacked(
         (table(_COLUMNS, rows),) if rows else (),
@@ -50,7 +50,7 @@ def body(report: Report, elapsed_s: float = 0.0) -> Sheet:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The end of a command for programs; `exit` is what the process ends with, if nothing else goes wrong."""
+    """Return the end of a command for programs; `exit` is the exit code if nothing else goes wrong."""
     return {
         "command": report.command,
         "tier": report.plan.tier.name,
@@ -68,14 +68,14 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def _registered(plan: Plan) -> dict[str, Any]:
-    """Return the revisions that were registered, now or by an earlier attempt; no key where none was."""
+    """Return the revisions that were registered, now or by an earlier attempt; {} if there are none."""
     made = [each for each in plan.rollouts if each.request and each.revision]
     rows = [{**target_json(each.target), "revision": each.revision, "earlier": each.adopted} for each in made]
     return {"registered": rows} if rows else {}
 
 
 def result_json(result: Result) -> dict[str, Any]:
-    """How one target ended, with the dead tasks that explain it."""
+    """Return how one target ended, with the dead tasks that explain it."""
     return {
         **target_json(result.target),
         "outcome": result.outcome,
@@ -95,31 +95,31 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def outcomes(results: Iterable[Result]) -> dict[Outcome, int]:
-    """How many ended how, best first."""
+    """Return the number of results by outcome, best first, without zeros."""
     counts = Counter(result.outcome for result in results)
     order: tuple[Outcome, ...] = get_args(Outcome)
     return {outcome: counts[outcome] for outcome in order if counts[outcome]}
 
 
 def release_of(report: Report) -> str | None:
-    """The release tag that everything in the report shares; None where there is none, or several."""
+    """Return the release tag that everything in the report shares; None if there is none, or several."""
     named = {result.release for result in report.results} or {step.release for step in report.plan.tag_steps}
     return next(iter(named)) if len(named) == 1 else None
 
 
 def summary(report: Report, elapsed_s: float) -> str:
-    """What the command came to, in one phrase: how many targets ended how, else what was built and tagged."""
+    """Return the summary, in one phrase: the number of targets by outcome, else what was built and tagged."""
     took = f" in {duration(elapsed_s)}" if duration(elapsed_s) else ""
     return (counts(report.results) or _without_rollouts(report.plan)) + took
 
 
 def counts(results: Iterable[Result]) -> str:
-    """`2 deployed, 1 failed`; nothing where there are no results."""
+    """Return `2 deployed, 1 failed`; "" if there are no results."""
     return ", ".join(f"{count} {outcome}" for outcome, count in outcomes(results).items())
 
 
 def ending(result: Result) -> str:
-    """How one target ended, in one phrase."""
+    """Return how one target ended, in one phrase."""
     took = duration(result.duration_s)
     words = [result.outcome + (f" in {took}" if took else ""), _tasks(result), revision_name(result.revision)]
     proof = [f"digest {result.evidence}"] if result.evidence else []
@@ -146,14 +146,14 @@ def _tasks(result: Result) -> str:
 
 
 def _detail(result: Result) -> str:
-    """What is to be said of the result; zero desired tasks are never passed over."""
+    """Return the result's detail; if it was deployed with zero desired tasks, that is mentioned."""
     if result.desired or result.outcome not in ("deployed", "unchanged") or _ZERO in result.detail:
         return result.detail
     return f"{result.detail}; {_ZERO}" if result.detail else _ZERO
 
 
 def _remarks(results: Iterable[Result]) -> Iterable[Block]:
-    """What is said of those without a failure to explain, targets of which the same is said on one line."""
+    """Return the details of results without a failure to explain, one line for all targets with the same detail."""
     said: dict[str, list[str]] = {}
     for result in results:
         if result.outcome in GOOD_OUTCOMES or result.outcome == "not attempted":

@@ -1,6 +1,6 @@
-"""What must never be read in a report: values of the definitions' environment variables that look like secrets.
+"""Keep secrets out of reports: values of the definitions' environment variables with secret-looking names.
 
-No report lays out a definition; this keeps such a value out where a container's log or AWS's reason repeats it.
+Such a value may be repeated by a container's log or by a reason that AWS gives.
 """
 
 import json
@@ -37,13 +37,13 @@ SHORTEST = 6
 
 @lru_cache(4096)
 def looks_secret(name: str) -> bool:
-    """Whether a variable of that name probably holds a secret: `DB_PASSWORD`, `apiKey`, `SENTRY_DSN`."""
+    """Return whether a variable of that name probably holds a secret: `DB_PASSWORD`, `apiKey`, `SENTRY_DSN`."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     return _SECRET_WORD.search(words.lower()) is not None
 
 
 def secret_values(plan: Plan) -> frozenset[str]:
-    """Every secret-looking value of the environments that the plan's definitions give, and those that they replace."""
+    """Return every secret-looking environment value of the plan's definitions, and of those that they replace."""
     pairs: list[tuple[str, str]] = []
     hidden: frozenset[str] = frozenset()
     for rollout in plan.rollouts:
@@ -54,7 +54,7 @@ def secret_values(plan: Plan) -> frozenset[str]:
 
 
 def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()) -> frozenset[str]:
-    """Every secret-looking value of the definitions' environments, and of the targets' own settings."""
+    """Return every secret-looking value of the definitions' environments, and of the targets' own settings."""
     settings = _secret(pair for target in targets for pair in target.env.items())
     listed = list(definitions)
     named = _secret(pair for definition in listed for pair in _environment(definition))
@@ -62,7 +62,7 @@ def secrets_of(definitions: Iterable[Definition], targets: Iterable[Target] = ()
 
 
 def veil(text: str, secrets: frozenset[str]) -> str:
-    """The text without the secrets, also as JSON writes them, and where escape sequences stand inside them."""
+    """Return the text with the secrets masked, also as JSON writes them, and with escape sequences inside them."""
     for form in _forms(secrets):
         text = text.replace(form, MASK)
     if text.isprintable():
@@ -73,13 +73,13 @@ def veil(text: str, secrets: frozenset[str]) -> str:
 
 @lru_cache(8)
 def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
-    """What is looked for, the longest first: each secret as it is, and as JSON writes it."""
+    """Return what to search for, the longest first: each secret as it is, and as JSON writes it."""
     written = (json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets)
     return tuple(sorted({*secrets, *written}, key=len, reverse=True))
 
 
 def veiled_document(value: Any, secrets: frozenset[str]) -> Any:
-    """The JSON-able value without the secrets in its strings."""
+    """Return the JSON-able value with the secrets in its strings masked."""
     match value:
         case str():
             return veil(value, secrets)
@@ -92,7 +92,7 @@ def veiled_document(value: Any, secrets: frozenset[str]) -> Any:
 
 
 def veiled(event: Event, secrets: frozenset[str]) -> Event:
-    """The event without the secrets in its words."""
+    """Return the event with the secrets in its texts masked."""
     match event:
         case Told() | Logged():
             return replace(event, message=veil(event.message, secrets))
@@ -105,7 +105,7 @@ def veiled(event: Event, secrets: frozenset[str]) -> Event:
 
 
 def veiled_report(report: Report) -> Report:
-    """The report without the secrets of its own definitions in its words."""
+    """Return the report with the secrets of its own definitions masked in its texts."""
     secrets = secret_values(report.plan)
     return replace(
         report,

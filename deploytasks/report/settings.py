@@ -1,4 +1,4 @@
-"""The environments: which there are, and what is set in one, with the place that each value comes from."""
+"""Lay out the environments, and the settings of one with the file and line that each value comes from."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,44 +10,44 @@ from deploytasks.report.secrets import looks_secret
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
 
 Row = tuple[str, Any, Origin | None]
-"""A dotted setting, its value, and its origin, None for a default of ours."""
+"""A dotted setting, its value, and its origin; None for a built-in default."""
 
 
 def sheet(settings: Iterable[Row]) -> Sheet:
-    """The settings for people; of a secret-looking value only that it is there."""
+    """Return the settings for people, with secret-looking values masked."""
     columns = (Column("setting"), Column("value"), Column("from"))
     laid_out = [(key, _text(_shown(key, value)), Span(_place(origin), "dim")) for key, value, origin in settings]
     return (table(columns, laid_out),) if laid_out else (line("no settings"),)
 
 
 def as_json(settings: Iterable[Row]) -> dict[str, Any]:
-    """The settings for programs, by their dotted names."""
+    """Return the settings for programs, by dotted name, with secret-looking values masked."""
     return {key: {"value": _shown(key, value), "from": _place(origin)} for key, value, origin in settings}
 
 
 def services_sheet(settings: Mapping[str, Iterable[Row]]) -> Sheet:
-    """The settings of an environment for people, one table a service."""
+    """Return the settings of an environment for people, one table per service."""
     return tuple(block for name, rows in settings.items() for block in (line(Span(name, "strong")), *sheet(rows)))
 
 
 def services_json(settings: Mapping[str, Iterable[Row]]) -> dict[str, Any]:
-    """The settings of an environment for programs, by service."""
+    """Return the settings of an environment for programs, by service."""
     return {name: as_json(rows) for name, rows in settings.items()}
 
 
 def checked_sheet(targets: Sequence[Target]) -> Sheet:
-    """What `inv envs.check` says where nothing is wrong."""
+    """Return what `inv envs.check` prints if nothing is wrong."""
     counts = checked_json(targets)
     return (line(Span(f"{counts['environments']} environments, {counts['targets']} targets: all good", "good")),)
 
 
 def checked_json(targets: Sequence[Target]) -> dict[str, int]:
-    """The same for programs."""
+    """Return the counts of `checked_sheet` for programs."""
     return {"environments": len({target.environment for target in targets}), "targets": len(targets), "complaints": 0}
 
 
 def environments_sheet(targets: Sequence[Target]) -> Sheet:
-    """The environments of these targets; services that live elsewhere than the rest have a line of their own."""
+    """Return the environments of these targets; services with another account, region, cluster or wave get own rows."""
     names = ("environment", "account", "region", "cluster", "wave", "services")
     columns = [Column(name, "whole" if name in ("environment", "account") else "fold") for name in names]
     laid_out = [
@@ -57,7 +57,7 @@ def environments_sheet(targets: Sequence[Target]) -> Sheet:
 
 
 def environments_json(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """The environments of these targets for programs, as `environments_sheet` divides them."""
+    """Return the environments of these targets for programs, divided as by `environments_sheet`."""
     return [
         {
             "environment": str(environment),
@@ -87,7 +87,10 @@ def _place(origin: Origin | None) -> str:
 
 
 def _shown(key: str, value: Any) -> Any:
-    """The value, masked where its name, or that of anything in it, looks secret; a reference to a secret is none."""
+    """Return the value, masked if its name or that of anything in it looks secret.
+
+    Only `env` and `vars` are masked: `secrets` holds references.
+    """
     if not key.startswith(("env.", "vars.")):
         return value
     if looks_secret(key.rpartition(".")[2]):

@@ -1,6 +1,6 @@
-"""A sheet: lines and tables as values, laid out but not yet painted. It knows no terminal, colour code or width.
+"""A sheet: lines and tables as values, independent of terminal, colours and width.
 
-Text enters a sheet only through `Span`, which makes it harmless, so no caller has to think of it.
+Text enters a sheet only through `Span`, which makes it harmless, so that no caller has to.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ OUTCOME_TONES: dict[Outcome, Tone] = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of one line in one tone; `brief` is what stands for it in a table that lacks room, if anything does."""
+    """A piece of one line in one tone; `brief` replaces it in a table that lacks room, unless it is ""."""
 
     text: str
     tone: Tone = "plain"
@@ -43,7 +43,7 @@ Words = str | Span
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of spans; `indent` in characters, kept where the line is wrapped. A `whole` one can be copied as one."""
+    """A line of spans; `indent` in characters, also of wrapped lines. A `whole` line is never wrapped, for copying."""
 
     spans: tuple[Span, ...] = ()
     indent: int = 0
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column. Where room is short, `whole` stays on one line, `fold` wraps and `crop` is cut."""
+    """A table's column. If room is short, `whole` stays on one line, `fold` wraps and `crop` is cut."""
 
     name: str
     fit: Literal["whole", "fold", "crop"] = "fold"
@@ -60,7 +60,7 @@ class Column:
 
 
 Entry = tuple[Span, ...]
-"""What stands in one place of a table, a line a span."""
+"""The content of one cell of a table, one span per line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +78,22 @@ BLANK = Line()
 
 
 def span(words: Words, tone: Tone = "plain") -> Span:
-    """The words as a span; one that is a span already keeps its tone."""
+    """Return the words as a span; one that is a span already keeps its tone."""
     return words if isinstance(words, Span) else Span(words, tone)
 
 
 def line(*words: Words, indent: int = 0, whole: bool = False) -> Line:
-    """A line of these words, set side by side."""
+    """Return a line of these words, side by side."""
     return Line(tuple(map(span, words)), indent, whole)
 
 
 def entry(*words: Words) -> Entry:
-    """A table's entry of these lines, without the empty ones."""
+    """Return a table's entry with these lines, without empty ones."""
     return tuple(each for each in map(span, words) if each.text)
 
 
 def table(columns: Iterable[Column], rows: Iterable[Iterable[Words | Entry]], *, spaced: bool = False) -> Table:
-    """The table without those columns that say nothing in any row."""
+    """Return the table without columns that are empty in every row."""
     columns = tuple(columns)
     filled = [tuple(each if isinstance(each, tuple) else entry(each) for each in row) for row in rows]
     kept = [at for at in range(len(columns)) if any(row[at] for row in filled)]
@@ -105,7 +105,7 @@ def table(columns: Iterable[Column], rows: Iterable[Iterable[Words | Entry]], *,
 
 
 def stacked(*sheets: Sheet) -> Sheet:
-    """The sheets below each other, a blank line between those that say something."""
+    """Return the sheets below each other, with a blank line between those that are not empty."""
     blocks: list[Block] = []
     for sheet in filter(None, sheets):
         blocks += [BLANK, *sheet] if blocks else sheet

@@ -1,6 +1,6 @@
-"""A stream that may stop taking text: its reader goes away (`| head`), or the disk is full.
+"""Write to streams that may fail: the reader goes away (`| head`), or the disk is full.
 
-A release must not die of it half-way; what was lost is told at the end.
+That must not stop a release half-way; the loss of output is reported at the end.
 """
 
 import json
@@ -14,9 +14,9 @@ from deploytasks.report.text import escaped, harmless_document
 
 
 class OutputStream:
-    """Writes whole texts and flushes; from the first failure on it is silent.
+    """Writes whole texts and flushes; writes nothing after the first failure.
 
-    `lost` says why, unless the reader went away by himself.
+    `lost` is the reason of the failure; "" if there was none, or the reader went away.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -26,11 +26,11 @@ class OutputStream:
 
     @property
     def is_read(self) -> bool:
-        """Whether the reader was still there at the last writing."""
+        """Whether the reader was still there at the last write."""
         return self._open
 
     def write(self, text: str) -> None:
-        """The text is with the reader, if there is still one."""
+        """Write the text, unless an earlier write failed."""
         if not self._open:
             return
         try:
@@ -43,18 +43,18 @@ class OutputStream:
 
 
 def writable(text: str, stream: TextIO) -> str:
-    """The text with its characters that the stream's encoding cannot say written as escapes."""
+    """Return the text with characters that the stream's encoding lacks written as escapes."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether every character may be written to the stream."""
+    """Return whether the stream's encoding is a Unicode one."""
     return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def silence(stream: TextIO) -> None:
-    """What is still buffered goes nowhere, so that Python does not complain at its end.
+    """Redirect the stream to /dev/null, so that flushing it at exit raises no error.
 
     Source: the signal module's note on SIGPIPE.
 
@@ -64,7 +64,7 @@ def silence(stream: TextIO) -> None:
 
 
 def room_in(file: Path, most: int) -> int:
-    """How many bytes may be added to a file that shall hold `most` of them."""
+    """Return how many bytes may be added to a file of at most `most` bytes."""
     try:
         return most - file.stat().st_size
     except OSError:
@@ -72,7 +72,7 @@ def room_in(file: Path, most: int) -> int:
 
 
 def append(file: Path, text: str) -> str:
-    """The text stands at the file's end, or, returned, why it does not."""
+    """Append the text to the file; return why that failed, "" if it did not."""
     try:
         with file.open("a", encoding="utf-8") as stream:
             stream.write(text)
@@ -82,7 +82,7 @@ def append(file: Path, text: str) -> str:
 
 
 def show(sheet: Sheet, stdout: TextIO) -> str:
-    """The sheet stands on the stream: coloured and as wide as a terminal, else plain and as wide as it needs."""
+    """Write the sheet: coloured and fitted to a terminal, else plain and as wide as needed; return why that failed."""
     from deploytasks.report.paint import Terminal, plain  # rich, which --json does not need
 
     if stdout.isatty() and speaks_unicode(stdout):
@@ -92,21 +92,21 @@ def show(sheet: Sheet, stdout: TextIO) -> str:
 
 
 def show_json(document: Any, stdout: TextIO) -> str:
-    """The document, and nothing else, stands on the stream."""
+    """Write the document as JSON; return why that failed, "" if it did not."""
     return _written(dumped(document, stdout, indent=2) + "\n", stdout)
 
 
 def show_exact_json(document: Any, stdout: TextIO, indent: int | None = 2) -> str:
-    """The document stands on the stream with every value as it is, for a program that will use it.
+    """Write the document with exact values, for a program that will use it; return why that failed, "" if it did not.
 
-    Nothing is masked or left out; what a terminal would obey is written as an escape of JSON's own.
+    Mask and leave out nothing; write control characters and the like as JSON escapes.
     """
     text = json.dumps(document, ensure_ascii=not speaks_unicode(stdout), indent=indent)
     return _written(escaped(text) + "\n", stdout)
 
 
 def dumped(document: Any, stdout: TextIO, *, indent: int | None = None) -> str:
-    """The document as JSON that the stream can take."""
+    """Return the document as harmless JSON that the stream's encoding can represent."""
     return json.dumps(harmless_document(document), ensure_ascii=not speaks_unicode(stdout), indent=indent)
 
 

@@ -1,6 +1,6 @@
-"""Words that are safe and short enough to be shown: AWS, git and containers may have written anything into them.
+"""Make text safe and short enough to show: AWS, git and containers may have written anything into it.
 
-Whatever a sheet or a JSON document says went through `harmless`: no escape sequence reaches a terminal.
+All text of a sheet or a JSON document goes through `harmless`: no escape sequence reaches a terminal.
 """
 
 import re
@@ -24,23 +24,24 @@ ADDRESS_SECRET = re.compile(
     r"""://(?:(?P<user>[^/\s:@"'<>]*:)(?P<password>[^\s"'<>]{1,2048})"""
     rf"""|(?P<token>(?:(?<=http://)|(?<=https://)){_ALONE}{{1,2048}}|{_ALONE}{{20,2048}}))@"""
 )
-"""A password in an address; it may hold `/`, `:` and `@` itself, as people write them who forget to escape them.
+"""A password in an address; it may contain `/`, `:` and `@` itself, if its author forgot to escape them.
 
-Or a token that stands alone before the `@`: of the web anything, elsewhere what is too long for a user's name.
+Or a token that stands alone before the `@`: anything in an http(s) address, else 20 characters or more, which is too
+long for a user's name.
 """
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
 
 
 def harmless(text: str) -> str:
-    """The text without escape sequences, control characters, writing-direction tricks, and passwords in addresses."""
+    """Return the text without escape sequences, control and direction characters, and passwords in addresses."""
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     text = re.sub("[\u2028\u2029\x85]", "\n", text)
     return ADDRESS_SECRET.sub(r"://\g<user>***@", _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text)))
 
 
 def escaped(json_text: str) -> str:
-    r"""JSON text, the same document, with letters that a terminal would obey or cannot show written as `\u009b`."""
+    r"""Return JSON text of the same document, with control characters and surrogates escaped as `\u009b`."""
     return _SURROGATES.sub(_as_escape, _CONTROLS.sub(_as_escape, json_text))
 
 
@@ -49,17 +50,17 @@ def _as_escape(letter: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The harmless text on one line."""
+    """Return the harmless text on one line."""
     return harmless(text).replace("\n", " ").replace("\t", "    ")
 
 
 def lines_of(text: str) -> list[str]:
-    """The harmless text's lines that say something."""
+    """Return the harmless text's lines that are not blank."""
     return [line for line in harmless(text).split("\n") if line.strip()]
 
 
 def harmless_document(value: Any) -> Any:
-    """A JSON-able value with every string in it, keys too, made harmless."""
+    """Return the JSON-able value with every string in it, keys too, made harmless."""
     match value:
         case str():
             return harmless(value)
@@ -72,17 +73,17 @@ def harmless_document(value: Any) -> Any:
 
 
 def iso(at: datetime | None) -> str | None:
-    """A time as machines read it: UTC, to the second, `Z`."""
+    """Return a time for programs: UTC, to the second, with `Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
 def minute(at: datetime | None) -> str:
-    """A time as people read it: UTC, to the minute; nothing where there is none."""
+    """Return a time for people: UTC, to the minute; "" for None."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if at else ""
 
 
 def duration(seconds: float) -> str:
-    """`42s`, `3m07s`, `1h02m`; nothing for no time at all."""
+    """Return `42s`, `3m07s` or `1h02m`; "" for zero and less."""
     whole = round(seconds)
     if seconds <= 0:
         return ""
@@ -92,7 +93,7 @@ def duration(seconds: float) -> str:
 
 
 def age(then: datetime | None, now: datetime) -> str:
-    """How long ago, in the coarsest unit that says enough: `40s`, `12m`, `5h`, `3d`; nothing where it is not known."""
+    """Return how long ago it was in the coarsest unit: `40s`, `12m`, `5h`, `3d`; "" if `then` is None."""
     if then is None:
         return ""
     seconds = max(0, round((now - then).total_seconds()))
@@ -103,40 +104,40 @@ def age(then: datetime | None, now: datetime) -> str:
 
 
 def revision_name(revision: str) -> str:
-    """`family:number` of a task definition, whether given as that or as its ARN."""
+    """Return a task definition's `family:number`, given as that or as its ARN."""
     return revision.rsplit("/", 1)[-1]
 
 
 def revision_number(revision: str) -> str:
-    """The number alone: the family says what the target says already."""
+    """Return a revision's number alone: the family repeats the target's name."""
     return revision.rpartition(":")[2]
 
 
 def short_image(image: str) -> str:
-    """An image's name as people read it: without the registry's host, its digest cut to twelve digits."""
+    """Return an image's name for people: without the registry's host, its digest cut to twelve digits."""
     host, slash, rest = image.partition("/")
     named = rest if slash and ("." in host or ":" in host or host == "localhost") else image
     return _DIGEST.sub(r"\1", named)
 
 
 def short_commit(name: str) -> str:
-    """A commit tag as people read it, or the digest of an image that has none."""
+    """Return a commit tag, or the digest of an image that has none, shortened for people."""
     return _DIGEST.sub(r"\1", name) if name.startswith("sha256:") else tags.short(name)
 
 
 def some(names: Sequence[str], most: int = 8) -> str:
-    """The names, of many only the first, and how many more there are."""
+    """Return the first names, at most `most`, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
+    """Return `1 image`, `2 images`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def target_json(target: Target) -> dict[str, Any]:
-    """What names a target in every JSON document."""
+    """Return the members that name a target in every JSON document."""
     return {
         "target": str(target),
         "environment": str(target.environment),

@@ -1,4 +1,4 @@
-"""Why targets could not be looked at: what hinders many is said once."""
+"""Lay out why targets could not be read, a shared reason once."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from deploytasks.report.text import lines_of
 
 
 def hindrances(found: Iterable[tuple[str, str, str]], tone: Tone = "bad") -> Iterator[Line]:
-    """`names: what`, and below it what to do, once for each what; `found` holds a name, its what and its to-do."""
+    """Yield `names: what`, and below it what to do, once per reason; `found` holds triples (name, what, to do)."""
     hindered: dict[tuple[str, str], list[str]] = {}
     for name, what, to_do in found:
         hindered.setdefault((what, to_do), []).append(name)

@@ -1,7 +1,7 @@
-"""The board as one page for people who would rather look than read: `page(board)` is a whole HTML document.
+"""Render the board as one HTML page.
 
-It asks for nothing (its own policy forbids that) and is complete without its script, which only adds a filter and
-sorting. `markup` escapes, `words` weighs, `cell` and `table` lay out; style and script are constant files beside them.
+The page makes no requests (its own policy forbids them) and is complete without its script, which only adds a filter
+and sorting. `markup` escapes, `words` ranks, `cell` and `table` lay out; style and script are constant files.
 """
 
 import base64
@@ -28,7 +28,7 @@ _ICON = (
 
 
 def page(board: Board) -> str:
-    """The whole document: a pure function of the board, ages counted back from the time of its look."""
+    """Return the whole document: a pure function of the board, with ages relative to `board.at`."""
     body = element("body", lines(_header(board), _main(board), _legend(), unescaped("script", _source("script.js"))))
     return f"<!DOCTYPE html>\n{element('html', lines(_head(board), body), lang='en').markup}"
 
@@ -108,7 +108,7 @@ def _meaning(word: Html, what: str) -> Html:
 
 
 def _said(word: Word, text: str, kind: str = "count") -> Html:
-    """One of the legend's words; the script makes it a button that filters."""
+    """Return one of the legend's words; the script makes it a button that filters."""
     return element("span", text, class_=f"{kind} {tone(word)}", data_filter=f"is:{token(word)}")
 
 
@@ -117,5 +117,5 @@ def _source(name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """How a content security policy names an inline style or script: no other is obeyed."""
+    """Return the name of an inline style or script in a content security policy, which blocks all others."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""One target on the page: what runs there, since when, how its rollout stands, and what deserves a look."""
+"""Render one target on the page: what runs there, since when, its rollout, and what deserves a look."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 
 
 def table_cell(cell: Cell | None, tier: str, at: datetime) -> Html:
-    """The tier's target as it stood `at` that time, in its place in the table."""
+    """Return the table's cell for the tier's target; None gives an empty one. `at` is the board's time."""
     if cell is None:
         content = (element("span", "–", aria_hidden="true"), element("span", "no such environment", class_="spoken"))
         return element("td", *content, class_="absent", data_tier=tier, data_rank=str(rank(cell)))
@@ -23,7 +23,7 @@ def table_cell(cell: Cell | None, tier: str, at: datetime) -> Html:
 
 
 def when(at: datetime) -> Html:
-    """A time, in UTC, that programs can read too."""
+    """Return a time in UTC that programs can read too."""
     return element("time", minute(at), datetime=iso(at))
 
 
@@ -43,7 +43,7 @@ def _flag(word: Word) -> Html:
 
 
 def _image(cell: Cell) -> Html:
-    """What runs, in short; it opens to show the same, and what else is shortened, in full."""
+    """Return what runs, shortened; it opens to everything that the cell shortens in full."""
     known = cell.commit or next(iter(cell.digests), "")
     code = element("code", short_commit(known), title=known) if known else "image not known"
     said = element("span", joined(code, _isolated(cell.subject), by=" "), title=cell.subject)
@@ -54,7 +54,7 @@ def _image(cell: Cell) -> Html:
 
 
 def _in_full(cell: Cell) -> Iterator[Html]:
-    """What the rest of the cell shortens, as it is."""
+    """Yield in full what the rest of the cell shortens."""
     names = {
         "commit": [cell.commit],
         "digest": cell.digests,
@@ -104,13 +104,13 @@ def _by(cell: Cell) -> Content:
 
 
 def _line(*pieces: Content) -> Content:
-    """The pieces side by side, each kept whole where there is room; nothing where all say nothing."""
+    """Return the pieces side by side, each kept whole if there is room; None if all are empty."""
     said = [element("span", each) for each in pieces if each and each != Html("")]
     return element("p", joined(*said, by=" "), class_="line") if said else None
 
 
 def _remarks(cell: Cell) -> list[Content]:
-    """What is said below the state, each where there is anything to say."""
+    """Return the remarks below the state, with None for each that does not apply."""
     differing = [element("code", short_commit(each)) for each in cell.runs] if len(cell.runs) > 1 else []
     return [
         element("p", "the tier's tag names ", element("code", short_commit(cell.wanted))) if cell.wanted else None,
@@ -123,7 +123,7 @@ def _remarks(cell: Cell) -> list[Content]:
 
 
 def _complaint(cell: Cell) -> Content:
-    """What is wrong, then what to do; where it is wrong only if that is not this very target."""
+    """Return what is wrong, and what to do; with the place if that is not this target."""
     said = cell.complaint
     if said is None:
         return element("p", STANDINGS["missing"], class_="why") if cell.standing == "missing" else None
@@ -133,5 +133,5 @@ def _complaint(cell: Cell) -> Content:
 
 
 def _isolated(text: str) -> Content:
-    """Text of whatever language and direction, which leaves its neighbours' direction alone."""
+    """Return text whose writing direction does not affect the text around it."""
     return element("bdi", text) if text else None

@@ -1,6 +1,6 @@
 """HTML as values. Text enters a document only through `element`, which makes it harmless and escapes it.
 
-So no caller has to think of it: whoever has a `str` has text, and only `Html` is markup.
+So no caller has to escape anything: a `str` is text, and only `Html` is markup.
 """
 
 import html
@@ -14,7 +14,7 @@ _INLINE = frozenset({"a", "abbr", "b", "bdi", "code", "span", "time"})
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """Markup that is safe to stand in a document as it is."""
+    """Markup that is safe to insert into a document as it is."""
 
     markup: str
 
@@ -23,9 +23,9 @@ Content = Html | str | None
 
 
 def element(name: str, /, *content: Content, **attributes: str | bool | None) -> Html:
-    """The element with its content, what is None or "" left out; `class_` is `class`, `data_rank` is `data-rank`.
+    """Return the element, without content that is None or ""; `class_` is `class`, `data_rank` is `data-rank`.
 
-    An element that is no part of a sentence ends its line, so that the document can be read and compared.
+    A block element ends its line of the source, so that documents can be read and compared.
     """
     tag = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
     end = "" if name in _INLINE else "\n"
@@ -33,17 +33,17 @@ def element(name: str, /, *content: Content, **attributes: str | bool | None) ->
 
 
 def joined(*content: Content, by: str = "") -> Html:
-    """The contents that say something, one after the other."""
+    """Return the contents that are not empty, joined."""
     return Html(html.escape(by).join(_markup(each) for each in content if each))
 
 
 def lines(*content: Content) -> Html:
-    """The contents, from a line of the document's source of its own."""
+    """Return the contents, starting on a new line of the source."""
     return Html("\n" + joined(*content).markup)
 
 
 def unescaped(tag: str, source: str) -> Html:
-    """A style or script of ours; HTML reads its content to the letter, so nothing in it may be anybody's data."""
+    """Return a style or script of ours, unescaped, as HTML requires: it must never contain data of others."""
     return Html(f"<{tag}>{source}</{tag}>\n")
 
 

@@ -1,15 +1,15 @@
-"""The table: a row a tenant (and service, where there are several), a column a tier in promotion order."""
+"""Render the table: a row per tenant (and service, if there are several), a column per tier in promotion order."""
 
 from deploytasks.model import Board, Cell
 from deploytasks.report.page.cell import table_cell
 from deploytasks.report.page.markup import Content, Html, element, joined, lines
 
 _Row = tuple[str, str]
-"""Tenant and service; the service is empty where the board has only one."""
+"""Tenant and service; the service is "" if the board has only one."""
 
 
 def table(board: Board) -> Html:
-    """The whole board as a table that can be read aloud, too: every cell has a row's and a column's header."""
+    """Return the whole board as a table; every cell has a row and a column header, for screen readers."""
     services = {cell.target.service for cell in board.cells}
     several = len(services) > 1
     caption = f"What runs where: {'tenants and services' if several else 'tenants'} down, tiers across"

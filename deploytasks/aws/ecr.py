@@ -36,6 +36,12 @@ _MEDIA_TYPES = [
 ]
 _NOT_THERE = frozenset({"ImageNotFound", "InvalidImageTag", "InvalidImageDigest", "ImageTagDoesNotMatchDigest"})
 """BatchGetImage's failures that mean no such image; with any other, the image exists but can't be read."""
+_OK = 200
+_MOST_BYTES = 1 << 20
+"""The largest config blob that is read."""
+_TIMEOUT_S = 4
+_DEADLINE_S = 10.0
+"""For the whole config blob, the DNS lookup included."""
 
 
 def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, Image]:
@@ -188,13 +194,6 @@ def _check_bytes(repository: str, digest: str, manifest: str) -> None:
 def _hundreds(items: Iterable[str]) -> Iterator[list[str]]:
     every = list(items)
     return (every[start : start + 100] for start in range(0, len(every), 100))
-
-
-_OK = 200
-_MOST_BYTES = 1 << 20
-_TIMEOUT_S = 4
-_DEADLINE_S = 10.0
-"""For the whole blob, the DNS lookup included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,11 @@ from deploytasks.model import LockState
 SURE_S = (0.5, 1.0, 2.0)
 """Pauses between reads that do not find a lock which was written: SSM may show a write only some time later."""
 _FRESH_S = 1.0
+"""How old the last read may be for `Fence.check_again` to rely on it."""
+BEAT_S = 30.0
+"""Seconds between two heartbeats."""
+STALE_S = 120.0
+"""How long without a heartbeat until a job of the same CI run on another host takes a holder for dead."""
 
 
 class LockLost(AwsError):
@@ -81,12 +86,6 @@ class Fence:
                 self._sleep(pause_s)
         now = f"{holder.by} holds it since {holder.since} ({holder.command})" if holder else "nobody holds it now"
         return f"the lock of {self._held.tier} is no longer this command's: {now}"
-
-
-BEAT_S = 30.0
-"""Seconds between two heartbeats."""
-STALE_S = 120.0
-"""How long without a heartbeat until a job of the same CI run on another host takes a holder for dead."""
 
 
 class Heartbeat:

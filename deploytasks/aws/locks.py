@@ -19,6 +19,7 @@ from deploytasks.durations import spelled
 from deploytasks.errors import AwsError, Complaint, Locked
 from deploytasks.model import LockState
 
+HOLD = "hold"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
 _TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses when the lock exists yet can't be found: SSM shows a deletion everywhere, and accepts the name, only later.
@@ -244,9 +245,6 @@ def _how_long(holder: LockState, mine: LockState, waited_s: float) -> str:
         return ""
     held_s = before.total_seconds() + waited_s
     return f", for {spelled(held_s)}" if held_s >= 0 else ""
-
-
-HOLD = "hold"
 
 
 def put_hold(client: Any, project: str, hold: LockState) -> None:

@@ -46,6 +46,12 @@ _SAID_AT, _SAID_AT_WHEN_THROTTLED = 6, 3
 _QUESTIONS = ("Describe", "List", "Get", "BatchGet", "AssumeRole")
 _QUICK = ("ecs", "ecr", "ssm", "sts", "iam", "secrets-manager")
 """The services whose reads are quick; CloudWatch Logs takes longer to search a large log group."""
+_FRESH_S = 60.0
+"""How long after its registration ECS may not know a revision everywhere."""
+_USERS = ("UpdateService", "CreateService", "RunTask", "DescribeTaskDefinition")
+"""The operations that name a revision."""
+_UNKNOWN = ("taskdefinition not found", "unable to describe task definition")
+"""How ECS's messages about an unknown revision begin, in lower case."""
 
 
 class RetryPolicy:
@@ -98,11 +104,6 @@ def hasten(emitter: Any) -> None:
 def _hasten(*, model: Any, context: dict[str, Any], **_: Any) -> None:
     if model.name.startswith(_QUESTIONS):
         context["read_timeout"] = QUESTION_TIMEOUT_S
-
-
-_FRESH_S = 60.0
-_USERS = ("UpdateService", "CreateService", "RunTask", "DescribeTaskDefinition")
-_UNKNOWN = ("taskdefinition not found", "unable to describe task definition")
 
 
 class EcsRetries:

@@ -71,7 +71,6 @@ def _plain(escaped: re.Match[str]) -> str:
 
 
 def _fitting(units: Sequence[str], room: int) -> str:
-    """Return as many whole units as fit."""
     kept, length = [], 0
     for unit in units:
         length += len(unit)

@@ -1,9 +1,10 @@
-"""Build a container image once, release it to every tenant's own ECS environment.
+"""Build a container image once, release it to every tenant's own AWS ECS environment.
 
-The door: `namespace(root)` is what a `tasks.py` needs; `deploytasks.journey` is the same for a Python program.
-The way through the house: `tasks` is what a person types, `journey` the story of each command, and under it the rooms
-`project`, `template`, `plan`, `git`, `builders`, `aws` and `fleet`, which speak in the words of `model` and `tags`;
-`report` shows what came of it, `errors` is all that may go wrong.
+`namespace(root)` is what a `tasks.py` needs; `deploytasks.commands` is the same for a Python program.
+
+Data goes one way. `tasks` is what a person types, `commands` is one file a verb. They use `config`, `template`,
+`rollout`, `builders`, `source` and `git`, which use `aws` and the pure `rules`; all of them use the values of `model`.
+`report` turns values into text, JSON and HTML; `errors` holds everything that may go wrong.
 """
 
 from deploytasks.tasks import namespace

@@ -10,12 +10,13 @@ import pytest
 import deploytasks
 
 PACKAGE = Path(deploytasks.__file__).parent
-BASE = {"model", "tags", "concurrency", "durations", "spelling", "errors"}
+BASE = {"flags", "model", "tags", "concurrency", "durations", "spelling", "errors"}
 """What every room may use."""
 MAY_IMPORT = {
     "errors": set(),
     "durations": set(),
     "spelling": set(),
+    "flags": set(),
     "tags": {"errors"},
     "concurrency": {"errors"},
     "model": {"tags", "errors"},

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from deploytasks.commands.context import Context
 from deploytasks.durations import spelled as spelled_length
 from deploytasks.errors import Complaint, DeployError, Interrupted, Unforeseen, contained
+from deploytasks.flags import Flag, of_resumed
 from deploytasks.model import Command, Options, Result, Scope
 
 
@@ -69,22 +70,21 @@ def again(context: Context, command: Command, results: Iterable[Result]) -> str:
 
 
 def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
-    """Return the options as flags: all for the same command again, else those that every command takes."""
-    what = {"commit": options.commit, "to": options.to, "at": exact(options.at)} if again else {}
-    shards = {"shards": str(options.shards or ""), "run": options.run} if again else {}
-    return {
-        **what,
-        "allow-dirty": options.allow_dirty,
-        "allow-older": options.allow_older,
-        **shards,
-        "override": options.override,
-        "force": options.force,
-        "no-wait": not options.wait,
-        "no-restore": not options.restore,
-        "lock-wait": spelled_length(options.lock_wait_s) if options.lock_wait_s else "",
-        "only-behind": options.only_behind,
-        "only-failed": options.only_failed,
-    }
+    """Return the options as flags: all of them for the same command again, else those that finish its work."""
+    return {flag.typed: _given(options, flag) for flag in of_resumed(again=again)}
+
+
+def _given(options: Options, flag: Flag) -> str | bool | None:
+    """Return the flag's value as it is typed; a switch that was left as it is by default is False."""
+    match flag.name:
+        case "at":
+            return exact(options.at)
+        case "lock-wait":
+            return spelled_length(options.lock_wait_s) if options.lock_wait_s else ""
+    value = getattr(options, flag.parameter)
+    if isinstance(value, bool):
+        return value is not flag.default
+    return str(value) if value is not None else None
 
 
 def exact(at: datetime | None) -> str:

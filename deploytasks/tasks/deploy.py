@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
-from deploytasks.model import Command
 from deploytasks.report import diff as report_diff
 from deploytasks.tasks import flags, shell
 
@@ -18,22 +17,6 @@ if TYPE_CHECKING:
     from deploytasks.model import Difference, Intervention, Project, Scope, Target
 
     Intervene = Callable[[Project, Iterable[Target]], Sequence[Intervention]]
-
-
-_HELP = flags.helped(
-    *("tenant", "service", "exclude", "only-behind", "only-failed"),
-    *("to", "allow-dirty", "allow-older", "override", "force", "shard", "run", "wait", "restore"),
-    *("lock-wait", "dry-run", "json"),
-)
-_REGISTER_HELP = flags.TIER | flags.helped(
-    *("tenant", "service", "exclude", "to", "allow-dirty", "allow-older", "override", "lock-wait", "dry-run", "json")
-)
-_WAIT_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "json")
-_DIFF_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "across", "json")
-_CONTINUE_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "dry-run", "json")
-_STOP_HELP = _CONTINUE_HELP | flags.helped("abort")
-_RUN_HELP = flags.TIER | flags.helped("tenant", "service", "dry-run", "json")
-_LOGS_HELP = flags.TIER | flags.helped("tenant", "service", "exclude", "since", "follow", "json")
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
@@ -51,133 +34,67 @@ def collection(root: Path, tiers: Iterable[str]) -> Collection:
 
 
 def _deploy(root: Path, tier: str) -> Task[Any]:
-    @task(name=tier, auto_shortflags=False, help=_HELP)
-    def deploy(
-        c: Context,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        only_behind: bool = False,
-        only_failed: bool = False,
-        to: str | None = None,
-        allow_dirty: bool = False,
-        allow_older: bool = False,
-        override: str | None = None,
-        force: bool = False,
-        shard: str | None = None,
-        run: str | None = None,
-        wait: bool = True,
-        restore: bool = True,
-        lock_wait: str | None = None,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.TIER", tier)
+    def deploy(c: Context, **given: Any) -> None:
         """Roll every target of the tier to what its tier tag names."""
         from deploytasks import commands
+        from deploytasks.model import Command
 
-        flags.goes_with("run", run, shard, "--shard")
-        how = {"force": force, "wait": wait, "restore": restore, "lock_wait": lock_wait, "dry_run": dry_run}
-        only = {"only_behind": only_behind, "only_failed": only_failed, "shard": flags.shard(shard), "run": run}
-        asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        options = flags.options(c, **asked, **only, **how)
+        flags.goes_with("run", given["run"], given["shard"], "--shard")
+        scope, options = flags.asked(c, tier, given)
         work = commands.deploy_shard if options.shard else commands.deploy
-        scope = flags.scope(tier, tenant, service, exclude)
-        shell.carry_out(root, Command.DEPLOY, work, scope, options, as_json=json)
+        shell.carry_out(root, Command.DEPLOY, work, scope, options, as_json=given["json"])
 
     return deploy
 
 
 def _register(root: Path) -> Task[Any]:
-    @task(name="register", auto_shortflags=False, positional=["tier"], help=_REGISTER_HELP)
-    def register(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        to: str | None = None,
-        allow_dirty: bool = False,
-        allow_older: bool = False,
-        override: str | None = None,
-        lock_wait: str | None = None,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.register", **flags.TIER)
+    def register(c: Context, tier: str, **given: Any) -> None:
         """Register what a deploy would roll out; move no tag, touch no service."""
         from deploytasks import commands
+        from deploytasks.model import Command
 
-        asked = {"to": to, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        options = flags.options(c, **asked, lock_wait=lock_wait, dry_run=dry_run)
-        shell.carry_out(
-            root,
-            Command.REGISTER,
-            commands.register,
-            flags.scope(tier, tenant, service, exclude),
-            options,
-            as_json=json,
-        )
+        asked = flags.asked(c, tier, given)
+        shell.carry_out(root, Command.REGISTER, commands.register, *asked, as_json=given["json"])
 
     return register
 
 
 def _wait(root: Path) -> Task[Any]:
-    @task(name="wait", auto_shortflags=False, positional=["tier"], help=_WAIT_HELP)
-    def wait(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.wait", **flags.TIER)
+    def wait(c: Context, tier: str, **given: Any) -> None:
         """Follow whatever rollout is under way to its end; change nothing."""
         from deploytasks import commands
+        from deploytasks.model import Command
 
-        scope = flags.scope(tier, tenant, service, exclude)
-        shell.carry_out(root, Command.WAIT, commands.wait, scope, flags.options(c), as_json=json)
+        shell.carry_out(root, Command.WAIT, commands.wait, *flags.asked(c, tier, given), as_json=given["json"])
 
     return wait
 
 
 def _continue(root: Path) -> Task[Any]:
-    @task(name="continue", auto_shortflags=False, positional=["tier"], help=_CONTINUE_HELP)
-    def proceed(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.continue", **flags.TIER)
+    def proceed(c: Context, tier: str, **given: Any) -> None:
         """Let rollouts that wait on a hook go on."""
         from deploytasks import commands
 
-        scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
+        scope, options = flags.asked(c, tier, given)
         work = partial(commands.proceed, dry_run=options.dry_run)
-        _intervene(root, scope, work, dry_run=options.dry_run, as_json=json)
+        _intervene(root, scope, work, dry_run=options.dry_run, as_json=given["json"])
 
     return proceed
 
 
 def _stop(root: Path) -> Task[Any]:
-    @task(name="stop", auto_shortflags=False, positional=["tier"], help=_STOP_HELP)
-    def stop(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        abort: bool = False,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.stop", **flags.TIER)
+    def stop(c: Context, tier: str, **given: Any) -> None:
         """Stop rollouts under way: ECS goes back to what ran before, or leaves them with --abort."""
         from deploytasks import commands
 
-        scope, options = flags.scope(tier, tenant, service, exclude), flags.options(c, dry_run=dry_run)
-        work = partial(commands.stop, back=not abort, dry_run=options.dry_run)
-        _intervene(root, scope, work, dry_run=options.dry_run, as_json=json)
+        scope, options = flags.asked(c, tier, given)
+        work = partial(commands.stop, back=not given["abort"], dry_run=options.dry_run)
+        _intervene(root, scope, work, dry_run=options.dry_run, as_json=given["json"])
 
     return stop
 
@@ -193,6 +110,7 @@ def _intervene(root: Path, scope: "Scope", work: "Intervene", *, dry_run: bool, 
     from deploytasks.config.load import load
     from deploytasks.config.select import select
     from deploytasks.errors import AwsError
+    from deploytasks.model import Command
     from deploytasks.report import continue_stop
 
     project = load(root)
@@ -204,23 +122,15 @@ def _intervene(root: Path, scope: "Scope", work: "Intervene", *, dry_run: bool, 
 
 
 def _diff(root: Path) -> Task[Any]:
-    @task(name="diff", auto_shortflags=False, positional=["tier"], help=_DIFF_HELP)
-    def diff(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        across: str | None = None,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.diff", **flags.TIER)
+    def diff(c: Context, tier: str, **given: Any) -> None:
         """Show how live definitions differ from the rendered ones, or from another tenant's; exit 3 if they do."""
         from deploytasks import commands
         from deploytasks.config.load import load
 
-        scope, other, project = flags.scope(tier, tenant, service, exclude), flags.text("across", across), load(root)
+        scope, other, project = flags.scope(tier, given), flags.text("across", given["across"]), load(root)
         found = commands.across(project, scope, other) if other else commands.differences(project, scope)
-        _show(found, as_json=json)
+        _show(found, as_json=given["json"])
         _judge(found)
 
     return diff
@@ -250,40 +160,24 @@ def _judge(found: Sequence["Difference"]) -> None:
 
 
 def _logs(root: Path) -> Task[Any]:
-    @task(name="logs", auto_shortflags=False, positional=["tier"], help=_LOGS_HELP)
-    def logs(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        since: str = "10m",
-        follow: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.logs", **flags.TIER)
+    def logs(c: Context, tier: str, **given: Any) -> None:
         """Show the recent log lines of a tier's targets, or follow them."""
         from deploytasks.tasks import containers
 
-        back, scope = flags.duration("since", since), flags.scope(tier, tenant, service, exclude)
-        containers.logs(root, scope, back, follow=follow, as_json=json)
+        back, scope = flags.duration("since", given["since"]), flags.scope(tier, given)
+        containers.logs(root, scope, back, follow=given["follow"], as_json=given["json"])
 
     return logs
 
 
 def _run(root: Path) -> Task[Any]:
-    @task(name="run", auto_shortflags=False, positional=["tier"], help=_RUN_HELP)
-    def run(
-        c: Context,
-        tier: str,
-        tenant: str | None = None,
-        service: str | None = None,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("deploy.run", **flags.TIER)
+    def run(c: Context, tier: str, **given: Any) -> None:
         """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD..."""
         from deploytasks.tasks import containers
 
-        scope, options = flags.scope(tier, tenant, service), flags.options(c, dry_run=dry_run)
-        containers.run(root, scope, flags.words_after_dashes(c, tier), dry_run=options.dry_run, as_json=json)
+        scope, options = flags.asked(c, tier, given)
+        containers.run(root, scope, flags.words_after_dashes(c, tier), dry_run=options.dry_run, as_json=given["json"])
 
     return run

@@ -3,63 +3,64 @@
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from inspect import Parameter, Signature
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
+from invoke.tasks import Task
+
+from deploytasks.flags import of_task
 
 if TYPE_CHECKING:
     from deploytasks.model import Options, Scope, Shard
 
 
+Body = Callable[..., None]
 _MOST_DIGITS = 9
-
-HELP = {
-    "tenant": "only these tenants: mb,acme",
-    "service": "only these services: api,worker",
-    "exclude": "all tenants but these: mb,acme",
-    "tier": "only these tiers: dev,prod",
-    "commit": "the git revision to take",
-    "at": "what ran then: 2026-11-23T12:00Z, in UTC unless it says another offset",
-    "to": "a release tag or commit instead of what the tier tag names",
-    "override": "pass the gate, with a reason that is recorded",
-    "allow-dirty": "take uncommitted config, and in the first tier the uncommitted tree, under a tag of its own",
-    "allow-older": "let images or config go back to an older, or a diverged, commit",
-    "force": "roll out anew what runs already",
-    "wait": "follow the rollouts to their end",
-    "restore": "put a target whose rollout fails back on what it ran before",
-    "abort": "stop where it stands, instead of going back to what ran before",
-    "lock-wait": "wait so long for a lock that somebody else holds: 15m, 90s",
-    "only-behind": "only targets that do not run the image yet",
-    "only-failed": "only targets whose last rollout failed or was rolled back; with --only-behind those too",
-    "dry-run": "show the plan and change nothing",
-    "json": "JSON only, on stdout",
-    "across": "compare with this tenant, or environment, instead of with the templates",
-    "since": "how far to look back: 30s, 10m, 2h",
-    "follow": "go on until Ctrl-C",
-    "check": "exit 3 if any target deserves a second look",
-    "last": "so many releases, 20 unless told",
-    "shards": "so many parts, each for a job of its own: 8",
-    "shard": "only this part of the tier, in the CI run whose release.matrix locked it: 3/8",
-    "format": "github: a matrix for fromJSON; gitlab: a child pipeline",
-    "include": "a file of the repository with the `default:` of GitLab's jobs: .gitlab/shard.yml",
-    "run": "the CI run, where CI does not name it itself; the same for the matrix and all shards",
-    "html": "write the board to this file too, as one page",
-}
 
 TIER = {"tier": "the tier, as envs/project.toml names it"}
 """The help of the positional argument `tier`."""
 
 
-def helped(*names: str) -> dict[str, str]:
-    """Return the help texts of these flags."""
-    return {name: HELP[name] for name in names}
+def task(row: str, tier: str = "", /, **positional: str) -> Callable[[Body], Task[Any]]:
+    """Return a decorator that makes a task whose flags are those that the table gives `row`.
+
+    `row` is what a person types, with `TIER` for the `tier`; `positional` maps arguments to their help. The body takes
+    `(c, *positional, **given)`, where `given` maps each flag's parameter to its value.
+    """
+
+    def made(body: Body) -> Task[Any]:
+        own = of_task(row)
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        needed = [Parameter(name, kind) for name in ("c", *positional)]
+        flags = [Parameter(flag.parameter, kind, default=flag.default) for flag in own]
+        vars(body)["__signature__"] = Signature([*needed, *flags])
+        return Task(
+            body,
+            name=tier or row.rpartition(".")[2],
+            positional=tuple(positional),
+            auto_shortflags=False,
+            help={**positional, **{flag.name: flag.help for flag in own}},
+        )
+
+    return made
 
 
-def scope(tier: str, tenant: str | None = None, service: str | None = None, exclude: str | None = None) -> "Scope":
-    """Return the scope that the flags select.
+def asked(context: Context, tier: str, given: Mapping[str, Any]) -> tuple["Scope", "Options"]:
+    """Return which targets the flags mean, and what else they say.
+
+    Raises:
+        Invalid: a flag is there and empty, or says what it can't.
+
+    """
+    return scope(tier, given), options(context, given)
+
+
+def scope(tier: str, given: Mapping[str, Any]) -> "Scope":
+    """Return which targets the flags mean.
 
     Raises:
         Invalid: a flag is given but empty, so that `--tenant $UNSET` never selects all tenants.
@@ -68,7 +69,7 @@ def scope(tier: str, tenant: str | None = None, service: str | None = None, excl
     from deploytasks.config.select import names
     from deploytasks.model import Scope
 
-    return Scope(tier, names("tenant", tenant), names("service", service), names("exclude", exclude))
+    return Scope(tier, *(names(flag, given.get(flag)) for flag in ("tenant", "service", "exclude")))
 
 
 def file(flag: str, given: str | None) -> FilePath | None:
@@ -255,16 +256,18 @@ def is_dry(context: Context, dry_run: bool) -> bool:
     return dry_run or bool(context.config.run.dry)
 
 
-def options(context: Context, **given: Any) -> "Options":
-    """Return the options that the other flags give; Invoke's own `--dry` means `--dry-run`.
+def options(context: Context, given: Mapping[str, Any]) -> "Options":
+    """Return what the other flags say; Invoke's own `--dry` means `--dry-run`.
 
     Raises:
-        Invalid: a flag is given but empty, or `lock_wait` is not a length of time.
+        Invalid: a flag is there and empty, or says what it can't.
 
     """
     from deploytasks.model import Options
 
     for flag in ("commit", "to", "override", "run"):
         text(flag, given.get(flag))
-    dry_run, lock_wait = given.pop("dry_run", False), given.pop("lock_wait", None)
-    return Options(**given, dry_run=is_dry(context, dry_run), lock_wait_s=wait_s(lock_wait))
+    read: dict[str, Any] = {"at": moment("at", given.get("at")), "shard": shard(given.get("shard"))}
+    read |= {"dry_run": is_dry(context, bool(given.get("dry_run"))), "lock_wait_s": wait_s(given.get("lock_wait"))}
+    plain = {name: value for name, value in given.items() if name in Options.__dataclass_fields__}
+    return Options(**{**plain, **read})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
 
@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from deploytasks.model import LockState, Project
 
 
-_ACQUIRE_HELP = {"tier": "the tier to lock", "reason": "why, for all who meet it"} | flags.helped(
-    "lock-wait", "dry-run"
-)
-_RELEASE_HELP = (
-    flags.TIER
-    | {
-        "yes": "do not ask: the lock is freed, or, where there is none, the hold ended",
-        "run": "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
-    }
-    | flags.helped("dry-run")
-)
 _ENDED = {"lock": "free", "hold": "on hold no longer"}
 
 
@@ -33,8 +22,8 @@ def collection(root: Path) -> Collection:
 
 
 def _status(root: Path) -> Task[Any]:
-    @task(name="status", auto_shortflags=False, help=flags.helped("json"))
-    def status(c: Context, json: bool = False) -> None:
+    @flags.task("lock.status")
+    def status(c: Context, **given: Any) -> None:
         """Show who holds each tier's lock, and which are on hold after a rollback."""
         from deploytasks import commands
         from deploytasks.config.load import load
@@ -43,24 +32,22 @@ def _status(root: Path) -> Task[Any]:
         project = load(root)
         states = commands.lock_status(project, [tier.name for tier in project.tiers])
         sheet = tuple(block for each in states for block in locks.sheet(*each))
-        shell.show(sheet, [locks.as_json(*each) for each in states], as_json=json)
+        shell.show(sheet, [locks.as_json(*each) for each in states], as_json=given["json"])
 
     return status
 
 
 def _acquire(root: Path) -> Task[Any]:
-    @task(name="acquire", auto_shortflags=False, help=_ACQUIRE_HELP)
-    def acquire(
-        c: Context, tier: str, reason: str | None = None, lock_wait: str | None = None, dry_run: bool = False
-    ) -> None:
+    @flags.task("lock.acquire", tier="the tier to lock")
+    def acquire(c: Context, tier: str, **given: Any) -> None:
         """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
         from deploytasks import commands
         from deploytasks.config import select
         from deploytasks.config.load import load
 
-        why, wait_s, project = flags.text("reason", reason) or "", flags.wait_s(lock_wait), load(root)
+        why, wait_s, project = flags.text("reason", given["reason"]) or "", flags.wait_s(given["lock_wait"]), load(root)
         name = select.tier(project, tier).name
-        if flags.is_dry(c, dry_run):
+        if flags.is_dry(c, given["dry_run"]):
             shell.say(_would_lock(project, name))
             return
         state = commands.lock_acquire(project, name, why, wait_s=wait_s, tell=shell.say_told)
@@ -70,18 +57,18 @@ def _acquire(root: Path) -> Task[Any]:
 
 
 def _release(root: Path) -> Task[Any]:
-    @task(name="release", auto_shortflags=False, positional=["tier"], help=_RELEASE_HELP)
-    def release(c: Context, tier: str, yes: bool = False, run: str | None = None, dry_run: bool = False) -> None:
+    @flags.task("lock.release", **flags.TIER)
+    def release(c: Context, tier: str, **given: Any) -> None:
         """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
         from deploytasks.config import select
         from deploytasks.config.load import load
 
-        owner, project = flags.text("run", run), load(root)
+        owner, project = flags.text("run", given["run"]), load(root)
         name = select.tier(project, tier).name
-        if flags.is_dry(c, dry_run):
-            lines = _would_free(project, name, owner, asks=not yes)
+        if flags.is_dry(c, given["dry_run"]):
+            lines = _would_free(project, name, owner, asks=not given["yes"])
         else:
-            lines = _freed_of(project, name, owner) if owner else _freed(project, name, asks=not yes)
+            lines = _freed_of(project, name, owner) if owner else _freed(project, name, asks=not given["yes"])
         for line in lines:
             shell.say(line)
 

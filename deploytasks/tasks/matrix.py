@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
-from deploytasks.model import Command
 from deploytasks.report import matrix as report_matrix
 from deploytasks.tasks import flags, shell
 
@@ -15,38 +14,21 @@ if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
 
 
-_HELP = flags.TIER | flags.helped(
-    *("shards", "format", "include", "commit", "allow-dirty", "allow-older", "override", "lock-wait", "run", "dry-run")
-)
 _FORMATS = ("github", "gitlab")
 
 
 def matrix(root: Path) -> Task[Any]:
     """Return the task `release.matrix`."""
 
-    @task(name="matrix", auto_shortflags=False, positional=["tier"], help=_HELP)
-    def matrix(
-        c: Context,
-        tier: str,
-        shards: str | None = None,
-        format: str = "github",
-        include: str | None = None,
-        commit: str | None = None,
-        allow_dirty: bool = False,
-        allow_older: bool = False,
-        override: str | None = None,
-        lock_wait: str | None = None,
-        run: str | None = None,
-        dry_run: bool = False,
-    ) -> None:
+    @flags.task("release.matrix", **flags.TIER)
+    def matrix(c: Context, tier: str, **given: Any) -> None:
         """Gate, tag and lock a tier once, and print the CI jobs that roll it out: deploy.<tier> --shard 3/8."""
         from deploytasks.report.matrix import MOST_JOBS
 
-        asked = {"commit": commit, "allow_dirty": allow_dirty, "allow_older": allow_older, "override": override}
-        number = flags.number("shards", shards or "", MOST_JOBS)
-        form = flags.one_of("format", format, _FORMATS)
+        number = flags.number("shards", given["shards"] or "", MOST_JOBS)
+        form, include = flags.one_of("format", given["format"], _FORMATS), given["include"]
         flags.goes_with("include", include, form == "gitlab", "--format gitlab")
-        options = flags.options(c, **asked, lock_wait=lock_wait, run=run, shards=number, dry_run=dry_run)
+        options = flags.options(c, {**given, "shards": number})
         _print(_made(root, tier, options), form, include)
 
     return matrix
@@ -56,10 +38,11 @@ def _made(root: Path, tier: str, options: "Options") -> "Matrix":
     """Gate, tag and lock the tier for its shards. Progress goes to stderr, since stdout is for a program."""
     from deploytasks import commands
     from deploytasks.config.load import load
+    from deploytasks.model import Command
     from deploytasks.report.progress import reporter_for
     from deploytasks.tasks.notify import announced
 
-    scope = flags.scope(tier)
+    scope = flags.scope(tier, {})
     with reporter_for(Command.MATRIX.task(tier), sys.stderr, as_json=False, summarised=not options.dry_run) as show:
         project = load(root)
         with announced(project, tier, Command.MATRIX, options, show) as told:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
 
@@ -12,36 +12,23 @@ if TYPE_CHECKING:
     from deploytasks.model import Board
 
 
-_HELP = flags.helped("tenant", "tier", "service", "exclude", "check", "html", "dry-run", "json")
-
-
 def status(root: Path) -> Task[Any]:
     """Return the task `status`."""
 
-    @task(auto_shortflags=False, help=_HELP)
-    def status(
-        c: Context,
-        tenant: str | None = None,
-        tier: str | None = None,
-        service: str | None = None,
-        exclude: str | None = None,
-        check: bool = False,
-        html: str | None = None,
-        dry_run: bool = False,
-        json: bool = False,
-    ) -> None:
+    @flags.task("status")
+    def status(c: Context, **given: Any) -> None:
         """Show what runs where: commit, release, tasks and rollout of every tenant and tier."""
         from deploytasks import commands
         from deploytasks.config import select
         from deploytasks.config.load import load
         from deploytasks.report import board
 
-        file, project = flags.file("html", html), load(root)
-        seen = commands.status(project, select.anywhere(project, tier, flags.scope("", tenant, service, exclude)))
-        writes = not flags.is_dry(c, dry_run)
-        shell.show(board.sheet(seen), board.as_json(seen), as_json=json, summary="status" if writes else "")
+        file, project = flags.file("html", given["html"]), load(root)
+        seen = commands.status(project, select.anywhere(project, given["tier"], flags.scope("", given)))
+        writes = not flags.is_dry(c, given["dry_run"])
+        shell.show(board.sheet(seen), board.as_json(seen), as_json=given["json"], summary="status" if writes else "")
         _write(seen, file, writes=writes)
-        _judge(seen, check=check)
+        _judge(seen, check=given["check"])
 
     return status
 

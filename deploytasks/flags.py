@@ -1,0 +1,175 @@
+"""The flags, one row each, from which Invoke's signatures, `--help` and the commands that resume work derive."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+_CHANGING = "build tag.TIER deploy.TIER deploy.register release.TIER release.matrix"
+_ROLLING_OUT = "deploy.TIER release.TIER release.rollback"
+_SHOWING = "deploy.wait deploy.continue deploy.stop deploy.diff deploy.logs"
+_TARGETS = f"{_ROLLING_OUT} deploy.register {_SHOWING} status"
+_LOCKING = "tag.TIER deploy.TIER deploy.register release.TIER release.matrix release.rollback lock.acquire"
+
+Resumed = Literal["", "same", "all"]
+"""Who repeats the flag in the command that goes on: nobody, the `same` command again, or `all` that finish its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag as it is typed, without its dashes.
+
+    `default` says what it takes: a text or nothing, or a switch, which is spelled `--no-NAME` where it is on by
+    default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's.
+    """
+
+    name: str
+    help: str
+    tasks: str
+    default: str | bool | None = None
+    resumed: Resumed = ""
+
+    @property
+    def parameter(self) -> str:
+        """Return its name in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def typed(self) -> str:
+        """Return what a person types, without dashes, to leave the default."""
+        return f"no-{self.name}" if self.default is True else self.name
+
+
+FLAGS = (
+    Flag("tenant", "only these tenants: mb,acme", f"{_TARGETS} deploy.run"),
+    Flag("tier", "only these tiers: dev,prod", "status"),
+    Flag(
+        "service",
+        "only these services: api,worker",
+        f"{_TARGETS} build tag.TIER deploy.run release.history tag.list envs.show envs.render",
+    ),
+    Flag("exclude", "all tenants but these: mb,acme", _TARGETS),
+    Flag("commit", "the git revision to take", "build tag.TIER release.TIER release.matrix", resumed="same"),
+    Flag(
+        "to",
+        "a release tag or commit instead of what the tier tag names",
+        "deploy.TIER deploy.register release.rollback",
+        resumed="same",
+    ),
+    Flag(
+        "at",
+        "what ran then: 2026-11-23T12:00Z, in UTC unless it says another offset",
+        "release.rollback",
+        resumed="same",
+    ),
+    Flag(
+        "allow-dirty",
+        "take uncommitted config, and in the first tier the uncommitted tree, under a tag of its own",
+        _CHANGING,
+        default=False,
+        resumed="all",
+    ),
+    Flag(
+        "allow-older",
+        "let images or config go back to an older, or a diverged, commit",
+        "tag.TIER deploy.TIER deploy.register release.TIER release.matrix",
+        default=False,
+        resumed="all",
+    ),
+    Flag("shards", "so many parts, each for a job of its own: 8", "release.matrix", resumed="same"),
+    Flag(
+        "shard",
+        "only this part of the tier, in the CI run whose release.matrix locked it: 3/8",
+        "deploy.TIER",
+    ),
+    Flag(
+        "run",
+        "the CI run, where CI does not name it itself; the same for the matrix and all shards",
+        "deploy.TIER release.matrix",
+        resumed="same",
+    ),
+    Flag(
+        "run",
+        "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
+        "lock.release",
+    ),
+    Flag(
+        "override",
+        "pass the gate, with a reason that is recorded",
+        "tag.TIER deploy.TIER deploy.register release.TIER release.matrix",
+        resumed="all",
+    ),
+    Flag("force", "roll out anew what runs already", "deploy.TIER release.TIER", default=False, resumed="all"),
+    Flag("wait", "follow the rollouts to their end", _ROLLING_OUT, default=True, resumed="all"),
+    Flag(
+        "restore",
+        "put a target whose rollout fails back on what it ran before",
+        _ROLLING_OUT,
+        default=True,
+        resumed="all",
+    ),
+    Flag("lock-wait", "wait so long for a lock that somebody else holds: 15m, 90s", _LOCKING, resumed="all"),
+    Flag(
+        "only-behind",
+        "only targets that do not run the image yet",
+        "deploy.TIER release.TIER",
+        default=False,
+        resumed="all",
+    ),
+    Flag(
+        "only-failed",
+        "only targets whose last rollout failed or was rolled back; with --only-behind those too",
+        "deploy.TIER release.TIER",
+        default=False,
+        resumed="all",
+    ),
+    Flag("format", "github: a matrix for fromJSON; gitlab: a child pipeline", "release.matrix", default="github"),
+    Flag(
+        "include",
+        "a file of the repository with the `default:` of GitLab's jobs: .gitlab/shard.yml",
+        "release.matrix",
+    ),
+    Flag("across", "compare with this tenant, or environment, instead of with the templates", "deploy.diff"),
+    Flag("since", "how far to look back: 30s, 10m, 2h", "deploy.logs", default="10m"),
+    Flag("follow", "go on until Ctrl-C", "deploy.logs", default=False),
+    Flag(
+        "abort",
+        "stop where it stands, instead of going back to what ran before",
+        "deploy.stop",
+        default=False,
+    ),
+    Flag("reason", "why, for all who meet it", "lock.acquire"),
+    Flag(
+        "yes", "do not ask: the lock is freed, or, where there is none, the hold ended", "lock.release", default=False
+    ),
+    Flag(
+        "yes",
+        "do not ask: take over repositories that carry no project, and make those whose former one is there",
+        "envs.bootstrap",
+        default=False,
+    ),
+    Flag("last", "so many releases, 20 unless told", "release.history", default="20"),
+    Flag("check", "exit 3 if any target deserves a second look", "status", default=False),
+    Flag("html", "write the board to this file too, as one page", "status"),
+    Flag(
+        "dry-run",
+        "show the plan and change nothing",
+        f"{_CHANGING} release.rollback deploy.continue deploy.stop deploy.run status envs.bootstrap lock.acquire "
+        "lock.release",
+        default=False,
+    ),
+    Flag(
+        "json",
+        "JSON only, on stdout",
+        f"{_TARGETS} build tag.TIER tag.list deploy.run release.history envs.list envs.show envs.check lock.status",
+        default=False,
+    ),
+)
+
+
+def of_task(task: str) -> tuple[Flag, ...]:
+    """Return the flags of a task: `deploy.wait`, or `deploy.TIER` for every tier's."""
+    return tuple(flag for flag in FLAGS if task in flag.tasks.split())
+
+
+def of_resumed(*, again: bool) -> tuple[Flag, ...]:
+    """Return the flags that a command which goes on repeats: all for the same command `again`."""
+    return tuple(flag for flag in FLAGS if flag.resumed == "all" or (again and flag.resumed))

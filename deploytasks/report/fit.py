@@ -42,12 +42,11 @@ def _brief(table: Table) -> Table:
     return replace(
         table,
         columns=tuple(replace(column, name=column.brief or column.name) for column in table.columns),
-        rows=tuple(tuple(tuple(map(_brief_span, entry)) for entry in row) for row in table.rows),
+        rows=tuple(
+            tuple(tuple(Span(span.brief or span.text, span.tone) for span in entry) for entry in row)
+            for row in table.rows
+        ),
     )
-
-
-def _brief_span(span: Span) -> Span:
-    return Span(span.brief or span.text, span.tone)
 
 
 def _without_crop(table: Table) -> Table:

@@ -126,18 +126,14 @@ def _cells(row: Row) -> list[Words]:
     if known is None:
         return [str(row.target), "", "", Span("waiting", "dim"), ""]
     outcome = row.result.outcome if row.result else None
+    state = row.progress.state if row.progress else ""
     return [
         str(row.target),
         Span(revision_name(known.revision), brief=revision_number(known.revision)),
         f"{known.running}/{known.desired}",
-        Span(outcome, OUTCOME_TONES[outcome]) if outcome else _state_of(row),
+        Span(outcome, OUTCOME_TONES[outcome]) if outcome else state,
         Span(_last_words(row), "dim"),
     ]
-
-
-def _state_of(row: Row) -> str:
-    """Return the last known state of a rollout under way."""
-    return row.progress.state if row.progress else ""
 
 
 def _last_words(row: Row) -> str:

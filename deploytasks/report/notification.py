@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from deploytasks.model import Heading, Plan, Report, Result
-from deploytasks.report.reporter import exit_code
+from deploytasks.report.reporter import ended_as
 from deploytasks.report.results import counts, summary
 from deploytasks.report.secrets import secret_values, veil, veiled_report
 from deploytasks.report.text import counted, harmless, lines_of, one_line, short_commit
@@ -45,9 +45,8 @@ def broken_off(heading: Heading, plan: Plan, results: Sequence[Result], error: B
     until = f", until then {counts(results)}" if results else ""
     told = lines_of(veil(str(error), secret_values(plan))) or [type(error).__name__]
     why = [_text(each) for each in told[:_MOST_LINES]]
-    verb = {2: "was refused", 130: "was interrupted"}.get(exit_code(error), "failed")
     said = [*_about(heading, plan), *_failures(known.failed), *why, _by(heading)]
-    return _veiled(plan, _message(f"✖ {_name(heading)} {verb}{until}", said))
+    return _veiled(plan, _message(f"✖ {_name(heading)} {ended_as(error)}{until}", said))
 
 
 def _message(first: str, said: Iterable[str]) -> Message:

@@ -9,7 +9,7 @@ from deploytasks.model import Event, Report, Told
 from deploytasks.report import ci, plan, results
 from deploytasks.report.json_lines import JsonLines
 from deploytasks.report.markdown import markdown
-from deploytasks.report.reporter import Clock, Reporter, exit_code, utc_now
+from deploytasks.report.reporter import Clock, Reporter, ended_as, utc_now
 from deploytasks.report.secrets import veil
 from deploytasks.report.sheet import Sheet, line, stacked
 from deploytasks.report.streams import OutputStream, append, room_in, speaks_unicode
@@ -124,7 +124,7 @@ class Summarised(Around):
 
     def _leave(self, error: BaseException | None) -> None:
         if error is not None and not self._finished:
-            self._add(f"{self._command} {_ended_as(error)}", self._broken_off(error))
+            self._add(f"{self._command} {ended_as(error)}", self._broken_off(error))
         super()._leave(error)
 
     def _broken_off(self, error: BaseException) -> Sheet:
@@ -154,12 +154,5 @@ def ending(report: Report, elapsed_s: float) -> Sheet:
     """Return what was built and tagged (the whole plan if nothing was rolled out), the results, and how to resume."""
     planned = replace(report.plan, waves=()) if report.results else report.plan
     steps = plan.notes(planned) if planned.is_nothing else plan.sheet(planned)
-    return stacked(steps, results.body(report, elapsed_s), _to_copy(report.resume))
-
-
-def _to_copy(resume: str) -> Sheet:
-    return tuple(line(each, whole=True) for each in lines_of(resume))
-
-
-def _ended_as(error: BaseException) -> str:
-    return {2: "was refused", 130: "was interrupted"}.get(exit_code(error), "failed")
+    resume = tuple(line(each, whole=True) for each in lines_of(report.resume))
+    return stacked(steps, results.body(report, elapsed_s), resume)

@@ -29,6 +29,11 @@ def exit_code(error: BaseException) -> int:
     return code if isinstance(code, int) else 1
 
 
+def ended_as(error: BaseException) -> str:
+    """Return the verb for a command that ended with this error."""
+    return {2: "was refused", INTERRUPTED: "was interrupted"}.get(exit_code(error), "failed")
+
+
 class Reporter(ABC):
     """An OnEvent that shows events as they happen, and the report at the end.
 

@@ -1,10 +1,10 @@
-"""The only image builders: a job in, a pushed image's digest out.
+"""Build a job's image and push it; return the pushed image's digest.
 
-    choose      docker where an engine answers, else append; a service may name its own
-    docker      BuildKit or the engine builds, the engine pushes: takes every Dockerfile
-    append      no engine, no root: files on top of a base, pushed by ourselves; takes Dockerfiles that run nothing
+    choose      docker if an engine answers, else append; a service may name its own
+    docker      BuildKit or the engine builds, the engine pushes: any Dockerfile
+    append      no engine, no root: files on top of a base, pushed by this package; Dockerfiles that run nothing
 
-Both push what they built under the one reference they are given, tell of it line by line, and end with the digest.
+Both push under the one reference they are given, and report progress line by line.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ Wanted = Literal["auto", "docker", "append"]
 
 
 def build_and_push(job: Job, login: Login | None, tell: OnEvent, *, builder: Wanted = "auto") -> str:
-    """The job's image is in the registry under its reference; the pushed manifest's digest out.
+    """Build the job's image, push it under its reference, and return the pushed manifest's digest.
 
-    Raises: Refusal where nothing was started (no engine, a Dockerfile that needs one, several platforms),
-    BuildFailed where the build or the push failed.
+    Raises: Refusal if nothing was started (no engine, a Dockerfile that needs one, several platforms),
+    BuildFailed if the build or the push failed.
     """
     job.platform  # noqa: B018 - refuses several platforms before anything is started
     log = BuildLog(job.service, tell)
@@ -37,7 +37,7 @@ def build_and_push(job: Job, login: Login | None, tell: OnEvent, *, builder: Wan
 
 
 def refused(service: Service, text: str) -> tuple[Complaint, ...]:
-    """What speaks against building the service's Dockerfile on this machine, as far as its text tells."""
+    """Return why the service's Dockerfile can't be built on this machine, as far as its text shows."""
     try:
         if choose(service.builder, docker.answers) == "append":
             name = str(PurePosixPath(service.context, service.dockerfile))
@@ -48,7 +48,7 @@ def refused(service: Service, text: str) -> tuple[Complaint, ...]:
 
 
 def choose(wanted: Wanted, docker_answers: Callable[[], bool]) -> BuilderName:
-    """The builder that is taken. Raises: Refusal where `docker` is wanted and no engine answers."""
+    """Return the builder to use. Raises: Refusal if `docker` is wanted and no engine answers."""
     match wanted:
         case "append":
             return "append"

@@ -1,7 +1,7 @@
-"""The builder without an engine: the Dockerfile's files become one layer on its base, pushed straight to the registry.
+"""Build without an engine: the Dockerfile's files become one layer on its base, pushed straight to the registry.
 
 Needs no root and nothing but this package. The base's layers never pass through an image store: each is read once, to
-know where its directories and links are, and is taken over by the registry itself where that has it already.
+learn its directories and links, and is mounted by the registry itself if that has it already.
 """
 
 import json
@@ -32,9 +32,9 @@ _MEDIA_TYPES = {
 
 
 def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
-    """The image is in the registry under the job's reference; the manifest's digest out.
+    """Build the image, push it under the job's reference, and return the manifest's digest.
 
-    Raises: Refusal where the Dockerfile needs an engine, BuildFailed where a file is missing or a registry says no.
+    Raises: Refusal if the Dockerfile needs an engine, BuildFailed if a file is missing or a registry refuses.
     """
     instructions = dockerfile.parse(_text(job), job.shown_dockerfile)
     given = recipe.base(instructions, job.platform)
@@ -63,7 +63,7 @@ def _text(job: Job) -> str:
 
 
 def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Layer | None:
-    """The recipe's one layer, None where it adds no file."""
+    """Return the recipe's one layer, None if it adds no file."""
     seen = context.visible(job.context, job.dockerfile)
     entries = copying.entries(job.context, seen, todo.steps, tree)
     if not entries:
@@ -74,9 +74,9 @@ def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Laye
 
 
 def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dict[str, Any]:
-    """The image's configuration: the base's, what the recipe makes of it, our labels, and one more line of history.
+    """Return the image's configuration: the base's with the recipe's changes, our labels, and one more line of history.
 
-    A base that keeps no history is given none, since its length must fit the layers'.
+    A base without history is given none, since the history's length must match the layers'.
     """
     created = job.labels.get(_CREATED, _EPOCH)
     config = {**todo.config, "Labels": {**(todo.config.get("Labels") or {}), **job.labels}}
@@ -92,7 +92,7 @@ def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dic
 
 
 def _push(base: BaseImage, config: Path, added: Layer | None, target: Repository, log: BuildLog) -> str:
-    """Layer, configuration and manifest are in the registry, in this order; the manifest's digest out."""
+    """Push the layer, the configuration and the manifest, in this order, and return the manifest's digest."""
     config_type, layer_type = _MEDIA_TYPES[base.media_type]
     layers = [*base.layers]
     if added:

@@ -1,4 +1,4 @@
-"""The image that FROM names: found in its registry for the right platform, read, and taken over layer by layer."""
+"""Find the image that FROM names in its registry, for the right platform, and take over its layers one by one."""
 
 import json
 import tarfile
@@ -28,7 +28,7 @@ _USE_DOCKER = 'take another base, or build with Docker: builder = "docker"'
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """A base as its registry describes it; `reference` is None for scratch, `layers` are descriptors, lowest first."""
+    """A base image in its registry: `reference` is None for scratch, `layers` are descriptors, lowest first."""
 
     reference: Reference | None
     media_type: str
@@ -37,9 +37,9 @@ class BaseImage:
 
 
 def read_base(given: Base, platform: Platform, login: Login | None, log: BuildLog) -> BaseImage:
-    """The base for the platform; its layers are not read yet.
+    """Return the base for the platform, with its layers yet unread.
 
-    Raises: Refusal where it is not made for the platform or needs an engine, BuildFailed where it can't be read.
+    Raises: Refusal if it is not made for the platform or needs an engine, BuildFailed if it can't be read.
     """
     if given.image == recipe.SCRATCH:
         return BaseImage(None, OCI_MANIFEST, _scratch(platform))
@@ -59,7 +59,7 @@ def read_base(given: Base, platform: Platform, login: Login | None, log: BuildLo
 
 
 def take_over(base: BaseImage, target: Repository, login: Login | None, log: BuildLog) -> Tree:
-    """The base's layers are in the target's repository; what lies in them is known afterwards."""
+    """Put the base's layers into the target's repository, and return the tree of what they contain."""
     tree = Tree()
     if base.reference is None:
         return tree
@@ -78,7 +78,7 @@ def take_over(base: BaseImage, target: Repository, login: Login | None, log: Bui
 def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: Tree) -> None:
     with blob.open("w+b") as file:
         source.read(descriptor["digest"], file)
-        file.flush()  # here a full disk is told as such
+        file.flush()  # a full disk is reported here, as such
         try:
             tree.add_layer(file)
         except (tarfile.TarError, OSError) as error:
@@ -87,7 +87,7 @@ def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: T
 
 
 def _hand_over(digest: str, blob: Path, source: Repository, target: Repository, log: BuildLog) -> None:
-    """The blob is in the target's repository: already, by the registry's own hand, or pushed."""
+    """Put the blob into the target's repository unless it is there: mounted if the registry can, else pushed."""
     same_registry = source.reference.host == target.reference.host
     if target.has(digest):
         log.push(f"base layer {digest[:19]} is there already")
@@ -99,7 +99,7 @@ def _hand_over(digest: str, blob: Path, source: Repository, target: Repository, 
 
 
 def _for_platform(repository: Repository, given: Base, platform: Platform) -> Manifest:
-    """The manifest itself, or that one of an index which is for the platform."""
+    """Return the manifest itself, or the one in an index that is for the platform."""
     manifest = repository.manifest(repository.reference.wanted)
     if manifest.media_type in _INDEXES:
         offered = [(_platform(each), each["digest"]) for each in manifest.said["manifests"]]
@@ -137,9 +137,9 @@ def _config(repository: Repository, digest: str) -> dict[str, Any]:
 
 
 def labels_of(image: str, login: Login) -> Mapping[str, str]:
-    """The labels of an image in a registry; of an index, its first image's.
+    """Return the labels of an image in a registry; of an index, its first image's.
 
-    Raises: BuildFailed where it can't be read.
+    Raises: BuildFailed if it can't be read.
     """
     with registry.opened(Reference.parse(image, image), login) as repository:
         manifest = repository.manifest(repository.reference.wanted)

@@ -1,4 +1,4 @@
-"""Which files of a build context an image may see: all but what `.dockerignore` names."""
+"""List which files of a build context the image may see: all that `.dockerignore` does not ignore."""
 
 import io
 import os
@@ -11,15 +11,15 @@ from deploytasks import dockerignore
 
 
 def visible(context: Path, dockerfile: Path) -> frozenset[str]:
-    """Every path below the context that may be copied, relative, directories included.
+    """Return every path below the context that may be copied, relative, directories included.
 
-    Raises: Invalid where `.dockerignore` is malformed.
+    Raises: Invalid if `.dockerignore` is malformed.
     """
     return frozenset(_with_parents(_walk(context, _matcher(context, dockerfile), "")))
 
 
 def _matcher(context: Path, dockerfile: Path) -> dockerignore.Matcher:
-    """`<Dockerfile>.dockerignore` goes before the context's own `.dockerignore`."""
+    """Return the matcher of `<Dockerfile>.dockerignore`, else of the context's own `.dockerignore`."""
     for candidate in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"):
         if candidate.is_file():
             return dockerignore.parse(candidate.read_text(encoding="utf-8", errors="surrogateescape"), candidate.name)
@@ -38,7 +38,7 @@ def _walk(context: Path, matcher: dockerignore.Matcher, below: str) -> Iterator[
 
 
 def _with_parents(paths: Iterator[str]) -> Iterator[str]:
-    """An ignored directory that holds an exception (`!kept/file`) is seen as far as the exception needs it."""
+    """Yield the paths and their parents: an ignored directory is visible if an exception (`!kept/file`) needs it."""
     for path in paths:
         yield path
         while path := os.path.dirname(path):  # noqa: PTH120 - thousands of strings, no Path needed
@@ -46,10 +46,10 @@ def _with_parents(paths: Iterator[str]) -> Iterator[str]:
 
 
 def pack(context: Path, dockerfile: Path, into: IO[bytes]) -> str:
-    """Write the visible files as a tar for an engine's own builder; the Dockerfile's name in it out.
+    """Write the visible files as a tar for an engine's own builder, and return the Dockerfile's name in it.
 
-    That builder takes out of the context again what `.dockerignore` names of itself and the Dockerfile, so where
-    either is not visible a `.dockerignore` goes with it that says so.
+    That builder removes from the context again what `.dockerignore` names of itself and the Dockerfile, so if either is
+    not visible, the tar has a `.dockerignore` that names them.
     Source: moby builder/remotecontext/detect.go, removeDockerfile.
     """
     paths = visible(context, dockerfile)
@@ -78,7 +78,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The entry as a fresh checkout of root's, whoever built it and with whatever umask."""
+    """Return the entry as in a fresh checkout by root, whatever user and umask it was made with."""
     info.uid, info.gid, info.uname, info.gname = 0, 0, "", ""
     info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
     return info

@@ -1,4 +1,4 @@
-"""COPY and WORKDIR become the entries of one layer: which file of the context lies where, owned by whom."""
+"""Turn COPY and WORKDIR into the entries of one layer: which file of the context goes where, owned by whom."""
 
 import posixpath
 import re
@@ -19,7 +19,7 @@ _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's bytes come from `source`."""
+    """A file whose content is that of `source`."""
 
     source: Path
     mode: int
@@ -28,11 +28,11 @@ class File:
 
 Entry = Directory | File | Link
 Entries = Mapping[str, Entry]
-"""Path in the image (no slash at either end) → what lies there."""
+"""Entries by path in the image (no slash at either end)."""
 
 
 class Copying:
-    """Steps carried out one after the other on a base's tree; a later one replaces what an earlier one laid."""
+    """Steps carried out in order on a base's tree; a later one replaces what an earlier one added."""
 
     def __init__(self, context: Path, visible: frozenset[str], tree: Tree) -> None:
         self.context = context.resolve()
@@ -44,9 +44,9 @@ class Copying:
         self.entries: dict[str, Entry] = {}
 
     def carry_out(self, step: Step) -> None:
-        """Lay what one step lays.
+        """Add the entries of one step.
 
-        Raises: BuildFailed where a source is not there or is ignored, Refusal where several become one file.
+        Raises: BuildFailed if a source does not exist or is ignored, Refusal if several sources become one file.
         """
         match step:
             case Workdir(path):
@@ -62,7 +62,7 @@ class Copying:
                     self._copy(step, source)
 
     def _found(self, step: Copy, source: str) -> list[str]:
-        """The visible paths that a source names, relative to the context; "" is the context itself."""
+        """Return the visible paths that a source names, relative to the context; "" is the context itself."""
         pattern = posixpath.normpath("/" + source).lstrip("/")
         if not pattern:
             return [""]
@@ -72,7 +72,7 @@ class Copying:
         return found
 
     def _matching(self, step: Copy, pattern: str) -> list[str]:
-        """Paths that match part by part: a star never stands for a slash."""
+        """Return the visible paths that match part by part: a star never matches a slash."""
         if not _WILD.search(pattern):
             return []
         try:
@@ -97,9 +97,9 @@ class Copying:
         )
 
     def _copy(self, step: Copy, source: str) -> None:
-        """A directory's content goes into the destination; a file becomes it, or goes into it where it is one.
+        """Copy a directory's content into the destination; copy a file to it, or into it if it is a directory.
 
-        A link is followed inside the context, as in a chroot, and never to what `.dockerignore` names.
+        A link is followed inside the context, as in a chroot, and never to what `.dockerignore` ignores.
         """
         real = self.links.follow(source)
         if real and real not in self.visible:
@@ -125,7 +125,7 @@ class Copying:
             self._lay(step, self.context / path, self._beside(posixpath.join(target, path[len(below) :])))
 
     def _lay(self, step: Copy, origin: Path, path: str) -> None:
-        """One file, link or directory at a path; its mode is a fresh checkout's, whatever this machine's umask."""
+        """Add one file, link or directory; its mode is that of a fresh checkout, whatever this machine's umask."""
         self._make_directory(posixpath.dirname(path), step.owner)
         mode = origin.lstat().st_mode
         if stat.S_ISDIR(mode):
@@ -138,7 +138,7 @@ class Copying:
             raise BuildFailed.of(step.where, f"{origin} is no file, directory or link", "name it in .dockerignore")
 
     def _make_directory(self, path: str, owner: Owner) -> None:
-        """The directory and all above it are listed: as the base has them, else new."""
+        """Add the directory and its parents: as the base has them, else new."""
         if not path or isinstance(self.entries.get(path), Directory):
             return
         if isinstance(self.entries.get(path), File):
@@ -159,13 +159,13 @@ class Copying:
         return not path or self.tree.directory(path) is not None
 
     def _beside(self, path: str) -> str:
-        """The path with the links above it followed, but not the last one, which is replaced."""
+        """Return the path with the links in its parent followed; if the path itself is a link, it is replaced."""
         parent, name = posixpath.split(path.strip("/"))
         return posixpath.join(self.tree.follow(parent), name)
 
 
 def entries(context: Path, visible: frozenset[str], steps: tuple[Step, ...], tree: Tree) -> Entries:
-    """What the steps lay on top of the tree, which knows of it afterwards; sorted, parents first."""
+    """Return the entries that the steps add to the tree, sorted, parents first; the tree is updated."""
     copying = Copying(context, visible, tree)
     for step in steps:
         copying.carry_out(step)
@@ -173,7 +173,10 @@ def entries(context: Path, visible: frozenset[str], steps: tuple[Step, ...], tre
 
 
 def _is_archive(path: Path) -> bool:
-    """Whether ADD would unpack a file. Source: moby pkg/archive, which looks for a tar in what it can decompress."""
+    """Return whether ADD would unpack a file.
+
+    Source: moby pkg/archive, which looks for a tar in whatever it can decompress.
+    """
     with path.open("rb") as file:
         if file.read(4) == _ZSTANDARD:
             return True

@@ -1,8 +1,8 @@
-"""The registry passwords of a build: ours, and the user's own for the registries that the Dockerfile names.
+"""Find the registry credentials of a build: ours, and the user's own for the registries that the Dockerfile names.
 
-`docker buildx` asks the helpers by itself, by Docker's own configuration.
+`docker buildx` asks the credential helpers itself, as Docker's own configuration says.
 
-No other registry's credential helper is asked: one that is not installed, or locked, says nothing about this build.
+No other registry's helper is asked: one that is not installed, or locked, must not affect this build.
 """
 
 import json
@@ -31,14 +31,14 @@ _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 def of_bases(job: Job, login: Login | None, log: BuildLog) -> dict[str, Mapping[str, str]]:
-    """Registry → credentials, as a Docker engine takes them; a registry without any is read anonymously."""
+    """Return registry → credentials, in a Docker engine's form; a registry without any is read anonymously."""
     known: dict[str, Mapping[str, str]] = {}
     users = auth.load_config()
     ours = login.host if login else ""
     for host in dict.fromkeys(host for host in _hosts(job) if host != ours):
         name = auth.INDEX_URL if host == HUB else host
         try:
-            with warnings.catch_warnings(action="ignore"):  # of a helper that is not installed: told below
+            with warnings.catch_warnings(action="ignore"):  # a helper that is not installed is reported below
                 found = users.resolve_authconfig(auth.INDEX_NAME if host == HUB else host)
         except DockerException as error:
             log.build(f"{host} is read anonymously: {error}")
@@ -51,7 +51,7 @@ def of_bases(job: Job, login: Login | None, log: BuildLog) -> dict[str, Mapping[
 
 
 def login_to(reference: Reference, job: Job, login: Login | None, log: BuildLog) -> Login | None:
-    """The login of a base's registry, ours or the user's own; None where it is read anonymously."""
+    """Return the login for a base's registry, ours or the user's own; None to read it anonymously."""
     if login and login.host == reference.host:
         return login
     known = of_bases(job, login, log).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
@@ -62,7 +62,7 @@ def login_to(reference: Reference, job: Job, login: Login | None, log: BuildLog)
 
 
 def _hosts(job: Job) -> Iterator[str]:
-    """The registries of the images that the Dockerfile names."""
+    """Yield the registries of the images that the Dockerfile names."""
     text = job.dockerfile.read_text(encoding="utf-8", errors="replace")
     arguments = dict(_ARG.findall(text))
     stages = {SCRATCH, *_STAGE.findall(text)}
@@ -78,9 +78,9 @@ def _hosts(job: Job) -> Iterator[str]:
 
 @contextmanager
 def without_missing_helpers() -> Iterator[Mapping[str, str]]:
-    """What to add to `docker`'s environment so that it asks no credential helper that is not installed.
+    """Yield the variables to add to `docker`'s environment so that it asks no credential helper that is not installed.
 
-    That is a directory with the user's configuration less those helpers; passwords that it holds are not copied.
+    They name a directory with the user's configuration without those helpers; passwords in it are not copied.
     """
     home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     said = _settings(home / "config.json")

@@ -1,7 +1,7 @@
-"""The builder with a Docker engine: BuildKit where its buildx plugin is, else the engine's own builder; then a push.
+"""Build with a Docker engine: by BuildKit if its buildx plugin is there, else by the engine's own builder; then push.
 
 The registry's password goes to the engine through its API, in memory: for the push, and for base images of the same
-registry where the engine itself builds. `docker buildx` reads only Docker's own configuration, which is left alone:
+registry if the engine itself builds. `docker buildx` reads only Docker's own configuration, which is left alone:
 a private base image needs a credential helper, or a `docker login`, of the user's own there.
 """
 
@@ -37,9 +37,9 @@ _INSTALL_BUILDX = "the engine's own builder knows no BuildKit syntax: install th
 
 
 def answers() -> bool:
-    """Whether a Docker engine answers where the environment or Docker's current context say it is.
+    """Return whether a Docker engine answers at the address in the environment or in Docker's current context.
 
-    Raises: Refusal where DOCKER_HOST is no address.
+    Raises: Refusal if DOCKER_HOST is not an address.
     """
     try:
         if not _listens(address()):
@@ -54,7 +54,7 @@ def answers() -> bool:
 
 
 def _listens(where: str) -> bool:
-    """Whether somebody is at the other end of a local socket; of any other address only the SDK can tell.
+    """Return whether a process listens on a local socket; True for other addresses, of which only the SDK can tell.
 
     The SDK does not close a socket that it could not connect.
     """
@@ -67,14 +67,14 @@ def _listens(where: str) -> bool:
 
 
 def address() -> str:
-    """Where the engine is looked for."""
+    """Return the address of the engine."""
     return os.environ.get("DOCKER_HOST") or str(ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT_SOCKET)
 
 
 def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
-    """The image is in the registry under the job's reference; the manifest's digest out.
+    """Build the image, push it under the job's reference, and return the manifest's digest.
 
-    Raises: BuildFailed with the last lines of what the engine or the registry said.
+    Raises: BuildFailed with the last lines of output of the engine or the registry.
     """
     with _plainly(job.service, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
         if _has_buildx():
@@ -93,7 +93,7 @@ def _has_buildx() -> bool:
 
 
 def _build_by_buildx(job: Job, log: BuildLog) -> None:
-    """The image is in the engine's store under the job's reference, built by BuildKit."""
+    """Build the image into the engine's store, under the job's reference, by BuildKit."""
     command = ["docker", "buildx", "build", "--load", "--provenance=false", "--progress=plain"]
     command += ["--platform", str(job.platform), "--tag", job.ref, "--file", str(job.dockerfile)]
     command += [part for name, value in job.labels.items() for part in ("--label", f"{name}={value}")]
@@ -111,7 +111,7 @@ def _build_by_buildx(job: Job, log: BuildLog) -> None:
 
 
 def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> None:
-    """The image is in the engine's store under the job's reference, built by the engine's own builder."""
+    """Build the image into the engine's store, under the job's reference, by the engine's own builder."""
     if login:
         said = {"username": login.username, "password": login.password, "serveraddress": login.host}
         with _plainly(job.service, f"the registry {login.host} does not let {login.username} in"):
@@ -127,7 +127,7 @@ def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None,
 
 
 def _ask_engine(client: docker.DockerClient, what: str, **request: Any) -> requests.Response:
-    """POST to the engine. docker-py's own `build` and `login` would ask every credential helper of the user's first."""
+    """POST to the engine; docker-py's own `build` and `login` would first ask every credential helper of the user's."""
     where = f"{client.api.base_url}/v{client.api.api_version}/{what}"
     response = client.api.post(where, timeout=_PUSH_TIMEOUT_S, **request)
     try:
@@ -154,12 +154,12 @@ def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -
 
 
 def _buildx_advice(error: str) -> list[str]:
-    """What to install, where an error of the engine's own builder sounds like syntax that only BuildKit knows."""
+    """Return what to install, if an error of the engine's own builder suggests syntax that only BuildKit knows."""
     return [_INSTALL_BUILDX] if any(word in error.lower() for word in _BUILDKIT_WORDS) else []
 
 
 def _check_platform(client: docker.DockerClient, job: Job) -> None:
-    """What was built is for the platform that was asked for, whatever this machine is."""
+    """Raise BuildFailed unless the image is for the platform that was asked for, whatever this machine's own is."""
     about = client.images.get(job.ref).attrs
     built = Platform(about["Os"], about["Architecture"], about.get("Variant", ""))
     if not job.platform.accepts(built):
@@ -168,7 +168,10 @@ def _check_platform(client: docker.DockerClient, job: Job) -> None:
 
 
 def _push(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> str:
-    """The reference is pushed; the digest that the registry gave out, which the engine has noted for the same image."""
+    """Push the reference, and return the digest that the registry gave it.
+
+    The engine has recorded that digest for the same image.
+    """
     reference = Reference.parse(job.ref, job.service)
     repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
     if login and login.host == reference.host:
@@ -201,7 +204,7 @@ def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) ->
 
 
 def _said(item: Mapping[str, Any]) -> str:
-    """What is worth telling of a stream's item: its text or status; a progress bar's every step is not."""
+    """Return the text or status of a stream's item; "" for a progress bar's steps."""
     if item.get("progressDetail"):
         return ""
     layer = f"{item['id']}: " if item.get("id") and item.get("status") else ""
@@ -214,7 +217,7 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
 
 @contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process whose output is read line by line, and which does not outlive us if we are stopped."""
+    """Run a process whose output is read line by line, and end it if this process is interrupted."""
     process = subprocess.Popen(
         command,
         env=environment,

@@ -1,4 +1,4 @@
-"""A Dockerfile's text becomes instructions, with the lines they stand on; nothing is carried out here."""
+"""Parse a Dockerfile into instructions with their line numbers; nothing is carried out here."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _INSTALL = 'install docker.io and start its engine (then builder = "auto" takes 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` all that follows them."""
+    """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` the rest after them."""
 
     where: str
     name: str
@@ -38,20 +38,23 @@ class Instruction:
     flags: tuple[tuple[str, str], ...] = ()
 
     def flag(self, name: str) -> str | None:
-        """What the flag says, None where it is not given."""
+        """Return the flag's value, None if it is not given."""
         return dict(self.flags).get(name)
 
     def words(self) -> tuple[str, ...]:
-        """The words of an exec form `["a"]`, or of the plain text at every blank; quotes and variables untouched."""
+        """Return the words of an exec form `["a"]`, or of plain text split at blanks.
+
+        Quotes and variables are left as they are.
+        """
         return exec_form(self.text) or tuple(self.text.split())
 
     def wrong(self, what: str, to_do: str = "") -> Refusal:
-        """The refusal that names this line."""
+        """Return the refusal that names this line."""
         return Refusal(Complaint(self.where, what, to_do))
 
 
 def parse(text: str, name: str) -> tuple[Instruction, ...]:
-    """The instructions of a Dockerfile of one stage that needs no engine.
+    """Return the instructions of a Dockerfile of one stage that needs no engine.
 
     Raises: Refusal with every instruction that needs one, by line, and what to install.
     """
@@ -69,7 +72,7 @@ def _line(complaint: Complaint) -> int:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each instruction's first line number and its text, continued lines joined.
+    """Yield each instruction's first line number and its text, continued lines joined.
 
     Comments, blank lines and the bodies of heredocs are dropped.
     """
@@ -90,7 +93,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _skip_heredocs(logical: str, lines: Iterator[tuple[int, str]]) -> None:
-    """Pass over the bodies of the heredocs that a line begins, one after the other."""
+    """Skip the bodies of the heredocs that a line begins, one after the other."""
     if logical.split(maxsplit=1)[0].upper() not in _TAKE_HEREDOCS:
         return
     for heredoc in _HEREDOC.finditer(logical):
@@ -165,13 +168,13 @@ _BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*))?", re.DOTALL)
 
 
 class Malformed(ValueError):
-    """A word that is no word; the text says why."""
+    """A malformed word; the text says why."""
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The words of a line as they stand, quotes and variables untouched.
+    """Return the words of a line with quotes and variables left as they are.
 
-    Raises: Malformed where a quote is not closed.
+    Raises: Malformed if a quote is not closed.
     """
     found, word, quote, characters = [], "", "", iter(text)
     for character in characters:
@@ -189,15 +192,15 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def expand(word: str, variables: Lookup) -> str:
-    """The word with its variables put in and its quotes taken off; an unknown variable is empty.
+    """Return the word with its variables expanded and its quotes removed; an unknown variable is empty.
 
-    Raises: Malformed where a `${` makes no sense, or `${X:?reason}` is not satisfied.
+    Raises: Malformed if a `${` is malformed, or `${X:?reason}` is not satisfied.
     """
     return "".join(_expanded(word, variables))
 
 
 def exec_form(text: str) -> tuple[str, ...] | None:
-    """The words of `["a", "b"]`, None where the text is no such list."""
+    """Return the words of `["a", "b"]`, None if the text is not such a list."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -207,7 +210,7 @@ def exec_form(text: str) -> tuple[str, ...] | None:
 
 
 def _quote_after(quote: str, character: str) -> str:
-    """The quote that is open after a character; "" for none."""
+    """Return the quote that is open after a character; "" for none."""
     if quote:
         return "" if character == quote else quote
     return character if character in "'\"" else ""
@@ -235,7 +238,7 @@ def _expanded(word: str, variables: Lookup) -> Iterator[str]:
 
 
 def _variable(word: str, at: int, variables: Lookup) -> tuple[str, int]:
-    """The value of the variable whose name begins at `at`, and where the text goes on."""
+    """Return the value of the variable whose name begins at `at`, and the offset after the variable."""
     if word[at : at + 1] == "{":
         end = _closing(word, at)
         return _braced(word[at + 1 : end], variables), end + 1
@@ -244,7 +247,7 @@ def _variable(word: str, at: int, variables: Lookup) -> tuple[str, int]:
 
 
 def _closing(word: str, at: int) -> int:
-    """Where the brace that opens at `at` closes, braces within it closed before."""
+    """Return the offset of the brace that closes the one at `at`, skipping nested ones."""
     depth = 0
     for position in range(at, len(word)):
         depth += {"{": 1, "}": -1}.get(word[position], 0)

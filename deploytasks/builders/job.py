@@ -1,4 +1,4 @@
-"""What a builder is given: the job, and the registry's login."""
+"""The input of a builder: the job, and the registry's login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image to be made: `context` is the directory that it is made from, `ref` what it is pushed as.
+    """One image to build: `context` is the directory that it is built from, `ref` the reference it is pushed under.
 
-    `laid_at` is where the Dockerfile lies, where that is not where the service says, below the context.
+    `laid_at` is the Dockerfile's path, if it is not where the service says, below the context.
     """
 
     build: Build
@@ -36,22 +36,22 @@ class Job:
 
     @property
     def service(self) -> str:
-        """The service's name, by which people know the image."""
+        """The service's name, under which progress is reported."""
         return self.build.service.name
 
     @property
     def dockerfile(self) -> Path:
-        """Where the Dockerfile lies, inside the context or not."""
+        """The Dockerfile's path, inside the context or not."""
         return self.laid_at or self.context / self.build.service.dockerfile
 
     @property
     def shown_dockerfile(self) -> str:
-        """The Dockerfile as people know it, from the root."""
+        """The Dockerfile's path as shown to people, from the root."""
         return str(PurePosixPath(self.build.service.context, self.build.service.dockerfile))
 
     @property
     def platform(self) -> Platform:
-        """The one platform. Raises: Refusal where there are several."""
+        """The one platform. Raises: Refusal if there are several."""
         if complaint := self.build.service.unbuildable:
             raise Refusal(complaint)
         return Platform.parse(self.build.service.platforms[0])
@@ -59,21 +59,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class BuildLog:
-    """Tells what happens to one service's image."""
+    """Report the progress of one service's image."""
 
     service: str
     tell: OnEvent
 
     def build(self, message: str) -> None:
-        """Tell of the build."""
+        """Report a line of the build."""
         self.tell(Told("build", message, self.service))
 
     def push(self, message: str) -> None:
-        """Tell of the push."""
+        """Report a line of the push."""
         self.tell(Told("push", message, self.service))
 
 
 def labels(commit: str, created: datetime, source: str) -> Mapping[str, str]:
-    """The OCI labels of an image made from a commit; an unknown source is left out."""
+    """Return the OCI labels of an image made from a commit; an unknown source is left out."""
     known = {"revision": commit, "created": created.astimezone(UTC).isoformat(), "source": source}
     return {f"org.opencontainers.image.{name}": value for name, value in known.items() if value}

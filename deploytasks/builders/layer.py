@@ -1,4 +1,4 @@
-"""Entries become one layer: the same files make the same bytes, whoever packs them, wherever and whenever."""
+"""Pack entries into one layer: the same files make the same bytes on any machine, at any time."""
 
 import gzip
 import hashlib
@@ -24,7 +24,10 @@ class Layer:
 
 
 def pack(entries: Entries, path: Path) -> Layer:
-    """The entries lie in a gzipped tar at `path`: in their order, without times, names of users or of this machine."""
+    """Write the entries, in their order, as a gzipped tar at `path`.
+
+    The tar holds no times, no user names, and nothing else of this machine.
+    """
     with path.open("wb") as file:
         zipped = gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0)
         with zipped, tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:

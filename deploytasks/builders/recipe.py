@@ -1,6 +1,6 @@
-"""Instructions become a recipe: the base, the files to copy in their order, and the image's configuration.
+"""Turn instructions into a recipe: the base, the files to copy in their order, and the image's configuration.
 
-Evaluated in two steps, since ENV, WORKDIR and LABEL build on what the base says of itself.
+Evaluated in two steps, since ENV, WORKDIR and LABEL build on the base's own configuration.
 """
 
 import posixpath
@@ -28,7 +28,7 @@ _REMOTE = re.compile(r"(https?|ftp|git|ssh)://|git@|[^/]+@[^/]+:", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns what is copied."""
+    """The owner of copied files."""
 
     uid: int = 0
     gid: int = 0
@@ -36,16 +36,16 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Workdir:
-    """The directory is there afterwards."""
+    """A directory that exists afterwards."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The sources lie at an absolute `destination`, which ends with a slash where it must be a directory.
+    """Copy the sources to an absolute `destination`, which ends with a slash if it must be a directory.
 
-    `unpacks` is ADD's, which takes archives apart.
+    `unpacks` is true of ADD, which unpacks archives.
     """
 
     where: str
@@ -61,7 +61,7 @@ Step = Workdir | Copy
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What FROM names; `arguments` are the ARGs before it, which an ARG of the stage may take up."""
+    """The image that FROM names; `arguments` are the ARGs before it, which an ARG of the stage may inherit."""
 
     where: str
     image: str
@@ -81,9 +81,9 @@ class Recipe:
 
 
 def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
-    """What the image is based on.
+    """Return the base image.
 
-    Raises: Refusal where FROM names nothing, or another platform than the one that is built.
+    Raises: Refusal if FROM names none, or another platform than the one that is built.
     """
     variables = {
         "TARGETPLATFORM": str(platform),
@@ -103,7 +103,7 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
 
 
 def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapping[str, Any]) -> Recipe:
-    """The recipe on top of the base's own configuration. Raises: Refusal naming the line that makes no sense."""
+    """Return the recipe on top of the base's own configuration. Raises: Refusal naming the invalid line."""
     stage = _Stage(given.arguments, base_config)
     after = next(position for position, each in enumerate(instructions) if each.name == "FROM") + 1
     for instruction in instructions[after:]:
@@ -127,7 +127,7 @@ def _from(instruction: Instruction, variables: Mapping[str, str], platform: Plat
 
 
 def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """The names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
+    """Return the names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
     found = dockerfile.split(instruction.text)
     if instruction.name in ("ENV", "LABEL") and "=" not in found[0]:
         rest = instruction.text[len(found[0]) :].strip()
@@ -158,7 +158,7 @@ class _Stage:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `$NAME` may name: an ENV hides an ARG."""
+        """The variables that `$NAME` may refer to: an ENV hides an ARG."""
         return self.arguments | self.environment
 
     @property
@@ -190,7 +190,7 @@ class _Stage:
                 self.config |= runtime.settings(instruction, self.variables)
 
     def add(self, instruction: Instruction) -> None:
-        """What goes beside the base's own labels, ports and volumes."""
+        """Add to the base's own labels, ports and volumes."""
         added: Mapping[str, Any]
         match instruction.name:
             case "LABEL":
@@ -202,14 +202,14 @@ class _Stage:
         self.config[key] = {**(self.config.get(key) or {}), **added}
 
     def take_arguments(self, instruction: Instruction) -> None:
-        """An ARG without a default takes up the one of that name before FROM."""
+        """Set the arguments; an ARG without a default inherits the one of that name before FROM."""
         for name, default in _pairs(instruction, self.variables):
             value = default if default is not None else self.given.get(name)
             if value is not None:
                 self.arguments[name] = value
 
     def set_command(self, instruction: Instruction) -> None:
-        """ENTRYPOINT forgets the base's CMD, which was meant for the base's own."""
+        """Set ENTRYPOINT or CMD; ENTRYPOINT removes the base's CMD, which was made for the base's own entrypoint."""
         shell = tuple(self.config.get("Shell") or _SHELL)
         form = dockerfile.exec_form(instruction.text)
         command = list(form if form is not None else (*shell, instruction.text))
@@ -221,7 +221,7 @@ class _Stage:
             self.config.pop("Cmd", None)
 
     def copy(self, instruction: Instruction) -> Copy:
-        """The COPY with everything put in."""
+        """Return the COPY with its variables expanded."""
         *sources, destination = (dockerfile.expand(word, self.variables) for word in instruction.words())
         name = instruction.name
         if not sources or not all((*sources, destination)):

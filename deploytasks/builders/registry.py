@@ -1,4 +1,4 @@
-"""A registry that resets a connection, or is busy for a moment, is asked again: pushing twice does no harm."""
+"""Read and write an image registry, and retry what it resets or is too busy for: pushing twice does no harm."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from deploytasks.builders.job import Login
 from deploytasks.errors import BuildFailed, Refusal
 
 PAUSES_S = (1.0, 3.0, 9.0)
-"""Between the attempts, of which there is one more."""
+"""The pauses between the attempts, of which there is one more."""
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _PASSING_WORDS = re.compile(
     r"reset by peer|\bEOF\b|broken pipe|timeout|toomanyrequests|HTTP status: (429|50\d)", re.IGNORECASE
@@ -30,11 +30,10 @@ Answer = TypeVar("Answer")
 
 
 def again(work: Callable[[], Answer], passes: Callable[[BuildFailed], bool], tell: Callable[[str], None]) -> Answer:
-    """What the work answers, tried again as long as what went wrong may pass.
+    """Return the work's result, retrying as long as the error may be temporary.
 
     Raises:
         BuildFailed: the last one.
-
     """
     for pause_s in PAUSES_S:
         try:
@@ -48,7 +47,7 @@ def again(work: Callable[[], Answer], passes: Callable[[BuildFailed], bool], tel
 
 
 def is_reset(error: BuildFailed) -> bool:
-    """Whether the registry cut us off in the middle, or is busy; one that was never reached is neither."""
+    """Return whether the registry cut the connection, or is busy; one that was never reached is neither."""
     match error.__cause__:
         case requests.HTTPError(response=requests.Response() as response):
             return response.status_code in _BUSY
@@ -61,7 +60,7 @@ def is_reset(error: BuildFailed) -> bool:
 
 
 def sounds_passing(error: BuildFailed) -> bool:
-    """Whether an engine's words for a push that failed are those of a reset, or of a busy registry."""
+    """Return whether an engine's message about a failed push names a reset connection or a busy registry."""
     return bool(_PASSING_WORDS.search(error.complaints[0].what))
 
 
@@ -86,7 +85,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Reference":
-        """The name spelled out, a short one taken for Docker Hub's. Raises: Refusal naming `where` it stands."""
+        """Return the name in full; a short one is Docker Hub's. Raises: Refusal naming `where` it was given."""
         match = _NAME.fullmatch(text)
         if match is None:
             raise Refusal.of(where, f"{text!r} is no image name", "for example registry.example.com/python:3.12-slim")
@@ -99,7 +98,7 @@ class Reference:
 
     @property
     def wanted(self) -> str:
-        """What the registry is asked for."""
+        """The tag or digest to ask the registry for."""
         return self.digest or self.tag
 
     def __str__(self) -> str:
@@ -108,7 +107,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest's exact bytes, what they are, and what they say."""
+    """A manifest's exact bytes, with their media type."""
 
     media_type: str
     content: bytes
@@ -126,9 +125,9 @@ class Manifest:
 
 
 class Repository:
-    """Reads and writes one repository; every method raises BuildFailed in plain words where the registry says no.
+    """Read and write one repository; every method raises BuildFailed in plain words if the registry refuses.
 
-    What is cut off in the middle is tried again, and `tell` hears of it.
+    An interrupted transfer is retried, and reported through `tell`.
     """
 
     def __init__(self, client: DXF, reference: Reference, tell: Callable[[str], None]) -> None:
@@ -136,33 +135,33 @@ class Repository:
         self.reference = reference
 
     def manifest(self, wanted: str) -> Manifest:
-        """The manifest that a tag or digest names, checked against the digest."""
+        """Return the manifest that a tag or digest names, checked against the digest."""
         manifest = self._ask(f"read the manifest {wanted}", lambda: self._read_manifest(wanted))
         if wanted.startswith("sha256:") and manifest.digest != wanted:
             raise BuildFailed.of(str(self.reference), f"the registry sent {manifest.digest} for {wanted}", "try again")
         return manifest
 
     def has(self, digest: str) -> bool:
-        """Whether the blob is there."""
+        """Return whether the blob exists."""
         return self._ask(f"look for {digest}", lambda: self._is_there(digest))
 
     def read(self, digest: str, into: IO[bytes]) -> None:
-        """The blob lies in the file, checked against its digest, and the file stands at its beginning."""
+        """Read the blob into the file, check it against its digest, and rewind the file."""
         self._ask(f"read {digest}", lambda: self._pull(digest, into))
         into.seek(0)
 
     def mount(self, digest: str, source: str) -> bool:
-        """Whether the blob is here now because the registry took it over from its repository `source`."""
+        """Return whether the registry could mount the blob from its repository `source`."""
         return self._ask(f"mount {digest}", lambda: self._take_over(digest, source))
 
     def write(self, path: Path) -> str:
-        """The file is a blob of the repository; its digest out."""
+        """Push the file as a blob, and return its digest."""
         return self._ask(f"push the {path.name}", lambda: self._client.push_blob(str(path)))
 
     def put(self, manifest: Manifest) -> str:
-        """The reference's tag names the manifest, as its registry says itself when asked again; its digest out.
+        """Put the manifest under the reference's tag, ask the registry whether it is there, and return its digest.
 
-        A tag that may not be put twice, but names the manifest since an attempt whose answer got lost, is well put.
+        If a tag that can't be put twice names the manifest since an attempt whose answer was lost, that is a success.
         """
         tag, said = self.reference.tag, manifest.content.decode("ascii")
         try:
@@ -239,7 +238,7 @@ class Repository:
 def opened(
     reference: Reference, login: Login | None, tell: Callable[[str], None] = lambda message: None
 ) -> Iterator[Repository]:
-    """The reference's repository, its connections closed afterwards; the login is used for its own host only."""
+    """Yield the reference's repository, and close its connections afterwards; use the login for its own host only."""
     host = "registry-1.docker.io" if reference.host == HUB else reference.host
     ours = login if login and login.host == reference.host else None
     plain = is_loopback(host)
@@ -249,7 +248,7 @@ def opened(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the registry is on this machine, and therefore spoken to without TLS, as Docker does."""
+    """Return whether the registry is on this machine, and therefore asked without TLS, as Docker does."""
     name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
@@ -258,7 +257,7 @@ def is_loopback(host: str) -> bool:
 
 
 class _Client(DXF):
-    """A client that logs in by password on this machine too, where there is no TLS that the library could wait for."""
+    """A client that also logs in by password on this machine, without TLS, which the library would insist on."""
 
     def basic(self, login: Login) -> None:
         """Send the password with every request."""
@@ -267,7 +266,10 @@ class _Client(DXF):
 
 
 def _answer(login: Login | None, *, plain: bool) -> Callable[[DXFBase, requests.Response], None]:
-    """What is done when the registry asks who we are; without a login, the token of an anonymous reader is fetched."""
+    """Return the callback that authenticates to a registry.
+
+    Without a login, it fetches an anonymous reader's token.
+    """
 
     def authenticate(client: DXFBase, response: requests.Response) -> None:
         if login is not None and isinstance(client, _Client) and plain:
@@ -281,7 +283,7 @@ def _answer(login: Login | None, *, plain: bool) -> Callable[[DXFBase, requests.
 
 
 def _reason(error: requests.HTTPError) -> str:
-    """The registry's own words, or the status where it has none."""
+    """Return the registry's own message, or the status if it has none."""
     with suppress(ValueError, LookupError, TypeError, AttributeError):
         first = error.response.json()["errors"][0]
         return str(first.get("message") or first["code"])

@@ -1,4 +1,4 @@
-"""USER, SHELL, HEALTHCHECK and STOPSIGNAL: what an image says of how it is run, and for which nothing is run."""
+"""Evaluate USER, SHELL, HEALTHCHECK and STOPSIGNAL: settings of how an image is run, which run nothing in a build."""
 
 import re
 import signal
@@ -21,7 +21,7 @@ _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]*)([+-][0-9]+)?|[0-9]{1,2}", 
 
 
 def settings(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, Any]:
-    """What the instruction sets in the image's configuration. Raises: Refusal where it makes no sense."""
+    """Return what the instruction sets in the image's configuration. Raises: Refusal if it is invalid."""
     match instruction.name:
         case "USER":
             return {"User": dockerfile.expand(instruction.text, variables)}
@@ -48,7 +48,7 @@ def _signal(instruction: Instruction, name: str) -> str:
 
 
 def _health(instruction: Instruction) -> dict[str, Any]:
-    """Source: the image specification of moby, Healthcheck: times in nanoseconds, what is not named is inherited."""
+    """Source: the image specification of moby, Healthcheck: times in nanoseconds; what is not named is inherited."""
     kind, _, command = instruction.text.partition(" ")
     match kind.upper(), command.strip():
         case "NONE", "":

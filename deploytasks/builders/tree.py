@@ -1,4 +1,4 @@
-"""What a base image's layers leave behind, as far as a new layer must know it: directories, links, the rest.
+"""Track the directories and links that a base image's layers leave, as far as a new layer must know them.
 
 A layer that lists `bin/tool` where the base has a link `bin -> usr/bin` would hide all of the base's tools behind a
 new directory, and one that lists `tmp/` anew would change its mode. So paths are followed, and known directories keep
@@ -32,23 +32,23 @@ class Link:
 
 @dataclass(slots=True)
 class Tree:
-    """Directories and links by path (no slash at either end; "" is the root); the rest are files, or nothing."""
+    """Directories and links by path (no slash at either end; "" is the root); other paths are files, or nothing."""
 
     nodes: dict[str, Directory | Link] = field(default_factory=dict)
 
     def add_layer(self, blob: IO[bytes]) -> None:
-        """Lay one layer over the tree, whiteouts obeyed. Raises: tarfile.TarError where it is no (gzipped) tar."""
+        """Apply one layer to the tree, with its whiteouts. Raises: tarfile.TarError if it is not a (gzipped) tar."""
         with tarfile.open(fileobj=blob, mode="r|*") as layer:
             for member in layer:
                 self._add(member)
 
     def directory(self, path: str) -> Directory | None:
-        """The directory at a path whose links were followed, None where there is none."""
+        """Return the directory at a path whose links were followed, None if there is none."""
         node = self.nodes.get(path) if path else Directory()
         return node if isinstance(node, Directory) else None
 
     def follow(self, path: str) -> str:
-        """Where a path really lies once every link in it is followed, inside the image as in a chroot."""
+        """Return the path that a path leads to once every link in it is followed, inside the image as in a chroot."""
         return self._follow(path, 0)
 
     def _follow(self, path: str, links: int) -> str:

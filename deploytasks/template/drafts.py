@@ -86,7 +86,7 @@ class Drafts:
         except TemplateNotFound:
             return False
         except (TemplateSyntaxError, UnicodeDecodeError):
-            return True  # rendering it tells what is wrong
+            return True  # rendering it reports the error
         return True
 
     def draft(self, asked: Asked) -> Draft:

@@ -110,7 +110,7 @@ def on_broken_json(text: str, offset: int) -> str:
     """Return the advice on text that is not JSON from the offset on; "" if there is none."""
     if _COMMENT.match(text, offset):
         return "JSON has no comments: write {# … #}, which is left out of what is rendered"
-    comma = text.rfind(",", 0, offset + 1)  # Python 3.13 tells the comma's place, those before what follows it
+    comma = text.rfind(",", 0, offset + 1)  # Python 3.13 reports the offset of the comma, earlier ones of what follows
     if comma >= 0 and (match := _TRAILING.match(text, comma)) and offset < match.end():
         return "leave out the comma before it"
     return ""

@@ -31,23 +31,23 @@ def _concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
     if ended.verdict.outcome == "timed out" and not ended.unseen:
         ended = last_look(ended, resources)
     result = finish(ended, resources)
-    if not _is_to_be_restored(ended, resources):
+    if not _must_restore(ended, resources):
         return result
     try:
         resources.fence.check()
-        return _way_back(ended, result, resources)
+        return _restore(ended, result, resources)
     except AwsError as error:
         return _not_restored(result, error.complaints[0].what)
 
 
-def _is_to_be_restored(ended: UnderWay, resources: Resources) -> bool:
+def _must_restore(ended: UnderWay, resources: Resources) -> bool:
     """Return whether to restore: it failed, is seen, is not rolling back already, and was begun by us."""
     if not resources.restore or resources.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
         return False
     return ended.verdict.outcome in ("failed", "timed out", "unhealthy") and ended.verdict.state != "rolling back"
 
 
-def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result:
+def _restore(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result:
     """Restore by ECS's own rollback if it accepts that, else by a deployment of what ran before.
 
     Raises:
@@ -59,7 +59,7 @@ def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay |
         return _not_restored(lost, "nothing that ran steadily before is known")
     client = resources.clients.of("ecs", lost.target.access)
     ours = service_deployments.of(client, lost.target, ended.deployment)
-    if ours and (ours.goes_back or (ours.is_under_way and _is_stopped(client, lost.target, ours.arn))):
+    if ours and (ours.goes_back or (ours.is_under_way and _accepts_rollback(client, lost.target, ours.arn))):
         return replace(_begun(ended, lost, resources), native=ours.arn, stopping=True)
     if overtaken := _overtaken(ended, lost, resources):
         return overtaken
@@ -70,7 +70,7 @@ def _way_back(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay |
     return _updated(ended, lost, fallback, resources)
 
 
-def _is_stopped(client: Any, target: Target, arn: str) -> bool:
+def _accepts_rollback(client: Any, target: Target, arn: str) -> bool:
     """Ask ECS to roll the service deployment back; return whether it accepted."""
     try:
         service_deployments.stop(client, target, arn, back=True)
@@ -122,8 +122,8 @@ def _updated(ended: UnderWay, lost: Result, fallback: Fallback, resources: Resou
 
 
 def _begun(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay:
-    way_back = under_way(ended.rollout, ended.deployment, resources)
-    return replace(way_back, lost=lost, verdict=Verdict(None, _STATE, lost.detail))
+    begun = under_way(ended.rollout, ended.deployment, resources)
+    return replace(begun, lost=lost, verdict=Verdict(None, _STATE, lost.detail))
 
 
 def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:

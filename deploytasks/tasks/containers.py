@@ -79,7 +79,7 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
 
 
 def _code(exited: "Exited") -> int:
-    """Return the exit code of this process: the command's own, or 255 if that is no legal one."""
+    """Return this process's exit code: the command's own, 255 if that is out of range, 125 if it never started."""
     from deploytasks.errors import CommandFailed
 
     if exited.code is None:

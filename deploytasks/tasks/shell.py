@@ -259,7 +259,7 @@ def _as_interrupt(_number: int, _frame: Any) -> None:
 
 
 def _stopping() -> list[signal.Signals]:
-    """Return the signals that interrupt; SIGHUP only if it is not ignored, as `nohup` does."""
+    """Return the signals that interrupt; SIGHUP unless it is ignored, as under `nohup`."""
     ours = [signal.SIGINT, signal.SIGTERM]
     return ours if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ours, signal.SIGHUP]
 

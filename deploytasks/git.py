@@ -211,11 +211,7 @@ def _require_repository(root: Path) -> None:
 
 
 def _git_path(root: Path, name: str) -> Path:
-    return _absolute(root, ask(root, "rev-parse", "--git-path", name))
-
-
-def _absolute(root: Path, path: str) -> Path:
-    return (root / path).resolve()
+    return (root / ask(root, "rev-parse", "--git-path", name)).resolve()
 
 
 def _alternate(objects: Path) -> str:

@@ -72,7 +72,7 @@ class Base:
 class Recipe:
     """The image's `config` in the registry's spelling (Env, Cmd …), and the steps that make its layer.
 
-    `author` is MAINTAINER's, "" where there is none.
+    `author` is MAINTAINER's, "" if there is none.
     """
 
     config: Mapping[str, Any]

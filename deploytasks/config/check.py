@@ -4,7 +4,6 @@ msgspec reports one complaint at a time; here it judges single values, and the w
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
@@ -219,7 +218,7 @@ def hint(key: str, kind: type[Struct]) -> Hint:
         return Hint(place)
     if meant := nearest(key, kind.__struct_fields__):
         return Hint(f"did you mean '{meant}'?", meant)
-    known = f"known: {_listed(kind.__struct_fields__)}"
+    known = f"known: {', '.join(kind.__struct_fields__)}"
     if issubclass(kind, Settings):
         return Hint(f"what a template wants stands under vars: write vars.{key}\n{known}")
     return Hint(known)
@@ -248,7 +247,3 @@ def _place_outside_settings(key: str, kind: type[Struct]) -> str:
     if kind is Layer and key == "settings":
         return "settings stand here directly, without a table of that name"
     return "services have no services of their own" if key == "services" else ""
-
-
-def _listed(keys: Iterable[str]) -> str:
-    return ", ".join(keys)

@@ -152,7 +152,7 @@ class RegistryTable(Struct, forbid_unknown_fields=True):
 
 
 class NotifyTable(Struct, forbid_unknown_fields=True):
-    """[notify]: the channel that is told of releases."""
+    """[notify]: the webhook that is notified of releases."""
 
     webhook: WebhookPlace
 

@@ -70,7 +70,7 @@ def only_told(request: str) -> frozenset[str]:
 def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:
     """Yield every way in which the value does not fit the shape.
 
-    botocore's own ParamValidator finds the same but for enums, which it lets through, and `true` where a number is due.
+    botocore's ParamValidator finds the same, except that it accepts any enum value, and `true` as a number.
     """
     if not _fits(value, _TYPES[shape.type_name]):
         yield Problem(path, f"{_kind(value)} where {_NAMES[shape.type_name]} is due", _how_to_write(value, shape))

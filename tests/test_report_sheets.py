@@ -1,4 +1,4 @@
-"""What is shown once, board, shelf, settings, lock, compared as a whole."""
+"""What is shown once, board, images, settings, lock, compared as a whole."""
 
 import json
 from dataclasses import replace

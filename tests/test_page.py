@@ -10,15 +10,16 @@ from datetime import timedelta
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell
+from deploytasks.model import Board, Cell, Mark, Standing
 from deploytasks.report import board as text_board
-from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.marks import LEGEND, MARKS, STANDING_WORDS, STANDINGS, WORDS
 from deploytasks.report.page import page
 from deploytasks.report.page.words import rank
 from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, hostile, telling
@@ -227,3 +228,9 @@ def test_what_is_shortened_is_there_in_full_as_text():
 
 def test_nothing_opens_where_nothing_is_shortened():
     assert "details" not in Read(page(board([Cell(target("main", tier="dev"), "completed")], tiers=("dev",)))).tags
+
+
+def test_a_word_of_the_board_is_one_row_with_a_gravity_of_its_own():
+    assert [word.name for word in MARKS] == list(get_args(Mark))
+    assert {word.name for word in STANDING_WORDS} < set(get_args(Standing))
+    assert sorted(word.gravity for word in WORDS.values()) == list(range(len(WORDS)))

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
-from deploytasks.model import NOT_OURS, Board, Cell, Mark, Target
+from deploytasks.model import NOT_OURS, Board, Cell, Target
 from deploytasks.report.locks import held, lock_json, locked
-from deploytasks.report.marks import EVIDENCE, LEGEND, STANDINGS, foreign
+from deploytasks.report.marks import EVIDENCE, STANDINGS, WORDS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import (
     age,
@@ -23,7 +23,6 @@ from deploytasks.report.unseen import hindrances
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
-_TONES: dict[Mark, Tone] = {"failed": "bad", "crashing": "bad", "rolling": "good"}
 
 
 def sheet(board: Board) -> Sheet:
@@ -65,7 +64,7 @@ def as_json(board: Board) -> dict[str, Any]:
 def counts(board: Board) -> dict[str, int]:
     """Return how many targets carry each mark or noteworthy standing (missing, unseen, …), without zeros."""
     found = Counter(word for cell in board.cells for word in {*cell.marks, cell.standing})
-    return {word: found[word] for word in (*get_args(Mark), *STANDINGS) if found[word]}
+    return {word: found[word] for word in WORDS if found[word]}
 
 
 def summary(board: Board) -> str:
@@ -119,7 +118,8 @@ def _entry(cell: Cell | None, board: Board) -> Entry:
     if cell.standing in STANDINGS:
         return entry(Span(cell.standing, "warn" if cell.standing in NOT_OURS.values() else "bad"))
     what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {cell.running}/{cell.desired}"
-    worst: Tone = next((_TONES[mark] for mark in cell.marks if mark in _TONES), "warn")
+    tones = {WORDS[mark].tone for mark in cell.marks}
+    worst: Tone = "bad" if "bad" in tones else "good" if "info" in tones else "warn"
     return entry(
         Span(f"{what} {_cut(cell.subject)}".strip(), "plain" if cell.running >= cell.desired > 0 else "warn", what),
         Span(cell.release, "dim", brief=cell.release.removeprefix(f"{cell.target.environment.tier}-").rstrip("Z")),
@@ -178,8 +178,8 @@ def _unseen(cells: Iterable[Cell]) -> Iterator[tuple[str, str, str]]:
 
 def _legend(board: Board) -> Sheet:
     """Return the meaning of each word that this board uses."""
-    known, there = [*LEGEND.items(), *STANDINGS.items()], counts(board)
-    words = [f"{word}: {meaning}" for word, meaning in known if word in there]
+    there = counts(board)
+    words = [f"{word.name}: {word.meaning}" for word in WORDS.values() if word.name in there]
     unseen = {cell.evidence for cell in board.cells} - {"seen"}
     words += [f"{word}: {meaning}" for word, meaning in EVIDENCE.items() if word in unseen]
     return tuple(line(Span(each, "dim")) for each in [_HOW_TO_READ, *words])

@@ -1,35 +1,62 @@
-"""The meaning of each word on the board: the one source of every legend."""
+"""The words on the board, one row each: text, page, legend and JSON derive from them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from deploytasks.model import Cell, Evidence, Mark, Standing, Stranger
 
-LEGEND: Mapping[Mark, str] = {
-    "behind": "the tier's tag names another image",
-    "mixed": "tenants of this tier, or tasks of this service, run different images",
-    "drifted": "the live definition differs from the rendered one",
-    "foreign": "the image is not in ECR, or the revision is not ours",
-    "crashing": "tasks keep dying since the last rollout completed",
-    "short": "fewer tasks run than are desired",
-    "failed": "the last rollout failed, or was rolled back and what runs is not what is wanted",
-    "inactive": "the revision that runs was deregistered; the next rollout registers a copy",
-    "rolling": "a rollout is under way",
-}
-"""The meaning of each mark."""
+Tone = Literal["bad", "warn", "info", "good"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word for what deserves a second look. `gravity` is its rank, 0 the gravest; `tone` is its colour."""
+
+    name: Mark | Standing
+    meaning: str
+    gravity: int
+    tone: Tone = "warn"
+
+
+MARKS = (
+    Word("behind", "the tier's tag names another image", 7),
+    Word("mixed", "tenants of this tier, or tasks of this service, run different images", 6),
+    Word("drifted", "the live definition differs from the rendered one", 8),
+    Word("foreign", "the image is not in ECR, or the revision is not ours", 5),
+    Word("crashing", "tasks keep dying since the last rollout completed", 1, "bad"),
+    Word("short", "fewer tasks run than are desired", 4, "bad"),
+    Word("failed", "the last rollout failed, or was rolled back and what runs is not what is wanted", 2, "bad"),
+    Word("inactive", "the revision that runs was deregistered; the next rollout registers a copy", 9),
+    Word("rolling", "a rollout is under way", 12, "info"),
+)
+"""A target may carry several."""
+
+STANDING_WORDS = (
+    Word(
+        "deployed by CODE_DEPLOY",
+        "its ECS service has CodeDeploy as deployment controller; deploytasks leaves it alone",
+        10,
+    ),
+    Word(
+        "deployed by EXTERNAL",
+        "its ECS service has an external deployment controller; deploytasks leaves it alone",
+        11,
+    ),
+    Word("missing", "the environment has no such ECS service yet", 3, "bad"),
+    Word("unseen", "it could not be looked at; its place on the board says why", 0, "bad"),
+)
+"""The standings that deserve a second look and have no mark."""
+
+WORDS: Mapping[Mark | Standing, Word] = {word.name: word for word in (*MARKS, *STANDING_WORDS)}
+LEGEND = {word.name: word.meaning for word in MARKS}
+STANDINGS = {word.name: word.meaning for word in STANDING_WORDS}
 
 STRANGERS: Mapping[Stranger, str] = {
     "image": "the image is not in ECR",
     "revision": "no release of this project registered the revision",
 }
 """What `foreign` may mean for a target."""
-
-STANDINGS: Mapping[Standing, str] = {
-    "deployed by CODE_DEPLOY": "its ECS service has CodeDeploy as deployment controller; deploytasks leaves it alone",
-    "deployed by EXTERNAL": "its ECS service has an external deployment controller; deploytasks leaves it alone",
-    "missing": "the environment has no such ECS service yet",
-    "unseen": "it could not be looked at; its place on the board says why",
-}
-"""The standings that deserve a second look and have no mark."""
 
 EVIDENCE: Mapping[Evidence, str] = {
     "seen": "the running tasks report this image",

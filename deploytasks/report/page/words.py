@@ -1,32 +1,11 @@
 """The words for what deserves a second look, and how grave each is."""
 
-from typing import Literal
-
 from deploytasks.model import Cell, Mark, Standing
-from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.marks import STANDINGS, WORDS, Tone
 
 Word = Mark | Standing
-MEANINGS: dict[Word, str] = dict([*LEGEND.items(), *STANDINGS.items()])
+MEANINGS: dict[Word, str] = {name: word.meaning for name, word in WORDS.items()}
 """The legend: the meaning of each word for what deserves a second look."""
-
-Tone = Literal["bad", "warn", "info", "good"]
-
-_GRAVEST_FIRST: tuple[Word, ...] = (
-    "unseen",
-    "crashing",
-    "failed",
-    "missing",
-    "short",
-    "foreign",
-    "mixed",
-    "behind",
-    "drifted",
-    "inactive",
-    "deployed by CODE_DEPLOY",
-    "deployed by EXTERNAL",
-    "rolling",
-)
-_BAD = frozenset[Word]({"unseen", "crashing", "failed", "missing", "short"})
 
 
 def words(cell: Cell) -> tuple[Word, ...]:
@@ -42,7 +21,7 @@ def token(word: Word) -> str:
 
 def tone(word: Word) -> Tone:
     """Return the tone of the word."""
-    return "info" if word == "rolling" else "bad" if word in _BAD else "warn"
+    return WORDS[word].tone
 
 
 def gravest(cell: Cell) -> Tone:
@@ -53,5 +32,5 @@ def gravest(cell: Cell) -> Tone:
 def rank(cell: Cell | None) -> int:
     """Return the target's sort key: the gravest first, then targets that are well, then those that don't exist."""
     if cell is None:
-        return len(_GRAVEST_FIRST) + 1
-    return min(map(_GRAVEST_FIRST.index, words(cell)), default=len(_GRAVEST_FIRST))
+        return len(WORDS) + 1
+    return min((WORDS[word].gravity for word in words(cell)), default=len(WORDS))

@@ -24,8 +24,8 @@ def seen(**changes: Any) -> Live:
 
 
 def cells(*lives: Live, listing: tuple[Image, ...] = LISTING, **known: Any) -> tuple[Cell, ...]:
-    stocks = {"api": index_images(IMAGES["api"], listing)}
-    return board(["dev", "staging", "prod"], lives, Evidences("shop", stocks, **known), NOW).cells
+    indexes = {"api": index_images(IMAGES["api"], listing)}
+    return board(["dev", "staging", "prod"], lives, Evidences("shop", indexes, **known), NOW).cells
 
 
 def test_a_target_that_runs_what_its_tier_names_deserves_no_second_look():
@@ -104,17 +104,17 @@ def test_an_untagged_image_is_in_ecr_and_no_stranger():
 
 
 def test_without_the_registry_nothing_is_called_behind_or_foreign():
-    stocks = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
-    (cell,) = board(["prod"], [seen(digests=(NEW_DIGEST,))], Evidences("shop", stocks), NOW).cells
+    indexes = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
+    (cell,) = board(["prod"], [seen(digests=(NEW_DIGEST,))], Evidences("shop", indexes), NOW).cells
     assert cell.marks == ()
 
 
 def test_without_the_registry_a_child_is_not_held_against_its_index():
-    stocks = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
+    indexes = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
     child, other = seen(digests=("sha256:" + "a" * 64,)), seen(target=target("zoo"), digests=("sha256:" + "c" * 64,))
     index = seen(target=target("mb"), digests=(), definition=definition(f"{HOST}/api@{OLD_DIGEST}"))
-    alike = board(["prod"], [child, index], Evidences("shop", stocks), NOW).cells
-    mixed = board(["prod"], [child, index, other], Evidences("shop", stocks), NOW).cells
+    alike = board(["prod"], [child, index], Evidences("shop", indexes), NOW).cells
+    mixed = board(["prod"], [child, index, other], Evidences("shop", indexes), NOW).cells
     assert [cell.marks for cell in alike] == [(), ()]
     assert [cell.marks for cell in mixed] == [("mixed",), ("mixed",), ("mixed",)]
 
@@ -138,7 +138,7 @@ def test_where_no_task_tells_its_digest_the_definition_or_the_record_does():
 
 
 def test_commits_get_their_subjects_where_git_knows_them():
-    stocks = {"api": index_images(IMAGES["api"], LISTING)}
-    seen_board = board(["prod"], [seen()], Evidences("shop", stocks), NOW + timedelta(0))
+    indexes = {"api": index_images(IMAGES["api"], LISTING)}
+    seen_board = board(["prod"], [seen()], Evidences("shop", indexes), NOW + timedelta(0))
     assert titled(seen_board, {OLD: "Begin"}).cells[0].subject == "Begin"
     assert titled(seen_board, {}).cells[0].subject == ""

@@ -16,7 +16,7 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Intervention, Live, Project, Target
 from deploytasks.model.service_deployments import ServiceDeployment
 
-Steer = Callable[[Clients, Target, ServiceDeployment], str]
+Intervene = Callable[[Clients, Target, ServiceDeployment], str]
 """Change the rollout and return what was done; "" if there was nothing to do."""
 
 
@@ -38,13 +38,15 @@ def stop(project: Project, targets: Iterable[Target], *, back: bool, dry_run: bo
     return _each(project, targets, partial(_stopped, back=back, dry_run=dry_run), "no rollout is under way")
 
 
-def _each(project: Project, targets: Iterable[Target], steer: Steer, otherwise: str) -> tuple[Intervention, ...]:
+def _each(
+    project: Project, targets: Iterable[Target], intervene: Intervene, otherwise: str
+) -> tuple[Intervention, ...]:
     clients = reach()
     lives = observe(clients, targets, images(project), reading="none")
-    return tuple(each(partial(_intervention, project.name, clients, steer, otherwise), lives))
+    return tuple(each(partial(_intervention, project.name, clients, intervene, otherwise), lives))
 
 
-def _intervention(project: str, clients: Clients, steer: Steer, otherwise: str, live: Live) -> Intervention:
+def _intervention(project: str, clients: Clients, intervene: Intervene, otherwise: str, live: Live) -> Intervention:
     target = live.target
     if live.complaint:
         return Intervention(target, complaint=live.complaint)
@@ -55,7 +57,7 @@ def _intervention(project: str, clients: Clients, steer: Steer, otherwise: str, 
         return Intervention(target, complaint=complaint)
     try:
         under_way = service_deployments.under_way(clients.of("ecs", target.access), target)
-        done = steer(clients, target, under_way) if under_way else ""
+        done = intervene(clients, target, under_way) if under_way else ""
     except AwsError as error:
         return Intervention(target, complaint=error.complaints[0])
     return Intervention(target, done or otherwise, changed=bool(done))

@@ -48,7 +48,7 @@ class Found:
     """
 
     swept: Sweep
-    stocks: Mapping[str, ImageIndex]
+    indexes: Mapping[str, ImageIndex]
     present: Mapping[str, Image]
     pointed: Mapping[str, Image]
     lives: tuple[Live, ...]
@@ -203,7 +203,7 @@ def _asked(
     context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]], target: Target
 ) -> Then | DeployError:
     try:
-        return _then(context, found.stocks[target.service], point, then[target.service], target)
+        return _then(context, found.indexes[target.service], point, then[target.service], target)
     except DeployError as error:
         return error
 
@@ -233,7 +233,7 @@ def _other(
     """Return the image of the revision then if it is not the point's, or a complaint if ECR does not hold it."""
     if then.revision is None:
         return None
-    held, number = found.stocks[target.service], then.revision.arn.rpartition("/")[2]
+    held, number = found.indexes[target.service], then.revision.arn.rpartition("/")[2]
     desired = next(desired for desired in point.desired_images if desired.service == target.service)
     digest = _digest(context, held, desired, then)
     image = held.by_digest.get(digest)

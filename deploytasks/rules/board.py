@@ -19,7 +19,7 @@ class Evidences:
     """
 
     project: str
-    stocks: Mapping[str, ImageIndex]
+    indexes: Mapping[str, ImageIndex]
     drifted: Collection[Target] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     older: Mapping[Target, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         return Cell(live.target, NOT_OURS[live.controller], running=live.running, desired=live.desired)
     if live.primary is None:
         return Cell(live.target, "missing")
-    index, tier = known.stocks[live.target.service], live.target.environment.tier
+    index, tier = known.indexes[live.target.service], live.target.environment.tier
     digests, evidence = what_runs(live, index.name)
     image, kept = index.by_digest.get(next(iter(digests), "")), record(live)
     commit = commit_of(image, kept)
@@ -101,7 +101,7 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
 
 def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
     """Return what about the target is unknown here; if the registry could not be read, no image counts as unknown."""
-    index = known.stocks[live.target.service]
+    index = known.indexes[live.target.service]
     found: dict[Stranger, bool] = {
         "image": index.known and not index.by_digest.keys() >= set(digests),
         "revision": not brought_by(live, known.project),
@@ -144,7 +144,7 @@ def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
     running: dict[tuple[str, str, Evidence | None], set[str]] = {}
     for live in lives:
         if not live.complaint:
-            index = known.stocks[live.target.service]
+            index = known.indexes[live.target.service]
             digests, evidence = what_runs(live, index.name)
             kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them
             running.setdefault((*_place(live), kind), set()).update(index.whole(digest) for digest in digests)

@@ -27,7 +27,7 @@ help: ## this list
 
 setup: $(MADE) $(EMULATOR) ## the virtual environments .venv and .venv-emulator, made anew only when their lists changed
 
-demo: setup ## the whole journey on an emulated AWS: two tenants, three tiers, under two minutes
+demo: setup ## a whole release on an emulated AWS: two tenants, three tiers, under two minutes
 	@$(BIN)/python -m examples.stand.demo
 
 test: setup ## all tests; those that need a Docker engine say so where none answers

@@ -1,4 +1,4 @@
-"""What the README says is true: its tenant file loads, its tasks exist, its libraries are the package's."""
+"""What README and docs say is true: the tenant file loads, tasks and links exist, the libraries are the package's."""
 
 import re
 import shutil
@@ -6,13 +6,18 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
+
+import pytest
 
 from deploytasks import namespace
 from deploytasks.config.load import load
+from deploytasks.model import Mark
 from deploytasks.template.check import check_all
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path):
@@ -62,3 +67,23 @@ def test_its_pip_line_is_the_packages_own_dependencies():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = [re.split(r"[<>=,]", each)[0] for each in declared]
     assert re.findall(r"[a-z0-9-]{3,}", re.sub(r"'invoke>=3'", "invoke", line)) == names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_to_one(document: Path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_document_is_reached_from_the_readme():
+    assert {path.name for path in ROOT.glob("docs/*.md")} == set(re.findall(r"\(docs/([\w-]+\.md)\)", README))
+
+
+def test_the_table_of_marks_has_every_mark():
+    table = (ROOT / "docs" / "status.md").read_text().partition("| mark |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(Mark))
+
+
+def test_the_exit_codes_are_told_with_what_they_mean():
+    table = README.partition("| exit code |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == ["0", "1", "2", "3", "130"]

@@ -1,4 +1,4 @@
-"""The whole journey with nothing but Python and git at hand: layers are appended, tasks are pretended."""
+"""A whole release with nothing but Python and git: layers are appended, tasks are simulated."""
 
 import json
 

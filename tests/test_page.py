@@ -199,7 +199,7 @@ def test_the_page_names_no_address_but_those_of_the_ci_runs():
 def test_every_file_that_is_no_code_is_declared_as_part_of_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     files = {path for path in (ROOT / "deploytasks").rglob("*.*") if path.suffix not in (".py", ".pyc")}
-    assert {path.name for path in files} == {"style.css", "script.js"}
+    assert {path.name for path in files} == {"py.typed", "style.css", "script.js"}
     for path in files:
         package = ".".join(path.parent.relative_to(ROOT).parts)
         assert any(fnmatch(path.name, pattern) for pattern in patterns[package])

@@ -38,6 +38,32 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         _empty(todo)  # after an interruption or a failed work, start none of the remaining items
 
 
+class StillRunning(KeyboardInterrupt):
+    """A signal interrupted the wait for a work that did not end in time, and may end later."""
+
+
+def finish(work: Callable[[], Answer], grace_s: float) -> Answer:
+    """Return the result of a work that no signal cuts off; after a signal, wait for at most `grace_s` seconds.
+
+    Raises:
+        StillRunning: a signal came, and the work did not end in time.
+        KeyboardInterrupt: a signal came, and the work has ended.
+
+    """
+    answer: Future[Answer] = Future()
+    todo: Todo[None, Answer] = SimpleQueue()
+    todo.put((None, answer))
+    threading.Thread(target=_work_off, args=(lambda _: work(), todo), daemon=True).start()
+    try:
+        return _awaited(answer)
+    except KeyboardInterrupt:
+        with suppress(Exception):
+            answer.exception(grace_s)
+        if not answer.done():
+            raise StillRunning from None
+        raise
+
+
 def _awaited(answer: "Future[Answer]") -> Answer:
     """Return the result, waiting in short steps so that a signal is noticed."""
     while not answer.done():

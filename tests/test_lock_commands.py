@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ import pytest
 from benchmarks.cloud import AwsError, Call
 from benchmarks.stage import inv
 from deploytasks import commands
-from deploytasks.aws import locks
+from deploytasks.aws import locks, transport
 from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope
@@ -237,6 +238,34 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
 
 def _line_of(frame: FrameType | None) -> str:
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame else ""
+
+
+@pytest.mark.parametrize("words", [("release.prod",), ("lock.acquire", "prod")], ids=["release", "acquire"])
+def test_a_signal_while_the_lock_is_being_written_leaves_no_lock_behind(shop: Shop, words: tuple[str, ...]):
+    """AWS takes half a second to write it, and the signal comes meanwhile."""
+
+    def interrupt() -> None:
+        running.send_signal(signal.SIGTERM)
+        threading.Event().wait(0.5)
+
+    shop.endpoint.fault = at("PutParameter", interrupt)
+    running = process(shop, *words)
+    assert running.wait() == 130
+    threading.Event().wait(0.7)  # until AWS would have written it for a process that did not wait
+    assert not parameters(shop)
+
+
+def test_a_lock_that_may_be_written_after_a_signal_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    """AWS does not answer in the time that an answer has after a signal."""
+    answered = threading.Event()
+    shop.endpoint.fault = at("PutParameter", lambda: answered.wait(20))
+    monkeypatch.setattr(transport, "GRACE_S", 0.1)
+    striking = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+    striking.start()
+    ran = shop.inv("lock.acquire", "prod")
+    answered.set()
+    assert (ran.code, "whether the lock was taken is not known" in ran.stderr) == (130, True), ran
+    assert "inv lock.release prod" in ran.stderr
 
 
 def test_a_process_that_was_killed_leaves_it_to_the_next_on_this_machine(shop: Shop):

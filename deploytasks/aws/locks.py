@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from deploytasks.aws import fencing, lock_records, parameters
+from deploytasks import concurrency
+from deploytasks.aws import fencing, lock_records, parameters, transport
 from deploytasks.aws.errors import may_pass
 from deploytasks.aws.fencing import SURE_S
 from deploytasks.durations import spelled
@@ -20,6 +21,7 @@ from deploytasks.errors import AwsError, Complaint, Locked
 from deploytasks.model import LockState
 
 HOLD = "hold"
+Answer = TypeVar("Answer")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
 _TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses when the lock exists yet can't be found: SSM shows a deletion everywhere, and accepts the name, only later.
@@ -158,10 +160,15 @@ def _look(client: Any, project: str, before: LockState, mine: LockState, wait: L
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:
     """Return who holds the lock after our attempt to write it; None if it is free again."""
     name = parameters.path(project, mine.tier)
-    if parameters.create(client, name, lock_records.written(mine), f"lock of {mine.tier}"):
+    if _write(lambda: parameters.create(client, name, lock_records.written(mine), f"lock of {mine.tier}")):
         return mine
     # botocore retries a put whose answer was lost, and the retry then finds the first one's lock.
     return status(client, project, mine.tier)
+
+
+def _write(put: Callable[[], Answer]) -> Answer:
+    """Return the answer to a write of the lock, which a signal does not cut off: it would leave the lock behind."""
+    return concurrency.finish(put, transport.GRACE_S)
 
 
 def _is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
@@ -173,9 +180,8 @@ def _inherited(client: Any, project: str, holder: LockState, mine: LockState) ->
     if holder.token == mine.token or not _is_left(client, project, holder, mine):
         return holder
     if not holder.pid:  # held by the CI run itself, which takes it anew: its jobs follow each other
-        parameters.write(
-            client, parameters.path(project, mine.tier), lock_records.written(mine), f"lock of {mine.tier}"
-        )
+        name, record = parameters.path(project, mine.tier), lock_records.written(mine)
+        _write(lambda: parameters.write(client, name, record, f"lock of {mine.tier}"))
         return mine
     return _taken_over(client, project, holder, mine)
 
@@ -191,7 +197,7 @@ def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> 
         parameters.delete(client, _succession(project, mine.tier, dead.token), where)
         return now or _put(client, project, mine) or dead
     taken = replace(mine, took_over=dead.token)
-    parameters.write(client, name, lock_records.written(taken), where)
+    _write(lambda: parameters.write(client, name, lock_records.written(taken), where))
     fencing.forget(client, project, dead)
     if dead.took_over:
         parameters.delete(client, _succession(project, mine.tier, dead.took_over), where)

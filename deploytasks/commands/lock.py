@@ -20,9 +20,9 @@ from deploytasks.commands.context import (
     whoami_here,
 )
 from deploytasks.commands.resume import broken_off, stopped
-from deploytasks.concurrency import each
+from deploytasks.concurrency import StillRunning, each
 from deploytasks.durations import spelled
-from deploytasks.errors import AwsError, Invalid, NotReady, Unforeseen, contained
+from deploytasks.errors import AwsError, Interrupted, Invalid, NotReady, Unforeseen, contained
 from deploytasks.model import Command, LockState, OnEvent, Project, Told
 
 
@@ -51,6 +51,8 @@ def lock(context: Context) -> Iterator[tuple[str, ...]]:
             heartbeat.start()
         with contained(_command(context)):
             yield ()
+    except StillRunning:
+        raise stopped(context, f"interrupted; {_unknown(mine)}") from None
     except KeyboardInterrupt:
         raise stopped(context, "interrupted") from None
     except Unforeseen as error:
@@ -167,6 +169,10 @@ def _commit(context: Context, asked: str) -> str:
         return ""
 
 
+def _unknown(mine: LockState) -> str:
+    return f"whether the lock was taken is not known: {locks.freeing(mine.tier, mine.run)} frees it if it was"
+
+
 def _command(context: Context) -> str:
     return context.command.task(context.tier.name)
 
@@ -196,6 +202,8 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
         client = registry(project, "ssm")
         try:
             return locks.acquire(client, project.name, record, lock_wait(wait_s, tell))
+        except StillRunning:
+            raise Interrupted.of(tier, f"interrupted; {_unknown(record)}") from None
         except KeyboardInterrupt:
             locks.release(client, project.name, record)
             raise

@@ -66,6 +66,46 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path):
     assert [each.name for each in tmp_path.iterdir()] == ["board.html"]
 
 
+def test_a_link_planted_under_a_name_that_can_be_guessed_is_not_followed(tmp_path: Path):
+    victim = tmp_path / "victim"
+    victim.write_text("private", "utf-8")
+    planted = tmp_path / f".deploytasks.{os.getpid()}"
+    planted.symlink_to(victim)
+    shell.write(tmp_path / "board.html", "the board")
+    assert (victim.read_text("utf-8"), (tmp_path / "board.html").read_text("utf-8")) == ("private", "the board")
+    assert not (tmp_path / "board.html").is_symlink()
+    assert planted.is_symlink()
+
+
+def test_a_draft_opens_nothing_that_is_there_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "urandom", bytes)
+    victim = tmp_path / "victim"
+    victim.write_text("private", "utf-8")
+    planted = tmp_path / f".deploytasks.{'00' * 8}"
+    planted.symlink_to(victim)
+    with pytest.raises(Failure, match="it could not be written: File exists"):
+        shell.write(tmp_path / "board.html", "the board")
+    assert victim.read_text("utf-8") == "private"
+    assert planted.is_symlink()
+
+
+def test_a_new_file_gets_the_mode_that_the_umask_leaves(tmp_path: Path):
+    before = os.umask(0o027)
+    try:
+        shell.write(tmp_path / "board.html", "the board")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "board.html").stat().st_mode) == 0o640
+
+
+def test_nothing_is_left_beside_a_file_that_could_not_be_written(tmp_path: Path):
+    (tmp_path / "board.html").write_text("before", "utf-8")
+    with pytest.raises(UnicodeEncodeError):
+        shell.write(tmp_path / "board.html", "\ud800")
+    assert [each.name for each in tmp_path.iterdir()] == ["board.html"]
+    assert (tmp_path / "board.html").read_text("utf-8") == "before"
+
+
 def test_a_link_stays_a_link(tmp_path: Path):
     page, link = tmp_path / "public.html", tmp_path / "board.html"
     page.write_text("before", "utf-8")

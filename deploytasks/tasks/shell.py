@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -135,11 +136,15 @@ def write(file: Path, text: str) -> None:
 
 
 def _replace(file: Path, text: str) -> None:
-    draft = file.with_name(f".deploytasks.{os.getpid()}")
+    """Write a draft beside the file and rename it; its name can't be guessed, and nothing planted there is followed."""
+    draft = file.with_name(f".deploytasks.{os.urandom(8).hex()}")
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666
+    number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        draft.write_text(text, "utf-8")
+        with os.fdopen(number, "w", encoding="utf-8") as stream:
+            stream.write(text)
         if file.exists():
-            shutil.copymode(file, draft)
+            shutil.copymode(file, draft)  # without what the umask took
         draft.replace(file)
     finally:
         with suppress(OSError):

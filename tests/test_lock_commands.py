@@ -30,6 +30,7 @@ from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope
 from deploytasks.tasks import shell
 from tests.commands import REGISTRY, Shop
+from tests.proxy import Proxy, Rule, Stall
 
 pytestmark = pytest.mark.waits
 LOCK, HOLD = "/deploytasks/shop/prod/lock", "/deploytasks/shop/prod/hold"
@@ -241,17 +242,17 @@ def _line_of(frame: FrameType | None) -> str:
 
 
 @pytest.mark.parametrize("words", [("release.prod",), ("lock.acquire", "prod")], ids=["release", "acquire"])
-def test_a_signal_while_the_lock_is_being_written_leaves_no_lock_behind(shop: Shop, words: tuple[str, ...]):
-    """AWS takes half a second to write it, and the signal comes meanwhile."""
-
-    def interrupt() -> None:
-        running.send_signal(signal.SIGTERM)
-        threading.Event().wait(0.5)
-
-    shop.endpoint.fault = at("PutParameter", interrupt)
+def test_a_signal_while_the_lock_is_being_written_leaves_no_lock_behind(
+    shop: Shop, proxy: Proxy, words: tuple[str, ...]
+):
+    """AWS writes it half a second after the signal."""
+    asked = threading.Event()
+    proxy.rules = (Rule(Stall(0.6, lambda _: asked.set()), "PutParameter", times=1),)
     running = process(shop, *words)
+    assert asked.wait(20)
+    running.send_signal(signal.SIGTERM)
     assert running.wait() == 130
-    threading.Event().wait(0.7)  # until AWS would have written it for a process that did not wait
+    threading.Event().wait(1.0)  # until AWS has written it, also for a process that did not wait
     assert not parameters(shop)
 
 

@@ -98,7 +98,18 @@ def test_only_tasks_write_to_stdout():
     assert printing <= {"tasks"}
 
 
-HEAVY = {"boto3", "botocore", "docker", "pydantic", "msgspec", "rich", "jinja2", "dxf"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "docker",
+    "pydantic",
+    "msgspec",
+    "rich",
+    "jinja2",
+    "dxf",
+    "deploytasks.model",
+    "deploytasks.report",
+}
 
 
 def test_listing_tasks_loads_nothing_heavy():

@@ -10,7 +10,6 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.report import diff as report_diff
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
@@ -138,8 +137,10 @@ def _diff(root: Path) -> Task[Any]:
 
 def _show(found: Sequence["Difference"], *, as_json: bool) -> None:
     """Show the differences, with the secrets of this process's environment variables masked."""
-    grouped = report_diff.groups(found, os.environ)
-    shell.show(report_diff.sheet(found, grouped), report_diff.as_json(found, grouped), as_json=as_json)
+    from deploytasks.report import diff
+
+    grouped = diff.groups(found, os.environ)
+    shell.show(diff.sheet(found, grouped), diff.as_json(found, grouped), as_json=as_json)
 
 
 def _judge(found: Sequence["Difference"]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.report import matrix as report_matrix
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
@@ -53,7 +52,9 @@ def _made(root: Path, tier: str, options: "Options") -> "Matrix":
 
 def _print(made: "Matrix", form: str, include: str | None) -> None:
     """Print the jobs on stdout; GitHub's on one line, as the output of a step must be."""
+    from deploytasks.report import matrix
+
     if form == "github":
-        shell.show_exactly(report_matrix.github(made), indent=None)
+        shell.show_exactly(matrix.github(made), indent=None)
     else:
-        shell.show_exactly(report_matrix.gitlab(made, include))
+        shell.show_exactly(matrix.gitlab(made, include))

@@ -66,6 +66,46 @@ def inv(root: Path, *words: str, **environment: str) -> tuple[int, str, str]:
     return ran.returncode, ran.stdout, ran.stderr
 
 
+def unread(root: Path, *words: str) -> int:
+    """The exit code where stderr is a pipe whose reader left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # what is buffered fails at exit
+    command = [sys.executable, "-m", "invoke", *words]
+    try:
+        return subprocess.run(
+            command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=writer, check=False
+        ).returncode
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("relase.prod", 1), ("release.prod --tenant nope", 2), ("", 0), ("--list", 0)]
+)
+def test_the_exit_code_is_the_commands_own_where_nobody_reads_stderr(shop: Path, words: str, code: int):
+    assert unread(shop, *words.split()) == code
+
+
+def test_a_full_disk_behind_stderr_does_not_change_the_exit_code(shop: Path):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "invoke", "release.prod", "--tenant", "nope"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        assert subprocess.run(command, cwd=shop, env=environment, stderr=full, check=False).returncode == 2
+
+
+WARN = (
+    "\nfrom invoke import task\nfrom deploytasks.tasks import shell\n@task\ndef tell(c):\n"
+    "    with shell.interruptible():\n        {}\nns.add_task(tell)\n"
+)
+
+
+@pytest.mark.parametrize("body", ["shell.warn('careful')", "import logging; logging.warning('careful')"])
+def test_a_task_that_went_well_ends_with_0_where_nobody_reads_its_warning(shop: Path, body: str):
+    (shop / "tasks_warn.py").write_text((ROOT / "tasks.py").read_text() + WARN.format(body))
+    assert unread(shop, "-c", "tasks_warn", "tell") == 0
+
+
 @pytest.mark.parametrize("words", MISTYPED)
 def test_a_mistyped_command_line_is_told_the_nearest_right_spelling(shop: Path, words: str):
     code, out, err = inv(shop, *words.split())

@@ -48,12 +48,21 @@ class CommandLine:
             sys.excepthook = _without_traceback
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")  # for what Invoke prints itself on an ASCII console
-            self._check(sys.argv[1:])
+            self._check_or_end(sys.argv[1:])
 
     def _is_root(self) -> bool:
         """Return whether a loaded module holds these tasks under a name that Invoke takes for the root namespace."""
         modules = [module for module in sys.modules.values() if module is not None]
         return any(vars(module).get(name) is self._tasks for module in modules for name in ("ns", "namespace"))
+
+    def _check_or_end(self, words: Sequence[str]) -> None:
+        try:
+            self._check(words)
+        except Exit:
+            from deploytasks.tasks.shell import outlive_stderr
+
+            outlive_stderr()
+            raise
 
     def _check(self, words: Sequence[str]) -> None:
         initial = Program().initial_context
@@ -111,8 +120,10 @@ class CommandLine:
 
     def _say_what_is_missing(self, *, is_list: bool) -> None:
         """Say on stderr what to type if no task is named, and why tiers have no tasks if they have none."""
+        from deploytasks.tasks.shell import warn
+
         if not is_list:
-            sys.stderr.write("inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n")
+            warn("inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them")
         if tier_names(self._root):
             return
         from deploytasks.config.load import load
@@ -121,8 +132,6 @@ class CommandLine:
         try:
             load(self._root)
         except Invalid as error:
-            from deploytasks.tasks.shell import warn
-
             warn(str(error))
 
 

@@ -94,6 +94,7 @@ def _readable() -> Iterator[None]:
         from deploytasks.report.text import harmless
 
         error.message = writable(harmless(error.message or ""), sys.stderr)
+        shell.outlive_stderr()
         raise
 
 

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import os
 import shutil
 import signal
@@ -153,10 +154,10 @@ def _replace(file: Path, text: str) -> None:
 
 def warn(text: str) -> None:
     """Print the text on stderr, made harmless as on stdout."""
-    from deploytasks.report.streams import writable
+    from deploytasks.report.streams import OutputStream
     from deploytasks.report.text import harmless
 
-    sys.stderr.write(writable(f"{harmless(text)}\n", sys.stderr))
+    OutputStream(sys.stderr).write(f"{harmless(text)}\n")
 
 
 def say(text: str) -> None:
@@ -203,6 +204,40 @@ def require_streams() -> None:
         raise Refusal.of("stdout", "it is closed", "send it somewhere, for example > /dev/null")
 
 
+class _Lenient(io.FileIO):
+    """Stderr as a file that drops what it can't take: its reader left, the terminal was closed, or the disk is full."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def outlive_stderr() -> None:
+    """From now on, drop what stderr does not take: the exit code must be the command's own.
+
+    Invoke prints the message of an Exit by itself, and ends with another code where that fails. Leave a stream alone
+    that is not the process's own stderr.
+    """
+    stderr = sys.stderr
+    if stderr is not sys.__stderr__ or not isinstance(stderr, io.TextIOWrapper):
+        return
+    end_stderr()
+    file = io.BufferedWriter(_Lenient(stderr.fileno(), "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(file, encoding=stderr.encoding, errors=stderr.errors, line_buffering=True)
+
+
+def end_stderr() -> None:
+    """Flush stderr, and drop what it does not take: else Python's last flush fails and turns the exit code into 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        from deploytasks.report.streams import silence
+
+        silence(sys.stderr)
+
+
 def ask(question: str) -> bool | None:
     """Ask at the terminal, and return whether the answer is yes; None if there is no terminal."""
     from deploytasks.report.text import one_line
@@ -225,6 +260,7 @@ def interruptible() -> Iterator[None]:
     """
     from deploytasks.errors import Complaint, Interrupted, Unforeseen, contained
 
+    atexit.register(end_stderr)
     atexit.register(gc.freeze)  # saves a last collection of botocore's models, a quarter of a second
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
     try:
@@ -251,16 +287,22 @@ def _as_interrupt(_number: int, _frame: Any) -> None:
 
     def at_once(_number: int, _frame: Any) -> None:
         if time.monotonic() - began_at > _ONE_SIGNAL_S:
-            os.write(2, _AGAIN)  # not sys.stderr: the signal may have come in the middle of a write to it
+            with suppress(OSError):
+                os.write(2, _AGAIN)  # not sys.stderr: the signal may have come in the middle of a write to it
             os._exit(130)
 
     for number in _stopping():
         signal.signal(number, at_once)
-    saying = threading.Timer(_SAID_AFTER_S, os.write, (2, _INTERRUPTED))
+    saying = threading.Timer(_SAID_AFTER_S, _say_interrupted)
     saying.daemon = True
     saying.start()
     _saying.append(saying)
     raise KeyboardInterrupt
+
+
+def _say_interrupted() -> None:
+    with suppress(OSError):
+        os.write(2, _INTERRUPTED)
 
 
 def _stopping() -> list[signal.Signals]:

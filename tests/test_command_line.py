@@ -216,3 +216,34 @@ def test_what_invoke_prints_survives_an_ascii_console_whatever_a_docstring_holds
     (shop / "tasks_told.py").write_text((ROOT / "tasks.py").read_text() + TELL, "utf-8")
     code, out, err = inv(shop, "-c", "tasks_told", *words.split(), **ASCII[console])
     assert (code, err) == (0, "") and "Tell\\u2026" in out
+
+
+STOPPED = "\nimport os, signal\nfrom invoke import task\n@task\ndef nightly(c):\n    {}\nns.add_task(nightly)\n"
+SIGINT = "os.kill(os.getpid(), signal.SIGINT)"
+
+
+@pytest.mark.parametrize("words", ["release.prod", "--list", "relase.prod"])
+def test_ctrl_c_before_a_task_runs_ends_with_130_and_one_line(shop: Path, words: str):
+    (shop / "tasks_early.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format("pass") + SIGINT)
+    assert inv(shop, "-c", "tasks_early", words) == (130, "", "interrupted: nothing was begun\n")
+
+
+def test_ctrl_c_in_a_task_of_ones_own_is_left_to_invoke(shop: Path):
+    (shop / "tasks_stopped.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format(SIGINT))
+    assert inv(shop, "-c", "tasks_stopped", "nightly") == (1, "", "")
+
+
+def test_after_a_task_of_ours_nobody_says_that_nothing_was_begun(shop: Path):
+    body = f"shell = __import__('deploytasks.tasks.shell').tasks.shell\n    with shell.interruptible(): {SIGINT}"
+    (shop / "tasks_taken.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format(body))
+    code, out, err = inv(shop, "-c", "tasks_taken", "nightly")
+    assert (code, out) == (130, "")
+    assert err.startswith("inv: interrupted\n")
+
+
+def test_a_signal_that_is_ignored_stays_ignored(shop: Path):
+    ignore = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    tasks = (ROOT / "tasks.py").read_text().partition("from pathlib")
+    body = f"{ignore}from pathlib{tasks[2]}" + STOPPED.format("print('tonight')") + SIGINT
+    (shop / "tasks_ignoring.py").write_text(body)
+    assert inv(shop, "-c", "tasks_ignoring", "nightly") == (0, "tonight\n", "")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from deploytasks.config.names import tier_names
-from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
-from deploytasks.tasks.in_ci import reporting
+from deploytasks.tasks.early import answer_early
 
 
 def namespace(root: Path) -> Collection:
@@ -17,6 +15,11 @@ def namespace(root: Path) -> Collection:
 
     If that file can't be read, the tasks of its tiers are missing; all others are there.
     """
+    answer_early()
+    from deploytasks.config.names import tier_names  # these imports take a while, and Ctrl-C is answered during it
+    from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
+    from deploytasks.tasks.in_ci import reporting
+
     tiers = tier_names(root)
     tasks = Collection()
     tasks.add_task(build.build(root))

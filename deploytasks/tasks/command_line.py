@@ -20,6 +20,7 @@ from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
 
 from deploytasks.config.names import tier_names
+from deploytasks.tasks.early import is_inv
 
 if TYPE_CHECKING:
     from deploytasks.errors import Complaint
@@ -44,7 +45,7 @@ class CommandLine:
         if self._is_checked:
             return
         self._is_checked = True
-        if _is_inv(sys.argv[0]) and self._is_root():
+        if is_inv(sys.argv[0]) and self._is_root():
             sys.excepthook = _without_traceback
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")  # for what Invoke prints itself on an ASCII console
@@ -149,12 +150,6 @@ def _without_traceback(kind: type[BaseException], error: BaseException, trace: T
 def _has_eaten_a_flag(parsed: ParseResult) -> bool:
     values = (argument.value for context in parsed for argument in context.positional_args)
     return any(isinstance(value, str) and value.startswith("-") for value in values)
-
-
-def _is_inv(program: str) -> bool:
-    """Return whether the program is `inv`, `invoke` or `python -m invoke`."""
-    path = Path(program)
-    return path.stem in ("inv", "invoke") or path.parts[-2:] == ("invoke", "__main__.py")
 
 
 def _refused(*complaints: "Complaint") -> Exit:

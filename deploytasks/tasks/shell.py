@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploytasks.tasks.early import hand_over
+
 if TYPE_CHECKING:
     from deploytasks.model import Command, Event, OnEvent, Options, Project, Report, Scope
     from deploytasks.report.reporter import Reporter
@@ -260,6 +262,7 @@ def interruptible() -> Iterator[None]:
     """
     from deploytasks.errors import Complaint, Interrupted, Unforeseen, contained
 
+    hand_over()
     atexit.register(end_stderr)
     atexit.register(gc.freeze)  # saves a last collection of botocore's models, a quarter of a second
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}

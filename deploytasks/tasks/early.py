@@ -1,0 +1,51 @@
+"""Answer Ctrl-C while `inv` still reads tasks and the command line, before a task runs."""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from invoke.tasks import Task
+
+_SAID = b"interrupted: nothing was begun\n"
+
+
+def answer_early() -> None:
+    """Let SIGINT end the process with 130 and one line, until a task runs.
+
+    Leave the signal alone in another program, in another thread, and if it would not raise KeyboardInterrupt.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_inv(sys.argv[0]) and is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def hand_over() -> None:
+    """Give SIGINT back: from here on something may have begun."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def is_inv(program: str) -> bool:
+    """Return whether the program is `inv`, `invoke` or `python -m invoke`."""
+    path = Path(program)
+    return path.stem in ("inv", "invoke") or path.parts[-2:] == ("invoke", "__main__.py")
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    if _in_a_task(frame):  # somebody's own task: ours have called `hand_over`
+        signal.default_int_handler(number, frame)
+    with suppress(OSError):
+        os.write(2, _SAID)
+    raise SystemExit(130)
+
+
+def _in_a_task(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is Task.__call__.__code__:
+            return True
+        frame = frame.f_back
+    return False

@@ -25,11 +25,14 @@ from deploytasks.config.load import load
 from deploytasks.errors import DeployError
 from deploytasks.model import LockState, Options, Scope
 from tests.commands import REGISTRY, Ran, Shop
+from tests.gates import untried
 from tests.repositories import run
 from tests.rollouts import DIES, carry_out, fated, rollout
+from tests.scenes import Scenes
 
+__all__ = ["untried"]
 pytestmark = pytest.mark.waits
-LOCK = "/deploytasks/shop/prod/lock"
+LOCK, HOLD = "/deploytasks/shop/prod/lock", "/deploytasks/shop/prod/hold"
 BOB = LockState("prod", "bob", "2026-11-28T10:00:00Z", "release.prod", machine="elsewhere", pid=1, token="bob's")
 Then = Callable[[], object]
 
@@ -141,7 +144,85 @@ def test_without_the_lock_no_tag_moves(shop: Shop, task: str):
     ran = shop.inv(task)
     assert (ran.code, shop.tags()) == (1, before), ran.stdout
     assert "the lock of prod is no longer this command's: nobody holds it now" in ran.stderr
-    assert f"to go on: inv {task}" in ran.stderr
+    assert f"prod: no tag was moved and no target was touched\n    to go on: inv {task}" in ran.stderr
+
+
+def test_without_the_lock_no_override_is_recorded(untried: Shop):
+    untried.endpoint.fault = at("DescribeRepositories", freed(untried))
+    ran = untried.inv("tag.prod", "--override", "the shop is down")
+    assert (ran.code, parameters(untried)) == (1, {}), ran.stdout
+    assert "the lock of prod is no longer this command's: nobody holds it now" in ran.stderr
+    assert "prod: no tag was moved and no target was touched\n    to go on: inv tag.prod --override " in ran.stderr
+
+
+def test_a_tag_that_was_moved_before_the_lock_was_lost_is_not_denied(shop: Shop):
+    shop.endpoint.cloud.account(REGISTRY).repositories["api"].tags["prod"] = shop.tags()[shop.commits["older"]]
+    shop.refuse("PutImage", "AccessDeniedException")
+    ran = shop.inv("tag.prod")
+    assert (ran.code, "prod: some tags may have moved, no target was touched\n" in ran.stderr) == (1, True)
+
+
+@pytest.fixture
+def held(shop: Shop, scenes: Scenes) -> Shop:
+    """Prod ran both images and was rolled back to the older one, where it is on hold."""
+
+    def play() -> None:
+        for commit in ("older", "newer"):
+            words = ["--commit", shop.commits[commit], "--allow-older", "--override", "test"]
+            assert shop.inv("release.prod", *words).code == 0
+        assert shop.inv("release.rollback", "prod").code == 0
+
+    scenes.play(shop, "rolled back to older", play)
+    return shop
+
+
+def hold_put(shop: Shop, state: LockState) -> Then:
+    """Somebody else's rollback puts its hold."""
+    value = json.dumps(asdict(state))
+    return lambda: parameters(shop).update({HOLD: {"Name": HOLD, "Type": "String", "Version": 1, "Value": value}})
+
+
+def rolls_back(shop: Shop, then: Then) -> tuple[Ran, Any, dict[str, int]]:
+    """A rollback while something else happens, with the hold that is left and what the rollback wrote."""
+    before = shop.writes()
+    shop.endpoint.fault = at("ListTaskDefinitions", then)
+    ran = shop.inv("release.rollback", "prod", "--to", shop.commits["newer"])
+    shop.endpoint.fault = None
+    after = {name: count - before.get(name, 0) for name, count in shop.writes().items()}
+    left = json.loads(parameters(shop)[HOLD]["Value"])["token"] if HOLD in parameters(shop) else None
+    return ran, left, {name: count for name, count in after.items() if count}
+
+
+def test_a_rollback_without_its_lock_leaves_the_hold_of_who_came_after_it(held: Shop):
+    def overtake() -> None:
+        robbed(held)()
+        hold_put(held, BOB)()
+
+    ran, left, wrote = rolls_back(held, overtake)
+    assert (ran.code, left, wrote) == (2, BOB.token, {}), ran.stdout
+    assert ran.stderr.startswith("prod: the lock of prod is no longer this command's: bob holds it since ")
+
+
+def test_a_rollback_whose_lock_was_freed_puts_no_hold(held: Shop):
+    mine = json.loads(parameters(held)[HOLD]["Value"])["token"]
+    ran, left, wrote = rolls_back(held, freed(held))
+    assert (ran.code, left, wrote) == (2, mine, {}), ran.stdout
+    assert "nobody holds it now" in ran.stderr
+
+
+def test_a_rollback_leaves_a_hold_that_is_another_one_than_it_was_planned_from(held: Shop):
+    ran, left, wrote = rolls_back(held, hold_put(held, replace(BOB, command="release.rollback prod")))
+    assert (ran.code, left, wrote) == (2, BOB.token, {}), ran.stdout
+    assert ran.stderr == (
+        "prod: bob put it on hold (release.rollback prod) since this was planned; nothing was changed\n"
+        "    inv lock.status shows the hold; then run the same command again\n"
+    )
+
+
+def test_a_hold_that_was_lifted_since_a_rollback_was_planned_is_not_put_again(held: Shop):
+    ran, left, wrote = rolls_back(held, lambda: parameters(held).pop(HOLD))
+    assert (ran.code, left, wrote) == (2, None, {}), ran.stdout
+    assert ran.stderr.startswith("prod: its hold was lifted since this was planned; nothing was changed\n")
 
 
 def test_without_the_lock_no_one_off_task_begins(shop: Shop):

@@ -112,6 +112,28 @@ def put_hold(context: Context, hold: LockState) -> None:
         locks.put_hold(registry_ssm(context.project, context.clients), context.project.name, hold)
 
 
+def put_hold_over(context: Context, planned: LockState | None, hold: LockState) -> None:
+    """Write the hold in place of the one that was planned from; None if there was none. A dry run writes nothing.
+
+    Raises:
+        LockLost: the lock is no longer ours.
+        NotReady: the hold was lifted, set or replaced since then.
+
+    """
+    if context.options.dry_run:
+        return
+    context.fence.check()
+    present = hold_of(context)
+    if (present and present.token) != (planned and planned.token):
+        what = f"{_changed(present)} since this was planned; nothing was changed"
+        raise NotReady.of(hold.tier, what, "inv lock.status shows the hold; then run the same command again")
+    put_hold(context, hold)
+
+
+def _changed(present: LockState | None) -> str:
+    return f"{present.by} put it on hold ({present.command})" if present else "its hold was lifted"
+
+
 def replace_hold(context: Context, hold: LockState) -> None:
     """Update the hold, unless it was lifted or replaced in the meantime.
 

@@ -12,7 +12,7 @@ from deploytasks.aws.locks import freeing
 from deploytasks.commands import ownership, platforms, preflight, references, rollouts, unfinished
 from deploytasks.commands.context import Context, before_any_change, begin, quiet, say
 from deploytasks.commands.definitions import register_all
-from deploytasks.commands.lock import hold_for, lock, lock_of, put_hold, replace_hold
+from deploytasks.commands.lock import hold_for, lock, lock_of, put_hold_over, replace_hold
 from deploytasks.commands.outcome import report, roll_out
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.restore_points import Found, RestorePoint, found_by, is_partial, nowhere, restore_points
@@ -71,7 +71,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         hold = replace(_hold(context, found, point), tenants=tenants)
         if holds:
             with before_any_change():  # a hold is no change
-                put_hold(context, hold)
+                put_hold_over(context, found.hold, hold)
         put_tags(context, whole)
         results = roll_out(context, whole)
         if holds:

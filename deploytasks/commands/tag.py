@@ -16,12 +16,16 @@ def put_tags(context: Context, whole: Plan) -> None:
     """Put the release tag first, as the record; then move the tier tag, the desired state."""
     if context.options.dry_run:
         return
-    with resumable(context, "some tags may have moved, no target was touched"):
+    state = "no tag was moved and no target was touched"
+    with resumable(context, state):
         _record_override(context, whole)
-        for step in whole.tag_steps:
-            names = [step.release] * step.mint + [step.tier_tag] * step.move
-            if names and step.digest:
+    for step in whole.tag_steps:
+        names = [step.release] * step.mint + [step.tier_tag] * step.move
+        if names and step.digest:
+            with resumable(context, state):
                 context.fence.check()
+            state = "some tags may have moved, no target was touched"
+            with resumable(context, state):
                 ecr.point(context.ecr, step.repository, step.digest, names)
                 say(context, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
 
@@ -34,6 +38,7 @@ def _record_override(context: Context, whole: Plan) -> None:
         return
     client, at = registry_ssm(context.project, context.clients), tags.stamp(datetime.now(UTC))
     for release, commit in minted.items():
+        context.fence.check()
         override = Override(context.tier.name, release, author.by, at, reason, commit, author.ci)
         overrides.put(client, context.project.name, override)
 

@@ -88,6 +88,18 @@ def test_a_deploy_is_refused_with_one_complaint_of_it_and_goes_on_without_it(sho
     assert shop.inv("deploy.prod", "--exclude", "t2", "--dry-run").code == 0
 
 
+@pytest.mark.parametrize("name", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_a_file_of_credentials_that_cannot_be_parsed_is_to_be_mended(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    file = tmp_path / "spoilt"
+    file.write_text("[default\nregion = eu-west-1\n")
+    monkeypatch.setenv(name, str(file))
+    refused = shop.inv("deploy.prod")
+    assert (refused.code, shop.writes()) == (2, {})
+    assert f"Unable to parse config file: {file}\n    mend that file, or name another one by " in refused.stderr
+
+
 def signed(code: str, message: str, ahead: timedelta | None) -> str:
     date = {} if ahead is None else {"date": format_datetime(datetime.now(UTC) - ahead, usegmt=True)}
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPHeaders": date}}

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
@@ -167,6 +168,8 @@ def _local_to_do(error: Exception, profile: str) -> str:
     match error:
         case ProfileNotFound():
             return "aws configure --profile NAME makes it, or mend `profile` in the environment's file"
+        case ConfigParseError():
+            return "mend that file, or name another one by AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
         case CredentialRetrievalError():
             return _mend(profile)
         case SSOError() | TokenRetrievalError():

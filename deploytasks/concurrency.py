@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -50,10 +51,7 @@ def finish(work: Callable[[], Answer], grace_s: float) -> Answer:
         KeyboardInterrupt: a signal came, and the work has ended.
 
     """
-    answer: Future[Answer] = Future()
-    todo: Todo[None, Answer] = SimpleQueue()
-    todo.put((None, answer))
-    threading.Thread(target=_work_off, args=(lambda _: work(), todo), daemon=True).start()
+    answer = started(work)
     try:
         return _awaited(answer)
     except KeyboardInterrupt:
@@ -62,6 +60,20 @@ def finish(work: Callable[[], Answer], grace_s: float) -> Answer:
         if not answer.done():
             raise StillRunning from None
         raise
+
+
+def started(work: Callable[[], Answer]) -> "Future[Answer]":
+    """Return the result to come of a work that runs in a daemon thread of its own."""
+    answer: Future[Answer] = Future()
+    threading.Thread(target=_settle, args=(answer, work), daemon=True).start()
+    return answer
+
+
+def _settle(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
+    try:
+        answer.set_result(work())
+    except BaseException as error:
+        answer.set_exception(error)
 
 
 def _awaited(answer: "Future[Answer]") -> Answer:
@@ -78,10 +90,7 @@ def _work_off(work: Callable[[Item], Answer], todo: "Todo[Item, Answer]") -> Non
             item, answer = todo.get_nowait()
         except Empty:
             return
-        try:
-            answer.set_result(work(item))
-        except BaseException as error:
-            answer.set_exception(error)
+        _settle(answer, partial(work, item))
 
 
 def _empty(todo: "Todo[Any, Any]") -> None:

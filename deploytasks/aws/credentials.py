@@ -7,7 +7,6 @@ some of these no deadline, and a server that sends a byte a second never trigger
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 
 from botocore.credentials import (
@@ -28,6 +27,7 @@ from botocore.session import Session
 
 from deploytasks.aws import credential_process
 from deploytasks.aws.transport import GRACE_S, Abandoned
+from deploytasks.concurrency import started
 
 FETCH_S = 65.0
 """How long a fetch may take; a program has a little less, so that the error names it."""
@@ -83,12 +83,6 @@ class ProfileCredentials(Credentials):
         found = self._found
         return isinstance(found, RefreshableCredentials) and found.refresh_needed(seconds)
 
-    def _fetch(self, answer: "Future[ReadOnlyCredentials]") -> None:
-        try:
-            answer.set_result(self._loaded().get_frozen_credentials())
-        except Exception as error:
-            answer.set_exception(error)
-
     def _loaded(self) -> Credentials:
         with self._loading:
             if self._found is None and self._failed and time.monotonic() < self._believed_until:
@@ -105,8 +99,7 @@ class ProfileCredentials(Credentials):
 
     def _fetched(self) -> ReadOnlyCredentials:
         """Fetch in a separate thread, since nothing else ends a wait for a server that drips."""
-        answer: Future[ReadOnlyCredentials] = Future()
-        threading.Thread(target=self._fetch, args=(answer,), daemon=True).start()
+        answer = started(lambda: self._loaded().get_frozen_credentials())
         began_at, is_told = time.monotonic(), False
         until = began_at + FETCH_S
         while not answer.done() and time.monotonic() < until:

@@ -57,8 +57,7 @@ class Situation:
     @property
     def pointed(self) -> Mapping[str, Image | None]:
         """Return service → the image that the tier tag names; a deploy of that very tag need not ask for it."""
-        is_asked = self.context.command.row.tags or self.context.options.to
-        return self.present if is_asked else {desired.service: desired.image for desired in self.desired}
+        return self.present if _chooses(self.context) else {desired.service: desired.image for desired in self.desired}
 
 
 def looked(context: Context) -> Situation:
@@ -94,6 +93,11 @@ def target_checks(
     )
 
 
+def _chooses(context: Context) -> bool:
+    """Return whether the command chooses images, instead of taking those that the tier tag names."""
+    return context.command.row.tags or bool(context.options.to)
+
+
 def _look(context: Context) -> Situation:
     looks = _looks(context)
     answers = dict(zip(looks, concurrency.attempts(*looks.values()), strict=True))
@@ -114,7 +118,7 @@ def _looks(context: Context) -> dict[str, Callable[[], Any]]:
         "ownership": lambda: ownership.look(context),
         "desired": lambda: desired_images.of(context),
     }
-    if row.tags or context.options.to:
+    if _chooses(context):
         looks["present"] = lambda: desired_images.present(context)
     if row.tags or row.renders:
         looks["hold"] = lambda: hold_of(context)
@@ -132,7 +136,7 @@ def _check(found: Situation) -> tuple[str, ...]:
     held = preflight.held(context, found.hold, desired, found.pointed)
     checks: list[preflight.Check] = [found.ownership.found]
     asking: list[preflight.Check] = []
-    if row.tags or context.options.to:
+    if _chooses(context):
         asking.append(lambda: preflight.gated(context, desired))
     if row.renders:
         checks += target_checks(chosen, lives, desired)

@@ -1,7 +1,7 @@
 """The targets that a command leaves out: `--only-behind` and `--only-failed`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from deploytasks import tags
 from deploytasks.commands.context import Context
@@ -9,26 +9,20 @@ from deploytasks.model import DesiredImage, Live, Target
 from deploytasks.rules.observed import has_arrived, has_failed
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The context with the targets that are left, as observed; `notes` say how many were left out, and why."""
+def selected(
+    context: Context, desired_images: Sequence[DesiredImage], lives: Sequence[Live]
+) -> tuple[tuple[Live, ...], tuple[str, ...]]:
+    """Return the targets that `--only-behind` or `--only-failed` selects, and a note if it left out any.
 
-    context: Context
-    lives: tuple[Live, ...]
-    notes: tuple[str, ...] = ()
-
-
-def taken(context: Context, desired_images: Sequence[DesiredImage], lives: Sequence[Live]) -> Taken:
-    """Return the targets that `--only-behind` or `--only-failed` selects; with both, those that match either.
-
-    A target that can't be seen is neither behind nor fine: it is selected, and its complaint is reported.
+    With both flags, those that match either. A target that can't be seen is neither behind nor fine: it is selected,
+    and its complaint is reported.
     """
     if not (context.options.only_behind or context.options.only_failed):
-        return Taken(context, tuple(lives))
+        return tuple(lives), ()
     by_service = {desired.service: desired for desired in desired_images}
     kept = tuple(live for live in lives if live.complaint or _is_meant(context, live, by_service[live.target.service]))
-    narrowed, left_out = replace(context, targets=tuple(live.target for live in kept)), len(lives) - len(kept)
-    return Taken(narrowed, kept, (_note(context, desired_images, left_out),) if left_out else ())
+    left_out = len(lives) - len(kept)
+    return kept, ((_note(context, desired_images, left_out),) if left_out else ())
 
 
 def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:

@@ -24,7 +24,7 @@ from deploytasks.commands.context import Context, before_any_change, say
 from deploytasks.commands.lock import hold_of
 from deploytasks.commands.observe import observe
 from deploytasks.commands.ownership import Ownership
-from deploytasks.commands.selection import taken
+from deploytasks.commands.selection import selected
 from deploytasks.errors import AwsError, Complaint, DeployError, NotBuilt, once
 from deploytasks.model import Command, DesiredImage, Image, Live, LockState, Reading
 from deploytasks.template.render import placeholder
@@ -107,8 +107,9 @@ def _look(context: Context) -> Situation:
     )
     if errors:
         raise _failed(found, errors) from errors[0]
-    only = taken(context, found.desired, found.lives)
-    return replace(found, chosen=only.context, lives=only.lives, left_out=only.notes)
+    lives, left_out = selected(context, found.desired, found.lives)
+    chosen = replace(context, targets=tuple(live.target for live in lives)) if left_out else context
+    return replace(found, chosen=chosen, lives=lives, left_out=left_out)
 
 
 def _looks(context: Context) -> dict[str, Callable[[], Any]]:

@@ -160,7 +160,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Prints the ratios; a missed target is said, and is no failure of the run."""
+    """Prints the ratios; a missed target is said, and is not a failure of the run."""
     try:
         _measure(_arguments())
     except CommandFailed as error:

@@ -83,7 +83,7 @@ def wildcard(pattern: str) -> re.Pattern[str]:
     """
     plain = re.sub(r"\*+", "*", pattern)
     if fault := _fault(plain, is_exception=False):
-        raise Invalid.of(pattern, fault, "mend it")
+        raise Invalid.of(pattern, fault, "fix it")
     return re.compile("".join(_pieces(plain)) + r"\Z", re.ASCII)
 
 

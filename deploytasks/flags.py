@@ -88,7 +88,7 @@ FLAGS = (
     ),
     Flag(
         "run",
-        "only the lock of this CI run, without asking; never a hold, and nothing to do is no error",
+        "only the lock of this CI run, without asking; never a hold, and nothing to do is not an error",
         "lock.release",
     ),
     Flag(
@@ -106,7 +106,7 @@ FLAGS = (
         default=True,
         resumed="all",
     ),
-    Flag("lock-wait", "wait so long for a lock that somebody else holds: 15m, 90s", _LOCKING, resumed="all"),
+    Flag("lock-wait", "wait so long for a lock that another run holds: 15m, 90s", _LOCKING, resumed="all"),
     Flag(
         "only-behind",
         "only targets that do not run the image yet",
@@ -136,7 +136,7 @@ FLAGS = (
         "deploy.stop",
         default=False,
     ),
-    Flag("reason", "why, for all who meet it", "lock.acquire"),
+    Flag("reason", "why, shown to everyone it stops", "lock.acquire"),
     Flag(
         "yes", "do not ask: the lock is freed, or, where there is none, the hold ended", "lock.release", default=False
     ),
@@ -147,7 +147,7 @@ FLAGS = (
         default=False,
     ),
     Flag("last", "so many releases, 20 unless told", "release.history", default="20"),
-    Flag("check", "exit 3 if any target deserves a second look", "status", default=False),
+    Flag("check", "exit 3 if any target needs attention", "status", default=False),
     Flag("html", "write the board to this file too, as one page", "status"),
     Flag(
         "dry-run",

@@ -46,7 +46,7 @@ def resolve(root: Path, rev: str, flag: str = "--commit") -> str:
     Raises: Invalid if it names none, saying so if a shallow clone may be why.
     """
     if not rev.strip() or rev.startswith("-"):
-        raise Invalid.of(flag, f"{rev!r} is no commit", "give a branch, a tag or a commit hash")
+        raise Invalid.of(flag, f"{rev!r} is not a commit", "give a branch, a tag or a commit hash")
     commit = _commit(root, rev)
     if commit is None:
         advice = _UNSHALLOW if _is_shallow(root) else "check the spelling, or `git fetch` it first"

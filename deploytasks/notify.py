@@ -64,10 +64,10 @@ class Sender:
             try:
                 self._address = self._address or self._find()
             except Exception as error:
-                self._say(f"nobody is told of anything: {_in_our_words(error)}")
+                self._say(f"no notification is sent: {_in_our_words(error)}")
                 return
             if problem := self._problem(compose):
-                self._say(f"{what} could not be told: {problem}")
+                self._say(f"{what} could not be sent: {problem}")
 
     def _problem(self, compose: Compose) -> str:
         try:
@@ -87,7 +87,7 @@ def post(address: str, message: Mapping[str, Any], timeout_s: float = TIMEOUT_S)
     Follow no redirect, which would send the message elsewhere. Use the environment's proxies.
     """
     if not _is_fit(address):
-        return "what was found is no https:// address"
+        return "the address found is not an https:// URL"
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "deploytasks"}
     try:
         request = urllib.request.Request(address, json.dumps(message).encode(), headers, method="POST")
@@ -157,7 +157,7 @@ def _in_our_words(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return "its certificate is not trusted here"
         case ssl.SSLError():
-            return "no secure connection came about"
+            return "no TLS connection could be made"
         case OSError(errno=int() as number) if number > 0:
             return os.strerror(number).lower()
         case _:

@@ -43,7 +43,7 @@ def board(cells: Iterable[Cell], *notes: str, tiers: tuple[str, ...] = TIERS) ->
 def telling() -> Board:
     """Every mark and every standing, each tenant with a story of its own; `new` has no staging."""
     breaker = "ECS deployment circuit breaker: tasks failed to start.\ntask 0a1b2c3d: exit 1: KeyError: 'DATABASE_URL'"
-    account = Complaint("envs/mb.toml:1: account", "the account is 999999999999", "mend `profile` there,\nor sign in")
+    account = Complaint("envs/mb.toml:1: account", "the account is 999999999999", "fix `profile` there,\nor sign in")
     unread = replace(cell("mb", "prod"), release="", certified_at=None, by="", ci="", evidence=None, since=None)
     return board(
         (

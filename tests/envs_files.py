@@ -31,7 +31,7 @@ cluster = "{tenant}-{tier}"
 
 
 def write(root: Path, project: str = PROJECT, **tenants: str) -> Path:
-    """The files stand under the root: project.toml, and one for each tenant; `mb` where none is given."""
+    """The files belong under the root: project.toml, and one for each tenant; `mb` where none is given."""
     folder = root / "envs"
     folder.mkdir(exist_ok=True)
     (folder / "project.toml").write_text(project)

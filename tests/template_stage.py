@@ -35,7 +35,7 @@ def project(root: Path, *targets: Target) -> Project:
 
 
 def write(root: Path, template: str, service: str | None = None, **others: str) -> Path:
-    """The templates of api stand under the root; `others` are further files there, named without `.j2`."""
+    """The templates of api belong under the root; `others` are further files there, named without `.j2`."""
     folder = root / "templates"
     folder.mkdir(exist_ok=True)
     files = {"api.json": template, **others} | ({"api.service.json": service} if service is not None else {})

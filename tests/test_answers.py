@@ -53,7 +53,7 @@ def test_an_answer_that_is_whole_is_what_botocore_makes_of_it():
         (b'{"services": 5}', 15, "it is not AWS's"),
         (b'{"services": "api"}', 19, "it is not AWS's"),
         (b'{"services": [null]}', 20, "Services holds a null"),
-        (b'{"services": [{"desiredCount": "2"}]}', 37, "Integer is no integer"),
+        (b'{"services": [{"desiredCount": "2"}]}', 37, "Integer is not of type integer"),
         (b'{"services": [{"createdAt": "soon"}]}', 37, "it is not AWS's"),
         (b'{"services": [{"createdAt": 1e30}]}', 35, "(HTTP 200"),
     ],

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "tasks": BASE | {"commands", "notify", "report", "config", "template"},
     "__init__": {"tasks"},
 }
-"""Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is no command."""
+"""Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is not a command."""
 
 ONLY_IN = {
     "botocore": "aws",

@@ -31,7 +31,7 @@ def test_a_lock_that_nobody_can_read_is_still_a_lock_and_can_be_freed(shop: Shop
     lock_parameters(shop)[LOCK]["Value"] = value
     refused = shop.inv("release.prod")
     assert refused.code == 2
-    assert "somebody who left it unreadable holds the lock" in refused.stderr
+    assert "an unreadable lock record holds the lock" in refused.stderr
     assert shop.inv("lock.release", "prod", "--yes").code == 0
     assert not lock_parameters(shop)
 

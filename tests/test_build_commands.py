@@ -108,7 +108,7 @@ def test_the_winner_of_a_push_race_is_told_with_both_digests(shop: Shop, registr
     ran = shop.inv("build")
     assert ran.code == 0
     ours = registry.tags["api"][head]
-    told = f"somebody else pushed {head[:7]} first; theirs is taken: {winner}, and not {ours}, which was built here"
+    told = f"another build pushed {head[:7]} first; its image is used: {winner}, and not {ours}, which was built here"
     assert told in " ".join(ran.stdout.split())
 
 

@@ -277,7 +277,7 @@ def test_a_base_packed_otherwise_than_gzip_is_refused(registry, context):
     said = registry.manifest("base", digest)
     said["layers"][0] |= {"digest": registry.put_blob("base", b"\x28\xb5\x2f\xfd zstd"), "mediaType": "tar+zstd"}
     registry.put_manifest("base", "1", OCI, json.dumps(said).encode())
-    with pytest.raises(Refusal, match=r"\(tar\+zstd\) is no gzipped tar"):
+    with pytest.raises(Refusal, match=r"\(tar\+zstd\) is not a gzipped tar"):
         build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
 
 
@@ -308,7 +308,7 @@ def test_names_are_spelled_out_as_docker_does(text, spelled):
 
 @pytest.mark.parametrize("text", ["", "-x", "a b", "x@sha256:12", "http://x/y"])
 def test_what_is_no_image_name_is_refused_by_its_line(text):
-    with pytest.raises(Refusal, match="is no image name"):
+    with pytest.raises(Refusal, match="is not an image name"):
         Reference.parse(text, "Dockerfile:1")
 
 
@@ -451,7 +451,7 @@ def test_a_base_whose_configuration_is_no_json_is_a_plain_message(registry, cont
     said = registry.manifest("base", base(registry))
     said["config"]["digest"] = registry.put_blob("base", b"not json")
     registry.put_manifest("base", "1", OCI, json.dumps(said).encode())
-    with pytest.raises(BuildFailed, match=r"its configuration sha256:\w+ is no JSON"):
+    with pytest.raises(BuildFailed, match=r"its configuration sha256:\w+ is not JSON"):
         build(job(registry, context, f"FROM {registry.host}/base:1\n"))
 
 

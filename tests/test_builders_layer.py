@@ -192,7 +192,7 @@ def test_a_file_does_not_replace_a_directory_of_the_layer(context):
 
 def test_a_pipe_is_refused(context):
     os.mkfifo(context / "static" / "pipe")
-    with pytest.raises(BuildFailed, match="is no file, directory or link"):
+    with pytest.raises(BuildFailed, match="is not a file, directory or link"):
         laid(context, copy("static", to="/w"))
 
 

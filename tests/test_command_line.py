@@ -29,13 +29,13 @@ MISTYPED = {
     "deploy.wait": "inv deploy.wait: tier is missing\n    inv deploy.wait dev\n    inv deploy.wait staging\n",
     "deploy.wait --tenent mb prod": "inv deploy.wait: there is no flag '--tenent'\n    did you mean '--tenant'?",
     "deploy.wait --josn": "inv deploy.wait: there is no flag '--josn'\n    did you mean '--json'?",
-    "deploy.stop --dry prod": "inv deploy.stop: --dry is Invoke's own flag, and stands before the task or after TIER\n"
+    "deploy.stop --dry prod": "inv deploy.stop: --dry is Invoke's own flag, and comes before the task or after TIER\n"
     "    inv --dry deploy.stop TIER",
-    "deploy.stop -R prod": "inv deploy.stop: -R is Invoke's own flag, and stands before the task or after TIER\n",
+    "deploy.stop -R prod": "inv deploy.stop: -R is Invoke's own flag, and comes before the task or after TIER\n",
     "release.prod --tenant a --tenant b": "inv release.prod: --tenant is given twice\n    join its values: --tenant",
     "release.prod --json=yes": "inv release.prod: --json takes no value\n    write --json alone, or leave it out\n",
     "deploy prod": "inv deploy: 'deploy' is a group of tasks\n    write it with a dot: inv deploy.prod\n",
-    "--tenant mb release.prod": "inv: there is no flag '--tenant'\n    a task's flag stands after the task: inv TASK",
+    "--tenant mb release.prod": "inv: there is no flag '--tenant'\n    a task's flag comes after the task: inv TASK",
     "release.prod --ten mb": "inv release.prod: there is no flag '--ten'\n    did you mean '--tenant'?",
     "release.prod --DRY_RUN": "inv release.prod: there is no flag '--DRY_RUN'\n    did you mean '--dry-run'?",
     "release.prod mb": "inv release.prod: it does not take 'mb'\n    inv --help release.prod shows its flags\n",

@@ -115,7 +115,7 @@ def test_two_tiers_may_come_after_one(tmp_path):
 
 def test_a_timeout_of_nothing_is_refused(tmp_path):
     said = refusal(tmp_path, PROJECT + 'timeout = "0m"\n')
-    assert said == "envs/project.toml:12: tiers.prod.timeout: leaves no time at all"
+    assert said == "envs/project.toml:12: tiers.prod.timeout: is zero"
 
 
 def test_environments_shown_alike_are_refused(tmp_path):

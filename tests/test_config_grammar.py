@@ -50,10 +50,10 @@ MORE = MB + "[tiers.prod.services.api]\n"
         ('env.X = ["a"]', "text in quotes, a whole number, or false to remove an inherited one"),
         (
             "vars.since = 2020-11-12",
-            "text, finite numbers, true, false, lists and tables; a date stands in quotes\n"
+            "text, finite numbers, true, false, lists and tables; put a date in quotes\n"
             '    quote it: since = "2020-11-12"',
         ),
-        ("vars.deep = { x = [nan] }", "text, finite numbers, true, false, lists and tables; a date stands in quotes"),
+        ("vars.deep = { x = [nan] }", "text, finite numbers, true, false, lists and tables; put a date in quotes"),
     ],
 )
 def test_a_wrong_value_is_told_what_is_wanted(tmp_path, line, wanted):
@@ -123,36 +123,36 @@ def test_names_of_variables_are_checked(tmp_path, line):
             "[tiers.prod]\n",
             "[tiers.prod]\nservices.api.desired_port = 8080\n",
             "envs/mb.toml:6: tiers.prod.services.api: unknown key 'desired_port'\n"
-            "    what a template wants stands under vars: write vars.desired_port",
+            "    what a template wants belongs under vars: write vars.desired_port",
         ),
         (
             "[tiers.prod]\n",
             '[tiers.prod]\ntimeout = "5m"\n',
             "envs/mb.toml:6: tiers.prod: unknown key 'timeout'\n"
-            "    a tier's policy stands only in envs/project.toml, under [tiers.<tier>]",
+            "    a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]",
         ),
         (
             "",
             'pin = "tag"\n',
             "envs/mb.toml:1: unknown key 'pin'\n"
-            "    a tier's policy stands only in envs/project.toml, under [tiers.<tier>]",
+            "    a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]",
         ),
         (
             "[tiers.prod]\n",
             '[services.api]\ncontext = "x"\n[tiers.prod]\n',
             "envs/mb.toml:6: services.api: unknown key 'context'\n"
-            "    how a service is built stands only in envs/project.toml, under [services.<service>]",
+            "    how a service is built belongs only in envs/project.toml, under [services.<service>]",
         ),
         (
             "[tiers.prod]\n",
             "[tiers.prod.settings]\ncpu = 1\n",
             "envs/mb.toml:5: tiers.prod: unknown key 'settings'\n"
-            "    settings stand here directly, without a table of that name",
+            "    settings belong here directly, without a table of that name",
         ),
         (
             "",
             "registry.x = 1\n",
-            "envs/mb.toml:1: unknown key 'registry'\n    [registry] stands only in envs/project.toml",
+            "envs/mb.toml:1: unknown key 'registry'\n    [registry] belongs only in envs/project.toml",
         ),
         (
             "[tiers.prod]\n",
@@ -172,15 +172,15 @@ def test_an_unknown_key_of_a_tenant_is_told_where_it_belongs(tmp_path, old, new,
         (
             "cpu = 1",
             "envs/project.toml:12: tiers.prod: unknown key 'cpu'\n"
-            "    a tier's settings stand under [tiers.<tier>.settings]: write settings.cpu",
+            "    a tier's settings belong under [tiers.<tier>.settings]: write settings.cpu",
         ),
         (
             "[services.web]\ncpu = 1",
             "envs/project.toml:13: services.web: unknown key 'cpu'\n"
-            "    a service's settings stand in a layer, such as [defaults.services.<service>]",
+            "    a service's settings belong in a layer, such as [defaults.services.<service>]",
         ),
         ("[defaults]\nenvs.X = 1", "envs/project.toml:13: defaults: unknown key 'envs'\n    did you mean 'env'?"),
-        ("[env]", "envs/project.toml:12: unknown key 'env'\n    settings of every environment stand under [defaults]"),
+        ("[env]", "envs/project.toml:12: unknown key 'env'\n    settings of every environment belong under [defaults]"),
         (
             "[zebra]",
             "envs/project.toml:12: unknown key 'zebra'\n"

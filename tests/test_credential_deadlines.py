@@ -79,7 +79,7 @@ def test_a_fetch_that_drips_is_given_up_by_name(folder: Path, monkeypatch: pytes
     (folder / "config").write_text(f"[profile two]\n{section}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
     began = time.monotonic()
-    with pytest.raises(AwsError, match=r"profile two: they did not come in 0.6 s\n    mend profile two"):
+    with pytest.raises(AwsError, match=r"profile two: they did not come in 0.6 s\n    fix profile two"):
         Clients(Author("x")).account(Access(account="1", region="us-east-1", profile="two"))
     assert time.monotonic() - began < 5
 

@@ -1,4 +1,4 @@
-"""Credentials of one tenant that can't be had are that tenant's trouble; a wrong clock is called by its name."""
+"""Credentials of one tenant that can't be obtained are that tenant's trouble; a wrong clock is called by its name."""
 
 import json
 import sys
@@ -97,7 +97,7 @@ def test_a_file_of_credentials_that_cannot_be_parsed_is_to_be_mended(
     monkeypatch.setenv(name, str(file))
     refused = shop.inv("deploy.prod")
     assert (refused.code, shop.writes()) == (2, {})
-    assert f"Unable to parse config file: {file}\n    mend that file, or name another one by " in refused.stderr
+    assert f"Unable to parse config file: {file}\n    fix that file, or name another one by " in refused.stderr
 
 
 def signed(code: str, message: str, ahead: timedelta | None) -> str:

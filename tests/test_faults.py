@@ -90,15 +90,15 @@ def test_that_aws_does_not_get_through_is_said_after_a_few_seconds(shop: Shop, p
     )
     told = said(shop.inv("deploy.prod", "--json"), "aws")
     assert told == [
-        f"account {TWO}: DescribeServices does not get through (ThrottlingException), and is asked again",
-        f"account {ONE}: RegisterTaskDefinition does not get through (ConnectionClosedError), and is asked again",
+        f"account {TWO}: DescribeServices failed (ThrottlingException); asking again",
+        f"account {ONE}: RegisterTaskDefinition failed (ConnectionClosedError); asking again",
     ]
 
 
 def test_an_answer_that_came_at_the_sixth_attempt_is_not_called_missing(shop: Shop, proxy: Proxy):
     proxy.rules = (Rule(THROTTLED, "DescribeServices", TWO, times=5),)
     told = said(shop.inv("deploy.prod", "--json"), "aws")
-    assert told == [f"account {TWO}: DescribeServices does not get through (ThrottlingException), and is asked again"]
+    assert told == [f"account {TWO}: DescribeServices failed (ThrottlingException); asking again"]
 
 
 def test_a_tenant_that_lets_nobody_in_is_refused_before_anybody_is_written_to(shop: Shop, proxy: Proxy):
@@ -274,8 +274,8 @@ def test_silence_is_told_while_it_lasts(shop: Shop, proxy: Proxy, patient: Patie
     assert outcomes(ran) == DEPLOYED
     # On a busy machine other calls may be silent for half a second too.
     assert {
-        f"arn:aws:iam::{ONE}:role/deploy: AssumeRole is not answered, and is asked again",
-        f"account {TWO}: DescribeServices is not answered, and is asked again",
+        f"arn:aws:iam::{ONE}:role/deploy: AssumeRole has no answer yet; asking again",
+        f"account {TWO}: DescribeServices has no answer yet; asking again",
     } <= set(said(ran, "aws"))
 
 

@@ -112,7 +112,7 @@ def test_a_service_that_somebody_else_rolled_out_since_the_plan_is_left_to_them(
     one_by_one(shop).endpoint.fault = at("UpdateService", overtaken(shop, 3), nth=2)
     ran = shop.inv("release.prod", "--json")
     assert (ran.code, ends(ran)) == (1, ["deployed", "deployed", "superseded", "deployed"])
-    assert "shop-t3-prod-api:1 was rolled out by somebody else since this was planned" in ran.stdout
+    assert "shop-t3-prod-api:1 was rolled out by another command since this was planned" in ran.stdout
     assert shop.service(3, "prod").deployments[0].revision.endswith("api:1")
 
 

@@ -62,7 +62,7 @@ def test_an_annotated_tag_resolves_to_its_commit(repo):
 @pytest.mark.parametrize("rev", ["", " ", "-h", "--all", "--output=x"])
 def test_a_revision_that_git_would_take_for_an_option_is_refused(repo, rev):
     commit(repo, "a")
-    with pytest.raises(Invalid, match="is no commit"):
+    with pytest.raises(Invalid, match="is not a commit"):
         git.resolve(repo, rev)
 
 

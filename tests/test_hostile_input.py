@@ -145,7 +145,7 @@ def test_a_template_that_goes_too_far_is_refused_by_name(shop: Shop, text: str, 
 @pytest.mark.parametrize("address", ["tcp://x:y", "tcp://localhost:99999", "http://[::1"])
 def test_a_docker_host_that_is_no_address_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("DOCKER_HOST", address)
-    with pytest.raises(Refusal, match=r"^DOCKER_HOST: '.*' is no address of a Docker engine: .*\n    for example "):
+    with pytest.raises(Refusal, match=r"^DOCKER_HOST: '.*' is not an address of a Docker engine: .*\n    for example "):
         choose("auto", docker.answers)
 
 

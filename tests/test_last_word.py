@@ -271,7 +271,7 @@ def test_one_that_is_complete_by_then_is_unchanged(cloud, clock):
 def test_who_does_not_wait_looks_at_nothing_again_and_it_is_said(cloud, clock):
     (result,), _ = carry_out(cloud, clock, (short(cloud, 1, 0),), wait=False)
     assert (result.outcome, clock.now) == ("unchanged", 0.0)
-    assert result.detail == "only 0 of 2 tasks run, and nobody looked again"
+    assert result.detail == "only 0 of 2 tasks run, and it was not looked at again"
 
 
 def task(number: int, code: str, reason: str, exit: int | None, at: int) -> dict[str, Any]:

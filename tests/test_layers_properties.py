@@ -23,7 +23,7 @@ def merged(*tables: dict) -> Merged:
 
 
 def leaves(table: dict, *path: str) -> dict[tuple[str, ...], object]:
-    """Every value that is no table, by its path."""
+    """Every value that is not a table, by its path."""
     found: dict[tuple[str, ...], object] = {}
     for key, value in table.items():
         found |= leaves(value, *path, key) if isinstance(value, dict) else {(*path, key): value}

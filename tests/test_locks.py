@@ -351,7 +351,7 @@ def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
 
 @pytest.mark.parametrize("value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null"])
 def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
-    assert lock_records.read("prod", value).by == "somebody who left it unreadable"
+    assert lock_records.read("prod", value).by == "an unreadable lock record"
 
 
 @dataclass

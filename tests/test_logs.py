@@ -250,7 +250,7 @@ def test_throttling_is_told_once_and_no_line_is_lost(shop: Shop, monkeypatch: py
     following.run()
     assert logged(following.told) == ["one", "two", "three", "four"]
     (message,) = said(following.told)
-    assert "does not answer, and is asked again: FilterLogEvents: ThrottlingException" in message
+    assert "does not answer; asking again: FilterLogEvents: ThrottlingException" in message
 
 
 def test_a_log_that_may_not_be_read_is_asked_once_and_the_others_go_on(shop: Shop):

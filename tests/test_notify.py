@@ -142,7 +142,7 @@ def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Sh
     ran = told.inv("deploy.prod", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     said = [event["message"] for event in events if event.get("step") == "notify"]
-    assert said == [f"the {what} could not be told: it answered 500 rollup_error" for what in ("start", "end")]
+    assert said == [f"the {what} could not be sent: it answered 500 rollup_error" for what in ("start", "end")]
     assert (ran.code, events[-1]["event"]) == (0, "summary")
 
 
@@ -172,7 +172,7 @@ def test_the_address_is_a_secret_that_the_registrys_account_keeps(shop: Shop, we
 def test_an_address_that_is_not_found_is_said_once_and_the_release_goes_on(shop: Shop, place: str, why: str):
     tell(shop, place)
     ran = shop.inv("deploy.prod")
-    assert (ran.code, notified(ran)) == (0, [f"nobody is told of anything: {why}"])
+    assert (ran.code, notified(ran)) == (0, [f"no notification is sent: {why}"])
     assert shop.writes() == {"RegisterTaskDefinition": 2, "TagResource": 2, "UpdateService": 2}
 
 
@@ -196,7 +196,7 @@ def test_a_bad_answer_is_one_line_for_each_message(told: Shop, webhook: Receiver
     webhook.status, webhook.says = status, says
     ran = told.inv("deploy.prod")
     assert (ran.code, len(webhook.messages)) == (0, 2)
-    assert notified(ran) == [f"the {what} could not be told: {why}" for what in ("start", "end")]
+    assert notified(ran) == [f"the {what} could not be sent: {why}" for what in ("start", "end")]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -213,7 +213,7 @@ def test_nobody_who_listens_is_said(told: Shop, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(URL, f"http://127.0.0.1:{port}/{SECRET}")
     ran = told.inv("deploy.prod")
     why = "connection refused"
-    assert (ran.code, notified(ran)) == (0, [f"the {what} could not be told: {why}" for what in ("start", "end")])
+    assert (ran.code, notified(ran)) == (0, [f"the {what} could not be sent: {why}" for what in ("start", "end")])
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_nobody_who_listens_is_said(told: Shop, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_what_is_no_https_address_is_never_asked(address: str):
-    assert notify.post(address, {"text": "x"}) == "what was found is no https:// address"
+    assert notify.post(address, {"text": "x"}) == "the address found is not an https:// URL"
 
 
 def test_a_host_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch):
@@ -244,7 +244,7 @@ def test_a_host_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_is_no_tls_is_said(webhook: Receiver):
-    assert notify.post(webhook.address.replace("http:", "https:"), {"text": "x"}) == "no secure connection came about"
+    assert notify.post(webhook.address.replace("http:", "https:"), {"text": "x"}) == "no TLS connection could be made"
 
 
 def test_a_proxy_is_asked_for_https_and_never_for_this_machine(webhook: Receiver, monkeypatch: pytest.MonkeyPatch):
@@ -279,7 +279,7 @@ def test_a_webhook_that_hangs_holds_a_process_up_for_no_more_than_five_seconds_a
     assert said_at[-1] - ended_at[-1] <= 15
     assert notified(ran)[-1] in (
         "the webhook was given 5 s, and is not waited for any longer",
-        "the start could not be told: it did not answer in time",
+        "the start could not be sent: it did not answer in time",
     )
 
 
@@ -302,7 +302,7 @@ def test_the_start_is_told_while_the_release_goes_on(told: Shop, webhook: Receiv
     told.endpoint.fault = lambda call: let_go() if call.operation == "UpdateService" else None
     ran = told.inv("deploy.prod")
     assert (ran.code, len(webhook.messages)) == (0, 2)
-    assert "the start could not be told: it did not answer in time" not in notified(ran)
+    assert "the start could not be sent: it did not answer in time" not in notified(ran)
 
 
 def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook: Receiver, impatient: None):
@@ -339,7 +339,7 @@ def test_no_mistake_of_ours_is_worth_a_release():
         sender = notify.Sender(find, said.append, timeout_s=5)
         sender.send("the start", compose)
         sender.close()
-    assert said == ["nobody is told of anything: ValueError", "the start could not be told: ValueError"]
+    assert said == ["no notification is sent: ValueError", "the start could not be sent: ValueError"]
 
 
 def test_a_listener_that_fails_fails_nobody_and_nothing_is_told_after_the_end(webhook: Receiver):

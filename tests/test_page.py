@@ -96,8 +96,8 @@ def test_ages_are_those_at_the_time_of_the_look():
 
 def test_a_target_that_could_not_be_seen_says_what_is_wrong_and_what_to_do():
     mb, own = (text for text in cells_of(page(telling())) if text.startswith("unseen"))
-    assert mb == "unseen envs/mb.toml:1: account: the account is 999999999999 mend `profile` there, or sign in"
-    assert own == "unseen the account is 999999999999 mend `profile` there, or sign in"
+    assert mb == "unseen envs/mb.toml:1: account: the account is 999999999999 fix `profile` there, or sign in"
+    assert own == "unseen the account is 999999999999 fix `profile` there, or sign in"
 
 
 def test_the_headline_counts_as_the_other_reports_do():

@@ -14,10 +14,10 @@ MANY = [{"key": f"k{number}", "value": ""} for number in range(45)]
 EDITS = {
     "no execution role": (ROLE, "", "the key 'executionRoleArn' is missing"),
     "a tag without its key": ('"networkMode"', TAGS.format('[{"value": "x"}]'), "tags[0]: the key 'key' is missing"),
-    "a tag twice": ('"networkMode"', TAGS.format(json.dumps(TWICE)), "the tag 'a' stands there twice"),
+    "a tag twice": ('"networkMode"', TAGS.format(json.dumps(TWICE)), "the tag 'a' appears twice"),
     "45 tags and our own": ('"networkMode"', TAGS.format(json.dumps(MANY)), "15 are kept for deploytasks' own"),
     "nothing essential": ('"essential": true', '"essential": false', "no container is essential"),
-    "too many bytes": ('"essential": true', f'"command": ["{"x" * 65536}"]', "and ECS takes 65,536"),
+    "too many bytes": ('"essential": true', f'"command": ["{"x" * 65536}"]', "and ECS allows 65,536"),
 }
 
 

@@ -182,7 +182,7 @@ def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
     cloud.fault = abort
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert (result.outcome, running(cloud)) == ("failed", "f1:1")
-    assert result.detail.endswith("It was not put back: somebody stopped it, to stay where it stands")
+    assert result.detail.endswith("It was not put back: it was stopped without a rollback")
 
 
 @pytest.mark.parametrize("native", [True, False])

@@ -203,7 +203,7 @@ def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop
     assert shop.inv("release.prod", "--commit", older, *words).summary["outcomes"] == {"rolled back": 2}
     assert shop.inv("release.prod", "--commit", newer, *words).code == 0
     ran = shop.inv("release.rollback", "prod")
-    assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
+    assert (ran.code, "is skipped: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
 
 
 def test_a_release_that_ecs_refused_to_roll_out_is_passed_over(shop: Shop):
@@ -213,7 +213,7 @@ def test_a_release_that_ecs_refused_to_roll_out_is_passed_over(shop: Shop):
     shop.endpoint.fault = None
     assert shop.inv("release.prod", "--commit", shop.commits["newer"], *words).code == 0
     ran = shop.inv("release.rollback", "prod")
-    assert (ran.code, "is passed over: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
+    assert (ran.code, "is skipped: its rollouts failed" in ran.stdout) == (2, True), ran.stdout
 
 
 def test_a_release_that_failed_at_first_and_then_ran_is_gone_back_to(shop: Shop):

@@ -283,7 +283,7 @@ def shows_it(ran: Ran) -> list[str]:
 @WAITS
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_what_ecs_repeats_of_a_refused_definition_is_not_shown(confiding: Shop, flags: tuple[str, ...]):
-    said = f"\x1b]0;owned\x07{TOKEN.upper()[:14]} is no command, nor is {json.dumps(TOKEN.upper())}"
+    said = f"\x1b]0;owned\x07{TOKEN.upper()[:14]} is not a command, nor is {json.dumps(TOKEN.upper())}"
 
     def refuse(call: Call) -> CloudError | None:
         return CloudError("ClientException", said) if call.operation == "RegisterTaskDefinition" else None
@@ -291,7 +291,7 @@ def test_what_ecs_repeats_of_a_refused_definition_is_not_shown(confiding: Shop, 
     confiding.endpoint.fault = refuse
     ran = confiding.inv("deploy.prod", *flags)
     assert (ran.code, shows_it(ran)) == (2, []), ran.stderr
-    assert "RegisterTaskDefinition: ClientException: *** is no command" in ran.stderr
+    assert "RegisterTaskDefinition: ClientException: *** is not a command" in ran.stderr
     nothing_is_obeyed(ran.stderr + ran.stdout)
 
 

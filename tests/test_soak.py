@@ -128,7 +128,7 @@ def test_ctrl_c_in_the_soak_names_what_was_not_attempted(cloud, clock):
     with pytest.raises(Interrupted) as caught:
         carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
     assert str(caught.value) == (
-        "prod: interrupted in the soak: nobody watches whether what was rolled out stays healthy\n"
+        "prod: interrupted in the soak: whether the new tasks stay healthy is not watched\n"
         "t2-prod/api: interrupted: not attempted, it runs what it ran"
     )
 

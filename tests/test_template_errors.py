@@ -47,7 +47,7 @@ CASES = {
     ),
     "a filter given something else": (
         edited("secrets | secrets", "service | secrets"),
-        'templates/api.json.j2:16: mb-dev/api: "api" is no map\n    give the filter a map of names and values',
+        'templates/api.json.j2:16: mb-dev/api: "api" is not a map\n    give the filter a map of names and values',
     ),
     "a value that JSON has no word for": (
         edited("{{ vars.port }}", "{{ joiner() | tojson }}"),
@@ -67,17 +67,17 @@ CASES = {
     ),
     "a missing comma": (
         edited('"{{ memory }}",', '"{{ memory }}"'),
-        "templates/api.json.j2:9: mb-dev/api: what it renders is no JSON: Expecting ',' delimiter\n"
+        "templates/api.json.j2:9: mb-dev/api: what it renders is not JSON: Expecting ',' delimiter\n"
         '    "executionRoleArn": "arn:aws:iam::222222\n    ^',
     ),
     "nothing at all": ("{# nothing #}", "templates/api.json.j2: mb-dev/api: it renders nothing\n    \n    ^"),
     "no object": (
         "[]",
-        "templates/api.json.j2:1: mb-dev/api: what it renders is no JSON object\n    write one object: { … }",
+        "templates/api.json.j2:1: mb-dev/api: what it renders is not a JSON object\n    write one object: { … }",
     ),
     "a key twice": (
         edited('"name": "{{ service }}",', '"name": "{{ service }}",\n"name": "x",'),
-        "templates/api.json.j2:13: mb-dev/api: containerDefinitions[0].name: the key stands there twice",
+        "templates/api.json.j2:13: mb-dev/api: containerDefinitions[0].name: the key appears twice",
     ),
     "an unknown key": (
         edited('"cpu":', '"cpux":'),
@@ -94,7 +94,7 @@ CASES = {
     ),
     "null": (
         edited('"{{ cpu }}"', "null"),
-        "templates/api.json.j2:2: mb-dev/api: the key 'cpu' is missing\n    Fargate wants cpu for the task",
+        "templates/api.json.j2:2: mb-dev/api: the key 'cpu' is missing\n    Fargate requires cpu for the task",
     ),
     "no container": (
         '{"containerDefinitions": []}',
@@ -113,12 +113,12 @@ CASES = {
     ),
     "Fargate in another network": (
         edited("'awsvpc'", "'host'"),
-        "templates/api.json.j2:5: mb-dev/api: networkMode: Fargate knows no network mode but awsvpc\n"
+        "templates/api.json.j2:5: mb-dev/api: networkMode: Fargate supports only network mode awsvpc\n"
         '    write "networkMode": "awsvpc"',
     ),
     "Fargate without a size": (
         edited('  "memory": "{{ memory }}",\n', ""),
-        "templates/api.json.j2:2: mb-dev/api: the key 'memory' is missing\n    Fargate wants memory for the task",
+        "templates/api.json.j2:2: mb-dev/api: the key 'memory' is missing\n    Fargate requires memory for the task",
     ),
 }
 
@@ -148,7 +148,7 @@ FOREIGN = {
     "a list of anything": ("[1]", "    write one object: { … }"),
     "a described task definition": (
         '{"taskDefinition": {"family": "a"}, "tags": []}',
-        '    keep what stands in "taskDefinition", without the keys that only ECS writes',
+        '    keep the value of "taskDefinition", without the keys that only ECS writes',
     ),
     "what only ECS writes": (
         edited('"cpu":', '"revision": 7,\n"cpu":'),
@@ -226,8 +226,12 @@ def test_a_setting_that_a_template_wants_and_envs_lacks_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("cpu", "memory", "message"),
     [
-        (300, 512, "cpu: Fargate has no task of cpu 300\n    choose 256, 512, 1024, 2048, 4096, 8192 or 16384"),
-        ("some", 512, "cpu: Fargate has no task of cpu some\n    choose 256, 512, 1024, 2048, 4096, 8192 or 16384"),
+        (300, 512, "cpu: Fargate has no task size with cpu 300\n    choose 256, 512, 1024, 2048, 4096, 8192 or 16384"),
+        (
+            "some",
+            512,
+            "cpu: Fargate has no task size with cpu some\n    choose 256, 512, 1024, 2048, 4096, 8192 or 16384",
+        ),
         (256, 1536, "memory: Fargate has no memory 1536 for cpu 256\n    in MiB, choose 512, 1024 or 2048"),
         ("1 vCPU", "1 GB", "memory: Fargate has no memory 1 GB for cpu 1 vCPU\n    in MiB, choose 2048 to 8192 in"),
     ],
@@ -256,7 +260,7 @@ def test_all_rules_that_are_broken_are_said_at_once(tmp_path):
     assert said(tmp_path, f'{{"containerDefinitions": [\n{containers}]}}').splitlines() == [
         "templates/api.json.j2:2: mb-dev/api: containerDefinitions[0]: the key 'name' is missing",
         "templates/api.json.j2:2: mb-dev/api: containerDefinitions[0]: the key 'image' is missing",
-        "templates/api.json.j2:3: mb-dev/api: containerDefinitions[2].environment: 'A' stands there twice",
+        "templates/api.json.j2:3: mb-dev/api: containerDefinitions[2].environment: 'A' appears twice",
         "templates/api.json.j2:4: mb-dev/api: containerDefinitions[2].secrets: 'A' is in environment too",
         "    ECS takes a name in one of them",
         "templates/api.json.j2:1: mb-dev/api: containerDefinitions: two containers are called 'a'",

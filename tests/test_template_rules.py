@@ -66,12 +66,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too many bytes": (on_ec2(container(command=["x" * 65_536])), "the definition has 65,"),
     "too many bytes of umlauts": (on_ec2(container(command=["ü" * 33_000])), "the definition has 66,"),
-    "51 tags": (on_ec2(tags=tags(51)), "tags: 51 tags; AWS takes 50"),
+    "51 tags": (on_ec2(tags=tags(51)), "tags: 51 tags; AWS allows 50"),
     "45 tags and our own": (on_ec2(tags=tags(45)), "15 are kept for deploytasks' own\n    leave out 10"),
     "one tag too many": (on_ec2(tags=tags(MOST - OURS + 1)), "leave out 1"),
     "a tag twice": (
         on_ec2(tags=[{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]),
-        "the tag 'a' stands there twice",
+        "the tag 'a' appears twice",
     ),
     "a tag without a key": (on_ec2(tags=[{"value": "x"}]), "tags[0]: the key 'key' is missing"),
     "a tag with an empty key": (on_ec2(tags=[{"key": ""}]), "tags[0].key: 0 characters where at least 1 is due"),
@@ -80,8 +80,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "tags[0].value: 300 characters where at most 256 is due",
     ),
     "a long key": (on_ec2(tags=[{"key": "x" * 129}]), "tags[0].key: 129 characters where at most 128 is due"),
-    "a sign in a value": (on_ec2(tags=[{"key": "a", "value": "b#1"}]), "tags[0].value: AWS takes no '#' in a tag"),
-    "a sign in a key": (on_ec2(tags=[{"key": "a,b", "value": ""}]), "tags[0].key: AWS takes no ',' in a tag"),
+    "a sign in a value": (on_ec2(tags=[{"key": "a", "value": "b#1"}]), "tags[0].value: AWS allows no '#' in a tag"),
+    "a sign in a key": (on_ec2(tags=[{"key": "a,b", "value": ""}]), "tags[0].key: AWS allows no ',' in a tag"),
     "a tag of AWS": (on_ec2(tags=[{"key": "AWS:x", "value": ""}]), "'aws:' begins tags that only AWS writes"),
     "a tag of ours": (on_ec2(tags=[{"key": "deploytasks:by", "value": ""}]), "'deploytasks:' begins tags that only"),
     "nothing essential": (on_ec2(container(essential=False), other()), "no container is essential"),
@@ -148,10 +148,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "two ports are called 'http'",
     ),
-    "11 containers": (on_ec2(container(), *(other(f"o{n}") for n in range(10))), "11 containers, and ECS takes 10"),
+    "11 containers": (on_ec2(container(), *(other(f"o{n}") for n in range(10))), "11 containers, and ECS allows 10"),
     "a port in none": (
         on_ec2(container(portMappings=[{"containerPort": 80}]), networkMode="none"),
-        f"{AT}.portMappings: network mode none has no ports",
+        f"{AT}.portMappings: network mode none does not support ports",
     ),
     "more memory than the task": (on_fargate(container(memory=1024)), f"{AT}.memory: 1024, and the task has 512"),
     "more memory than the task on EC2": (on_ec2(container(memory=300), memory="256"), "300, and the task has 256"),
@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         on_ec2(container(memoryReservation=129)),
         f"{AT}.memoryReservation: 129 is more than its memory, 128",
     ),
-    "a check that is no command": (
+    "a check that is not a command": (
         on_ec2(container(healthCheck={"command": ["curl", "-f"]})),
         f"{AT}.healthCheck.command: it begins with 'curl'",
     ),
@@ -180,12 +180,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a slow check": (
         on_ec2(container(healthCheck={"command": ["CMD", "x"], "interval": 301})),
-        f"{AT}.healthCheck.interval: 301; ECS takes 5 to 300",
+        f"{AT}.healthCheck.interval: 301; ECS allows 5 to 300",
     ),
-    "a name with a space": (on_ec2(container(name="my app")), f"{AT}.name: 'my app' is no name of a container"),
-    "a long name": (on_ec2(container(name="x" * 256)), "is no name of a container"),
-    "a name with a dot": (on_ec2(container(name="a.b")), f"{AT}.name: 'a.b' is no name of a container"),
-    "a volume's name with a space": (on_ec2(volumes=[{"name": "my data"}]), "'my data' is no name of a volume"),
+    "a name with a space": (on_ec2(container(name="my app")), f"{AT}.name: 'my app' is not a valid container name"),
+    "a long name": (on_ec2(container(name="x" * 256)), "is not a valid container name"),
+    "a name with a dot": (on_ec2(container(name="a.b")), f"{AT}.name: 'a.b' is not a valid container name"),
+    "a volume's name with a space": (on_ec2(volumes=[{"name": "my data"}]), "'my data' is not a valid volume name"),
     "links in awsvpc": (
         on_ec2(container(links=["other"]), other(), networkMode="awsvpc"),
         f"{AT}.links: network mode awsvpc",
@@ -193,20 +193,23 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a link to nobody": (on_ec2(container(links=["x:y"])), f"{AT}.links[0]: there is no container 'x'"),
     "a host's name in awsvpc": (
         on_fargate(container(hostname="x")),
-        f"{AT}.hostname: network mode awsvpc has no hostname",
+        f"{AT}.hostname: network mode awsvpc does not support hostname",
     ),
-    "privileged on Fargate": (on_fargate(container(privileged=True)), f"{AT}.privileged: Fargate has no privileged"),
+    "privileged on Fargate": (
+        on_fargate(container(privileged=True)),
+        ".privileged: Fargate does not support privileged",
+    ),
     "a capability on Fargate": (
         on_fargate(container(linuxParameters={"capabilities": {"add": ["NET_ADMIN"]}})),
-        "Fargate adds no capability but SYS_PTRACE, and not NET_ADMIN",
+        "Fargate can add only the capability SYS_PTRACE, not NET_ADMIN",
     ),
     "a host's folder on Fargate": (
         on_fargate(volumes=[{"name": "a", "host": {"sourcePath": "/x"}}]),
-        "volumes[0].host.sourcePath: Fargate has no host to mount from",
+        "volumes[0].host.sourcePath: Fargate has no host directories to mount",
     ),
     "another log driver on Fargate": (
         on_fargate(container(logConfiguration={"logDriver": "json-file"})),
-        "Fargate has no log driver json-file\n    choose awslogs, splunk, awsfirelens",
+        "Fargate does not support log driver json-file\n    choose awslogs, splunk, awsfirelens",
     ),
     "awslogs without a prefix on Fargate": (
         on_fargate(
@@ -223,7 +226,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         on_fargate(ephemeralStorage={"sizeInGiB": 20}),
         "ephemeralStorage.sizeInGiB: 20; Fargate has 21 to 200",
     ),
-    "a slow stop": (on_fargate(container(stopTimeout=121)), f"{AT}.stopTimeout: 121; Fargate takes 2 to 120 seconds"),
+    "a slow stop": (on_fargate(container(stopTimeout=121)), f"{AT}.stopTimeout: 121; Fargate allows 2 to 120 seconds"),
 }
 
 TAKEN = {

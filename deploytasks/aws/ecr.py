@@ -101,7 +101,7 @@ def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> Non
     missing = [tag for tag in wanted if tag not in there]
     if missing:
         what = f"{', '.join(missing)} should name {digest} and does not"
-        to_do = "somebody else moved it at the same moment; run the same command again"
+        to_do = "another command moved it at the same moment; run the same command again"
         raise AwsError(Complaint(f"ECR {repository}", what, to_do))
 
 

@@ -40,8 +40,8 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _TO_DO = {
     UNREADABLE: TO_DO,
-    "RepositoryNotFoundException": "inv envs.bootstrap makes the repository, or mend `repository` in envs/project.toml",
-    "ClusterNotFoundException": "make the cluster, or mend `cluster` in the environment's file",
+    "RepositoryNotFoundException": "inv envs.bootstrap makes the repository, or fix `repository` in envs/project.toml",
+    "ClusterNotFoundException": "make the cluster, or fix `cluster` in the environment's file",
     "ServiceNotFoundException": "make the service, or add templates/<service>.service.json.j2",
 }
 
@@ -70,7 +70,7 @@ def translated(where: str, profile: str = "") -> Iterator[None]:
 def no_credentials(where: str, profile: str, error: Exception) -> AwsError:
     """Return the error for credentials that can't be obtained: a missing program or file, or invalid contents."""
     said = " ".join(str(error).split()) or "no reason given"
-    what = f"its credentials can't be had: {type(error).__name__}: {said}"
+    what = f"its credentials can't be obtained: {type(error).__name__}: {said}"
     return AwsError(Complaint(where, what, _mend(profile)))
 
 
@@ -125,7 +125,7 @@ def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     what = f"{error.operation_name}: {code}: {message}"
     to_do = (_clock(error) if code in _BY_THE_CLOCK else "") or _to_do(code, error.operation_name, profile)
     if not to_do and _status(error) >= 500:
-        to_do = "AWS failed itself, again and again; run the same command again"
+        to_do = "AWS returned server errors in every attempt; run the same command again"
     return AwsError(Complaint(where, what, to_do), error_code=code)
 
 
@@ -167,9 +167,9 @@ def _to_do(code: str, operation: str, profile: str) -> str:
 def _local_to_do(error: Exception, profile: str) -> str:
     match error:
         case ProfileNotFound():
-            return "aws configure --profile NAME makes it, or mend `profile` in the environment's file"
+            return "aws configure --profile NAME makes it, or fix `profile` in the environment's file"
         case ConfigParseError():
-            return "mend that file, or name another one by AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
+            return "fix that file, or name another one by AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE"
         case CredentialRetrievalError():
             return _mend(profile)
         case SSOError() | TokenRetrievalError():
@@ -191,4 +191,4 @@ def _sign_in(profile: str) -> str:
 def _mend(profile: str) -> str:
     named = f"profile {profile}" if profile else "the default profile"
     tries = f"aws sts get-caller-identity --profile {profile}" if profile else "aws sts get-caller-identity"
-    return f"mend {named}, or what its credential_process or its files name; {tries} tries it"
+    return f"fix {named}, or what its credential_process or its files name; {tries} tries it"

@@ -176,7 +176,7 @@ class Watch:
             raise AwsError(_out_of_sight(self._started, error), error_code=error.error_code) from error
         if passes and not self._lost:
             self._lost = True
-            self._say(f"AWS does not answer, and is asked again; the task goes on: {error.complaints[0].what}")
+            self._say(f"AWS does not answer; asking again; the task goes on: {error.complaints[0].what}")
 
     def _say(self, message: str) -> None:
         self._resources.tell(Told("run", message, str(self._started.one_off.target)))

@@ -28,7 +28,7 @@ def role_fault(client: Any, role: str) -> str:
 
 
 def trusts_ecs(document: Any) -> bool:
-    """Return whether any Allow names ECS's tasks; ignore conditions and denials, accept what is no document."""
+    """Return whether any Allow names ECS's tasks; ignore conditions and denials, accept what is not a document."""
     if not isinstance(document, Mapping):
         return True
     allows = [each for each in _listed(document.get("Statement")) if each.get("Effect") == "Allow"]

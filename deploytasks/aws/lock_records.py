@@ -83,7 +83,7 @@ def read(tier: str, value: str) -> LockState:
             return LockState(**said | {"unfinished": tuple(map(_unfinished, said.get("unfinished", ())))})
     except (ValueError, TypeError, AttributeError):
         pass
-    return LockState(tier, by="somebody who left it unreadable", since="unknown", command="unknown")
+    return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
 
 
 def _unfinished(row: Any) -> Unfinished:

@@ -140,7 +140,7 @@ def let_pull(client: Any, repository: str, accounts: Iterable[str], present: Map
     """
     text = pull_policy(accounts, present)
     if len(text) > _LONGEST_POLICY:
-        what = f"a policy that lets so many accounts pull has {len(text)} characters, and ECR takes {_LONGEST_POLICY}"
+        what = f"a policy that lets so many accounts pull has {len(text)} characters, ECR allows {_LONGEST_POLICY}"
         to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
         raise AwsError.of(f"ECR {repository}", what, to_do)
     with translated(f"ECR {repository}"):

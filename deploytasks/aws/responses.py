@@ -136,7 +136,7 @@ class _CheckedJson(_Checked):
 
     def _default_handle(self, shape: Any, value: Any) -> Any:
         if not isinstance(value, _SCALARS.get(shape.type_name, object)):
-            raise _Odd(f"{shape.name} is no {shape.type_name}")
+            raise _Odd(f"{shape.name} is not of type {shape.type_name}")
         return value
 
 

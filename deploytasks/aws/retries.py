@@ -82,10 +82,10 @@ class RetryPolicy:
         if is_silence and attempts >= ATTEMPTS_IN_SILENCE:
             return False
         if is_silence:
-            self._say(sent, f"{operation.name} is not answered, and is asked again")
+            self._say(sent, f"{operation.name} has no answer yet; asking again")
         elif (code or caught_exception) and attempts == (_SAID_AT_WHEN_THROTTLED if code in THROTTLED else _SAID_AT):
             why = code or type(caught_exception).__name__
-            self._say(sent, f"{operation.name} does not get through ({why}), and is asked again")
+            self._say(sent, f"{operation.name} failed ({why}); asking again")
         return None
 
     def _say(self, sent: Mapping[str, Any], message: str) -> None:

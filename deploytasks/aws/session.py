@@ -225,7 +225,7 @@ class _Lender(Session):
         except ValueError as error:
             if not str(error).startswith("Invalid endpoint"):  # botocore has no exception class for it
                 raise
-            to_do = "mend AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
+            to_do = "fix AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
         finally:
             self._lent = None

@@ -82,7 +82,7 @@ def _read(source: Repository, descriptor: Mapping[str, Any], blob: Path, tree: T
         try:
             tree.add_layer(file)
         except (tarfile.TarError, OSError) as error:
-            what = f"its layer {descriptor['digest'][:19]} ({descriptor['mediaType']}) is no gzipped tar"
+            what = f"its layer {descriptor['digest'][:19]} ({descriptor['mediaType']}) is not a gzipped tar"
             raise Refusal.of(str(source.reference), what, _USE_DOCKER) from error
 
 
@@ -132,7 +132,7 @@ def _config(repository: Repository, digest: str) -> dict[str, Any]:
         try:
             config: dict[str, Any] = json.load(file)
         except ValueError as error:
-            raise BuildFailed.of(str(repository.reference), f"its configuration {digest} is no JSON") from error
+            raise BuildFailed.of(str(repository.reference), f"its configuration {digest} is not JSON") from error
     return config
 
 

@@ -54,9 +54,8 @@ class Copying:
             case Copy():
                 sources = [path for source in step.sources for path in self._found(step, source)]
                 if len(sources) > 1 and not self._goes_into(step):
-                    what = (
-                        f"{len(sources)} files match ({', '.join(sources[:3])}), and {step.destination} is no directory"
-                    )
+                    files = f"{len(sources)} files match ({', '.join(sources[:3])})"
+                    what = f"{files}, and {step.destination} is not a directory"
                     raise Refusal.of(step.where, what, f"name one of them, or end it with a slash: {step.destination}/")
                 for source in sources:
                     self._copy(step, source)
@@ -93,7 +92,7 @@ class Copying:
         ignored = (self.context / real).exists()
         reason = "is ignored by .dockerignore" if ignored else "is not in the build context"
         return BuildFailed(
-            *BuildFailed.of(step.where, f"COPY {source}{led}: {reason}", "mend it, or commit it").complaints
+            *BuildFailed.of(step.where, f"COPY {source}{led}: {reason}", "fix it, or commit it").complaints
         )
 
     def _copy(self, step: Copy, source: str) -> None:
@@ -135,7 +134,7 @@ class Copying:
         elif stat.S_ISREG(mode):
             self._put(path, File(origin, step.mode or (0o755 if mode & stat.S_IXUSR else 0o644), step.owner))
         else:
-            raise BuildFailed.of(step.where, f"{origin} is no file, directory or link", "name it in .dockerignore")
+            raise BuildFailed.of(step.where, f"{origin} is not a file, directory or link", "name it in .dockerignore")
 
     def _make_directory(self, path: str, owner: Owner) -> None:
         """Add the directory and its parents: as the base has them, else new."""

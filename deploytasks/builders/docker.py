@@ -50,7 +50,9 @@ def answers() -> bool:
         return False
     except ValueError as error:
         to_do = "for example unix:///var/run/docker.sock or tcp://127.0.0.1:2375; unset it where no engine is meant"
-        raise Refusal.of("DOCKER_HOST", f"'{address()}' is no address of a Docker engine: {error}", to_do) from error
+        raise Refusal.of(
+            "DOCKER_HOST", f"'{address()}' is not an address of a Docker engine: {error}", to_do
+        ) from error
 
 
 def _listens(where: str) -> bool:

@@ -149,7 +149,7 @@ def _stage_complaints(instructions: Iterable[Instruction], name: str) -> Iterato
         yield Complaint(second.where, "a second FROM (a multi-stage build) needs a Docker engine", _INSTALL)
     first = next((each for each in instructions if each.name != "ARG"), None)
     if stages and first is not stages[0] and first is not None:
-        yield Complaint(first.where, f"{first.name} stands before FROM", "only ARG may")
+        yield Complaint(first.where, f"{first.name} comes before FROM", "only ARG may")
 
 
 def _escape_complaints(text: str, name: str) -> Iterator[Complaint]:
@@ -259,7 +259,7 @@ def _closing(word: str, at: int) -> int:
 def _braced(inside: str, variables: Lookup) -> str:
     match = _BRACED.fullmatch(inside)
     if match is None:
-        raise Malformed(f"${{{inside}}} is no variable")
+        raise Malformed(f"${{{inside}}} is not a variable")
     name, how, rest = match[1], match[2] or "", match[3] or ""
     present = name in variables and (bool(variables[name]) or not how.startswith(":"))
     choices: dict[str, Callable[[], str]] = {

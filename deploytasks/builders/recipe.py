@@ -139,7 +139,7 @@ def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple
         name, separator, value = word.partition("=")
         name = dockerfile.expand(name, variables)
         if not name or (not separator and instruction.name != "ARG"):
-            raise instruction.wrong(f"{word!r} is no NAME=VALUE")
+            raise instruction.wrong(f"{word!r} is not NAME=VALUE")
         pairs.append((name, dockerfile.expand(value, variables) if separator else None))
     return pairs
 
@@ -231,7 +231,7 @@ class _Stage:
                 raise instruction.wrong(f"ADD {source} needs a Docker engine, which fetches it", "or COPY a file")
         into = destination.endswith(("/", "/.")) or destination in (".", "..")
         if len(sources) > 1 and not into:
-            what = f"{name} of several sources, but {destination!r} is no directory"
+            what = f"{name} of several sources, but {destination!r} is not a directory"
             raise instruction.wrong(what, f"end it with a slash: {destination}/")
         target = self.absolute(destination)
         owner, mode = _owner(instruction, self.variables), _mode(instruction, self.variables)
@@ -248,7 +248,7 @@ def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, 
         match = _PORT.fullmatch(word)
         first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
         if match is None or not first <= last <= 65535:
-            raise instruction.wrong(f"{word!r} is no port", "EXPOSE 8080, 8080/tcp or 8000-8010")
+            raise instruction.wrong(f"{word!r} is not a port", "EXPOSE 8080, 8080/tcp or 8000-8010")
         protocol = (match["protocol"] or "tcp").lower()
         ports |= {f"{port}/{protocol}": {} for port in range(first, last + 1)}
     return ports
@@ -268,5 +268,5 @@ def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
 def _mode(instruction: Instruction, variables: Mapping[str, str]) -> int | None:
     text = dockerfile.expand(instruction.flag("--chmod") or "", variables)
     if text and not _MODE.fullmatch(text):
-        raise instruction.wrong(f"{instruction.name} --chmod={text} is no octal mode", "for example --chmod=755")
+        raise instruction.wrong(f"{instruction.name} --chmod={text} is not an octal mode", "for example --chmod=755")
     return int(text, 8) if text else None

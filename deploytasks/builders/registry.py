@@ -88,7 +88,9 @@ class Reference:
         """Return the name in full; a short one is Docker Hub's. Raises: Refusal naming `where` it was given."""
         match = _NAME.fullmatch(text)
         if match is None:
-            raise Refusal.of(where, f"{text!r} is no image name", "for example registry.example.com/python:3.12-slim")
+            raise Refusal.of(
+                where, f"{text!r} is not an image name", "for example registry.example.com/python:3.12-slim"
+            )
         host, repository = match["host"] or "", match["path"]
         if not (re.search(r"[.:]", host) or host == "localhost"):
             host, repository = HUB, f"{host}/{repository}" if host else repository
@@ -173,7 +175,7 @@ class Repository:
         found = self.manifest(tag).digest
         if found != manifest.digest:
             what = f"pushed {manifest.digest}, but the registry answers {found}"
-            raise BuildFailed.of(str(self.reference), what, "somebody else pushes the same tag: try again")
+            raise BuildFailed.of(str(self.reference), what, "another build is pushing the same tag: try again")
         return found
 
     def _names(self, manifest: Manifest) -> bool:

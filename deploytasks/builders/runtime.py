@@ -36,14 +36,14 @@ def settings(instruction: Instruction, variables: Mapping[str, str]) -> dict[str
 def _shell(instruction: Instruction) -> list[str]:
     form = dockerfile.exec_form(instruction.text)
     if not form:
-        raise instruction.wrong("SHELL is no list of words", 'for example SHELL ["/bin/bash", "-c"]')
+        raise instruction.wrong("SHELL is not a list of words", 'for example SHELL ["/bin/bash", "-c"]')
     return list(form)
 
 
 def _signal(instruction: Instruction, name: str) -> str:
     match = _SIGNAL.fullmatch(name)
     if match is None or (match["name"] and f"SIG{match['name'].upper()}" not in signal.Signals.__members__):
-        raise instruction.wrong(f"{name!r} is no signal", "for example SIGTERM")
+        raise instruction.wrong(f"{name!r} is not a signal", "for example SIGTERM")
     return name
 
 
@@ -65,12 +65,12 @@ def _health(instruction: Instruction) -> dict[str, Any]:
 def _nanoseconds(instruction: Instruction, flag: str) -> int:
     text = instruction.flag(flag) or "0"
     if not _DURATION.fullmatch(text):
-        raise instruction.wrong(f"HEALTHCHECK {flag}={text} is no time", f"for example {flag}=30s")
+        raise instruction.wrong(f"HEALTHCHECK {flag}={text} is not a duration", f"for example {flag}=30s")
     return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(text)))
 
 
 def _retries(instruction: Instruction) -> int:
     text = instruction.flag("--retries") or "0"
     if not text.isdecimal():
-        raise instruction.wrong(f"HEALTHCHECK --retries={text} is no number", "for example --retries=3")
+        raise instruction.wrong(f"HEALTHCHECK --retries={text} is not a number", "for example --retries=3")
     return int(text)

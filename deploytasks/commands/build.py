@@ -81,7 +81,7 @@ def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImag
     """Return the image that the commit tag names in ECR, which is released; report if another run built it."""
     if desired.digest != built:
         ours = f", and not {built}, which was built here" if built else ""
-        what = f"somebody else pushed {tags.short(desired.commit_tag)} first; theirs is taken: {desired.digest}{ours}"
+        what = f"another build pushed {tags.short(desired.commit_tag)} first; its image is used: {desired.digest}{ours}"
         say(context, "build", what, desired.service)
     return desired
 

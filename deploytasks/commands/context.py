@@ -126,7 +126,7 @@ def guard_registry(project: Project, clients: Clients) -> None:
     wanted, actual = project.registry.access.account, clients.account(project.registry.access)
     if actual != wanted:
         what = f"the credentials belong to account {actual}, the file says {wanted}"
-        raise NotReady.of("envs/project.toml: registry.account", what, "mend it, its `role` or `profile`, or sign in")
+        raise NotReady.of("envs/project.toml: registry.account", what, "fix it, its `role` or `profile`, or sign in")
 
 
 def reach() -> Clients:

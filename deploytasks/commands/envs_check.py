@@ -51,10 +51,10 @@ def _is_laid(root: Path, service: Service) -> bool:
 def _missing(root: Path, service: Service) -> Iterator[Complaint]:
     context, dockerfile = _paths(root, service)
     if not _is(Path.is_dir, context):
-        yield Complaint(f"services.{service.name}.context", f"there is no directory {service.context}", "mend the key")
+        yield Complaint(f"services.{service.name}.context", f"there is no directory {service.context}", "fix the key")
     elif not _is(Path.is_file, dockerfile):
         what = f"there is no file {service.dockerfile} in {service.context}"
-        yield Complaint(f"services.{service.name}.dockerfile", what, "mend the key (relative to context)")
+        yield Complaint(f"services.{service.name}.dockerfile", what, "fix the key (relative to context)")
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:

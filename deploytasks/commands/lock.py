@@ -253,7 +253,7 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
         for kind, state in meant:
             _forget_heartbeat(client, project, kind, state)
             if not locks.release(client, project.name, state, kind):
-                raise NotReady.of(tier, f"the {kind} is another one since a moment ago", "inv lock.status shows which")
+                raise NotReady.of(tier, f"the {kind} changed a moment ago", "inv lock.status shows which")
     return tuple(meant), tuple(each for each in there if each not in meant)
 
 

@@ -143,7 +143,7 @@ class _Reader:
     def _handle(self, tail: Tail, error: AwsError) -> None:
         """Retry a transient error while following, and a log group that may still be created; else drop the source."""
         if self._following and may_pass(error):
-            what = f"log group {tail.source.group} does not answer, and is asked again: {error.complaints[0].what}"
+            what = f"log group {tail.source.group} does not answer; asking again: {error.complaints[0].what}"
             self._say(Complaint(str(tail.source.target), what))
             return
         self._complain(_about(tail, error))

@@ -90,7 +90,7 @@ def _about(target: Target, wrong: Complaint | str) -> Complaint:
         return wrong
     where = str(target.origins.get("account") or target)
     what = f"the credentials belong to account {wrong}, the file says {target.access.account}"
-    return Complaint(where, what, "mend `role` or `profile` there, or sign in to the right account")
+    return Complaint(where, what, "fix `role` or `profile` there, or sign in to the right account")
 
 
 def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:

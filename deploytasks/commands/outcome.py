@@ -81,7 +81,7 @@ def _resume(context: Context, results: Sequence[Result]) -> str:
         rest = [result for result in open_ends if result.outcome != "paused"]
         return from_the_hook(context, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
     if any(result.outcome in ("rolled back", "unhealthy") for result in open_ends):
-        return f"mend the image and release it; to try this one again: {go_on(open_ends)}"
+        return f"fix the image and release it; to try this one again: {go_on(open_ends)}"
     return f"to go on: {go_on(open_ends)}"
 
 

@@ -238,7 +238,7 @@ def foreign(live: Live, project: str) -> Iterator[Complaint]:
         owner = record.get("project", project)
         if owner != project:
             what = f"the service belongs to project {owner}, this is {project}"
-            yield Complaint(str(live.target), what, "mend `cluster` or `ecs_service` in envs/")
+            yield Complaint(str(live.target), what, "fix `cluster` or `ecs_service` in envs/")
             return
 
 

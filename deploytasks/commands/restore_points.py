@@ -148,7 +148,7 @@ def _before(context: Context, found: Found, minted: releases.Minted) -> Iterator
         if not _failed(point):
             yield point
         else:
-            say(context, "choose", f"{release} is passed over: its rollouts failed")
+            say(context, "choose", f"{release} is skipped: its rollouts failed")
 
 
 def nowhere(context: Context) -> Complaint:

@@ -70,7 +70,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         holds, tenants = found.hold is not None or is_partial(context) or not whole.is_nothing, _held(context, found)
         hold = replace(_hold(context, found, point), tenants=tenants)
         if holds:
-            with before_any_change():  # a hold is no change
+            with before_any_change():  # a hold is not a change
                 put_hold_over(context, found.hold, hold)
         put_tags(context, whole)
         results = roll_out(context, whole)
@@ -98,7 +98,7 @@ def _point(context: Context, found: Found) -> RestorePoint:
     try:
         for point in restore_points(context, found):
             if point.is_unfinished:
-                say(context, "choose", f"{point.name} is taken up: the rollback to it was not finished")
+                say(context, "choose", f"{point.name} is resumed: the rollback to it was not finished")
                 return point
             if is_asked_for or not found.hold or point.name != found.hold.release:
                 return point

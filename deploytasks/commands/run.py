@@ -195,7 +195,7 @@ def _definition(live: Live) -> Definition:
         raise NotReady.of(where, what, f"inv deploy.{target.environment.tier} makes it, where it has a template")
     if live.definition is None:
         what = f"its deployment controller is {live.controller}, whose services have no task definition of their own"
-        raise NotReady.of(where, what, "run the command by that controller's own means")
+        raise NotReady.of(where, what, "run the command with that controller's own tools")
     return live.definition
 
 

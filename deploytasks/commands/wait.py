@@ -41,7 +41,7 @@ _RECORDED_WITHIN = timedelta(minutes=10)
 def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
     """Follow whatever rollouts of the selected targets are under way to their end, all at once; change nothing.
 
-    A target whose last rollout failed is no success, and neither is one that can't be seen.
+    A target whose last rollout failed is not a success, and neither is one that can't be seen.
 
     Raises:
         Refusal: the tier or tenant does not exist, or the credentials are of another account than the registry's.

@@ -220,7 +220,7 @@ def hint(key: str, kind: type[Struct]) -> Hint:
         return Hint(f"did you mean '{meant}'?", meant)
     known = f"known: {', '.join(kind.__struct_fields__)}"
     if issubclass(kind, Settings):
-        return Hint(f"what a template wants stands under vars: write vars.{key}\n{known}")
+        return Hint(f"what a template wants belongs under vars: write vars.{key}\n{known}")
     return Hint(known)
 
 
@@ -229,21 +229,21 @@ def _right_place(key: str, kind: type[Struct]) -> str:
     if issubclass(kind, Settings):
         return _place_outside_settings(key, kind)
     if kind is TierTable and key in _SETTINGS:
-        return f"a tier's settings stand under [tiers.<tier>.settings]: write settings.{key}"
+        return f"a tier's settings belong under [tiers.<tier>.settings]: write settings.{key}"
     if kind is ServiceTable and key in _SETTINGS:
-        return "a service's settings stand in a layer, such as [defaults.services.<service>]"
+        return "a service's settings belong in a layer, such as [defaults.services.<service>]"
     if kind is ProjectFile and key in _SETTINGS:
-        return "settings of every environment stand under [defaults]"
+        return "settings of every environment belong under [defaults]"
     return ""
 
 
 def _place_outside_settings(key: str, kind: type[Struct]) -> str:
     if key in _POLICY:
-        return "a tier's policy stands only in envs/project.toml, under [tiers.<tier>]"
+        return "a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]"
     if key in _BUILD:
-        return "how a service is built stands only in envs/project.toml, under [services.<service>]"
+        return "how a service is built belongs only in envs/project.toml, under [services.<service>]"
     if kind is Tenant and key in ProjectFile.__struct_fields__:
-        return f"[{key}] stands only in envs/project.toml"
+        return f"[{key}] belongs only in envs/project.toml"
     if kind is Layer and key == "settings":
-        return "settings stand here directly, without a table of that name"
+        return "settings belong here directly, without a table of that name"
     return "services have no services of their own" if key == "services" else ""

@@ -30,7 +30,7 @@ def faults_in(source: Source) -> Iterator[Fault]:
     for name in table(source.data, "tiers"):
         timeout = table(source.data, "tiers", name).get("timeout")
         if isinstance(timeout, str) and seconds(timeout) == 0:
-            yield Fault(source.origin(dotted("tiers", name, "timeout")), "leaves no time at all")
+            yield Fault(source.origin(dotted("tiers", name, "timeout")), "is zero")
 
 
 def order_of_tiers(source: Source) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ WebhookPlace = Annotated[
         'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"',
     ),
 ]
-Value = Annotated[Any, Meta(description="text, finite numbers, true, false, lists and tables; a date stands in quotes")]
+Value = Annotated[Any, Meta(description="text, finite numbers, true, false, lists and tables; put a date in quotes")]
 
 
 class Settings(Struct, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The reporter for a stdout that is no terminal: `HH:MM:SS  target  message`, UTC, one line per event."""
+"""The reporter for a stdout that is not a terminal: `HH:MM:SS  target  message`, UTC, one line per event."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TextIO, assert_never

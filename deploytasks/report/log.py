@@ -14,7 +14,7 @@ from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import harmless, iso, target_json
 
 Form = Literal["stamped", "bare", "json"]
-"""`stamped`: with time, target, task and container. `bare`: the message alone, unchanged if stdout is no terminal."""
+"""`stamped`: with time, target, task and container. `bare`: the message, unchanged if stdout is not a terminal."""
 
 
 class Log:

@@ -10,7 +10,7 @@ from typing import Any
 from deploytasks.model import Matrix, Shard
 
 MOST_JOBS = 256
-"""GitHub's limit of jobs per matrix; GitLab's is no lower."""
+"""GitHub's limit of jobs per matrix; GitLab's is not lower."""
 
 
 def github(matrix: Matrix) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def _until_stopped(resources: Resources, started: Started) -> Callable[[float], 
 def _failed(step: Step, exited: Exited) -> Complaint:
     ended = "never started" if not exited.began else f"ended with exit code {exited.code}"
     if exited.began and exited.code is None:
-        ended = "ended, and nobody knows how"
+        ended = "ended with an unknown exit code"
     why = f": {exited.reason}" if exited.reason else ""
     return Complaint(str(step.one_off.target), f"{step.name} {ended}{why}; its service was not touched")
 

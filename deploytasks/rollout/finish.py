@@ -38,7 +38,7 @@ def not_looked_again(result: Result) -> Result:
     """Return the result of a target without a soak, with a detail that says so if tasks are missing."""
     if not is_short(result):
         return result
-    what = f"only {result.running} of {result.desired} tasks run, and nobody looked again"
+    what = f"only {result.running} of {result.desired} tasks run, and it was not looked at again"
     return replace(result, detail=what)
 
 

@@ -64,7 +64,7 @@ def _restore(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | 
     if overtaken := _overtaken(ended, lost, resources):
         return overtaken
     if ours and ours.aborted:
-        return _not_restored(lost, "somebody stopped it, to stay where it stands")
+        return _not_restored(lost, "it was stopped without a rollback")
     if fallback.definition is None and fallback.revision == ended.deployment.revision:
         return _not_restored(lost, _same(ended.rollout))
     return _updated(ended, lost, fallback, resources)
@@ -130,7 +130,7 @@ def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:
     """Return the result of the failed rollout, with the outcome of the restore."""
     verdict = ended.verdict
     if verdict.outcome != ("rolled back" if ended.stopping else "deployed"):
-        return _not_restored(lost, verdict.detail or f"the way back {verdict.outcome}")
+        return _not_restored(lost, verdict.detail or f"its restore {verdict.outcome}")
     _remember(ended, lost, resources)
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
     detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()

@@ -47,7 +47,7 @@ class Soak:
         try:
             return self._watch(results, watching, self.resources.clock() + seconds)
         except KeyboardInterrupt:
-            what = "interrupted in the soak: nobody watches whether what was rolled out stays healthy"
+            what = "interrupted in the soak: whether the new tasks stay healthy is not watched"
             raise Interrupted(Complaint(self.plan.tier.name, what)) from None
 
     def _due(self, results: Sequence[Result]) -> tuple[float, list[Result]]:

@@ -99,7 +99,7 @@ def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:
         return
     if primary.created_at and planned.created_at and primary.created_at < planned.created_at:
         return
-    what = f"{primary.revision.rpartition('/')[2]} was rolled out by somebody else since this was planned"
+    what = f"{primary.revision.rpartition('/')[2]} was rolled out by another command since this was planned"
     raise Overtaken.of(str(rollout.target), what, "look at what runs there now: inv status")
 
 

@@ -83,7 +83,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
-    """Return the target's marks. A rollback is no mark where the target runs what it should."""
+    """Return the target's marks. A rollback is not a mark where the target runs what it should."""
     standing, drifted = _standing(live), live.target in known.drifted
     found: dict[Mark, bool] = {
         "failed": standing == "failed" or (standing == "rolled back" and (behind or drifted or foreign)),

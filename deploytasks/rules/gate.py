@@ -64,7 +64,7 @@ def _doubt(live: Live, desired: DesiredImage, image: str, commits: Mapping[str, 
     """Return why the upstream target does not prove the image, and what to do; two empty strings if it proves it."""
     again = _release(live.target.environment.tier, desired)
     if live.complaint:
-        return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "mend that"
+        return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "fix that"
     if not live.exists:
         return "the service is not there", again
     digests, evidence = what_runs(live, image)

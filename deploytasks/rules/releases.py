@@ -120,7 +120,7 @@ def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
 def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
     """Return the image that was replaced by one of an earlier release, and that image; None if nothing returned.
 
-    The third value is whether the returned image was released first: going forward again is no rollback.
+    The third value is whether the returned image was released first: going forward again is not a rollback.
     """
     for service in row.digests:
         images = [named[service] for tag, named in sorted(past.minted.items()) if service in named and tag <= row.tag]

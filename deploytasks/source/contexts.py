@@ -113,7 +113,7 @@ def _directory(listing: Listing, service: Service, root: Path) -> str:
         raise Invalid.of(where, f"{service.context!r} leads out of the repository", advice) from None
     if found not in listing.directories:
         what = f"there is no directory {normal(path)} in {_shown(listing.store)}"
-        raise Invalid.of(where, what, _nearest(path, listing.directories, "commit it, or mend the key"))
+        raise Invalid.of(where, what, _nearest(path, listing.directories, "commit it, or fix the key"))
     return found
 
 
@@ -128,7 +128,7 @@ def _dockerfile(listing: Listing, service: Service, path: str) -> str:
         raise Invalid.of(where, f"{service.dockerfile!r} leads out of the repository", "move it in") from None
     if not is_file:
         what = f"there is no file {normal(path)} in {_shown(listing.store)}"
-        raise Invalid.of(where, what, _nearest(path, listing.files, "commit it, or mend the key (relative to context)"))
+        raise Invalid.of(where, what, _nearest(path, listing.files, "commit it, or fix the key (relative to context)"))
     return found
 
 

@@ -234,7 +234,7 @@ def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
         try:
             words = shlex.split(context.remainder)
         except ValueError as error:
-            raise Invalid.of("deploy.run", f"no words can be made of it: {error}", "mend its quotes") from error
+            raise Invalid.of("deploy.run", f"no words can be made of it: {error}", "fix its quotes") from error
     if not words or not words[0].strip():
         example = f"inv deploy.run {tier} --tenant T --service S -- ./manage migrate"
         raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {example}")

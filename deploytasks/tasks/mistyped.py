@@ -113,7 +113,7 @@ class _Reader:
             yield Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))
             self._skips = not has_value
         elif self._missing:
-            what = f"{flag} is Invoke's own flag, and stands before the task or after {self._missing[0].upper()}"
+            what = f"{flag} is Invoke's own flag, and comes before the task or after {self._missing[0].upper()}"
             yield Complaint(self._where, what, f"inv {flag} {self._task} {self._missing[0].upper()}")
         else:
             self._awaits = flag if core.takes_value and not (core.optional or has_value) else ""
@@ -121,7 +121,7 @@ class _Reader:
     def _meant(self, flag: str) -> str:
         flags = [each for each in (*self._context.flags, *self._context.inverse_flags) if each.startswith("--")]
         if not self._task and any(flag in context.flags for context in self._known.tasks.values()):
-            return f"a task's flag stands after the task: inv TASK {flag}"
+            return f"a task's flag comes after the task: inv TASK {flag}"
         begun = [each for each in flags if each.startswith(f"--{flag.strip('-')}")]
         if len(begun) == 1:
             return f"did you mean '{begun[0]}'? flags have no short forms"

@@ -125,7 +125,7 @@ class Drafts:
             value = json.loads(draft.text, object_pairs_hook=lambda pairs: _object(pairs, repeated))
         except json.JSONDecodeError as error:
             line = lines_of(self._jinja, draft.name, draft.context, draft.text).at(error.pos)
-            what = f"what it renders is no JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
+            what = f"what it renders is not JSON: {error.msg}" if draft.text.strip() else "it renders nothing"
             to_do = template_lines.on_broken_json(draft.text, error.pos)
             raise self._invalid(
                 draft, line, what, f"{_pointed_at(draft.text, error.pos)}\n{to_do}".rstrip("\n")
@@ -135,7 +135,9 @@ class Drafts:
         if repeated:
             self.refuse(draft, _repeated_keys(draft.text))
         if not isinstance(value, dict):
-            self.refuse(draft, [Problem((), "what it renders is no JSON object", template_lines.on_no_object(value))])
+            self.refuse(
+                draft, [Problem((), "what it renders is not a JSON object", template_lines.on_no_object(value))]
+            )
         if pasted := template_lines.on_pasted_answer(value):
             self.refuse(draft, [Problem((), *pasted)])
         try:
@@ -217,7 +219,7 @@ def _object(pairs: list[tuple[str, Any]], repeated: list[bool]) -> dict[str, Any
 def _repeated_keys(text: str) -> list[Problem]:
     paths = [path for path, _ in offsets(text)]
     twice = dict.fromkeys(path for index, path in enumerate(paths) if path in paths[:index])
-    return [Problem(path, "the key stands there twice") for path in twice]
+    return [Problem(path, "the key appears twice") for path in twice]
 
 
 def _pointed_at(text: str, offset: int) -> str:

@@ -110,7 +110,7 @@ def _of(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Undefined):
         str(value)  # raises, and says which name it is
     if not isinstance(value, Mapping):
-        raise TemplateRuntimeError(f"{to_json(value)} is no map\ngive the filter a map of names and values")
+        raise TemplateRuntimeError(f"{to_json(value)} is not a map\ngive the filter a map of names and values")
     return value.items()
 
 

@@ -141,7 +141,7 @@ def on_pasted_answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
         inner = inner[0] if isinstance(inner, list) and inner else inner
         if isinstance(inner, Mapping):
             what = f"this is the output of `aws ecs {command}`"
-            return what, f'keep what stands in "{key}", without the keys that only ECS writes'
+            return what, f'keep the value of "{key}", without the keys that only ECS writes'
     return None
 
 

@@ -65,7 +65,7 @@ def _size(request: Mapping[str, Any]) -> Iterator[Problem]:
     untagged = {key: value for key, value in request.items() if key != "tags"}
     length = len(json.dumps(untagged, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
     if length > LONGEST:
-        what = f"the definition has {length:,} bytes, and ECS takes {LONGEST:,}"
+        what = f"the definition has {length:,} bytes, and ECS allows {LONGEST:,}"
         yield Problem((), what, "move long values out of it: to environmentFiles, SSM parameters or the image")
 
 
@@ -75,7 +75,7 @@ def _volumes(request: Mapping[str, Any]) -> Iterator[Problem]:
     for index, volume in enumerate(request.get("volumes", [])):
         name = volume.get("name", "")
         if name and not NAME.fullmatch(name):
-            yield Problem(("volumes", index, "name"), f"'{name}' is no name of a volume", HOW_TO_NAME)
+            yield Problem(("volumes", index, "name"), f"'{name}' is not a valid volume name", HOW_TO_NAME)
         if name in names:
             yield Problem(("volumes", index, "name"), f"two volumes are called '{name}'")
         names.append(name)
@@ -125,7 +125,7 @@ _PUNCTUATION = "_.:/=+-@"
 def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
     """Find what is wrong with the tags of a template."""
     if len(tags) > MOST - OURS:
-        what = f"{len(tags)} tags; AWS takes {MOST}, and {OURS} are kept for deploytasks' own"
+        what = f"{len(tags)} tags; AWS allows {MOST}, and {OURS} are kept for deploytasks' own"
         yield Problem(("tags",), what, f"leave out {len(tags) - MOST + OURS}")
     seen: set[str] = set()
     for index, tag in enumerate(tags):
@@ -133,7 +133,7 @@ def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
         if "key" not in tag:
             yield Problem(path, "the key 'key' is missing")
         elif tag["key"] in seen:
-            yield Problem((*path, "key"), f"the tag '{tag['key']}' stands there twice")
+            yield Problem((*path, "key"), f"the tag '{tag['key']}' appears twice")
         seen.add(tag.get("key", ""))
         for member, text in tag.items():
             yield from _text((*path, member), member, text)
@@ -141,8 +141,8 @@ def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
 
 def _text(path: Path, member: str, text: str) -> Iterator[Problem]:
     if wrong := next((each for each in text if not _is_legal(each)), ""):
-        to_do = f"letters, digits, spaces and {_PUNCTUATION} may stand there"
-        yield Problem(path, f"AWS takes no {wrong!r} in a tag", to_do)
+        to_do = f"letters, digits, spaces and {_PUNCTUATION} are allowed"
+        yield Problem(path, f"AWS allows no {wrong!r} in a tag", to_do)
     if text.lower().startswith("aws:"):
         yield Problem(path, "'aws:' begins tags that only AWS writes", "begin it otherwise")
     if member == "key" and text.startswith("deploytasks:"):

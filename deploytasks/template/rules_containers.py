@@ -49,7 +49,7 @@ def _together(request: Mapping[str, Any]) -> Iterator[Problem]:
     if containers and not any(each.get("essential", True) for each in containers):
         yield Problem(_WHERE, "no container is essential", 'let the task end with one: leave out its "essential"')
     if len(containers) > _MOST:
-        yield Problem(_WHERE, f"{len(containers)} containers, and ECS takes {_MOST}")
+        yield Problem(_WHERE, f"{len(containers)} containers, and ECS allows {_MOST}")
     named = [each["name"] for container in containers for each in container.get("portMappings", []) if each.get("name")]
     yield from (Problem(_WHERE, f"two ports are called '{name}'") for name in _repeated(named))
     network = request.get("networkMode") or "bridge"
@@ -57,7 +57,7 @@ def _together(request: Mapping[str, Any]) -> Iterator[Problem]:
     for index, container in enumerate(containers):
         path: Path = (*_WHERE, index)
         if not NAME.fullmatch(container["name"]):
-            yield Problem((*path, "name"), f"'{container['name']}' is no name of a container", HOW_TO_NAME)
+            yield Problem((*path, "name"), f"'{container['name']}' is not a valid container name", HOW_TO_NAME)
         yield from _ports(path, container, network)
         if "memory" in request or "FARGATE" not in request.get("requiresCompatibilities", ()):  # which wants the task's
             yield from _memory(path, container, request.get("memory"))
@@ -70,7 +70,7 @@ def _together(request: Mapping[str, Any]) -> Iterator[Problem]:
 def _ports(path: Path, container: Container, network: str) -> Iterator[Problem]:
     ports = container.get("portMappings", [])
     if ports and network == "none":
-        yield Problem((*path, "portMappings"), "network mode none has no ports", "leave them out")
+        yield Problem((*path, "portMappings"), "network mode none does not support ports", "leave them out")
     for index, port in enumerate(ports):
         own, hosts = port.get("containerPort"), port.get("hostPort")
         if "containerPortRange" in port and (own is not None or hosts is not None):
@@ -105,7 +105,7 @@ def _health(path: Path, container: Container) -> Iterator[Problem]:
         yield Problem((*path, "healthCheck", "command"), f"it begins with '{first}'", to_do)
     for key, (least, most) in _HEALTH.items():
         if key in check and not least <= check[key] <= most:
-            yield Problem((*path, "healthCheck", key), f"{check[key]}; ECS takes {least} to {most}")
+            yield Problem((*path, "healthCheck", key), f"{check[key]}; ECS allows {least} to {most}")
 
 
 def _others(path: Path, container: Container, by_name: Mapping[str, Container], network: str) -> Iterator[Problem]:
@@ -115,13 +115,13 @@ def _others(path: Path, container: Container, by_name: Mapping[str, Container], 
     for index, each in enumerate(container.get("volumesFrom", [])):
         yield from _unknown((*path, "volumesFrom", index), each.get("sourceContainer", ""), by_name)
     if container.get("links") and network != "bridge":
-        yield Problem((*path, "links"), f"network mode {network} has no links", "leave them out")
+        yield Problem((*path, "links"), f"network mode {network} does not support links", "leave them out")
     elif container.get("links"):
         for index, link in enumerate(container["links"]):
             yield from _unknown((*path, "links", index), link.partition(":")[0], by_name)
     for key in ("hostname", "extraHosts"):
         if container.get(key) and network == "awsvpc":
-            yield Problem((*path, key), f"network mode awsvpc has no {key}", "leave it out")
+            yield Problem((*path, key), f"network mode awsvpc does not support {key}", "leave it out")
 
 
 def _dependency(path: Path, wanted: Mapping[str, str], by_name: Mapping[str, Container]) -> Iterator[Problem]:
@@ -167,7 +167,7 @@ def _variables(container: Container, path: Path) -> Iterator[Problem]:
         [each["name"] for each in container.get(key, ()) if "name" in each] for key in ("environment", "secrets")
     )
     for key, names in (("environment", plain), ("secrets", secret)):
-        yield from (Problem((*path, key), f"'{name}' stands there twice") for name in _repeated(names))
+        yield from (Problem((*path, key), f"'{name}' appears twice") for name in _repeated(names))
     for name in dict.fromkeys(plain):
         if name in secret:
             yield Problem((*path, "secrets"), f"'{name}' is in environment too", "ECS takes a name in one of them")

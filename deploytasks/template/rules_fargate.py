@@ -22,17 +22,17 @@ _LEAVE_OUT = "leave it out"
 def fargate_rules(request: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what is wrong with a definition that is to run on Fargate."""
     if request.get("networkMode") != "awsvpc":
-        yield Problem(("networkMode",), "Fargate knows no network mode but awsvpc", 'write "networkMode": "awsvpc"')
+        yield Problem(("networkMode",), "Fargate supports only network mode awsvpc", 'write "networkMode": "awsvpc"')
     missing = [key for key in ("cpu", "memory") if key not in request]
-    yield from (Problem((), f"the key '{key}' is missing", f"Fargate wants {key} for the task") for key in missing)
+    yield from (Problem((), f"the key '{key}' is missing", f"Fargate requires {key} for the task") for key in missing)
     if not missing:
         yield from _size(request["cpu"], request["memory"])
         yield from _sums(request)
     for key in ("ipcMode", "placementConstraints"):
         if request.get(key):
-            yield Problem((key,), f"Fargate has no {key}", _LEAVE_OUT)
+            yield Problem((key,), f"Fargate does not support {key}", _LEAVE_OUT)
     if request.get("pidMode", "task") != "task":
-        yield Problem(("pidMode",), "Fargate has no pidMode but task")
+        yield Problem(("pidMode",), "Fargate supports only pidMode task")
     yield from _storage(request)
     for index, container in enumerate(request["containerDefinitions"]):
         yield from _container(("containerDefinitions", index), container)
@@ -41,7 +41,7 @@ def fargate_rules(request: Mapping[str, Any]) -> Iterator[Problem]:
 def _size(cpu: str, memory: str) -> Iterator[Problem]:
     units, mib = cpu_units(cpu), memory_mib(memory)
     if units not in FARGATE:
-        yield Problem(("cpu",), f"Fargate has no task of cpu {cpu}", f"choose {one_of(list(FARGATE))}")
+        yield Problem(("cpu",), f"Fargate has no task size with cpu {cpu}", f"choose {one_of(list(FARGATE))}")
     elif mib not in FARGATE[units]:
         choices = fargate_memory(units)
         yield Problem(("memory",), f"Fargate has no memory {memory} for cpu {cpu}", f"in MiB, choose {choices}")
@@ -66,23 +66,29 @@ def _storage(request: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(("ephemeralStorage", "sizeInGiB"), f"{size}; Fargate has 21 to 200")
     for index, volume in enumerate(request.get("volumes", [])):
         if volume.get("dockerVolumeConfiguration"):
-            yield Problem(("volumes", index, "dockerVolumeConfiguration"), "Fargate has no Docker volumes", _LEAVE_OUT)
+            yield Problem(
+                ("volumes", index, "dockerVolumeConfiguration"), "Fargate does not support Docker volumes", _LEAVE_OUT
+            )
         if volume.get("host", {}).get("sourcePath"):
-            yield Problem(("volumes", index, "host", "sourcePath"), "Fargate has no host to mount from", _LEAVE_OUT)
+            yield Problem(
+                ("volumes", index, "host", "sourcePath"), "Fargate has no host directories to mount", _LEAVE_OUT
+            )
 
 
 def _container(path: Path, container: Mapping[str, Any]) -> Iterator[Problem]:
-    yield from (Problem((*path, key), f"Fargate has no {key}", _LEAVE_OUT) for key in _NOT_THERE if container.get(key))
+    yield from (
+        Problem((*path, key), f"Fargate does not support {key}", _LEAVE_OUT) for key in _NOT_THERE if container.get(key)
+    )
     linux = container.get("linuxParameters", {})
     for key in _NOT_IN_LINUX:
         if linux.get(key):
-            yield Problem((*path, "linuxParameters", key), f"Fargate has no {key}", _LEAVE_OUT)
+            yield Problem((*path, "linuxParameters", key), f"Fargate does not support {key}", _LEAVE_OUT)
     if extra := set(linux.get("capabilities", {}).get("add", [])) - {"SYS_PTRACE"}:
-        what = f"Fargate adds no capability but SYS_PTRACE, and not {', '.join(sorted(extra))}"
+        what = f"Fargate can add only the capability SYS_PTRACE, not {', '.join(sorted(extra))}"
         yield Problem((*path, "linuxParameters", "capabilities", "add"), what)
     for key in ("startTimeout", "stopTimeout"):
         if not 2 <= container.get(key, 2) <= 120:
-            yield Problem((*path, key), f"{container[key]}; Fargate takes 2 to 120 seconds")
+            yield Problem((*path, key), f"{container[key]}; Fargate allows 2 to 120 seconds")
     yield from _log((*path, "logConfiguration"), container.get("logConfiguration", {}))
 
 
@@ -90,7 +96,9 @@ def _log(path: Path, log: Mapping[str, Any]) -> Iterator[Problem]:
     """Source for the prefix: aws/aws-cdk#1422."""
     driver = log.get("logDriver", "awslogs")
     if driver not in _DRIVERS:
-        yield Problem((*path, "logDriver"), f"Fargate has no log driver {driver}", f"choose {', '.join(_DRIVERS)}")
+        yield Problem(
+            (*path, "logDriver"), f"Fargate does not support log driver {driver}", f"choose {', '.join(_DRIVERS)}"
+        )
     if log.get("logDriver") == "awslogs" and not log.get("options", {}).get("awslogs-stream-prefix"):
         yield Problem((*path, "options"), "the key 'awslogs-stream-prefix' is missing", "Fargate wants one")
 

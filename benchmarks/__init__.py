@@ -1,5 +1,5 @@
-"""Ratios that say whether releases stay fast, and the AWS-shaped endpoint they are measured against.
+"""Ratios that say whether releases stay fast, measured against the simulated AWS of `tests.cloud`.
 
-`endpoint` serves what `cloud*` keep in memory and `world` prepared; `project` writes a repository that uses it;
-`measure` runs whole commands in turn, and `bench` prints what came of it beside the targets.
+`stage` serves one and writes the repositories that use it; `measure` runs whole commands in turn, and `bench` prints
+what came of it beside the targets.
 """

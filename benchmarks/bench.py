@@ -16,7 +16,7 @@ from benchmarks import others, waiting
 from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio
 from benchmarks.stage import Serving, Stage, inv, set_up
 from benchmarks.targets import MANY, TARGETS, Target
-from benchmarks.world import SERVICE, tenant_account
+from tests.cloud.world import SERVICE, tenant_account
 
 HEAVY = ("boto3", "botocore", "docker", "pydantic", "msgspec", "rich", "jinja2")
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.cloud import REGION, key_for
-from benchmarks.world import SERVICE, tenant_account, tenant_name
+from tests.cloud.accounts import REGION, key_for
+from tests.cloud.world import SERVICE, tenant_account, tenant_name
 
 AWSCLI = "awscli==1.46.3"
 ECS_DEPLOY = "ecs-deploy==1.17.0"

@@ -16,10 +16,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.limits import BUCKETS, Bucket
 from benchmarks.measure import Case, CommandFailed, run
 from benchmarks.stage import Serving, inv, set_up
 from benchmarks.waiting import release
+from tests.cloud.limits import BUCKETS, Bucket
 
 Sharing = Literal["each", "one"]
 """Whether each tenant has an account of its own, or all have one."""

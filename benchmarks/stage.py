@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import project
-from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, key_for
-from benchmarks.world import Age
+from tests import project
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, key_for
+from tests.cloud.world import Age
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -97,7 +97,7 @@ def set_up(folder: Path, sizes: Sequence[int], serving: Serving, policy: str = "
 
 @contextmanager
 def _endpoint(serving: Serving, commits: Mapping[Age, str]) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.endpoint", *serving.arguments()]
+    command = [sys.executable, "-m", "tests.cloud.endpoint", *serving.arguments()]
     command += ["--commits", commits["older"], commits["newer"]]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

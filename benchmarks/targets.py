@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.measure import Sample
-from benchmarks.world import TIERS
+from tests.cloud.world import TIERS
 
 MANY = 1000
 """Tenants of the repository whose environments are checked: times three tiers."""

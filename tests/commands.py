@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from invoke.program import Program
 
-from benchmarks import project
-from benchmarks.cloud import AwsError, Call
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account, tenant_name
 from deploytasks import namespace
 from deploytasks.rollout import follow
+from tests import project
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account, tenant_name
 
 WRITES = {
     *("PutImage", "RegisterTaskDefinition", "UpdateService", "CreateService", "TagResource"),

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from unittest.mock import patch
 
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import tenant_account
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.oneoffs import container, with_log, writes
 from tests.proxy import Proxy, Rule

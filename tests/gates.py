@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.world import tenant_account
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 from tests.given import HOST
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import boto3
 from botocore.config import Config
 
-from benchmarks.cloud import REGION, key_for
-from benchmarks.cloud_oneoff import OneOff, Script
-from benchmarks.cloud_small import write_log
-from benchmarks.world import tenant_account
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.run_task import Started, start
 from deploytasks.commands.run import Prepared, prepare
 from deploytasks.config.load import load
 from deploytasks.model import Event, Logged, Target, Told
+from tests.cloud.accounts import REGION, key_for
+from tests.cloud.ecs_tasks import OneOff, Script
+from tests.cloud.logs import write_log
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
 ACCOUNT = tenant_account(1)

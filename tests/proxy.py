@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.wire import JSON, Request, refuse, respond
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.wire import JSON, Request, refuse, respond
 
 FOR_EVER = float("inf")
 Hook = Callable[[Call], object]

@@ -6,12 +6,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import Call
-from benchmarks.cloud_definitions import register
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.cloud_rollouts import start
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import IMAGE, World, tenant_account, tenant_name
 from deploytasks import rollout as the_rollout
 from deploytasks.aws import tags
 from deploytasks.aws.session import Clients
@@ -30,6 +24,12 @@ from deploytasks.model import (
     Target,
     Tier,
 )
+from tests.cloud.accounts import Call
+from tests.cloud.ecs_definitions import register
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.ecs_rollouts import start
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import IMAGE, World, tenant_account, tenant_name
 
 TIER = Tier("prod", "immutable", parallel=20, timeout_s=600, soak_s=0)
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}

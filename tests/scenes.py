@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import Cloud
+from tests.cloud.accounts import Cloud
 from tests.commands import Shop
 
 

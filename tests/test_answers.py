@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from benchmarks.world import tenant_account
 from deploytasks.aws import ecs, follow_task
 from deploytasks.aws.responses import UNREADABLE, Factory, Members, Unreadable
 from deploytasks.commands import rollouts
 from deploytasks.errors import AwsError, contained
 from deploytasks.report import board
 from deploytasks.rollout import follow
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 from tests.faulty import outcomes
 from tests.proxy import NONSENSE, Proxy, Rule

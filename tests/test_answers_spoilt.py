@@ -13,9 +13,9 @@ from itertools import cycle
 
 import pytest
 
-from benchmarks.world import tenant_account
 from deploytasks.aws import fencing, follow_task, locks, retries, transport
 from deploytasks.aws.responses import OPERATIONS
+from tests.cloud.world import tenant_account
 from tests.commands import Ran, Shop
 from tests.every_task import SCENES, SHOWN, Played
 from tests.faulty import set_silence

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,10 @@ def rooms() -> list[str]:
 
 def imports_of(room: str) -> set[str]:
     """Every module that the room imports, anywhere in it, those for type checking included."""
-    files = [PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").exists() else (PACKAGE / room).rglob("*.py")
+    return imported([PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").exists() else (PACKAGE / room).rglob("*.py"))
+
+
+def imported(files: Iterable[Path]) -> set[str]:
     found: set[str] = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
@@ -120,3 +125,17 @@ def test_listing_tasks_loads_nothing_heavy():
     root = str(PACKAGE.parent)
     run = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True, cwd=root)
     assert run.stdout.strip() == ""
+
+
+CLOUD = Path(__file__).parent / "cloud"
+
+
+def test_the_simulated_aws_imports_in_no_circle():
+    files = {f"tests.cloud.{path.stem}": path for path in CLOUD.glob("*.py")}
+    order = TopologicalSorter({name: imported([path]) & set(files) for name, path in files.items()})
+    assert list(order.static_order())[-1] == "tests.cloud.endpoint"
+
+
+def test_the_simulated_aws_knows_nothing_of_the_product_and_of_the_benchmarks():
+    used = {name.split(".")[0] for name in imported(CLOUD.glob("*.py"))}
+    assert used - set(sys.stdlib_module_names) == {"tests"}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks.world import tenant_account
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits
@@ -83,16 +83,16 @@ def test_a_time_that_somebody_wrote_by_hand_is_no_record(shop: Shop):
 
 
 def test_a_service_that_somebody_elses_controller_moves_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    from benchmarks import cloud_rollouts
+    from tests.cloud import ecs_rollouts
 
-    as_it_is = cloud_rollouts.Service.serialise
+    as_it_is = ecs_rollouts.Service.serialise
 
-    def external(self: cloud_rollouts.Service, *, with_tags: bool) -> str:
+    def external(self: ecs_rollouts.Service, *, with_tags: bool) -> str:
         members = json.loads(as_it_is(self, with_tags=with_tags))
         del members["taskDefinition"]
         return json.dumps(members | {"deploymentController": {"type": "EXTERNAL"}})
 
-    monkeypatch.setattr(cloud_rollouts.Service, "serialise", external)
+    monkeypatch.setattr(ecs_rollouts.Service, "serialise", external)
     ran = shop.inv("deploy.prod")
     assert ran.code == 2
     assert "t1-prod/api: its deployment controller is EXTERNAL" in ran.stderr

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_fates import Fate
-from benchmarks.cloud_rollouts import settle, start
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account
 from deploytasks import commands, rollout
 from deploytasks.commands import desired_images, rollouts
 from deploytasks.commands.barrier import Barrier
 from deploytasks.commands.context import begin
 from deploytasks.config.load import load
 from deploytasks.model import Command, Event, Options, Scope, Told
+from tests import project
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_fates import Fate
+from tests.cloud.ecs_rollouts import settle, start
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account
 from tests.rollouts import BREAKER, DIES, fated
 
 BEGAN = 1_800_000_000.0

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account
 from deploytasks.aws import rate_limits
 from deploytasks.aws.errors import translated
 from deploytasks.aws.rate_limits import Bucket, Rate
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account
 
 
 class Clock:

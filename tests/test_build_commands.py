@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.cloud import Call
+from tests.cloud.accounts import Call
 from tests.commands import REGISTRY, Shop
 from tests.registry import Registry, serving
 from tests.repositories import commit, run, write

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.cloud_ecr import Repository
 from deploytasks import git, tags
+from tests.cloud.ecr import Repository
 from tests.commands import REGISTRY, Shop
 from tests.repositories import commit, run, write
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud import REGISTRY_ACCOUNT, AwsError, key_for
-from benchmarks.cloud_rollouts import open_service, settle, start
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import Age, World
 from deploytasks import commands, rollout
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
 from deploytasks.model import Environment, Options, Project, Report, Scope
+from tests import project
+from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
+from tests.cloud.ecs_rollouts import open_service, settle, start
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import Age, World
 
 MUTATING = ("Put", "Register", "Update", "Create", "Delete", "Tag", "Untag", "Deregister")
 Stage = Callable[..., tuple[Project, Endpoint]]

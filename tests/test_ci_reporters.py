@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmarks.cloud import AwsError, Call
 from deploytasks.errors import NotReady
 from deploytasks.model import Ended, Plan, Planned, Report
 from deploytasks.report import ci
 from deploytasks.report.markdown import markdown
 from deploytasks.report.progress import ending, reporter_for, summarise, title
 from deploytasks.report.sheet import line
+from tests.cloud.accounts import AwsError, Call
 from tests.commands import Shop
 from tests.reports.situations import PROD, SITUATIONS, ended, expect, target, ticking
 from tests.test_report_reporters import told_to

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.world import tenant_account
 from deploytasks.template.canonical import differing
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.scenes import Scenes
 

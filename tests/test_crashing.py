@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud_fates import Death, Fate
 from deploytasks.model import Deployment
 from deploytasks.rules.soak import crash_loop
+from tests.cloud.ecs_fates import Death, Fate
 from tests.commands import Shop
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)

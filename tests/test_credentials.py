@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks import wire
-from benchmarks.world import tenant_account
 from deploytasks.aws import credential_process
 from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
+from tests.cloud import wire
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.proxy import Proxy, Rule, Say
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.world import tenant_account
 from deploytasks.aws import retries, transport
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.faulty import Patient, outcomes
 from tests.proxy import Drip, Proxy, Rule, Stall

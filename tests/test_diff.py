@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from benchmarks.world import tenant_account
 from deploytasks.errors import Complaint
 from deploytasks.model import Difference
 from deploytasks.report import diff
 from deploytasks.report.masking import masked
 from deploytasks.report.paint import Terminal, plain
 from deploytasks.report.text import harmless
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 from tests.given import target
 from tests.reports.situations import expect

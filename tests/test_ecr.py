@@ -10,9 +10,9 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from benchmarks.endpoint import Endpoint
 from deploytasks.aws import ecr, repositories
 from deploytasks.errors import AwsError
+from tests.cloud.endpoint import Endpoint
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"

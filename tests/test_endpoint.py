@@ -15,9 +15,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, AwsError, key_for
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import IMAGE, SERVICE, World, tenant_account
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, AwsError, key_for
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import IMAGE, SERVICE, World, tenant_account
 
 OLDER, NEWER = "a" * 40, "b" * 40
 ONE, TWO = tenant_account(1), tenant_account(2)
@@ -322,7 +322,7 @@ def test_ten_calls_at_once_wait_together() -> None:
 
 
 def test_as_a_process_it_prints_its_address_and_ends_when_told_to() -> None:
-    command = [sys.executable, "-m", "benchmarks.endpoint", "--latency-ms", "0"]
+    command = [sys.executable, "-m", "tests.cloud.endpoint", "--latency-ms", "0"]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.endpoint import Endpoint
-from benchmarks.limits import BUCKETS
-from benchmarks.world import IMAGE, SERVICE, World, tenant_account
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.limits import BUCKETS
+from tests.cloud.world import IMAGE, SERVICE, World, tenant_account
 from tests.test_endpoint import CLUSTER, ONE, TWO, client_of, error_of, next_revision, over_http
 
 
@@ -98,7 +98,7 @@ def test_tenants_that_share_an_account_have_clusters_of_their_own_in_it() -> Non
 
 
 def test_all_of_this_can_be_asked_for_on_the_command_line() -> None:
-    command = [sys.executable, "-m", "benchmarks.endpoint", "--latency-ms", "0", "--tenants", "4"]
+    command = [sys.executable, "-m", "tests.cloud.endpoint", "--latency-ms", "0", "--tenants", "4"]
     command += ["--shared-accounts", "4", "--limits", "--rollout-s", "9", "--rollout-spread", "0.5"]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

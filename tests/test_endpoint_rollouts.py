@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud_fates import NEVER_STARTED, Death, Fate
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import IMAGE, SERVICE, World
+from tests.cloud.ecs_fates import NEVER_STARTED, Death, Fate
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import IMAGE, SERVICE, World
 from tests.test_endpoint import CLUSTER, ONE, client_of, error_of, next_revision, over_http, service_of
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from benchmarks.world import tenant_account
 from deploytasks.aws import assumed_roles, retries
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.faulty import Patient, outcomes
 from tests.proxy import (

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud import Call
-from benchmarks.cloud_rollouts import start
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account, tenant_name
 from deploytasks import commands
 from deploytasks.aws import fencing, locks
 from deploytasks.aws.fencing import Fence, LockLost
 from deploytasks.config.load import load
 from deploytasks.errors import DeployError
 from deploytasks.model import LockState, Options, Scope
+from tests import project
+from tests.cloud.accounts import Call
+from tests.cloud.ecs_rollouts import start
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account, tenant_name
 from tests.commands import REGISTRY, Ran, Shop
 from tests.gates import untried
 from tests.repositories import run

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError as Refused
-from benchmarks.cloud import Call
 from deploytasks.aws import run_task
 from deploytasks.aws.follow_task import FollowResources, follow, stop
 from deploytasks.errors import AwsError
 from deploytasks.model import Event
+from tests.cloud.accounts import AwsError as Refused
+from tests.cloud.accounts import Call
 from tests.commands import Shop
 from tests.oneoffs import ACCOUNT, Clock, ecs_client, no_log, one_off, said, script, started
 

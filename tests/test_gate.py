@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import Call
-from benchmarks.world import tenant_account
 from deploytasks.errors import Complaint
 from deploytasks.model import DesiredImage, Live, Tier
 from deploytasks.rules import gate
+from tests.cloud.accounts import Call
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.gates import runs_older, untried
 from tests.given import (

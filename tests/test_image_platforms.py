@@ -11,12 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_ecr import SIGNATURE, Repository
-from benchmarks.endpoint import Endpoint
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError as Refused
 from deploytasks.model import Platform
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecr import SIGNATURE, Repository
+from tests.cloud.endpoint import Endpoint
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import tenant_account
 from deploytasks.rules.plan import Candidate
 from deploytasks.rules.plan import rollout as planned
 from tests import given
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.rollouts import TIER, carry_out, fated, rollout, service
 

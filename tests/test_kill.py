@@ -16,14 +16,14 @@ from typing import Any, Self
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud import REGISTRY_ACCOUNT, Account, Call
-from benchmarks.cloud_definitions import Revision, find_revision
-from benchmarks.cloud_rollouts import settle
-from benchmarks.cloud_services import Service
-from benchmarks.endpoint import Endpoint
 from benchmarks.stage import Stage
-from benchmarks.world import SERVICE, World, tenant_account, tenant_name
+from tests import project
+from tests.cloud.accounts import REGISTRY_ACCOUNT, Account, Call
+from tests.cloud.ecs_definitions import Revision, find_revision
+from tests.cloud.ecs_rollouts import settle
+from tests.cloud.ecs_services import Service
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import SERVICE, World, tenant_account, tenant_name
 from tests.proxy import Cut, Drip, Moment, Proxy, Rule, Stall, Watch
 from tests.warm import Done, Warm, warmed
 

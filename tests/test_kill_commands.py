@@ -13,11 +13,11 @@ from shutil import copytree
 
 import pytest
 
-from benchmarks.cloud import REGISTRY_ACCOUNT
-from benchmarks.cloud_ecr import Repository
-from benchmarks.cloud_oneoff import Script
-from benchmarks.world import SERVICE, tenant_account
 from deploytasks.aws.repositories import PROJECT_TAG
+from tests.cloud.accounts import REGISTRY_ACCOUNT
+from tests.cloud.ecr import Repository
+from tests.cloud.ecs_tasks import Script
+from tests.cloud.world import SERVICE, tenant_account
 from tests.proxy import Cut, Moment, Rule
 from tests.repositories import run
 from tests.test_kill import AT_ONCE, STRIDE, Release, Releases

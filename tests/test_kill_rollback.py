@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud import REGISTRY_ACCOUNT, Cloud
-from benchmarks.cloud_rollouts import settle
-from benchmarks.world import SERVICE, World, tenant_account, tenant_name
+from tests import project
+from tests.cloud.accounts import REGISTRY_ACCOUNT, Cloud
+from tests.cloud.ecs_rollouts import settle
+from tests.cloud.world import SERVICE, World, tenant_account, tenant_name
 from tests.proxy import Cut, Moment, Rule
 from tests.test_kill import AT_ONCE, STRIDE, Release
 from tests.warm import Done, Warm, warmed

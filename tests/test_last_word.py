@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.cloud_services import add_task
-from benchmarks.world import IMAGE, tenant_account
 from deploytasks.aws import stopped_tasks
 from deploytasks.model import Deployment, Told
 from deploytasks.model.service_deployments import ServiceDeployment
 from deploytasks.rules.verdict import deployments, judge, natively, needs_service_deployment, threshold
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.ecs_services import add_task
+from tests.cloud.world import IMAGE, tenant_account
 from tests.commands import Shop
 from tests.rollouts import TIER, carry_out, container, fated, rollout, service, target
 

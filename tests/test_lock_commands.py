@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
 from benchmarks.stage import inv
 from deploytasks import commands
 from deploytasks.aws import locks, transport
@@ -29,6 +28,7 @@ from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope
 from deploytasks.tasks import shell
+from tests.cloud.accounts import AwsError, Call
 from tests.commands import REGISTRY, Shop
 from tests.proxy import Proxy, Rule, Stall
 

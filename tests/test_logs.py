@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from botocore.config import Config
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.world import tenant_account
 from deploytasks import commands
 from deploytasks.aws import session
 from deploytasks.aws.logs import Source, Tail
@@ -25,6 +23,8 @@ from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Event, Logged
 from deploytasks.report.log import Log
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.world import tenant_account
 from tests.commands import WRITES, Shop
 from tests.given import target as given_target
 from tests.oneoffs import container, containers, logged, said, target, with_log, writes

@@ -5,17 +5,17 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_rollouts import open_service, settle
-from benchmarks.cloud_rollouts import start as begin
-from benchmarks.cloud_small import write_log
-from benchmarks.world import tenant_account
 from deploytasks import commands
 from deploytasks.aws.run_task import start
 from deploytasks.commands.logs import watch
 from deploytasks.commands.run import prepare
 from deploytasks.config.load import load
 from deploytasks.model import Event, Logged
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_rollouts import open_service, settle
+from tests.cloud.ecs_rollouts import start as begin
+from tests.cloud.logs import write_log
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.oneoffs import ecs_client, logged, target
 from tests.test_logs import MINUTES_10, Following

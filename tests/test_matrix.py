@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import project
-from benchmarks.cloud import Call
-from benchmarks.cloud_rollouts import start, tell
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account
 from deploytasks.aws import locks
+from tests import project
+from tests.cloud.accounts import Call
+from tests.cloud.ecs_rollouts import start, tell
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 from tests.webhooks import Receiver, listening
 

@@ -14,11 +14,11 @@ from threading import Event
 
 import pytest
 
-from benchmarks.world import tenant_account
 from deploytasks import commands, notify
 from deploytasks.config.load import load
 from deploytasks.errors import NotReady
 from deploytasks.model import Webhook
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.webhooks import SECRET, Receiver, listening
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError as Answered
-from benchmarks.cloud import Call
-from benchmarks.cloud_rollouts import add_task, open_service, settle, start
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import IMAGE, World, tenant_account
 from deploytasks.aws import ecs, stopped_tasks, tasks
 from deploytasks.aws.session import Clients, loader
 from deploytasks.commands.observe import observe
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author, Deployment, Environment, Target
+from tests.cloud.accounts import AwsError as Answered
+from tests.cloud.accounts import Call
+from tests.cloud.ecs_rollouts import add_task, open_service, settle, start
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import IMAGE, World, tenant_account
 
 IMAGES = {"api": IMAGE}
 ACCESS = Access(tenant_account(1), "us-east-1", role=f"arn:aws:iam::{tenant_account(1)}:role/deploy")

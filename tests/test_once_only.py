@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_definitions import register
-from benchmarks.cloud_oneoff import Script
-from benchmarks.world import tenant_account
 from deploytasks.aws import follow_task
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_definitions import register
+from tests.cloud.ecs_tasks import Script
+from tests.cloud.world import tenant_account
 from tests.commands import Ran, Shop
 
 pytestmark = pytest.mark.waits

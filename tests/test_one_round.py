@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from benchmarks.world import tenant_account
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits

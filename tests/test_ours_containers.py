@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.world import IMAGE
 from deploytasks.rules import observed
 from deploytasks.rules.observed import container_of, given, ours
+from tests.cloud.world import IMAGE
 from tests.commands import REGISTRY, Shop
 from tests.given import HOST, NEW, NEW_DIGEST, OLD, OLD_DIGEST, live
 

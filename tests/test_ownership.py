@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.cloud_ecr import Repository
 from deploytasks.commands.ownership import LABEL
 from deploytasks.config.load import load
+from tests.cloud.ecr import Repository
 from tests.commands import REGISTRY, Ran, Shop
 from tests.proxy import DENIED, Cut, Proxy, Rule, Watch
 from tests.test_dry_run import ROOT, tasks_of, words_for

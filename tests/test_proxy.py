@@ -9,9 +9,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from benchmarks.cloud import REGISTRY_ACCOUNT, key_for
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account
+from tests.cloud.accounts import REGISTRY_ACCOUNT, key_for
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account
 from tests.proxy import BROKEN, DENIED, THROTTLED, Cut, Expire, Proxy, Rule, Stale, Stall, Watch
 
 pytestmark = pytest.mark.waits

@@ -9,13 +9,13 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from benchmarks.cloud import Account, AwsError, Call
-from benchmarks.world import tenant_account
 from deploytasks.aws import iam as aws_iam
 from deploytasks.aws import secrets as aws_secrets
 from deploytasks.aws.errors import translated
 from deploytasks.aws.session import Clients
 from deploytasks.template.references import references
+from tests.cloud.accounts import Account, AwsError, Call
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
 waits = pytest.mark.waits

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_definitions import register
-from benchmarks.world import tenant_account
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_definitions import register
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
 pytestmark = pytest.mark.waits

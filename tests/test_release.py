@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.world import tenant_account
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 
 pytestmark = pytest.mark.waits

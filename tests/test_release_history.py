@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import project
-from benchmarks.cloud_definitions import register
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.endpoint import Endpoint
-from benchmarks.world import World, tenant_account
 from deploytasks import commands
 from deploytasks.aws.tags import to_ecs
 from deploytasks.config.load import load
+from tests import project
+from tests.cloud.ecs_definitions import register
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.world import World, tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 
 pytestmark = pytest.mark.waits

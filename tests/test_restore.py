@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import IMAGE, tenant_account
 from deploytasks.model import Fallback, Live, Progress
 from deploytasks.rules import plan
 from tests import given
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.world import IMAGE, tenant_account
 from tests.rollouts import (
     BREAKER,
     DIES,

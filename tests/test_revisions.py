@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks.cloud import Account
-from benchmarks.cloud_definitions import register
-from benchmarks.endpoint import Endpoint
 from deploytasks.aws import ecs, tags
+from tests.cloud.accounts import Account
+from tests.cloud.ecs_definitions import register
+from tests.cloud.endpoint import Endpoint
 from tests.given import target
 
 TARGET = target(family="shop-prod-api")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import tenant_account
 from deploytasks import tags
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.world import tenant_account
 from tests.commands import WRITES, Shop
 from tests.scenes import Scenes
 

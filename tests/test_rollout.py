@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.world import IMAGE, tenant_account
 from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
 from deploytasks.model import Author, Environment, Event, Plan, Progress
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.world import IMAGE, tenant_account
 from tests.given import OLD
 from tests.rollouts import (
     BREAKER,
@@ -185,7 +185,7 @@ def test_a_rollout_that_can_no_longer_be_seen_is_given_up_with_the_reason(cloud,
 
 
 def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
-    from benchmarks.cloud_rollouts import open_service, settle, start
+    from tests.cloud.ecs_rollouts import open_service, settle, start
 
     account = cloud.cloud.account(tenant_account(1))
     cluster = account.clusters["t1-prod"]

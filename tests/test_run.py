@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cloud_small import write_log
 from deploytasks import commands
 from deploytasks.aws import follow_task
 from deploytasks.aws.run_task import start
 from deploytasks.errors import NotReady
 from deploytasks.model import Event
+from tests.cloud.logs import write_log
 from tests.commands import Ran, Shop
 from tests.oneoffs import (
     ACCOUNT,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.world import tenant_account
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
 pytestmark = pytest.mark.waits

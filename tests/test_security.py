@@ -17,8 +17,6 @@ import pytest
 from invoke.context import Context
 from invoke.tasks import Task
 
-from benchmarks.cloud import AwsError as CloudError
-from benchmarks.cloud import Call
 from deploytasks.aws import follow_task
 from deploytasks.errors import AwsError, Complaint, DeployError, RolloutsFailed
 from deploytasks.model import (
@@ -49,6 +47,8 @@ from deploytasks.report.streams import dumped
 from deploytasks.tasks.command_line import CommandLine
 from deploytasks.tasks.in_ci import Reporting
 from tests.boards import board, cell
+from tests.cloud.accounts import AwsError as CloudError
+from tests.cloud.accounts import Call
 from tests.commands import Ran, Shop
 from tests.oneoffs import script, with_log
 from tests.reports.situations import NEW, PROD, ended, rolling, target, ticking, update

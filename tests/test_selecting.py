@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from benchmarks.cloud import Call
-from benchmarks.cloud_rollouts import tell
-from benchmarks.world import tenant_account
+from tests.cloud.accounts import Call
+from tests.cloud.ecs_rollouts import tell
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 
 pytestmark = pytest.mark.waits

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from benchmarks.cloud import AwsError
-from benchmarks.world import tenant_account
 from deploytasks.model import Progress
+from tests.cloud.accounts import AwsError
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.rollouts import DIES, carry_out, fated, rollout, service
 

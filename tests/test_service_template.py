@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.world import tenant_account
 from deploytasks.template.service import differing_keys
+from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
 pytestmark = pytest.mark.waits

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.world import IMAGE, tenant_account
 from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
 from deploytasks.model import Author, Plan, Told
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.world import IMAGE, tenant_account
 from tests.rollouts import TIER, carry_out, fated, replaced_once_seen, rollout, service
 
 SOAK = replace(TIER, soak_s=300)

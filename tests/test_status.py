@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.world import tenant_account
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
 
 pytestmark = pytest.mark.waits

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cloud import AwsError, Call
-from benchmarks.cloud_oneoff import Script
-from benchmarks.cloud_rollouts import open_service, settle, start
-from benchmarks.cloud_services import NETWORK
-from benchmarks.world import tenant_account
 from deploytasks.aws import follow_task
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_rollouts import open_service, settle, start
+from tests.cloud.ecs_services import NETWORK
+from tests.cloud.ecs_tasks import Script
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 
 pytestmark = pytest.mark.waits

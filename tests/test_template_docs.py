@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
-from benchmarks.world import IMAGE
 from deploytasks.template.check import check_all
 from deploytasks.template.language import SEEN
+from tests.cloud.world import IMAGE
 from tests.template_stage import ROOT, project, target, write
 
 TEXT = (ROOT / "docs" / "templates.md").read_text()

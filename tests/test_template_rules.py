@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from benchmarks import cloud_definitions
-from benchmarks.cloud import AwsError, Cloud
 from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
 from deploytasks.template import rules
@@ -18,6 +16,8 @@ from deploytasks.template.canonical import same
 from deploytasks.template.check import check_all
 from deploytasks.template.rules import MOST, OURS
 from deploytasks.template.shape import request_shape
+from tests.cloud import ecs_definitions
+from tests.cloud.accounts import AwsError, Cloud
 from tests.template_stage import ACCESS, project, target, write
 from tests.test_canonical import json_of
 
@@ -298,7 +298,7 @@ def as_asked(request: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_let_through_is_registered_and_told_again_as_the_same(request_):
     asked = as_asked(request_)
     asked |= {"executionRoleArn": "execution"} if rules.is_fargate(asked) else {}
-    told = cloud_definitions.register_task_definition(Cloud(lambda: 0.0).account(ACCESS.account), asked)
+    told = ecs_definitions.register_task_definition(Cloud(lambda: 0.0).account(ACCESS.account), asked)
     assert same(asked, {**told["taskDefinition"], "tags": told["tags"]})
 
 
@@ -321,9 +321,7 @@ KNOWN += ["too many bytes", "nothing essential", "a mount without its volume", "
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_simulated_ecs_refuses_it_by_rules_of_its_own(name):
     with pytest.raises(AwsError):
-        cloud_definitions.register_task_definition(
-            Cloud(lambda: 0.0).account(ACCESS.account), as_asked(REFUSED[name][0])
-        )
+        ecs_definitions.register_task_definition(Cloud(lambda: 0.0).account(ACCESS.account), as_asked(REFUSED[name][0]))
 
 
 @given(st.data())

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from benchmarks.cloud import Call
-from benchmarks.world import tenant_account
+from tests.cloud.accounts import Call
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 from tests.scenes import Scenes
 

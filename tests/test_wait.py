@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import cloud_rollouts
-from benchmarks.cloud import AwsError, Call
-from benchmarks.world import tenant_account
 from deploytasks.commands.wait import _promised, _under_way
 from deploytasks.model import Result, Rollout
 from deploytasks.rollout import finish
 from tests import given
+from tests.cloud import ecs_rollouts
+from tests.cloud.accounts import AwsError, Call
+from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 
 pytestmark = pytest.mark.waits
@@ -115,7 +115,7 @@ def test_a_rollback_that_ecs_has_cleared_away_is_never_green(shop: Shop):
     before.status, before.state = "PRIMARY", "COMPLETED"
     service.deployments = [before]
     said = f"(service api) (deployment {lost.id}) deployment failed: tasks failed to start."
-    cloud_rollouts.tell(service, said, before.created_at + 60, 1)
+    ecs_rollouts.tell(service, said, before.created_at + 60, 1)
     end_once_seen(shop, 2)
     ran = shop.inv("deploy.wait", "prod", "--json")
     assert (ran.code, outcomes(ran)["t1-prod/api"]) == (1, "rolled back")
@@ -201,13 +201,13 @@ def test_tasks_that_run_another_digest_than_the_definition_pins_are_a_failure(
 ):
     started(shop)
     end_once_seen(shop, 1, 2)
-    as_it_is = cloud_rollouts.Task.describe
+    as_it_is = ecs_rollouts.Task.describe
 
     def other(self: Any, cluster_arn: str) -> dict[str, Any]:
         seen = as_it_is(self, cluster_arn)
         return {**seen, "containers": [{**each, "imageDigest": "sha256:" + "9" * 64} for each in seen["containers"]]}
 
-    monkeypatch.setattr(cloud_rollouts.Task, "describe", other)
+    monkeypatch.setattr(ecs_rollouts.Task, "describe", other)
     ran = shop.inv("deploy.wait", "prod")
     assert ran.code == 1
     assert "its tasks run sha256:9999" in ran.stdout and "and not sha256:" in ran.stdout

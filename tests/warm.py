@@ -21,9 +21,9 @@ from typing import IO, Any
 
 from botocore.credentials import Credentials
 
-from benchmarks.cloud import REGION
-from benchmarks.endpoint import SERVICES
 from benchmarks.stage import ROOT
+from tests.cloud.accounts import REGION
+from tests.cloud.endpoint import SERVICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,14 +92,14 @@ class Cloud:
     session_s: float = 3600.0
     """How long the keys last that STS hands out."""
     scripts: Callable[[Any], Any] | None = None
-    """What the commands of one-off tasks do; see `cloud_oneoff.Script`."""
+    """What the commands of one-off tasks do; see `ecs_tasks.Script`."""
     list_lag_s: float = 0.0
     """How long ListTasks does not know of a new one-off task.
 
     Source: RunTask's documentation: what a call did may not be visible to those that follow at once.
     """
     fates: Callable[[Account, Any, Any], Any] | None = None
-    """What becomes of a service's new deployment of a revision; see `cloud_fates.Fate`."""
+    """What becomes of a service's new deployment of a revision; see `ecs_fates.Fate`."""
     native: bool = True
     """Whether ECS serves service deployments; a region or an emulator that does not know them is not."""
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from benchmarks.cloud import REGION, REGISTRY_ACCOUNT, Account, Cloud
-from benchmarks.cloud_definitions import register
-from benchmarks.cloud_ecr import Repository
-from benchmarks.cloud_ecs import add_cluster
-from benchmarks.cloud_rollouts import open_service, settle, start
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, Account, Cloud
+from tests.cloud.ecr import Repository
+from tests.cloud.ecs import add_cluster
+from tests.cloud.ecs_definitions import register
+from tests.cloud.ecs_rollouts import open_service, settle, start
 
 SERVICE = "api"
 TIERS = ("dev", "staging", "prod")

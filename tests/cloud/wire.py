@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from benchmarks.cloud import Ask, AwsError, Call, account_of
+from tests.cloud.accounts import Ask, AwsError, Call, account_of
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 JSON = "application/x-amz-json-1.1"
@@ -40,6 +40,14 @@ def respond(body: bytes, content_type: str = JSON, status: int = 200) -> bytes:
     """A whole HTTP response; AWS's have a Date, as RFC 9110 wants it of every server with a clock."""
     head = f"HTTP/1.1 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return f"{head}Date: {formatdate(usegmt=True)}\r\nx-amzn-RequestId: 0\r\n\r\n".encode() + body
+
+
+def query_answer(operation: str, result: str, namespace: str) -> str:
+    """An answer of the query protocol."""
+    return (
+        f'<{operation}Response xmlns="{namespace}"><{operation}Result>{result}</{operation}Result>'
+        f"<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{operation}Response>"
+    )
 
 
 def refuse(error: AwsError, *, xml: bool) -> bytes:

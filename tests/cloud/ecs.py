@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 
-from benchmarks import cloud_definitions, cloud_deployments, cloud_oneoff
-from benchmarks.cloud import (
+from tests.cloud import ecs_definitions, ecs_service_deployments, ecs_tasks
+from tests.cloud.accounts import (
     Account,
     Answer,
     Ask,
@@ -17,9 +17,9 @@ from benchmarks.cloud import (
     tag_list,
     tag_map,
 )
-from benchmarks.cloud_definitions import Revision, find_revision
-from benchmarks.cloud_rollouts import open_service, settle, start
-from benchmarks.cloud_services import Cluster, Service, Task, cluster_of, service_of
+from tests.cloud.ecs_definitions import Revision, find_revision
+from tests.cloud.ecs_rollouts import open_service, settle, start
+from tests.cloud.ecs_services import Cluster, Service, Task, cluster_of, service_of
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
@@ -123,7 +123,7 @@ def list_tasks(account: Account, ask: Ask) -> Answer:
         settle(account, service)
     wanted = _task_filter(ask)
     found = [task.arn for task in cluster.tasks.values() if wanted(task)]
-    found += [] if "serviceName" in ask else cloud_oneoff.listed(account, cluster.name, ask)
+    found += [] if "serviceName" in ask else ecs_tasks.listed(account, cluster.name, ask)
     arns, more = page(found, ask, page_size(ask, 100))
     return {"taskArns": arns, **more}
 
@@ -150,7 +150,7 @@ def describe_tasks(account: Account, ask: Ask) -> Answer:
     for service in cluster.services.values():
         settle(account, service)
     tasks = [cluster.tasks[task_id].describe(cluster.arn) for task_id in ids if task_id in cluster.tasks]
-    one_offs = {one: cloud_oneoff.described(account, cluster.name, one) for one in ids if one not in cluster.tasks}
+    one_offs = {one: ecs_tasks.described(account, cluster.name, one) for one in ids if one not in cluster.tasks}
     tasks += [task for task in one_offs.values() if task]
     missing = [_missing(account, f"task/{cluster.name}/{one}") for one, task in one_offs.items() if task is None]
     return {"tasks": tasks, "failures": missing}
@@ -200,9 +200,9 @@ def _missing(account: Account, resource: str) -> dict[str, str]:
 
 
 OPERATIONS: Mapping[str, Operation] = {
-    **cloud_definitions.OPERATIONS,
-    **cloud_oneoff.OPERATIONS,
-    **cloud_deployments.OPERATIONS,
+    **ecs_definitions.OPERATIONS,
+    **ecs_tasks.OPERATIONS,
+    **ecs_service_deployments.OPERATIONS,
     "DescribeClusters": describe_clusters,
     "CreateCluster": create_cluster,
     "DescribeServices": describe_services,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Cloud, Operation, invalid, page
+from tests.cloud.accounts import Account, Answer, Ask, AwsError, Cloud, Operation, invalid, page
 
 IMAGES_A_CALL = 100
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

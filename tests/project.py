@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cloud import REGION, REGISTRY_ACCOUNT
-from benchmarks.world import SERVICE, Age, tenant_account, tenant_name
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT
+from tests.cloud.world import SERVICE, Age, tenant_account, tenant_name
 
 TASKS = """\
 from pathlib import Path

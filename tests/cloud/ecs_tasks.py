@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cloud import REGION, Account, Answer, Ask, AwsError, Operation, invalid, last_part, tag_map
-from benchmarks.cloud_definitions import Revision, find_revision
-from benchmarks.cloud_ecr import resolve
-from benchmarks.cloud_small import regional, write_log
+from tests.cloud.accounts import REGION, Account, Answer, Ask, AwsError, Operation, invalid, last_part, tag_map
+from tests.cloud.ecr import resolve
+from tests.cloud.ecs_definitions import Revision, find_revision
+from tests.cloud.logs import regional, write_log
 
 _OVERRIDES = 8192
 """The most characters of a request's overrides."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from benchmarks.cloud import Account, Answer, Ask, AwsError, Operation, invalid, last_part, page, page_size
-from benchmarks.cloud_native import OVER, ServiceDeployment, revision_arn
-from benchmarks.cloud_rollouts import go_back, go_on, settle
-from benchmarks.cloud_services import Service, cluster_of, service_of
+from tests.cloud.accounts import Account, Answer, Ask, AwsError, Operation, invalid, last_part, page, page_size
+from tests.cloud.ecs_deployments import OVER, ServiceDeployment, revision_arn
+from tests.cloud.ecs_rollouts import go_back, go_on, settle
+from tests.cloud.ecs_services import Service, cluster_of, service_of
 
 DESCRIBED_A_CALL = 20
 

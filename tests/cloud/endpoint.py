@@ -1,6 +1,6 @@
 """An AWS-shaped endpoint on 127.0.0.1: waits as the network would, counts every call, answers out of memory.
 
-As a process: `python -m benchmarks.endpoint --tenants 50`; it prints its address first. In a test:
+As a process: `python -m tests.cloud.endpoint --tenants 50`; it prints its address first. In a test:
 `with Endpoint(World(tenants=2), latency_s=0) as endpoint: …`. `GET /calls` reads the counters,
 `GET /rollouts` says when each service's last rollout began and ended, `POST /reset` clears the counters and makes the
 world anew; none of them waits or counts.
@@ -16,21 +16,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from benchmarks import cloud_ecr, cloud_ecs, cloud_small
-from benchmarks.cloud import Answer, AwsError, Call, Cloud, Operation
-from benchmarks.cloud_rollouts import last_rollouts
-from benchmarks.limits import Limits
-from benchmarks.wire import JSON, XML, Request, refuse, respond, take
-from benchmarks.world import World, prepare
+from tests.cloud import ecr, ecs, iam, logs, secretsmanager, ssm, sts
+from tests.cloud.accounts import Answer, AwsError, Call, Cloud, Operation
+from tests.cloud.ecs_rollouts import last_rollouts
+from tests.cloud.limits import Limits
+from tests.cloud.wire import JSON, XML, Request, refuse, respond, take
+from tests.cloud.world import World, prepare
 
 SERVICES: Mapping[str, Mapping[str, Operation]] = {
-    "ecs": cloud_ecs.OPERATIONS,
-    "ecr": cloud_ecr.OPERATIONS,
-    "sts": cloud_small.STS,
-    "ssm": cloud_small.SSM,
-    "secretsmanager": cloud_small.SECRETS_MANAGER,
-    "logs": cloud_small.LOGS,
-    "iam": cloud_small.IAM,
+    "ecs": ecs.OPERATIONS,
+    "ecr": ecr.OPERATIONS,
+    "sts": sts.OPERATIONS,
+    "ssm": ssm.OPERATIONS,
+    "secretsmanager": secretsmanager.OPERATIONS,
+    "logs": logs.OPERATIONS,
+    "iam": iam.OPERATIONS,
 }
 Fault = Callable[[Call], AwsError | None]
 """Asked before every call; what it returns is answered instead."""
@@ -103,7 +103,7 @@ class Endpoint:
             case "POST", "/reset":
                 self.reset()
                 return 0.0, respond(b"{}")
-            case "GET", path if path.startswith(cloud_ecr.BLOBS):
+            case "GET", path if path.startswith(ecr.BLOBS):
                 return self.latency_s, self._answer_blob(path)
             case _:
                 return self.latency_s, self._answer_call(request)
@@ -130,7 +130,7 @@ class Endpoint:
         try:
             if error := self.fault(call) if self.fault else None:
                 raise error
-            return respond(cloud_ecr.blob(self.cloud, path), "application/octet-stream")
+            return respond(ecr.blob(self.cloud, path), "application/octet-stream")
         except AwsError as error:
             return refuse(error, xml=True)
 

@@ -7,7 +7,7 @@ ECR and Systems Manager.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks.cloud import AwsError, Call
+from tests.cloud.accounts import AwsError, Call
 
 
 @dataclass(frozen=True, slots=True)

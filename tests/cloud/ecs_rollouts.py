@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.cloud import Account, Cloud
-from benchmarks.cloud_deaths import lose_tasks
-from benchmarks.cloud_definitions import Revision
-from benchmarks.cloud_ecr import resolve
-from benchmarks.cloud_fates import NEVER_STARTED, Fate
-from benchmarks.cloud_native import OVER, Hook, ServiceDeployment, open_record, revision_arn
-from benchmarks.cloud_services import EVENTS, HOURS_6, Cluster, Deployment, Service, Task, add_task, quiet_events, tell
+from tests.cloud.accounts import Account, Cloud
+from tests.cloud.ecr import resolve
+from tests.cloud.ecs_deaths import lose_tasks
+from tests.cloud.ecs_definitions import Revision
+from tests.cloud.ecs_deployments import OVER, Deployment, Hook, ServiceDeployment, revision_arn
+from tests.cloud.ecs_fates import NEVER_STARTED, Fate
+from tests.cloud.ecs_services import EVENTS, HOURS_6, Cluster, Service, Task, add_task, open_record, quiet_events, tell
 
 NEVER = float("inf")
 TRIPPED = "ECS deployment circuit breaker: tasks failed to start."

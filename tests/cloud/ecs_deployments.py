@@ -1,15 +1,12 @@
-"""Service deployments in memory: what ECS keeps of every release of a service, with the hooks that it waits at."""
+"""Deployments of ECS services, as DescribeServices shows them and as the records that ECS keeps of them, with hooks."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.cloud import last_part
-
-if TYPE_CHECKING:
-    from benchmarks.cloud_services import Deployment, Service
+from tests.cloud.accounts import last_part
+from tests.cloud.ecs_fates import Fate
 
 STAGES = (
     "RECONCILE_SERVICE",
@@ -49,13 +46,74 @@ class Hook:
         return {"hookId": self.id, "targetType": "PAUSE", "status": self.status, **timeout}
 
 
+@dataclass(slots=True)
+class Deployment:
+    """One deployment; `digests` maps containers to what their `images` resolved to when it started."""
+
+    id: str
+    revision: str
+    images: dict[str, str]
+    digests: dict[str, str]
+    created_at: float
+    ends_at: float
+    desired: int
+    status: str = "PRIMARY"
+    state: str = "IN_PROGRESS"
+    running: int = 0
+    died: int = 0
+    reason: str = ""
+    fails_at: float | None = None
+    updated_at: float = 0.0
+    pending: int | None = None
+    fate: Fate = field(default_factory=Fate)
+
+    @property
+    def failed(self) -> int:
+        """Source: botocore's Deployment.failedTasks: evaluated only until the deployment has running tasks."""
+        return 0 if self.state == "COMPLETED" else self.died
+
+    @property
+    def number(self) -> str:
+        """The number in its id, which is that of its service revision too."""
+        return last_part(self.id)
+
+    def describe(self) -> dict[str, Any]:
+        """The deployment as DescribeServices shows it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "taskDefinition": self.revision,
+            "desiredCount": self.desired,
+            "pendingCount": self._pending(),
+            "runningCount": self.running,
+            "failedTasks": self.failed,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at or self.created_at,
+            "launchType": "FARGATE",
+            "platformVersion": "1.4.0",
+            "platformFamily": "Linux",
+            "rolloutState": self.state,
+            "rolloutStateReason": self._reason(),
+        }
+
+    def _pending(self) -> int:
+        """What is missing is about to run, unless `pending` says otherwise."""
+        missing = max(0, self.desired - self.running) if self.status == "PRIMARY" else 0
+        return missing if self.pending is None else self.pending
+
+    def _reason(self) -> str:
+        if self.reason and self.fails_at is None:
+            return self.reason
+        return f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}."
+
+
 @dataclass(slots=True, eq=False)
 class ServiceDeployment:
     """One release of a service; `status` is ECS's, `rollback` what it told about going back."""
 
     arn: str
-    deployment: "Deployment"
-    source: "Deployment | None"
+    deployment: Deployment
+    source: Deployment | None
     configuration: Mapping[str, Any]
     hooks: list[Hook]
     status: str = "IN_PROGRESS"
@@ -134,7 +192,7 @@ class ServiceDeployment:
             "createdAt": self.deployment.created_at,
         }
 
-    def _revision(self, deployment: "Deployment") -> dict[str, Any]:
+    def _revision(self, deployment: Deployment) -> dict[str, Any]:
         pending = max(0, deployment.desired - deployment.running) if deployment.status == "PRIMARY" else 0
         counts = {"requestedTaskCount": deployment.desired, "runningTaskCount": deployment.running}
         return {"arn": revision_arn(self.arn, deployment), **counts, "pendingTaskCount": pending}
@@ -166,21 +224,11 @@ def _threshold(breaker: Mapping[str, Any], desired: int) -> int:
     settings = {"type": "BOUNDED_PERCENT", "value": 50, **breaker.get("thresholdConfiguration", {})}
     if settings["type"] == "COUNT":
         return int(settings["value"])
-    share = math.ceil(settings["value"] * desired / 100)
+    share: int = math.ceil(settings["value"] * desired / 100)
     return max(1, share) if settings["type"] == "UNBOUNDED_PERCENT" else min(max(share, 3), 200)
 
 
-def open_record(service: "Service", deployment: "Deployment", source: "Deployment | None") -> ServiceDeployment:
-    """The service deployment of a deployment that begins, with the PAUSE hooks of its service in their order."""
-    path = f"{service.cluster.name}/{service.name}"
-    name = hashlib.md5(f"{service.arn}{deployment.id}".encode(), usedforsecurity=False).hexdigest()[:22]
-    arn = service.account.arn("ecs", f"service-deployment/{path}/{name}")
-    members = {"serviceArn": service.arn, "clusterArn": service.cluster.arn}
-    configuration = service.configured()
-    return ServiceDeployment(arn, deployment, source, configuration, _hooks(configuration, deployment), members=members)
-
-
-def _hooks(configuration: Mapping[str, Any], deployment: "Deployment") -> list[Hook]:
+def pause_hooks(configuration: Mapping[str, Any], deployment: Deployment) -> list[Hook]:
     """The hooks, each reached in its stage's share of the deployment's time."""
     found = []
     lasts_s = deployment.ends_at - deployment.created_at if math.isfinite(deployment.ends_at) else 0.0
@@ -196,7 +244,7 @@ def _hooks(configuration: Mapping[str, Any], deployment: "Deployment") -> list[H
     return sorted(found, key=lambda hook: hook.at)
 
 
-def revision_arn(service_deployment: str, deployment: "Deployment") -> str:
+def revision_arn(service_deployment: str, deployment: Deployment) -> str:
     """The ARN of the service revision that a deployment of the same service carries."""
     service = service_deployment.rpartition("/")[0].replace(":service-deployment/", ":service-revision/")
     return f"{service}/{last_part(deployment.id)}"

@@ -1,4 +1,4 @@
-"""ECS services in memory, as DescribeServices and DescribeTasks show them; `cloud_rollouts` lets time work on them.
+"""ECS services in memory, as DescribeServices and DescribeTasks show them; `ecs_rollouts` lets time work on them.
 
 Replies have AWS's size: the last 100 events of a service, kept serialised because they hardly change.
 """
@@ -12,74 +12,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from benchmarks.cloud import Account, Ask, AwsError, last_part, tag_list
-from benchmarks.cloud_fates import Death, Fate
-from benchmarks.cloud_native import ServiceDeployment
+from tests.cloud.accounts import Account, Ask, AwsError, last_part, tag_list
+from tests.cloud.ecs_deployments import Deployment, ServiceDeployment, pause_hooks
+from tests.cloud.ecs_fates import Death
 
 EVENTS = 100
 HOURS_6 = 6 * 3600.0
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}}
-
-
-@dataclass(slots=True)
-class Deployment:
-    """One deployment; `digests` maps containers to what their `images` resolved to when it started."""
-
-    id: str
-    revision: str
-    images: dict[str, str]
-    digests: dict[str, str]
-    created_at: float
-    ends_at: float
-    desired: int
-    status: str = "PRIMARY"
-    state: str = "IN_PROGRESS"
-    running: int = 0
-    died: int = 0
-    reason: str = ""
-    fails_at: float | None = None
-    updated_at: float = 0.0
-    pending: int | None = None
-    fate: Fate = field(default_factory=Fate)
-
-    @property
-    def failed(self) -> int:
-        """Source: botocore's Deployment.failedTasks: evaluated only until the deployment has running tasks."""
-        return 0 if self.state == "COMPLETED" else self.died
-
-    @property
-    def number(self) -> str:
-        """The number in its id, which is that of its service revision too."""
-        return last_part(self.id)
-
-    def describe(self) -> dict[str, Any]:
-        """The deployment as DescribeServices shows it."""
-        return {
-            "id": self.id,
-            "status": self.status,
-            "taskDefinition": self.revision,
-            "desiredCount": self.desired,
-            "pendingCount": self._pending(),
-            "runningCount": self.running,
-            "failedTasks": self.failed,
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at or self.created_at,
-            "launchType": "FARGATE",
-            "platformVersion": "1.4.0",
-            "platformFamily": "Linux",
-            "rolloutState": self.state,
-            "rolloutStateReason": self._reason(),
-        }
-
-    def _pending(self) -> int:
-        """What is missing is about to run, unless `pending` says otherwise."""
-        missing = max(0, self.desired - self.running) if self.status == "PRIMARY" else 0
-        return missing if self.pending is None else self.pending
-
-    def _reason(self) -> str:
-        if self.reason and self.fails_at is None:
-            return self.reason
-        return f"ECS deployment {self.id} {self.state.lower().replace('_', ' ')}."
 
 
 @dataclass(slots=True)
@@ -254,3 +193,15 @@ def service_of(cluster: Cluster, name: str) -> Service:
     if service is None:
         raise AwsError("ServiceNotFoundException", "Service not found.")
     return service
+
+
+def open_record(service: Service, deployment: Deployment, source: Deployment | None) -> ServiceDeployment:
+    """The record of a deployment that begins, with the PAUSE hooks of its service in their order."""
+    path = f"{service.cluster.name}/{service.name}"
+    name = hashlib.md5(f"{service.arn}{deployment.id}".encode(), usedforsecurity=False).hexdigest()[:22]
+    arn = service.account.arn("ecs", f"service-deployment/{path}/{name}")
+    members = {"serviceArn": service.arn, "clusterArn": service.cluster.arn}
+    configuration = service.configured()
+    return ServiceDeployment(
+        arn, deployment, source, configuration, pause_hooks(configuration, deployment), members=members
+    )

@@ -1,10 +1,11 @@
 """Tasks that die: one after the other, with a reason, an exit code, and last lines in their log."""
 
-from benchmarks.cloud import REGION, Account, last_part
-from benchmarks.cloud_definitions import find_revision
-from benchmarks.cloud_fates import Death
-from benchmarks.cloud_services import Deployment, Service, add_task, tell
-from benchmarks.cloud_small import regional, write_log
+from tests.cloud.accounts import REGION, Account, last_part
+from tests.cloud.ecs_definitions import find_revision
+from tests.cloud.ecs_deployments import Deployment
+from tests.cloud.ecs_fates import Death
+from tests.cloud.ecs_services import Service, add_task, tell
+from tests.cloud.logs import regional, write_log
 
 REMEMBERED = 720
 """The most tasks that died of which one look makes records: an hour of them, one every five seconds."""

@@ -1,4 +1,4 @@
-"""The tree of errors, with their exit codes.
+"""The exit codes, one row each, and the tree of errors that carry them.
 
 DeployError                       an invoke.Exit: Invoke prints its message on stderr and exits with its code
 ├── Refusal           2           nothing was changed
@@ -56,10 +56,59 @@ def once(complaints: Iterable[Complaint]) -> list[Complaint]:
     return list(kept.values())
 
 
+DONE, FAILED, REFUSED, DIFFERENT, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """An exit code: what README.md says of it, and the verb of a command that broke off with it."""
+
+    code: int
+    meaning: str
+    verb: str = "failed"
+
+
+_ROWS = (
+    ExitCode(DONE, "done, or nothing to do", "is done"),
+    ExitCode(
+        FAILED,
+        "some rollout ended otherwise than `deployed`, `unchanged` or `started` (`unhealthy`, `paused` and "
+        "`not attempted` too), or AWS failed; the table says what did change and what did not. "
+        "Also a mistyped task or flag",
+    ),
+    ExitCode(
+        REFUSED,
+        "refused before any change: no tag and no service was touched. "
+        "ECS's refusal of a definition is such a one, too",
+        "was refused",
+    ),
+    ExitCode(DIFFERENT, "`status --check` or `deploy.diff` found something; everything could be looked at"),
+    ExitCode(
+        INTERRUPTED,
+        "stopped by Ctrl-C, SIGTERM or the end of the terminal; what goes on at AWS is named",
+        "was interrupted",
+    ),
+)
+EXIT_CODES = {row.code: row for row in _ROWS}
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code with which the error ends the process: our errors carry it."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    code = getattr(error, "code", FAILED)
+    return code if isinstance(code, int) else FAILED
+
+
+def ended_as(error: BaseException) -> str:
+    """Return the verb of a command that the error broke off."""
+    return EXIT_CODES.get(exit_code(error), EXIT_CODES[FAILED]).verb
+
+
 class DeployError(Exit):
     """An error that is shown to the user: complaints in, message and exit code out, without a traceback."""
 
-    code: ClassVar[int] = 1  # Invoke reads it from the exception
+    code: ClassVar[int] = FAILED  # Invoke reads it from the exception
 
     def __init__(self, *complaints: Complaint) -> None:
         self.complaints = complaints
@@ -88,7 +137,7 @@ class DeployError(Exit):
 class Refusal(DeployError):
     """A refusal before any change."""
 
-    code = 2
+    code = REFUSED
 
 
 class Invalid(Refusal):
@@ -148,13 +197,13 @@ class RolloutsFailed(Failure):
 class Different(DeployError):
     """Everything could be read, and something is not as it should be; nothing was changed."""
 
-    code = 3
+    code = DIFFERENT
 
 
 class Interrupted(DeployError):
     """The command was stopped by a person or the CI engine."""
 
-    code = 130
+    code = INTERRUPTED
 
 
 def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None:

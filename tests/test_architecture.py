@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "builders": BASE | {"dockerignore"},
     "rollout": BASE | {"rules", "aws"},
     "commands": BASE | {"config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
-    "report": {"model", "tags"},
+    "report": {"model", "tags", "errors"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template"},
     "__init__": {"tasks"},
 }

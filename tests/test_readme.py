@@ -82,8 +82,3 @@ def test_every_document_is_reached_from_the_readme():
 def test_the_table_of_marks_has_every_mark():
     table = (ROOT / "docs" / "status.md").read_text().partition("| mark |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(Mark))
-
-
-def test_the_exit_codes_are_told_with_what_they_mean():
-    table = README.partition("| exit code |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == ["0", "1", "2", "3", "130"]

@@ -54,7 +54,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
 
     """
     clients, names, wanted = reach(), images(project), {service.name for service in services}
-    targets = [one for one in project.targets if one.environment.tier == tier.name and one.service in wanted]
+    targets = [one for one in project.of_tier(tier.name) if one.service in wanted]
     gated = [tier.name] if tier.after else []
     lives, (swept, passed) = together(
         lambda: observe(clients, targets, names, reading="all"),

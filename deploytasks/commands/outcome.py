@@ -1,6 +1,6 @@
 """The end of a command: its rollouts, its report, and the command that resumes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,7 +8,7 @@ from deploytasks import durations, rollout
 from deploytasks.commands.context import Context
 from deploytasks.commands.resume import again, resumable, spelled
 from deploytasks.commands.selection import kept_in_mind
-from deploytasks.model import GOOD_OUTCOMES, Command, Options, Plan, Report, Result
+from deploytasks.model import Command, Options, Plan, Report, Result, Resume, unsuccessful
 
 
 def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = None) -> tuple[Result, ...]:
@@ -50,7 +50,7 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
 def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
     """Return a note on the environments that don't follow a tag that moved for the whole tier."""
     moved = {step.service for step in whole.tag_steps if step.move}
-    whole_tier = [target for target in context.project.targets if target.environment.tier == context.tier.name]
+    whole_tier = context.project.of_tier(context.tier.name)
     behind = [target for target in whole_tier if target.service in moved and target not in context.targets]
     if not behind or context.command is Command.TAG:
         return ()
@@ -60,7 +60,7 @@ def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
 
 def _not_followed(context: Context, results: Sequence[Result]) -> tuple[str, ...]:
     """Return a note with the command that follows the rollouts that were only started."""
-    if all(result.outcome != "started" for result in results):
+    if all(result.row.resume != "follow" for result in results):
         return ()
     skipped = f", and the soak of {durations.spelled(context.tier.soak_s)} is skipped" if context.tier.soak_s else ""
     return (f"not waited for{skipped}; to follow: {spelled(_bare(context), Command.WAIT)}",)
@@ -73,16 +73,21 @@ def _bare(context: Context) -> Context:
 
 def _resume(context: Context, results: Sequence[Result]) -> str:
     """Return how to resume from these results; "" if all ended well."""
-    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
+    open_ends = unsuccessful(results)
     if not open_ends:
         return ""
     go_on = partial(again, kept_in_mind(context, ()), _goes_on(context))
-    if paused := [result for result in open_ends if result.outcome == "paused"]:
-        rest = [result for result in open_ends if result.outcome != "paused"]
+    if paused := resumed_by("hook", open_ends):
+        rest = [result for result in open_ends if result.row.resume != "hook"]
         return from_the_hook(context, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
-    if any(result.outcome in ("rolled back", "unhealthy") for result in open_ends):
+    if resumed_by("fix", open_ends):
         return f"fix the image and release it; to try this one again: {go_on(open_ends)}"
     return f"to go on: {go_on(open_ends)}"
+
+
+def resumed_by(resume: Resume, results: Iterable[Result]) -> list[Result]:
+    """Return the results after which that is to be done."""
+    return [result for result in results if result.row.resume == resume]
 
 
 def from_the_hook(context: Context, paused: Sequence[Result]) -> str:

@@ -20,7 +20,6 @@ from deploytasks.commands.resume import exact
 from deploytasks.commands.tag import put_tags
 from deploytasks.errors import Complaint, DeployError, listed, once
 from deploytasks.model import (
-    GOOD_OUTCOMES,
     Command,
     DesiredImage,
     LockState,
@@ -75,7 +74,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         put_tags(context, whole)
         results = roll_out(context, whole)
         if holds:
-            done = {result.target for result in results if result.outcome in GOOD_OUTCOMES}
+            done = {result.target for result in results if result.row.is_good}
             replace_hold(context, replace(hold, unfinished=unfinished.left(context, hold.unfinished, done)))
         return report(context, whole, results, _notes(context, tenants) if holds else ())
 

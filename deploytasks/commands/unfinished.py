@@ -42,7 +42,7 @@ def begun(context: Context, hold: LockState | None, release: str, at: str) -> tu
 
 def left(context: Context, begun: Iterable[Unfinished], done: Collection[Target]) -> tuple[Unfinished, ...]:
     """Return what is unfinished once these targets have arrived."""
-    whole_tier = [target for target in context.project.targets if target.environment.tier == context.tier.name]
+    whole_tier = context.project.of_tier(context.tier.name)
     missing = {each: [one for one in whole_tier if each.concerns(one) and one not in done] for each in begun}
     return tuple(replace(each, tenants=_names(rest)) for each, rest in missing.items() if rest)
 

@@ -9,12 +9,11 @@ from deploytasks import rollout as the_rollout
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, begin_to_look, quiet, say
 from deploytasks.commands.observe import observe
-from deploytasks.commands.outcome import from_the_hook
+from deploytasks.commands.outcome import from_the_hook, resumed_by
 from deploytasks.commands.resume import again, resumable
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.errors import AwsError
 from deploytasks.model import (
-    GOOD_OUTCOMES,
     Command,
     Deployment,
     DesiredImage,
@@ -31,6 +30,7 @@ from deploytasks.model import (
     Rollout,
     Scope,
     Target,
+    unsuccessful,
 )
 from deploytasks.rules import observed
 
@@ -179,9 +179,9 @@ def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str
 
 def _resume(context: Context, results: Sequence[Result], unseen: set[Target]) -> str:
     """Return how to resume: wait again if the end is unknown, continue or stop if paused, else roll out again."""
-    open_ends = [result for result in results if result.outcome not in GOOD_OUTCOMES]
-    paused = [each for each in open_ends if each.outcome == "paused"]
-    unknown = [each for each in open_ends if each.outcome == "timed out" or each.target in unseen]
+    open_ends = unsuccessful(results)
+    paused = resumed_by("hook", open_ends)
+    unknown = [each for each in open_ends if each.row.resume == "wait" or each.target in unseen]
     lost = [each for each in open_ends if each not in (*unknown, *paused)]
     said = [from_the_hook(context, paused)] if paused else []
     said += [f"to go on: {again(context, Command.WAIT, unknown)}"] if unknown else []

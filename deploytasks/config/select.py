@@ -85,7 +85,7 @@ def is_in(target: Target, scope: Scope) -> bool:
 
 def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
     yield from unknown_names(project, scope)
-    there = [each.environment.tenant for each in project.targets if each.environment.tier == scope.tier]
+    there = [each.environment.tenant for each in project.of_tier(scope.tier)]
     for tenant in scope.tenants:
         if tenant in project.tenants and tenant not in there:
             having = ", ".join(dict.fromkeys(there)) or "none"

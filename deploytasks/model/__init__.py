@@ -1,7 +1,7 @@
 """The values that the other packages exchange: what is desired, observed and planned, and how it ended.
 
 Everything here is frozen, knows nothing of AWS and does no I/O. The modules stand in the order in which a command
-uses them: `project`, `asked`, `config`, `images`, `live`, `plans`, `events`, `views`.
+uses them: `project`, `asked`, `config`, `images`, `live`, `outcomes`, `plans`, `events`, `views`.
 """
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, Unfinished
@@ -11,18 +11,18 @@ from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Pro
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
 from deploytasks.model.images import Build, DesiredImage, Image, Platform, TagStep
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
+from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
 from deploytasks.model.plans import (
-    GOOD_OUTCOMES,
     Action,
     DeadTask,
     Fallback,
     Matrix,
-    Outcome,
     Plan,
     Report,
     Result,
     Rollout,
     Steps,
+    unsuccessful,
 )
 from deploytasks.model.project import (
     Access,
@@ -56,10 +56,10 @@ from deploytasks.model.views import (
 )
 
 __all__ = [
-    "GOOD_OUTCOMES",
     "IDENTIFYING",
     "MASK",
     "NOT_OURS",
+    "OUTCOMES",
     "Access",
     "Action",
     "Author",
@@ -110,6 +110,7 @@ __all__ = [
     "Report",
     "RepositoryImages",
     "Result",
+    "Resume",
     "Revision",
     "Rollout",
     "Scope",
@@ -130,4 +131,5 @@ __all__ = [
     "masked",
     "primary_of",
     "shown",
+    "unsuccessful",
 ]

@@ -1,27 +1,16 @@
 """What a command will do, and its results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deploytasks.errors import DONE, FAILED
 from deploytasks.model.asked import Shard
 from deploytasks.model.images import Build, DesiredImage, TagStep
 from deploytasks.model.live import Definition, Deployment, Evidence, Live
+from deploytasks.model.outcomes import OUTCOMES, Outcome, OutcomeRow
 from deploytasks.model.project import Target, Tier
 
-Outcome = Literal[
-    "deployed",
-    "unchanged",
-    "started",
-    "rolled back",
-    "superseded",
-    "paused",
-    "timed out",
-    "failed",
-    "unhealthy",
-    "not attempted",
-]
-GOOD_OUTCOMES: frozenset[Outcome] = frozenset({"deployed", "unchanged", "started"})
 Action = Literal["create", "update", "force", "follow", "nothing"]
 
 
@@ -136,6 +125,16 @@ class Result:
     deployment: Deployment | None = None
     """The deployment that it ended with, as last seen."""
 
+    @property
+    def row(self) -> OutcomeRow:
+        """Return the outcome's row."""
+        return OUTCOMES[self.outcome]
+
+
+def unsuccessful(results: Iterable[Result]) -> tuple[Result, ...]:
+    """Return the results that are not successful."""
+    return tuple(result for result in results if not result.row.is_good)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -152,7 +151,12 @@ class Report:
     @property
     def failed(self) -> tuple[Result, ...]:
         """Return the results that are not successful."""
-        return tuple(result for result in self.results if result.outcome not in GOOD_OUTCOMES)
+        return unsuccessful(self.results)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the command, if nothing else goes wrong."""
+        return FAILED if self.failed else DONE
 
 
 @dataclass(frozen=True, slots=True)

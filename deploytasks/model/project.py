@@ -147,6 +147,10 @@ class Project:
         """Return the tier of that name, which must exist: tasks are made from the tiers themselves."""
         return next(tier for tier in self.tiers if tier.name == name)
 
+    def of_tier(self, name: str) -> tuple[Target, ...]:
+        """Return all targets of the tier, in file order."""
+        return tuple(target for target in self.targets if target.environment.tier == name)
+
     def service(self, name: str) -> Service:
         """Return the service of that name, which must exist: targets and selections are made from the services."""
         return next(service for service in self.services if service.name == name)

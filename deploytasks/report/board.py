@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from deploytasks.errors import listed
 from deploytasks.model import NOT_OURS, Board, Cell, Target
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.marks import EVIDENCE, STANDINGS, WORDS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import (
+    MOST_NAMES,
     age,
     counted,
     iso,
@@ -16,7 +18,6 @@ from deploytasks.report.text import (
     one_line,
     revision_name,
     short_commit,
-    some,
     target_json,
 )
 from deploytasks.report.unseen import hindrances
@@ -146,7 +147,7 @@ def _remarks(cells: Iterable[Cell]) -> Iterator[Block]:
     for cell in cells:
         for each in _said(cell):
             said.setdefault(each, []).append(str(cell.target))
-    return (line(Span(some(targets), "strong"), f" {what}") for what, targets in said.items())
+    return (line(Span(listed(targets, MOST_NAMES), "strong"), f" {what}") for what, targets in said.items())
 
 
 def _said(cell: Cell) -> Iterator[str]:

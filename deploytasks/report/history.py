@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from deploytasks.errors import listed
 from deploytasks.model import ConfigDeploy, History, Named, Release
 from deploytasks.report.masking import masked_keys
 from deploytasks.report.sheet import Column, Entry, Sheet, Span, Words, entry, line, stacked, table
-from deploytasks.report.text import counted, iso, lines_of, minute, short_commit, some, target_json
+from deploytasks.report.text import MOST_NAMES, counted, iso, lines_of, minute, short_commit, target_json
 
 _COLUMNS = (
     Column("release", "whole"),
@@ -88,18 +89,18 @@ def _config_row(deploy: ConfigDeploy, history: History, environ: Mapping[str, st
     return [
         entry(Span(kind, "warn" if deploy.rollback else "plain"), Span(deploy.ended, "bad")),
         Span(deploy.service if len(history.services) > 1 else ""),
-        entry(Span(short_commit(deploy.commit)), Span(some(_keys(deploy, environ)))),
+        entry(Span(short_commit(deploy.commit)), Span(listed(_keys(deploy, environ), MOST_NAMES))),
         _config(deploy.config),
         Span(minute(deploy.at), "dim"),
         entry(Span(deploy.by), Span(deploy.ci, "dim")),
-        entry(Span(some(deploy.runs_in), "strong"), Span(_replaced(deploy), "dim")),
+        entry(Span(listed(deploy.runs_in, MOST_NAMES), "strong"), Span(_replaced(deploy), "dim")),
     ]
 
 
 def _replaced(deploy: ConfigDeploy) -> str:
     """Return the targets of the deploy that run something else by now."""
     gone = [str(each) for each in deploy.targets if str(each) not in deploy.runs_in]
-    return f"was in {some(gone)}" if gone else ""
+    return f"was in {listed(gone, MOST_NAMES)}" if gone else ""
 
 
 def _config(name: str) -> Span:

@@ -7,7 +7,7 @@ from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, T
 from deploytasks.report import plan, results
 from deploytasks.report.paint import plain
 from deploytasks.report.reporter import Clock, Reporter
-from deploytasks.report.sheet import BLANK, OUTCOME_TONES, Line, Sheet, Span, Tone, line
+from deploytasks.report.sheet import BLANK, Line, Sheet, Span, Tone, line
 from deploytasks.report.streams import OutputStream
 from deploytasks.report.text import lines_of, revision_name
 
@@ -41,7 +41,7 @@ class Lines(Reporter):
             case Progress():
                 self._move(event)
             case Ended(result):
-                self._write((self._line(result.target, Span(results.ending(result), OUTCOME_TONES[result.outcome])),))
+                self._write((self._line(result.target, Span(results.ending(result), result.row.tone)),))
             case _:
                 assert_never(event)
 

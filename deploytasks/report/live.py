@@ -6,12 +6,12 @@ from typing import TextIO, assert_never
 from rich.constrain import Constrain
 from rich.live import Live
 
-from deploytasks.model import GOOD_OUTCOMES, Ended, Event, Logged, Planned, Progress, Report, Result, Target, Told
+from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Result, Target, Told
 from deploytasks.report import plan, results
 from deploytasks.report.lines import framed, logged, subject_width, told
 from deploytasks.report.paint import Terminal, painted
 from deploytasks.report.reporter import Clock, Reporter
-from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, Words, line, table
+from deploytasks.report.sheet import Block, Column, Sheet, Span, Words, line, table
 from deploytasks.report.text import duration, revision_name, revision_number
 
 _COLUMNS = (
@@ -37,7 +37,7 @@ class Row:
     def rank(self) -> int:
         """The order in which rows get the room of a small screen: under way, failed, not begun, succeeded."""
         if self.result:
-            return 3 if self.result.outcome in GOOD_OUTCOMES else 1
+            return 3 if self.result.row.is_good else 1
         return 0 if self.progress else 2
 
 
@@ -125,13 +125,12 @@ def _cells(row: Row) -> list[Words]:
     known = row.result or row.progress
     if known is None:
         return [str(row.target), "", "", Span("waiting", "dim"), ""]
-    outcome = row.result.outcome if row.result else None
     state = row.progress.state if row.progress else ""
     return [
         str(row.target),
         Span(revision_name(known.revision), brief=revision_number(known.revision)),
         f"{known.running}/{known.desired}",
-        Span(outcome, OUTCOME_TONES[outcome]) if outcome else state,
+        Span(row.result.outcome, row.result.row.tone) if row.result else state,
         Span(_last_words(row), "dim"),
     ]
 

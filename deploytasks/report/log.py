@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
+from deploytasks.errors import exit_code
 from deploytasks.model import Definition, Event, Exited, Logged, Target, Told
 from deploytasks.report.json_lines import logged_json
 from deploytasks.report.lines import logged
-from deploytasks.report.reporter import exit_code
 from deploytasks.report.secrets import secrets_of, veil, veiled, veiled_document
 from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import harmless, iso, target_json

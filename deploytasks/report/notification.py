@@ -8,8 +8,8 @@ Source: Slack's "Formatting text for app surfaces": `&`, `<` and `>` are escaped
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from deploytasks.errors import ended_as
 from deploytasks.model import Heading, Plan, Report, Result
-from deploytasks.report.reporter import ended_as
 from deploytasks.report.results import counts, summary
 from deploytasks.report.secrets import secret_values, veil, veiled_report
 from deploytasks.report.text import counted, harmless, lines_of, one_line, short_commit

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from deploytasks.errors import ended_as
 from deploytasks.model import Event, Report, Told
 from deploytasks.report import ci, plan, results
 from deploytasks.report.json_lines import JsonLines
 from deploytasks.report.markdown import markdown
-from deploytasks.report.reporter import Clock, Reporter, ended_as, utc_now
+from deploytasks.report.reporter import Clock, Reporter, utc_now
 from deploytasks.report.secrets import veil
 from deploytasks.report.sheet import Sheet, line, stacked
 from deploytasks.report.streams import OutputStream, append, room_in, speaks_unicode

@@ -18,22 +18,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-INTERRUPTED = 130
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit code with which the process will end: our errors carry it."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    code = getattr(error, "code", 1)
-    return code if isinstance(code, int) else 1
-
-
-def ended_as(error: BaseException) -> str:
-    """Return the verb for a command that ended with this error."""
-    return {2: "was refused", INTERRUPTED: "was interrupted"}.get(exit_code(error), "failed")
-
-
 class Reporter(ABC):
     """An OnEvent that shows events as they happen, and the report at the end.
 

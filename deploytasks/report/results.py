@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any
 
-from deploytasks.model import GOOD_OUTCOMES, DeadTask, Outcome, Plan, Report, Result
+from deploytasks.model import OUTCOMES, DeadTask, Outcome, Plan, Report, Result
 from deploytasks.report.plan import build_json, tag_json
-from deploytasks.report.sheet import OUTCOME_TONES, Block, Column, Sheet, Span, line, stacked, table
+from deploytasks.report.sheet import Block, Column, Sheet, Span, line, stacked, table
 from deploytasks.report.text import (
     counted,
     duration,
@@ -43,7 +43,7 @@ def body(report: Report, elapsed_s: float = 0.0) -> Sheet:
     return stacked(
         (table(_COLUMNS, rows),) if rows else (),
         tuple(_remarks(report.results)),
-        tuple(block for result in report.failed if result.outcome != "not attempted" for block in _failure(result)),
+        tuple(block for result in report.failed if not result.row.is_untouched for block in _failure(result)),
         (line(_summary(report, elapsed_s)),),
         tuple(line(each, whole=True) for note in report.notes for each in lines_of(note)),
     )
@@ -56,7 +56,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "tier": report.plan.tier.name,
         "release": release_of(report),
         "dry_run": report.dry_run,
-        "exit": 1 if report.failed else 0,
+        "exit": report.exit_code,
         "outcomes": outcomes(report.results),
         "builds": [build_json(build) for build in report.plan.builds],
         "tags": [tag_json(step) for step in report.plan.tag_steps],
@@ -95,10 +95,9 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def outcomes(results: Iterable[Result]) -> dict[Outcome, int]:
-    """Return the number of results by outcome, best first, without zeros."""
+    """Return the number of results by outcome, in the order of the table, without zeros."""
     counts = Counter(result.outcome for result in results)
-    order: tuple[Outcome, ...] = get_args(Outcome)
-    return {outcome: counts[outcome] for outcome in order if counts[outcome]}
+    return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
 
 
 def release_of(report: Report) -> str | None:
@@ -124,14 +123,14 @@ def ending(result: Result) -> str:
     words = [result.outcome + (f" in {took}" if took else ""), _tasks(result), revision_name(result.revision)]
     proof = [f"digest {result.evidence}"] if result.evidence else []
     said = ", ".join(filter(None, [*words, *proof]))
-    why = "" if result.outcome in GOOD_OUTCOMES else next(iter(lines_of(result.detail)), "")
+    why = "" if result.row.is_good else next(iter(lines_of(result.detail)), "")
     return f"{said}: {why}" if why else said
 
 
 def _row(result: Result, shared: str | None) -> list[Span]:
     return [
         Span(str(result.target)),
-        Span(result.outcome, OUTCOME_TONES[result.outcome]),
+        Span(result.outcome, result.row.tone),
         Span(short_commit(result.commit_tag)),
         Span("" if shared else result.release or ""),
         Span(revision_name(result.revision), brief=revision_number(result.revision)),
@@ -142,12 +141,12 @@ def _row(result: Result, shared: str | None) -> list[Span]:
 
 
 def _tasks(result: Result) -> str:
-    return "" if result.outcome == "not attempted" else f"{result.running}/{result.desired}"
+    return "" if result.row.is_untouched else f"{result.running}/{result.desired}"
 
 
 def _detail(result: Result) -> str:
     """Return the result's detail; if it was deployed with zero desired tasks, that is mentioned."""
-    if result.desired or result.outcome not in ("deployed", "unchanged") or _ZERO in result.detail:
+    if result.desired or not result.row.runs or _ZERO in result.detail:
         return result.detail
     return f"{result.detail}; {_ZERO}" if result.detail else _ZERO
 
@@ -156,14 +155,14 @@ def _remarks(results: Iterable[Result]) -> Iterable[Block]:
     """Return the details of results without a failure to explain, one line for all targets with the same detail."""
     said: dict[str, list[str]] = {}
     for result in results:
-        if result.outcome in GOOD_OUTCOMES or result.outcome == "not attempted":
+        if result.row.is_good or result.row.is_untouched:
             said.setdefault(_detail(result), []).append(str(result.target))
     return [line(f"{', '.join(targets)}: {detail}") for detail, targets in said.items() if detail]
 
 
 def _failure(result: Result) -> list[Block]:
     first, *more = lines_of(result.detail) or ["no reason is known"]
-    head = line(str(result.target), " ", Span(result.outcome, OUTCOME_TONES[result.outcome]), f": {first}")
+    head = line(str(result.target), " ", Span(result.outcome, result.row.tone), f": {first}")
     return [head, *(line(each, indent=4) for each in more), *(row for task in result.tasks for row in _dead(task))]
 
 

@@ -7,22 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from deploytasks.model import Outcome
 from deploytasks.report.text import one_line
 
 Tone = Literal["plain", "good", "bad", "warn", "dim", "strong"]
-OUTCOME_TONES: dict[Outcome, Tone] = {
-    "deployed": "good",
-    "unchanged": "dim",
-    "started": "good",
-    "rolled back": "bad",
-    "superseded": "warn",
-    "paused": "warn",
-    "timed out": "bad",
-    "failed": "bad",
-    "unhealthy": "bad",
-    "not attempted": "warn",
-}
 
 
 @dataclass(frozen=True, slots=True)

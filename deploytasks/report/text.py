@@ -4,7 +4,7 @@ All text of a sheet or a JSON document goes through `harmless`: no escape sequen
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ ADDRESS_SECRET = re.compile(
 Or a token that stands alone before the `@`: anything in an http(s) address, else 20 characters or more, which is too
 long for a user's name.
 """
+
+MOST_NAMES = 8
+"""How many names of targets or keys a cell or a remark lists."""
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
 
@@ -123,12 +126,6 @@ def short_image(image: str) -> str:
 def short_commit(name: str) -> str:
     """Return a commit tag, or the digest of an image that has none, shortened for people."""
     return _DIGEST.sub(r"\1", name) if name.startswith("sha256:") else tags.short(name)
-
-
-def some(names: Sequence[str], most: int = 8) -> str:
-    """Return the first names, at most `most`, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from deploytasks.concurrency import MAX_THREADS
 from deploytasks.errors import Complaint, Interrupted
-from deploytasks.model import GOOD_OUTCOMES, Ended, Plan, Result, Rollout
+from deploytasks.model import Ended, Plan, Result, Rollout, unsuccessful
 from deploytasks.rollout.before_deploy import Before
 from deploytasks.rollout.finish import outcome_of
 from deploytasks.rollout.resources import Resources
@@ -94,10 +94,10 @@ def _leave(
 
 def _why_not(plan: Plan, results: Iterable[Result]) -> str:
     """Return why no further wave may begin; "" if it may."""
-    bad = {result.outcome for result in results if result.outcome not in GOOD_OUTCOMES}
-    if not bad or plan.tier.on_failure != "stop":
+    resumes = {result.row.resume for result in unsuccessful(results)}
+    if not resumes or plan.tier.on_failure != "stop":
         return ""
-    return f"a target of an earlier wave {'waits on its hook' if bad == {'paused'} else 'failed'}"
+    return f"a target of an earlier wave {'waits on its hook' if resumes == {'hook'} else 'failed'}"
 
 
 def _passed_over(wave: Sequence[Rollout], why: str, resources: Resources) -> list[Result]:

@@ -61,7 +61,7 @@ def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result
             ended.rollout.desired.digest or "",
         )
         return _compared(result, ended.rollout, tasks.task_digests(running, image, tier, digest, _names(ended.rollout)))
-    if result.outcome in ("failed", "rolled back", "timed out", "unhealthy"):
+    if result.row.has_dead_tasks:
         if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(resources, target, deployment.revision, {"ended": result.outcome})
         return replace(

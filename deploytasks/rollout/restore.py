@@ -6,7 +6,7 @@ from typing import Any
 
 from deploytasks.aws import ecs, service_deployments, tags
 from deploytasks.errors import AwsError, contained
-from deploytasks.model import Fallback, Outcome, Result, Rollout, Target, primary_of
+from deploytasks.model import OUTCOMES, Fallback, Outcome, Result, Rollout, Target, primary_of
 from deploytasks.rollout.finish import as_it_stands, finish, record
 from deploytasks.rollout.follow import UnderWay, last_look, under_way
 from deploytasks.rollout.resources import Resources
@@ -44,7 +44,8 @@ def _must_restore(ended: UnderWay, resources: Resources) -> bool:
     """Return whether to restore: it failed, is seen, is not rolling back already, and was begun by us."""
     if not resources.restore or resources.stopped.is_set() or ended.unseen or ended.rollout.action == "nothing":
         return False
-    return ended.verdict.outcome in ("failed", "timed out", "unhealthy") and ended.verdict.state != "rolling back"
+    outcome = ended.verdict.outcome
+    return outcome is not None and OUTCOMES[outcome].restores and ended.verdict.state != "rolling back"
 
 
 def _restore(ended: UnderWay, lost: Result, resources: Resources) -> UnderWay | Result:

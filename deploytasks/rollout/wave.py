@@ -8,7 +8,7 @@ from typing import Any
 
 from deploytasks.concurrency import LONGEST_WAIT_S
 from deploytasks.errors import Complaint, Interrupted, listed
-from deploytasks.model import GOOD_OUTCOMES, Ended, Progress, Result, Rollout, Target, Tier, Told
+from deploytasks.model import Ended, Progress, Result, Rollout, Target, Tier, Told
 from deploytasks.rollout.finish import not_looked_again, not_waited_for
 from deploytasks.rollout.follow import UnderWay, next_look_s, of_one_cluster, poll
 from deploytasks.rollout.resources import Resources
@@ -170,7 +170,7 @@ class Wave:
             if target in self._following:
                 what = "its way back" if self._following[target].lost else "its rollout"
                 yield Complaint(where, f"interrupted: {what} goes on at AWS, nobody follows it")
-            elif target in ended and ended[target].outcome not in GOOD_OUTCOMES:
+            elif target in ended and not ended[target].row.is_good:
                 yield Complaint(where, ended[target].detail.removeprefix(f"{where}: "))
             elif target not in ended and target not in self._results:
                 yield not_attempted(rollout)

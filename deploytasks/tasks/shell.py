@@ -55,7 +55,7 @@ def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", option
             with _veiling(show), contained(task):
                 report = work(project, scope, options, told)
             told.finish(report)
-    _raise_if_failed(report)
+    raise_if_failed(report)
     raise_if_lost(show.lost)
 
 
@@ -314,7 +314,8 @@ def _stopping() -> list[signal.Signals]:
     return ours if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ours, signal.SIGHUP]
 
 
-def _raise_if_failed(report: "Report") -> None:
+def raise_if_failed(report: "Report") -> None:
+    """Raise RolloutsFailed if a rollout did not end well."""
     from deploytasks.errors import Complaint, RolloutsFailed
     from deploytasks.report import ci
     from deploytasks.report.secrets import veiled_report

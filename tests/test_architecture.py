@@ -45,7 +45,7 @@ ONLY_IN = {
     "boto3": "aws",
     "docker": "builders",
     "dxf": "builders",
-    "jinja2": "template",
+    "jinja2": "template report",
     "rich": "report",
     "msgspec": "config",
     "subprocess": "git builders aws",

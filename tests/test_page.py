@@ -21,7 +21,7 @@ from deploytasks.model import Board, Cell, Mark, Standing
 from deploytasks.report import board as text_board
 from deploytasks.report.marks import LEGEND, MARKS, STANDING_WORDS, STANDINGS, WORDS
 from deploytasks.report.page import page
-from deploytasks.report.page.words import rank
+from deploytasks.report.page.view import rank
 from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, hostile, telling
 from tests.reports.situations import DIGEST, NEW, OLD, expect, target
 
@@ -83,6 +83,10 @@ def test_a_digest_that_no_task_showed_says_how_it_is_known():
 
 def test_an_image_without_a_commit_tag_is_its_digest():
     assert only_cell(commit="").startswith("sha256:abababababab ")
+
+
+def test_a_target_whose_tasks_keep_dying_says_how():
+    assert only_cell(marks=("crashing",), crashing="3 tasks died").endswith("revision 7 crashing: 3 tasks died")
 
 
 def test_a_rollout_under_way_says_for_how_long():
@@ -190,6 +194,11 @@ def test_no_data_stands_in_the_script_or_the_style():
     assert sources[0] == sources[1]
 
 
+def test_only_style_and_script_are_inserted_unescaped():
+    template = (ROOT / "deploytasks/report/page/board.html.j2").read_text(encoding="utf-8")
+    assert re.findall(r"\S+ *\| *safe|autoescape|Markup", template) == ["style | safe", "script | safe"]
+
+
 def test_the_page_names_no_address_but_those_of_the_ci_runs():
     document = page(telling()).replace("http://www.w3.org/2000/svg", "")
     assert set(re.findall(r"https?:[^\"]+", document)) == {"https://ci.example.com/runs/7"}
@@ -199,7 +208,7 @@ def test_the_page_names_no_address_but_those_of_the_ci_runs():
 def test_every_file_that_is_no_code_is_declared_as_part_of_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     files = {path for path in (ROOT / "deploytasks").rglob("*.*") if path.suffix not in (".py", ".pyc")}
-    assert {path.name for path in files} == {"py.typed", "style.css", "script.js"}
+    assert {path.name for path in files} == {"py.typed", "board.html.j2", "style.css", "script.js"}
     for path in files:
         package = ".".join(path.parent.relative_to(ROOT).parts)
         assert any(fnmatch(path.name, pattern) for pattern in patterns[package])

@@ -34,11 +34,11 @@ def status(root: Path) -> Task[Any]:
 
 
 def _write(seen: "Board", file: Path | None, *, writes: bool) -> None:
-    from deploytasks.report.page import page
-
     if not writes:
         shell.warn(f"status: {shell.DRY_RUN}{f'; the page would be in {file}' if file else ''}")
     elif file:
+        from deploytasks.report.page import page
+
         shell.write(file, page(seen))
         shell.warn(f"status: the page is in {file}")
 

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from deploytasks.model import Cell
-from deploytasks.report.page.words import MEANINGS, token
+from deploytasks.report.marks import WORDS
+from deploytasks.report.page.view import flag
 from tests.boards import IMAGE, SCRIPT, board, cell, hostile, telling
 from tests.browser.conftest import Open
 from tests.browser.seen import tenants, type_filter
@@ -102,7 +103,7 @@ def test_a_mark_that_there_is_not_is_no_true_zero(open_page: Open, text: str):
     opened = open_page(telling())
     type_filter(opened, text)
     name = text.partition("is:")[2]
-    marks = ", ".join(map(token, MEANINGS))
+    marks = ", ".join(flag(word)["token"] for word in WORDS)
     expect(opened.get_by_role("status")).to_have_text(f"no mark is called {name}; marks: {marks}")
     expect(opened.get_by_label("Filter")).to_have_attribute("aria-invalid", "true")
     type_filter(opened, "is:behind")
@@ -150,16 +151,18 @@ def test_going_to_another_filters_link_filters_anew(open_page: Open):
 
 def test_each_word_of_the_legend_filters_by_itself_however_many_words_it_has(open_page: Open):
     opened = open_page(board([Cell(target("main", tier="dev"), "deployed by CODE_DEPLOY"), cell("mb", "dev")]))
-    for word in MEANINGS:
+    for word in WORDS:
         opened.locator("section").get_by_role("button", name=word, exact=True).click()
         assert tenants(opened) == (["main"] if word == "deployed by CODE_DEPLOY" else []), word
-        expect(opened.get_by_role("status")).to_contain_text(f"with is:{token(word)}" if tenants(opened) else "none of")
+        expect(opened.get_by_role("status")).to_contain_text(
+            f"with is:{flag(word)['token']}" if tenants(opened) else "none of"
+        )
 
 
 def test_no_word_of_the_legend_is_broken(open_page: Open):
     opened = open_page(telling())
     heights = opened.locator("dt .flag").evaluate_all("flags => flags.map(flag => flag.offsetHeight)")
-    assert len(heights) == len(MEANINGS) and len(set(heights)) == 1
+    assert len(heights) == len(WORDS) and len(set(heights)) == 1
 
 
 def test_a_click_on_a_word_filters_by_it_and_another_shows_all(open_page: Open):

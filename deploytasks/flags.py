@@ -101,7 +101,7 @@ FLAGS = (
     Flag("wait", "follow the rollouts to their end", _ROLLING_OUT, default=True, resumed="all"),
     Flag(
         "restore",
-        "put a target whose rollout fails back on what it ran before",
+        "restore a target whose rollout fails to what it ran before",
         _ROLLING_OUT,
         default=True,
         resumed="all",

@@ -145,12 +145,12 @@ def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: 
     assert timeout_s <= stage.now - began < timeout_s + 15
 
 
-def test_a_target_that_was_put_back_is_lost(stage: Stage):
+def test_a_target_that_was_restored_is_lost(stage: Stage):
     barrier = stage.barrier()
     stage.deploy(1, 2)
     stage.now += 60
     stage.restored(2)
-    assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: it was put back to sha256:")
+    assert barrier(2).startswith("an earlier wave did not go well: t2-prod/api: it was restored to sha256:")
     assert stage.slept == []
 
 
@@ -201,7 +201,7 @@ def test_who_falls_in_the_soak_keeps_the_wave_back_for_good(stage: Stage):
     barrier = stage.barrier(soak="5m")
     stage.deploy(1, 2)
     stage.meanwhile = [lambda: stage.restored(1)]
-    assert barrier(2).startswith("an earlier wave did not go well: t1-prod/api: it was put back")
+    assert barrier(2).startswith("an earlier wave did not go well: t1-prod/api: it was restored")
 
 
 def test_what_ran_already_when_the_run_began_needs_no_soak(stage: Stage):

@@ -88,7 +88,7 @@ def test_going_back_to_earlier_config_is_a_rollback():
     assert (change.rollback, change.config, change.runs_in) == (False, "512", ())
 
 
-def test_what_was_put_back_after_it_failed_is_no_rollback():
+def test_what_was_restored_after_it_failed_is_no_rollback():
     service = {"project": "shop", "release": ONE, "digest": "1", "at": "2026-01-03T12:00:00Z"}
     (row,) = found(revision(1, "256"), revision(2, "512", record={"ended": "failed"}), runs=0, **service)
     assert (row.rollback, row.ended) == (False, "failed")

@@ -84,7 +84,7 @@ def test_an_address_in_place_of_the_table_is_not_shown(tmp_path):
     assert said == "envs/project.toml:1: notify: can't be this\n    wanted: a table"
 
 
-def test_a_tenant_has_no_channel_of_its_own(tmp_path):
+def test_a_tenant_has_no_webhook_of_its_own(tmp_path):
     said = refusal(tmp_path, mb='notify.webhook = "env:X"\n' + MB)
     assert said == "envs/mb.toml:1: unknown key 'notify'\n    [notify] belongs only in envs/project.toml"
 

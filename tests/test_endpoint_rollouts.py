@@ -177,7 +177,7 @@ def test_a_first_deployment_has_nothing_to_go_back_to(stand: Stand) -> None:
     assert [one["rolloutState"] for one in worker["deployments"]] == ["FAILED"]
 
 
-def test_a_deployment_that_completed_falls_ill_later(stand: Stand) -> None:
+def test_a_deployment_that_completed_becomes_unhealthy_later(stand: Stand) -> None:
     stand.roll(Fate(sick_s=20, death=Death()))
     (well,) = stand.later(79)["deployments"]
     assert (well["rolloutState"], well["runningCount"], well["failedTasks"]) == ("COMPLETED", 2, 0)

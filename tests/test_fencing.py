@@ -125,13 +125,13 @@ def test_an_answer_older_than_the_plan_is_no_other_deployment(cloud: Endpoint, c
     assert result.outcome == "deployed"
 
 
-def test_a_rollout_under_way_is_followed_to_its_end_without_the_lock_but_not_put_back(cloud: Endpoint, clock: Any):
+def test_a_rollout_under_way_is_followed_to_its_end_without_the_lock_but_not_restored(cloud: Endpoint, clock: Any):
     fence, looks = Fence(), [BOB]
     fence.arm(BOB, lambda: looks[0] if clock.now < 1 else None, sleep=lambda _s: None)
     fated(cloud, {1: DIES})
     results, _ = carry_out(cloud, clock, (rollout(cloud, 1), rollout(cloud, 2)), fence=fence)
     assert [each.outcome for each in results] == ["timed out", "deployed"]
-    assert "It was not put back: the lock of prod is no longer this command's: nobody holds it" in results[0].detail
+    assert "It was not restored: the lock of prod is no longer this command's: nobody holds it" in results[0].detail
     assert cloud.operations()["UpdateService"] == 2
     assert cloud.operations()["StopServiceDeployment"] == 0
 

@@ -137,7 +137,7 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_restored_after_the_only_
     (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SOAK)
     assert result.outcome == "unhealthy"
     assert result.detail.startswith("in the soak: ") and "crashed: exit 1, Essential container" in result.detail
-    assert result.detail.endswith("It was put back on shop-t1-prod-api:1.")
+    assert result.detail.endswith("It was restored to shop-t1-prod-api:1.")
     assert result.tasks[0].log == ("no database",)
     assert service(cloud, 1).deployments[0].revision.endswith(":1")
     assert [each.message for each in told if isinstance(each, Told) and each.step == "soak"] == [

@@ -443,7 +443,7 @@ def test_no_wait_is_refused_where_the_tier_has_waves_even_if_the_shard_has_one(m
     assert (ran.code, "prod: --no-wait with 2 waves" in ran.stderr) == (2, True)
 
 
-def test_the_channel_hears_of_the_start_once_and_of_each_shards_end(many: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_the_webhook_is_called_once_for_the_start_and_for_each_shards_end(many: Shop, monkeypatch: pytest.MonkeyPatch):
     many.edit("envs/project.toml", "[services.api]", '[notify]\nwebhook = "env:SLACK_URL"\n[services.api]')
     with listening(Receiver()) as webhook:
         monkeypatch.setenv("SLACK_URL", webhook.address)

@@ -137,7 +137,7 @@ def test_ctrl_c_is_told_too_and_the_lock_is_free_by_then(told: Shop, webhook: Re
     assert locks == [1, 0]
 
 
-def test_with_json_the_channel_is_told_as_well_and_stdout_is_json_alone(told: Shop, webhook: Receiver):
+def test_with_json_the_webhook_is_called_too_and_stdout_is_json_alone(told: Shop, webhook: Receiver):
     webhook.status, webhook.says = 500, "rollup_error"
     ran = told.inv("deploy.prod", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -289,7 +289,7 @@ def clock(line: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-def test_the_lock_is_not_held_while_the_channel_is_told(told: Shop, webhook: Receiver, impatient: None):
+def test_the_lock_is_not_held_while_the_webhook_is_called(told: Shop, webhook: Receiver, impatient: None):
     locks: list[int] = []
     webhook.before = lambda _: locks.append(len(told.endpoint.cloud.account(REGISTRY).parameters))
     assert told.inv("deploy.prod").code == 0
@@ -316,7 +316,7 @@ def test_ctrl_c_with_a_webhook_that_hangs_ends_all_the_same(told: Shop, webhook:
     assert not told.endpoint.cloud.account(REGISTRY).parameters
 
 
-def test_ctrl_c_while_only_the_channel_is_waited_for_still_shows_the_report(told: Shop, webhook: Receiver):
+def test_ctrl_c_while_only_the_webhook_is_waited_for_still_shows_the_report(told: Shop, webhook: Receiver):
     def interrupt(message: dict[str, str]) -> None:
         if "is done" in message["text"]:
             webhook.hold = Event()

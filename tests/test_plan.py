@@ -85,7 +85,7 @@ def test_force_rolls_out_anew_what_runs_already():
     assert plan.rollout(done, IMAGES["api"], force=True).action == "force"
 
 
-def test_a_child_of_the_wished_index_is_the_wished_image():
+def test_a_child_of_the_desired_index_is_the_desired_image():
     index = desired(image=image(NEW, children=("sha256:" + "3" * 64,)))
     seen = live(runs=TAGGED, digests=("sha256:" + "3" * 64,))
     assert plan.rollout(candidate(seen, index, TAGGED, same=True), IMAGES["api"], force=False).action == "nothing"

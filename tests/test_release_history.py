@@ -216,7 +216,7 @@ def test_an_index_runs_where_tasks_report_one_of_its_children(shop: Shop):
     assert child not in [image["digest"] for image in listing["images"]]
 
 
-def test_the_shelf_says_which_environments_could_not_be_seen(shop: Shop):
+def test_tag_list_says_which_environments_could_not_be_seen(shop: Shop):
     shop.refuse("DescribeServices", "ExpiredTokenException", tenant_account(2))
     ran = shop.inv("tag.list")
     assert ran.code == 0
@@ -316,7 +316,7 @@ def test_a_config_only_deploy_that_failed_says_so(deployed: Shop):
 
 
 @pytest.mark.waits
-def test_what_was_put_back_by_its_digest_is_no_config_only_deploy(shop: Shop):
+def test_what_was_restored_by_its_digest_is_no_config_only_deploy(shop: Shop):
     shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\npin = "tag"')
     assert shop.inv("deploy.prod", "--tenant", "t1").code == 0
     shop.soak("2s")

@@ -138,7 +138,7 @@ def test_a_plan_that_was_never_told_is_shown_by_the_end_of_a_dry_run():
         (Screen(), "xterm-256color", True, JsonLines),
     ],
 )
-def test_the_face_follows_the_stream(monkeypatch, stdout, term, as_json, expected):
+def test_the_reporter_follows_the_stream(monkeypatch, stdout, term, as_json, expected):
     monkeypatch.setenv("TERM", term)
     assert type(reporter_for("x", stdout, as_json=as_json)) is expected
 

@@ -135,7 +135,7 @@ def listings() -> tuple[RepositoryImages, ...]:
     )
 
 
-def test_the_shelf_reads_as_expected():
+def test_tag_list_reads_as_expected():
     expect("images.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 120))
     expect("images.60.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 60))
     expect("images.json", as_text(images.as_json(listings(), ("dev", "staging", "prod"))))

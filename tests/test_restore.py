@@ -35,17 +35,17 @@ def running(cloud, number: int = 1) -> str:
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_a_rollout_that_times_out_is_put_back(cloud, clock, native):
+def test_a_rollout_that_times_out_is_restored(cloud, clock, native):
     cloud.cloud.native = native
     fated(cloud, {1: DIES})
     (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
     assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
     assert (
-        result.detail == f"not finished after 120 s. 25 tasks failed one after the other. It was put back on {BEFORE}."
+        result.detail == f"not finished after 120 s. 25 tasks failed one after the other. It was restored to {BEFORE}."
     )
     assert (result.running, result.desired) == (2, 2)
     assert result.tasks[0].log == ("no database",)
-    assert "putting back" in [event.state for event in told if isinstance(event, Progress)]
+    assert "restoring" in [event.state for event in told if isinstance(event, Progress)]
     assert cloud.operations()["UpdateService"] == (1 if native else 2)
     tags = service(cloud, 1).tags["deploytasks:undone"]
     assert (
@@ -59,7 +59,7 @@ def test_a_breaker_without_rollback_leaves_it_to_us(cloud, clock):
     fated(cloud, {1: DIES})
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert (result.outcome, running(cloud)) == ("rolled back", BEFORE)
-    assert "tasks failed to start. It was put back on" in result.detail
+    assert "tasks failed to start. It was restored to" in result.detail
 
 
 def test_what_ecs_takes_back_itself_is_left_to_ecs(cloud, clock):
@@ -98,21 +98,21 @@ def test_a_definition_that_names_a_tag_goes_back_to_the_digest_that_ran(cloud, c
     assert service(cloud, 1).deployments[0].revision == registered.arn
 
 
-def test_what_cannot_be_put_back_says_so_and_stays_a_failure(cloud, clock):
+def test_what_cannot_be_restored_says_so_and_stays_a_failure(cloud, clock):
     cloud.cloud.native = False
     fated(cloud, {1: DIES})
     updates = iter([None, AwsError("AccessDeniedException", "no")])
     cloud.fault = lambda call: next(updates) if call.operation == "UpdateService" else None
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
     assert result.outcome == "timed out"
-    assert "It was not put back: UpdateService: AccessDeniedException: no; it goes on at AWS" in result.detail
+    assert "It was not restored: UpdateService: AccessDeniedException: no; it goes on at AWS" in result.detail
 
 
 def test_a_first_deployment_has_nothing_to_go_back_to(cloud, clock):
     fated(cloud, {1: DIES})
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1, fallback=None),), tier=SHORT)
     assert result.outcome == "timed out"
-    assert "It was not put back: nothing that ran steadily before is known" in result.detail
+    assert "It was not restored: nothing that ran steadily before is known" in result.detail
 
 
 def test_a_way_back_that_fails_too_is_told_with_both_reasons(cloud, clock):
@@ -137,11 +137,11 @@ def test_a_deployment_that_began_after_the_last_look_is_not_undone(cloud, clock,
     replaced_once_seen(cloud, 1, at="ListTasks")  # while the report asks why its tasks died
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SHORT)
     assert result.outcome == "superseded"
-    assert result.detail.endswith("It was not put back: another deployment took its place")
+    assert result.detail.endswith("It was not restored: another deployment took its place")
     assert cloud.operations()["UpdateService"] == 1
 
 
-def test_one_that_ecs_is_about_to_take_back_when_its_time_is_over_is_not_put_back_twice(cloud, clock):
+def test_one_that_ecs_is_about_to_take_back_when_its_time_is_over_is_not_restored_twice(cloud, clock):
     fated(cloud, {1: replace(DIES, obeys_s=60)})
 
     def roll_back(call: Call) -> None:
@@ -182,11 +182,11 @@ def test_one_that_somebody_aborted_stays_where_it_stands(cloud, clock):
     cloud.fault = abort
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert (result.outcome, running(cloud)) == ("failed", "f1:1")
-    assert result.detail.endswith("It was not put back: it was stopped without a rollback")
+    assert result.detail.endswith("It was not restored: it was stopped without a rollback")
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_one_that_completes_after_the_last_look_is_deployed_and_not_put_back(cloud, clock, native):
+def test_one_that_completes_after_the_last_look_is_deployed_and_not_restored(cloud, clock, native):
     cloud.cloud.native = native
     fated(cloud, {1: Fate(lasts_s=150)})
 

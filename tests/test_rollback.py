@@ -193,7 +193,7 @@ def test_a_rollout_that_nobody_could_see_the_end_of_is_no_failed_one(shop: Shop)
     assert shop.tags()["prod"] == shop.tags()[shop.commits["older"]]
 
 
-def test_a_release_that_was_put_back_after_its_timeout_is_passed_over(shop: Shop):
+def test_a_release_that_was_restored_after_its_timeout_is_passed_over(shop: Shop):
     shop.endpoint.cloud.native = False
     shop.edit("envs/project.toml", "[tiers.prod]", '[tiers.prod]\ntimeout = "1s"')
     older, newer = shop.commits["older"], shop.commits["newer"]

@@ -214,7 +214,7 @@ def test_a_lost_connection_is_waited_out(cloud, clock):
     assert (result.outcome, 300 <= result.duration_s < 320) == ("deployed", True)
 
 
-def test_a_rollout_that_nobody_sees_until_the_tiers_timeout_is_timed_out_and_not_put_back(cloud, clock):
+def test_a_rollout_that_nobody_sees_until_the_tiers_timeout_is_timed_out_and_not_restored(cloud, clock):
     cloud.fault = unseen(cloud, clock, 10_000)
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=replace(TIER, timeout_s=120))
     assert (result.outcome, cloud.operations()["UpdateService"]) == ("timed out", 1)

@@ -223,7 +223,7 @@ def test_the_page_gets_no_script_style_or_image(text: str):
 
 
 @_every_word
-def test_a_channel_is_called_by_nobody_and_linked_nowhere(text: str):
+def test_no_text_mentions_everybody_or_links_anywhere(text: str):
     assert not re.search(r"<[!@#]|<https?://evil", webhook(text))
 
 

@@ -111,10 +111,10 @@ def begun(when: datetime) -> dict[str, str]:
             seen("follow", of=at(AFTER, NEW_DIGEST, state="IN_PROGRESS")),
             ("coming", "its rollout is under way, 2/2 running"),
         ),
-        (seen("update", of=at(AFTER, OLD_DIGEST)), ("lost", f"it was put back to {OLD_DIGEST[:19]}")),
+        (seen("update", of=at(AFTER, OLD_DIGEST)), ("lost", f"it was restored to {OLD_DIGEST[:19]}")),
         (
             seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE)),
-            ("lost", f"it was put back to {NEW_DIGEST[:19]}"),
+            ("lost", f"it was restored to {NEW_DIGEST[:19]}"),
         ),
         (
             seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE, revision_tags=begun(AFTER))),
@@ -122,7 +122,7 @@ def begun(when: datetime) -> dict[str, str]:
         ),
         (
             seen("update", of=at(AFTER, NEW_DIGEST, registered=BEFORE, revision_tags=begun(BEFORE))),
-            ("lost", f"it was put back to {NEW_DIGEST[:19]}"),
+            ("lost", f"it was restored to {NEW_DIGEST[:19]}"),
         ),
         (seen("update", of=at(BEFORE, OLD_DIGEST, failure="tasks failed to start")), ("lost", "tasks failed to start")),
         (seen("create", of=Live(target())), ("coming", "it is not there")),

@@ -33,19 +33,19 @@ def test_the_next_wave_waits_until_the_soak_is_over(cloud, clock):
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_a_canary_that_falls_ill_in_the_soak_stops_the_rest_and_is_put_back(cloud, clock, native):
+def test_a_canary_that_becomes_unhealthy_in_the_soak_stops_the_rest_and_is_restored(cloud, clock, native):
     cloud.cloud.native = native
     fated(cloud, {1: Fate(death=Death(lines=["out of memory"]), sick_s=60)})
     results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
     assert outcomes(results) == ["unhealthy", "not attempted"]
     assert "in the soak: " in results[0].detail
-    assert "It was put back on shop-t1-prod-api:1." in results[0].detail
+    assert "It was restored to shop-t1-prod-api:1." in results[0].detail
     assert results[0].tasks[0].log == ("out of memory",)
     assert cloud.calls[tenant_account(2), "UpdateService"] == 0
     assert clock.now < 30 + 300
 
 
-def test_a_target_that_was_unchanged_is_watched_and_never_put_back(cloud, clock):
+def test_a_target_that_was_unchanged_is_watched_and_never_restored(cloud, clock):
     service(cloud, 1).deployments[0].fate = Fate(death=Death(), sick_s=0)
     still = rollout(cloud, 1, action="nothing", request=None)
     results, _ = carry_out(cloud, clock, (still, rollout(cloud, 2)), (rollout(cloud, 3),), tier=SOAK)

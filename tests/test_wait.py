@@ -252,7 +252,7 @@ def test_only_a_record_of_this_rollout_promises_a_digest(age: timedelta, promise
     assert _promised(live, given.IMAGES["api"]) == promised
 
 
-def test_a_wish_without_a_digest_is_met_by_whatever_runs():
+def test_an_image_without_a_digest_is_matched_by_whatever_runs():
     result = Result(given.target(), "deployed")
     rollout = Rollout(given.target(), "follow", "", given.desired(digest=None, image=None), "")
     seen = finish._compared(result, rollout, (given.NEW_DIGEST,))

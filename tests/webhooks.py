@@ -26,7 +26,7 @@ class Receiver:
 
     @property
     def address(self) -> str:
-        """Where it listens; whoever has it can write to the channel."""
+        """Where it listens; anyone who has it can post."""
         return f"http://127.0.0.1:{self.port}/services/{SECRET}"
 
     @property

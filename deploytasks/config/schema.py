@@ -95,7 +95,7 @@ WebhookPlace = Annotated[
     str,
     _like(
         f"{_VARIABLE}|{_PARAMETER}|{_SECRET_ID}",
-        "where the webhook's address is found, never the address: whoever reads that can write to the channel; "
+        "where the webhook's address is found, never the address: anyone who has it can post; "
         'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"',
     ),
 ]

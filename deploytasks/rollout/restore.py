@@ -12,7 +12,7 @@ from deploytasks.rollout.follow import UnderWay, last_look, under_way
 from deploytasks.rollout.resources import Resources
 from deploytasks.rules.verdict import Verdict, deployments, judge
 
-_STATE = "putting back"
+_STATE = "restoring"
 
 
 def concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
@@ -134,7 +134,7 @@ def _arrived(ended: UnderWay, lost: Result, resources: Resources) -> Result:
         return _not_restored(lost, verdict.detail or f"its restore {verdict.outcome}")
     _remember(ended, lost, resources)
     back = ended.rollout.fallback.revision if ended.stopping and ended.rollout.fallback else ended.deployment.revision
-    detail = f"{_sentence(lost.detail)} It was put back on {back.rpartition('/')[2]}.".strip()
+    detail = f"{_sentence(lost.detail)} It was restored to {back.rpartition('/')[2]}.".strip()
     outcome: Outcome = "unhealthy" if lost.outcome == "unhealthy" else "rolled back"
     return replace(lost, outcome=outcome, detail=detail, running=verdict.running, desired=verdict.desired)
 
@@ -154,7 +154,7 @@ def _remember(ended: UnderWay, lost: Result, resources: Resources) -> None:
 
 def _not_restored(lost: Result, why: str) -> Result:
     goes_on = "; it goes on at AWS" if lost.outcome == "timed out" else ""
-    return replace(lost, detail=f"{_sentence(lost.detail)} It was not put back: {why}{goes_on}".strip())
+    return replace(lost, detail=f"{_sentence(lost.detail)} It was not restored: {why}{goes_on}".strip())
 
 
 def _sentence(detail: str) -> str:

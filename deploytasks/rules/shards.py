@@ -70,7 +70,7 @@ def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = ""
     if rollout.desired.is_met_by(digests) and (rollout.action == "nothing" or is_of_this_run):
         return "arrived", ""
     runs = ", ".join(digest[:19] for digest in digests) or "nothing known"
-    return ("lost", f"it was put back to {runs}") if ours else ("coming", f"it still runs {runs}")
+    return ("lost", f"it was restored to {runs}") if ours else ("coming", f"it still runs {runs}")
 
 
 def _is_since(at: datetime | None, since: datetime) -> bool:

@@ -47,7 +47,7 @@ SECOND = (
 )
 DYING = Step(
     "inv release.dev",
-    "it starts, and dies 8 seconds later: seen in the soak, put back, with its last log line",
+    "it starts, and dies 8 seconds later: seen in the soak, restored, with its last log line",
     code=1,
 )
 MISSPELT = Step("inv release.staging", "a wrong key in a tenant's file stops everything before it starts", code=2)
@@ -124,7 +124,7 @@ def _change(world: World) -> None:
 def _let_it_die(stage: Stage) -> int:
     """A third commit, whose image starts and dies; how many commands were run."""
     if stage.engine is None:
-        _say("\n# left out here: an image that starts and dies, and is put back. Pretended tasks never die")
+        _say("\n# left out here: an image that starts and dies, and is restored. Pretended tasks never die")
         return 0
     _say("\n# somebody forgets the database\n$ git commit --all --message 'Forget the database'")
     break_it(stage.world)

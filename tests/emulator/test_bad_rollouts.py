@@ -23,7 +23,7 @@ def _change(world, code):
     return world.commit("Change the service")
 
 
-def test_without_a_circuit_breaker_a_crashing_image_is_put_back_by_us(world):
+def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(world):
     world.edit("templates/api.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
     world.edit("envs/project.toml", "[tiers.dev]", '[tiers.dev]\ntimeout = "12s"')
     world.commit("Do without the circuit breaker")
@@ -37,14 +37,14 @@ def test_without_a_circuit_breaker_a_crashing_image_is_put_back_by_us(world):
     said = released.stdout + released.stderr
     assert released.returncode == 1, said
     assert "not finished after 12 s" in said
-    assert "It was put back on " in said
+    assert "It was restored to " in said
     assert "no luck" in said
     assert sight.digests(world, "dev") == {"main": {sight.digest(world, "dev")}, "mb": {first}}
     cells = json.loads(world.inv("status", "--tier", "dev", "--json").stdout)["cells"]
     assert {cell["target"]: cell["standing"] for cell in cells} == {"dev/api": "completed", "mb-dev/api": "rolled back"}
 
 
-def test_an_image_that_starts_and_dies_is_unhealthy_and_put_back(world):
+def test_an_image_that_starts_and_dies_is_unhealthy_and_restored(world):
     _released(world)
     first = sight.digest(world, "dev")
     break_it(world)
@@ -55,7 +55,7 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_put_back(world):
     assert released.returncode == 1, said
     assert "1 unhealthy, 1 not attempted" in said
     assert re.search(r"in the soak: \d tasks? died \(crashed: exit 1", said), said
-    assert "| there is no database" in said and "It was put back on " in said
+    assert "| there is no database" in said and "It was restored to " in said
     assert sight.digests(world, "dev") == {"main": {first}, "mb": {first}}
 
 

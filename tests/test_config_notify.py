@@ -58,8 +58,8 @@ def test_without_the_table_nobody_is_told(tmp_path):
 def test_anything_else_is_refused_with_the_reason_and_never_shown(tmp_path, webhook):
     assert refusal(tmp_path, notify(webhook)) == (
         "envs/project.toml:13: notify.webhook: can't be this\n"
-        "    wanted: where the webhook's address is found, never the address: whoever reads that can write to the "
-        'channel; such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"'
+        "    wanted: where the webhook's address is found, never the address: anyone who has it can post; "
+        'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"'
     )
 
 

@@ -139,3 +139,14 @@ def test_the_simulated_aws_imports_in_no_circle():
 def test_the_simulated_aws_knows_nothing_of_the_product_and_of_the_benchmarks():
     used = {name.split(".")[0] for name in imported(CLOUD.glob("*.py"))}
     assert used - set(sys.stdlib_module_names) == {"tests"}
+
+
+def test_checking_envs_offline_loads_no_builder():
+    code = (
+        "import sys; from pathlib import Path; from deploytasks.commands import envs_check;"
+        "from deploytasks.config.load import load; list(envs_check.complaints(load(Path(sys.argv[1]))));"
+        "print(*({'deploytasks.builders', 'docker', 'dxf', 'requests'} & set(sys.modules)))"
+    )
+    root = str(PACKAGE.parent)
+    run = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True, cwd=root)
+    assert run.stdout.strip() == ""

@@ -52,7 +52,7 @@ def job(registry, context, dockerfile, *, platforms=("linux/amd64",), labels=Non
 
 
 def build(made: Job, login: Login | None = None, told: list | None = None) -> str:
-    return builders.build_and_push(made, login, (told if told is not None else []).append, builder="append")
+    return builders.build_and_push(made, login, (told if told is not None else []).append)
 
 
 def tarball(*names: str) -> bytes:

@@ -115,8 +115,8 @@ def by_buildkit(context: Path, scratch: Path) -> tuple[dict[str, Any], dict[str,
 
 def by_append(context: Path) -> tuple[dict[str, Any], dict[str, str]]:
     with serving() as registry:
-        job = Job(Build(Service("api", "api"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1")
-        builders.build_and_push(job, None, [].append, builder="append")
+        job = Job(Build(Service("api", "api", builder="append"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1")
+        builders.build_and_push(job, None, [].append)
         files: dict[str, str] = {}
         for layer in registry.manifest("api", "1")["layers"]:
             files |= members(registry.blobs["api"][layer["digest"]])

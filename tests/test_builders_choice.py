@@ -6,8 +6,9 @@ import pytest
 
 from deploytasks import builders
 from deploytasks.builders import Job
-from deploytasks.errors import Refusal
+from deploytasks.errors import Complaint, Refusal
 from deploytasks.model import Build, Platform, Service
+from deploytasks.model.builders import BUILDERS
 from tests.registry import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -20,9 +21,13 @@ def no_engine(monkeypatch, tmp_path):
     return address
 
 
-def job(tmp_path, host="localhost:1", *, platforms=("linux/amd64",)) -> Job:
+def service(builder="auto", platforms=("linux/amd64",)) -> Service:
+    return Service("api", "api", builder=builder, platforms=platforms)
+
+
+def job(tmp_path, host="localhost:1", *, made=service()) -> Job:  # noqa: B008 - frozen
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    return Job(Build(Service("api", "api", platforms=platforms), COMMIT, COMMIT), tmp_path, f"{host}/api:{COMMIT}")
+    return Job(Build(made, COMMIT, COMMIT), tmp_path, f"{host}/api:{COMMIT}")
 
 
 @pytest.mark.parametrize(
@@ -30,16 +35,20 @@ def job(tmp_path, host="localhost:1", *, platforms=("linux/amd64",)) -> Job:
     [("auto", True, "docker"), ("auto", False, "append"), ("docker", True, "docker"), ("append", True, "append")],
 )
 def test_auto_takes_docker_where_an_engine_answers_else_append(wanted, engine, chosen):
-    assert builders.choose(wanted, lambda: engine) == chosen
+    lacks = {row.name: Complaint("it", "lacks an engine") for row in BUILDERS if row.needs and not engine}
+    assert builders.choose(service(wanted), lambda row: lacks.get(row.name)).name == chosen
 
 
-def test_append_never_asks_for_an_engine():
-    assert builders.choose("append", lambda: pytest.fail("asked")) == "append"
+def test_append_never_asks_for_an_engine(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://x:y")
+    with pytest.raises(Refusal, match="is not an address"):
+        builders.choose(service("docker"))
+    assert builders.choose(service("append")).name == "append"
 
 
 def test_docker_without_an_engine_is_refused_naming_the_socket_and_what_to_do(no_engine, tmp_path):
     with pytest.raises(Refusal) as caught:
-        builders.build_and_push(job(tmp_path), None, lambda event: None, builder="docker")
+        builders.build_and_push(job(tmp_path, made=service("docker")), None, lambda event: None)
     assert str(caught.value) == (
         f"docker: no Docker engine answers at {no_engine}\n"
         "    start it, or set DOCKER_HOST;\n"
@@ -52,7 +61,7 @@ def test_docker_without_an_engine_is_refused_naming_the_socket_and_what_to_do(no
 def test_any_address_without_an_engine_is_no_traceback(monkeypatch, address):
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(Refusal, match="no Docker engine answers at"):
-        builders.choose("docker", builders.docker.answers)
+        builders.choose(service("docker"))
 
 
 def test_auto_builds_and_pushes_without_an_engine(no_engine, tmp_path):
@@ -64,7 +73,7 @@ def test_auto_builds_and_pushes_without_an_engine(no_engine, tmp_path):
 @pytest.mark.parametrize("platforms", [("linux/amd64", "linux/arm64"), ()])
 def test_one_platform_is_built_and_more_are_refused_for_now(tmp_path, platforms):
     with pytest.raises(Refusal, match=r"services.api.platforms: . platforms \(.*\), and one can be built"):
-        builders.build_and_push(job(tmp_path, platforms=platforms), None, lambda event: None)
+        builders.build_and_push(job(tmp_path, made=service(platforms=platforms)), None, lambda event: None)
 
 
 @pytest.mark.parametrize(

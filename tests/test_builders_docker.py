@@ -108,14 +108,23 @@ DOCKER_BUILDKIT={buildkit} exec {program} build "$@"
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def job(registry, context, text=DOCKERFILE, *, dockerfile="Dockerfile", platform="linux/amd64", labels=None) -> Job:
+def job(
+    registry,
+    context,
+    text=DOCKERFILE,
+    *,
+    dockerfile="Dockerfile",
+    platform="linux/amd64",
+    labels=None,
+    builder="docker",
+) -> Job:
     (context / dockerfile).write_text(text)
-    service = Service("api", "api", context="api", dockerfile=dockerfile, platforms=(platform,))
+    service = Service("api", "api", context="api", dockerfile=dockerfile, platforms=(platform,), builder=builder)
     return Job(Build(service, COMMIT, COMMIT), context, f"{registry.host}/api:{COMMIT}", labels or {"commit": COMMIT})
 
 
-def build(made: Job, builder="docker", login: Login | None = None, told: list | None = None) -> str:
-    return builders.build_and_push(made, login, (told if told is not None else []).append, builder=builder)
+def build(made: Job, login: Login | None = None, told: list | None = None) -> str:
+    return builders.build_and_push(made, login, (told if told is not None else []).append)
 
 
 def ran(engine, ref: str, *command: str) -> str:
@@ -144,8 +153,8 @@ def pulled(engine, registry: Registry, made: Job, digest: str) -> str:
 
 @pytest.mark.parametrize("builder", ["append", "docker"])
 def test_what_is_pushed_runs_by_its_digest(engine, registry, context, builder):
-    made = job(registry, context)
-    image = pulled(engine, registry, made, build(made, builder))
+    made = job(registry, context, builder=builder)
+    image = pulled(engine, registry, made, build(made))
     assert ran(engine, image) == "hello"
     assert ran(engine, image, "sh", "-c", "echo $GREETING; pwd; id -u") == "hello world\n/app\n10\n"
 
@@ -153,7 +162,7 @@ def test_what_is_pushed_runs_by_its_digest(engine, registry, context, builder):
 def test_both_builders_make_the_same_image_of_a_dockerfile(registry, context, without_buildx):
     configs, contents = [], []
     for builder in ("append", "docker"):
-        build(job(registry, context), builder)
+        build(job(registry, context, builder=builder))
         config = registry.config("api", COMMIT)
         wanted = ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Labels")
         configs.append({name: config["config"].get(name) for name in wanted})
@@ -167,10 +176,10 @@ def test_an_appended_file_behind_a_link_of_the_base_hides_nothing(engine, regist
     (context / "bin").symlink_to("usr/bin")
     (context / "usr/bin").mkdir(parents=True)
     shutil.move(context / "busybox", context / "usr/bin/busybox")
-    build(job(registry, context, "FROM scratch\nCOPY . /\n"), "append")
+    build(job(registry, context, "FROM scratch\nCOPY . /\n", builder="append"))
     text = f'FROM {registry.host}/api:{COMMIT}\nCOPY hello.txt /bin/\nCMD ["/bin/busybox", "ls", "/usr/bin"]\n'
-    made = job(registry, context, text)
-    image = pulled(engine, registry, made, build(made, "append"))
+    made = job(registry, context, text, builder="append")
+    image = pulled(engine, registry, made, build(made))
     assert ran(engine, image) == "busybox\nhello.txt\n"
 
 
@@ -241,7 +250,7 @@ def test_the_login_pushes_and_pulls_a_private_base_and_is_written_nowhere(
     monkeypatch.setenv("DOCKER_CONFIG", str(settings))
     with serving(password=("AWS", "s3cret")) as registry:
         login = Login(registry.host, "AWS", "s3cret")
-        build(job(registry, context), "append", login)
+        build(job(registry, context, builder="append"), login)
         forget(engine, registry)
         digest = build(job(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
         assert registry.tags["api"] == {COMMIT: digest}
@@ -290,7 +299,7 @@ def test_an_interrupted_build_leaves_no_process_behind(registry, context, monkey
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        builders.build_and_push(job(registry, context), None, interrupt, builder="docker")
+        builders.build_and_push(job(registry, context), None, interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int(noted.read_text()), 0)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from deploytasks.builders import choose, docker
+from deploytasks.builders import choose
 from deploytasks.config.load import load
 from deploytasks.errors import DeployError, Refusal
+from deploytasks.model import Service
 from tests.commands import Shop
 
 DEEP = ".".join(["a"] * 900)
@@ -146,7 +147,7 @@ def test_a_template_that_goes_too_far_is_refused_by_name(shop: Shop, text: str, 
 def test_a_docker_host_that_is_no_address_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(Refusal, match=r"^DOCKER_HOST: '.*' is not an address of a Docker engine: .*\n    for example "):
-        choose("auto", docker.answers)
+        choose(Service("api", "api"))
 
 
 @pytest.mark.parametrize(
@@ -154,9 +155,9 @@ def test_a_docker_host_that_is_no_address_is_refused_by_name(monkeypatch: pytest
 )
 def test_a_docker_host_where_nobody_answers_leaves_the_other_builder(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("DOCKER_HOST", address)
-    assert choose("auto", docker.answers) == "append"
+    assert choose(Service("api", "api")).name == "append"
     with pytest.raises(Refusal, match=r"^docker: no Docker engine answers at "):
-        choose("docker", docker.answers)
+        choose(Service("api", "api", builder="docker"))
 
 
 @pytest.mark.parametrize("task", ["build --allow-dirty", "release.dev --allow-dirty --dry-run"])

@@ -18,6 +18,7 @@ from deploytasks.builders.recipe import Recipe
 from deploytasks.builders.registry import Manifest, Reference, Repository
 from deploytasks.builders.tree import Tree
 from deploytasks.errors import Refusal
+from deploytasks.model import Platform
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _CREATED = "org.opencontainers.image.created"
@@ -52,6 +53,15 @@ def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
         config = Path(scratch, "config")
         config.write_bytes(_json(_config(base, job, todo, added)))
         return _push(base, config, added, repository, log)
+
+
+def missing() -> None:
+    """Return None: this package is all that the builder needs."""
+
+
+def check(text: str, name: str, platform: Platform) -> None:
+    """Raise Refusal with what the Dockerfile says and only an engine can build, as far as its text shows."""
+    recipe.base(dockerfile.parse(text, name), platform)
 
 
 def _text(job: Job) -> str:

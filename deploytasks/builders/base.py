@@ -15,6 +15,7 @@ from deploytasks.builders.registry import Manifest, Reference, Repository
 from deploytasks.builders.tree import Tree
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform
+from deploytasks.model.builders import BUILD_WHOLE, ENGINE
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -23,7 +24,7 @@ _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-_USE_DOCKER = 'take another base, or build with Docker: builder = "docker"'
+_USE_DOCKER = f"take another base, or {BUILD_WHOLE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,7 @@ def read_base(given: Base, platform: Platform, login: Login | None, log: BuildLo
     if not platform.accepts(found):
         raise _wrong_platform(given, platform, [found])
     if (config.get("config") or {}).get("OnBuild"):
-        raise Refusal.of(
-            given.where, f"{given.image} has ONBUILD instructions, which need a Docker engine", _USE_DOCKER
-        )
+        raise Refusal.of(given.where, f"{given.image} has ONBUILD instructions, which need {ENGINE}", _USE_DOCKER)
     return BaseImage(reference, manifest.media_type, config, tuple(described["layers"]))
 
 

@@ -12,6 +12,7 @@ from deploytasks import dockerignore
 from deploytasks.builders.recipe import Copy, Owner, Step, Workdir
 from deploytasks.builders.tree import Directory, Link, Tree
 from deploytasks.errors import BuildFailed, Invalid, Refusal
+from deploytasks.model.builders import ENGINE
 
 _WILD = re.compile(r"[*?\[\\]")
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
@@ -105,7 +106,7 @@ class Copying:
             raise self._absent(step, source, source)
         origin = self.context / real
         if step.unpacks and origin.is_file() and _is_archive(origin):
-            raise Refusal.of(step.where, f"ADD {source}: a Docker engine would unpack it", "COPY it, or its content")
+            raise Refusal.of(step.where, f"ADD {source}: {ENGINE} would unpack it", "COPY it, or its content")
         target = self.tree.follow(step.destination)
         if origin.is_dir():
             self._copy_content(step, real, target)

@@ -25,7 +25,7 @@ from docker.errors import DockerException, create_api_error_from_http_exception
 from deploytasks.builders import context, credentials
 from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.registry import Reference, again, sounds_passing
-from deploytasks.errors import BuildFailed, Refusal
+from deploytasks.errors import BuildFailed, Complaint, Refusal
 from deploytasks.model import Platform
 
 _DEFAULT_SOCKET = "unix:///var/run/docker.sock"
@@ -53,6 +53,16 @@ def answers() -> bool:
         raise Refusal.of(
             "DOCKER_HOST", f"'{address()}' is not an address of a Docker engine: {error}", to_do
         ) from error
+
+
+def missing() -> Complaint | None:
+    """Return the complaint that no engine answers; None if one does.
+
+    Raises: Refusal if DOCKER_HOST is not an address.
+    """
+    if answers():
+        return None
+    return Complaint("docker", f"no Docker engine answers at {address()}", "start it, or set DOCKER_HOST")
 
 
 def _listens(where: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deploytasks.errors import Complaint, Refusal, raise_all
+from deploytasks.model.builders import ENGINE, INSTALL
 
 SUPPORTED = (
     *("FROM", "ARG", "COPY", "ADD", "ENV", "LABEL", "MAINTAINER", "WORKDIR", "USER", "EXPOSE", "VOLUME"),
@@ -25,7 +26,7 @@ _ESCAPE = re.compile(r"#\s*escape\s*=\s*(?P<character>\S+)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=")
 _HEREDOC = re.compile(r"(?<!\S)[0-9]*<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<end>[A-Za-z_][\w.-]*)(?P=quote)(?!\S)")
 _TAKE_HEREDOCS = ("RUN", "COPY", "ADD")
-_INSTALL = 'install docker.io and start its engine (then builder = "auto" takes it), or remove the line'
+_INSTALL = f"{INSTALL}, or remove the line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +117,18 @@ def _complaints(instruction: Instruction) -> Iterator[Complaint]:
     where, name = instruction.where, instruction.name
     if name not in SUPPORTED:
         if name in _KNOWN_TO_ENGINES:
-            yield Complaint(where, f"{name} needs a Docker engine", _INSTALL)
+            yield Complaint(where, f"{name} needs {ENGINE}", _INSTALL)
         else:
             yield Complaint(
                 where, f"no instruction is called {name}", f"known: {', '.join((*SUPPORTED, *_KNOWN_TO_ENGINES))}"
             )
         return
     for flag in (flag for flag, _ in instruction.flags if flag not in _FLAGS[name]):
-        yield Complaint(where, f"{name} {flag} needs a Docker engine", _INSTALL)
+        yield Complaint(where, f"{name} {flag} needs {ENGINE}", _INSTALL)
     if not instruction.text:
         yield Complaint(where, f"{name} says nothing", "")
     elif name in _TAKE_HEREDOCS and _HEREDOC.search(instruction.text):
-        yield Complaint(where, f"{name} of a heredoc needs a Docker engine", _INSTALL)
+        yield Complaint(where, f"{name} of a heredoc needs {ENGINE}", _INSTALL)
     else:
         yield from _word_complaints(instruction)
 
@@ -146,7 +147,7 @@ def _stage_complaints(instructions: Iterable[Instruction], name: str) -> Iterato
     if not stages:
         yield Complaint(name, "there is no FROM", "begin with the image that yours is based on, or FROM scratch")
     for second in stages[1:]:
-        yield Complaint(second.where, "a second FROM (a multi-stage build) needs a Docker engine", _INSTALL)
+        yield Complaint(second.where, f"a second FROM (a multi-stage build) needs {ENGINE}", _INSTALL)
     first = next((each for each in instructions if each.name != "ARG"), None)
     if stages and first is not stages[0] and first is not None:
         yield Complaint(first.where, f"{first.name} comes before FROM", "only ARG may")
@@ -158,7 +159,7 @@ def _escape_complaints(text: str, name: str) -> Iterator[Complaint]:
             return
         match = _ESCAPE.match(line)
         if match and match["character"] != "\\":
-            yield Complaint(f"{name}:{number}", "another escape character needs a Docker engine", _INSTALL)
+            yield Complaint(f"{name}:{number}", f"another escape character needs {ENGINE}", _INSTALL)
 
 
 Lookup = Mapping[str, str]

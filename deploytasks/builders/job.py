@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
-from deploytasks.errors import Refusal
 from deploytasks.model import Build, OnEvent, Platform, Told
-
-BuilderName = Literal["docker", "append"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +47,7 @@ class Job:
 
     @property
     def platform(self) -> Platform:
-        """The one platform. Raises: Refusal if there are several."""
-        if complaint := self.build.service.unbuildable:
-            raise Refusal(complaint)
+        """The platform, of a builder that makes one."""
         return Platform.parse(self.build.service.platforms[0])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from deploytasks.builders import dockerfile, runtime
 from deploytasks.builders.dockerfile import Instruction
 from deploytasks.model import Platform
+from deploytasks.model.builders import BUILD_WHOLE, ENGINE
 
 SCRATCH = "scratch"
 SCRATCH_CONFIG: Mapping[str, Any] = {
@@ -228,7 +229,7 @@ class _Stage:
             raise instruction.wrong(f"{name} needs a source and a destination")
         for source in sources if name == "ADD" else ():
             if _REMOTE.match(source):
-                raise instruction.wrong(f"ADD {source} needs a Docker engine, which fetches it", "or COPY a file")
+                raise instruction.wrong(f"ADD {source} needs {ENGINE}, which fetches it", "or COPY a file")
         into = destination.endswith(("/", "/.")) or destination in (".", "..")
         if len(sources) > 1 and not into:
             what = f"{name} of several sources, but {destination!r} is not a directory"
@@ -260,7 +261,7 @@ def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
     if match:
         return Owner(int(match["uid"]), int(match["gid"] or match["uid"]))
     if text:
-        advice = 'give the numbers (--chown=1000:1000), or build with Docker: builder = "docker"'
+        advice = f"give the numbers (--chown=1000:1000), or {BUILD_WHOLE}"
         raise instruction.wrong(f"{instruction.name} --chown={text}: names are known only inside the image", advice)
     return Owner()
 

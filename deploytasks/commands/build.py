@@ -67,7 +67,7 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
     login = Login(context.project.registry.host, user, password)
     try:
         with build_context.laid_out(context, build) as laid:
-            digest = build_and_push(_job(context, build, laid), login, context.tell, builder=build.service.builder)
+            digest = build_and_push(_job(context, build, laid), login, context.tell)
     except OSError as error:
         raise BuildFailed(unwritable(error)) from error
     except BuildFailed:

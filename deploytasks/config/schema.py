@@ -4,18 +4,30 @@
 "wanted: …" of a complaint.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, json
 
 from deploytasks.config.names import NAME
+from deploytasks.model.builders import AUTO, WANTED
 
 Kind = Literal["project", "tenant"]
+if TYPE_CHECKING:
+    BuilderName = str
+else:
+    BuilderName = Literal[WANTED]
 
 
 def _like(pattern: str, description: str) -> Meta:
     """Return the constraint that text matches the pattern whole; its end means the same to Python and JSON Schema."""
     return Meta(pattern=rf"^(?:{pattern})$(?!\n)", description=description)
+
+
+def _either(names: Sequence[str]) -> str:
+    """Return the names in quotes, as a choice: `"auto", "docker" or "append"`."""
+    *others, last = (f'"{name}"' for name in names)
+    return f"{', '.join(others)} or {last}"
 
 
 Name = Annotated[str, _like(NAME, "lower-case letters, digits and dashes, a letter first, at most 63")]
@@ -166,7 +178,7 @@ class ServiceTable(Struct, forbid_unknown_fields=True):
     platforms: Annotated[
         tuple[Platform, ...], Meta(min_length=1, description='a list of platforms, such as ["linux/amd64"]')
     ] = ("linux/amd64",)
-    builder: Annotated[Literal["auto", "docker", "append"], Meta(description='"auto", "docker" or "append"')] = "auto"
+    builder: Annotated[BuilderName, Meta(description=_either(WANTED))] = AUTO
     artifacts: Annotated[
         tuple[Below, ...], Meta(description='a list of paths below the context, such as ["build/libs/*.jar"]')
     ] = ()

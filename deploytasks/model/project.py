@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deploytasks.errors import Complaint
+from deploytasks.model.builders import AUTO, candidates
 
 TagKind = Literal["mutable", "immutable"]
 Pin = Literal["tag", "digest"]
@@ -51,17 +52,19 @@ class Service:
     context: str = "."
     dockerfile: str = "Dockerfile"
     platforms: tuple[str, ...] = ("linux/amd64",)
-    builder: Literal["auto", "docker", "append"] = "auto"
+    builder: str = AUTO
     before_deploy: tuple[tuple[str, ...], ...] = ()
     artifacts: tuple[str, ...] = ()
 
     @property
     def unbuildable(self) -> Complaint | None:
         """Return why no builder can build it, judged by its settings alone; None if they allow it."""
-        if len(self.platforms) == 1:
+        if candidates(self.builder, len(self.platforms)):
             return None
-        what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and one can be built"
-        to_do = "multi-platform images come later: name one for now"
+        most = max(row.platforms for row in candidates(self.builder))
+        can = "one" if most == 1 else str(most)
+        what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and {can} can be built"
+        to_do = "multi-platform images come later: name one for now" if most == 1 else "name fewer"
         return Complaint(f"services.{self.name}.platforms", what, to_do)
 
 

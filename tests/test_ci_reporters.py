@@ -10,12 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deploytasks.errors import NotReady
+from deploytasks.errors import NotReady, RolloutsFailed
 from deploytasks.model import Ended, Plan, Planned, Report
 from deploytasks.report import ci
+from deploytasks.report.ci import ending, summarise, title
 from deploytasks.report.markdown import markdown
-from deploytasks.report.progress import ending, reporter_for, summarise, title
+from deploytasks.report.progress import reporter_for
 from deploytasks.report.sheet import line
+from deploytasks.tasks.carry_out import raise_if_failed
 from tests.cloud.accounts import AwsError, Call
 from tests.commands import Shop
 from tests.reports.situations import PROD, SITUATIONS, ended, expect, target, ticking
@@ -32,8 +34,9 @@ def test_the_summary_reads_as_expected(name):
 
 @pytest.mark.parametrize("name", [name for name in SITUATIONS if SITUATIONS[name].report.failed])
 def test_annotations_read_as_expected(name):
-    failed = SITUATIONS[name].report.failed
-    text = "".join(ci.annotation(f"{each.target} {each.outcome}", ci.explained(each)) for each in failed)
+    with pytest.raises(RolloutsFailed) as failed:
+        raise_if_failed(SITUATIONS[name].report)
+    text = "".join(ci.annotation(each.where, each.what) for each in failed.value.each)
     expect(f"{name}.annotations.txt", text)
 
 

@@ -28,6 +28,7 @@ from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope
 from deploytasks.tasks import shell
+from deploytasks.tasks.carry_out import carry_out
 from tests.cloud.accounts import AwsError, Call
 from tests.commands import REGISTRY, Shop
 from tests.proxy import Proxy, Rule, Stall
@@ -233,7 +234,7 @@ def test_the_lock_is_free_where_the_signal_comes_between_it_and_the_work(shop: S
 
     sys.settrace(trace)
     with pytest.raises(Interrupted) as caught, shell.interruptible():
-        shell.carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=False)
+        carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=False)
     assert not parameters(shop), caught
 
 

@@ -46,6 +46,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("BUILDERS", "deploytasks/model/builders.py"),
         ("OPERATIONS", "deploytasks/aws/responses.py"),
         ("notifies", "deploytasks/model/commands.py"),
+        ("KINDS", "deploytasks/report/notification.py"),
         ("SEEN", "deploytasks/template/language.py"),
         ("seen", "deploytasks/template/language.py"),
         ("environment", "deploytasks/template/language.py"),
@@ -53,7 +54,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("_check", "deploytasks/commands/situation.py"),
         ("_DEFAULTS", "deploytasks/template/canonical.py"),
         ("UNORDERED", "deploytasks/template/canonical.py"),
-        ("carry_out", "deploytasks/tasks/shell.py"),
+        ("carry_out", "deploytasks/tasks/carry_out.py"),
         ("begin", "deploytasks/commands/context.py"),
     ],
 )

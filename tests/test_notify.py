@@ -17,7 +17,9 @@ import pytest
 from deploytasks import commands, notify
 from deploytasks.config.load import load
 from deploytasks.errors import NotReady
-from deploytasks.model import Webhook
+from deploytasks.model import Ended, Heading, Webhook
+from deploytasks.report import notification
+from deploytasks.report.notification import Kind, Moment
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.webhooks import SECRET, Receiver, listening
@@ -93,6 +95,22 @@ def test_every_command_that_changes_a_tier_is_told_and_no_other(told: Shop, webh
     for words in (["status"], ["deploy.wait", "prod"], ["lock.status"], ["release.history", "prod"], ["build"]):
         told.inv(*words)
     assert len(webhook.messages) == before
+
+
+def test_a_kind_that_is_added_is_sent_when_it_is_due(told: Shop, webhook: Receiver, monkeypatch: pytest.MonkeyPatch):
+    def composed(heading: Heading, now: Moment) -> notification.Message:
+        return {"text": f"{heading.command}: {len(now.results)} ended"}
+
+    added = Kind("target", "when a target has ended", lambda now: isinstance(now.event, Ended), composed)
+    monkeypatch.setattr(notification, "KINDS", (*notification.KINDS, added))
+    assert told.inv("deploy.prod").code == 0
+    start, *targets, end = webhook.firsts
+    assert targets == ["deploy.prod: 1 ended", "deploy.prod: 2 ended"]
+    assert (start[0], end[0]) == ("▶", "✔")
+    webhook.messages.clear()
+    assert told.inv("deploy.prod", "--force", "--dry-run").code == 0
+    assert told.inv("deploy.prod").code == 0
+    assert webhook.messages == []
 
 
 @pytest.mark.parametrize("words", [["release.prod", "--dry-run"], ["--dry", "deploy.prod"], ["tag.prod", "--dry-run"]])

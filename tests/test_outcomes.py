@@ -18,7 +18,7 @@ from deploytasks.model.outcomes import OutcomeRow
 from deploytasks.report import notification, results
 from deploytasks.report.markdown import markdown
 from deploytasks.report.paint import Terminal, plain
-from deploytasks.tasks.shell import raise_if_failed
+from deploytasks.tasks.carry_out import raise_if_failed
 from tests.reports.situations import PROD, Situation, ended, target, update
 from tests.test_report_reporters import told_to
 

@@ -1,6 +1,7 @@
 """What a channel is told, compared as a whole; and that nothing in it is obeyed, or secret."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from tests.reports.situations import (
     update,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 HEADING = Heading(
     "shop",
     "prod",
@@ -30,6 +32,12 @@ HEADING = Heading(
     Author("ann@desk", "https://ci.example/shop/runs/7?a=1&b=2", "github 7"),
     {NEW: "Offer <b>bulk</b> orders & more"},
 )
+
+
+def test_the_document_has_every_kind_and_when_it_is_sent():
+    table = (ROOT / "docs" / "envs.md").read_text().partition("| message |")[2].partition("\n\n")[0]
+    rows = [f"| {kind.name} | {kind.meaning} |" for kind in notification.KINDS]
+    assert table.splitlines()[2:] == rows
 
 
 def plan_of(name: str) -> Plan:

@@ -16,6 +16,7 @@ from deploytasks.model import Command, Options, Scope
 from deploytasks.report.sheet import line
 from deploytasks.report.streams import OutputStream
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.carry_out import carry_out
 from tests.commands import Shop
 
 
@@ -52,7 +53,7 @@ def test_a_release_that_went_well_still_fails_where_its_report_was_lost(
 
     monkeypatch.setattr(sys, "stdout", Failing(errno.ENOSPC))
     with pytest.raises(Failure, match="No space left on device") as raised:
-        shell.carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
+        carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
     assert raised.value.code == 1
 
 

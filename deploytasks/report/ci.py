@@ -1,4 +1,4 @@
-"""Write for CI engines: GitHub's annotations and step summaries, GitLab's collapsible sections. Pure.
+"""Write for CI engines: GitHub's annotations and step summaries, GitLab's collapsible sections.
 
 GitHub executes commands in a step's output: `::name …::` at the start of a line and, still, the older `##[name …]`
 anywhere in a line. Text written by others must contain neither.
@@ -7,12 +7,20 @@ Source: GitHub's "Workflow commands" and the runner's own ActionCommand; GitLab'
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path, PurePath
+from typing import TextIO
 
-from deploytasks.model import Ended, Event, Logged, Planned, Progress, Result, Told
+from deploytasks.errors import ended_as
+from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
+from deploytasks.report import plan, results
+from deploytasks.report.markdown import markdown
+from deploytasks.report.reporter import Around, Clock, Reporter
+from deploytasks.report.secrets import veil
+from deploytasks.report.sheet import Sheet, line, stacked
+from deploytasks.report.streams import OutputStream, append, room_in
 from deploytasks.report.text import harmless, lines_of
 
 SUMMARY_BYTES = 1024 * 1024
@@ -84,15 +92,6 @@ def folder_of(root: Path, workspace: str) -> str:
     return str(root.relative_to(workspace)).removeprefix(".") if inside else ""
 
 
-def explained(result: Result) -> str:
-    """Explain a rollout that did not end well: its detail, then its dead tasks with their last log lines."""
-    said = lines_of(result.detail) or ["no reason is known"]
-    for task in result.tasks:
-        said += [f"task {task.id}: {task.reason}", *(f"    {each}" for exits in task.exits for each in lines_of(exits))]
-        said += [f"    | {each}" for message in task.log for each in lines_of(message)]
-    return "\n".join(said)
-
-
 def _data(text: str) -> str:
     return harmless(text).replace("##[", "## [").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -138,3 +137,88 @@ def section_names(command: str, at: datetime) -> Iterator[str]:
     """Yield section names that are legal (letters, digits, `_.-`) and unique in a job."""
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "-", command)
     return (f"{legal}-{at.timestamp():.3f}-{number}" for number in count(1))
+
+
+class Folding(Around):
+    """Puts the plan, a build's output and the rollouts into collapsed sections of GitLab's log; the end stands open."""
+
+    def __init__(self, inner: Reporter, command: str, stdout: TextIO, clock: Clock) -> None:
+        super().__init__(inner, command, clock)
+        self._stream = OutputStream(stdout)
+        self._names = section_names(command, clock())
+        self._open = self._phase = ""
+
+    @property
+    def lost(self) -> str:
+        """Why the stream rejected output; "" if it did not. The first of the two writers to fail knows."""
+        return self._stream.lost or super().lost
+
+    def _tell(self, event: Event) -> None:
+        self._turn(phase(event, self._phase))
+        super()._tell(event)
+
+    def _end(self, report: Report) -> None:
+        self._turn("")
+        super()._end(report)
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._turn("")
+        super()._leave(error)
+
+    def _turn(self, phase: str) -> None:
+        """Close the open section and begin that of the phase; none for ""."""
+        if phase == self._phase:
+            return
+        if self._open:
+            self._stream.write(section_end(self._open, self._clock()))
+        self._phase, self._open = phase, next(self._names) if phase else ""
+        if phase:
+            header = f"{self._command}: {phase}"
+            self._stream.write(section_start(self._open, header, self._clock()))
+
+
+class Summarised(Around):
+    """Adds the end, as Markdown, to the step summary too; if that can't be written, the command goes on."""
+
+    def __init__(self, inner: Reporter, command: str, file: Path, clock: Clock) -> None:
+        super().__init__(inner, command, clock)
+        self._file = file
+
+    def _end(self, report: Report) -> None:
+        self._add(title(report), ending(report, self._elapsed_s()))
+        super()._end(report)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if error is not None and not self._finished:
+            self._add(f"{self._command} {ended_as(error)}", self._broken_off(error))
+        super()._leave(error)
+
+    def _broken_off(self, error: BaseException) -> Sheet:
+        """Return the results until then, and the error."""
+        said = lines_of(veil(str(error), self._secrets)) or [type(error).__name__]
+        why = tuple(line(each, indent=4) for each in said)
+        known = Report(self._command, self._plan, self._ended) if self._plan and self._ended else None
+        return stacked(results.body(known) if known else (), why)
+
+    def _add(self, title: str, sheet: Sheet) -> None:
+        if problem := summarise(self._file, title, sheet):
+            super()._tell(Told("summary", problem))
+
+
+def summarise(file: Path, title: str, sheet: Sheet) -> str:
+    """Append to the step summary as much of the sheet as GitHub accepts; return why that failed, "" if it did not."""
+    text = markdown(title, sheet, room_in(file, SUMMARY_BYTES))
+    return append(file, text) if text else f"{file} has no room left for {title}"
+
+
+def title(report: Report) -> str:
+    """Return the command, with the release that everything in the report shares."""
+    return f"{report.command} {results.release_of(report) or ''}".rstrip()
+
+
+def ending(report: Report, elapsed_s: float) -> Sheet:
+    """Return what was built and tagged (the whole plan if nothing was rolled out), the results, and how to resume."""
+    planned = replace(report.plan, waves=()) if report.results else report.plan
+    steps = plan.notes(planned) if planned.is_nothing else plan.sheet(planned)
+    resume = tuple(line(each, whole=True) for each in lines_of(report.resume))
+    return stacked(steps, results.body(report, elapsed_s), resume)

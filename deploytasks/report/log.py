@@ -81,7 +81,7 @@ class Log:
         if self._form == "bare":
             return f"{harmless(line.message) if self._stdout.isatty() else line.message}\n"
         stamped = logged(line, self._width)  # joined here, because rich takes half a millisecond per line
-        return "".join("".join(span.text for span in each.spans).rstrip() + "\n" for each in stamped)
+        return "".join(f"{each.text.rstrip()}\n" for each in stamped)
 
     def _json(self, event: str, document: Mapping[str, Any]) -> str:
         return dumped({"event": event, "time": iso(datetime.now(UTC)), **document}, self._stdout) + "\n"

@@ -93,7 +93,7 @@ def _run(text: str, *, bold: bool) -> str:
 def _code(lines: list[Line]) -> str:
     """Return the lines, unchanged, in a block whose fence is longer than any run of backticks in it."""
     margin = min(line.indent for line in lines)
-    text = [" " * (line.indent - margin) + "".join(span.text for span in line.spans) for line in lines]
+    text = [line.text[margin:] for line in lines]
     longest = max((len(run) for line in text for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}text", *text, fence])

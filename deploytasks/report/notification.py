@@ -1,4 +1,4 @@
-"""Compose a webhook's messages about a command: its start, its end, or why it broke off. Pure.
+"""The messages that a webhook receives about a command: one row a kind, when it is sent, and its text.
 
 A message is in the format of Slack's incoming webhooks, which Mattermost, Rocket.Chat and Discord (`…/slack`) accept
 too: text without blocks, which only Slack supports. Text written by others is escaped: it links and notifies nobody.
@@ -6,15 +6,19 @@ Source: Slack's "Formatting text for app surfaces": `&`, `<` and `>` are escaped
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from deploytasks.errors import ended_as
-from deploytasks.model import Heading, Plan, Report, Result
+from deploytasks.model import Event, Heading, Plan, Planned, Report, Result
+from deploytasks.report.reporter import Around, Reporter, utc_now
 from deploytasks.report.results import counts, summary
 from deploytasks.report.secrets import secret_values, veil, veiled_report
 from deploytasks.report.text import counted, harmless, lines_of, one_line, short_commit
 
 Message = dict[str, str]
+Send = Callable[[str, Callable[[], Message]], None]
 
 _LONGEST_LINE = 300
 _MOST_LINES = 15
@@ -22,6 +26,108 @@ _MOST_NAMES = 10
 _LONGEST_COMMAND = 2000
 _CALL = re.compile(r"@(?=channel|everyone|here|all)")
 _ADDRESS = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What just happened, and what is known by then: an event, the report at the end, or the error that ended it."""
+
+    plan: Plan
+    results: tuple[Result, ...] = ()
+    event: Event | None = None
+    report: Report | None = None
+    error: BaseException | None = None
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of message: its name, what docs/envs.md says of it, when it is due, and how it is composed."""
+
+    name: str
+    meaning: str
+    is_due: Callable[[Moment], bool]
+    compose: Callable[[Heading, Moment], Message]
+    by_each_shard: bool = True
+    """Every shard sends it, else `release.matrix` alone."""
+
+
+KINDS = (
+    Kind(
+        "start",
+        "when the command begins to change something: how many targets",
+        lambda now: isinstance(now.event, Planned),
+        lambda heading, now: begun(heading, now.plan),
+        by_each_shard=False,
+    ),
+    Kind(
+        "end",
+        "when it is done, failed or was interrupted: how many targets had which outcome, why the failed ones failed, "
+        "and the command that resumes",
+        lambda now: now.report is not None or now.error is not None,
+        lambda heading, now: _ended_somehow(heading, now),
+    ),
+)
+
+
+class Notifying(Around):
+    """Sends the messages that are due while it passes every event on. `close` waits until they are sent.
+
+    Send no message for a no-op, nor for a command that was refused before it began.
+    """
+
+    def __init__(
+        self,
+        show: Reporter,
+        send: Send,
+        close: Callable[[], None],
+        heading: Callable[[Plan], Heading],
+        *,
+        is_shard: bool = False,
+    ) -> None:
+        super().__init__(show, "", utc_now)
+        self._send, self._close, self._heading = send, close, heading
+        self._kinds = [kind for kind in KINDS if kind.by_each_shard or not is_shard]
+        self._is_open = False
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Planned):
+            self._is_open = not event.plan.is_nothing
+        self._notify(event=event)
+        super()._tell(event)
+
+    def _end(self, report: Report) -> None:
+        try:
+            self._notify(report=report)
+        finally:
+            super()._end(report)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Send the end; the reporter inside is left by whoever entered it."""
+        self._notify(error=error)
+
+    def _notify(
+        self, event: Event | None = None, report: Report | None = None, error: BaseException | None = None
+    ) -> None:
+        """Send what is due; after the end, wait for it, and send no more."""
+        if not self._is_open or self._plan is None:
+            return
+        now = Moment(self._plan, self._ended, event, report, error, self._elapsed_s())
+        for kind in self._kinds:
+            if kind.is_due(now):
+                self._send(f"the {kind.name}", partial(self._composed, kind, now))
+        if report is not None or error is not None:
+            self._is_open = False
+            self._close()
+
+    def _composed(self, kind: Kind, now: Moment) -> Message:
+        return kind.compose(self._heading(now.plan), now)
+
+
+def _ended_somehow(heading: Heading, now: Moment) -> Message:
+    if now.error:
+        return broken_off(heading, now.plan, now.results, now.error)
+    return ended(heading, now.report or Report(heading.command, now.plan), now.elapsed_s)
 
 
 def begun(heading: Heading, plan: Plan) -> Message:

@@ -84,3 +84,25 @@ class Reporter(ABC):
     @abstractmethod
     def _leave(self, error: BaseException | None) -> None:
         """Leave the stream as it was found; `error` is what the command failed with, if it did."""
+
+
+class Around(Reporter):
+    """A reporter that passes every event on to an inner one."""
+
+    def __init__(self, inner: Reporter, command: str, clock: Clock) -> None:
+        super().__init__(command, clock)
+        self._inner = inner
+
+    @property
+    def lost(self) -> str:
+        """Why the stream rejected output; "" if it did not."""
+        return self._inner.lost
+
+    def _tell(self, event: Event) -> None:
+        self._inner(event)
+
+    def _end(self, report: Report) -> None:
+        self._inner.finish(report)
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._inner.__exit__(type(error) if error else None, error, None)

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from deploytasks.model import OUTCOMES, DeadTask, Outcome, Plan, Report, Result
 from deploytasks.report.plan import build_json, tag_json
-from deploytasks.report.sheet import Block, Column, Sheet, Span, line, stacked, table
+from deploytasks.report.sheet import Block, Column, Line, Sheet, Span, line, stacked, table
 from deploytasks.report.text import (
     counted,
     duration,
@@ -160,17 +161,23 @@ def _remarks(results: Iterable[Result]) -> Iterable[Block]:
     return [line(f"{', '.join(targets)}: {detail}") for detail, targets in said.items() if detail]
 
 
-def _failure(result: Result) -> list[Block]:
-    first, *more = lines_of(result.detail) or ["no reason is known"]
-    head = line(str(result.target), " ", Span(result.outcome, result.row.tone), f": {first}")
-    return [head, *(line(each, indent=4) for each in more), *(row for task in result.tasks for row in _dead(task))]
+def explained(result: Result) -> list[Line]:
+    """Explain a rollout that did not end well: its detail, then its dead tasks with their last log lines."""
+    said = lines_of(result.detail) or ["no reason is known"]
+    return [*map(line, said), *(row for task in result.tasks for row in _dead(task))]
 
 
-def _dead(task: DeadTask) -> list[Block]:
+def _failure(result: Result) -> list[Line]:
+    first, *more = explained(result)
+    head = line(str(result.target), " ", Span(result.outcome, result.row.tone), ": ", *first.spans)
+    return [head, *(replace(each, indent=each.indent + 4) for each in more)]
+
+
+def _dead(task: DeadTask) -> list[Line]:
     return [
-        line(f"task {task.id}: {task.reason}", indent=4),
-        *(line(each, indent=8) for exits in task.exits for each in lines_of(exits)),
-        *(line(Span(f"| {each}", "dim"), indent=8) for message in task.log for each in lines_of(message)),
+        line(f"task {task.id}: {task.reason}"),
+        *(line(each, indent=4) for exits in task.exits for each in lines_of(exits)),
+        *(line(Span(f"| {each}", "dim"), indent=4) for message in task.log for each in lines_of(message)),
     ]
 
 

@@ -36,6 +36,11 @@ class Line:
     indent: int = 0
     whole: bool = False
 
+    @property
+    def text(self) -> str:
+        """Return the line without tones."""
+        return " " * self.indent + "".join(span.text for span in self.spans)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

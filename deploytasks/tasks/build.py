@@ -6,7 +6,8 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.tasks import flags, shell
+from deploytasks.tasks import flags
+from deploytasks.tasks.carry_out import carry_out
 
 
 def build(root: Path) -> Task[Any]:
@@ -20,6 +21,6 @@ def build(root: Path) -> Task[Any]:
         from deploytasks.model import Command
 
         first = next(iter(tier_names(root)), "")
-        shell.carry_out(root, Command.BUILD, commands.build, *flags.asked(c, first, given), as_json=given["json"])
+        carry_out(root, Command.BUILD, commands.build, *flags.asked(c, first, given), as_json=given["json"])
 
     return build

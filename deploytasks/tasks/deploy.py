@@ -11,6 +11,7 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.carry_out import carry_out
 
 if TYPE_CHECKING:
     from deploytasks.model import Difference, Intervention, Project, Scope, Target
@@ -42,7 +43,7 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         flags.goes_with("run", given["run"], given["shard"], "--shard")
         scope, options = flags.asked(c, tier, given)
         work = commands.deploy_shard if options.shard else commands.deploy
-        shell.carry_out(root, Command.DEPLOY, work, scope, options, as_json=given["json"])
+        carry_out(root, Command.DEPLOY, work, scope, options, as_json=given["json"])
 
     return deploy
 
@@ -55,7 +56,7 @@ def _register(root: Path) -> Task[Any]:
         from deploytasks.model import Command
 
         asked = flags.asked(c, tier, given)
-        shell.carry_out(root, Command.REGISTER, commands.register, *asked, as_json=given["json"])
+        carry_out(root, Command.REGISTER, commands.register, *asked, as_json=given["json"])
 
     return register
 
@@ -67,7 +68,7 @@ def _wait(root: Path) -> Task[Any]:
         from deploytasks import commands
         from deploytasks.model import Command
 
-        shell.carry_out(root, Command.WAIT, commands.wait, *flags.asked(c, tier, given), as_json=given["json"])
+        carry_out(root, Command.WAIT, commands.wait, *flags.asked(c, tier, given), as_json=given["json"])
 
     return wait
 

@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.carry_out import reporting
 
 if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
@@ -36,17 +37,12 @@ def matrix(root: Path) -> Task[Any]:
 def _made(root: Path, tier: str, options: "Options") -> "Matrix":
     """Gate, tag and lock the tier for its shards. Progress goes to stderr, since stdout is for a program."""
     from deploytasks import commands
-    from deploytasks.config.load import load
     from deploytasks.model import Command
-    from deploytasks.report.progress import reporter_for
-    from deploytasks.tasks.notify import announced
 
     scope = flags.scope(tier, {})
-    with reporter_for(Command.MATRIX.task(tier), sys.stderr, as_json=False, summarised=not options.dry_run) as show:
-        project = load(root)
-        with announced(project, tier, Command.MATRIX, options, show) as told:
-            made = commands.matrix(project, scope, options, told)
-            told.finish(made.report)
+    with reporting(root, Command.MATRIX, scope, options, sys.stderr, as_json=False) as (project, show):
+        made = commands.matrix(project, scope, options, show)
+        show.finish(made.report)
     return made
 
 

@@ -10,6 +10,7 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.carry_out import carry_out
 from deploytasks.tasks.matrix import matrix
 
 
@@ -28,7 +29,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
         from deploytasks.model import Command
 
         asked = flags.asked(c, tier, given)
-        shell.carry_out(root, Command.RELEASE, commands.release, *asked, as_json=given["json"])
+        carry_out(root, Command.RELEASE, commands.release, *asked, as_json=given["json"])
 
     return release
 
@@ -42,7 +43,7 @@ def _rollback(root: Path) -> Task[Any]:
 
         flags.excludes("at", given["at"], "to", given["to"])
         asked = flags.asked(c, tier, given)
-        shell.carry_out(root, Command.ROLLBACK, commands.rollback, *asked, as_json=given["json"])
+        carry_out(root, Command.ROLLBACK, commands.rollback, *asked, as_json=given["json"])
 
     return rollback
 

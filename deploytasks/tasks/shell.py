@@ -1,4 +1,4 @@
-"""Run a command from a task's body: reporter, signals, exit code, and all writing to stdout."""
+"""What a task's body does to its process: signals, and all writing to stdout, stderr and files."""
 
 import atexit
 import gc
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Any
 from deploytasks.tasks.early import hand_over
 
 if TYPE_CHECKING:
-    from deploytasks.model import Command, Event, OnEvent, Options, Project, Report, Scope
-    from deploytasks.report.reporter import Reporter
+    from deploytasks.model import Event
     from deploytasks.report.sheet import Sheet
 
 
-Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
 _SAID_AFTER_S, _ONE_SIGNAL_S = 0.5, 0.25
 """Say that an interruption was received if the command takes longer than the first of these to end; and take signals
 within the second for one that was sent to the process group and to us."""
@@ -32,43 +30,6 @@ _INTERRUPTED = b"interrupted: answers of AWS that are under way have 3 s; a seco
 _AGAIN = b"interrupted again: ended at once; what was begun goes on at AWS, inv lock.status shows a lock that is left\n"
 _saying: list[threading.Timer] = []
 DRY_RUN = "dry run: nothing was changed"
-
-
-def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
-    """Run the command and show its report.
-
-    Raises:
-        RolloutsFailed: a rollout did not end well.
-        Failure: stdout rejected the report.
-        Interrupted: SIGINT or SIGTERM.
-
-    """
-    from deploytasks.config.load import load
-    from deploytasks.errors import contained
-    from deploytasks.report.progress import reporter_for
-    from deploytasks.tasks.notify import announced
-
-    task, summarised = command.task(scope.tier), not options.dry_run
-    with reporter_for(task, sys.stdout, as_json=as_json, summarised=summarised) as show:
-        project = load(root)
-        with announced(project, scope.tier, command, options, show) as told:
-            with _veiling(show), contained(task):
-                report = work(project, scope, options, told)
-            told.finish(report)
-    raise_if_failed(report)
-    raise_if_lost(show.lost)
-
-
-@contextmanager
-def _veiling(show: "Reporter") -> Iterator[None]:
-    """Mask the plan's secrets in an error raised inside, whatever stream it is printed on."""
-    from deploytasks.errors import DeployError
-
-    try:
-        yield
-    except DeployError as error:
-        error.reword(show.shown)
-        raise
 
 
 def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> None:
@@ -89,10 +50,10 @@ def show(sheet: "Sheet", document: Any, *, as_json: bool, summary: str = "") -> 
 
 def _summarise(title: str, sheet: "Sheet") -> None:
     """Add the sheet to the step summary; if that fails, say why on stderr."""
-    from deploytasks.report import ci, progress
+    from deploytasks.report import ci
 
     file = ci.engine(os.environ).summary
-    if file and (problem := progress.summarise(file, title, sheet)):
+    if file and (problem := ci.summarise(file, title, sheet)):
         warn(f"summary: {problem}")
 
 
@@ -312,16 +273,3 @@ def _stopping() -> list[signal.Signals]:
     """Return the signals that interrupt; SIGHUP unless it is ignored, as under `nohup`."""
     ours = [signal.SIGINT, signal.SIGTERM]
     return ours if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ours, signal.SIGHUP]
-
-
-def raise_if_failed(report: "Report") -> None:
-    """Raise RolloutsFailed if a rollout did not end well."""
-    from deploytasks.errors import Complaint, RolloutsFailed
-    from deploytasks.report import ci
-    from deploytasks.report.secrets import veiled_report
-
-    if report.failed:
-        ends = [f"{result.target} {result.outcome}" for result in report.failed]
-        why = [ci.explained(result) for result in veiled_report(report).failed]
-        each = [Complaint(end, what) for end, what in zip(ends, why, strict=True)]
-        raise RolloutsFailed(Complaint(report.command, "; ".join(ends), report.resume), each=each)

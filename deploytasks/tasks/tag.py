@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
+from deploytasks.tasks.carry_out import carry_out
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
@@ -23,7 +24,7 @@ def _tag(root: Path, tier: str) -> Task[Any]:
         from deploytasks import commands
         from deploytasks.model import Command
 
-        shell.carry_out(root, Command.TAG, commands.tag, *flags.asked(c, tier, given), as_json=given["json"])
+        carry_out(root, Command.TAG, commands.tag, *flags.asked(c, tier, given), as_json=given["json"])
 
     return tag
 

@@ -103,6 +103,38 @@ def test_only_tasks_write_to_stdout():
     assert printing <= {"tasks"}
 
 
+OF_THE_PARSERS = {("responses.py", "_handle_structure"), ("responses.py", "_handle_list")}
+"""Botocore's response parsers have no public way to see each structure and list."""
+OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields"}
+"""Python documents these names. Source: "collections.namedtuple" in its library reference."""
+
+
+def private_attributes(tree: ast.AST) -> set[str]:
+    """The private attributes that are taken of anything but `self` and `cls`, or by a name in a text."""
+    found = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            found.add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr", "attrgetter"):
+            found |= {str(each.value) for each in node.args if isinstance(each, ast.Constant)}
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value).startswith(("vars(", "self.__dict__")):
+            found.add(ast.unparse(node.slice).strip("'"))
+    return {name for name in found if name.startswith("_") and not name.startswith("__")} - OF_NAMED_TUPLES
+
+
+def test_no_private_attribute_of_a_library_is_used_where_aws_is_called():
+    files = (PACKAGE / "aws").rglob("*.py")
+    used = {(file.name, name) for file in files for name in private_attributes(ast.parse(file.read_text()))}
+    assert used == OF_THE_PARSERS
+
+
+@pytest.mark.parametrize(
+    "line", ["client._endpoint", "vars(self)['_cache']", "getattr(client, '_endpoint')", "super()._run()", "a._b.c = 1"]
+)
+def test_a_private_attribute_is_found_however_it_is_taken(line: str):
+    assert private_attributes(ast.parse(line))
+
+
 HEAVY = {
     "boto3",
     "botocore",

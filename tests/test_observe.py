@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deploytasks.aws import ecs, stopped_tasks, tasks
-from deploytasks.aws.session import Clients, loader
+from deploytasks.aws.botocore_session import JsonFiles, loader
+from deploytasks.aws.session import Clients
 from deploytasks.commands.observe import observe
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author, Deployment, Environment, Target
@@ -91,12 +92,10 @@ def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoin
 
 
 def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: Endpoint, monkeypatch):
-    from botocore.loaders import JSONFileLoader
-
     loader.cache_clear()
     loaded: Counter[str] = Counter()
-    load = JSONFileLoader.load_file
-    monkeypatch.setattr(JSONFileLoader, "load_file", lambda self, path: loaded.update([path]) or load(self, path))
+    load = JsonFiles.load_file
+    monkeypatch.setattr(JsonFiles, "load_file", lambda self, path: loaded.update([path]) or load(self, path))
     clients = Clients(Author("x"))
     for number in range(1, 201):
         account = tenant_account(number)

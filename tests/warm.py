@@ -81,12 +81,13 @@ def _import_everything() -> None:
 def _read_models() -> None:
     """Read what botocore knows of each service: clients that nobody asks anything leave it in the process."""
     from deploytasks.aws import session
+    from deploytasks.aws.botocore_session import SharingSession
     from deploytasks.template import shape
 
     shape.ecs()
-    lender = session._Lender(None, threading.Event())
+    warm = session._Session(SharingSession(None, threading.Event()))
     for service in SERVICES:
-        lender.client(service, REGION, Credentials("none", "none"))
+        warm.client(service, REGION, Credentials("none", "none"))
 
 
 def _become(asked: Mapping[str, Any]) -> None:

@@ -6,53 +6,44 @@ use up another's.
 
 import threading
 import time
-from collections.abc import Iterator
-from copy import copy
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from botocore import handlers
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.hooks import EventAliaser, HierarchicalEmitter
-from botocore.loaders import Loader, instance_cache
-from botocore.session import Session
 
-from deploytasks.aws import responses
 from deploytasks.aws.assumed_roles import RoleKeys, assume
+from deploytasks.aws.botocore_session import SharingSession
 from deploytasks.aws.credentials import ProfileCredentials, chain
 from deploytasks.aws.errors import no_credentials, translated
 from deploytasks.aws.rate_limits import Buckets
-from deploytasks.aws.responses import OPERATIONS
-from deploytasks.aws.retries import CONFIG, FETCHING, FIRST, EcsRetries, RetryPolicy, hasten
-from deploytasks.aws.transport import Transport
+from deploytasks.aws.retries import CONFIG, FIRST, RetryPolicy
 from deploytasks.errors import AwsError, Complaint, DeployError
 from deploytasks.model import Access, Author, OnEvent, Told
 
-SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
-"""The services that this package calls, by their names in botocore's events."""
-
-_TRIMMED = frozenset({"ecs", "iam", "secretsmanager", "ssm"})
-"""The services whose models are reduced to the operations that are called."""
+SessionFactory = Callable[[Access], boto3.Session]
+"""Returns the session whose credentials reach an account: its own ones, or those that may assume the account's role."""
 _BELIEVED_S = 30.0
-_MODELS: dict[str, Any] = {}
-"""The parsed model of each service: half a megabyte, and the same for every client."""
 
 
 class Clients:
     """Creates each client once, on first use; safe to use from many threads. Assumed roles are named after `author`.
 
-    `tell` is called when AWS does not answer for a while.
+    `tell` is called when AWS does not answer for a while. Without `sessions`, the profiles that `envs/` names are used.
     """
 
-    def __init__(self, author: Author, tell: OnEvent = lambda event: None) -> None:
-        self.author, self._tell = author, tell
+    def __init__(
+        self, author: Author, tell: OnEvent = lambda event: None, sessions: SessionFactory | None = None
+    ) -> None:
+        self.author, self._tell, self._hand_in = author, tell, sessions
         self.stopped = threading.Event()
         """Set by an interruption: nothing waits for its turn any more, and no write is started."""
         self._lock = threading.RLock()
-        self._sessions: dict[str | None, _Lender] = {}
+        self._sessions: dict[Access, _Session] = {}
+        self._distinct: dict[Any, _Session] = {}
         self._credentials: dict[Access, tuple[Any, str]] = {}
         self._clients: dict[tuple[str, Access], Any] = {}
-        self._accounts: dict[str | None, str] = {}
         self._refused: dict[Access, tuple[float, AwsError]] = {}
         self._buckets = Buckets(self.stopped)
 
@@ -112,132 +103,67 @@ class Clients:
             raise no_credentials(f"account {access.account}", access.profile or "", error) from error
 
     def _plain(self, access: Access) -> tuple[Any, str]:
+        session = self._session(access)
+        account = session.account or self._sts(access).get_caller_identity()["Account"]
         with self._lock:
-            known = self._accounts.get(access.profile)
-        account = known or self._sts(access).get_caller_identity()["Account"]
-        with self._lock:
-            return None, self._accounts.setdefault(access.profile, account)
+            session.account = session.account or account
+            return None, session.account
 
     def _assumed(self, access: Access) -> tuple[Any, str]:
         keys = RoleKeys(partial(assume, self._sts(access), access, self.author))
         return keys, keys.account
 
     def _sts(self, access: Access) -> Any:
-        base = Access(account="", region=access.region, profile=access.profile)
+        """Return the STS client of the session itself, in the region of the access."""
         with self._lock:
-            key = ("sts", base)
-            if key not in self._clients:
-                self._clients[key] = self._make("sts", base, None)
-                RetryPolicy("AWS", self._tell, self.stopped).attend(self._clients[key])
-            return self._clients[key]
+            session = self._session(access)
+            if access.region not in session.sts:
+                client = session.sts[access.region] = self._make("sts", access, None)
+                RetryPolicy("AWS", self._tell, self.stopped).attend(client)
+            return session.sts[access.region]
 
     def _make(self, service: str, access: Access, credentials: Any) -> Any:
-        if access.profile not in self._sessions:
-            lender = self._sessions[access.profile] = _Lender(access.profile, self.stopped)
-            lender.own = ProfileCredentials(
-                access.profile,
-                lambda: chain(lender, access.region, self.stopped).load_credentials(),
-                self.stopped,
-                lambda message: self._tell(Told("aws", message)),
-            )
-        return self._sessions[access.profile].client(service, access.region, credentials)
-
-
-class _OwnOperations(Loader):
-    """Loads only the operations that are called, for large services: methods are half of a client's cost."""
-
-    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-        """Return the model as botocore has it, each time the same object."""
-        if type_name != "service-2" or service_name not in _TRIMMED:
-            return super().load_service_model(service_name, type_name, api_version)
-        return self._own_model(service_name, api_version)
-
-    @instance_cache
-    def _own_model(self, service_name: str, api_version: str | None) -> Any:
-        whole = super().load_service_model(service_name, "service-2", api_version)
-        return {**whole, "operations": {name: whole["operations"][name] for name in OPERATIONS[service_name]}}
-
-
-@cache
-def loader() -> Loader:
-    """Return the loader of all of this process's clients: botocore's data is read and parsed once."""
-    return _OwnOperations(include_default_search_paths=True)
-
-
-def _own_handlers() -> Iterator[tuple[Any, ...]]:
-    """Yield botocore's event handlers for the services used here; each client copies all handlers it is given."""
-    for entry in handlers.BUILTIN_HANDLERS:
-        kind, _, rest = entry[0].partition(".")
-        if kind != "docs" and rest.partition(".")[0] in ("", "*", *SERVICES):
-            yield entry
-
-
-class _Aliases(EventAliaser):
-    """Translates the names of events once for all clients; botocore's own cache is lost with each client's copy."""
-
-    def __copy__(self) -> Any:
-        twin: Any = super().__copy__()
-        twin._alias_name_cache = vars(self)["_alias_name_cache"]
-        return twin
-
-
-@cache
-def _events() -> _Aliases:
-    """Return the emitter whose handlers every session starts with a copy of."""
-    emitter = _Aliases(HierarchicalEmitter())
-    register = {handlers.REGISTER_FIRST: emitter.register_first, handlers.REGISTER_LAST: emitter.register_last}
-    for event, handler, *order in _own_handlers():
-        register.get(next(iter(order), None), emitter.register)(event, handler)
-    return emitter
-
-
-class _Lender(Session):
-    """One botocore session that lends each new client its credentials.
-
-    A session per account would cost 13 ms and 10 MB each; `get_credentials` is the method that botocore itself calls.
-    """
-
-    def __init__(self, profile: str | None, stopped: threading.Event) -> None:
-        super().__init__(include_builtin_handlers=False, profile=profile)
-        emitter: Any = copy(_events())
-        self._events = emitter
-        self.register_component("event_emitter", emitter)
-        self.register_component("data_loader", loader())
-        self.register_component("response_parser_factory", responses.Factory())
-        hasten(emitter)
-        EcsRetries().attend(emitter)
-        self.set_default_client_config(FETCHING)
-        self.own: Any = None
-        """The profile's own credentials."""
-        self._lent: Any = None
-        self._pool: Transport | None = None
-        self._stopped = stopped
-
-    def get_credentials(self) -> Any:
-        """Return the lent credentials, or the profile's own if none are lent."""
-        return self._lent or self.own
-
-    def client(self, service: str, region: str, credentials: Any) -> Any:
-        """Return a client with these credentials, on the connections of all the others."""
-        self._lent = credentials
         try:
-            client: Any = self.create_client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
+            return self._session(access).client(service, access.region, credentials)
         except ValueError as error:
             if not str(error).startswith("Invalid endpoint"):  # botocore has no exception class for it
                 raise
             to_do = "fix AWS_ENDPOINT_URL, e.g. http://localhost:4566, or unset it"
             raise AwsError(Complaint(f"AWS {service}", str(error), to_do)) from error
-        finally:
-            self._lent = None
-        return self._sharing(service, client)
 
-    def _sharing(self, service: str, client: Any) -> Any:
-        """Return the client with the connections of all the others and the parsed model of its service.
+    def _session(self, access: Access) -> "_Session":
+        """Return the session of the access's profile, or the one that was handed in: the same for many accesses."""
+        with self._lock:
+            if access not in self._sessions:
+                given = self._hand_in(access) if self._hand_in else None
+                key = access.profile if given is None else given
+                self._sessions[access] = self._distinct.get(key) or self._distinct.setdefault(
+                    key, self._new(access, given)
+                )
+            return self._sessions[access]
 
-        Botocore has no public switch for either. A new HTTPS connection costs it 45 ms of CPU for reading the CA
-        bundle again.
-        """
-        self._pool = self._pool or Transport(client._endpoint.http_session, self._stopped)
-        client._endpoint.http_session = self._pool
-        client.meta._service_model = _MODELS.setdefault(service, client.meta.service_model)
-        return client
+    def _new(self, access: Access, given: Any) -> "_Session":
+        profile = access.profile if given is None else _named(given)
+        core = SharingSession(profile, self.stopped, given and given.events)
+        load = given.get_credentials if given else lambda: chain(core, access.region, self.stopped).load_credentials()
+        core.own = ProfileCredentials(profile, load, self.stopped, lambda message: self._tell(Told("aws", message)))
+        return _Session(core)
+
+
+class _Session:
+    """A boto3.Session, and what is known of its own credentials: their account, and an STS client in each region."""
+
+    def __init__(self, core: SharingSession) -> None:
+        self._core, self._session = core, boto3.Session(botocore_session=core)
+        self.account = ""
+        self.sts: dict[str, Any] = {}
+
+    def client(self, service: str, region: str, credentials: Any) -> Any:
+        """Return a client with these credentials, or with the session's own if None."""
+        with self._core.lending(credentials):
+            return self._session.client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
+
+
+def _named(session: boto3.Session) -> str | None:
+    """Return the session's profile. Boto3 says "default" for none, which botocore then wants to find in the files."""
+    return None if session.profile_name == "default" else session.profile_name

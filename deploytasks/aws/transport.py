@@ -1,11 +1,14 @@
 """The connections to AWS: each answer has an overall deadline, and a signal ends the wait for it.
 
-Botocore's timeouts are for each read: a server that sends a byte a second never triggers them.
+Botocore's timeouts are for each read: a server that sends a byte a second never triggers them. Botocore also reads the
+CA bundle again for each new connection, which takes 45 ms of CPU; here it is read once.
 """
 
 import io
+import socket
 import threading
 import time
+from ssl import SSLContext
 from typing import Any
 
 from botocore.awsrequest import (
@@ -13,14 +16,28 @@ from botocore.awsrequest import (
     AWSHTTPConnectionPool,
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
+    AWSResponse,
 )
-from botocore.exceptions import HTTPClientError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path, mask_proxy_url
+from urllib3 import PoolManager, ProxyManager, Timeout, exceptions
 
 ANSWER_S = 10.0
 """How much longer than the read timeout a whole answer may take."""
 GRACE_S = 3.0
 """How long to wait for a write's answer after an interruption; a read's answer is not waited for."""
 _TICK_S = 0.25
+_MOST_HOSTS = 100
+"""Keep the connections of so many hosts: each service has one in each region."""
 
 
 class TooSlow(ReadTimeoutError):
@@ -41,37 +58,117 @@ class AbandonedWrite(Abandoned):
     fmt = "interrupted before AWS answered, so whether it was done is not known"
 
 
-class Transport:
-    """The connection pool of the clients; `stopped` is set by an interruption."""
+class Connections:
+    """What botocore calls an HTTP session, shared by many clients; `stopped` is set by an interruption.
 
-    def __init__(self, pool: Any, stopped: threading.Event) -> None:
-        self._pool, self._stopped = pool, stopped
-        pool._pool_classes_by_scheme.update(_POOLS)
+    `verify` is a CA bundle's path, or True for the default one; `proxies` maps a scheme to a proxy's URL. A request's
+    own `read_timeout` replaces that of `timeout`, which is for connecting and reading, in seconds.
+    """
 
-    def send(self, request: Any) -> Any:
+    def __init__(self, stopped: threading.Event, timeout: tuple[float, float], **settings: Any) -> None:
+        self.settings = timeout, settings
+        self._stopped, self._connect_s, self._read_s = stopped, *timeout
+        self._proxies, self._verify = ProxyConfiguration(settings["proxies"]), settings["verify"]
+        self._kept = {"maxsize": settings["max_pool_connections"], "socket_options": settings["socket_options"]}
+        self._managers: dict[tuple[str, str | None], PoolManager] = {}
+        self._lock = threading.Lock()
+        self._context: SSLContext | None = None
+
+    def send(self, request: Any) -> AWSResponse:
         """Return the answer.
 
         Raises:
             TooSlow: it was not complete in time.
             Abandoned: the command was interrupted.
+            BotoCoreError: the connection failed; the subclass says how.
 
         """
-        is_question = "read_timeout" in (getattr(request, "context", None) or {})
-        call = _CALLS.call = _Call(self._stopped, 0.0 if is_question else GRACE_S)
+        read_s = (getattr(request, "context", None) or {}).get("read_timeout")
+        call = _CALLS.call = _Call(self._stopped, GRACE_S if read_s is None else 0.0)
+        proxy = self._proxies.proxy_url_for(request.url)
         try:
-            return self._pool.send(request)
-        except HTTPClientError as error:
+            return self._sent(request, proxy, Timeout(connect=self._connect_s, read=read_s or self._read_s))
+        except Exception as error:
             if call.is_abandoned:
-                raise (Abandoned if is_question else AbandonedWrite)() from error
+                raise (AbandonedWrite if read_s is None else Abandoned)() from error
             if call.is_overdue:
                 raise TooSlow(endpoint_url=request.url, seconds=round(call.limit_s)) from error
-            raise
+            raise _as_botocores(error, request, proxy) from error
         finally:
             _CALLS.call = None
 
     def close(self) -> None:
-        """Close every connection."""
-        self._pool.close()
+        """Close every idle connection."""
+        with self._lock:
+            for manager in self._managers.values():
+                manager.clear()
+
+    def _sent(self, request: Any, proxy: str | None, timeout: Timeout) -> AWSResponse:
+        answer: Any = self._manager(request.url.partition(":")[0], proxy).urlopen(
+            request.method,
+            request.url,
+            body=request.body,
+            headers=request.headers,
+            timeout=timeout,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+            enforce_content_length=False,  # `responses` reports how much is missing
+        )
+        response = AWSResponse(request.url, answer.status, answer.headers, answer)
+        if not request.stream_output:
+            _ = response.content  # read now, while the deadline holds
+        return response
+
+    def _manager(self, scheme: str, proxy: str | None) -> PoolManager:
+        """Return the connections by which a URL of that scheme is reached."""
+        with self._lock:
+            if (scheme, proxy) not in self._managers:
+                self._managers[scheme, proxy] = self._new_manager(scheme, proxy)
+            return self._managers[scheme, proxy]
+
+    def _new_manager(self, scheme: str, proxy: str | None) -> PoolManager:
+        kept: dict[str, Any] = {"num_pools": _MOST_HOSTS, **self._kept}
+        if "https" in (scheme, (proxy or "").partition(":")[0].lower()):
+            self._context = self._context or _context(self._verify)
+            kept |= {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+        if proxy:
+            headers = self._proxies.proxy_headers_for(proxy)
+            manager: PoolManager = ProxyManager(
+                proxy, proxy_headers=headers, proxy_ssl_context=kept.get("ssl_context"), **kept
+            )
+        else:
+            manager = PoolManager(**kept)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _context(verify: Any) -> SSLContext:
+    """Return TLS's settings as botocore has them, with the CA bundle read; urllib3 compares the host's name itself."""
+    context: SSLContext = create_urllib3_context()
+    context.load_verify_locations(get_cert_path(verify))
+    return context
+
+
+def _as_botocores(error: Exception, request: Any, proxy: str | None) -> BotoCoreError:
+    """Return the error that botocore's retry rules know for an error of urllib3."""
+    where = {"endpoint_url": request.url, "error": error}
+    match error:
+        case exceptions.SSLError():
+            return SSLError(**where)
+        case exceptions.NewConnectionError() | socket.gaierror():
+            return EndpointConnectionError(**where)
+        case exceptions.ProxyError():
+            return ProxyConnectionError(proxy_url=mask_proxy_url(proxy or ""), error=error)
+        case exceptions.ConnectTimeoutError():
+            return ConnectTimeoutError(**where)
+        case exceptions.ReadTimeoutError():
+            return ReadTimeoutError(**where)
+        case exceptions.ProtocolError():
+            return ConnectionClosedError(request=request, **where)
+        case _:
+            return HTTPClientError(error=error)
 
 
 class _Call:
@@ -108,18 +205,18 @@ class _Socket:
     """A connected socket whose answers are read in short waits."""
 
     def __init__(self, sock: Any) -> None:
-        self._sock = sock
+        self.plain = sock
         self.silence_s: float | None = sock.gettimeout()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+        return getattr(self.plain, name)
 
     def settimeout(self, seconds: float | None) -> None:
         self.silence_s = seconds
-        self._sock.settimeout(seconds)
+        self.plain.settimeout(seconds)
 
     def makefile(self, mode: str, *_: Any, **__: Any) -> Any:
-        return io.BufferedReader(_Answer(self, self._sock.makefile(mode, buffering=0)))
+        return io.BufferedReader(_Answer(self, self.plain.makefile(mode, buffering=0)))
 
 
 class _Answer(io.RawIOBase):
@@ -136,7 +233,7 @@ class _Answer(io.RawIOBase):
         if call is None or silence_s is None:
             return int(self._sock.recv_into(buffer))
         while (left_s := call.left_s(silence_s, since)) > 0:
-            self._sock._sock.settimeout(min(left_s, _TICK_S))
+            self._sock.plain.settimeout(min(left_s, _TICK_S))
             try:
                 return int(self._sock.recv_into(buffer))
             except TimeoutError:

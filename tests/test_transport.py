@@ -1,0 +1,164 @@
+"""The connections to AWS: TLS with the CA bundle that the environment names, and proxies."""
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from deploytasks.aws.session import Clients
+from deploytasks.errors import AwsError
+from deploytasks.model import Access, Author
+
+IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+ACCESS = Access(account="111111111111", region="us-east-1")
+Serve = Callable[..., str]
+
+
+class Sts(BaseHTTPRequestHandler):
+    """Answers each request as STS does, also as a proxy; notes how it was asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[tuple[str, str, str | None]]
+    barrier: threading.Barrier | None = None
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append((self.path, self.headers["Host"], self.headers["Proxy-Authorization"]))
+        if self.barrier:
+            self.barrier.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(IDENTITY)))
+        self.end_headers()
+        self.wfile.write(IDENTITY)
+
+    def do_CONNECT(self) -> None:
+        self.asked.append((self.path, self.headers["Host"], self.headers["Proxy-Authorization"]))
+        self.send_error(403)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def sts() -> type[Sts]:
+    return type("OneSts", (Sts,), {"asked": []})
+
+
+@pytest.fixture
+def serve(sts: type[Sts], monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Starts an STS, with a certificate if one is given, and returns its port."""
+    servers = []
+
+    def start(certificate: Path | None = None) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), sts)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return str(server.server_address[1])
+
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a certificate for a host that is its own CA; the file holds its key, too."""
+
+    def make(host: str) -> Path:
+        key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        now = datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+        (tmp_path / host).write_bytes(
+            made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        )
+        return tmp_path / host
+
+    return make
+
+
+def account() -> str:
+    return Clients(Author("x")).account(ACCESS)
+
+
+def test_the_ca_bundle_of_the_environment_is_believed_and_read_once_for_many_connections(
+    serve: Serve, sts: type[Sts], certificate: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+):
+    bundle, read = certificate("localhost"), list[object]()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{serve(bundle)}")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    load = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_verify_locations", lambda self, *given: read.append(given) or load(self, *given)
+    )
+    clients, sts.barrier = Clients(Author("x")), threading.Barrier(4, timeout=30)
+    regions = ("us-east-1", "us-east-2", "us-west-1", "us-west-2")
+    with ThreadPoolExecutor(4) as pool:  # all are answered once four connections are open
+        accesses = [Access("111111111111", region) for region in regions]
+        found = list(pool.map(lambda access: clients.of("sts", access).get_caller_identity()["Account"], accesses))
+    assert (found, len(read)) == (["111111111111"] * 4, 1)
+
+
+@pytest.mark.parametrize("host", ["localhost", "other.example"], ids=["nobody vouches for", "is another host's"])
+def test_a_certificate_is_refused_that(
+    serve: Serve, certificate: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, host: str
+):
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{serve(certificate(host))}")
+    if host != "localhost":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate(host).parent / host))
+    with pytest.raises(AwsError, match="SSL validation failed for https://localhost"):
+        account()
+
+
+def test_a_plain_endpoint_is_reached_through_the_proxy_with_its_password(
+    serve: Serve, sts: type[Sts], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{serve()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sts.example")
+    assert account() == "111111111111"
+    assert sts.asked == [("http://sts.example/", "sts.example", "Basic bWU6c2VjcmV0")]
+
+
+def test_an_endpoint_that_needs_no_proxy_is_reached_without(
+    serve: Serve, sts: type[Sts], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{serve()}")
+    assert account() == "111111111111"
+    assert [path for path, *_ in sts.asked] == ["/"]
+
+
+def test_a_proxy_that_opens_no_tunnel_is_named_without_its_password(
+    serve: Serve, sts: type[Sts], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    port = serve()
+    monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://sts.example")
+    with pytest.raises(AwsError, match=rf"Failed to connect to proxy URL: .http://\*\*\*:\*\*\*@127.0.0.1:{port}"):
+        account()
+    assert (sts.asked[0][0], sts.asked[0][2]) == ("sts.example:443", "Basic bWU6c2VjcmV0")

@@ -172,6 +172,10 @@ class AwsError(Failure):
         super().__init__(*complaints)
 
 
+class Unlisted(AttributeError):
+    """An AWS operation without a row in aws/operations.py is called: a mistake in this package, not AWS's error."""
+
+
 class Unforeseen(AwsError):
     """An unexpected exception while a target was worked on."""
 
@@ -213,15 +217,17 @@ def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None
 
 
 @contextmanager
-def contained(where: str) -> Iterator[None]:
+def contained(where: str, but: type[Exception] = Exit) -> Iterator[None]:
     """Turn any exception but an Exit into an error of `where`, so that it ends one target and not the others.
+
+    Exceptions of type `but` pass as they are.
 
     Raises:
         Unforeseen: with the type and the place of what was raised.
     """
     try:
         yield
-    except Exit:
+    except (Exit, but):
         raise
     except Exception as error:
         raise Unforeseen(unforeseen(where, error)) from error

@@ -14,16 +14,14 @@ import pytest
 from invoke.program import Program
 
 from deploytasks import namespace
+from deploytasks.aws.operations import OPERATIONS
 from deploytasks.rollout import follow
 from tests import project
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account, tenant_name
 
-WRITES = {
-    *("PutImage", "RegisterTaskDefinition", "UpdateService", "CreateService", "TagResource"),
-    *("PutParameter", "DeleteParameter", "CreateRepository", "SetRepositoryPolicy", "RunTask", "StopTask"),
-}
+WRITES = {row.name for row in OPERATIONS.values() if row.writes}
 REGISTRY = "012345678922"
 
 

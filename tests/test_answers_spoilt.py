@@ -14,7 +14,7 @@ from itertools import cycle
 import pytest
 
 from deploytasks.aws import fencing, follow_task, locks, retries, transport
-from deploytasks.aws.responses import OPERATIONS
+from deploytasks.aws.operations import OPERATIONS
 from tests.cloud.world import tenant_account
 from tests.commands import Ran, Shop
 from tests.every_task import SCENES, SHOWN, Played
@@ -26,7 +26,7 @@ EVERY_CALL = bool(os.environ.get("EVERY_CALL"))
 TWO = tenant_account(2)
 KEEP_LOCK = {"lock.acquire", "release.matrix"}
 SAME_AGAIN = "run the same command again"
-LISTED = frozenset(f"{service}.{name}" for service, operations in OPERATIONS.items() for name in operations)
+LISTED = frozenset(map(".".join, OPERATIONS))
 DRIPPING, LAGGING = Drip(0.02), Stale()
 KINDS: Mapping[str, Effect] = {
     "HTML": NONSENSE["HTML"],

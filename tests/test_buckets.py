@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from deploytasks.aws import rate_limits
 from deploytasks.aws.errors import translated
-from deploytasks.aws.rate_limits import Bucket, Rate
+from deploytasks.aws.operations import OPERATIONS, Rate
+from deploytasks.aws.rate_limits import Bucket
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author
@@ -49,6 +50,13 @@ def access(number: int) -> Access:
     return Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy")
 
 
+def limit(monkeypatch: pytest.MonkeyPatch, *operations: str) -> None:
+    """From now on one call of these is free, and each further one waits for a hundred seconds."""
+    for name in operations:
+        row = replace(OPERATIONS["ecs", name], rate=Rate("x", 1, 0.01))
+        monkeypatch.setitem(OPERATIONS, ("ecs", name), row)
+
+
 def list_tasks(clients: Clients, number: int) -> float:
     """How long one call took."""
     began = time.monotonic()
@@ -57,7 +65,7 @@ def list_tasks(clients: Clients, number: int) -> float:
 
 
 def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(rate_limits.RATES, "ListTasks", Rate("x", 1, 0.01))
+    limit(monkeypatch, "ListTasks")
     clients = Clients(Author("somebody"))
     clients.of("ecs", access(1)), clients.of("ecs", access(2))
     waited = list[float]()
@@ -70,8 +78,7 @@ def test_one_accounts_bucket_holds_nobody_else_back(cloud: Endpoint, monkeypatch
 
 
 def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    for operation in ("ListTasks", "DescribeServices"):
-        monkeypatch.setitem(rate_limits.RATES, operation, Rate("x", 1, 0.01))
+    limit(monkeypatch, "ListTasks", "DescribeServices")
     clients, waited = Clients(Author("somebody")), list[float]()
     monkeypatch.setattr(clients.stopped, "wait", waited.append)
     clients.of("ecs", access(1)).describe_services(cluster="t1-prod", services=["api"])
@@ -81,7 +88,7 @@ def test_operations_of_one_group_share_their_bucket(cloud: Endpoint, monkeypatch
 
 
 def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(rate_limits.RATES, "ListTasks", Rate("x", 1, 0.01))
+    limit(monkeypatch, "ListTasks")
     clients = Clients(Author("somebody"))
     list_tasks(clients, 1)
     threading.Timer(0.2, clients.stopped.set).start()
@@ -89,16 +96,10 @@ def test_an_interruption_ends_the_waiting_for_a_turn(cloud: Endpoint, monkeypatc
         list_tasks(clients, 1)
 
 
-def test_services_and_tasks_are_read_at_rates_of_their_own(cloud: Endpoint):
-    services, tasks = rate_limits.RATES["DescribeServices"], rate_limits.RATES["DescribeTasks"]
-    assert services != tasks == rate_limits.RATES["ListTasks"]
+def test_services_and_tasks_are_read_at_rates_of_their_own():
+    services, listed, tasks = (
+        OPERATIONS["ecs", name].rate for name in ("DescribeServices", "ListTasks", "DescribeTasks")
+    )
+    assert services != tasks == listed
+    assert services and tasks
     assert (services.burst, services.refill_per_s) == (tasks.burst, tasks.refill_per_s) == (100, 20)
-
-
-def test_keys_of_the_rates_are_operations_that_are_called():
-    from botocore.session import get_session
-
-    known = {
-        name for service in ("ecs", "ecr", "ssm") for name in get_session().get_service_model(service).operation_names
-    }
-    assert set(rate_limits.RATES) <= known

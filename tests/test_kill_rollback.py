@@ -16,6 +16,7 @@ from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, Cloud
 from tests.cloud.ecs_rollouts import settle
 from tests.cloud.world import SERVICE, World, tenant_account, tenant_name
+from tests.commands import WRITES
 from tests.proxy import Cut, Moment, Rule
 from tests.test_kill import AT_ONCE, STRIDE, Release
 from tests.warm import Done, Warm, warmed
@@ -23,7 +24,6 @@ from tests.warm import Done, Warm, warmed
 pytestmark = pytest.mark.waits
 NEWEST = "c" * 40
 HOLD = "/deploytasks/shop/prod/hold"
-WRITES = {"PutParameter", "DeleteParameter", "PutImage", "RegisterTaskDefinition", "TagResource", "UpdateService"}
 
 
 class History:

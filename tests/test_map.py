@@ -44,7 +44,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("missing", "deploytasks/builders/append.py"),
         ("build_and_push", "deploytasks/builders/append.py"),
         ("BUILDERS", "deploytasks/model/builders.py"),
-        ("OPERATIONS", "deploytasks/aws/responses.py"),
+        ("OPERATIONS", "deploytasks/aws/operations.py"),
         ("notifies", "deploytasks/model/commands.py"),
         ("KINDS", "deploytasks/report/notification.py"),
         ("SEEN", "deploytasks/template/language.py"),

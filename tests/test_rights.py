@@ -1,63 +1,82 @@
-"""docs/rights.md names every right that is needed, and none that is not."""
+"""docs/rights.md shows the policies that derive from the table of operations; REWRITE=1 writes them anew."""
 
-import ast
+import json
+import os
 import re
-from pathlib import Path
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from botocore import xform_name
-from botocore.session import get_session
 
-import deploytasks
-from deploytasks.aws.responses import OPERATIONS
+from deploytasks.aws import rights
+from deploytasks.aws.operations import OPERATIONS, Resource
+from tests.template_stage import ROOT
 
-AWS = Path(deploytasks.__file__).parent / "aws"
-DOCUMENT = (AWS.parents[1] / "docs/rights.md").read_text()
-ASKED_OTHERWISE = {
-    *("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload"),  # by a push
-    *("ecr:BatchCheckLayerAvailability",),  # by a push, and by a base image's pull
-    *("iam:PassRole", "kms:Decrypt", "sts:ExternalId", "iam:PassedToService"),
+DOCUMENT = ROOT / "docs/rights.md"
+BLOCK = re.compile(r"^```json (\w+) (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A policy: the role, and the use that it is for."""
+ARNS: dict[Resource, Sequence[str]] = {
+    **rights.own_arns("shop", "ACCOUNT", "REGION"),
+    "role": ["arn:aws:iam::ACCOUNT:role/deploy"],
+    "named role": ["arn:aws:iam::ACCOUNT:role/execution", "arn:aws:iam::ACCOUNT:role/task"],
+    "named secret": ["arn:aws:secretsmanager:REGION:ACCOUNT:secret:shop/*"],
+    "named parameter": ["arn:aws:ssm:REGION:ACCOUNT:parameter/shop/*"],
+    "webhook secret": ["arn:aws:secretsmanager:REGION:ACCOUNT:secret:slack-*"],
+    "webhook parameter": ["arn:aws:ssm:REGION:ACCOUNT:parameter/slack"],
+    "webhook key": ["arn:aws:kms:REGION:ACCOUNT:key/KEY"],
 }
 
-NEED_NO_RIGHT = {"sts:GetCallerIdentity"}
+
+def derived(role: Any, use: Any) -> str:
+    """The policy's statements as JSON, whose lists of texts fill their lines."""
+    written = json.dumps(rights.statements(role, use, ARNS), indent=2)
+    return re.sub(r'^( +)("\w+": )\[([^][{]+)\](,?)$', filled, written, flags=re.MULTILINE) + "\n"
 
 
-def names_in(file: Path) -> set[str]:
-    """Every attribute and every text that stands in the file."""
-    found = (getattr(node, "attr", getattr(node, "value", None)) for node in ast.walk(ast.parse(file.read_text())))
-    return {name for name in found if isinstance(name, str)}
+def filled(found: re.Match[str]) -> str:
+    indent, key, texts, comma = found.groups()
+    short = f"{indent}{key}[{' '.join(texts.split())}]{comma}"
+    if len(short) <= 100:
+        return short
+    lines = textwrap.fill(" ".join(texts.split()), 100, initial_indent=f"{indent}  ", subsequent_indent=f"{indent}  ")
+    return f"{indent}{key}[\n{lines}\n{indent}]{comma}"
 
 
-def operations_of(service: str) -> dict[str, str]:
-    """The service's operations, by the names of boto's methods."""
-    return {xform_name(name): name for name in get_session().get_service_model(service).operation_names}
+def documented() -> list[tuple[str, str, str]]:
+    if os.environ.get("REWRITE") == "1":
+        new = BLOCK.sub(lambda found: f"```json {found[1]} {found[2]}\n{derived(found[1], found[2])}```", text())
+        DOCUMENT.write_text(new)
+    return BLOCK.findall(text())
 
 
-def services_of(file: Path) -> set[str]:
-    """The services whose clients the file asks for: `clients.of("ecs", ...)`, or a partial of that."""
-    return set(re.findall(r'\bclients\.of(?:\(|, )"(\w+)"', file.read_text()))
+def text() -> str:
+    return DOCUMENT.read_text()
 
 
-def test_every_operation_that_is_called_is_listed_with_what_is_read_of_its_answer():
-    """A call in any file of aws/ that the table does not list fails here, and every listed one is called."""
-    written = {name for file in AWS.glob("*.py") for name in names_in(file)}
-    called = {operation for each in OPERATIONS for name, operation in operations_of(each).items() if name in written}
-    assert called == {name for operations in OPERATIONS.values() for name in operations}
+def test_the_policies_are_those_of_the_operations():
+    assert [(role, use, derived(role, use)) for role, use, _ in documented()] == documented()
 
 
-def test_every_service_that_is_asked_is_listed():
-    assert {name for file in AWS.parent.rglob("*.py") for name in services_of(file)} <= set(OPERATIONS)
+def test_each_right_stands_in_one_policy():
+    shown = [(role, use) for role, use, _ in documented()]
+    assert sorted(shown) == sorted({(right.role, right.use) for right in rights.needed()})
 
 
-@pytest.mark.parametrize("service", OPERATIONS)
-def test_what_is_read_of_an_answer_is_a_member_of_it(service: str):
-    model = get_session().get_service_model(service)
-    for name, members in OPERATIONS[service].items():
-        shape = model.operation_model(name).output_shape
-        assert not members or set(members) <= set(shape.members), name
+def test_the_text_names_no_right_that_is_not_in_a_policy():
+    prose = BLOCK.sub("", text())
+    named = set(re.findall(r"\b(?:ecs|ecr|ssm|logs|iam|sts|kms|secretsmanager):[A-Z]\w+", prose))
+    assert named - {"sts:ExternalId"} <= {action for actions in rights.needed().values() for action in actions}
 
 
-def test_the_rights_are_the_calls_that_are_made():
-    needed = {f"{service}:{name}" for service, names in OPERATIONS.items() for name in names} - NEED_NO_RIGHT
-    named = set(re.findall(r"\b(?:ecs|ecr|ssm|logs|iam|sts|kms|secretsmanager):[A-Z][a-z]\w+", DOCUMENT))
-    assert named - ASKED_OTHERWISE == needed
+def test_a_right_with_a_condition_has_a_statement_of_its_own():
+    passing = [actions for right, actions in rights.needed().items() if right.passed_to]
+    assert passing == [("iam:PassRole",)]
+
+
+def test_a_row_is_a_right_of_its_role(monkeypatch: pytest.MonkeyPatch):
+    row = replace(OPERATIONS["ecs", "ListTasks"], name="ListClusters")
+    monkeypatch.setitem(OPERATIONS, ("ecs", "ListClusters"), row)
+    assert '"ecs:ListClusters"' in derived("tenant", "read")
+    assert '"ecs:ListClusters"' not in derived("registry", "read") + derived("tenant", "change")

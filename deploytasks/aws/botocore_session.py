@@ -19,17 +19,18 @@ from botocore.endpoint import EndpointCreator
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import JSONFileLoader, Loader, instance_cache
 from botocore.session import Session
-from botocore.utils import ensure_boolean
+from botocore.utils import EVENT_ALIASES, ensure_boolean
 
 from deploytasks.aws import responses
-from deploytasks.aws.responses import OPERATIONS
+from deploytasks.aws.operations import OPERATIONS, ListedOnly
 from deploytasks.aws.retries import FETCHING, EcsRetries, hasten
 from deploytasks.aws.transport import Connections
 
-SERVICES = ("sts", "ecs", "ecr", "ssm", "logs", "cloudwatch-logs", "secretsmanager", "secrets-manager", "iam")
-"""The services that this package calls, by their names in botocore's events."""
-_TRIMMED = frozenset({"ecs", "iam", "secretsmanager", "ssm"})
-"""The services whose models are reduced to the operations that are called."""
+SERVICES = frozenset(service for service, _ in OPERATIONS)
+_EVENTS = ("", "*", *SERVICES, *(EVENT_ALIASES[each] for each in SERVICES & EVENT_ALIASES.keys()))
+"""What botocore's events name that are for these services, or for all."""
+_TRIMMED = SERVICES - {"sts"}
+"""The services whose models are reduced to the operations that are called; of STS, botocore itself calls others."""
 _MODELS: dict[str, Any] = {}
 """The parsed model of each service: half a megabyte, and the same for every client."""
 
@@ -47,7 +48,7 @@ class JsonFiles(JSONFileLoader):
 
 
 class _OwnOperations(Loader):
-    """Loads only the operations that are called, for large services: methods are half of a client's cost."""
+    """Loads only the operations that are called: methods are half of a client's cost."""
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """Return the model as botocore has it, each time the same object."""
@@ -58,7 +59,8 @@ class _OwnOperations(Loader):
     @instance_cache
     def _own_model(self, service_name: str, api_version: str | None) -> Any:
         whole = super().load_service_model(service_name, "service-2", api_version)
-        return {**whole, "operations": {name: whole["operations"][name] for name in OPERATIONS[service_name]}}
+        own = {name: whole["operations"][name] for service, name in OPERATIONS if service == service_name}
+        return {**whole, "operations": own}
 
 
 @cache
@@ -71,7 +73,7 @@ def _own_handlers() -> Iterator[tuple[Any, ...]]:
     """Yield botocore's event handlers for the services used here; each client copies all handlers it is given."""
     for entry in handlers.BUILTIN_HANDLERS:
         kind, _, rest = entry[0].partition(".")
-        if kind != "docs" and rest.partition(".")[0] in ("", "*", *SERVICES):
+        if kind != "docs" and rest.partition(".")[0] in _EVENTS:
             yield entry
 
 
@@ -153,7 +155,7 @@ class SharingSession(Session):
 
 
 def _sharing(session: SharingSession) -> type:
-    class Sharing:
+    class Sharing(ListedOnly):
         """A client with the connections of all the others, and the parsed model of its service."""
 
         def __init__(self, *, endpoint: Any, service_model: Any, client_config: Any, **given: Any) -> None:

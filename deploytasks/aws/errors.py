@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from deploytasks.aws.responses import TO_DO, UNREADABLE, Unreadable, located
 from deploytasks.aws.transport import Abandoned
 from deploytasks.durations import spelled
-from deploytasks.errors import AwsError, Complaint, contained
+from deploytasks.errors import AwsError, Complaint, Unlisted, contained
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _BY_THE_CLOCK = frozenset(
@@ -52,9 +52,10 @@ def translated(where: str, profile: str = "") -> Iterator[None]:
 
     Raises:
         AwsError: `where: Operation: what AWS said`.
+        Unlisted: the operation is not listed; code that goes on without AWS's answer must not hide that.
 
     """
-    with contained(where):
+    with contained(where, but=Unlisted):
         try:
             yield
         except ClientError as error:

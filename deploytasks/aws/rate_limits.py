@@ -6,38 +6,13 @@ Waiting for a token is cheaper than being throttled, which costs a round trip an
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
+from deploytasks.aws import operations
+from deploytasks.aws.operations import Rate
 from deploytasks.model import Access
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """The limit of a group of operations: a burst of calls, and a refill rate per second."""
-
-    group: str
-    burst: float
-    refill_per_s: float
-
-
-# Source: "Request throttling for the Amazon ECS API" in ECS's documentation; service quotas of ECR and Systems Manager.
-_RATES = (
-    (Rate("definitions changed", 20, 1), "RegisterTaskDefinition"),
-    (Rate("definitions read", 50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
-    (Rate("services changed", 50, 5), "UpdateService CreateService"),
-    (Rate("services read", 100, 20), "DescribeServices"),
-    (Rate("deployments read", 50, 20), "ListServiceDeployments DescribeServiceDeployments DescribeServiceRevisions"),
-    (Rate("tasks read", 100, 20), "ListTasks DescribeTasks"),
-    (Rate("tasks changed", 100, 40), "RunTask StopTask"),
-    (Rate("tags", 20, 10), "TagResource"),
-    (Rate("images", 10, 10), "PutImage"),
-    (Rate("parameters read", 40, 40), "GetParameters"),
-)
-RATES: dict[str, Rate] = {operation: rate for rate, operations in _RATES for operation in operations.split()}
-"""The rate of each operation; operations not listed are not limited."""
 
 
 class Interrupted(BotoCoreError):
@@ -73,14 +48,16 @@ class Buckets:
 
     def guard(self, client: Any, access: Access) -> None:
         """Make every request of the client, retries included, wait for its turn."""
+        service = client.meta.service_model.service_name
 
         def wait(event_name: str, **_: Any) -> None:
-            self._wait(access, event_name.rpartition(".")[2])
+            self._wait(access, service, event_name.rpartition(".")[2])
 
         client.meta.events.register("before-send", wait)
 
-    def _wait(self, access: Access, operation: str) -> None:
-        rate = RATES.get(operation)
+    def _wait(self, access: Access, service: str, name: str) -> None:
+        row = operations.OPERATIONS.get((service, name))
+        rate = row.rate if row else None
         if rate is None:
             return
         with self._lock:

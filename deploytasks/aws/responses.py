@@ -15,58 +15,12 @@ from typing import Any
 from botocore import parsers
 from botocore.utils import lowercase_dict, parse_timestamp
 
+from deploytasks.aws import operations
 from deploytasks.errors import AwsError, Complaint, Unforeseen
 
 UNREADABLE = "UnreadableAnswer"
 TO_DO = "something between here and AWS, e.g. a proxy, spoils its answers; then run the same command again"
 
-OPERATIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "ecs": {
-        "ContinueServiceDeployment": (),
-        "CreateService": ("service",),
-        "DescribeServiceDeployments": ("serviceDeployments",),
-        "DescribeServiceRevisions": ("serviceRevisions",),
-        "DescribeServices": ("services",),
-        "DescribeTaskDefinition": ("taskDefinition",),
-        "DescribeTasks": ("tasks",),
-        "ListServiceDeployments": ("serviceDeployments",),
-        "ListTaskDefinitions": ("taskDefinitionArns",),
-        "ListTasks": ("taskArns",),
-        "RegisterTaskDefinition": ("taskDefinition",),
-        "RunTask": ("tasks",),
-        "StopServiceDeployment": (),
-        "StopTask": (),
-        "TagResource": (),
-        "UpdateService": ("service",),
-    },
-    "ecr": {
-        "BatchGetImage": ("images",),
-        "CreateRepository": (),
-        "DescribeImages": ("imageDetails",),
-        "DescribeRepositories": ("repositories",),
-        "GetAuthorizationToken": ("authorizationData",),
-        "GetDownloadUrlForLayer": ("downloadUrl",),
-        "GetRepositoryPolicy": ("policyText",),
-        "ListTagsForResource": ("tags",),
-        "PutImage": (),
-        "SetRepositoryPolicy": (),
-        "TagResource": (),
-    },
-    "ssm": {
-        "DeleteParameter": (),
-        "GetParameter": ("Parameter",),
-        "GetParameters": ("InvalidParameters",),
-        "GetParametersByPath": ("Parameters",),
-        "PutParameter": (),
-    },
-    "sts": {"AssumeRole": ("Credentials", "AssumedRoleUser"), "GetCallerIdentity": ("Account",)},
-    "logs": {"FilterLogEvents": ("events",), "GetLogEvents": ("events",)},
-    "secretsmanager": {"DescribeSecret": ("Name",), "GetSecretValue": ("Name",)},
-    "iam": {"GetRole": ("Role",)},
-}
-"""Every operation that this package calls, by service, with the members that its response must have."""
-
-_NEEDED = {name: members for operations in OPERATIONS.values() for name, members in operations.items()}
 _SCALARS: Mapping[str, type | tuple[type, ...]] = {
     **{"string": str, "boolean": bool, "integer": int, "long": int},
     **{"float": (int, float), "double": (int, float)},
@@ -179,7 +133,7 @@ def _strange(response: Mapping[str, Any], error: Exception) -> str:
 
 
 def _missing(response: Mapping[str, Any], parsed: Mapping[str, Any]) -> str:
-    needed = _NEEDED.get(response["context"].get("operation_name", ""), ())
+    needed = operations.answers_of(response["context"].get("operation_name", ""))
     return ", ".join(f"it has no `{name}`" for name in needed if name not in parsed)
 
 

@@ -21,6 +21,7 @@ from botocore import __version__
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
+from deploytasks.aws import operations
 from deploytasks.aws.assumed_roles import RoleKeys
 from deploytasks.aws.errors import EXPIRED, THROTTLED
 from deploytasks.aws.responses import settle
@@ -43,13 +44,8 @@ FETCHING = CONFIG.merge(
 """For the clients with which botocore itself fetches credentials from STS and IAM Identity Center."""
 _SAID_AT, _SAID_AT_WHEN_THROTTLED = 6, 3
 """Report a retried call after so many attempts: two or three seconds have passed by then."""
-_QUESTIONS = ("Describe", "List", "Get", "BatchGet", "AssumeRole")
-_QUICK = ("ecs", "ecr", "ssm", "sts", "iam", "secrets-manager")
-"""The services whose reads are quick; CloudWatch Logs takes longer to search a large log group."""
 _FRESH_S = 60.0
 """How long after its registration ECS may not know a revision everywhere."""
-_USERS = ("UpdateService", "CreateService", "RunTask", "DescribeTaskDefinition")
-"""The operations that name a revision."""
 _UNKNOWN = ("taskdefinition not found", "unable to describe task definition")
 """How ECS's messages about an unknown revision begin, in lower case."""
 
@@ -97,12 +93,12 @@ class RetryPolicy:
 
 def hasten(emitter: Any) -> None:
     """Give reads of clients that copy the emitter a shorter timeout than writes."""
-    for service in _QUICK:
-        emitter.register(f"before-call.{service}", _hasten)
+    emitter.register("before-call", _hasten)
 
 
 def _hasten(*, model: Any, context: dict[str, Any], **_: Any) -> None:
-    if model.name.startswith(_QUESTIONS):
+    row = operations.of_model(model)
+    if row and not (row.writes or row.slow):
         context["read_timeout"] = QUESTION_TIMEOUT_S
 
 
@@ -117,9 +113,8 @@ class EcsRetries:
         """Judge the calls of clients that copy the emitter."""
         emitter.register("after-call.ecs.RegisterTaskDefinition", self._remember)
         emitter.register("needs-retry.ecs.RegisterTaskDefinition", _concurrent)
-        emitter.register("needs-retry.ecs.UpdateService", _forced)
-        for operation in _USERS:
-            emitter.register(f"needs-retry.ecs.{operation}", self._unknown)
+        emitter.register("needs-retry.ecs", _once)
+        emitter.register("needs-retry.ecs", self._unknown)
 
     def _remember(self, *, parsed: Mapping[str, Any], **_: Any) -> None:
         if "taskDefinition" in parsed:
@@ -139,11 +134,12 @@ def _concurrent(*, response: Any, attempts: int, **_: Any) -> float | None:
     return _pause_s(attempts) if "Too many concurrent attempts" in _message(response) and attempts < 10 else None
 
 
-def _forced(*, response: Any, caught_exception: Any, request_dict: Mapping[str, Any], **_: Any) -> bool | None:
-    """Never retry a forced deployment that may have begun without an answer: a second call would start a second one."""
+def _once(*, operation: Any, response: Any, caught_exception: Any, request_dict: Mapping[str, Any], **_: Any) -> Any:
+    """Never retry a call that AWS may have carried out without an answer if a second one would do it again."""
+    row = operations.of_model(operation)
     lost = isinstance(caught_exception, ConnectionClosedError | ReadTimeoutError)
     broken = response is not None and response[0].status_code >= 500
-    return False if (lost or broken) and _asked(request_dict).get("forceNewDeployment") else None
+    return False if row and row.once and (lost or broken) and _asked(request_dict).get(row.once) else None
 
 
 def _pause_s(attempts: int) -> float:

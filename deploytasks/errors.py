@@ -21,7 +21,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,10 +35,21 @@ class Complaint:
     where: str
     what: str
     to_do: str = ""
+    said: str = field(default="", compare=False)
+    """What AWS said: `what` without the operation that it answered; "" if AWS did not say it."""
+
+    @property
+    def text(self) -> str:
+        """Return what is wrong and what to do, without the place."""
+        return "\n".join([self.what, *(f"    {line}" for line in self.to_do.splitlines())])
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}"
-        return "\n".join([head, *(f"    {line}" for line in self.to_do.splitlines())])
+        return f"{self.where}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Complaint):
+    """The state that a failure left, and the command that resumes from it."""
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -51,8 +62,7 @@ def once(complaints: Iterable[Complaint]) -> list[Complaint]:
     """Return the first complaint about each thing, whichever AWS operation reported it."""
     kept: dict[tuple[str, str], Complaint] = {}
     for complaint in complaints:
-        operation, _, said = complaint.what.partition(": ")
-        kept.setdefault((complaint.where, said if operation.isalpha() and said else complaint.what), complaint)
+        kept.setdefault((complaint.where, complaint.said or complaint.what), complaint)
     return list(kept.values())
 
 
@@ -123,10 +133,18 @@ class DeployError(Exit):
         """Return the whole text that goes to stderr."""
         return "\n".join(str(complaint) for complaint in self.complaints)
 
+    def render_at(self, *places: str) -> str:
+        """Return the whole text for a report that names the place already: one of `places` is not repeated."""
+        first, *more = self.complaints
+        return "\n".join([first.text if first.where in places else str(first), *map(str, more)])
+
     def reword(self, change: Callable[[str], str]) -> None:
         """Rewrite the text of every complaint, so that it is safe to show."""
         self.complaints = tuple(
-            Complaint(change(each.where), change(each.what), change(each.to_do)) for each in self.complaints
+            replace(
+                each, where=change(each.where), what=change(each.what), to_do=change(each.to_do), said=change(each.said)
+            )
+            for each in self.complaints
         )
         self.message = self.render()
 
@@ -165,10 +183,10 @@ class BuildFailed(Failure):
 
 
 class AwsError(Failure):
-    """An AWS call failed. `error_code` is AWS's own, e.g. `AccessDeniedException`."""
+    """An AWS call failed: the `operation` that was refused, and AWS's own `error_code`; "" if AWS did not answer."""
 
-    def __init__(self, *complaints: Complaint, error_code: str = "") -> None:
-        self.error_code = error_code
+    def __init__(self, *complaints: Complaint, error_code: str = "", operation: str = "") -> None:
+        self.error_code, self.operation = error_code, operation
         super().__init__(*complaints)
 
 

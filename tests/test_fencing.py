@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -16,6 +16,7 @@ import pytest
 from deploytasks import commands
 from deploytasks.aws import fencing, locks
 from deploytasks.aws.fencing import Fence, LockLost
+from deploytasks.aws.lock_records import written
 from deploytasks.config.load import load
 from deploytasks.errors import DeployError
 from deploytasks.model import LockState, Options, Scope
@@ -68,7 +69,7 @@ def freed(shop: Shop) -> Then:
 
 def robbed(shop: Shop) -> Then:
     """Somebody frees the lock, and bob takes it."""
-    value = json.dumps(asdict(BOB))
+    value = written(BOB)
     return lambda: parameters(shop).update({LOCK: {"Name": LOCK, "Type": "String", "Version": 1, "Value": value}})
 
 
@@ -178,7 +179,7 @@ def held(shop: Shop, scenes: Scenes) -> Shop:
 
 def hold_put(shop: Shop, state: LockState) -> Then:
     """Somebody else's rollback puts its hold."""
-    value = json.dumps(asdict(state))
+    value = written(state)
     return lambda: parameters(shop).update({HOLD: {"Name": HOLD, "Type": "String", "Version": 1, "Value": value}})
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -24,6 +24,7 @@ import pytest
 from benchmarks.stage import inv
 from deploytasks import commands
 from deploytasks.aws import locks, transport
+from deploytasks.aws.lock_records import written
 from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope
@@ -45,7 +46,7 @@ def parameters(shop: Shop) -> dict[str, dict[str, Any]]:
 
 
 def put(shop: Shop, name: str = LOCK, state: LockState = ANN) -> None:
-    parameters(shop)[name] = {"Name": name, "Type": "String", "Version": 1, "Value": json.dumps(asdict(state))}
+    parameters(shop)[name] = {"Name": name, "Type": "String", "Version": 1, "Value": written(state)}
 
 
 @pytest.fixture

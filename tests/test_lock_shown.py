@@ -1,11 +1,12 @@
 """Who holds a tier's lock stands where people look before they release: in a dry run's plan and on the board."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deploytasks.aws.lock_records import written
 from deploytasks.model import LockState
 from tests.commands import REGISTRY, Shop
 
@@ -14,7 +15,7 @@ ANN = LockState("prod", "ann@desk", "2026-11-23T12:00:00Z", "release.prod", mach
 
 
 def put(shop: Shop, state: LockState) -> None:
-    parameter = {"Name": LOCK, "Type": "String", "Version": 1, "Value": json.dumps(asdict(state))}
+    parameter = {"Name": LOCK, "Type": "String", "Version": 1, "Value": written(state)}
     shop.endpoint.cloud.account(REGISTRY).parameters[LOCK] = parameter
 
 

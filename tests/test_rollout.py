@@ -10,6 +10,7 @@ from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
 from deploytasks.model import Author, Environment, Event, Plan, Progress
+from deploytasks.report.results import result_json
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import IMAGE, tenant_account
 from tests.given import OLD
@@ -89,10 +90,11 @@ def test_tasks_that_run_another_digest_are_a_failure_that_names_both(cloud, cloc
     assert wrong.digest in result.detail and digest_of(cloud, "prod") in result.detail
 
 
-def test_zero_desired_is_deployed_and_said(cloud, clock):
+def test_zero_desired_is_deployed_and_counted(cloud, clock):
     service(cloud, 1).desired = 0
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
-    assert (result.outcome, result.detail) == ("deployed", "0 desired: nothing proves that it starts")
+    assert (result.outcome, result.desired) == ("deployed", 0)
+    assert result_json(result)["detail"] == "0 desired: nothing proves that it starts"
 
 
 def test_a_failed_wave_stops_the_next(cloud, clock):

@@ -79,9 +79,9 @@ def test_a_rollback_says_why_and_where_it_is_back():
     assert verdict.detail == f"{TRIGGERED} Back on before:1."
 
 
-def test_zero_desired_is_said_and_not_counted_as_proof():
+def test_zero_desired_is_an_end_that_the_counts_tell_of():
     verdict = judge(service(deployment(OURS, "PRIMARY", "COMPLETED", running=0, desired=0)), OURS, START)
-    assert verdict.detail == "0 desired: nothing proves that it starts"
+    assert (verdict.outcome, verdict.running, verdict.desired, verdict.detail) == ("deployed", 0, 0, "")
 
 
 def test_a_superseded_rollout_names_the_one_that_replaced_it():

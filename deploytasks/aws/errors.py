@@ -107,8 +107,7 @@ def is_denied(error: AwsError) -> bool:
 
 def reason(error: AwsError) -> str:
     """Return AWS's operation and error code; if AWS was not reached, the reason for that."""
-    what = error.complaints[0].what
-    return ": ".join(what.split(": ")[:2]) if error.error_code else what
+    return f"{error.operation}: {error.error_code}" if error.operation else error.complaints[0].what
 
 
 def dated(answer: Mapping[str, Any]) -> datetime | None:
@@ -123,11 +122,12 @@ def dated(answer: Mapping[str, Any]) -> datetime | None:
 def _said_no(where: str, profile: str, error: ClientError) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or "no reason given"
-    what = f"{error.operation_name}: {code}: {message}"
-    to_do = (_clock(error) if code in _BY_THE_CLOCK else "") or _to_do(code, error.operation_name, profile)
+    said, operation = f"{code}: {message}", error.operation_name
+    to_do = (_clock(error) if code in _BY_THE_CLOCK else "") or _to_do(code, operation, profile)
     if not to_do and _status(error) >= 500:
         to_do = "AWS returned server errors in every attempt; run the same command again"
-    return AwsError(Complaint(where, what, to_do), error_code=code)
+    complaint = Complaint(where, f"{operation}: {said}", to_do, said)
+    return AwsError(complaint, error_code=code, operation=operation)
 
 
 def _clock(error: ClientError) -> str:

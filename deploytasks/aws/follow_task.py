@@ -173,7 +173,8 @@ class Watch:
         self._refused += 0 if passes else 1
         silent_s = self._resources.clock() - self._seen_at
         if self._refused >= _REFUSALS or silent_s >= _OUTAGE_S:
-            raise AwsError(_out_of_sight(self._started, error), error_code=error.error_code) from error
+            complaint = _out_of_sight(self._started, error)
+            raise AwsError(complaint, error_code=error.error_code, operation=error.operation) from error
         if passes and not self._lost:
             self._lost = True
             self._say(f"AWS does not answer; asking again; the task goes on: {error.complaints[0].what}")

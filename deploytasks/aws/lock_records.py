@@ -65,7 +65,8 @@ def written(state: Any) -> str:
     Source: PutParameter takes no value with double braces, so all braces in users' text are escaped.
     """
     members = asdict(state)
-    if "unfinished" in members:
+    if isinstance(state, LockState):
+        members["tenants"] = ",".join(state.tenants)
         members["unfinished"] = [list(each.values()) for each in members["unfinished"]]
     return f"{{{_escaped(json.dumps(members)[1:-1])}}}"
 
@@ -80,7 +81,9 @@ def read(tier: str, value: str) -> LockState:
         known: dict[str, type] = {each.name: str for each in fields(LockState)} | {"pid": int, "unfinished": list}
         said = {name: each for name, each in json.loads(value).items() if name in known}
         if all(isinstance(each, known[name]) for name, each in said.items()):
-            return LockState(**said | {"unfinished": tuple(map(_unfinished, said.get("unfinished", ())))})
+            unfinished = tuple(map(_unfinished, said.get("unfinished", ())))
+            tenants = tuple(filter(None, said.get("tenants", "").split(",")))
+            return LockState(**said | {"unfinished": unfinished, "tenants": tenants})
     except (ValueError, TypeError, AttributeError):
         pass
     return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")

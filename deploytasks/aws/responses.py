@@ -112,7 +112,8 @@ def settle(response: tuple[Any, Mapping[str, Any]] | None) -> None:
 
 def located(where: str, error: Unreadable) -> AwsError:
     """Return the error with `where` as the place of its complaints."""
-    return AwsError(*(replace(each, where=where) for each in error.complaints), error_code=error.error_code)
+    complaints = (replace(each, where=where) for each in error.complaints)
+    return AwsError(*complaints, error_code=error.error_code, operation=error.operation)
 
 
 def _cut(response: Mapping[str, Any]) -> str:

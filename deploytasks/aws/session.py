@@ -77,7 +77,10 @@ class Clients:
         with self._lock:
             known, refused = self._credentials.get(access), self._refused.get(access)
         if refused and time.monotonic() < refused[0]:
-            raise AwsError(*refused[1].complaints, error_code=refused[1].error_code) from refused[1].__cause__
+            error = refused[1]
+            raise AwsError(
+                *error.complaints, error_code=error.error_code, operation=error.operation
+            ) from error.__cause__
         if known is None:
             known = self._enter(access)
             with self._lock:

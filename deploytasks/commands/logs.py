@@ -159,7 +159,7 @@ class _Reader:
         """Report the complaint once, formatted as an error."""
         if complaint not in self._said:
             self._said.add(complaint)
-            self._tell(Told("logs", str(complaint)[len(complaint.where) + 2 :], complaint.where))
+            self._tell(Told("logs", complaint.text, complaint.where))
 
 
 def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:

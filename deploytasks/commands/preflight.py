@@ -168,7 +168,7 @@ def held(
     """
     if hold is None:
         return []
-    named = [each for each in hold.tenants.split(",") if each in {one.environment.tenant for one in context.targets}]
+    named = [each for each in hold.tenants if each in {one.environment.tenant for one in context.targets}]
     if not named and all(plan.is_there(desired, present.get(desired.service)) for desired in desired_images):
         return []
     what = f"{hold.by} holds {', '.join(named) or 'it'} since {hold.since}: {hold.reason}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from deploytasks.commands.context import Context
 from deploytasks.durations import spelled as spelled_length
-from deploytasks.errors import Complaint, DeployError, Interrupted, Unforeseen, contained
+from deploytasks.errors import DeployError, Interrupted, Resume, Unforeseen, contained
 from deploytasks.flags import Flag, of_resumed
 from deploytasks.model import Command, Options, Result, Scope
 
@@ -27,22 +27,24 @@ def resumable(context: Context, state: str, command: Command | None = None) -> I
     except KeyboardInterrupt:
         raise stopped(context, f"interrupted: {state}", command) from None
     except DeployError as error:
-        resume = Complaint(context.tier.name, state, f"to go on: {spelled(context, command)}")
-        raise type(error)(*error.complaints, resume) from error
+        raise type(error)(*error.complaints, _resume(context, state, command)) from error
 
 
 def broken_off(context: Context, error: Unforeseen) -> Unforeseen:
     """Return the error with the command that resumes, unless it has one already."""
-    if any("to go on: " in each.to_do for each in error.complaints):
+    if any(isinstance(each, Resume) for each in error.complaints):
         return error
-    resume = Complaint(context.tier.name, "what was changed so far stands", f"to go on: {spelled(context)}")
-    return Unforeseen(*error.complaints, resume)
+    return Unforeseen(*error.complaints, _resume(context, "what was changed so far stands"))
 
 
 def stopped(context: Context, state: str, command: Command | None = None) -> Interrupted:
     """Return the error that a signal ends the command with: the state, and the command that resumes from it."""
     context.clients.stopped.set()
-    return Interrupted(Complaint(context.tier.name, state, f"to go on: {spelled(context, command)}"))
+    return Interrupted(_resume(context, state, command))
+
+
+def _resume(context: Context, state: str, command: Command | None = None) -> Resume:
+    return Resume(context.tier.name, state, f"to go on: {spelled(context, command)}")
 
 
 def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:

@@ -3,7 +3,7 @@
 Images and definitions are restored as AWS kept them. Nothing is built, and nothing deregistered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -191,16 +191,16 @@ def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
     return Plan(context.tier, tag_steps=steps, waves=rollouts.returns(context, lives, desired_images, point.thens))
 
 
-def _held(context: Context, found: Found) -> str:
-    """Return the comma-separated tenants that the hold covers, an earlier hold's included; "" for all tenants.
+def _held(context: Context, found: Found) -> tuple[str, ...]:
+    """Return the tenants that the hold covers, an earlier hold's included; empty for all tenants.
 
-    It is "" too if the names take too much room: holding too many is safer than too few.
+    It is empty too if the names take too much room: holding too many is safer than too few.
     """
     if not is_partial(context) or (found.hold and not found.hold.tenants):
-        return ""
-    before = found.hold.tenants.split(",") if found.hold else []
-    named = ",".join(dict.fromkeys([*before, *(target.environment.tenant for target in context.targets)]))
-    return named if len(named) <= _LONGEST_NAMES else ""
+        return ()
+    before = found.hold.tenants if found.hold else ()
+    named = tuple(dict.fromkeys([*before, *(target.environment.tenant for target in context.targets)]))
+    return named if len(",".join(named)) <= _LONGEST_NAMES else ()
 
 
 def _reason(tier: str, found: Found, point: RestorePoint) -> str:
@@ -214,11 +214,11 @@ def _reason(tier: str, found: Found, point: RestorePoint) -> str:
     return f"rolled back from {here or 'what ran'} to {there}{named}"
 
 
-def _notes(context: Context, tenants: str) -> tuple[str, ...]:
-    """Return what the hold prevents, and for whom: these comma-separated tenants, or all."""
+def _notes(context: Context, tenants: Sequence[str]) -> tuple[str, ...]:
+    """Return what the hold prevents, and for whom: these tenants, or all."""
     tier, until = context.tier.name, freeing(context.tier.name, context.author.run)
-    whose = f"of {tier}, {tenants}" if tenants else tier
-    is_held = "would be" if context.options.dry_run else "are" if "," in tenants else "is"
+    whose = f"of {tier}, {','.join(tenants)}" if tenants else tier
+    is_held = "would be" if context.options.dry_run else "are" if len(tenants) > 1 else "is"
     what = "nothing else is released or deployed" if tenants else "no other commit is tagged or released"
     held = f"{whose} {is_held} on hold: {what} there until {until}"
     stays = f"the tag {tier} stays where it is: after that, inv deploy.{tier} brings these targets forward again"

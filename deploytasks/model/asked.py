@@ -84,8 +84,8 @@ class Unfinished:
 class LockState:
     """Who holds a tier's lock: `since` in UTC; `machine` and `pid` identify a dead holder on the same host.
 
-    For a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC; which `tenants`,
-    comma-separated, if not all of them; which rollbacks are `unfinished`, newest first.
+    For a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC; which `tenants`, if
+    not all of them; which rollbacks are `unfinished`, newest first.
     """
 
     tier: str
@@ -100,7 +100,7 @@ class LockState:
     pid: int = 0
     token: str = ""
     release: str = ""
-    tenants: str = ""
+    tenants: tuple[str, ...] = ()
     at: str = ""
     unfinished: tuple[Unfinished, ...] = ()
     took_over: str = ""

@@ -30,7 +30,7 @@ def locked(lock: LockState) -> str:
 
 
 def _held(hold: LockState) -> str:
-    whom = f"{hold.tenants} on hold" if hold.tenants else "on hold"
+    whom = f"{','.join(hold.tenants)} on hold" if hold.tenants else "on hold"
     return f"{whom}: no other commit until inv lock.release {hold.tier}"
 
 
@@ -42,7 +42,7 @@ def _state(tier: str, word: str, state: LockState) -> Sheet:
         "commit": short_commit(state.commit),
         "release": state.release,
         "at": state.at,
-        "tenants": state.tenants,
+        "tenants": ",".join(state.tenants),
         "unfinished": "\n".join(map(_unfinished, state.unfinished)),
         "reason": state.reason,
         "run": state.ci or state.run,
@@ -68,5 +68,6 @@ def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -
 def lock_json(state: LockState) -> dict[str, Any]:
     """Return the fields of a lock or hold for programs; what is unknown is null."""
     return {name: getattr(state, name) or None for name in _FIELDS} | {
-        "unfinished": list(map(asdict, state.unfinished))
+        "tenants": ",".join(state.tenants) or None,
+        "unfinished": list(map(asdict, state.unfinished)),
     }

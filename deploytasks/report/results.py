@@ -147,7 +147,7 @@ def _tasks(result: Result) -> str:
 
 def _detail(result: Result) -> str:
     """Return the result's detail; if it was deployed with zero desired tasks, that is mentioned."""
-    if result.desired or not result.row.runs or _ZERO in result.detail:
+    if result.desired or not result.row.runs:
         return result.detail
     return f"{result.detail}; {_ZERO}" if result.detail else _ZERO
 

@@ -21,7 +21,8 @@ def finish(ended: UnderWay, resources: Resources) -> Result:
         with contained(str(result.target)):
             return _look_again(ended, result, resources)
     except AwsError as error:
-        return replace(result, outcome="failed", detail=f"{result.detail} {error.render()}".strip())
+        why = error.render_at(str(result.target))
+        return replace(result, outcome="failed", detail=f"{result.detail} {why}".strip())
 
 
 def not_waited_for(begun: UnderWay) -> Result:

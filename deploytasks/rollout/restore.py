@@ -22,7 +22,8 @@ def concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:
             return _concluded(ended, resources)
     except AwsError as error:
         result = ended.lost or as_it_stands(ended, ended.verdict.outcome or "failed", ended.verdict.detail)
-        return replace(result, outcome="failed", detail=f"{_sentence(result.detail)} {error.render()}".strip())
+        why = error.render_at(str(result.target))
+        return replace(result, outcome="failed", detail=f"{_sentence(result.detail)} {why}".strip())
 
 
 def _concluded(ended: UnderWay, resources: Resources) -> UnderWay | Result:

@@ -9,7 +9,7 @@ from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import is_denied, may_pass
 from deploytasks.aws.fencing import LockLost
-from deploytasks.errors import AwsError, DeployError, contained
+from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Result, Rollout, Told, primary_of
 from deploytasks.rollout import before_deploy
 from deploytasks.rollout.before_deploy import Held
@@ -28,14 +28,21 @@ def start(rollout: Rollout, resources: Resources) -> UnderWay | Result:
     try:
         with contained(str(rollout.target)):
             return _started(rollout, resources)
-    except before_deploy.StepFailed as failed:
-        return replace(outcome_of(rollout, "failed", _own(rollout, failed)), tasks=failed.tasks)
-    except (Held, LockLost) as error:
-        return outcome_of(rollout, "not attempted", _own(rollout, error))
-    except Overtaken as error:
-        return outcome_of(rollout, "superseded", _own(rollout, error))
     except AwsError as error:
-        return outcome_of(rollout, "failed", _own(rollout, error))
+        detail = error.render_at(str(rollout.target), rollout.target.environment.tier)
+        return _not_started(outcome_of(rollout, "failed", detail), error)
+
+
+def _not_started(failed: Result, error: AwsError) -> Result:
+    match error:
+        case before_deploy.StepFailed():
+            return replace(failed, tasks=error.tasks)
+        case Held() | LockLost():
+            return replace(failed, outcome="not attempted")
+        case Overtaken():
+            return replace(failed, outcome="superseded")
+        case _:
+            return failed
 
 
 def _started(rollout: Rollout, resources: Resources) -> UnderWay | Result:
@@ -46,12 +53,6 @@ def _started(rollout: Rollout, resources: Resources) -> UnderWay | Result:
             return under_way(rollout, followed, resources)
         case _:
             return under_way(rollout, _begin(rollout, resources), resources)
-
-
-def _own(rollout: Rollout, error: DeployError) -> str:
-    """Return the error's text without the target's name, which every report puts before it."""
-    tier = rollout.target.environment.tier
-    return error.render().removeprefix(f"{rollout.target}: ").removeprefix(f"{tier}: ")
 
 
 def _begin(rollout: Rollout, resources: Resources) -> Deployment:

@@ -171,7 +171,7 @@ class Wave:
                 what = "its way back" if self._following[target].lost else "its rollout"
                 yield Complaint(where, f"interrupted: {what} goes on at AWS, nobody follows it")
             elif target in ended and not ended[target].row.is_good:
-                yield Complaint(where, ended[target].detail.removeprefix(f"{where}: "))
+                yield Complaint(where, ended[target].detail)
             elif target not in ended and target not in self._results:
                 yield not_attempted(rollout)
 

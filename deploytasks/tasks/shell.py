@@ -221,7 +221,7 @@ def interruptible() -> Iterator[None]:
         Unforeseen: instead of an exception that is not ours, which would end as a traceback.
 
     """
-    from deploytasks.errors import Complaint, Interrupted, Unforeseen, contained
+    from deploytasks.errors import Interrupted, Resume, Unforeseen, contained
 
     hand_over()
     atexit.register(end_stderr)
@@ -234,9 +234,9 @@ def interruptible() -> Iterator[None]:
         traceback.clear_frames(stopped.__traceback__)  # releases a lock acquired just before its `with` was entered
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
     except Unforeseen as error:
-        if any(each.to_do.startswith("to go on: ") for each in error.complaints):
+        if any(isinstance(each, Resume) for each in error.complaints):
             raise
-        resume = Complaint("inv", "what was done so far stands", "run the same command again: it goes on from here")
+        resume = Resume("inv", "what was done so far stands", "run the same command again: it goes on from here")
         raise Unforeseen(*error.complaints, resume) from error.__cause__
     finally:
         for number, handler in before.items():

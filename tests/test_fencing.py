@@ -285,13 +285,14 @@ def test_once_lost_the_lock_is_not_read_again():
 
 def test_the_holder_shows_that_it_lives_and_leaves_no_heartbeat_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fencing, "BEAT_S", 0.05)
-    seen: list[str] = []
+    seen: dict[str, list[str]] = {"PutParameter": [], "DeleteParameter": []}
     shop.endpoint.cloud.rollout_s = 0.5
-    shop.endpoint.fault = lambda call: seen.append(call.ask["Name"]) if call.operation == "PutParameter" else None
+    shop.endpoint.fault = lambda call: seen[call.operation].append(call.ask["Name"]) if call.operation in seen else None
     assert shop.inv("deploy.prod").code == 0
-    (lock, beat, *_), names = seen, set(seen)
-    assert (lock, len(names)) == (LOCK, 2)
+    lock, beat, *_ = seen["PutParameter"]
+    assert (lock, {*seen["PutParameter"]}) == (LOCK, {LOCK, beat})
     assert beat.startswith("/deploytasks/shop/prod/heartbeats/")
+    assert seen["DeleteParameter"] == [LOCK, beat]  # a slow heartbeat keeps no lock
     assert parameters(shop) == {}
 
 

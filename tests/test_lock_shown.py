@@ -14,9 +14,16 @@ LOCK = "/deploytasks/shop/prod/lock"
 ANN = LockState("prod", "ann@desk", "2026-11-23T12:00:00Z", "release.prod", machine="elsewhere", pid=1, token="t")
 
 
-def put(shop: Shop, state: LockState) -> None:
-    parameter = {"Name": LOCK, "Type": "String", "Version": 1, "Value": written(state)}
-    shop.endpoint.cloud.account(REGISTRY).parameters[LOCK] = parameter
+def put(shop: Shop, state: LockState, taken_at: float | None = None, beaten_at: float | None = None) -> None:
+    """The lock is there, and its holder's heartbeat, written at these times by SSM's clock."""
+    beat = f"/deploytasks/shop/prod/heartbeats/{state.token}"
+    for name, value, at in ((LOCK, written(state), taken_at), (beat, "now", beaten_at)):
+        written_at = {"LastModifiedDate": at} if at else {}
+        if name == LOCK or at:
+            shop.endpoint.cloud.account(REGISTRY).parameters[name] = {
+                **{"Name": name, "Type": "String", "Version": 1, "Value": value},
+                **written_at,
+            }
 
 
 def planned(text: str) -> list[str]:
@@ -24,6 +31,15 @@ def planned(text: str) -> list[str]:
     events = [json.loads(line) for line in text.splitlines()]
     notes: list[str] = next(event["plan"]["notes"] for event in events if event["event"] == "planned")
     return notes
+
+
+def test_the_status_shows_when_the_holder_last_gave_a_sign_of_life(shop: Shop):
+    put(shop, ANN)
+    assert "alive at" not in shop.inv("lock.status").stdout  # SSM named no time
+    put(shop, ANN, taken_at=1_767_323_045, beaten_at=1_767_323_347)
+    assert "alive at  2026-01-02T03:09:07Z\n" in shop.inv("lock.status").stdout
+    put(shop, replace(ANN, pid=0), taken_at=1_767_323_045)
+    assert "alive at" not in shop.inv("lock.status").stdout  # no process holds it
 
 
 @pytest.mark.parametrize("task", ["release.prod", "deploy.prod", "tag.prod"])

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Timer
 from typing import Any
 
 import boto3
@@ -190,6 +190,54 @@ def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
     assert locks.status(ssm, "shop", "prod") == held
     heart.stop()
     assert names(ssm) == {"lock"}
+
+
+def beating(ssm: Any, told: list[str]) -> tuple[fencing.Heartbeat, Event]:
+    """A heartbeat whose first write has begun, and the event that lets it go on to AWS."""
+    began, lands = Event(), Event()
+
+    def slow(params: Any, **_: Any) -> None:
+        began.set()
+        lands.wait(60)
+
+    heart = fencing.Heartbeat(ssm, "shop", locks.acquire(ssm, "shop", record()), told.append, beat_s=0.01)
+    ssm.meta.events.register("before-call.ssm.PutParameter", slow)
+    heart.start()
+    assert began.wait(60)
+    return heart, lands
+
+
+def test_a_heartbeat_that_is_being_written_is_waited_for_and_then_deleted(ssm: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fencing, "_LAST_S", 60.0)
+    heart, lands = beating(ssm, told := [])
+    Timer(0.1, lands.set).start()
+    heart.stop()
+    assert (names(ssm), told) == ({"lock"}, [])
+
+
+def test_a_heartbeat_that_lands_after_its_end_is_deleted_all_the_same(ssm: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fencing, "_LAST_S", 0.01)
+    heart, lands = beating(ssm, told := [])
+    done: list[str] = []
+    for operation in ("PutParameter", "DeleteParameter"):
+        ssm.meta.events.register(f"after-call.ssm.{operation}", lambda model, **_: done.append(model.name))
+    heart.stop()
+    (said,) = told
+    assert "AWS does not answer; /deploytasks/shop/prod/heartbeats/" in said
+    lands.set()
+    wait_until(lambda: len(done) == 2)
+    assert (done, names(ssm)) == (["PutParameter", "DeleteParameter"], {"lock"})
+
+
+def test_the_last_sign_of_life_is_the_lock_until_a_heartbeat_follows(ssm: Any):
+    held = locks.acquire(ssm, "shop", record())
+    taken_at = locks.taken_at(ssm, "shop", "prod")
+    assert fencing.last_sign(ssm, "shop", held) == taken_at is not None
+    beat = f"/deploytasks/shop/prod/heartbeats/{held.token}"
+    parameters.write(ssm, beat, "now", "prod")
+    written = parameters.find(ssm, beat, "prod")
+    assert written and written.modified_at != taken_at
+    assert fencing.last_sign(ssm, "shop", held) == written.modified_at
 
 
 def test_an_answer_without_a_date_proves_no_death(ssm: Any):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages
+from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages, TierLock
 from deploytasks.report import board, images, locks, settings
 from deploytasks.report.marks import LEGEND, STANDINGS
 from deploytasks.report.paint import plain
@@ -194,11 +194,11 @@ def test_the_lock_reads_as_expected():
     hold = LockState(
         "dev", "bob", "2026-01-03T03:04:05Z", "release.rollback dev", OLD, "rolled back from b to a", release="dev-1"
     )
-    expect(
-        "lock.txt", "".join(plain(locks.sheet(*each)) for each in (("prod", held), ("dev", None), ("dev", None, hold)))
-    )
-    documents = (("prod", held), ("dev", None), ("prod", held, hold))
-    expect("lock.json", "".join(as_text(locks.as_json(*each)) for each in documents))
+    alive_at = datetime(2026, 1, 2, 3, 9, 7, tzinfo=UTC)
+    shown = (TierLock("prod", held, alive_at=alive_at), TierLock("dev"), TierLock("dev", hold=hold))
+    expect("lock.txt", "".join(map(plain, map(locks.sheet, shown))))
+    documents = (TierLock("prod", held, alive_at=alive_at), TierLock("dev"), TierLock("prod", held, hold))
+    expect("lock.json", "".join(as_text(locks.as_json(each)) for each in documents))
 
 
 def test_a_sheet_is_shown_plain_and_whole_where_there_is_no_terminal():

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.aws import parameters, tags
+from deploytasks.aws.parameters import Parameter
 from deploytasks.errors import AwsError
 from deploytasks.model import LockState
 
@@ -19,6 +20,8 @@ _FRESH_S = 1.0
 """How old the last read may be for `Fence.check_again` to rely on it."""
 BEAT_S = 30.0
 """Seconds between two heartbeats."""
+_LAST_S = 5.0
+"""How long to wait for a heartbeat that is being written when its lock is released."""
 STALE_S = 120.0
 """How long without a heartbeat until a job of the same CI run on another host takes a holder for dead."""
 
@@ -89,14 +92,14 @@ class Fence:
 
 
 class Heartbeat:
-    """Writes the holder's heartbeat from a separate thread between `start` and `stop`."""
+    """Writes the holder's heartbeat between `start` and `stop`, in a thread that deletes it as its last act."""
 
     def __init__(
         self, client: Any, project: str, mine: LockState, tell: Callable[[str], None], beat_s: float | None = None
     ) -> None:
         self._client, self._project, self._mine, self._tell = client, project, mine, tell
         self._beat_s = BEAT_S if beat_s is None else beat_s
-        self._over, self._has_beaten = threading.Event(), False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -104,25 +107,40 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop writing, and delete the heartbeat."""
+        """Stop writing, and wait up to `_LAST_S` until the heartbeat is deleted.
+
+        The lock is released before this, so that a slow write does not keep it: a heartbeat without a lock means
+        nothing. If the write takes longer, it is deleted once it has landed, as long as the process lives.
+        """
         self._over.set()
+        if self._thread.ident is None:
+            return
+        self._thread.join(_LAST_S)
         if self._thread.is_alive():
-            self._thread.join(1.0)
-        if self._has_beaten:
-            self._has_beaten = False
-            forget(self._client, self._project, self._mine)
+            self._tell(f"AWS does not answer; {_name(self._project, self._mine)} may stay, and means nothing any more")
 
     def _run(self) -> None:
-        name, has_failed = _name(self._project, self._mine), False
+        has_beaten = has_failed = False
         while not self._over.wait(self._beat_s):
+            has_beaten = True
+            why = self._beat()
+            if why and not has_failed:
+                self._tell(f"the heartbeat could not be written: {why}")
+            has_failed = has_failed or bool(why)
+        if has_beaten:
             try:
-                self._has_beaten = True
-                now = tags.stamp(datetime.now(UTC))
-                parameters.write(self._client, name, now, f"heartbeat of {self._mine.tier}")
+                forget(self._client, self._project, self._mine)
             except AwsError as error:
-                if not has_failed:
-                    self._tell(f"the heartbeat could not be written: {error.complaints[0].what}")
-                has_failed = True
+                self._tell(f"the heartbeat could not be deleted: {error.complaints[0].what}")
+
+    def _beat(self) -> str:
+        """Write the heartbeat; return why that failed, "" if it did not."""
+        name, now = _name(self._project, self._mine), tags.stamp(datetime.now(UTC))
+        try:
+            parameters.write(self._client, name, now, f"heartbeat of {self._mine.tier}")
+        except AwsError as error:
+            return error.complaints[0].what
+        return ""
 
 
 def is_stale(client: Any, project: str, holder: LockState) -> bool:
@@ -130,10 +148,20 @@ def is_stale(client: Any, project: str, holder: LockState) -> bool:
 
     Ages are measured by SSM's own clock. If an answer carries no time, the holder counts as alive.
     """
-    where = f"lock of {holder.tier}"
-    names = parameters.path(project, holder.tier), _name(project, holder)
-    ages = [found.age_s for name in names if (found := parameters.find(client, name, where))]
+    ages = [sign.age_s for sign in _signs(client, project, holder)]
     return bool(ages) and all(age is not None and age >= STALE_S for age in ages)
+
+
+def last_sign(client: Any, project: str, holder: LockState) -> datetime | None:
+    """Return when the holder last wrote its lock or its heartbeat, by SSM's clock; None if SSM does not say."""
+    written = (sign.modified_at for sign in _signs(client, project, holder))
+    return max(filter(None, written), default=None)
+
+
+def _signs(client: Any, project: str, holder: LockState) -> list[Parameter]:
+    names = parameters.path(project, holder.tier), _name(project, holder)
+    found = (parameters.find(client, name, f"lock of {holder.tier}") for name in names)
+    return [each for each in found if each]
 
 
 def forget(client: Any, project: str, holder: LockState) -> None:

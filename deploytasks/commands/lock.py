@@ -23,7 +23,7 @@ from deploytasks.commands.resume import broken_off, stopped
 from deploytasks.concurrency import StillRunning, each
 from deploytasks.durations import spelled
 from deploytasks.errors import AwsError, Interrupted, Invalid, NotReady, Unforeseen, contained
-from deploytasks.model import Command, LockState, OnEvent, Project, Told
+from deploytasks.model import Command, LockState, OnEvent, Project, TierLock, Told
 
 
 @contextmanager
@@ -150,13 +150,11 @@ def replace_hold(context: Context, hold: LockState) -> None:
 def unlock(
     context: Context, client: Any, mine: LockState, heartbeat: Heartbeat | None = None, *, is_ours: bool = False
 ) -> None:
-    """Release the lock if it is ours; report an AwsError instead of raising it, so that it hides no other error.
+    """Release the lock if it is ours, then end its heartbeat; report an AwsError, so that it hides no other error.
 
     `is_ours` says that this command took the lock: then a single read that does not find it proves no loss.
     """
     try:
-        if heartbeat:
-            heartbeat.stop()
         release = locks.release_held if is_ours and not context.fence.lost else locks.release
         if not release(client, context.project.name, mine) and is_ours:
             lost = context.fence.lost or f"the lock of {mine.tier} is no longer this command's"
@@ -164,6 +162,8 @@ def unlock(
     except AwsError as error:
         what = f"{error.complaints[0].what}; {locks.freeing(mine.tier, mine.run)} frees it"
         say(context, "lock", f"the lock of {mine.tier} could not be released: {what}")
+    if heartbeat:
+        heartbeat.stop()
 
 
 def _our_record(context: Context) -> LockState:
@@ -205,11 +205,15 @@ Ended = tuple[tuple[tuple[str, LockState], ...], tuple[tuple[str, LockState], ..
 """What was ended, and what remains: each `lock` or `hold` with its record."""
 
 
-def lock_status(project: Project, tiers: Sequence[str]) -> tuple[tuple[str, LockState | None, LockState | None], ...]:
-    """Return each tier with its lock and its hold; None for what there is not."""
-    client = registry(project, "ssm")
-    held = each(lambda tier: locks.status(client, project.name, tier), tiers)
-    return tuple(zip(tiers, held, each(lambda tier: locks.hold(client, project.name, tier), tiers), strict=True))
+def lock_status(project: Project, tiers: Sequence[str]) -> tuple[TierLock, ...]:
+    """Return each tier's lock and hold."""
+    return tuple(each(partial(_tier_lock, registry(project, "ssm"), project.name), tiers))
+
+
+def _tier_lock(client: Any, project: str, tier: str) -> TierLock:
+    held, hold = locks.status(client, project, tier), locks.hold(client, project, tier)
+    alive_at = fencing.last_sign(client, project, held) if held and held.pid else None
+    return TierLock(tier, held, hold, alive_at)
 
 
 def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.0, tell: OnEvent = quiet) -> LockState:

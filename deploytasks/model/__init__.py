@@ -4,7 +4,7 @@ Everything here is frozen, knows nothing of AWS and does no I/O. The modules sta
 uses them: `project`, `asked`, `config`, `images`, `live`, `outcomes`, `plans`, `events`, `views`.
 """
 
-from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, Unfinished
+from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, TierLock, Unfinished
 from deploytasks.model.commands import Command
 from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
@@ -123,6 +123,7 @@ __all__ = [
     "TagStep",
     "Target",
     "Tier",
+    "TierLock",
     "Told",
     "Unfinished",
     "Webhook",

@@ -108,6 +108,19 @@ class LockState:
 
 
 @dataclass(frozen=True, slots=True)
+class TierLock:
+    """A tier's lock and hold, None for what there is not.
+
+    `alive_at` is when the process that holds the lock last gave a sign of life, by AWS's clock; None if unknown.
+    """
+
+    tier: str
+    lock: LockState | None = None
+    hold: LockState | None = None
+    alive_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """Why a release was allowed past the gate: by whom, `at` which time in UTC, for which `commit`."""
 

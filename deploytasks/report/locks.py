@@ -1,21 +1,22 @@
 """Lay out a tier's lock and hold: who holds it, since when, and for what."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from deploytasks.model import LockState, Unfinished
+from deploytasks.model import LockState, TierLock, Unfinished
 from deploytasks.report.sheet import Column, Sheet, Span, line, table
-from deploytasks.report.text import short_commit
+from deploytasks.report.text import iso, short_commit
 
 _FIELDS = ("by", "since", "command", "commit", "release", "at", "tenants", "reason", "ci", "run", "machine")
 
 
-def sheet(tier: str, state: LockState | None, hold: LockState | None = None) -> Sheet:
+def sheet(found: TierLock) -> Sheet:
     """Return the tier's lock and hold for people."""
-    on_hold = _state(tier, _held(hold), hold) if hold else ()
-    if state is None:
-        return on_hold or (line(Span(tier, "strong"), ": ", Span("free", "good")),)
-    return (*on_hold, *_state(tier, "held", state))
+    on_hold = _state(found.tier, _held(found.hold), found.hold) if found.hold else ()
+    if found.lock is None:
+        return on_hold or (line(Span(found.tier, "strong"), ": ", Span("free", "good")),)
+    return (*on_hold, *_state(found.tier, "held", found.lock, found.alive_at))
 
 
 def held(hold: LockState) -> str:
@@ -34,7 +35,7 @@ def _held(hold: LockState) -> str:
     return f"{whom}: no other commit until inv lock.release {hold.tier}"
 
 
-def _state(tier: str, word: str, state: LockState) -> Sheet:
+def _state(tier: str, word: str, state: LockState, alive_at: datetime | None = None) -> Sheet:
     said = {
         "by": state.by,
         "since": state.since,
@@ -47,6 +48,7 @@ def _state(tier: str, word: str, state: LockState) -> Sheet:
         "reason": state.reason,
         "run": state.ci or state.run,
         "process": f"{state.pid} on {state.machine}" if state.machine else "",
+        "alive at": iso(alive_at) or "",
     }
     rows = [(name, text) for name, text in said.items() if text]
     return (line(Span(tier, "strong"), ": ", Span(word, "warn")), table((Column("", "whole"), Column("")), rows))
@@ -57,12 +59,13 @@ def _unfinished(each: Unfinished) -> str:
     return f"the rollback to {each.at or each.release}" + (f" of {whose}" if whose else "")
 
 
-def as_json(tier: str, state: LockState | None, hold: LockState | None = None) -> dict[str, Any]:
+def as_json(found: TierLock) -> dict[str, Any]:
     """Return the tier's lock and hold for programs, without the token that proves the holder."""
-    kept = {"hold": lock_json(hold)} if hold else {}
-    if state is None:
-        return {"tier": tier, "held": False, **kept}
-    return {"tier": tier, "held": True, **lock_json(state), "pid": state.pid or None, **kept}
+    kept = {"hold": lock_json(found.hold)} if found.hold else {}
+    if found.lock is None:
+        return {"tier": found.tier, "held": False, **kept}
+    process = {"pid": found.lock.pid or None, "alive_at": iso(found.alive_at)}
+    return {"tier": found.tier, "held": True, **lock_json(found.lock), **process, **kept}
 
 
 def lock_json(state: LockState) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def _status(root: Path) -> Task[Any]:
 
         project = load(root)
         states = commands.lock_status(project, [tier.name for tier in project.tiers])
-        sheet = tuple(block for each in states for block in locks.sheet(*each))
-        shell.show(sheet, [locks.as_json(*each) for each in states], as_json=given["json"])
+        sheet = tuple(block for each in states for block in locks.sheet(each))
+        shell.show(sheet, [locks.as_json(each) for each in states], as_json=given["json"])
 
     return status
 
@@ -79,7 +79,7 @@ def _would_lock(project: "Project", tier: str) -> str:
     """Return what `lock.acquire` would do now."""
     from deploytasks import commands
 
-    ((_, lock, _),) = commands.lock_status(project, [tier])
+    lock = commands.lock_status(project, [tier])[0].lock
     held = f"is held by {lock.by} since {lock.since}, so this would wait or be refused" if lock else "would be locked"
     return f"{tier}: {held}; {shell.DRY_RUN}"
 
@@ -94,11 +94,11 @@ def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -
     from deploytasks import commands
     from deploytasks.errors import NotReady
 
-    ((_, lock, hold),) = commands.lock_status(project, [tier])
+    (found,) = commands.lock_status(project, [tier])
     if run:
-        owned = lock is not None and lock.run == run
+        owned = found.lock is not None and found.lock.run == run
         return [f"{tier}: {'would be free' if owned else f'{run} does not hold the lock'}; {shell.DRY_RUN}"]
-    there = [(kind, state) for kind, state in (("lock", lock), ("hold", hold)) if state]
+    there = [(kind, state) for kind, state in (("lock", found.lock), ("hold", found.hold)) if state]
     if not there:
         raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
     how = "after asking" if asks else "without asking"

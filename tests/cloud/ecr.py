@@ -96,7 +96,7 @@ def resolve(cloud: Cloud, image: str) -> str | None:
 
 def describe_images(account: Account, ask: Ask) -> Answer:
     """Source: DescribeImages, by ids or paged."""
-    repository = _repository(account, ask)
+    repository = repository_of(account, ask)
     if "imageIds" not in ask:
         size = int(ask.get("maxResults", 100))
         images, more = page(list(repository.images.values()), ask, min(size, 1000))
@@ -125,16 +125,26 @@ def _detail(repository: Repository, image: StoredImage) -> dict[str, Any]:
 
 def batch_get_image(account: Account, ask: Ask) -> Answer:
     """Source: BatchGetImage; what is missing comes among the failures."""
-    repository = _repository(account, ask)
+    repository = repository_of(account, ask)
     images, failures = [], []
     for image_id in _ids(ask):
         image = repository.find(image_id)
         if image is None:
-            reason = "Requested image not found"
-            failures.append({"imageId": image_id, "failureCode": "ImageNotFound", "failureReason": reason})
+            failures.append({"imageId": image_id, **_failure(repository, image_id)})
         else:
             images.append(_with_manifest(repository, image, image_id.get("imageTag")))
     return {"images": images, "failures": failures}
+
+
+def _failure(repository: Repository, image_id: Mapping[str, str]) -> dict[str, str]:
+    """Why there is no image of that id. Source: botocore's ImageFailureCode."""
+    digest = image_id.get("imageDigest", "sha256:" + "0" * 64)
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        return {"failureCode": "InvalidImageDigest", "failureReason": "Invalid request parameters: image digest"}
+    if image_id.get("imageTag") in repository.tags and digest in repository.images:
+        reason = "The image tag and the image digest name different images"
+        return {"failureCode": "ImageTagDoesNotMatchDigest", "failureReason": reason}
+    return {"failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
 
 
 def _with_manifest(repository: Repository, image: StoredImage, tag: str | None) -> dict[str, Any]:
@@ -149,8 +159,9 @@ def _with_manifest(repository: Repository, image: StoredImage, tag: str | None) 
 
 def put_image(account: Account, ask: Ask) -> Answer:
     """Source: PutImage."""
-    repository, manifest = _repository(account, ask), ask["imageManifest"]
-    media_type = ask.get("imageManifestMediaType") or json.loads(manifest).get("mediaType")
+    repository, manifest = repository_of(account, ask), ask["imageManifest"]
+    said = as_json(manifest, "ImageManifest")
+    media_type = ask.get("imageManifestMediaType") or said.get("mediaType")
     if media_type is None:
         raise invalid("imageManifestMediaType is required for this manifest.")
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
@@ -158,6 +169,7 @@ def put_image(account: Account, ask: Ask) -> Answer:
         raise AwsError("ImageDigestDoesNotMatchException", f"The manifest's digest is {digest}.")
     tag = ask.get("imageTag")
     _check_tag(repository, digest, tag)
+    _check_children(repository, digest, said)
     image = repository.store(manifest, media_type)
     if tag:
         repository.tags[tag] = digest
@@ -173,9 +185,26 @@ def _check_tag(repository: Repository, digest: str, tag: str | None) -> None:
         raise AwsError("ImageTagAlreadyExistsException", message)
 
 
+def _check_children(repository: Repository, digest: str, manifest: Mapping[str, Any]) -> None:
+    """Source: PutImage's ReferencedImagesNotFoundException. That an index already there is not checked is a guess."""
+    missing = {child["digest"] for child in manifest.get("manifests", [])} - repository.images.keys()
+    if missing and digest not in repository.images:
+        what = f"The manifest list references images that do not exist: {', '.join(sorted(missing))}"
+        raise AwsError("ReferencedImagesNotFoundException", what)
+
+
+def as_json(text: str, member: str) -> dict[str, Any]:
+    """What a member of a request says. Source of the words: moto, which quotes ECR."""
+    try:
+        said: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise invalid(f"Invalid parameter at '{member}' failed to satisfy constraint: 'Invalid JSON syntax'") from None
+    return said
+
+
 def get_download_url_for_layer(account: Account, ask: Ask) -> Answer:
     """Source: GetDownloadUrlForLayer, whose address is S3's and signed; a config blob is a layer to it."""
-    repository, digest = _repository(account, ask), ask["layerDigest"]
+    repository, digest = repository_of(account, ask), ask["layerDigest"]
     if digest not in repository.blobs:
         raise AwsError("LayersNotFoundException", f"The layer with digest '{digest}' does not exist in the repository.")
     path = f"{BLOBS}{repository.account.id}/{repository.name}/{digest}"
@@ -193,81 +222,6 @@ def blob(cloud: Cloud, path: str) -> bytes:
     return content
 
 
-def describe_repositories(account: Account, ask: Ask) -> Answer:
-    """Source: DescribeRepositories."""
-    owner = account.cloud.account(ask.get("registryId", account.id))
-    names = ask.get("repositoryNames", list(owner.repositories))
-    found = [_repository(account, {**ask, "repositoryName": name}) for name in names]
-    return {"repositories": [_described(repository) for repository in found]}
-
-
-def _described(repository: Repository) -> dict[str, Any]:
-    host = f"{repository.account.id}.dkr.ecr.us-east-1.amazonaws.com"
-    filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in repository.excluded]
-    return {
-        "repositoryArn": repository.account.arn("ecr", f"repository/{repository.name}"),
-        "registryId": repository.account.id,
-        "repositoryName": repository.name,
-        "repositoryUri": f"{host}/{repository.name}",
-        "imageTagMutability": repository.mutability,
-        **({"imageTagMutabilityExclusionFilters": filters} if filters else {}),
-    }
-
-
-def create_repository(account: Account, ask: Ask) -> Answer:
-    """Source: CreateRepository."""
-    name = ask["repositoryName"]
-    if name in account.repositories:
-        message = f"The repository with name '{name}' already exists in the registry with id '{account.id}'"
-        raise AwsError("RepositoryAlreadyExistsException", message)
-    excluded = tuple(each["filter"] for each in ask.get("imageTagMutabilityExclusionFilters", []))
-    made = Repository(name, account, ask.get("imageTagMutability", "MUTABLE"), excluded, marks=_marks(ask))
-    account.repositories[name] = made
-    return {"repository": _described(made)}
-
-
-def set_repository_policy(account: Account, ask: Ask) -> Answer:
-    """Source: SetRepositoryPolicy."""
-    repository = _repository(account, ask)
-    repository.policy = ask["policyText"]
-    return get_repository_policy(account, ask)
-
-
-def list_tags_for_resource(account: Account, ask: Ask) -> Answer:
-    """Source: ListTagsForResource, whose tags have members in capitals, unlike those of ECS."""
-    marks = _named_by_arn(account, ask).marks
-    return {"tags": [{"Key": key, "Value": value} for key, value in marks.items()]}
-
-
-def tag_resource(account: Account, ask: Ask) -> Answer:
-    """Source: TagResource."""
-    _named_by_arn(account, ask).marks.update(_marks(ask))
-    return {}
-
-
-def _marks(ask: Ask) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in ask.get("tags", [])}
-
-
-def _named_by_arn(account: Account, ask: Ask) -> Repository:
-    name = ask["resourceArn"].partition(":repository/")[2]
-    if ask["resourceArn"] != account.arn("ecr", f"repository/{name}"):
-        raise AwsError("InvalidParameterException", f"Invalid ARN: {ask['resourceArn']}")
-    return _repository(account, {"repositoryName": name})
-
-
-def get_repository_policy(account: Account, ask: Ask) -> Answer:
-    """Source: GetRepositoryPolicy."""
-    repository = _repository(account, ask)
-    if repository.policy is None:
-        raise AwsError("RepositoryPolicyNotFoundException", f"'{repository.name}' has no policy.")
-    return {
-        "registryId": repository.account.id,
-        "repositoryName": repository.name,
-        "policyText": repository.policy,
-    }
-
-
 def get_authorization_token(account: Account, ask: Ask) -> Answer:
     """Source: GetAuthorizationToken."""
     token = base64.b64encode(b"AWS:password").decode()
@@ -276,7 +230,8 @@ def get_authorization_token(account: Account, ask: Ask) -> Answer:
     return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires_at, "proxyEndpoint": proxy}]}
 
 
-def _repository(account: Account, ask: Ask) -> Repository:
+def repository_of(account: Account, ask: Ask) -> Repository:
+    """The repository that a request names."""
     owner = account.cloud.account(ask.get("registryId", account.id))
     repository: Repository | None = owner.repositories.get(ask["repositoryName"])
     if repository is None:
@@ -297,11 +252,5 @@ OPERATIONS: Mapping[str, Operation] = {
     "BatchGetImage": batch_get_image,
     "GetDownloadUrlForLayer": get_download_url_for_layer,
     "PutImage": put_image,
-    "CreateRepository": create_repository,
-    "DescribeRepositories": describe_repositories,
-    "ListTagsForResource": list_tags_for_resource,
-    "SetRepositoryPolicy": set_repository_policy,
-    "TagResource": tag_resource,
-    "GetRepositoryPolicy": get_repository_policy,
     "GetAuthorizationToken": get_authorization_token,
 }

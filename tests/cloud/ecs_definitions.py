@@ -55,7 +55,7 @@ def register(account: Account, ask: Ask) -> Revision:
         "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
         "compatibilities": ["EC2", "FARGATE"],
         "registeredAt": account.cloud.clock(),
-        "registeredBy": account.arn("sts", "assumed-role/deploy/session"),
+        "registeredBy": f"arn:aws:sts::{account.id}:assumed-role/deploy/session",
     }
     family.append(Revision(arn, members, tag_map(ask.get("tags", []))))
     return family[-1]

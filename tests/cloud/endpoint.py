@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.cloud import ecr, ecs, iam, logs, secretsmanager, ssm, sts
+from tests.cloud import ecr, ecr_repositories, ecs, iam, logs, secretsmanager, ssm, sts
 from tests.cloud.accounts import Answer, AwsError, Call, Cloud, Operation
 from tests.cloud.ecs_rollouts import last_rollouts
 from tests.cloud.limits import Limits
@@ -25,7 +25,7 @@ from tests.cloud.world import World, prepare
 
 SERVICES: Mapping[str, Mapping[str, Operation]] = {
     "ecs": ecs.OPERATIONS,
-    "ecr": ecr.OPERATIONS,
+    "ecr": {**ecr.OPERATIONS, **ecr_repositories.OPERATIONS},
     "sts": sts.OPERATIONS,
     "ssm": ssm.OPERATIONS,
     "secretsmanager": secretsmanager.OPERATIONS,

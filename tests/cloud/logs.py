@@ -27,23 +27,22 @@ def regional(group: str, region: str = REGION) -> str:
 
 def get_log_events(account: Account, ask: Ask) -> Answer:
     """Source: GetLogEvents."""
-    lines = account.log_streams.get((regional(ask["logGroupName"], account.asked_in), ask["logStreamName"]))
+    group, limit = _group(account, ask), int(ask.get("limit", MOST_EVENTS))
+    if not 1 <= limit <= MOST_EVENTS:  # Source: botocore's `EventsLimit`
+        raise AwsError("InvalidParameterException", "limit is not valid.")
+    lines = account.log_streams.get((group, ask["logStreamName"]))
     if lines is None:
         raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
-    events = [
-        {"timestamp": at, "ingestionTime": at, "message": line} for at, line in lines[-ask.get("limit", 10_000) :]
-    ]
+    events = [{"timestamp": at, "ingestionTime": at, "message": line} for at, line in lines[-limit:]]
     return {"events": events, "nextForwardToken": f"f/{len(lines)}", "nextBackwardToken": "b/0"}
 
 
 def filter_log_events(account: Account, ask: Ask) -> Answer:
     """Source: FilterLogEvents. A page may be empty and not the last, as AWS's may: the first one is."""
-    group = regional(ask["logGroupName"], account.asked_in)
     prefix, limit = ask.get("logStreamNamePrefix", ""), int(ask.get("limit", MOST_EVENTS))
     if not 1 <= limit <= MOST_EVENTS or (prefix and "logStreamNames" in ask):
         raise AwsError("InvalidParameterException", "limit, logStreamNames or logStreamNamePrefix is not valid.")
-    if group not in {name for name, _ in account.log_streams}:
-        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    group = _group(account, ask)
     found = [
         {"eventId": f"{stream}:{n}", "logStreamName": stream, "timestamp": at, "ingestionTime": at, "message": line}
         for (name, stream), lines in account.log_streams.items()
@@ -55,6 +54,13 @@ def filter_log_events(account: Account, ask: Ask) -> Answer:
         return {"events": [], "nextToken": "0", "searchedLogStreams": []}
     events, more = page(found, ask, min(limit, _EVENTS_A_PAGE))
     return {"events": events, **more, "searchedLogStreams": []}
+
+
+def _group(account: Account, ask: Ask) -> str:
+    group = regional(ask["logGroupName"], account.asked_in)
+    if group not in {name for name, _ in account.log_streams}:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    return group
 
 
 OPERATIONS: Mapping[str, Operation] = {"GetLogEvents": get_log_events, "FilterLogEvents": filter_log_events}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tests.cloud.accounts import Account, Answer, Ask, Operation, key_for
+from tests.cloud.accounts import Account, Answer, Ask, AwsError, Operation, key_for
 from tests.cloud.wire import query_answer
 
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -16,7 +16,10 @@ def assume_role(account: Account, ask: Ask) -> Answer:
     """
     _, _, _, _, owner, role = ask["RoleArn"].split(":", 5)
     name, session = role.rsplit("/", 1)[-1], ask["RoleSessionName"]
-    expires = (datetime.now(UTC) + timedelta(seconds=account.cloud.session_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lasts_s = float(ask.get("DurationSeconds", account.cloud.session_s))
+    if "DurationSeconds" in ask and not 900 <= lasts_s <= 43200:  # Source: AssumeRole, DurationSeconds
+        raise AwsError("ValidationError", "durationSeconds must be between 900 and 43200.")
+    expires = (datetime.now(UTC) + timedelta(seconds=lasts_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return query_answer(
         "AssumeRole",
         f"<AssumedRoleUser><AssumedRoleId>AROA{owner}ROLE:{session}</AssumedRoleId>"

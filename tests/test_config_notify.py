@@ -1,10 +1,15 @@
 """`[notify] webhook` names the place of an address; the address itself is never taken, and never shown."""
 
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
+
 import pytest
 
 from deploytasks.model import Webhook
 from tests.envs_files import MB, PROJECT, loaded, refusal
 
+ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "https://hooks.slack.example/services/T0/B0/hunter2"
 
 
@@ -32,6 +37,11 @@ def notify(webhook: str) -> str:
 )
 def test_the_address_is_found_in_one_of_three_places(tmp_path, webhook, place, name):
     assert loaded(tmp_path, notify(webhook)).webhook == Webhook(place, name)
+
+
+def test_the_document_has_every_place():
+    table = (ROOT / "docs" / "envs.md").read_text().partition("| `webhook = …` |")[2].partition("\n\n")[0]
+    assert re.findall(r'^\| `"([a-z]+):', table, re.MULTILINE) == list(get_args(get_type_hints(Webhook)["place"]))
 
 
 def test_without_the_table_nobody_is_told(tmp_path):

@@ -71,7 +71,12 @@ _ROWS = (
         restores=True,
     ),
     OutcomeRow("unhealthy", "tasks died in the soak, or too few run", "bad", "fix", has_dead_tasks=True, restores=True),
-    OutcomeRow("not attempted", "an earlier wave went wrong, or the lock was lost", "warn", is_untouched=True),
+    OutcomeRow(
+        "not attempted",
+        "an earlier wave went wrong, another service's `before_deploy` failed, or the lock was lost",
+        "warn",
+        is_untouched=True,
+    ),
 )
 OUTCOMES: Mapping[Outcome, OutcomeRow] = {row.name: row for row in _ROWS}
 """All outcomes, in the order in which they are counted."""

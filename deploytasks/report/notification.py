@@ -42,7 +42,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of message: its name, what docs/envs.md says of it, when it is due, and how it is composed."""
+    """A kind of message: its name, what docs/envs.md says of it, when it is due, and how `_message` is made of it."""
 
     name: str
     meaning: str
@@ -133,7 +133,7 @@ def _ended_somehow(heading: Heading, now: Moment) -> Message:
 def begun(heading: Heading, plan: Plan) -> Message:
     """Return the message that the command begins to change something."""
     targets = counted(len(plan.rollouts), "target") if plan.rollouts else ""
-    return _veiled(plan, _message(f"▶ {_name(heading)} begins", [*_about(heading, plan, targets), _by(heading)]))
+    return _message(heading, plan, f"▶ {_name(heading)} begins", _about(heading, plan, targets))
 
 
 def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
@@ -141,8 +141,8 @@ def ended(heading: Heading, report: Report, elapsed_s: float) -> Message:
     safe = veiled_report(report)
     sign, verb = ("✖", "failed") if report.failed else ("✔", "is done")
     notes = [_text(each) for note in safe.notes for each in lines_of(note)][:_MOST_LINES]
-    said = [*_about(heading, report.plan), *_failures(safe.failed), *notes, *_resume(report), _by(heading)]
-    return _veiled(report.plan, _message(f"{sign} {_name(heading)} {verb}: {summary(report, elapsed_s)}", said))
+    said = [*_about(heading, report.plan), *_failures(safe.failed), *notes, *_resume(report)]
+    return _message(heading, report.plan, f"{sign} {_name(heading)} {verb}: {summary(report, elapsed_s)}", said)
 
 
 def broken_off(heading: Heading, plan: Plan, results: Sequence[Result], error: BaseException) -> Message:
@@ -151,12 +151,13 @@ def broken_off(heading: Heading, plan: Plan, results: Sequence[Result], error: B
     until = f", until then {counts(results)}" if results else ""
     told = lines_of(veil(str(error), secret_values(plan))) or [type(error).__name__]
     why = [_text(each) for each in told[:_MOST_LINES]]
-    said = [*_about(heading, plan), *_failures(known.failed), *why, _by(heading)]
-    return _veiled(plan, _message(f"✖ {_name(heading)} {ended_as(error)}{until}", said))
+    said = [*_about(heading, plan), *_failures(known.failed), *why]
+    return _message(heading, plan, f"✖ {_name(heading)} {ended_as(error)}{until}", said)
 
 
-def _message(first: str, said: Iterable[str]) -> Message:
-    return {"text": "\n".join([first, *said])}
+def _message(heading: Heading, plan: Plan, first: str, said: Iterable[str]) -> Message:
+    """Return the lines, each escaped by `_text`, and the author, with the secrets of the plan's definitions masked."""
+    return {"text": veil("\n".join([first, *said, _by(heading)]), secret_values(plan))}
 
 
 def _name(heading: Heading) -> str:
@@ -225,9 +226,3 @@ def _text(words: str) -> str:
 def _escaped(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _CALL.sub("@ ", text)
-
-
-def _veiled(plan: Plan, message: Message) -> Message:
-    """Return the message with the secrets of the plan's definitions masked."""
-    secrets = secret_values(plan)
-    return {name: veil(text, secrets) for name, text in message.items()}

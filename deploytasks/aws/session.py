@@ -6,7 +6,6 @@ use up another's.
 
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,10 +19,8 @@ from deploytasks.aws.errors import no_credentials, translated
 from deploytasks.aws.rate_limits import Buckets
 from deploytasks.aws.retries import CONFIG, FIRST, RetryPolicy
 from deploytasks.errors import AwsError, Complaint, DeployError
-from deploytasks.model import Access, Author, OnEvent, Told
+from deploytasks.model import Access, Author, OnEvent, SessionFactory, Told
 
-SessionFactory = Callable[[Access], boto3.Session]
-"""Returns the session whose credentials reach an account: its own ones, or those that may assume the account's role."""
 _BELIEVED_S = 30.0
 
 

@@ -8,7 +8,8 @@
     report = commands.release(project, Scope(tier="dev"), Options(), print)
 
 A command takes the project, the targets to select (`Scope`), the flags (`Options`) and a callback that receives every
-`model.Event`. It returns a `model.Report` and raises the exceptions of `deploytasks.errors`.
+`model.Event`. It returns a `model.Report` and raises the exceptions of `deploytasks.errors`. `load(root, sessions=…)`
+makes all commands sign in with the program's own `boto3.Session`s.
 """
 
 from deploytasks.commands.bootstrap import bootstrap

@@ -97,7 +97,8 @@ def begin_to_look(command: Command, project: Project, scope: Scope, options: Opt
     """
     author = whoami_here()
     targets = select(project, scope)
-    context = Context(command, project, scope, options, tell, author, Clients(author, tell), targets, Renderer(project))
+    clients = Clients(author, tell, project.sessions)
+    context = Context(command, project, scope, options, tell, author, clients, targets, Renderer(project))
     _, _, config = together(
         lambda: guard_registry(project, context.clients),
         lambda: _sign_in(context),
@@ -129,9 +130,9 @@ def guard_registry(project: Project, clients: Clients) -> None:
         raise NotReady.of("envs/project.toml: registry.account", what, "fix it, its `role` or `profile`, or sign in")
 
 
-def reach() -> Clients:
+def reach(project: Project) -> Clients:
     """Return new clients, for a command without a context."""
-    return Clients(whoami_here())
+    return Clients(whoami_here(), sessions=project.sessions)
 
 
 def registry_client(project: Project, clients: Clients) -> Any:

@@ -41,7 +41,7 @@ def stop(project: Project, targets: Iterable[Target], *, back: bool, dry_run: bo
 def _each(
     project: Project, targets: Iterable[Target], intervene: Intervene, otherwise: str
 ) -> tuple[Intervention, ...]:
-    clients = reach()
+    clients = reach(project)
     lives = observe(clients, targets, images(project), reading="none")
     return tuple(each(partial(_intervention, project.name, clients, intervene, otherwise), lives))
 

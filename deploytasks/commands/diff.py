@@ -75,7 +75,7 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
     asked = dict.fromkeys([*pairs, *filter(None, pairs.values())])
-    lives = {live.target: live for live in observe(reach(), asked, images(project), reading="none")}
+    lives = {live.target: live for live in observe(reach(project), asked, images(project), reading="none")}
     return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
 
 

@@ -53,7 +53,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
         AwsError: no repository can be read.
 
     """
-    clients, names, wanted = reach(), images(project), {service.name for service in services}
+    clients, names, wanted = reach(project), images(project), {service.name for service in services}
     targets = [one for one in project.of_tier(tier.name) if one.service in wanted]
     gated = [tier.name] if tier.after else []
     lives, (swept, passed) = together(

@@ -23,7 +23,7 @@ def list_images(project: Project, services: Sequence[Service]) -> tuple[Reposito
         AwsError: no repository can be read.
 
     """
-    clients, names = reach(), images(project)
+    clients, names = reach(project), images(project)
     targets = [target for target in project.targets if target.service in {service.name for service in services}]
     lives, swept = together(
         lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)

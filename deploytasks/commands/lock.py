@@ -280,6 +280,6 @@ def _forget_heartbeat(client: Any, project: Project, kind: str, state: LockState
 
 def registry(project: Project, service: str) -> Any:
     """Return a client of an AWS service in the registry's account, after checking that it is the configured one."""
-    clients = reach()
+    clients = reach(project)
     guard_registry(project, clients)
     return clients.of(service, project.registry.access)

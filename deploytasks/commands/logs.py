@@ -47,7 +47,7 @@ class Watched:
 
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
     """Return the log sources of the targets' containers, from their live definitions."""
-    clients = reach()
+    clients = reach(project)
     lives, renderer = observe(clients, targets, images(project), reading="none"), Renderer(project)
     lives = tuple(kept_back(project, renderer, live) for live in lives)
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}

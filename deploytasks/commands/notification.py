@@ -19,7 +19,7 @@ def address(project: Project, webhook: Webhook) -> str:
     """
     if webhook.place == "env":
         return _variable(webhook.name)
-    clients, access = reach(), project.registry.access
+    clients, access = reach(project), project.registry.access
     guard_registry(project, clients)
     client = clients.of(webhook.place, access)
     read = secrets.parameter if webhook.place == "ssm" else secrets.secret

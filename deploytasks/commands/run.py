@@ -14,7 +14,7 @@ from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.aws.session import Clients
 from deploytasks.commands import preflight
-from deploytasks.commands.context import before_any_change, images, quiet, whoami_here
+from deploytasks.commands.context import before_any_change, images, quiet, reach, whoami_here
 from deploytasks.commands.observe import observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
@@ -54,7 +54,7 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
 
     """
     author = whoami_here()
-    clients = Clients(author)
+    clients = reach(project)
     (live,) = observe(clients, [target], images(project), reading="none")
     if live.complaint:
         raise NotReady(live.complaint)

@@ -27,7 +27,7 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
 
     Its notes say what could not be judged because the registry could not be read, or a template's variable is missing.
     """
-    clients, at = reach(), datetime.now(UTC)
+    clients, at = reach(project), datetime.now(UTC)
     lives, (indexes, passed, unread) = together(
         lambda: observe(clients, targets, images(project), reading="all"),
         lambda: _image_indexes(project, clients, targets),

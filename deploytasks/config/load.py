@@ -1,6 +1,7 @@
 """Load envs/*.toml as a Project: read, check each file, check them together, merge, make targets; or all complaints."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deploytasks.config import policy
@@ -12,11 +13,11 @@ from deploytasks.config.lines import dotted
 from deploytasks.config.schema import ProjectFile
 from deploytasks.config.targets import Place, clashes, target
 from deploytasks.errors import Invalid
-from deploytasks.model import Environment, Origin, Project, Target
+from deploytasks.model import Environment, Origin, Project, SessionFactory, Target
 
 
-def load(root: Path) -> Project:
-    """Return the project of envs/ under the root.
+def load(root: Path, sessions: SessionFactory | None = None) -> Project:
+    """Return the project of envs/ under the root, whose commands sign in with `sessions`, if given.
 
     Raises:
         Invalid: with every complaint about every file, sorted by file and line.
@@ -36,7 +37,8 @@ def load(root: Path) -> Project:
     faults.extend(clashes(targets))
     if faults:
         raise Invalid(*complaints(root, faults))
-    return _project(root, policy.typed(project), [tenant.name for tenant in tenants], targets)
+    made = _project(root, policy.typed(project), [tenant.name for tenant in tenants], targets)
+    return replace(made, sessions=sessions)
 
 
 _HOW_TO_ADD_ONE = """\

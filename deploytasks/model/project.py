@@ -1,6 +1,6 @@
 """The contents of envs/, checked and merged."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,10 @@ class Access:
     profile: str | None = None
     role: str | None = None
     external_id: str | None = None
+
+
+SessionFactory = Callable[[Access], Any]
+"""Returns the boto3.Session to reach an account with; where the access names a role, the one that may assume it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service, in file order."""
+    """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service, in file order.
+
+    `sessions` is a program's own way to sign in; without it the profiles that `envs/` names are used.
+    """
 
     root: Path
     name: str
@@ -145,6 +152,7 @@ class Project:
     tenants: tuple[str, ...]
     targets: tuple[Target, ...]
     webhook: Webhook | None = None
+    sessions: SessionFactory | None = field(default=None, compare=False, repr=False)
 
     def tier(self, name: str) -> Tier:
         """Return the tier of that name, which must exist: tasks are made from the tiers themselves."""

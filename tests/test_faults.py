@@ -17,6 +17,7 @@ from tests.proxy import (
     BROKEN,
     DENIED,
     EXPIRED,
+    NONSENSE,
     THROTTLED,
     Cut,
     Effect,
@@ -163,10 +164,10 @@ def test_an_update_whose_answer_gets_lost_begins_one_deployment_which_is_followe
     assert (started(shop, 1), started(shop, 2)) == (1, 1)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_forced_deployment_whose_answer_gets_lost_is_not_begun_twice(shop: Shop, proxy: Proxy, moment: Any):
+@pytest.mark.parametrize("effect", [Cut("before"), Cut("after"), NONSENSE["HTML"], NONSENSE["cut in its middle"]])
+def test_a_forced_deployment_whose_answer_gets_lost_is_not_begun_twice(shop: Shop, proxy: Proxy, effect: Any):
     shop.inv("deploy.dev")
-    proxy.rules = (Rule(Cut(moment), "UpdateService", ONE, times=2),)
+    proxy.rules = (Rule(effect, "UpdateService", ONE, times=2),)
     ran = shop.inv("deploy.dev", "--force", "--json")
     assert outcomes(ran) == {"t1-dev/api": "deployed", "t2-dev/api": "deployed"}
     assert (started(shop, 1, "dev"), started(shop, 2, "dev")) == (2, 2)

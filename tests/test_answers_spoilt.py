@@ -14,12 +14,12 @@ from itertools import cycle
 import pytest
 
 from deploytasks.aws import fencing, follow_task, locks, retries, transport
-from deploytasks.aws.operations import OPERATIONS
+from deploytasks.aws.operations import OPERATIONS, Operation
 from tests.cloud.world import tenant_account
-from tests.commands import Ran, Shop
+from tests.commands import REGISTRY, Ran, Shop
 from tests.every_task import SCENES, SHOWN, Played
 from tests.faulty import set_silence
-from tests.proxy import NONSENSE, Cut, Drip, Effect, Proxy, Rule, Stale, account_meant
+from tests.proxy import NONSENSE, Cut, Drip, Effect, Proxy, Rule, Spoil, Stale, account_meant
 
 pytestmark = pytest.mark.waits
 EVERY_CALL = bool(os.environ.get("EVERY_CALL"))
@@ -72,10 +72,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
-    """How a scene ends by itself, and how often it calls what in which account."""
+    """How a scene ends by itself, how often it calls what about which account, and whose keys sign what."""
 
     ran: Ran
     calls: Mapping[tuple[str, str], int]
+    signed: frozenset[tuple[str, str]]
 
     @property
     def operations(self) -> list[str]:
@@ -106,7 +107,8 @@ def undisturbed(name: str, played: Played) -> Undisturbed:
         for call in (each.call for each in played.proxy.seen):
             key = f"{call.service}.{call.operation}", account_meant(call)
             calls[key] = calls.get(key, 0) + 1
-        _UNDISTURBED[name] = Undisturbed(ran, calls)
+        signed = ((f"{each.call.service}.{each.call.operation}", each.call.account) for each in played.proxy.seen)
+        _UNDISTURBED[name] = Undisturbed(ran, calls, frozenset(signed))
     return _UNDISTURBED[name]
 
 
@@ -199,6 +201,44 @@ def test_some_scene_shows_each_operation_that_this_package_calls():
 def test_a_scene_calls_what_it_shows_and_nothing_that_is_not_listed(shop: Shop, proxy: Proxy, name: str):
     called = set(undisturbed(name, Played(shop, proxy, SCENES[name])).operations)
     assert set(SHOWN.get(name, "").split()) <= called <= LISTED
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_each_call_is_made_by_the_role_that_has_its_right(shop: Shop, proxy: Proxy, name: str):
+    """Whoever assumes the roles has the registry's account here."""
+    for called, account in undisturbed(name, Played(shop, proxy, SCENES[name])).signed:
+        service, _, operation = called.partition(".")
+        right = OPERATIONS[service, operation].right
+        if right:
+            assert (account == REGISTRY) is (right.role != "tenant"), called
+
+
+WRITES = [
+    (name, row)
+    for name, shown in SHOWN.items()
+    for row in OPERATIONS.values()
+    if row.writes and f"{row.service}.{row.name}" in shown.split()
+]
+ONLY_ONCE_ENDED = "StopServiceDeployment"
+"""AWS refuses to stop what has ended, and lets what is being stopped be stopped again."""
+
+
+@pytest.mark.parametrize(("name", "row"), WRITES, ids=lambda each: getattr(each, "action", each))
+def test_a_write_whose_answer_is_lost_is_repeated_and_refused_only_where_its_row_says_so(
+    shop: Shop, proxy: Proxy, name: str, row: Operation
+):
+    played = Played(shop, proxy, SCENES[name])
+    well, answers = undisturbed(name, played), list[bytes]()
+    account = TWO if (f"{row.service}.{row.name}", TWO) in well.calls else ""
+
+    def keep(answer: bytes) -> bytes:
+        answers.append(answer)
+        return answer
+
+    ran = played.run(Rule(Cut("after"), row.name, account, times=1), Rule(Spoil(keep), row.name, account))
+    assert (ran.code, outcomes(ran)) == (well.ran.code, outcomes(well.ran)), ran
+    is_refused = not answers[0].startswith(b"HTTP/1.1 200")
+    assert is_refused is (row.repeat == "refused") or row.name == ONLY_ONCE_ENDED, answers[0]
 
 
 def escaped(ran: Ran) -> list[str]:

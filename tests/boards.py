@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell
+from deploytasks.model import Board, Cell, LockState
 from tests.reports.situations import ARN, DIGEST, NEW, OLD, target
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -68,6 +68,14 @@ def telling() -> Board:
         ),
         "drift could not be judged: templates/api.json.j2: there is no TOKEN",
     )
+
+
+def held(made: Board) -> Board:
+    """The board with a lock on prod, a hold on staging, and one on dev that covers only mb."""
+    since = "2026-01-01T10:30:00Z"
+    lock = LockState("prod", "ann@desk", since, "lock.acquire", reason="a frozen week")
+    hold = LockState("staging", "bob", since, "release.rollback", reason="payments fail")
+    return replace(made, locks=(lock,), holds=(hold, replace(hold, tier="dev", tenants=("new2", "mb"))))
 
 
 def hostile() -> Board:

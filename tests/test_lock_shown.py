@@ -99,7 +99,7 @@ def test_the_board_says_who_holds_a_lock_in_text_json_and_on_the_page(
     put(shop, state)
     page = tmp_path / "board.html"
     assert f"{said}\n" in shop.inv("status", "--html", str(page)).stdout
-    assert f"<li>{said}</li>" in page.read_text()
+    assert f"locked</span> {said}</li>" in page.read_text()
     (lock,) = json.loads(shop.inv("status", "--json").stdout)["locks"]
     assert (lock["tier"], lock["by"], lock["reason"]) == ("prod", "ann@desk", state.reason or None)
     assert "token" not in lock

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Mark, Standing
 from deploytasks.report import board as text_board
-from deploytasks.report.marks import LEGEND, MARKS, STANDING_WORDS, STANDINGS, WORDS
+from deploytasks.report.marks import MARKS, STANDING_WORDS, TIER_MARKS, WORDS, Word
 from deploytasks.report.page import page
 from deploytasks.report.page.view import rank
-from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, hostile, telling
+from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, held, hostile, telling
 from tests.reports.situations import DIGEST, NEW, OLD, expect, target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,9 +47,18 @@ class Read(HTMLParser):
         self.text += "" if self.cdata_elem else data
 
 
-def cells_of(document: str) -> list[str]:
-    """Each cell of the table, as the text that it shows."""
-    return [" ".join(Read(each).text.split()) for each in re.findall(r"<td.*?</td>", document, re.DOTALL)]
+def tables(document: str) -> list[str]:
+    """The table in full, and the one at a glance."""
+    return re.findall(r"<table.*?</table>", document, re.DOTALL)
+
+
+def cells_of(document: str, view: int = 0) -> list[str]:
+    """Each cell of the table in full, or of the one at a glance, as the text that it shows."""
+    return texts(r"<td.*?</td>", tables(document)[view])
+
+
+def texts(pattern: str, document: str) -> list[str]:
+    return [" ".join(Read(each).text.split()) for each in re.findall(pattern, document, re.DOTALL)]
 
 
 def only_cell(**changes: object) -> str:
@@ -58,7 +67,7 @@ def only_cell(**changes: object) -> str:
 
 
 def test_the_page_reads_as_expected():
-    expect("board.html", page(telling()))
+    expect("board.html", page(held(telling())))
 
 
 def test_a_target_says_what_runs_when_it_was_certified_and_who_began_its_rollout():
@@ -111,7 +120,7 @@ def test_the_headline_counts_as_the_other_reports_do():
 
 def test_the_legend_explains_every_word_that_can_stand_on_the_board():
     document = page(board([cell("main", "dev")]))
-    assert all(f">{word}</span></dt><dd>" in re.sub(r"\n", "", document) for word in (*LEGEND, *STANDINGS))
+    assert all(f">{word}</span></dt><dd>" in re.sub(r"\n", "", document) for word in WORDS)
 
 
 def test_a_board_without_targets_says_so():
@@ -122,9 +131,61 @@ def test_a_board_without_targets_says_so():
 
 def test_several_services_have_rows_of_their_own():
     document = page(big(2))
-    heads = [" ".join(Read(each).text.split()) for each in re.findall(r'<th scope="row".*?</th>', document)]
-    assert heads == ["tenant-0 api", "tenant-0 web", "tenant-1 api", "tenant-1 web"]
+    full, glance = (texts(r'<th scope="row".*?</th>', each) for each in tables(document))
+    assert full == ["tenant-0 api", "tenant-0 web", "tenant-1 api", "tenant-1 web"]
+    assert glance == ["tenant-0", "tenant-1"]
     assert document.count('<tr class="first">') == 2
+
+
+def test_at_a_glance_a_target_is_its_service_commit_and_marks():
+    cells = [cell("main", "dev", service) for service in ("api", "web")]
+    bad = cell("main", "prod", "web", marks=("behind", "failed"), commit=OLD)
+    assert cells_of(page(board([*cells, bad])), view=1) == [
+        "api 1a2b3c4 as wanted web 1a2b3c4 as wanted",
+        "–no such environment –no such environment",
+        "–no such service web 9f8e7d6 behind failed",
+    ]
+
+
+def test_at_a_glance_a_board_of_one_service_repeats_no_name_and_what_was_not_seen_has_no_commit():
+    unseen, bare = Cell(target("main", tier="dev"), "unseen"), Cell(target("main", tier="prod"), "completed")
+    shown = cells_of(page(board([unseen, bare], tiers=("dev", "prod"))), view=1)
+    assert shown == ["unseen", "not known as wanted"]
+
+
+def test_each_square_leads_to_its_target_in_full():
+    full, glance = tables(page(board([cell("main", "dev"), cell("mb x", "prod", "wéb")])))
+    ids = re.findall(r'<td [^>]*id="([^"]*)"', full)
+    assert ids == ["at=dev/api", "at=mb%20x-prod/w%C3%A9b"]
+    assert re.findall(r'href="#([^"]*)"', glance) == ids
+
+
+def test_a_new_mark_shows_in_both_views_the_legend_and_the_headline_by_its_row_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(WORDS, "very new", Word("very new", "this is new", -1, "bad"))  # type: ignore[index]
+    document = page(board([cell("main", "dev", marks=("very new",))], tiers=("dev",)))
+    full, glance = tables(document)
+    assert (cells_of(document)[0][:9], cells_of(document, view=1)) == ("very new ", ["1a2b3c4 very new"])
+    assert 'class="flag bad" data-word="very-new" title="this is new"' in full
+    assert 'class="square bad"' in glance
+    assert "1 very new" in Read(document).text
+    assert ">very new</span></dt><dd>this is new</dd>" in document
+
+
+def test_a_tier_says_in_both_views_that_it_is_on_hold_or_locked_and_a_tenant_that_it_alone_is():
+    document = page(held(telling()))
+    for table in tables(document):
+        assert texts(r'<th scope="col".*?</th>', table) == ["tenant", "dev", "staging on hold", "prod locked"]
+        assert [
+            texts(r"<td.*?</td>", table).index(each) for each in texts(r"<td.*?</td>", table) if "on hold" in each
+        ] == [3]
+    said = texts(r"<li>.*?</li>", document)[:3]
+    assert [each.partition(":")[0] for each in said] == ["locked prod", "on hold staging", "on hold dev"]
+    assert "new2,mb on hold" in said[2]
+
+
+def test_the_legend_explains_a_hold_and_a_lock():
+    document = page(board([cell("main", "dev")]))
+    assert all(f">{word.name}</span></dt><dd>{word.meaning}</dd>" in document for word in TIER_MARKS)
 
 
 @pytest.mark.parametrize("address", ["https://ci.example.com/runs/7?a=1&b=2", "HTTP://ci.example.com"])
@@ -138,7 +199,9 @@ def test_an_address_of_the_web_is_a_link(address):
 )
 def test_anything_else_is_no_link(ci):
     read = Read(page(board([cell("main", "dev", ci=ci)])))
-    assert "a" not in read.tags
+    addresses = [value or "" for name, value in read.attributes if name == "href"]
+    assert [each for each in addresses if not each.startswith(("#view=", "#at="))] == [addresses[0]]
+    assert addresses[0].startswith("data:image/svg+xml,")
     assert f"from {ci}" in read.text
 
 

@@ -11,7 +11,7 @@ import pytest
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages, TierLock
 from deploytasks.report import board, images, locks, settings
-from deploytasks.report.marks import LEGEND, STANDINGS
+from deploytasks.report.marks import WORDS
 from deploytasks.report.paint import plain
 from deploytasks.report.streams import show, show_exact_json, show_json
 from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target
@@ -97,7 +97,7 @@ def test_a_cell_that_cannot_be_read_costs_only_itself():
 
 def test_every_mark_on_the_board_has_its_legend_and_no_other_has():
     text = plain(board.sheet(one_service()))
-    told = {word for word in (*LEGEND, *STANDINGS) if f"\n{word}: " in text}
+    told = {word for word in WORDS if f"\n{word}: " in text}
     assert told == set(board.counts(one_service()))
 
 

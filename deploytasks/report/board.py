@@ -64,7 +64,7 @@ def as_json(board: Board) -> dict[str, Any]:
 
 def counts(board: Board) -> dict[str, int]:
     """Return how many targets carry each mark or noteworthy standing (missing, unseen, …), without zeros."""
-    found = Counter(word for cell in board.cells for word in {*cell.marks, cell.standing})
+    found: Counter[str] = Counter(word for cell in board.cells for word in {*cell.marks, cell.standing})
     return {word: found[word] for word in WORDS if found[word]}
 
 

@@ -7,16 +7,23 @@ from typing import Literal
 from deploytasks.model import Cell, Evidence, Mark, Standing, Stranger
 
 Tone = Literal["bad", "warn", "info", "good"]
+TierMark = Literal["on hold", "locked"]
+"""What deserves attention on a whole tier, or on a hold's tenants there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word for what deserves a second look. `gravity` is its rank, 0 the gravest; `tone` is its colour."""
+    """A word for what deserves a second look. `gravity` ranks targets, 0 the gravest; `tone` is its colour."""
 
-    name: Mark | Standing
+    name: Mark | Standing | TierMark
     meaning: str
-    gravity: int
+    gravity: int = 0
     tone: Tone = "warn"
+
+    @property
+    def token(self) -> str:
+        """Return the word as the page's filter takes it after `is:`, without blanks."""
+        return self.name.lower().replace(" ", "-")
 
 
 MARKS = (
@@ -48,8 +55,13 @@ STANDING_WORDS = (
 )
 """The standings that deserve a second look and have no mark."""
 
-WORDS: Mapping[Mark | Standing, Word] = {word.name: word for word in (*MARKS, *STANDING_WORDS)}
-LEGEND = {word.name: word.meaning for word in MARKS}
+TIER_MARKS = (
+    Word("on hold", "a rollback left it so; no other commit until inv lock.release"),
+    Word("locked", "a command works on the tier, or somebody locked it by hand"),
+)
+"""Those of a tier, which no target carries by itself."""
+
+WORDS: Mapping[str, Word] = {word.name: word for word in (*MARKS, *STANDING_WORDS)}
 STANDINGS = {word.name: word.meaning for word in STANDING_WORDS}
 
 STRANGERS: Mapping[Stranger, str] = {

@@ -11,6 +11,7 @@ from deploytasks.report.page import page
 from tests.browser import EXECUTABLE
 
 Open = Callable[..., Page]
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

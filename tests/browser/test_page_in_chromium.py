@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from deploytasks.model import Cell
-from deploytasks.report.marks import WORDS
-from deploytasks.report.page.view import flag
+from deploytasks.report.marks import TIER_MARKS, WORDS
 from tests.boards import IMAGE, SCRIPT, board, cell, hostile, telling
 from tests.browser.conftest import Open
 from tests.browser.seen import tenants, type_filter
@@ -63,7 +62,7 @@ def test_hostile_words_are_text_for_everybody_to_see(open_page: Open):
     expect(opened.get_by_role("rowheader").filter(has_text=SCRIPT)).to_be_visible()
     expect(opened.get_by_role("cell").filter(has_text=IMAGE)).to_have_count(3)
     expect(opened.locator("img, table script")).to_have_count(0)
-    expect(opened.get_by_role("link")).to_have_count(0)
+    expect(opened.get_by_role("link")).to_have_text(["In full", "At a glance"])
     type_filter(opened, IMAGE)
     expect(opened.get_by_role("status")).to_contain_text(IMAGE.lower().replace(" ", " and "))
     opened.get_by_role("button", name="prod", exact=True).click()
@@ -103,7 +102,7 @@ def test_a_mark_that_there_is_not_is_no_true_zero(open_page: Open, text: str):
     opened = open_page(telling())
     type_filter(opened, text)
     name = text.partition("is:")[2]
-    marks = ", ".join(flag(word)["token"] for word in WORDS)
+    marks = ", ".join(word.token for word in WORDS.values())
     expect(opened.get_by_role("status")).to_have_text(f"no mark is called {name}; marks: {marks}")
     expect(opened.get_by_label("Filter")).to_have_attribute("aria-invalid", "true")
     type_filter(opened, "is:behind")
@@ -155,14 +154,14 @@ def test_each_word_of_the_legend_filters_by_itself_however_many_words_it_has(ope
         opened.locator("section").get_by_role("button", name=word, exact=True).click()
         assert tenants(opened) == (["main"] if word == "deployed by CODE_DEPLOY" else []), word
         expect(opened.get_by_role("status")).to_contain_text(
-            f"with is:{flag(word)['token']}" if tenants(opened) else "none of"
+            f"with is:{WORDS[word].token}" if tenants(opened) else "none of"
         )
 
 
 def test_no_word_of_the_legend_is_broken(open_page: Open):
     opened = open_page(telling())
     heights = opened.locator("dt .flag").evaluate_all("flags => flags.map(flag => flag.offsetHeight)")
-    assert len(heights) == len(WORDS) and len(set(heights)) == 1
+    assert len(heights) == len(WORDS) + len(TIER_MARKS) and len(set(heights)) == 1
 
 
 def test_a_click_on_a_word_filters_by_it_and_another_shows_all(open_page: Open):

@@ -1,54 +1,79 @@
 "use strict";
 // Adds to a page that is complete without it: a filter, sorting, and the legend's words as buttons that filter.
 (() => {
-  const table = document.querySelector("table");
-  if (!table) return;
-
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows);
   const tools = document.getElementById("tools");
+  if (!tools) return;
+
   const box = tools.querySelector("input");
   const count = tools.querySelector("output");
+  const links = Array.from(document.querySelectorAll("nav a"));
+  const frames = Array.from(document.querySelectorAll(".scroll"));
+  const [rows, tenants] = frames.map((frame) => Array.from(frame.querySelector("tbody").rows));
 
   // --- filter: every word that is typed stands somewhere in the row; is:failed means the mark, not the word ---------
 
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  const squares = new Map(rows.map((row) => [row, Array.from(row.querySelectorAll("td[id]"), squareOf)]));
   const marks = Array.from(document.querySelectorAll("section [data-filter]"), (each) => each.dataset.filter.slice(3));
+
+  function squareOf(cell) {
+    return frames[1].querySelector(`[href="#${cell.id}"]`);
+  }
 
   function matches(row, word) {
     if (!word.startsWith("is:")) return texts.get(row).includes(word);
     return Array.from(row.querySelectorAll("[data-word]")).some((each) => each.dataset.word === word.slice(3));
   }
 
-  function counted(shown, words) {
-    if (!words.length) return `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+  function counted(all, words) {
+    const shown = all.filter((row) => !row.hidden).length;
+    if (!words.length) return `${all.length} ${all.length === 1 ? "row" : "rows"}`;
     const what = words.join(" and ");
-    if (shown) return `${shown} of ${rows.length} rows with ${what}`;
-    return `none of ${rows.length} rows has ${what}${words.length > 1 ? " together" : ""} (Escape shows all)`;
+    if (shown) return `${shown} of ${all.length} rows with ${what}`;
+    return `none of ${all.length} rows has ${what}${words.length > 1 ? " together" : ""} (Escape shows all)`;
   }
 
   function filter() {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     const unknown = words.filter((word) => word.startsWith("is:") && !marks.includes(word.slice(3)));
-    for (const row of rows) row.hidden = !words.every((word) => matches(row, word));
+    for (const row of rows) {
+      row.hidden = !words.every((word) => matches(row, word));
+      for (const square of squares.get(row)) square.classList.toggle("out", row.hidden);
+    }
+    for (const row of tenants) row.hidden = !row.querySelector("a:not(.out)");
     count.textContent = unknown.length
       ? `no mark is called ${unknown.map((word) => word.slice(3) || "so").join(" or ")}; marks: ${marks.join(", ")}`
-      : counted(rows.filter((row) => !row.hidden).length, words);
+      : counted(isCompact() ? tenants : rows, words);
     box.setAttribute("aria-invalid", String(unknown.length > 0));
     for (const button of document.querySelectorAll("[data-filter] button"))
       button.setAttribute("aria-pressed", String(button.parentElement.dataset.filter === box.value.trim()));
+    for (const [at, link] of links.entries()) link.hash = address(frames[at].firstElementChild.id);
+  }
+
+  // --- the address keeps the view and the filter; without this script, #view=compact alone chooses the view ---------
+
+  function isCompact() {
+    return document.body.dataset.view === "compact";
+  }
+
+  function address(view) {
+    return [view, box.value.trim() && new URLSearchParams({ filter: box.value.trim() })].filter(String).join("&");
   }
 
   function typed(text) {
     box.value = text;
     filter();
-    const address = location.href.split("#")[0];
-    history.replaceState(null, "", text.trim() ? `${address}#${new URLSearchParams({ filter: text.trim() })}` : address);
+    const hash = address(isCompact() ? "view=compact" : "");
+    history.replaceState(null, "", location.href.split("#")[0] + (hash && `#${hash}`));
   }
 
   function linked() {
-    box.value = new URLSearchParams(location.hash.slice(1)).get("filter") ?? "";
+    const asked = new URLSearchParams(location.hash.slice(1));
+    box.value = asked.get("filter") ?? "";
+    document.body.dataset.view = asked.get("view") === "compact" ? "compact" : "full";
+    for (const [at, link] of links.entries()) link.setAttribute("aria-current", String(at === Number(isCompact())));
     filter();
+    document.querySelector("td:target")?.focus();
   }
 
   box.addEventListener("input", () => typed(box.value));
@@ -63,20 +88,19 @@
 
   // --- a table that is wider than its frame fades out where it goes on ----------------------------------------------
 
-  const frame = table.parentElement;
-
-  function fade() {
+  function fade(frame) {
     frame.classList.toggle("more", frame.scrollLeft + frame.clientWidth < frame.scrollWidth - 1);
   }
 
-  frame.addEventListener("scroll", fade, { passive: true });
-  const sizes = new ResizeObserver(fade);
-  for (const each of [frame, table]) sizes.observe(each);
+  const sizes = new ResizeObserver(() => frames.forEach(fade));
+  for (const frame of frames) {
+    frame.addEventListener("scroll", () => fade(frame), { passive: true });
+    for (const each of [frame, frame.firstElementChild]) sizes.observe(each);
+  }
 
   // --- sort: up, down, then as it was; a tier's column brings what deserves a look to the top, then goes by commit --
 
   const natural = new Intl.Collator("en", { numeric: true }).compare;
-  const heads = Array.from(table.tHead.rows[0].cells);
 
   function compared(column) {
     return (left, right) => {
@@ -87,10 +111,12 @@
   }
 
   function imageOf(cell) {
-    return cell.querySelector(".image code")?.title ?? "";
+    return cell.querySelector("code[title]")?.title ?? "";
   }
 
-  function sort(head) {
+  function sort(head, all) {
+    const table = head.closest("table");
+    const heads = Array.from(head.parentElement.cells);
     const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
     const direction = next === undefined ? "ascending" : next;
     for (const each of heads) each.removeAttribute("aria-sort");
@@ -98,10 +124,12 @@
     table.classList.toggle("sorted", direction !== null);
     const compare = compared(heads.indexOf(head));
     const sign = direction === "descending" ? -1 : 1;
-    body.append(...(direction ? [...rows].sort((left, right) => sign * compare(left, right)) : rows));
+    table.tBodies[0].append(...(direction ? [...all].sort((left, right) => sign * compare(left, right)) : all));
   }
 
-  for (const head of heads) buttonIn(head).addEventListener("click", () => sort(head));
+  for (const [at, all] of [rows, tenants].entries())
+    for (const head of frames[at].querySelectorAll("thead th"))
+      buttonIn(head).addEventListener("click", () => sort(head, all));
 
   function buttonIn(element) {
     const button = document.createElement("button");

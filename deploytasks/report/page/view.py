@@ -1,45 +1,42 @@
 """Choose what the page says: the values that `board.html.j2` lays out. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
-from deploytasks.model import Board, Cell, Mark, Standing
+from deploytasks.model import Board, Cell, LockState
 from deploytasks.report.board import counts, headline
 from deploytasks.report.locks import held, locked
-from deploytasks.report.marks import EVIDENCE, STANDINGS, WORDS, Tone, foreign
+from deploytasks.report.marks import EVIDENCE, STANDINGS, TIER_MARKS, WORDS, Tone, Word, foreign
 from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 _TONES: tuple[Tone, ...] = ("bad", "warn", "info", "good")
+_ON_HOLD, _LOCKED = TIER_MARKS
+_Values = dict[str, Any]
 
 
-def view(board: Board) -> dict[str, Any]:
+def view(board: Board) -> _Values:
     """Return the values of the template, by the names that it uses."""
-    services = {cell.target.service for cell in board.cells}
     number = counts(board)
     return {
         "project": board.project,
         "at": _moment(board.at),
         "headline": headline(board),
-        "counts": [{**flag(word), "count": number[word]} for word in WORDS if word in number],
-        "notes": (*board.notes, *map(locked, board.locks), *map(held, board.holds)),
-        "tiers": board.tiers,
-        "several": len(services) > 1,
-        "rows": [*_rows(board, several=len(services) > 1)],
-        "legend": [flag(word) for word in WORDS],
+        "counts": [(WORDS[name], count) for name, count in number.items()],
+        "held_tiers": [
+            *((_LOCKED, locked(each)) for each in board.locks),
+            *((_ON_HOLD, held(each)) for each in board.holds),
+        ],
+        "notes": board.notes,
+        "tiers": {tier: _tier_flags(board, tier) for tier in board.tiers},
+        "several": len({cell.target.service for cell in board.cells}) > 1,
+        "tenants": [*_tenants(board)],
+        "legend": [*WORDS.values()],
+        "tier_legend": TIER_MARKS,
         "evidence": {word: meaning for word, meaning in EVIDENCE.items() if word != "seen"},
-    }
-
-
-def flag(word: Mark | Standing) -> dict[str, str]:
-    """Return one of the board's words; `token` is how the filter takes it after `is:`, without blanks."""
-    return {
-        "word": word,
-        "meaning": WORDS[word].meaning,
-        "tone": WORDS[word].tone,
-        "token": word.lower().replace(" ", "-"),
     }
 
 
@@ -47,54 +44,78 @@ def rank(cell: Cell | None) -> int:
     """Return the target's sort key: the gravest first, then targets that are well, then those that don't exist."""
     if cell is None:
         return len(WORDS) + 1
-    return min((WORDS[word].gravity for word in _words(cell)), default=len(WORDS))
+    return min((word.gravity for word in _words(cell)), default=len(WORDS))
 
 
-def _words(cell: Cell) -> tuple[Mark | Standing, ...]:
+def _words(cell: Cell) -> tuple[Word, ...]:
     """Return what deserves a second look at the target; () if all is well."""
-    return ((cell.standing,) if cell.standing in STANDINGS else ()) + cell.marks
+    standing = (cell.standing,) if cell.standing in STANDINGS else ()
+    return tuple(WORDS[name] for name in standing + cell.marks)
 
 
-def _rows(board: Board, *, several: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row per tenant, and per service if there are several; `first` is a tenant's first row of several."""
-    cells = {(_row(cell, several=several), cell.target.environment.tier): cell for cell in board.cells}
-    seen: set[str] = set()
-    for tenant, service in dict.fromkeys(row for row, _ in cells):
-        beside = [(tier, cells.get(((tenant, service), tier))) for tier in board.tiers]
-        shown = [_target(tier, cell, board.at) for tier, cell in beside]
-        yield {"tenant": tenant, "service": service, "first": several and tenant not in seen, "targets": shown}
-        seen.add(tenant)
+def _tier_flags(board: Board, tier: str) -> list[Word]:
+    """Return what holds for all of the tier's tenants."""
+    on_hold = any(hold.tier == tier and not hold.tenants for hold in board.holds)
+    return [_ON_HOLD] * on_hold + [_LOCKED] * any(lock.tier == tier for lock in board.locks)
 
 
-def _row(cell: Cell, *, several: bool) -> tuple[str, str]:
-    return cell.target.environment.tenant, cell.target.service if several else ""
+def _tenants(board: Board) -> Iterator[_Values]:
+    """Yield each tenant with its services; a service has a target per tier, and `ranks` the gravest of each tier."""
+    cells = {(each.target.environment, each.target.service): each for each in board.cells}
+    for tenant in dict.fromkeys(environment.tenant for environment, _ in cells):
+        of = {(where.tier, service): cell for (where, service), cell in cells.items() if where.tenant == tenant}
+        beside = {
+            name: [of.get((tier, name)) for tier in board.tiers] for name in dict.fromkeys(name for _, name in of)
+        }
+        yield {
+            "name": tenant,
+            "services": {name: _targets(board, row, {tier for tier, _ in of}) for name, row in beside.items()},
+            "ranks": [min(map(rank, column)) for column in zip(*beside.values(), strict=True)],
+        }
 
 
-def _target(tier: str, cell: Cell | None, at: datetime) -> dict[str, Any]:
-    """Return one target: `exists` and `looked_at` say what else there is."""
-    if cell is None:
-        return {"tier": tier, "rank": rank(cell), "tone": "absent", "exists": False}
-    flags = [flag(word) for word in _words(cell)]
-    looked_at = cell.standing not in STANDINGS
+def _targets(board: Board, row: Sequence[Cell | None], tiers: set[str]) -> list[_Values]:
+    """Return a service's targets, one for each tier; `tiers` are those that the tenant has."""
+    return [
+        {
+            "tier": ", ".join((tier, *(word.name for word in _tier_flags(board, tier)))),
+            "rank": rank(cell),
+            **(
+                _target(cell, board) if cell else {"absent": f"no such {'service' if tier in tiers else 'environment'}"}
+            ),
+        }
+        for tier, cell in zip(board.tiers, row, strict=True)
+    ]
+
+
+def _target(cell: Cell, board: Board) -> _Values:
+    words, is_known = _words(cell), cell.standing not in STANDINGS
     return {
-        "tier": tier,
-        "rank": rank(cell),
-        "exists": True,
-        "tone": min((each["tone"] for each in flags), key=_TONES.index, default="good"),
-        "flags": flags,
-        "looked_at": looked_at,
-        **(_seen(cell, at) if looked_at else {}),
+        "absent": "",
+        "anchor": f"at={quote(one_line(str(cell.target)))}",
+        "service": cell.target.service,
+        "tone": min((word.tone for word in words), key=_TONES.index, default="good"),
+        "flags": words,
+        "held": (_ON_HOLD,) * any(_is_held(cell, hold) for hold in board.holds),
+        "is_known": is_known,
+        **(_known(cell, board.at) if is_known else {}),
         **_complaint(cell),
     }
 
 
-def _seen(cell: Cell, at: datetime) -> dict[str, Any]:
-    known = cell.commit or next(iter(cell.digests), "")
+def _is_held(cell: Cell, hold: LockState) -> bool:
+    """Return whether the hold names the target's tenant."""
+    where = cell.target.environment
+    return hold.tier == where.tier and where.tenant in hold.tenants
+
+
+def _known(cell: Cell, at: datetime) -> _Values:
+    image = cell.commit or next(iter(cell.digests), "")
     how = "" if cell.evidence in ("seen", None) else f", {cell.evidence}"
-    rolling = cell.standing == "rolling"
+    ago = age(cell.since, at)
     return {
-        "known": known,
-        "short": short_commit(known),
+        "image": image,
+        "short": short_commit(image),
         "subject": cell.subject,
         "full": _full(cell),
         "release": cell.release,
@@ -104,7 +125,7 @@ def _seen(cell: Cell, at: datetime) -> dict[str, Any]:
         "evidence": EVIDENCE[cell.evidence] if cell.evidence else "",
         "standing": cell.standing,
         "since": iso(cell.since),
-        "ago": f"for {age(cell.since, at)}" if rolling else f"{age(cell.since, at)} ago",
+        "ago": f"for {ago}" if cell.standing == "rolling" else f"{ago} ago",
         "by": cell.by,
         "ci": cell.ci,
         "ci_address": one_line(cell.ci) if _ADDRESS.fullmatch(one_line(cell.ci)) else "",
@@ -119,7 +140,7 @@ def _seen(cell: Cell, at: datetime) -> dict[str, Any]:
     }
 
 
-def _full(cell: Cell) -> Mapping[str, list[str]]:
+def _full(cell: Cell) -> dict[str, list[str]]:
     """Return in full what the rest of the cell shortens."""
     names = {
         "commit": [cell.commit],
@@ -131,7 +152,7 @@ def _full(cell: Cell) -> Mapping[str, list[str]]:
     return {what: known for what, known in names.items() if any(known)}
 
 
-def _complaint(cell: Cell) -> dict[str, Any]:
+def _complaint(cell: Cell) -> _Values:
     """Return what is wrong, and what to do; with the place if that is not this target."""
     said = cell.complaint
     if said is None:

@@ -20,7 +20,7 @@ define usable
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-emulator demo test check format bench status build envs clean
+.PHONY: help setup setup-emulator demo quick test check format bench status build envs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## / { sub("%", "<tier>", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ setup: $(MADE) $(EMULATOR) ## the virtual environments .venv and .venv-emulator,
 
 demo: setup ## a whole release on an emulated AWS: two tenants, three tiers, under two minutes
 	@$(BIN)/python -m examples.stand.demo
+
+quick: setup ## the quick tests, of every part of the package, in less than a minute
+	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test: setup ## all tests; those that need a Docker engine say so where none answers
 	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -2,6 +2,9 @@
 
 Tests marked `docker` need a real Docker engine, those marked `emulator` need ministack only, those marked `browser`
 need Chromium. Where that is missing they are skipped with the reason; with REQUIRE_DOCKER=1 they fail instead.
+
+`make quick` leaves out what is `slow`: tests marked so, those that need one of these, and those that wait or run whole
+commands, unless they are marked `quick`.
 """
 
 import gc
@@ -30,6 +33,8 @@ _LOOPBACK = ("127.", "::1", "localhost")
 _FOREIGN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "JENKINS_", "CIRCLE", "GIT_", "DEPLOYTASKS_")
 _MAY_SLEEP = frozenset({*sys.stdlib_module_names, "benchmarks", "examples"}) - {"__main__"}
 _real_sleep = time.sleep
+COLLECTED = pytest.StashKey[list[pytest.Item]]()
+"""All tests that were collected, those included that `-m` and `-k` leave out then."""
 
 
 class SleepsInTest(AssertionError):
@@ -98,9 +103,13 @@ def _nobodys_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         monkeypatch.setenv(name, value)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What a test needs and this machine lacks is its skip mark, or its failure where it was demanded."""
+    config.stash[COLLECTED] = list(items)
     for item in items:
+        if _is_slow(item):
+            item.add_marker("slow")
         missing = _missing(item)
         if missing and os.environ.get("REQUIRE_DOCKER") != "1":
             item.add_marker(pytest.mark.skip(reason=missing))
@@ -111,6 +120,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = _missing(item)
     if missing and os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(f"REQUIRE_DOCKER=1, but {missing}", pytrace=False)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    if any(_needs(item, mark) for mark in ("emulator", "docker", "browser")):
+        return True
+    commands = "shop" in getattr(item, "fixturenames", ())
+    return not _needs(item, "quick") and (commands or _needs(item, "waits") or _needs(item, "slow"))
 
 
 def _missing(item: pytest.Item) -> str:

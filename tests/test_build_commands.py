@@ -43,6 +43,7 @@ def contents(registry: Registry, tag: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.quick
 def test_head_and_a_named_commit_make_the_same_image_without_ignored_files(shop: Shop, registry: Registry):
     write(shop, "api/local.env", "SECRET=x")
     write(shop, "api/new.py", "untracked")

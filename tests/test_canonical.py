@@ -198,6 +198,7 @@ def test_what_ecs_tells_of_a_request_means_the_request(request_, random):
     assert same(request_, told)
 
 
+@pytest.mark.slow
 @mock_aws
 def test_what_moto_tells_of_a_request_means_the_request():
     client = boto3.client("ecs", region_name="us-east-1")
@@ -267,6 +268,7 @@ def changed(value):
     return not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value}x"
 
 
+@pytest.mark.slow
 @given(REQUESTS, st.data())
 @settings(max_examples=300)
 def test_any_value_that_is_changed_is_a_difference_to_what_ecs_tells(request_, data):
@@ -277,6 +279,7 @@ def test_any_value_that_is_changed_is_a_difference_to_what_ecs_tells(request_, d
     assert not same(mutated, told), path
 
 
+@pytest.mark.slow
 @given(REQUESTS, st.data())
 @settings(max_examples=300)
 def test_any_member_that_is_taken_out_of_a_list_is_a_difference_to_what_ecs_tells(request_, data):
@@ -499,6 +502,7 @@ def json_of(shape, depth=0):
             }.get(shape.type_name, st.integers())
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=60)
 def test_whatever_the_shape_allows_has_a_canonical_form(data):

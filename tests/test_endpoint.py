@@ -19,6 +19,8 @@ from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, SERVICE, World, tenant_account
 
+pytestmark = pytest.mark.slow
+
 OLDER, NEWER = "a" * 40, "b" * 40
 ONE, TWO = tenant_account(1), tenant_account(2)
 CLUSTER = "t1-prod"

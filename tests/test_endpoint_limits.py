@@ -13,6 +13,8 @@ from tests.cloud.limits import BUCKETS
 from tests.cloud.world import IMAGE, SERVICE, World, tenant_account
 from tests.test_endpoint import CLUSTER, ONE, TWO, client_of, error_of, next_revision, over_http
 
+pytestmark = pytest.mark.slow
+
 
 class Stand:
     """Two tenants with accounts of their own, and a clock that moves only when told to."""

@@ -11,6 +11,8 @@ from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, SERVICE, World
 from tests.test_endpoint import CLUSTER, ONE, client_of, error_of, next_revision, over_http, service_of
 
+pytestmark = pytest.mark.slow
+
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
 BLUE_GREEN = {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]}

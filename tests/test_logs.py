@@ -38,6 +38,7 @@ def _with_log(shop: Shop) -> None:
     with_log(shop, 1, 2)
 
 
+@pytest.mark.quick
 def test_recent_lines_of_all_targets_are_merged_by_time_with_where_they_come_from(shop: Shop):
     writes(shop, "took an order", task="0123456789abcdef", ago_s=20)
     writes(shop, "started", number=2, task="fedcba9876543210", ago_s=30)

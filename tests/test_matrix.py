@@ -56,6 +56,7 @@ def moved(shop: Shop) -> list[int]:
     return [n for n in range(1, 6) if shop.endpoint.calls[tenant_account(n), "UpdateService"]]
 
 
+@pytest.mark.quick
 def test_the_matrix_is_one_line_of_json_that_names_each_shards_tenants(many: Shop):
     ran = many.inv("release.matrix", "prod", "--shards", "2")
     assert ran.code == 0

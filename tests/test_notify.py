@@ -60,6 +60,7 @@ def notified(ran: Ran) -> list[str]:
     return [line.partition("notify")[2].strip() for line in ran.stdout.splitlines() if line[10:].startswith("notify")]
 
 
+@pytest.mark.quick
 def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Receiver, monkeypatch: pytest.MonkeyPatch):
     for name, value in {"GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "ann", "GITHUB_REPOSITORY": "shop/shop"}.items():
         monkeypatch.setenv(name, value)

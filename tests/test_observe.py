@@ -91,6 +91,7 @@ def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoin
     assert cloud.operations()["DescribeServices"] == 0
 
 
+@pytest.mark.slow
 def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: Endpoint, monkeypatch):
     loader.cache_clear()
     loaded: Counter[str] = Counter()

@@ -227,6 +227,7 @@ def filled(text: str) -> Board:
 ORDINARY = Read(page(filled("x")))
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1) | st.sampled_from([SCRIPT, IMAGE, "</style>", "</script>", "<!--", "&lt;", "]]>", "' x='"]))
 @example("/")
 def test_no_text_changes_what_the_document_is_made_of(text):

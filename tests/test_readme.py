@@ -30,6 +30,7 @@ def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path)
     assert check_all(project) == ()
 
 
+@pytest.mark.slow
 def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: Path):
     shutil.copytree(ROOT / "deploytasks", tmp_path / "deploytasks", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tasks.py", tmp_path)

@@ -50,6 +50,7 @@ def test_what_ecs_refuses_of_any_target_is_refused_before_any_tag_or_service_cha
     assert set(shop.writes()) == {"RegisterTaskDefinition"}
 
 
+@pytest.mark.quick
 def test_all_refusals_of_all_targets_come_at_once(shop: Shop):
     shop.endpoint.fault = on("RegisterTaskDefinition", "ClientException", REFUSED)
     ran = shop.inv("deploy.prod")

@@ -14,6 +14,7 @@ from tests.commands import REGISTRY, WRITES, Shop
 pytestmark = pytest.mark.waits
 
 
+@pytest.mark.quick
 def test_a_release_brings_every_tenant_to_what_the_tier_before_runs(shop: Shop):
     ran = shop.inv("release.prod", "--json")
     assert ran.code == 0
@@ -21,6 +22,7 @@ def test_a_release_brings_every_tenant_to_what_the_tier_before_runs(shop: Shop):
     assert ran.summary["outcomes"] == {"deployed": 2}
 
 
+@pytest.mark.quick
 def test_a_second_time_nothing_is_left_to_do(shop: Shop):
     shop.inv("release.prod")
     before = shop.writes()
@@ -50,6 +52,7 @@ def test_a_tag_step_mints_the_record_first_and_then_moves_the_tier(shop: Shop):
     assert minted > "dev-20260203T040506Z"
 
 
+@pytest.mark.quick
 def test_a_tier_does_not_go_backwards_by_accident(shop: Shop):
     ran = shop.inv("tag.dev", "--commit", shop.commits["older"])
     assert ran.code == 2

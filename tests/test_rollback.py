@@ -28,6 +28,7 @@ def released(shop: Shop, scenes: Scenes) -> Shop:
     return shop
 
 
+@pytest.mark.quick
 def test_it_goes_back_to_the_release_before_with_the_definition_of_then(released: Shop):
     registered = released.endpoint.operations()["RegisterTaskDefinition"]
     ran = released.inv("release.rollback", "prod", "--json")

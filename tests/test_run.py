@@ -109,6 +109,7 @@ def test_the_container_that_runs_our_image_runs_the_command(shop: Shop, names: l
     assert ("call the one that runs commands api" if names else "inv deploy.prod brings it") in str(refused.value)
 
 
+@pytest.mark.quick
 def test_the_commands_exit_code_is_ours(shop: Shop, run: Run):
     script(shop, exit=3, lines=["no such table"])
     ran = run("./manage", "migrate")

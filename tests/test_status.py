@@ -25,6 +25,7 @@ def board(shop: Shop, *words: str) -> dict[str, dict[str, object]]:
     return {cell["target"]: cell for cell in json.loads(ran.stdout)["cells"]}
 
 
+@pytest.mark.quick
 def test_the_board_tells_of_every_target_what_its_tasks_run(shop: Shop):
     cells = board(shop)
     assert len(cells) == 6

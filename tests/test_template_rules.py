@@ -324,6 +324,7 @@ def test_the_simulated_ecs_refuses_it_by_rules_of_its_own(name):
         ecs_definitions.register_task_definition(Cloud(lambda: 0.0).account(ACCESS.account), as_asked(REFUSED[name][0]))
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=100)
 def test_the_rules_end_in_nothing_but_problems_whatever_the_shape_allows(data):

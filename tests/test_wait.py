@@ -84,6 +84,7 @@ def test_it_takes_no_lock_and_writes_nothing(shop: Shop):
     assert not {"GetParameter", "PutParameter", "DeleteParameter"} & set(shop.endpoint.operations())
 
 
+@pytest.mark.quick
 def test_nothing_under_way_is_unchanged_and_said(shop: Shop):
     ran = shop.inv("deploy.wait", "dev")
     assert ran.code == 0

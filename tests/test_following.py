@@ -112,6 +112,11 @@ def test_rights_that_come_late_are_waited_for_and_those_that_do_not_are_not():
     assert task.ecs.clock.passed_s < 10
 
 
+def test_refusals_with_a_lost_connection_between_them_are_not_in_a_row():
+    task = watched(exit=7, fails=lambda passed_s: None if passed_s > 20 else GONE if passed_s % 4 == 3 else DENIED)
+    assert task.follow().code == 7
+
+
 def test_a_new_task_that_ecs_does_not_know_yet_is_waited_for():
     assert watched(knows=lambda passed_s: passed_s >= 20).follow().code == 0
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from deploytasks.commands import continue_stop
 from deploytasks.model import Progress
-from tests.cloud.accounts import AwsError
+from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.rollouts import DIES, carry_out, fated, rollout, service
@@ -129,6 +130,32 @@ def test_abort_leaves_it_where_it_stands(waiting: Shop):
     assert "t1-prod/api: stopped where it stands" in waiting.inv("deploy.stop", "prod", "--abort").stdout
     assert waiting.service(1, "prod").history[0].status == "STOP_REQUESTED"
     assert waiting.inv("deploy.stop", "prod").stdout.count("no rollout is under way") == 2
+
+
+@pytest.mark.waits
+def test_a_rollout_that_ecs_lists_late_is_looked_for_again(waiting: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(continue_stop, "_AGAIN_S", (0.01, 0.01))
+    waiting.endpoint.cloud.list_lag_s, looks = 3600, []
+
+    def fault(call: Call) -> None:
+        if call.operation == "ListServiceDeployments":
+            looks.append(call.account)
+        if len(looks) == 3:  # two that find nothing make one look
+            waiting.endpoint.cloud.list_lag_s = 0
+
+    waiting.endpoint.fault = fault
+    ran = waiting.inv("deploy.stop", "prod", "--tenant", "t1")
+    assert (ran.code, "t1-prod/api: stopped; ECS takes it back" in ran.stdout) == (0, True)
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize("task", ["deploy.continue", "deploy.stop"])
+def test_a_rollout_that_ecs_never_lists_is_not_called_none(waiting: Shop, monkeypatch: pytest.MonkeyPatch, task: str):
+    monkeypatch.setattr(continue_stop, "_AGAIN_S", (0.01, 0.01))
+    waiting.endpoint.cloud.list_lag_s = 3600
+    ran = waiting.inv(task, "prod", "--tenant", "t1")
+    said = "t1-prod/api: its rollout is under way, but ECS lists no service deployment of it\n"
+    assert (ran.code, said in ran.stdout) == (1, True), ran.stdout
 
 
 @pytest.mark.waits

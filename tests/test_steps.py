@@ -84,6 +84,27 @@ def test_a_step_that_fails_leaves_that_service_untouched_and_is_explained(migrat
     assert begun(migrating) == [["./manage", "migrate"]]
 
 
+def test_a_failed_step_is_named_with_the_way_to_its_log_and_runs_again(migrating: Shop):
+    scripted(migrating, migrate=Script(exit=3))
+    assert migrating.inv("release.prod", "--json").summary["resume"] == (
+        "before_deploy failed: ./manage migrate in t1-prod/api, t2-prod/api\n"
+        "to see its log: inv deploy.logs prod --tenant t1,t2 --service api\n"
+        "to run the failed step again, and then go on: inv deploy.prod"
+    )
+
+
+def test_before_the_first_deploy_no_log_is_promised(migrating: Shop):
+    scripted(migrating, migrate=Script(exit=3))
+    request = {"desiredCount": 1, "launchType": "FARGATE", "networkConfiguration": NETWORK}
+    (migrating.root / "templates/api.service.json.j2").write_text(json.dumps(request))
+    migrating.endpoint.cloud.account(ACCOUNT).clusters["t1-prod"].services.clear()
+    resume = migrating.inv("release.prod", "--tenant", "t1", "--json").summary["resume"]
+    assert [line.partition(":")[0] for line in resume.splitlines()] == [
+        "before_deploy failed",
+        "to run the failed step again, and then go on",
+    ]
+
+
 def test_a_release_that_came_no_further_than_its_steps_is_never_gone_back_to(migrating: Shop):
     words = ["--allow-older", "--override", "test"]
     scripted(migrating, migrate=Script(exit=3))

@@ -170,7 +170,7 @@ class Watch:
     def _tolerate(self, error: AwsError) -> None:
         """Tolerate the error up to a limit: a permanent one for some polls too, as permissions spread slowly in AWS."""
         passes = may_pass(error)
-        self._refused += 0 if passes else 1
+        self._refused = 0 if passes else self._refused + 1
         silent_s = self._resources.clock() - self._seen_at
         if self._refused >= _REFUSALS or silent_s >= _OUTAGE_S:
             complaint = _out_of_sight(self._started, error)

@@ -3,8 +3,10 @@
 Neither takes the tier's lock: the command that follows the rollout holds it, and these intervene while it runs.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from deploytasks.aws import service_deployments
 from deploytasks.aws.session import Clients
@@ -16,6 +18,12 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Intervention, Live, Project, Target
 from deploytasks.model.service_deployments import ServiceDeployment
 
+_AGAIN_S = (0.5, 1.0, 2.0, 4.0)
+"""Pauses between looks that do not find the service deployment of a rollout which the service shows under way.
+
+Source: botocore's documentation of RunTask: the ECS API is eventually consistent, so that a change may show some
+seconds later.
+"""
 Intervene = Callable[[Clients, Target, ServiceDeployment], str]
 """Change the rollout and return what was done; "" if there was nothing to do."""
 
@@ -56,11 +64,34 @@ def _intervention(project: str, clients: Clients, intervene: Intervene, otherwis
     if complaint := next(unfit(live, project), None):
         return Intervention(target, complaint=complaint)
     try:
-        under_way = service_deployments.under_way(clients.of("ecs", target.access), target)
+        under_way = _under_way(clients.of("ecs", target.access), live)
         done = intervene(clients, target, under_way) if under_way else ""
     except AwsError as error:
         return Intervention(target, complaint=error.complaints[0])
     return Intervention(target, done or otherwise, changed=bool(done))
+
+
+def _under_way(client: Any, live: Live) -> ServiceDeployment | None:
+    """Return the target's unfinished service deployment; None if there is none.
+
+    Raises:
+        AwsError: ECS does not answer, or lists none for a deployment that it shows under way.
+
+    """
+    for pause_s in (*_AGAIN_S, 0.0):
+        found = service_deployments.under_way(client, live.target)
+        if found or not _is_unlisted(client, live):
+            return found
+        time.sleep(pause_s)
+    what = "its rollout is under way, but ECS lists no service deployment of it"
+    raise AwsError.of(str(live.target), what, "run the same command again")
+
+
+def _is_unlisted(client: Any, live: Live) -> bool:
+    primary = live.primary
+    if primary is None or primary.rollout_state != "IN_PROGRESS":
+        return False
+    return service_deployments.of(client, live.target, primary) is None
 
 
 def _continued(clients: Clients, target: Target, waiting: ServiceDeployment, *, dry_run: bool) -> str:

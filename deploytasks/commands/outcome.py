@@ -1,14 +1,16 @@
 """The end of a command: its rollouts, its report, and the command that resumes it."""
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from deploytasks import durations, rollout
 from deploytasks.commands.context import Context
-from deploytasks.commands.resume import again, resumable, spelled
+from deploytasks.commands.resume import again, command_line, resumable, spelled
 from deploytasks.commands.selection import kept_in_mind
-from deploytasks.model import Command, Options, Plan, Report, Result, Resume, unsuccessful
+from deploytasks.errors import listed
+from deploytasks.model import Command, Options, Plan, Report, Result, Resume, Scope, unsuccessful
 
 
 def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = None) -> tuple[Result, ...]:
@@ -42,7 +44,7 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
         plan=whole,
         results=results,
         notes=(*notes, *_left_behind(context, whole), *_not_followed(context, results)),
-        resume=_resume(context, results),
+        resume=_resume(context, whole, results),
         dry_run=context.options.dry_run,
     )
 
@@ -71,17 +73,39 @@ def _bare(context: Context) -> Context:
     return replace(context, options=Options())
 
 
-def _resume(context: Context, results: Sequence[Result]) -> str:
+def _resume(context: Context, whole: Plan, results: Sequence[Result]) -> str:
     """Return how to resume from these results; "" if all ended well."""
     open_ends = unsuccessful(results)
     if not open_ends:
         return ""
+    steps = [result for result in open_ends if result.step]
+    return "\n".join([*_failed_steps(context, whole, steps), _next(context, open_ends)])
+
+
+def _failed_steps(context: Context, whole: Plan, failed: Sequence[Result]) -> Iterator[str]:
+    """Yield what failed before services were touched, and the command that shows its log."""
+    if not failed:
+        return
+    commands = listed(list(dict.fromkeys(shlex.join(result.step) for result in failed)))
+    yield f"before_deploy failed: {commands} in {listed([str(result.target) for result in failed])}"
+    missing = {rollout.target for rollout in whole.rollouts if rollout.action == "create"}
+    there = [result.target for result in failed if result.target not in missing]
+    if there:  # deploy.logs finds the log by the running definition
+        tenants = tuple(dict.fromkeys(target.environment.tenant for target in there))
+        scope = Scope(context.tier.name, tenants, services=tuple(dict.fromkeys(target.service for target in there)))
+        yield f"to see its log: {command_line(f'deploy.logs {context.tier.name}', scope, {})}"
+
+
+def _next(context: Context, open_ends: Sequence[Result]) -> str:
+    """Return the command that takes up what is open."""
     go_on = partial(again, kept_in_mind(context, ()), _goes_on(context))
     if paused := resumed_by("hook", open_ends):
         rest = [result for result in open_ends if result.row.resume != "hook"]
         return from_the_hook(context, paused) + (f"\nthen, for the others: {go_on(rest)}" if rest else "")
     if resumed_by("fix", open_ends):
         return f"fix the image and release it; to try this one again: {go_on(open_ends)}"
+    if any(result.step for result in open_ends):
+        return f"to run the failed step again, and then go on: {go_on(open_ends)}"
     return f"to go on: {go_on(open_ends)}"
 
 

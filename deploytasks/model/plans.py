@@ -108,7 +108,10 @@ class DeadTask:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one rollout ended. `evidence` says how `digest` is known; `tasks` explains a failure."""
+    """How one rollout ended. `evidence` says how `digest` is known; `tasks` explains a failure.
+
+    `step` is the command of the `before_deploy` step that failed, for which the service was not touched.
+    """
 
     target: Target
     outcome: Outcome
@@ -122,6 +125,7 @@ class Result:
     desired: int = 0
     duration_s: float = 0.0
     tasks: tuple[DeadTask, ...] = ()
+    step: tuple[str, ...] = ()
     deployment: Deployment | None = None
     """The deployment that it ended with, as last seen."""
 

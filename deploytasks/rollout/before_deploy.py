@@ -31,10 +31,10 @@ _SEARCHED = 50
 
 
 class StepFailed(AwsError):
-    """A step did not exit 0; `tasks` says how it ended."""
+    """A step did not exit 0: its command, and in `tasks` how it ended."""
 
-    def __init__(self, complaint: Complaint, explained: DeadTask) -> None:
-        self.tasks = (explained,)
+    def __init__(self, complaint: Complaint, explained: DeadTask, step: tuple[str, ...] = ()) -> None:
+        self.tasks, self.step = (explained,), step
         super().__init__(complaint)
 
 
@@ -199,7 +199,7 @@ def _follow(client: Any, step: Step, started: Started, resources: Resources) -> 
         watching, started, follow_task.log_of(resources.clients, started, step.definition, tell)
     )
     if exited.code != 0:
-        raise StepFailed(_failed(step, exited), _explained(exited, heard))
+        raise StepFailed(_failed(step, exited), _explained(exited, heard), step.one_off.words)
 
 
 def _hearing(resources: Resources, heard: deque[Logged]) -> Callable[[Event], None]:

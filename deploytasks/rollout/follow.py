@@ -16,7 +16,7 @@ _FRESH_S = 30.0
 """How long after a deployment's start ECS may still answer without it."""
 _STARTED = "started"
 _REFUSALS = 5
-"""How many refused looks in a row end a rollout as failed; lost connections don't count."""
+"""How many refused looks in a row end a rollout as failed; a lost connection between them begins a new count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _could_not_see(now: UnderWay, error: AwsError) -> UnderWay:
 
     The rollout goes on at AWS meanwhile.
     """
-    refused = now.refused + (not may_pass(error))
+    refused = 0 if may_pass(error) else now.refused + 1
     detail = f"its rollout can no longer be seen: {error.render()}"
     outcome: Outcome | None = "failed" if refused >= _REFUSALS else None
     verdict = replace(now.verdict, outcome=outcome, detail=detail)

@@ -36,7 +36,7 @@ def start(rollout: Rollout, resources: Resources) -> UnderWay | Result:
 def _not_started(failed: Result, error: AwsError) -> Result:
     match error:
         case before_deploy.StepFailed():
-            return replace(failed, tasks=error.tasks)
+            return replace(failed, tasks=error.tasks, step=error.step)
         case Held() | LockLost():
             return replace(failed, outcome="not attempted")
         case Overtaken():

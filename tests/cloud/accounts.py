@@ -94,7 +94,7 @@ class Cloud:
     scripts: Callable[[Any], Any] | None = None
     """What the commands of one-off tasks do; see `ecs_tasks.Script`."""
     list_lag_s: float = 0.0
-    """How long ListTasks does not know of a new one-off task.
+    """How long ListTasks does not know of a new one-off task, and ListServiceDeployments of a new service deployment.
 
     Source: RunTask's documentation: what a call did may not be visible to those that follow at once.
     """

@@ -16,7 +16,9 @@ def list_service_deployments(account: Account, ask: Ask) -> Answer:
     service = service_of(cluster_of(account, ask), ask["service"])
     settle(account, service)
     after, before = ask.get("createdAt", {}).get("after", 0.0), ask.get("createdAt", {}).get("before", float("inf"))
-    briefs = [record.brief(account.cloud.clock()) for record in service.history]
+    now = account.cloud.clock()
+    shown = (each for each in service.history if each.deployment.created_at + account.cloud.list_lag_s <= now)
+    briefs = [record.brief(now) for record in shown]
     wanted = [
         brief
         for brief in briefs

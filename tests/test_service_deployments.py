@@ -1,12 +1,17 @@
 """ECS's own service deployments: other strategies followed to their end, hooks waited on, continued and stopped."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from deploytasks.aws import service_deployments
+from deploytasks.aws.session import Clients
 from deploytasks.commands import continue_stop
-from deploytasks.model import Progress
+from deploytasks.model import Access, Author, Deployment, Environment, Progress, Target
 from tests.cloud.accounts import AwsError, Call
+from tests.cloud.ecs_rollouts import start
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
 from tests.rollouts import DIES, carry_out, fated, rollout, service
@@ -67,6 +72,47 @@ def test_a_role_that_may_not_ask_for_service_deployments_still_follows(cloud, cl
     )
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "deployed"
+
+
+def client(cloud):
+    account = tenant_account(1)
+    access = Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy")
+    target = Target(Environment("t1", "prod"), "api", access, "t1-prod", "api", "")
+    return Clients(Author("x")).of("ecs", access), target
+
+
+def begun(cloud, clock, number):
+    """So many deployments of one service, a minute apart, oldest first, as DescribeServices shows them."""
+    account, found = cloud.cloud.account(tenant_account(1)), list[Deployment]()
+    for _ in range(number):
+        clock.sleep(60)
+        made = start(account, service(cloud, 1), account.families["shop-t1-prod-api"][0])
+        found.append(Deployment(made.id, "PRIMARY", "", "", created_at=datetime.fromtimestamp(made.created_at, UTC)))
+    return found
+
+
+def test_ours_is_found_on_a_later_page_by_its_number(cloud, clock):
+    ours, *_ = begun(cloud, clock, 130)
+    told = service_deployments.of(*client(cloud), ours)
+    assert told and told.is_of(ours)
+    assert cloud.operations()["ListServiceDeployments"] == 2
+
+
+def test_the_search_ends_where_ours_is_found_and_at_the_latest_after_so_many(cloud, clock, monkeypatch):
+    first, *_, last = begun(cloud, clock, 130)
+    assert service_deployments.of(*client(cloud), replace(last, created_at=first.created_at))
+    monkeypatch.setattr(service_deployments, "_MOST_SEARCHED", 100)
+    assert service_deployments.of(*client(cloud), first) is None
+    assert cloud.operations()["ListServiceDeployments"] == 2
+
+
+def test_without_its_number_ours_is_the_one_that_was_created_with_it_and_no_later_one(cloud, clock):
+    first, second, _ = begun(cloud, clock, 3)
+    of_another_number = replace(second, id="ecs-svc/1", created_at=second.created_at + timedelta(seconds=2))
+    told = service_deployments.of(*client(cloud), of_another_number)
+    assert told and told.is_of(second)
+    between = replace(first, id="ecs-svc/1", created_at=first.created_at + timedelta(seconds=20))
+    assert service_deployments.of(*client(cloud), between) is None
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ of the target's account.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from deploytasks.aws.errors import translated, was_repeated
@@ -15,6 +16,8 @@ from deploytasks.model import Deployment, Target
 from deploytasks.model.service_deployments import CLOCK_SKEW, UNDER_WAY, ServiceDeployment
 
 _REVISIONS_A_CALL = 20
+_MOST_SEARCHED = 1000
+"""How many service deployments are searched for ours: ten calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +36,23 @@ def of(client: Any, target: Target, deployment: Deployment) -> ServiceDeployment
     """
     after = {"createdAt": {"after": deployment.created_at - CLOCK_SKEW}} if deployment.created_at else {}
     try:
-        listed = _listed(client, target, **after)
+        found = _ours(islice(_listed(client, target, **after), _MOST_SEARCHED), deployment)
     except AwsError:
         return None
-    number = deployment.id.rpartition("/")[2]
-    same = [each for each in listed if each.get("targetServiceRevisionArn", "").rpartition("/")[2] == number]
-    found = same or sorted(listed, key=_created_at)[: 1 if after else 0]
-    arn = found[0]["serviceDeploymentArn"] if found else ""
+    arn = found["serviceDeploymentArn"] if found else ""
     return (described(client, target, [arn]) or {}).get(arn) if arn else None
+
+
+def _ours(listed: Iterable[Mapping[str, Any]], deployment: Deployment) -> Mapping[str, Any] | None:
+    """Return the one with the deployment's number, else the one created with it: at most `CLOCK_SKEW` apart."""
+    number, at = deployment.id.rpartition("/")[2], deployment.created_at
+    together: dict[timedelta, Mapping[str, Any]] = {}
+    for each in listed:
+        if each.get("targetServiceRevisionArn", "").rpartition("/")[2] == number:
+            return each
+        if at and (apart := abs(_created_at(each) - at)) <= CLOCK_SKEW:
+            together[apart] = each
+    return together[min(together)] if together else None
 
 
 def described(client: Any, target: Target, arns: Sequence[str]) -> dict[str, ServiceDeployment] | None:
@@ -86,16 +98,8 @@ def since(client: Any, target: Target, at: datetime) -> Iterator[Ran]:
     return _brought(client, target, sorted(made, key=_created_at))
 
 
-def _succeeded(client: Any, target: Target, **when: datetime) -> list[Mapping[str, Any]]:
-    asked: dict[str, Any] = {"status": ["SUCCESSFUL"], "createdAt": when, "maxResults": 100}
-    found: list[Mapping[str, Any]] = []
-    with translated(str(target)):
-        while True:
-            answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **asked)
-            found += answer["serviceDeployments"]
-            if not answer.get("nextToken"):
-                return found
-            asked["nextToken"] = answer["nextToken"]
+def _succeeded(client: Any, target: Target, **when: datetime) -> Iterator[Mapping[str, Any]]:
+    return _listed(client, target, status=["SUCCESSFUL"], createdAt=when)
 
 
 def _brought(client: Any, target: Target, deployments: Sequence[Mapping[str, Any]]) -> Iterator[Ran]:
@@ -126,10 +130,10 @@ def under_way(client: Any, target: Target) -> ServiceDeployment | None:
     Source: ecs ListServiceDeployments, DescribeServiceDeployments.
 
     """
-    listed = _listed(client, target, status=list(UNDER_WAY))
-    if not listed:
+    newest = max(_listed(client, target, status=list(UNDER_WAY)), key=_created_at, default=None)
+    if newest is None:
         return None
-    arn = max(listed, key=_created_at)["serviceDeploymentArn"]
+    arn = newest["serviceDeploymentArn"]
     return _described(client, target, [arn]).get(arn)
 
 
@@ -174,10 +178,16 @@ def _looked_up(client: Any, target: Target, arn: str, error: AwsError) -> Servic
     return (described(client, target, [arn]) or {}).get(arn) if was_repeated(error) else None
 
 
-def _listed(client: Any, target: Target, **wanted: Any) -> list[Mapping[str, Any]]:
-    with translated(str(target)):
-        answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **wanted)
-    return list(answer["serviceDeployments"])
+def _listed(client: Any, target: Target, **wanted: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the service deployments, asking for each page only when it is needed; botocore has no paginator for it."""
+    asked = {"maxResults": 100, **wanted}
+    while True:
+        with translated(str(target)):
+            answer = client.list_service_deployments(cluster=target.cluster, service=target.ecs_service, **asked)
+        yield from answer["serviceDeployments"]
+        if not answer.get("nextToken"):
+            return
+        asked["nextToken"] = answer["nextToken"]
 
 
 def _read(told: Mapping[str, Any]) -> ServiceDeployment:

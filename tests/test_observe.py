@@ -84,6 +84,16 @@ def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):
     assert "AssumeRole: AccessDenied: no" in str(theirs.complaint)
 
 
+@pytest.mark.parametrize("operation", ["DescribeServices", "DescribeTaskDefinition", "ListTasks", "DescribeTasks"])
+def test_a_target_that_may_not_be_read_has_awss_own_code(cloud: Endpoint, operation: str):
+    cloud.fault = lambda call: Answered("AccessDeniedException", "no") if call.operation == operation else None
+    (live,) = observe(Clients(Author("x")), [target()], IMAGES, reading="all")
+    assert (live.error_code, f"{operation}: AccessDeniedException" in str(live.complaint)) == (
+        "AccessDeniedException",
+        True,
+    )
+
+
 def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoint):
     wrong = Access("999999999999", "us-east-1", role=ACCESS.role)
     (live,) = observe(Clients(Author("x")), [target("api", wrong)], IMAGES, reading="none")

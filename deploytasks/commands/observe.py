@@ -103,7 +103,11 @@ def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:
             return tuple(live for each in targets for live in _looked(clients, (access, cluster, [each])))
         return (Live(targets[0], complaint=error.complaints[0]),)
     except AwsError as error:
-        return tuple(Live(each, complaint=error.complaints[0], error_code=error.error_code) for each in targets)
+        return tuple(_unseen(each, error) for each in targets)
+
+
+def _unseen(target: Target, error: AwsError) -> Live:
+    return Live(target, complaint=error.complaints[0], error_code=error.error_code)
 
 
 def _defined(clients: Clients, live: Live) -> Live:
@@ -111,7 +115,7 @@ def _defined(clients: Clients, live: Live) -> Live:
         with contained(str(live.target)):
             return live if live.complaint else ecs.defined(clients.of("ecs", live.target.access), live)
     except AwsError as error:
-        return Live(live.target, complaint=error.complaints[0])
+        return _unseen(live.target, error)
 
 
 def _listings(clients: Clients, lives: Iterable[Live]) -> list[Look]:
@@ -122,7 +126,7 @@ def _listed(clients: Clients, live: Live) -> TaskList:
     try:
         return TaskList(live, tuple(tasks.task_arns(clients.of("ecs", live.target.access), live.target)))
     except AwsError as error:
-        return TaskList(Live(live.target, complaint=error.complaints[0]))
+        return TaskList(_unseen(live.target, error))
 
 
 def _with_digests(
@@ -140,26 +144,27 @@ def _digested(live: Live, listed: TaskList | None, found: dict[str, Any], images
         with contained(str(live.target)):
             return _with_digest(live, listed, found, images)
     except AwsError as error:
-        return Live(live.target, complaint=error.complaints[0])
+        return _unseen(live.target, error)
 
 
 def _described(clients: Clients, group: Group) -> list[tuple[str, Any]]:
-    """Return the tasks by ARN; if they may not be described, the complaint for each."""
+    """Return the tasks by ARN; if they may not be described, the error for each."""
     access, cluster, arns = group
     try:
         with contained(f"cluster {cluster}"):
             return [(task["taskArn"], task) for task in tasks.described(clients.of("ecs", access), cluster, arns)]
     except AwsError as error:
-        return [(arn, error.complaints[0]) for arn in arns]
+        return [(arn, error) for arn in arns]
 
 
 def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
     if listed is None or live.complaint:
         return live
     own = [found[arn] for arn in listed.arns if arn in found]
-    complaint = listed.live.complaint or next((task for task in own if isinstance(task, Complaint)), None)
-    if complaint:
-        return Live(live.target, complaint=complaint)
+    if listed.live.complaint:
+        return listed.live
+    if error := next((task for task in own if isinstance(task, AwsError)), None):
+        return _unseen(live.target, error)
     image, tier = images[live.target.service], live.target.environment.tier
     names = [each["name"] for each in our_containers(live, image)]
     return replace(live, digests=tasks.task_digests(own, image, tier, recorded_digest(live), names))

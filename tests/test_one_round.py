@@ -79,3 +79,13 @@ def test_a_rollback_that_may_not_list_a_tenants_revisions_tells_the_other_tenant
     assert (ran.code, shop.writes()) == (2, before)
     assert "t1-prod/api: ListTaskDefinitions: AccessDeniedException" in ran.stderr
     assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
+
+
+@pytest.mark.parametrize("operation", ["DescribeServices", "DescribeTaskDefinition"])
+def test_what_a_definition_names_in_vain_is_told_beside_a_service_that_may_not_be_read(shop: Shop, operation: str):
+    shop.endpoint.cloud.account(tenant_account(1)).missing.add("db")
+    shop.refuse(operation, "AccessDeniedException", tenant_account(1))
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert f"{operation}: AccessDeniedException" in ran.stderr
+    assert "the secret arn:aws:secretsmanager:us-east-1:100000000001:secret:db does not exist" in ran.stderr

@@ -11,7 +11,6 @@ from deploytasks.model import Deployment, Told
 from deploytasks.model.service_deployments import ServiceDeployment
 from deploytasks.rules.verdict import deployments, judge, natively, needs_service_deployment, threshold
 from tests.cloud.ecs_fates import Death, Fate
-from tests.cloud.ecs_services import add_task
 from tests.cloud.world import IMAGE, tenant_account
 from tests.commands import Shop
 from tests.rollouts import TIER, carry_out, container, fated, rollout, service, target
@@ -145,42 +144,6 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_restored_after_the_only_
     ]
 
 
-@pytest.mark.parametrize(
-    "death",
-    [
-        Death(code="TaskFailedToStart", reason="CannotPullContainerError", exit=None),
-        Death(code="ServiceSchedulerInitiated", reason="Task failed container health checks", exit=137),
-        Death(
-            code="ServiceSchedulerInitiated", reason="Task failed ELB health checks in (target-group arn:x)", exit=143
-        ),
-        Death(exit=0),
-    ],
-)
-def test_each_way_to_die_by_oneself_counts(cloud, clock, death: Death):
-    fated(cloud, {1: Fate(death=death, sick_s=5, restarts=True, every_s=100)})
-    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SOAK)
-    assert result.outcome == "unhealthy"
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        ("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/1)"),
-        ("ServiceSchedulerInitiated", "Task stopped for availability zone rebalancing"),
-        ("SpotInterruption", "Your Spot Task was interrupted."),
-        ("UserInitiated", "Task stopped by user"),
-        ("TerminationNotice", "Host is going away"),
-        ("InfrastructureHealth", "The host is unhealthy"),
-    ],
-)
-@pytest.mark.parametrize("restarts", [True, False])
-def test_what_stops_for_others_reasons_does_not_count(cloud, clock, code: str, reason: str, restarts: bool):
-    death = Death(code=code, reason=reason, exit=143)
-    fated(cloud, {1: Fate(death=death, sick_s=5, restarts=restarts, every_s=100)})
-    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SOAK)
-    assert result.outcome == "deployed"
-
-
 def test_tasks_that_are_missing_without_a_reason_are_unhealthy(cloud, clock):
     def lose(_call: Any) -> None:
         if clock.now > 40:
@@ -189,21 +152,6 @@ def test_tasks_that_are_missing_without_a_reason_are_unhealthy(cloud, clock):
     cloud.fault = lose
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SOAK)
     assert (result.outcome, "in the soak: 1 of 2 tasks run" in result.detail) == ("unhealthy", True)
-
-
-def test_a_task_that_crashed_before_ecs_called_it_ended_is_ecs_business(cloud, clock):
-    fated(cloud, {1: Fate()})
-
-    def crash(_call: Any) -> None:
-        ours = service(cloud, 1).deployments[0]
-        if ours.state == "IN_PROGRESS" and clock.now > 10:
-            cloud.fault = None
-            task = add_task(cloud.cloud.account(tenant_account(1)), service(cloud, 1), ours, 77)
-            task.status, task.stopped_at, task.death = "STOPPED", cloud.cloud.clock(), Death()
-
-    cloud.fault = crash
-    (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1),), tier=SOAK)
-    assert result.outcome == "deployed"
 
 
 def test_one_that_dies_does_not_end_the_soak_of_the_others(cloud, clock):
@@ -251,21 +199,6 @@ def test_tasks_that_are_about_to_run_leave_it_unchanged(cloud, clock):
     pends(cloud, 1, 1)
     (result,), _ = carry_out(cloud, clock, (still,), tier=SOAK)
     assert (result.outcome, clock.now) == ("unchanged", 30.0)
-
-
-def test_pending_tasks_are_no_excuse_where_others_died(cloud, clock):
-    still = short(cloud, 1, 0)
-    pends(cloud, 1, 2)
-    service(cloud, 1).deployments[0].fate = Fate(death=Death(), sick_s=0, every_s=20)
-    (result,), _ = carry_out(cloud, clock, (still,))
-    assert result.outcome == "unhealthy" and "tasks died (crashed: exit 1" in result.detail
-
-
-def test_one_that_is_complete_by_then_is_unchanged(cloud, clock):
-    still = short(cloud, 1, 0)
-    service(cloud, 1).deployments[0].running = 2
-    (result,), _ = carry_out(cloud, clock, (still,))
-    assert result.outcome == "unchanged"
 
 
 def test_who_does_not_wait_looks_at_nothing_again_and_it_is_said(cloud, clock):

@@ -67,16 +67,15 @@ def test_a_tag_is_put_with_the_exact_bytes_and_media_type(client: Any, manifest:
 
 
 def test_an_index_is_tagged_as_it_is_and_tells_its_children(client: Any):
-    children = [{"digest": "sha256:" + "1" * 64}, {"digest": "sha256:" + "2" * 64}]
-    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}, indent=5)
-    with Endpoint(latency_s=0) as endpoint:
-        repository = endpoint.cloud.account("012345678922").repositories["api"]
-        digest = repository.store(index, INDEX).digest
-        real = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
-        ecr.point(real, "api", digest, ["dev"])
-        found = ecr.find(real, "api", ["dev"])["dev"]
+    children = [put(client, text(number=number), f"{number:040x}") for number in (1, 2)]
+    index = json.dumps(
+        {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": each} for each in children]}, indent=5
+    )
+    digest = put(client, index, COMMIT, INDEX)
+    ecr.point(client, "api", digest, ["dev"])
+    found = ecr.find(client, "api", ["dev"])["dev"]
     assert found.digest == digest
-    assert found.children == ("sha256:" + "1" * 64, "sha256:" + "2" * 64)
+    assert found.children == tuple(children)
 
 
 def test_a_tag_that_is_there_already_is_success(client: Any):

@@ -6,17 +6,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from tests.cloud.accounts import Account, Cloud
+from tests.cloud.accounts import REGION, Account, Cloud, last_part
 from tests.cloud.ecr import resolve
-from tests.cloud.ecs_deaths import lose_tasks
-from tests.cloud.ecs_definitions import Revision
+from tests.cloud.ecs_definitions import Revision, find_revision
 from tests.cloud.ecs_deployments import OVER, Deployment, Hook, ServiceDeployment, revision_arn
-from tests.cloud.ecs_fates import NEVER_STARTED, Fate
+from tests.cloud.ecs_fates import NEVER_STARTED, Death, Fate
 from tests.cloud.ecs_services import EVENTS, HOURS_6, Cluster, Service, Task, add_task, open_record, quiet_events, tell
+from tests.cloud.logs import regional, write_log
 
 NEVER = float("inf")
 TRIPPED = "ECS deployment circuit breaker: tasks failed to start."
 STOPPED = "Service deployment was stopped by user."
+_REMEMBERED = 720
+"""The most tasks that died of which one look makes records: an hour of them, one every five seconds."""
 
 
 def open_service(account: Account, cluster: Cluster, name: str, desired: int, at: float | None = None) -> Service:
@@ -89,7 +91,7 @@ def settle(account: Account, service: Service) -> None:
 def _goes_on(account: Account, service: Service, primary: Deployment, now: float) -> bool:
     """Whether something happened to the primary after which more may be due."""
     if primary.state == "COMPLETED" and primary.fate.sick_s is not None:
-        lose_tasks(account, service, primary, since=primary.ends_at + primary.fate.sick_s, until=now)
+        _lose_tasks(account, service, primary, since=primary.ends_at + primary.fate.sick_s, until=now)
     if primary.state != "IN_PROGRESS":
         return False
     record = service.history[0]
@@ -144,7 +146,7 @@ def _stop(tasks: Iterable[Task], at: float) -> None:
 def _fall(account: Account, service: Service, primary: Deployment, now: float) -> bool:
     """The tasks of a doomed primary have died until now; True where the circuit breaker has tripped over it."""
     trips_at = primary.created_at + primary.fate.trips_s if service.breaker else NEVER
-    lose_tasks(account, service, primary, since=primary.created_at + primary.fate.every_s, until=min(now, trips_at))
+    _lose_tasks(account, service, primary, since=primary.created_at + primary.fate.every_s, until=min(now, trips_at))
     if now < trips_at:
         return False
     service.history[0].tripped = True
@@ -153,6 +155,51 @@ def _fall(account: Account, service: Service, primary: Deployment, now: float) -
     else:
         give_up(service, trips_at, TRIPPED)
     return True
+
+
+def _lose_tasks(account: Account, service: Service, deployment: Deployment, *, since: float, until: float) -> None:
+    """One task has died at `since`, and one more every time until `until` that the deployment's fate says."""
+    every_s = deployment.fate.every_s
+    due = int((until - since) // every_s) + 1 if until >= since else 0
+    first = max(deployment.died, due - _REMEMBERED)
+    for n in range(first, due):
+        _die(account, service, deployment, n, since + n * every_s)
+    if deployment.died < 3 <= due:
+        sorry = f"(service {service.name}) is unable to consistently start tasks successfully."
+        tell(service, sorry, since + 2 * every_s, account.cloud.next_id())
+    deployment.died = max(deployment.died, due)
+
+
+def _die(account: Account, service: Service, deployment: Deployment, n: int, at: float) -> None:
+    """One task of the deployment has stopped as its fate says: a running one, else one that had hardly begun."""
+    tasks = service.cluster.tasks.values()
+    running = (task for task in tasks if task.deployment is deployment and task.status == "RUNNING")
+    task = next(running, None) or add_task(account, service, deployment, service.desired + n)
+    task.status, task.stopped_at, task.death = "STOPPED", at, deployment.fate.death or Death()
+    deployment.running = max(0, deployment.running - 1)
+    if deployment.fate.restarts:
+        _restart(account, service, deployment, n, at)
+    if task.death.exit is None:
+        return
+    ago_s = account.cloud.clock() - at
+    for container in find_revision(account, deployment.revision).members["containerDefinitions"]:
+        options = container.get("logConfiguration", {}).get("options", {})
+        if "awslogs-group" in options:
+            stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{last_part(task.arn)}"
+            group = regional(options["awslogs-group"], options.get("awslogs-region", REGION))
+            for line in task.death.lines:
+                write_log(account, group, stream, line, ago_s=ago_s)
+
+
+def _restart(account: Account, service: Service, deployment: Deployment, n: int, at: float) -> None:
+    """Another task runs in the place of the one that died.
+
+    Source: the event as ECS's documentation of service events shows it.
+    """
+    task = add_task(account, service, deployment, service.desired + 1_000 + n)
+    deployment.running += 1
+    message = f"(service {service.name}) has started 1 tasks: (task {last_part(task.arn)})."
+    tell(service, message, at + 0.001, account.cloud.next_id())
 
 
 def give_up(service: Service, at: float, reason: str) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from invoke.exceptions import Exit
 
@@ -125,7 +125,7 @@ class DeployError(Exit):
         super().__init__(message=self.render(), code=type(self).code)
 
     @classmethod
-    def of(cls, where: str, what: str, to_do: str = "") -> "DeployError":
+    def of(cls, where: str, what: str, to_do: str = "") -> Self:
         """Return the error with one complaint."""
         return cls(Complaint(where, what, to_do))
 

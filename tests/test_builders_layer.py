@@ -11,11 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploytasks.builders import copying, layer
+from deploytasks.builders import layer
 from deploytasks.builders.context import visible
-from deploytasks.builders.copying import File
+from deploytasks.builders.layer import Directory, File, Link, Tree
 from deploytasks.builders.recipe import Copy, Owner, Workdir
-from deploytasks.builders.tree import Directory, Link, Tree
 from deploytasks.errors import BuildFailed, Refusal
 from tests.registry import digest_of
 
@@ -39,7 +38,7 @@ def context(tmp_path: Path) -> Path:
 
 def laid(context, *steps, tree=None):
     seen = visible(context, context / "Dockerfile")
-    return copying.entries(context, seen, steps, tree or Tree())
+    return layer.entries(context, seen, steps, tree or Tree())
 
 
 def copy(*sources, to, owner=None, mode=None):

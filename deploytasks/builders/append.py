@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploytasks.builders import context, copying, credentials, dockerfile, layer, recipe, registry
+from deploytasks.builders import context, credentials, dockerfile, layer, recipe, registry
 from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
 from deploytasks.builders.job import BuildLog, Job, Login
-from deploytasks.builders.layer import Layer
+from deploytasks.builders.layer import Layer, Tree
 from deploytasks.builders.recipe import Recipe
 from deploytasks.builders.registry import Manifest, Reference, Repository
-from deploytasks.builders.tree import Tree
 from deploytasks.errors import Refusal
 from deploytasks.model import Platform
 
@@ -75,7 +74,7 @@ def _text(job: Job) -> str:
 def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Layer | None:
     """Return the recipe's one layer, None if it adds no file."""
     seen = context.visible(job.context, job.dockerfile)
-    entries = copying.entries(job.context, seen, todo.steps, tree)
+    entries = layer.entries(job.context, seen, todo.steps, tree)
     if not entries:
         return None
     packed = layer.pack(entries, path)

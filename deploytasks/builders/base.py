@@ -10,9 +10,9 @@ from typing import Any
 
 from deploytasks.builders import recipe, registry
 from deploytasks.builders.job import BuildLog, Login
+from deploytasks.builders.layer import Tree
 from deploytasks.builders.recipe import Base
 from deploytasks.builders.registry import Manifest, Reference, Repository
-from deploytasks.builders.tree import Tree
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform
 from deploytasks.model.builders import BUILD_WHOLE, ENGINE
@@ -120,9 +120,7 @@ def _platform(descriptor: Mapping[str, Any]) -> Platform:
 def _wrong_platform(given: Base, wanted: Platform, offered: Iterable[Platform]) -> Refusal:
     listed = ", ".join(sorted(str(each) for each in offered if each.os != "unknown"))
     advice = "take a base that is, or set the service's `platforms`"
-    return Refusal(
-        *Refusal.of(given.where, f"{given.image} is not made for {wanted}, but for {listed}", advice).complaints
-    )
+    return Refusal.of(given.where, f"{given.image} is not made for {wanted}, but for {listed}", advice)
 
 
 def _config(repository: Repository, digest: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploytasks.builders import dockerfile, recipe
-from deploytasks.builders.recipe import Copy, Owner, Workdir
+from deploytasks.builders.layer import Copy, Owner, Workdir
 from deploytasks.errors import Refusal
 from deploytasks.model import Platform
 

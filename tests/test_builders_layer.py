@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from deploytasks.builders import layer
 from deploytasks.builders.context import visible
-from deploytasks.builders.layer import Directory, File, Link, Tree
-from deploytasks.builders.recipe import Copy, Owner, Workdir
+from deploytasks.builders.layer import Copy, File, Owner, Workdir
+from deploytasks.builders.tree import Directory, Link, Tree
 from deploytasks.errors import BuildFailed, Refusal
 from tests.registry import digest_of
 

@@ -13,9 +13,10 @@ from typing import Any
 from deploytasks.builders import context, credentials, dockerfile, layer, recipe, registry
 from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
 from deploytasks.builders.job import BuildLog, Job, Login
-from deploytasks.builders.layer import Layer, Tree
+from deploytasks.builders.layer import Layer
 from deploytasks.builders.recipe import Recipe
 from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.tree import Tree
 from deploytasks.errors import Refusal
 from deploytasks.model import Platform
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from deploytasks.builders import recipe, registry
 from deploytasks.builders.job import BuildLog, Login
-from deploytasks.builders.layer import Tree
 from deploytasks.builders.recipe import Base
 from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.tree import Tree
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform
 from deploytasks.model.builders import BUILD_WHOLE, ENGINE
@@ -47,14 +47,12 @@ def read_base(given: Base, platform: Platform, login: Login | None, log: BuildLo
     reference = Reference.parse(given.image, given.where)
     with registry.opened(reference, login, log.build) as repository:
         manifest = _for_platform(repository, given, platform)
-        described = manifest.said
-        config = _config(repository, described["config"]["digest"])
-    found = Platform(config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
-    if not platform.accepts(found):
-        raise _wrong_platform(given, platform, [found])
+        config = _config(repository, manifest)
+    if not platform.accepts(_platform(config)):
+        raise _wrong_platform(given, platform, [_platform(config)])
     if (config.get("config") or {}).get("OnBuild"):
         raise Refusal.of(given.where, f"{given.image} has ONBUILD instructions, which need {ENGINE}", _USE_DOCKER)
-    return BaseImage(reference, manifest.media_type, config, tuple(described["layers"]))
+    return BaseImage(reference, manifest.media_type, config, tuple(manifest.said["layers"]))
 
 
 def take_over(base: BaseImage, target: Repository, login: Login | None, log: BuildLog) -> Tree:
@@ -101,7 +99,7 @@ def _for_platform(repository: Repository, given: Base, platform: Platform) -> Ma
     """Return the manifest itself, or the one in an index that is for the platform."""
     manifest = repository.manifest(repository.reference.wanted)
     if manifest.media_type in _INDEXES:
-        offered = [(_platform(each), each["digest"]) for each in manifest.said["manifests"]]
+        offered = [(_platform(each.get("platform", {})), each["digest"]) for each in manifest.said["manifests"]]
         fitting = [each for each in offered if platform.accepts(each[0])]
         if not fitting:
             raise _wrong_platform(given, platform, [each for each, _ in offered])
@@ -112,8 +110,7 @@ def _for_platform(repository: Repository, given: Base, platform: Platform) -> Ma
     return manifest
 
 
-def _platform(descriptor: Mapping[str, Any]) -> Platform:
-    named = descriptor.get("platform", {})
+def _platform(named: Mapping[str, Any]) -> Platform:
     return Platform(named.get("os", ""), named.get("architecture", ""), named.get("variant", ""))
 
 
@@ -123,7 +120,8 @@ def _wrong_platform(given: Base, wanted: Platform, offered: Iterable[Platform]) 
     return Refusal.of(given.where, f"{given.image} is not made for {wanted}, but for {listed}", advice)
 
 
-def _config(repository: Repository, digest: str) -> dict[str, Any]:
+def _config(repository: Repository, manifest: Manifest) -> dict[str, Any]:
+    digest = manifest.said["config"]["digest"]
     with tempfile.TemporaryFile() as file:
         repository.read(digest, file)
         try:
@@ -142,7 +140,7 @@ def labels_of(image: str, login: Login) -> Mapping[str, str]:
         manifest = repository.manifest(repository.reference.wanted)
         if manifest.media_type in _INDEXES:
             manifest = repository.manifest(manifest.said["manifests"][0]["digest"])
-        return (_config(repository, manifest.said["config"]["digest"]).get("config") or {}).get("Labels") or {}
+        return (_config(repository, manifest).get("config") or {}).get("Labels") or {}
 
 
 def _scratch(platform: Platform) -> dict[str, Any]:

@@ -59,16 +59,12 @@ def pack(context: Path, dockerfile: Path, into: IO[bytes]) -> str:
         for path in sorted(paths):
             tar.add(context / path, path, recursive=False, filter=_anonymous)
         if name != inside:
+            ours = context / ".dockerignore"
+            hidden = ours.read_bytes() + b"\n" if ours.name in paths else b".dockerignore\n"
             _add(tar, name, dockerfile.read_bytes())
-            _add(tar, ".dockerignore", _hiding(context, paths, name))
+            _add(tar, ours.name, hidden + f"{name}\n".encode())
     into.seek(0)
     return name
-
-
-def _hiding(context: Path, paths: frozenset[str], name: str) -> bytes:
-    if ".dockerignore" in paths:
-        return (context / ".dockerignore").read_bytes() + f"\n{name}\n".encode()
-    return f".dockerignore\n{name}\n".encode()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

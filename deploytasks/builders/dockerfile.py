@@ -1,9 +1,15 @@
-"""Parse a Dockerfile into instructions with their line numbers; nothing is carried out here."""
+"""Parse a Dockerfile into instructions with their line numbers; nothing is carried out here.
+
+No library does it: `dockerfile` (BuildKit's own parser) and `e2b-dockerfile-utils` (a port of it) stop at the first
+line that they refuse, where a build reports all of them. The one expands no variables, the other splits `COPY "a b"`
+unlike Docker, and is new.
+"""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 from deploytasks.errors import Complaint, Refusal, raise_all
 from deploytasks.model.builders import ENGINE, INSTALL
@@ -22,11 +28,21 @@ _FLAGS = {
 _KNOWN_TO_ENGINES = ("RUN", "ONBUILD")
 _NAMES_AND_VALUES = ("ARG", "ENV", "LABEL")
 _CONTINUED = re.compile(r"(?<!\\)\\[ \t]*$")
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*(?P<character>\S+)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=")
+_OTHER_ESCAPE = re.compile(r"#\s*escape\s*=\s*(?!\\(?:\s|$))\S", re.IGNORECASE)
+_FLAG = re.compile(r"(?P<name>--[^\s=]*)(?:=(?P<value>\S*))?\s*")
 _HEREDOC = re.compile(r"(?<!\S)[0-9]*<<(?P<tabs>-?)(?P<quote>[\"']?)(?P<end>[A-Za-z_][\w.-]*)(?P=quote)(?!\S)")
 _TAKE_HEREDOCS = ("RUN", "COPY", "ADD")
 _INSTALL = f"{INSTALL}, or remove the line"
+_WORD = re.compile(r"""(?:\\.?|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
+_BRACED = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<colon>:?)(?P<how>[-+?])(?P<rest>.*))?", re.DOTALL)
+
+Variables = Mapping[str, str]
+
+
+class Malformed(ValueError):
+    """A malformed word; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +52,7 @@ class Instruction:
     where: str
     name: str
     text: str
-    flags: tuple[tuple[str, str], ...] = ()
-
-    def flag(self, name: str) -> str | None:
-        """Return the flag's value, None if it is not given."""
-        return dict(self.flags).get(name)
+    flags: Mapping[str, str] = field(default_factory=dict)
 
     def words(self) -> tuple[str, ...]:
         """Return the words of an exec form `["a"]`, or of plain text split at blanks.
@@ -48,6 +60,21 @@ class Instruction:
         Quotes and variables are left as they are.
         """
         return exec_form(self.text) or tuple(self.text.split())
+
+    def expand(self, word: str, variables: Variables) -> str:
+        """Return the word expanded. Raises: Refusal naming this line if it is malformed."""
+        try:
+            return expand(word, variables)
+        except Malformed as error:
+            raise self.wrong(str(error)) from None
+
+    def expanded(self, variables: Variables) -> list[str]:
+        """Return the words, each expanded."""
+        return [self.expand(word, variables) for word in self.words()]
+
+    def flag(self, name: str, variables: Variables) -> str:
+        """Return the flag's value, expanded; "" if it is not given."""
+        return self.expand(self.flags.get(name, ""), variables)
 
     def wrong(self, what: str, to_do: str = "") -> Refusal:
         """Return the refusal that names this line."""
@@ -59,17 +86,16 @@ def parse(text: str, name: str) -> tuple[Instruction, ...]:
 
     Raises: Refusal with every instruction that needs one, by line, and what to install.
     """
-    raise_all(Refusal, list(_escape_complaints(text, name)))  # every other line means something else then
+    raise_all(Refusal, _escape_complaints(text, name))  # every other line means something else then
     instructions = tuple(_instruction(f"{name}:{line}", logical) for line, logical in _logical_lines(text))
-    complaints = [*_stage_complaints(instructions, name)]
-    complaints += [complaint for each in instructions for complaint in _complaints(each)]
-    raise_all(Refusal, sorted(complaints, key=_line))
+    raise_all(Refusal, list(_complaints(instructions, name)))
     return instructions
 
 
-def _line(complaint: Complaint) -> int:
-    line = complaint.where.rpartition(":")[2]
-    return int(line) if line.isdigit() else 0
+def _escape_complaints(text: str, name: str) -> list[Complaint]:
+    lines = enumerate(takewhile(_DIRECTIVE.match, text.splitlines()), 1)
+    what = f"another escape character needs {ENGINE}"
+    return [Complaint(f"{name}:{number}", what, _INSTALL) for number, line in lines if _OTHER_ESCAPE.match(line)]
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -105,71 +131,43 @@ def _skip_heredocs(logical: str, lines: Iterator[tuple[int, str]]) -> None:
 
 def _instruction(where: str, logical: str) -> Instruction:
     name, rest = (*logical.split(maxsplit=1), "")[:2]
-    name, flags = name.upper(), []
-    while name in _FLAGS and rest.startswith("--"):
-        flag, *remaining = rest.split(maxsplit=1)
-        flags.append((flag.partition("=")[0], flag.partition("=")[2]))
-        rest = remaining[0] if remaining else ""
-    return Instruction(where, name, rest, tuple(flags))
+    name, flags = name.upper(), {}
+    while name in _FLAGS and (flag := _FLAG.match(rest)):
+        flags[flag["name"]] = flag["value"] or ""
+        rest = rest[flag.end() :]
+    return Instruction(where, name, rest, flags)
 
 
-def _complaints(instruction: Instruction) -> Iterator[Complaint]:
-    where, name = instruction.where, instruction.name
-    if name not in SUPPORTED:
-        if name in _KNOWN_TO_ENGINES:
-            yield Complaint(where, f"{name} needs {ENGINE}", _INSTALL)
-        else:
-            yield Complaint(
-                where, f"no instruction is called {name}", f"known: {', '.join((*SUPPORTED, *_KNOWN_TO_ENGINES))}"
-            )
-        return
-    for flag in (flag for flag, _ in instruction.flags if flag not in _FLAGS[name]):
-        yield Complaint(where, f"{name} {flag} needs {ENGINE}", _INSTALL)
-    if not instruction.text:
-        yield Complaint(where, f"{name} says nothing", "")
-    elif name in _TAKE_HEREDOCS and _HEREDOC.search(instruction.text):
-        yield Complaint(where, f"{name} of a heredoc needs {ENGINE}", _INSTALL)
-    else:
-        yield from _word_complaints(instruction)
-
-
-def _word_complaints(instruction: Instruction) -> Iterator[Complaint]:
-    if instruction.name not in _NAMES_AND_VALUES:
-        return
-    try:
-        split(instruction.text)
-    except Malformed as error:
-        yield Complaint(instruction.where, str(error), "close it")
-
-
-def _stage_complaints(instructions: Iterable[Instruction], name: str) -> Iterator[Complaint]:
+def _complaints(instructions: Sequence[Instruction], name: str) -> Iterator[Complaint]:
+    """Yield what needs an engine, and what is wrong, by line."""
     stages = [each for each in instructions if each.name == "FROM"]
     if not stages:
         yield Complaint(name, "there is no FROM", "begin with the image that yours is based on, or FROM scratch")
-    for second in stages[1:]:
-        yield Complaint(second.where, f"a second FROM (a multi-stage build) needs {ENGINE}", _INSTALL)
     first = next((each for each in instructions if each.name != "ARG"), None)
-    if stages and first is not stages[0] and first is not None:
-        yield Complaint(first.where, f"{first.name} comes before FROM", "only ARG may")
+    for each in instructions:
+        if each in stages[1:]:
+            yield Complaint(each.where, f"a second FROM (a multi-stage build) needs {ENGINE}", _INSTALL)
+        elif stages and each is first and each is not stages[0]:
+            yield Complaint(each.where, f"{each.name} comes before FROM", "only ARG may")
+        yield from _complaints_of(each)
 
 
-def _escape_complaints(text: str, name: str) -> Iterator[Complaint]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not _DIRECTIVE.match(line):
-            return
-        match = _ESCAPE.match(line)
-        if match and match["character"] != "\\":
-            yield Complaint(f"{name}:{number}", f"another escape character needs {ENGINE}", _INSTALL)
-
-
-Lookup = Mapping[str, str]
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
-_BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*))?", re.DOTALL)
-
-
-class Malformed(ValueError):
-    """A malformed word; the text says why."""
+def _complaints_of(instruction: Instruction) -> Iterator[Complaint]:
+    where, name, text = instruction.where, instruction.name, instruction.text
+    if name in _KNOWN_TO_ENGINES:
+        yield Complaint(where, f"{name} needs {ENGINE}", _INSTALL)
+    elif name not in SUPPORTED:
+        known = ", ".join((*SUPPORTED, *_KNOWN_TO_ENGINES))
+        yield Complaint(where, f"no instruction is called {name}", f"known: {known}")
+    else:
+        for flag in (each for each in instruction.flags if each not in _FLAGS[name]):
+            yield Complaint(where, f"{name} {flag} needs {ENGINE}", _INSTALL)
+        if not text:
+            yield Complaint(where, f"{name} says nothing", "")
+        elif name in _TAKE_HEREDOCS and _HEREDOC.search(text):
+            yield Complaint(where, f"{name} of a heredoc needs {ENGINE}", _INSTALL)
+        elif name in _NAMES_AND_VALUES and (quote := _unclosed(text)):
+            yield Complaint(where, _not_closed(quote), "close it")
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -177,27 +175,18 @@ def split(text: str) -> tuple[str, ...]:
 
     Raises: Malformed if a quote is not closed.
     """
-    found, word, quote, characters = [], "", "", iter(text)
-    for character in characters:
-        if character == "\\" and quote != "'":
-            word += character + next(characters, "")
-        elif not quote and character.isspace():
-            found.append(word)
-            word = ""
-        else:
-            quote = _quote_after(quote, character)
-            word += character
-    if quote:
-        raise Malformed(f"the quote {quote} is not closed")
-    return tuple(filter(None, [*found, word]))
+    if quote := _unclosed(text):
+        raise Malformed(_not_closed(quote))
+    return tuple(_WORD.findall(text))
 
 
-def expand(word: str, variables: Lookup) -> str:
-    """Return the word with its variables expanded and its quotes removed; an unknown variable is empty.
+def _unclosed(text: str) -> str:
+    """Return the quote that is not closed; "" if all are."""
+    return _WORD.sub("", text).strip()[:1]
 
-    Raises: Malformed if a `${` is malformed, or `${X:?reason}` is not satisfied.
-    """
-    return "".join(_expanded(word, variables))
+
+def _not_closed(quote: str) -> str:
+    return f"the quote {quote} is not closed"
 
 
 def exec_form(text: str) -> tuple[str, ...] | None:
@@ -210,67 +199,58 @@ def exec_form(text: str) -> tuple[str, ...] | None:
     return tuple(found) if is_list else None
 
 
-def _quote_after(quote: str, character: str) -> str:
-    """Return the quote that is open after a character; "" for none."""
-    if quote:
-        return "" if character == quote else quote
-    return character if character in "'\"" else ""
+def expand(word: str, variables: Variables) -> str:
+    """Return the word with its variables expanded and its quotes removed; an unknown variable is empty.
+
+    Raises: Malformed if a `${` is malformed, or `${X:?reason}` is not satisfied.
+    """
+    return "".join(_expanded(word, variables))
 
 
-def _expanded(word: str, variables: Lookup) -> Iterator[str]:
+def _expanded(word: str, variables: Variables) -> Iterator[str]:
     quote, at = "", 0
     while at < len(word):
-        character = word[at]
+        character, following = word[at], word[at + 1 : at + 2]
+        at += 1
         if character == "\\" and quote != "'":
-            following = word[at + 1 : at + 2]
-            plain = not quote or following in ('"', "$", "\\")
-            yield following if plain else character + following
-            at += 2
+            yield following if not quote or following in ('"', "$", "\\") else character + following
+            at += 1
         elif character == "$" and quote != "'":
-            value, at = _variable(word, at + 1, variables)
+            value, at = _variable(word, at, variables)
             yield value
+        elif character == quote or (not quote and character in "'\""):
+            quote = "" if quote else character
         else:
-            after = _quote_after(quote, character)
-            if after == quote:
-                yield character
-            quote, at = after, at + 1
+            yield character
     if quote:
-        raise Malformed(f"the quote {quote} is not closed")
+        raise Malformed(_not_closed(quote))
 
 
-def _variable(word: str, at: int, variables: Lookup) -> tuple[str, int]:
+def _variable(word: str, at: int, variables: Variables) -> tuple[str, int]:
     """Return the value of the variable whose name begins at `at`, and the offset after the variable."""
-    if word[at : at + 1] == "{":
-        end = _closing(word, at)
-        return _braced(word[at + 1 : end], variables), end + 1
-    match = _NAME.match(word, at)
-    return (variables.get(match[0], ""), match.end()) if match else ("$", at)
-
-
-def _closing(word: str, at: int) -> int:
-    """Return the offset of the brace that closes the one at `at`, skipping nested ones."""
+    if word[at : at + 1] != "{":
+        match = _NAME.match(word, at)
+        return (variables.get(match[0], ""), match.end()) if match else ("$", at)
     depth = 0
-    for position in range(at, len(word)):
-        depth += {"{": 1, "}": -1}.get(word[position], 0)
+    for end in range(at, len(word)):
+        depth += {"{": 1, "}": -1}.get(word[end], 0)
         if depth == 0:
-            return position
+            return _braced(word[at + 1 : end], variables), end + 1
     raise Malformed(f"{word!r}: a ${{ is not closed")
 
 
-def _braced(inside: str, variables: Lookup) -> str:
+def _braced(inside: str, variables: Variables) -> str:
     match = _BRACED.fullmatch(inside)
     if match is None:
         raise Malformed(f"${{{inside}}} is not a variable")
-    name, how, rest = match[1], match[2] or "", match[3] or ""
-    present = name in variables and (bool(variables[name]) or not how.startswith(":"))
-    choices: dict[str, Callable[[], str]] = {
-        "": lambda: variables.get(name, ""),
-        "-": lambda: variables[name] if present else expand(rest, variables),
-        "+": lambda: expand(rest, variables) if present else "",
-        "?": lambda: variables[name] if present else _missing(name, expand(rest, variables)),
-    }
-    return choices[how.removeprefix(":")]()
-
-
-def _missing(name: str, reason: str) -> str:
-    raise Malformed(f"{name} is not set{': ' + reason if reason else ''}")
+    name, how, rest = match["name"], match["how"], match["rest"]
+    value = variables.get(name, "")
+    is_set = bool(value) if match["colon"] else name in variables
+    if how == "+":
+        return expand(rest, variables) if is_set else ""
+    if how is None or is_set:
+        return value
+    rest = expand(rest, variables)
+    if how == "?":
+        raise Malformed(f"{name} is not set{': ' + rest if rest else ''}")
+    return rest

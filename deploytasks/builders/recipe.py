@@ -5,12 +5,14 @@ Evaluated in two steps, since ENV, WORKDIR and LABEL build on the base's own con
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploytasks.builders import dockerfile, runtime
-from deploytasks.builders.dockerfile import Instruction
+from deploytasks.builders import dockerfile
+from deploytasks.builders.dockerfile import Instruction, Variables
+from deploytasks.builders.layer import Copy, Owner, Step, Workdir
 from deploytasks.model import Platform
 from deploytasks.model.builders import BUILD_WHOLE, ENGINE
 
@@ -25,39 +27,16 @@ _PORT = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol
 _OWNER = re.compile(r"(?P<uid>[0-9]+)(:(?P<gid>[0-9]+))?")
 _MODE = re.compile(r"[0-7]{3,4}")
 _REMOTE = re.compile(r"(https?|ftp|git|ssh)://|git@|[^/]+@[^/]+:", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The owner of copied files."""
-
-    uid: int = 0
-    gid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Workdir:
-    """A directory that exists afterwards."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Copy the sources to an absolute `destination`, which ends with a slash if it must be a directory.
-
-    `unpacks` is true of ADD, which unpacks archives.
-    """
-
-    where: str
-    sources: tuple[str, ...]
-    destination: str
-    owner: Owner = Owner()
-    mode: int | None = None
-    unpacks: bool = False
-
-
-Step = Workdir | Copy
+_SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]*)([+-][0-9]+)?|[0-9]{1,2}", re.IGNORECASE)
+_NANOSECONDS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+")
+_PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
+_TIMES = {
+    "--interval": "Interval",
+    "--timeout": "Timeout",
+    "--start-period": "StartPeriod",
+    "--start-interval": "StartInterval",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +45,7 @@ class Base:
 
     where: str
     image: str
-    arguments: Mapping[str, str]
+    arguments: Variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,63 +71,38 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
         "TARGETARCH": platform.architecture,
         "TARGETVARIANT": platform.variant,
     }
-    for instruction in instructions:
-        try:
-            if instruction.name == "FROM":
-                return _from(instruction, variables, platform)
-            named = _pairs(instruction, variables)
-        except dockerfile.Malformed as error:
-            raise instruction.wrong(str(error)) from None
+    *arguments, start = instructions[: _stage(instructions)]
+    for each in arguments:
+        named = _pairs(each, variables)
         variables |= {name: variables.get(name, "") if default is None else default for name, default in named}
-    raise AssertionError("parse() has seen a FROM")
+    image, *rest = start.expanded(variables)
+    wanted = start.flag("--platform", variables)
+    if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
+        raise start.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
+    if wanted and not platform.accepts(Platform.parse(wanted)):
+        what = f"FROM --platform={wanted}, but the service is built for {platform}"
+        raise start.wrong(what, "take one of them")
+    return Base(start.where, image, variables)
 
 
 def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapping[str, Any]) -> Recipe:
     """Return the recipe on top of the base's own configuration. Raises: Refusal naming the invalid line."""
     stage = _Stage(given.arguments, base_config)
-    after = next(position for position, each in enumerate(instructions) if each.name == "FROM") + 1
-    for instruction in instructions[after:]:
-        try:
-            stage.apply(instruction)
-        except dockerfile.Malformed as error:
-            raise instruction.wrong(str(error)) from None
-    return Recipe(stage.finished_config(), tuple(stage.steps), stage.author)
+    for instruction in instructions[_stage(instructions) :]:
+        stage.apply(instruction)
+    environment = [f"{name}={value}" for name, value in stage.environment.items()]
+    return Recipe(stage.config | {"Env": environment}, tuple(stage.steps), stage.author)
 
 
-def _from(instruction: Instruction, variables: Mapping[str, str], platform: Platform) -> Base:
-    image, *rest = (dockerfile.expand(word, variables) for word in instruction.words())
-    wanted = dockerfile.expand(instruction.flag("--platform") or "", variables)
-    if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
-        raise instruction.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
-    if wanted and not platform.accepts(Platform.parse(wanted)):
-        raise instruction.wrong(
-            f"FROM --platform={wanted}, but the service is built for {platform}", "take one of them"
-        )
-    return Base(instruction.where, image, dict(variables))
-
-
-def _pairs(instruction: Instruction, variables: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """Return the names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
-    found = dockerfile.split(instruction.text)
-    if instruction.name in ("ENV", "LABEL") and "=" not in found[0]:
-        rest = instruction.text[len(found[0]) :].strip()
-        if not rest:
-            raise instruction.wrong(f"{instruction.name} {found[0]} gives no value", f'write {found[0]}="" for none')
-        return [(dockerfile.expand(found[0], variables), dockerfile.expand(rest, variables))]
-    pairs: list[tuple[str, str | None]] = []
-    for word in found:
-        name, separator, value = word.partition("=")
-        name = dockerfile.expand(name, variables)
-        if not name or (not separator and instruction.name != "ARG"):
-            raise instruction.wrong(f"{word!r} is not NAME=VALUE")
-        pairs.append((name, dockerfile.expand(value, variables) if separator else None))
-    return pairs
+def _stage(instructions: Sequence[Instruction]) -> int:
+    """Return the position of the instruction after FROM."""
+    return [each.name for each in instructions].index("FROM") + 1
 
 
 class _Stage:
     """The configuration as it grows, instruction by instruction."""
 
-    def __init__(self, arguments: Mapping[str, str], base_config: Mapping[str, Any]) -> None:
+    def __init__(self, arguments: Variables, base_config: Mapping[str, Any]) -> None:
         self.given = arguments
         self.arguments: dict[str, str] = {}
         self.config = dict(base_config)
@@ -157,63 +111,41 @@ class _Stage:
         self.has_cmd = False
         self.author = ""
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """The variables that `$NAME` may refer to: an ENV hides an ARG."""
-        return self.arguments | self.environment
-
-    @property
-    def workdir(self) -> str:
-        return self.config.get("WorkingDir") or "/"
-
-    def finished_config(self) -> dict[str, Any]:
-        return self.config | {"Env": [f"{name}={value}" for name, value in self.environment.items()]}
-
     def apply(self, instruction: Instruction) -> None:
         """Carry out one instruction."""
+        variables = self.arguments | self.environment  # an ENV hides an ARG
         match instruction.name:
             case "ARG":
-                self.take_arguments(instruction)
+                self.take_arguments(_pairs(instruction, variables))
             case "ENV":
-                self.environment |= {name: value or "" for name, value in _pairs(instruction, self.variables)}
+                self.environment |= _named(instruction, variables)
             case "WORKDIR":
-                self.config["WorkingDir"] = self.absolute(dockerfile.expand(instruction.text, self.variables))
-                self.steps.append(Workdir(self.workdir))
+                self.config["WorkingDir"] = self.absolute(_text(instruction, variables))
+                self.steps.append(Workdir(self.config["WorkingDir"]))
             case "COPY" | "ADD":
-                self.steps.append(self.copy(instruction))
+                self.steps.append(self.copy(instruction, variables))
             case "ENTRYPOINT" | "CMD":
                 self.set_command(instruction)
             case "MAINTAINER":
-                self.author = dockerfile.expand(instruction.text, self.variables)
-            case "LABEL" | "EXPOSE" | "VOLUME":
-                self.add(instruction)
-            case _:
-                self.config |= runtime.settings(instruction, self.variables)
+                self.author = _text(instruction, variables)
+            case name if name in _ADDED:
+                key, read = _ADDED[name]
+                self.config[key] = {**(self.config.get(key) or {}), **read(instruction, variables)}
+            case name:
+                key, evaluated = _SET[name]
+                self.config[key] = evaluated(instruction, variables)
 
-    def add(self, instruction: Instruction) -> None:
-        """Add to the base's own labels, ports and volumes."""
-        added: Mapping[str, Any]
-        match instruction.name:
-            case "LABEL":
-                key, added = "Labels", {name: value or "" for name, value in _pairs(instruction, self.variables)}
-            case "EXPOSE":
-                key, added = "ExposedPorts", _ports(instruction, self.variables)
-            case _:
-                key, added = "Volumes", {dockerfile.expand(word, self.variables): {} for word in instruction.words()}
-        self.config[key] = {**(self.config.get(key) or {}), **added}
-
-    def take_arguments(self, instruction: Instruction) -> None:
+    def take_arguments(self, pairs: Sequence[tuple[str, str | None]]) -> None:
         """Set the arguments; an ARG without a default inherits the one of that name before FROM."""
-        for name, default in _pairs(instruction, self.variables):
+        for name, default in pairs:
             value = default if default is not None else self.given.get(name)
             if value is not None:
                 self.arguments[name] = value
 
     def set_command(self, instruction: Instruction) -> None:
         """Set ENTRYPOINT or CMD; ENTRYPOINT removes the base's CMD, which was made for the base's own entrypoint."""
-        shell = tuple(self.config.get("Shell") or _SHELL)
         form = dockerfile.exec_form(instruction.text)
-        command = list(form if form is not None else (*shell, instruction.text))
+        command = [*(self.config.get("Shell") or _SHELL), instruction.text] if form is None else [*form]
         if instruction.name == "CMD":
             self.config["Cmd"], self.has_cmd = command, True
             return
@@ -221,31 +153,60 @@ class _Stage:
         if not self.has_cmd:
             self.config.pop("Cmd", None)
 
-    def copy(self, instruction: Instruction) -> Copy:
+    def copy(self, instruction: Instruction, variables: Variables) -> Copy:
         """Return the COPY with its variables expanded."""
-        *sources, destination = (dockerfile.expand(word, self.variables) for word in instruction.words())
+        *sources, destination = instruction.expanded(variables)
         name = instruction.name
         if not sources or not all((*sources, destination)):
             raise instruction.wrong(f"{name} needs a source and a destination")
-        for source in sources if name == "ADD" else ():
-            if _REMOTE.match(source):
-                raise instruction.wrong(f"ADD {source} needs {ENGINE}, which fetches it", "or COPY a file")
+        for source in filter(_REMOTE.match, sources if name == "ADD" else ()):
+            raise instruction.wrong(f"ADD {source} needs {ENGINE}, which fetches it", "or COPY a file")
         into = destination.endswith(("/", "/.")) or destination in (".", "..")
         if len(sources) > 1 and not into:
             what = f"{name} of several sources, but {destination!r} is not a directory"
             raise instruction.wrong(what, f"end it with a slash: {destination}/")
         target = self.absolute(destination)
-        owner, mode = _owner(instruction, self.variables), _mode(instruction, self.variables)
+        owner, mode = _owner(instruction, variables), _mode(instruction, variables)
         target = f"{target.rstrip('/')}/" if into else target
         return Copy(instruction.where, tuple(sources), target, owner, mode, unpacks=name == "ADD")
 
     def absolute(self, path: str) -> str:
-        return posixpath.normpath("/" + posixpath.join(self.workdir, path).lstrip("/"))
+        return posixpath.normpath("/" + posixpath.join(self.config.get("WorkingDir") or "/", path).lstrip("/"))
 
 
-def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _text(instruction: Instruction, variables: Variables) -> str:
+    return instruction.expand(instruction.text, variables)
+
+
+def _pairs(instruction: Instruction, variables: Variables) -> list[tuple[str, str | None]]:
+    """Return the names and values of `A=b C`, or of the old `ENV A b c`, whose value is the rest of the line."""
+    first, *_ = found = dockerfile.split(instruction.text)
+    if instruction.name != "ARG" and "=" not in first:
+        rest = instruction.text[len(first) :].strip()
+        if not rest:
+            raise instruction.wrong(f"{instruction.name} {first} gives no value", f'write {first}="" for none')
+        return [(instruction.expand(first, variables), instruction.expand(rest, variables))]
+    pairs: list[tuple[str, str | None]] = []
+    for word in found:
+        name, separator, value = word.partition("=")
+        name = instruction.expand(name, variables)
+        if not name or (not separator and instruction.name != "ARG"):
+            raise instruction.wrong(f"{word!r} is not NAME=VALUE")
+        pairs.append((name, instruction.expand(value, variables) if separator else None))
+    return pairs
+
+
+def _named(instruction: Instruction, variables: Variables) -> dict[str, str]:
+    return {name: value or "" for name, value in _pairs(instruction, variables)}
+
+
+def _volumes(instruction: Instruction, variables: Variables) -> dict[str, dict[str, str]]:
+    return {path: {} for path in instruction.expanded(variables)}
+
+
+def _ports(instruction: Instruction, variables: Variables) -> dict[str, dict[str, str]]:
     ports: dict[str, dict[str, str]] = {}
-    for word in dockerfile.expand(instruction.text, variables).split():
+    for word in _text(instruction, variables).split():
         match = _PORT.fullmatch(word)
         first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
         if match is None or not first <= last <= 65535:
@@ -255,19 +216,75 @@ def _ports(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, 
     return ports
 
 
-def _owner(instruction: Instruction, variables: Mapping[str, str]) -> Owner:
-    text = dockerfile.expand(instruction.flag("--chown") or "", variables)
-    match = _OWNER.fullmatch(text)
-    if match:
+def _owner(instruction: Instruction, variables: Variables) -> Owner:
+    text = instruction.flag("--chown", variables)
+    if match := _OWNER.fullmatch(text or "0"):
         return Owner(int(match["uid"]), int(match["gid"] or match["uid"]))
-    if text:
-        advice = f"give the numbers (--chown=1000:1000), or {BUILD_WHOLE}"
-        raise instruction.wrong(f"{instruction.name} --chown={text}: names are known only inside the image", advice)
-    return Owner()
+    advice = f"give the numbers (--chown=1000:1000), or {BUILD_WHOLE}"
+    raise instruction.wrong(f"{instruction.name} --chown={text}: names are known only inside the image", advice)
 
 
-def _mode(instruction: Instruction, variables: Mapping[str, str]) -> int | None:
-    text = dockerfile.expand(instruction.flag("--chmod") or "", variables)
+def _mode(instruction: Instruction, variables: Variables) -> int | None:
+    text = instruction.flag("--chmod", variables)
     if text and not _MODE.fullmatch(text):
         raise instruction.wrong(f"{instruction.name} --chmod={text} is not an octal mode", "for example --chmod=755")
     return int(text, 8) if text else None
+
+
+def _shell(instruction: Instruction, variables: Variables) -> list[str]:
+    form = dockerfile.exec_form(instruction.text)
+    if not form:
+        raise instruction.wrong("SHELL is not a list of words", 'for example SHELL ["/bin/bash", "-c"]')
+    return list(form)
+
+
+def _signal(instruction: Instruction, variables: Variables) -> str:
+    name = _text(instruction, variables)
+    match = _SIGNAL.fullmatch(name)
+    if match is None or (match["name"] and f"SIG{match['name'].upper()}" not in signal.Signals.__members__):
+        raise instruction.wrong(f"{name!r} is not a signal", "for example SIGTERM")
+    return name
+
+
+def _health(instruction: Instruction, variables: Variables) -> dict[str, Any]:
+    """Source: the image specification of moby, Healthcheck: times in nanoseconds; what is not named is inherited."""
+    kind, _, command = instruction.text.partition(" ")
+    match kind.upper(), command.strip():
+        case "NONE", "":
+            return {"Test": ["NONE"]}
+        case "CMD", text if text:
+            form = dockerfile.exec_form(text)
+            test = ["CMD-SHELL", text] if form is None else ["CMD", *form]
+            times = {key: _nanoseconds(instruction, flag) for flag, key in _TIMES.items()}
+            said = {"Test": test, **times, "Retries": _retries(instruction)}
+            return {key: value for key, value in said.items() if value}
+    raise instruction.wrong("HEALTHCHECK says neither NONE nor CMD with a command", "HEALTHCHECK CMD curl -f localhost")
+
+
+def _nanoseconds(instruction: Instruction, flag: str) -> int:
+    text = instruction.flags.get(flag) or "0"
+    if not _DURATION.fullmatch(text):
+        raise instruction.wrong(f"HEALTHCHECK {flag}={text} is not a duration", f"for example {flag}=30s")
+    return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(text)))
+
+
+def _retries(instruction: Instruction) -> int:
+    text = instruction.flags.get("--retries") or "0"
+    if not text.isdecimal():
+        raise instruction.wrong(f"HEALTHCHECK --retries={text} is not a number", "for example --retries=3")
+    return int(text)
+
+
+_ADDED: Mapping[str, tuple[str, Callable[[Instruction, Variables], Mapping[str, Any]]]] = {
+    "LABEL": ("Labels", _named),
+    "EXPOSE": ("ExposedPorts", _ports),
+    "VOLUME": ("Volumes", _volumes),
+}
+"""Instruction → the key of the configuration that it adds to, and what it adds to the base's own."""
+_SET: Mapping[str, tuple[str, Callable[[Instruction, Variables], Any]]] = {
+    "USER": ("User", _text),
+    "SHELL": ("Shell", _shell),
+    "STOPSIGNAL": ("StopSignal", _signal),
+    "HEALTHCHECK": ("Healthcheck", _health),
+}
+"""Instruction → the key that it sets, and the value."""

@@ -71,7 +71,7 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
         "TARGETARCH": platform.architecture,
         "TARGETVARIANT": platform.variant,
     }
-    *arguments, start = instructions[: _stage(instructions)]
+    *arguments, start = instructions[: _after_from(instructions)]
     for each in arguments:
         named = _pairs(each, variables)
         variables |= {name: variables.get(name, "") if default is None else default for name, default in named}
@@ -88,13 +88,13 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
 def evaluate(instructions: Sequence[Instruction], given: Base, base_config: Mapping[str, Any]) -> Recipe:
     """Return the recipe on top of the base's own configuration. Raises: Refusal naming the invalid line."""
     stage = _Stage(given.arguments, base_config)
-    for instruction in instructions[_stage(instructions) :]:
+    for instruction in instructions[_after_from(instructions) :]:
         stage.apply(instruction)
     environment = [f"{name}={value}" for name, value in stage.environment.items()]
     return Recipe(stage.config | {"Env": environment}, tuple(stage.steps), stage.author)
 
 
-def _stage(instructions: Sequence[Instruction]) -> int:
+def _after_from(instructions: Sequence[Instruction]) -> int:
     """Return the position of the instruction after FROM."""
     return [each.name for each in instructions].index("FROM") + 1
 

@@ -7,7 +7,6 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags
-from deploytasks.tasks.carry_out import carry_out
 
 
 def build(root: Path) -> Task[Any]:
@@ -19,6 +18,7 @@ def build(root: Path) -> Task[Any]:
         from deploytasks import commands
         from deploytasks.config.names import tier_names
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         first = next(iter(tier_names(root)), "")
         carry_out(root, Command.BUILD, commands.build, *flags.asked(c, first, given), as_json=given["json"])

@@ -1,21 +1,28 @@
-"""Carry out a command that works on a tier: its reporter, its webhook, its report and its exit code."""
+"""Carry out a command that works on a tier: its reporter, its webhook, its report and its exit code.
+
+Tasks import this in their bodies: it loads all that `inv --list` does without.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from deploytasks import commands
+from deploytasks.config.load import load
+from deploytasks.errors import Complaint, DeployError, RolloutsFailed, contained
+from deploytasks.model import Command, Heading, OnEvent, Options, Plan, Project, Report, Scope, Told
+from deploytasks.report.progress import reporter_for
+from deploytasks.report.reporter import Reporter
+from deploytasks.report.results import explained
+from deploytasks.report.secrets import veiled_report
 from deploytasks.tasks import shell
 
-if TYPE_CHECKING:
-    from deploytasks.model import Command, Heading, OnEvent, Options, Plan, Project, Report, Scope
-    from deploytasks.report.reporter import Reporter
-
-Work = Callable[["Project", "Scope", "Options", "OnEvent"], "Report"]
+Work = Callable[[Project, Scope, Options, OnEvent], Report]
 
 
-def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", options: "Options", *, as_json: bool) -> None:
+def carry_out(root: Path, command: Command, work: Work, scope: Scope, options: Options, *, as_json: bool) -> None:
     """Run the command and show its report.
 
     Raises:
@@ -24,8 +31,6 @@ def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", option
         Interrupted: SIGINT or SIGTERM.
 
     """
-    from deploytasks.errors import contained
-
     with reporting(root, command, scope, options, sys.stdout, as_json=as_json) as (project, show):
         with _veiling(show), contained(command.task(scope.tier)):
             report = work(project, scope, options, show)
@@ -36,12 +41,9 @@ def carry_out(root: Path, command: "Command", work: Work, scope: "Scope", option
 
 @contextmanager
 def reporting(
-    root: Path, command: "Command", scope: "Scope", options: "Options", stream: TextIO, *, as_json: bool
-) -> Iterator[tuple["Project", "Reporter"]]:
+    root: Path, command: Command, scope: Scope, options: Options, stream: TextIO, *, as_json: bool
+) -> Iterator[tuple[Project, Reporter]]:
     """Yield the project, and the reporter that the command is shown by on the stream and told by to the webhook."""
-    from deploytasks.config.load import load
-    from deploytasks.report.progress import reporter_for
-
     with reporter_for(command.task(scope.tier), stream, as_json=as_json, summarised=not options.dry_run) as show:
         project = load(root)
         with _notifying(project, scope.tier, command, options, show) as told:
@@ -49,22 +51,18 @@ def reporting(
 
 
 @contextmanager
-def _notifying(
-    project: "Project", tier: str, command: "Command", options: "Options", show: "Reporter"
-) -> Iterator["Reporter"]:
+def _notifying(project: Project, tier: str, command: Command, options: Options, show: Reporter) -> Iterator[Reporter]:
     """Yield the reporter; if the project has a webhook and the command changes a tier, one that sends messages too."""
     webhook = project.webhook
     if webhook is None or not command.row.notifies or options.dry_run:
         yield show
         return
-    from deploytasks import commands
-    from deploytasks.model import Told
     from deploytasks.notify import Sender  # imports urllib, which only a webhook needs
     from deploytasks.report.notification import Notifying, commits_of
 
     task = command.task(tier) + (f" --shard {options.shard}" if options.shard else "")
 
-    def heading(plan: "Plan") -> "Heading":
+    def heading(plan: Plan) -> Heading:
         return commands.heading(project, tier, task, commits_of(plan))
 
     sender = Sender(lambda: commands.address(project, webhook), lambda problem: show(Told("notify", problem)))
@@ -73,10 +71,8 @@ def _notifying(
 
 
 @contextmanager
-def _veiling(show: "Reporter") -> Iterator[None]:
+def _veiling(show: Reporter) -> Iterator[None]:
     """Mask the plan's secrets in an error raised inside, whatever stream it is printed on."""
-    from deploytasks.errors import DeployError
-
     try:
         yield
     except DeployError as error:
@@ -84,12 +80,8 @@ def _veiling(show: "Reporter") -> Iterator[None]:
         raise
 
 
-def raise_if_failed(report: "Report") -> None:
+def raise_if_failed(report: Report) -> None:
     """Raise RolloutsFailed if a rollout did not end well; each is a complaint of its own for CI's annotations."""
-    from deploytasks.errors import Complaint, RolloutsFailed
-    from deploytasks.report.results import explained
-    from deploytasks.report.secrets import veiled_report
-
     if report.failed:
         each = [
             Complaint(f"{result.target} {result.outcome}", "\n".join(line.text for line in explained(result)))

@@ -11,7 +11,6 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
-from deploytasks.tasks.carry_out import carry_out
 
 if TYPE_CHECKING:
     from deploytasks.model import Difference, Intervention, Project, Scope, Target
@@ -39,6 +38,7 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
         """Roll every target of the tier to what its tier tag names."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         flags.goes_with("run", given["run"], given["shard"], "--shard")
         scope, options = flags.asked(c, tier, given)
@@ -54,6 +54,7 @@ def _register(root: Path) -> Task[Any]:
         """Register what a deploy would roll out; move no tag, touch no service."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         asked = flags.asked(c, tier, given)
         carry_out(root, Command.REGISTER, commands.register, *asked, as_json=given["json"])
@@ -67,6 +68,7 @@ def _wait(root: Path) -> Task[Any]:
         """Follow whatever rollout is under way to its end; change nothing."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         carry_out(root, Command.WAIT, commands.wait, *flags.asked(c, tier, given), as_json=given["json"])
 

@@ -8,7 +8,6 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
-from deploytasks.tasks.carry_out import reporting
 
 if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
@@ -38,6 +37,7 @@ def _made(root: Path, tier: str, options: "Options") -> "Matrix":
     """Gate, tag and lock the tier for its shards. Progress goes to stderr, since stdout is for a program."""
     from deploytasks import commands
     from deploytasks.model import Command
+    from deploytasks.tasks.carry_out import reporting
 
     scope = flags.scope(tier, {})
     with reporting(root, Command.MATRIX, scope, options, sys.stderr, as_json=False) as (project, show):

@@ -10,7 +10,6 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
-from deploytasks.tasks.carry_out import carry_out
 from deploytasks.tasks.matrix import matrix
 
 
@@ -27,6 +26,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
         """Build (in the first tier), tag and deploy, as one."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         asked = flags.asked(c, tier, given)
         carry_out(root, Command.RELEASE, commands.release, *asked, as_json=given["json"])
@@ -40,6 +40,7 @@ def _rollback(root: Path) -> Task[Any]:
         """Go back to the release before, or to another one, and hold the tier there."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         flags.excludes("at", given["at"], "to", given["to"])
         asked = flags.asked(c, tier, given)

@@ -9,7 +9,6 @@ from invoke.context import Context
 from invoke.tasks import Task
 
 from deploytasks.tasks import flags, shell
-from deploytasks.tasks.carry_out import carry_out
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
@@ -23,6 +22,7 @@ def _tag(root: Path, tier: str) -> Task[Any]:
         """Point the tier at a commit: mint a release tag, then move the tier tag."""
         from deploytasks import commands
         from deploytasks.model import Command
+        from deploytasks.tasks.carry_out import carry_out
 
         carry_out(root, Command.TAG, commands.tag, *flags.asked(c, tier, given), as_json=given["json"])
 

@@ -103,13 +103,19 @@ def container(image: str) -> Mapping[str, Any]:
 
 
 def carry_out(
-    cloud: Endpoint, clock: Clock, *waves: tuple[Rollout, ...], tier: Tier = TIER, wait: bool = True, **given: Any
+    cloud: Endpoint,
+    clock: Clock,
+    *waves: tuple[Rollout, ...],
+    tier: Tier = TIER,
+    wait: bool = True,
+    before_wave: the_rollout.Leave | None = None,
+    **given: Any,
 ) -> tuple[tuple[Result, ...], list[Event]]:
     told: list[Event] = []
     resources = the_rollout.Resources(
         Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep, **given
     )
-    return the_rollout.carry_out(Plan(tier, waves=waves), resources, wait=wait), told
+    return the_rollout.carry_out(Plan(tier, waves=waves), resources, wait=wait, before_wave=before_wave), told
 
 
 def service(cloud: Endpoint, number: int) -> Any:

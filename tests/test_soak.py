@@ -138,9 +138,9 @@ def test_ctrl_c_in_the_soak_ends_all_asking_again(cloud, clock):
         raise KeyboardInterrupt
 
     clients = Clients(Author("somebody"))
-    resources = rollouts.Resources(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep, before_wave=leave)
+    resources = rollouts.Resources(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep)
     with pytest.raises(Interrupted):
-        rollouts.carry_out(Plan(TIER, waves=waves(cloud, 1)), resources)
+        rollouts.carry_out(Plan(TIER, waves=waves(cloud, 1)), resources, before_wave=leave)
     assert clients.stopped.is_set()
 
 

@@ -22,14 +22,13 @@ def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = 
         context.images,
         context.tell,
         restore=context.options.restore,
-        before_wave=before_wave,
         fence=context.fence,
     )
     going_on = kept_in_mind(context, (rollout.target for rollout in whole.rollouts))
     with resumable(
         going_on, f"the tag {context.tier.name} stands, its targets may differ from it", command=_goes_on(context)
     ):
-        return rollout.carry_out(whole, resources, wait=context.options.wait)
+        return rollout.carry_out(whole, resources, wait=context.options.wait, before_wave=before_wave)
 
 
 def _goes_on(context: Context) -> Command:

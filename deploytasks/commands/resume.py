@@ -1,7 +1,7 @@
 """The command lines that resume after a failure, and the errors that carry them."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,8 +14,10 @@ from deploytasks.model import Command, Options, Result, Scope
 
 
 @contextmanager
-def resumable(context: Context, state: str, command: Command | None = None) -> Iterator[None]:
+def resumable(context: Context, state: str | Callable[[], str], command: Command | None = None) -> Iterator[None]:
     """Add the state, and the command that resumes from it, to whatever error is raised inside.
+
+    `state` may be a function, which then tells the state as it is at that time.
 
     Raises:
         DeployError: the one that was raised inside, with that added; Interrupted for a signal.
@@ -25,9 +27,13 @@ def resumable(context: Context, state: str, command: Command | None = None) -> I
         with contained(context.command.task(context.tier.name)):
             yield
     except KeyboardInterrupt:
-        raise stopped(context, f"interrupted: {state}", command) from None
+        raise stopped(context, f"interrupted: {_now(state)}", command) from None
     except DeployError as error:
-        raise type(error)(*error.complaints, _resume(context, state, command)) from error
+        raise type(error)(*error.complaints, _resume(context, _now(state), command)) from error
+
+
+def _now(state: str | Callable[[], str]) -> str:
+    return state if isinstance(state, str) else state()
 
 
 def broken_off(context: Context, error: Unforeseen) -> Unforeseen:

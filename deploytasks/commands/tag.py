@@ -17,15 +17,13 @@ def put_tags(context: Context, whole: Plan) -> None:
     if context.options.dry_run:
         return
     state = "no tag was moved and no target was touched"
-    with resumable(context, state):
+    with resumable(context, lambda: state):
         _record_override(context, whole)
-    for step in whole.tag_steps:
-        names = [step.release] * step.mint + [step.tier_tag] * step.move
-        if names and step.digest:
-            with resumable(context, state):
+        for step in whole.tag_steps:
+            names = [step.release] * step.mint + [step.tier_tag] * step.move
+            if names and step.digest:
                 context.fence.check()
-            state = "some tags may have moved, no target was touched"
-            with resumable(context, state):
+                state = "some tags may have moved, no target was touched"
                 ecr.point(context.ecr, step.repository, step.digest, names)
                 say(context, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
 

@@ -16,13 +16,11 @@ from typing import Any
 
 from deploytasks import tags
 from deploytasks.aws import ecs, follow_task, run_task
-from deploytasks.aws.errors import is_denied
 from deploytasks.aws.fencing import LockLost
 from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.errors import AwsError, Complaint, contained
 from deploytasks.model import DeadTask, Definition, Environment, Event, Exited, Logged, Rollout, Steps, Target, Told
-from deploytasks.rollout.finish import record
-from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.resources import Resources, announce, record
 from deploytasks.rules.observed import container_of, given, has_begun, ours
 
 _LOG_LINES = 10
@@ -127,7 +125,10 @@ def _run_next(
     step, target = step_of(steps), rollout.target
     revision = step.one_off.revision
     if started is None:
-        _announce(client, step, steps, resources)
+        unless = (
+            f"{step.name}: it runs, but cannot be recorded, so that a release more than an hour later runs it again"
+        )
+        announce(resources, target, revision, record_of(steps), unless)
         started = run_task.start(client, step.one_off, resources.author, {})
     try:
         _follow(client, step, started, resources)
@@ -138,23 +139,6 @@ def _run_next(
     steps = replace(steps, done=steps.done + 1, attempt=0)
     record(resources, target, revision, record_of(steps))
     return steps
-
-
-def _announce(client: Any, step: Step, steps: Steps, resources: Resources) -> None:
-    """Record that the step is about to run; if the role may not tag, report that and go on.
-
-    Raises:
-        AwsError: the record failed for another reason; the step did not run.
-
-    """
-    target = step.one_off.target
-    try:
-        ecs.record(client, target, step.one_off.revision, record_of(steps))
-    except AwsError as error:
-        if not is_denied(error):
-            raise
-        what = f"{step.name}: it runs, but cannot be recorded, so that a release more than an hour later runs it again"
-        resources.tell(Told("record", f"{what}: {error.complaints[0].what}", str(target)))
 
 
 def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:

@@ -1,14 +1,13 @@
 """Turn a rollout that ended into its result: check what its tasks run, or explain why it failed."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from deploytasks.aws import ecs, stopped_tasks, tasks
+from deploytasks.aws import stopped_tasks, tasks
 from deploytasks.errors import AwsError, contained
-from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout, Target, Told
+from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout
 from deploytasks.rollout.follow import UnderWay
-from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.resources import Resources, record
 from deploytasks.rules import task_deaths
 from deploytasks.rules.observed import given
 
@@ -82,14 +81,6 @@ def _forget_failure(ended: UnderWay, resources: Resources) -> None:
     live, revision = ended.rollout.live, ended.deployment.revision
     if live and live.primary and live.primary.revision == revision and live.revision_tags.get("ended"):
         record(resources, ended.rollout.target, revision, {"ended": ""})
-
-
-def record(resources: Resources, target: Target, arn: str, tags: Mapping[str, str]) -> None:
-    """Tag the service or the revision; report a failure to do so and go on."""
-    try:
-        ecs.record(resources.clients.of("ecs", target.access), target, arn, tags)
-    except AwsError as error:
-        resources.tell(Told("record", f"the rollout could not be recorded: {error.complaints[0].what}", str(target)))
 
 
 def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:

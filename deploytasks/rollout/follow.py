@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from deploytasks.aws import ecs, service_deployments
 from deploytasks.aws.errors import may_pass
 from deploytasks.errors import AwsError, Unforeseen, contained
-from deploytasks.model import Deployment, Outcome, Result, Rollout, Target, primary_of
+from deploytasks.model import Deployment, Outcome, Progress, Result, Rollout, Target, primary_of
 from deploytasks.model.service_deployments import ServiceDeployment
 from deploytasks.rollout.resources import Resources
 from deploytasks.rules.verdict import Verdict, deployments, judge, natively, needs_service_deployment
@@ -56,6 +56,19 @@ def under_way(rollout: Rollout, deployment: Deployment, resources: Resources) ->
     """Return the rollout as followed from now on."""
     verdict = Verdict(None, _STARTED, running=deployment.running, desired=deployment.desired)
     return UnderWay(rollout, deployment, resources.clock(), verdict)
+
+
+def progress(now: UnderWay) -> Progress:
+    """Return the rollout's present state as an event."""
+    verdict = now.verdict
+    return Progress(
+        target=now.rollout.target,
+        state=verdict.state,
+        revision=now.deployment.revision,
+        running=verdict.running,
+        desired=verdict.desired,
+        last_event=verdict.detail or verdict.last_event,
+    )
 
 
 def poll(group: Sequence[UnderWay], resources: Resources) -> list[UnderWay]:

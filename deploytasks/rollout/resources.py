@@ -1,24 +1,23 @@
-"""What a rollout needs besides the plan: clients, clock, reporter, fence."""
+"""What a rollout needs besides the plan: clients, clock, reporter and fence; and how it records itself at AWS."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 
+from deploytasks.aws import ecs
+from deploytasks.aws.errors import is_denied
 from deploytasks.aws.fencing import Fence
 from deploytasks.aws.session import Clients
-from deploytasks.model import Author, OnEvent, Rollout
-
-Leave = Callable[[int, Callable[[], None]], str]
-"""Given the number of the next wave and a function that soaks, return why the wave must not begin, or "". May wait, and
-soaks by calling the function."""
+from deploytasks.errors import AwsError
+from deploytasks.model import Author, OnEvent, Target, Told
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The clients, reporter and clock of a command. `images`: the prefix of each service's image names.
 
-    `restore`: restore targets whose rollout fails. `before_wave`: asked before each wave, if set.
+    `restore`: restore targets whose rollout fails.
     """
 
     clients: Clients
@@ -27,11 +26,8 @@ class Resources:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     restore: bool = True
-    before_wave: Leave | None = None
     fence: Fence = field(default_factory=Fence)
     """Refuses every write once the tier's lock is lost."""
-    steps_first: Callable[[Rollout], None] | None = None
-    """Runs the `before_deploy` steps of a rollout; raises AwsError if the rollout must not begin."""
 
     @property
     def author(self) -> Author:
@@ -42,3 +38,30 @@ class Resources:
     def stopped(self) -> Event:
         """Set on interruption: no further write is begun."""
         return self.clients.stopped
+
+
+def record(resources: Resources, target: Target, arn: str, tags: Mapping[str, str]) -> None:
+    """Tag the service or the revision; report a failure to do so and go on."""
+    try:
+        ecs.record(resources.clients.of("ecs", target.access), target, arn, tags)
+    except AwsError as error:
+        _say(resources, target, "the rollout could not be recorded", error)
+
+
+def announce(resources: Resources, target: Target, revision: str, tags: Mapping[str, str], unless: str) -> None:
+    """Tag the revision with what is about to be done with it; if the role may not tag, report `unless` and go on.
+
+    Raises:
+        AwsError: tagging failed for another reason; nothing was done yet.
+
+    """
+    try:
+        ecs.record(resources.clients.of("ecs", target.access), target, revision, tags)
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        _say(resources, target, unless, error)
+
+
+def _say(resources: Resources, target: Target, what: str, error: AwsError) -> None:
+    resources.tell(Told("record", f"{what}: {error.complaints[0].what}", str(target)))

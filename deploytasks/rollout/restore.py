@@ -7,9 +7,9 @@ from typing import Any
 from deploytasks.aws import ecs, service_deployments, tags
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import OUTCOMES, Fallback, Outcome, Result, Rollout, Target, primary_of
-from deploytasks.rollout.finish import as_it_stands, finish, record
+from deploytasks.rollout.finish import as_it_stands, finish
 from deploytasks.rollout.follow import UnderWay, last_look, under_way
-from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.resources import Resources, record
 from deploytasks.rules.verdict import Verdict, deployments, judge
 
 _STATE = "restoring"

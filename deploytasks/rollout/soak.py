@@ -1,6 +1,6 @@
 """After a wave, watch that what was rolled out stays healthy, and look again at targets short of tasks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,6 @@ from deploytasks.model import Plan, Result, Target, Told
 from deploytasks.rollout.finish import is_short
 from deploytasks.rollout.follow import UnderWay, of_one_cluster, under_way
 from deploytasks.rollout.resources import Resources
-from deploytasks.rollout.wave import Pools, Wave
 from deploytasks.rules.soak import HealthProblem, health_problem, is_suspicious, shortage
 
 _LOOKS, _SHORTEST_S, _LONGEST_S = 10, 1.0, 30.0
@@ -23,12 +22,14 @@ _SHORT_S = 5.0
 class Soak:
     """Watch a plan's targets after each wave.
 
-    `watched` holds the targets of all earlier soaks: they call for no soak of their own.
+    `conclude` restores what became unhealthy, and returns the results. `watched` holds the targets of all earlier
+    soaks: they call for no soak of their own.
     """
 
     plan: Plan
     resources: Resources
-    pools: Pools
+    pool: ThreadPoolExecutor
+    conclude: Callable[[Sequence[UnderWay]], list[Result]]
     watched: set[Target] = field(default_factory=set)
 
     def __call__(self, results: list[Result]) -> list[Result]:
@@ -62,18 +63,16 @@ class Soak:
     def _watch(self, results: list[Result], watching: list[Result], until: float) -> list[Result]:
         """Conclude targets as soon as they become unhealthy; watch the others to the end."""
         while watching:
-            problems = short_of_tasks(watching, until, self.resources, self.pools.polling)
+            problems = short_of_tasks(watching, until, self.resources, self.pool)
             if not problems:
                 break
-            lost = self._concluded([each for each in watching if each.target in problems], problems)
+            ended = [
+                self._became_unhealthy(each, problems[each.target]) for each in watching if each.target in problems
+            ]
+            lost = {each.target: each for each in self.conclude(ended)}
             results = [lost.get(each.target, each) for each in results]
             watching = [each for each in watching if each.target not in problems]
         return results
-
-    def _concluded(self, lost: Iterable[Result], problems: Mapping[Target, HealthProblem]) -> dict[Target, Result]:
-        ended = [self._became_unhealthy(each, problems[each.target]) for each in lost]
-        concluded = Wave(self.plan.tier, self.resources, self.pools, wait=True).conclude(ended)
-        return {each.target: each for each in concluded}
 
     def _became_unhealthy(self, result: Result, one: HealthProblem) -> UnderWay:
         rollout = next(each for each in self.plan.rollouts if each.target == result.target)

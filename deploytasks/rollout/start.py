@@ -7,15 +7,14 @@ from typing import Any
 
 from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
-from deploytasks.aws.errors import is_denied, may_pass
+from deploytasks.aws.errors import may_pass
 from deploytasks.aws.fencing import LockLost
 from deploytasks.errors import AwsError, contained
-from deploytasks.model import Deployment, Result, Rollout, Told, primary_of
-from deploytasks.rollout import before_deploy
-from deploytasks.rollout.before_deploy import Held
-from deploytasks.rollout.finish import outcome_of, record
+from deploytasks.model import Deployment, Result, Rollout, primary_of
+from deploytasks.rollout.before_deploy import Before, Held, StepFailed
+from deploytasks.rollout.finish import outcome_of
 from deploytasks.rollout.follow import UnderWay, under_way
-from deploytasks.rollout.resources import Resources
+from deploytasks.rollout.resources import Resources, announce, record
 from deploytasks.rules.verdict import deployments
 
 
@@ -23,11 +22,11 @@ class Overtaken(AwsError):
     """The service's deployment is no longer the one that the rollout was planned from."""
 
 
-def start(rollout: Rollout, resources: Resources) -> UnderWay | Result:
+def start(rollout: Rollout, resources: Resources, before: Before) -> UnderWay | Result:
     """Start the rollout; return it under way, or its result if there was nothing to do or it could not start."""
     try:
         with contained(str(rollout.target)):
-            return _started(rollout, resources)
+            return _started(rollout, resources, before)
     except AwsError as error:
         detail = error.render_at(str(rollout.target), rollout.target.environment.tier)
         return _not_started(outcome_of(rollout, "failed", detail), error)
@@ -35,7 +34,7 @@ def start(rollout: Rollout, resources: Resources) -> UnderWay | Result:
 
 def _not_started(failed: Result, error: AwsError) -> Result:
     match error:
-        case before_deploy.StepFailed():
+        case StepFailed():
             return replace(failed, tasks=error.tasks, step=error.step)
         case Held() | LockLost():
             return replace(failed, outcome="not attempted")
@@ -45,17 +44,17 @@ def _not_started(failed: Result, error: AwsError) -> Result:
             return failed
 
 
-def _started(rollout: Rollout, resources: Resources) -> UnderWay | Result:
+def _started(rollout: Rollout, resources: Resources, before: Before) -> UnderWay | Result:
     match rollout.action:
         case "nothing":
             return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
         case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):
             return under_way(rollout, followed, resources)
         case _:
-            return under_way(rollout, _begin(rollout, resources), resources)
+            return under_way(rollout, _begin(rollout, resources, before), resources)
 
 
-def _begin(rollout: Rollout, resources: Resources) -> Deployment:
+def _begin(rollout: Rollout, resources: Resources, before: Before) -> Deployment:
     """Start the rollout at AWS; return its deployment, which is the PRIMARY of the answer.
 
     Raises:
@@ -67,14 +66,14 @@ def _begin(rollout: Rollout, resources: Resources) -> Deployment:
     """
     target, client = rollout.target, resources.clients.of("ecs", rollout.target.access)
     resources.fence.raise_if_lost()
-    if resources.steps_first:
-        resources.steps_first(rollout)
+    before.run(rollout, resources)
     if resources.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
     _raise_if_overtaken(client, rollout)
     resources.fence.check()
     if rollout.request:
-        _mark_begun(client, rollout, resources)
+        begun = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
+        announce(resources, target, rollout.revision, begun, "rollback and history will not know this revision")
     resources.fence.check_again()
     try:
         primary = primary_of(deployments(_touched(client, rollout, resources)))
@@ -102,25 +101,6 @@ def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:
         return
     what = f"{primary.revision.rpartition('/')[2]} was rolled out by another command since this was planned"
     raise Overtaken.of(str(rollout.target), what, "look at what runs there now: inv status")
-
-
-def _mark_begun(client: Any, rollout: Rollout, resources: Resources) -> None:
-    """Tag the new revision as begun, and with what an adopted one does not record yet.
-
-    A role that may not tag can still roll out: only the record is lost, which is reported.
-
-    Raises:
-        AwsError: tagging failed for another reason; the service was not touched.
-
-    """
-    tags = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
-    try:
-        ecs.record(client, rollout.target, rollout.revision, tags)
-    except AwsError as error:
-        if not is_denied(error):
-            raise
-        what = f"rollback and history will not know this revision: {error.complaints[0].what}"
-        resources.tell(Told("record", what, str(rollout.target)))
 
 
 def _touched(client: Any, rollout: Rollout, resources: Resources) -> Mapping[str, Any]:

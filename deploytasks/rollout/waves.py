@@ -1,39 +1,148 @@
-"""Roll out one wave: a loop that starts rollouts, polls them when they are due, and never blocks on one tenant."""
+"""Roll out a plan, wave after wave.
+
+`carry_out` keeps the waves in order, and soaks what they rolled out. A `Wave` is a loop that starts rollouts, polls
+them when they are due and concludes those that ended; threads call AWS, so that no tenant waits for another.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from deploytasks.concurrency import LONGEST_WAIT_S
+from deploytasks.concurrency import LONGEST_WAIT_S, MAX_THREADS
 from deploytasks.errors import Complaint, Interrupted, listed
-from deploytasks.model import Ended, Progress, Result, Rollout, Target, Tier, Told
-from deploytasks.rollout.finish import not_looked_again, not_waited_for
-from deploytasks.rollout.follow import UnderWay, next_look_s, of_one_cluster, poll
+from deploytasks.model import Ended, Plan, Result, Rollout, Target, Told, unsuccessful
+from deploytasks.rollout.before_deploy import Before
+from deploytasks.rollout.finish import not_looked_again, not_waited_for, outcome_of
+from deploytasks.rollout.follow import UnderWay, next_look_s, of_one_cluster, poll, progress
 from deploytasks.rollout.resources import Resources
 from deploytasks.rollout.restore import concluded
+from deploytasks.rollout.soak import Soak
 from deploytasks.rollout.start import start
 
 _SILENT_S = 60.0
 """Report an unchanged rollout again after so long: CI engines end a job that stays silent."""
+_MOST_BEGINNING = 256
 Then = Callable[[Any], None]
 """Called in the loop with a job's answer."""
+Leave = Callable[[int, Callable[[], None]], str]
+"""Given the number of the next wave and a function that soaks, return why the wave must not begin, or "". May wait, and
+soaks by calling the function."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pools:
-    """Threads that start rollouts, which may take as long as a migration, and threads that only look."""
+class Work:
+    """A plan under way: what its waves share.
 
+    Threads of `beginning` start rollouts, which may take as long as a migration; those of `polling` only look.
+    """
+
+    plan: Plan
+    resources: Resources
+    before: Before
+    before_wave: Leave | None
     beginning: ThreadPoolExecutor
     polling: ThreadPoolExecutor
+
+
+def carry_out(
+    plan: Plan, resources: Resources, *, wait: bool = True, before_wave: Leave | None = None
+) -> tuple[Result, ...]:
+    """Roll out the plan, wave after wave, and return the results; with `wait=False`, start the rollouts only.
+
+    One target's failure never stops another target of its wave. Every wave, the last included, is followed by the
+    soak. The next wave starts only if all targets went well and stayed healthy, unless the tier's `on_failure` is
+    `continue`, and if `before_wave`, where it is given, has no objection.
+
+    Raises:
+        Interrupted: Ctrl-C; names the rollouts that go on at AWS.
+
+    """
+    results: list[Result] = []
+    with _threads(plan, resources, before_wave) as work:
+        soak = Soak(plan, resources, work.polling, lambda ended: Wave(work, wait=True).conclude(ended))
+        for number, wave in enumerate(plan.waves):
+            with _naming_the_rest(plan, number, resources):
+                results, why = _leave(work, number, results, soak)
+            if why:
+                results += _passed_over(wave, why, resources)
+                continue
+            with _naming_the_rest(plan, number + 1, resources):
+                results += Wave(work, wait=wait).run(wave)
+        with _naming_the_rest(plan, len(plan.waves), resources):
+            results = soak(results) if wait else results
+    return tuple(results)
+
+
+@contextmanager
+def _threads(plan: Plan, resources: Resources, before_wave: Leave | None) -> Iterator[Work]:
+    """Yield the plan with its threads; on exit, wait for writes under way: only then may the lock be released."""
+    beginning = ThreadPoolExecutor(max(1, min(len(plan.rollouts), plan.tier.parallel, _MOST_BEGINNING)))
+    polling = ThreadPoolExecutor(min(len(plan.rollouts) + 1, MAX_THREADS))
+    try:
+        yield Work(plan, resources, Before(plan.rollouts), before_wave, beginning, polling)
+    finally:
+        for pool in (beginning, polling):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _naming_the_rest(plan: Plan, first: int, resources: Resources) -> Iterator[None]:
+    """On an interruption, set `stopped` and add the rollouts from wave `first` on as not attempted.
+
+    Raises:
+        Interrupted: with those complaints added.
+
+    """
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        resources.stopped.set()
+        between = (Complaint(plan.tier.name, "interrupted between two waves"),)
+        known = stopped.complaints if isinstance(stopped, Interrupted) else between
+        later = (not_attempted(rollout) for wave in plan.waves[first:] for rollout in wave)
+        raise Interrupted(*known, *later) from None
+
+
+def _leave(work: Work, number: int, results: list[Result], soak: Soak) -> tuple[list[Result], str]:
+    """Soak, wait for leave to begin the next wave, and return the results so far and why it must not begin, or ""."""
+    plan = work.plan
+    if work.before_wave is None:
+        results = soak(results)
+        return results, _why_not(plan, results)
+    watched = [results]
+
+    def watch() -> None:
+        watched[0] = soak(results)
+
+    why = _why_not(plan, results) or work.before_wave(plan.waves[number][0].target.wave, watch)
+    return watched[0], why or _why_not(plan, watched[0])
+
+
+def _why_not(plan: Plan, results: Iterable[Result]) -> str:
+    """Return why no further wave may begin; "" if it may."""
+    resumes = {result.row.resume for result in unsuccessful(results)}
+    if not resumes or plan.tier.on_failure != "stop":
+        return ""
+    return f"a target of an earlier wave {'waits on its hook' if resumes == {'hook'} else 'failed'}"
+
+
+def _passed_over(wave: Sequence[Rollout], why: str, resources: Resources) -> list[Result]:
+    results = [outcome_of(rollout, "not attempted", why) for rollout in wave]
+    for result in results:
+        resources.tell(Ended(result))
+    return results
 
 
 class Wave:
     """One wave under way. Jobs run in threads; their answers are handled here, in the loop."""
 
-    def __init__(self, tier: Tier, resources: Resources, pools: Pools, *, wait: bool) -> None:
-        self._tier, self._resources, self._pools, self._wait = tier, resources, pools, wait
+    def __init__(self, work: Work, *, wait: bool) -> None:
+        self._work, self._wait = work, wait
+        self._tier, self._resources = work.plan.tier, work.resources
         self._jobs: dict[Future[Any], Then] = {}
         self._following: dict[Target, UnderWay] = {}
         self._due: dict[Target, float] = {}
@@ -59,7 +168,7 @@ class Wave:
 
         """
         for one in ended:
-            self._submit(self._pools.polling, concluded, one, then=self._concluded)
+            self._submit(self._work.polling, concluded, one, then=self._concluded)
         rollouts = [one.rollout for one in ended]
         self._until_ended(rollouts, lambda: None)
         return [self._results[rollout.target] for rollout in rollouts]
@@ -81,7 +190,8 @@ class Wave:
         while queue and total - done_or_waiting < self._tier.parallel:
             rollout = queue.popleft()
             done_or_waiting -= 1
-            self._submit(self._pools.beginning, start, rollout, then=self._started)
+            begin = partial(start, before=self._work.before)
+            self._submit(self._work.beginning, begin, rollout, then=self._started)
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., Any], given: Any, *, then: Then) -> None:
         self._jobs[pool.submit(job, given, self._resources)] = then
@@ -102,7 +212,7 @@ class Wave:
         for target in due:
             del self._due[target]
         for group in of_one_cluster((self._following[target] for target in due), lambda now: now.rollout.target):
-            self._submit(self._pools.polling, poll, group, then=self._polled)
+            self._submit(self._work.polling, poll, group, then=self._polled)
 
     def _started(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):
@@ -120,7 +230,7 @@ class Wave:
                 self._follow(now, told=now.verdict == before.verdict and silent_s < _SILENT_S)
             else:
                 del self._following[now.rollout.target]
-                self._submit(self._pools.polling, concluded, now, then=self._concluded)
+                self._submit(self._work.polling, concluded, now, then=self._concluded)
 
     def _concluded(self, answer: UnderWay | Result) -> None:
         if isinstance(answer, Result):
@@ -133,7 +243,7 @@ class Wave:
         self._due[now.rollout.target] = self._now() + next_look_s(self._now() - now.since, now.expected_s)
         if not told:
             self._told_at[now.rollout.target] = self._now()
-            self._resources.tell(_progress(now))
+            self._resources.tell(progress(now))
 
     def _timed_out(self, now: UnderWay) -> UnderWay:
         if now.verdict.outcome or self._now() - now.since < self._tier.timeout_s:
@@ -182,15 +292,3 @@ class Wave:
 def not_attempted(rollout: Rollout) -> Complaint:
     """Return the complaint about a target that an interruption left untouched."""
     return Complaint(str(rollout.target), "interrupted: not attempted, it runs what it ran")
-
-
-def _progress(now: UnderWay) -> Progress:
-    verdict = now.verdict
-    return Progress(
-        target=now.rollout.target,
-        state=verdict.state,
-        revision=now.deployment.revision,
-        running=verdict.running,
-        desired=verdict.desired,
-        last_event=verdict.detail or verdict.last_event,
-    )

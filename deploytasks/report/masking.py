@@ -109,8 +109,8 @@ def _kept_back(value: Any) -> Any:
 def _secrets(definition: Mapping[str, Any]) -> Iterator[str]:
     """Yield every secret that is recognised by its name and long enough to be searched for elsewhere."""
     for _, pieces in _strings(definition, frozenset()):
-        yield from (part for secret in pieces.secrets for part in recognisable(secret))
-    yield from (part for secret in hidden_in(definition) for part in recognisable(secret))
+        yield from (part for secret in pieces.secrets for part in _recognisable(secret))
+    yield from (part for secret in hidden_in(definition) for part in _recognisable(secret))
 
 
 def _strings(value: Any, known: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, Pieces]]:
@@ -151,7 +151,7 @@ def _is_argument(words: Any, index: int) -> bool:
 def _taken_apart(text: str, known: frozenset[str], *, whole: bool) -> Pieces:
     if whole and text:
         return Pieces(("", ""), (text,))
-    spans = secret_spans(text, known)
+    spans = _spans(text, known)
     if not spans:
         return Pieces((text,))
     edges = [0, *(edge for span in spans for edge in span), len(text)]
@@ -221,12 +221,12 @@ _ASSIGNED = re.compile(
 _FLAG = re.compile(r"(?<![\w.-])(?P<name>-[\w-]+)[ \t]+(?!--)" + _VALUE, re.DOTALL)
 
 
-def secret_spans(text: str, known: Iterable[str]) -> list[Where]:
+def _spans(text: str, known: Iterable[str]) -> list[Where]:
     """Return the spans of the text's secrets, in order, overlapping ones merged; `known` secrets count anywhere."""
     return _joined(_found(text, known))
 
 
-def recognisable(secret: str) -> Iterator[str]:
+def _recognisable(secret: str) -> Iterator[str]:
     """Yield what to search for elsewhere: the whole secret, and its part before a character that may have ended it."""
     parts = {secret, secret.rstrip("\"'}]),;"), re.split(r"[\"'}\]),;]", secret, maxsplit=1)[0]}
     return (part for part in parts if len(part) >= SHORTEST)

@@ -1,5 +1,6 @@
 """Between waves: what was rolled out must stay healthy through the soak, or no further target gets it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
-from deploytasks.model import Author, Plan, Told
+from deploytasks.model import Author, Plan, Target, Told
+from deploytasks.rollout.soak import first_problems
+from deploytasks.rules.soak import HealthProblem
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.ecs_fates import Death, Fate
 from tests.cloud.world import IMAGE, tenant_account
+from tests.given import target
 from tests.rollouts import TIER, carry_out, fated, replaced_once_seen, rollout, service
 
 SOAK = replace(TIER, soak_s=300)
@@ -53,44 +57,48 @@ def test_a_target_that_was_unchanged_is_watched_and_never_restored(cloud, clock)
     assert cloud.calls[tenant_account(1), "UpdateService"] == 0
 
 
-def test_a_service_that_scales_out_for_a_moment_is_healthy(cloud, clock):
-    looks = iter([True, False])
-
-    def scale(call: Call) -> None:
-        if call.operation == "DescribeServices" and clock.now > 60:
-            service(cloud, 1).desired = 3 if next(looks, False) else 2
-
-    cloud.fault = scale
-    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=SOAK)
-    assert outcomes(results) == ["deployed", "deployed"]
+ONE, TWO = target("t1"), target("t2")
+SHORT, DIED = HealthProblem("1 of 2 tasks run", may_pass=True), HealthProblem("1 task died")
 
 
-def test_one_that_is_short_shortly_before_the_end_has_as_much_time_as_at_any_other_look(cloud, clock):
-    short: list[float] = []
+def looks(seconds: float, *found: Mapping[Target, HealthProblem]) -> tuple[Mapping[Target, HealthProblem], float]:
+    """What a soak of so many seconds ends with, and when, if the looks find this, the last of it from then on."""
+    now, left = [0.0], list(found)
 
-    def scale(_call: Call) -> None:
-        if clock.now > 30 + 295:
-            short.append(clock.now)
-            service(cloud, 1).desired = 3 if clock.now < short[0] + 10 else 2
+    def sleep(pause_s: float) -> None:
+        now[0] += pause_s
 
-    cloud.fault = scale
-    results, _ = carry_out(cloud, clock, *waves(cloud, 1, 2), tier=replace(TIER, soak_s=305))
-    assert outcomes(results) == ["deployed", "deployed"]
+    def look(*, is_last: bool) -> Mapping[Target, HealthProblem]:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return first_problems(look, seconds, lambda: now[0], sleep), now[0]
 
 
-def test_services_that_scale_out_one_after_the_other_do_not_prolong_the_soak_for_ever(cloud, clock):
-    looks: dict[float, int] = {}
+def test_a_healthy_target_is_looked_at_to_the_end():
+    assert looks(300, {}) == ({}, 300)
 
-    def scale(_call: Call) -> None:
-        look = looks.setdefault(clock.now, len(looks))
-        for number in (1, 2) if 60 < clock.now < 5000 else ():
-            service(cloud, number).desired = 2 + (look + number) % 2
 
-    cloud.fault = scale
-    canaries = rollout(cloud, 1), rollout(cloud, 2)
-    results, _ = carry_out(cloud, clock, canaries, (rollout(cloud, 3),), tier=SOAK)
-    assert outcomes(results) == ["deployed"] * 3
-    assert clock.now < 800
+def test_a_task_that_died_ends_the_soak_at_once():
+    assert looks(300, {}, {ONE: DIED}) == ({ONE: DIED}, 60)
+
+
+def test_what_is_short_for_a_moment_is_healthy():
+    assert looks(300, {}, {ONE: SHORT}, {}) == ({}, 300)
+
+
+def test_what_is_short_at_two_looks_is_not_though_another_is_short_at_the_first_alone():
+    assert looks(300, {ONE: SHORT, TWO: SHORT}, {ONE: SHORT}) == ({ONE: SHORT}, 60)
+
+
+@pytest.mark.parametrize(("after", "expected"), [({}, {}), ({ONE: SHORT}, {ONE: SHORT}), ({TWO: SHORT}, {})])
+def test_one_that_is_short_shortly_before_the_end_has_as_much_time_as_at_any_other_look(after, expected):
+    nine = [{}] * 9
+    assert looks(300, *nine, {ONE: SHORT}, after) == (expected, 330)
+
+
+def test_services_that_scale_out_one_after_the_other_do_not_prolong_the_soak_for_ever():
+    alternately = [{ONE: SHORT}, {TWO: SHORT}] * 50
+    assert looks(300, *alternately) == ({}, 330)
 
 
 def test_somebody_elses_deployment_in_the_soak_ends_it_and_is_left_alone(cloud, clock):

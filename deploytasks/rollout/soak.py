@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from deploytasks.aws import ecs, tasks
@@ -63,7 +64,8 @@ class Soak:
     def _watch(self, results: list[Result], watching: list[Result], until: float) -> list[Result]:
         """Conclude targets as soon as they become unhealthy; watch the others to the end."""
         while watching:
-            problems = short_of_tasks(watching, until, self.resources, self.pool)
+            look = partial(_look, watching, self.resources, self.pool)
+            problems = first_problems(look, until, self.resources.clock, self.resources.sleep)
             if not problems:
                 break
             ended = [
@@ -84,20 +86,24 @@ class Soak:
         return replace(begun, verdict=replace(verdict, running=result.running, desired=result.desired))
 
 
-def short_of_tasks(
-    results: Sequence[Result], until: float, resources: Resources, pool: ThreadPoolExecutor
-) -> dict[Target, HealthProblem]:
+def first_problems(
+    look: Callable[..., Mapping[Target, HealthProblem]],
+    until: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Mapping[Target, HealthProblem]:
     """Return the unhealthy targets and their problems as soon as there is one; {} if there is none by `until` (clock).
 
-    A problem that may pass counts if two looks in a row find it: if the last look is the first to, one more follows.
+    `look(is_last=…)` returns the present problems. One that may pass counts if two looks in a row find it: if the last
+    look is the first to, one more follows.
     """
-    pause_s = min(max(_SHORTEST_S, (until - resources.clock()) / _LOOKS), _LONGEST_S)
+    pause_s = min(max(_SHORTEST_S, (until - clock()) / _LOOKS), _LONGEST_S)
     before: Mapping[Target, HealthProblem] = {}
     while True:
-        left_s = until - resources.clock()
-        resources.sleep(min(pause_s, left_s) if left_s > 0 and not before else pause_s)
-        is_last = resources.clock() >= until
-        found = _look(results, resources, pool, is_last=is_last)
+        left_s = until - clock()
+        sleep(min(pause_s, left_s) if left_s > 0 and not before else pause_s)
+        is_last = clock() >= until
+        found = look(is_last=is_last)
         problems = {target: one for target, one in found.items() if not one.may_pass or target in before}
         if problems or left_s <= 0 or (not found and is_last):
             return problems

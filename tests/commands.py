@@ -51,10 +51,12 @@ class Shop:
     told: list[Call] = field(default_factory=list)
     commits_config: bool = True
     """Whether what a test changed in envs/ and templates/ is committed before a command runs."""
+    committed: tuple[Any, ...] = ()
+    """What `_config` was after the last commit: where it still is, git need not be asked."""
 
     def inv(self, *words: str) -> Ran:
         """Runs `inv WORDS` in the repository."""
-        if self.commits_config:
+        if self.commits_config and self._config() != self.committed:
             self.commit()
         self.capture()
         code = 0
@@ -71,7 +73,14 @@ class Shop:
         self.git("add", "-A", "--", "envs", "templates")
         if self.git("diff", "--cached", "--name-only"):
             self.git("commit", "-q", "-m", "Config")
+        self.committed = self._config()
         return self.git("rev-parse", "HEAD")
+
+    def _config(self) -> tuple[Any, ...]:
+        """Return what envs/ and templates/ hold, and which file git's index is: it is replaced whole."""
+        files = [path for folder in ("envs", "templates") for path in (self.root / folder).rglob("*") if path.is_file()]
+        index = (self.root / ".git/index").stat()
+        return index.st_ino, index.st_mtime_ns, *sorted((str(path), path.read_bytes()) for path in files)
 
     def git(self, *words: str) -> str:
         """Runs git in the repository."""

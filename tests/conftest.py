@@ -20,12 +20,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from examples.stand import emulator, engine
-from tests import browser
+from tests import browser, shared
 from tests.commands import looks_soon, shop  # noqa: F401  fixtures for all
 from tests.faulty import patient, proxy  # noqa: F401  fixtures for whoever breaks calls
 from tests.rollouts import clock, cloud  # noqa: F401  fixtures for whoever carries out rollouts
 from tests.scenes import scenes  # noqa: F401  a fixture for whoever begins where others begin
 
+shared.share()
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how fast this machine is, and what else it does, proves nothing
 

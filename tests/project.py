@@ -6,7 +6,9 @@ Its first two commits are the same whatever N is, so that one endpoint's images 
 import os
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT
 from tests.cloud.world import SERVICE, Age, tenant_account, tenant_name
@@ -114,12 +116,27 @@ def write(root: Path, tenants: int, shared: int = 1, policy: str = "") -> Mappin
 
     So many tenants as `shared` says have one account in common; `policy` is what the tier `prod` says besides.
     """
-    root.mkdir(parents=True)
-    _git(root, "init", "-q", "-b", "main")
-    older = _commit(root, {"Dockerfile": "FROM scratch\n"})
-    newer = _commit(root, {"Dockerfile": "FROM scratch\nLABEL release=two\n"})
-    _commit(root, _files(tenants, shared, policy))
-    return {"older": older, "newer": newer}
+    commits, files = _made(tenants, shared, policy)
+    for name, content in files.items():
+        path = root / name
+        (path.parent if content is not None else path).mkdir(parents=True, exist_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+    return commits
+
+
+@cache
+def _made(tenants: int, shared: int, policy: str) -> tuple[Mapping[Age, str], Mapping[Path, bytes | None]]:
+    """Return the commits and the content of each file, None for a folder: git makes a repository once a process."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        _git(root, "init", "-q", "-b", "main")
+        older = _commit(root, {"Dockerfile": "FROM scratch\n"})
+        newer = _commit(root, {"Dockerfile": "FROM scratch\nLABEL release=two\n"})
+        _commit(root, _files(tenants, shared, policy))
+        paths = [path for path in root.rglob("*") if path.suffix != ".sample"]  # hooks that git never runs
+        found = {path.relative_to(root): path.read_bytes() if path.is_file() else None for path in paths}
+    return {"older": older, "newer": newer}, found
 
 
 def _files(tenants: int, shared: int, policy: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from typing import IO, Any
 from botocore.credentials import Credentials
 
 from benchmarks.stage import ROOT
+from tests import shared
 from tests.cloud.accounts import REGION
 from tests.cloud.endpoint import SERVICES
 
@@ -72,6 +73,7 @@ def warmed(folder: Path, count: int) -> Iterator[list[Warm]]:
 def _import_everything() -> None:
     import deploytasks
 
+    shared.share()
     for module in pkgutil.walk_packages(deploytasks.__path__, "deploytasks."):
         import_module(module.name)
     _read_models()
@@ -87,7 +89,8 @@ def _read_models() -> None:
     shape.ecs()
     warm = session._Session(SharingSession(None, threading.Event()))
     for service in SERVICES:
-        warm.client(service, REGION, Credentials("none", "none"))
+        client = warm.client(service, REGION, Credentials("none", "none"))
+        shared.EXCEPTIONS.create_client_exceptions(client.meta.service_model)
 
 
 def _become(asked: Mapping[str, Any]) -> None:

@@ -45,6 +45,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("build_and_push", "deploytasks/builders/append.py"),
         ("BUILDERS", "deploytasks/model/builders.py"),
         ("OPERATIONS", "deploytasks/aws/operations.py"),
+        ("SHOWN", "tests/every_task.py"),
         ("notifies", "deploytasks/model/commands.py"),
         ("KINDS", "deploytasks/report/notification.py"),
         ("SEEN", "deploytasks/template/language.py"),

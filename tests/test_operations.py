@@ -34,7 +34,7 @@ READING = re.compile(r"Get|List|Describe|BatchGet|Filter|Assume")
 ONE = tenant_account(1)
 ACCESS = Access(ONE, "us-east-1", role=f"arn:aws:iam::{ONE}:role/deploy")
 NEW = replace(
-    OPERATIONS["ecs", "ListTasks"], name="ListClusters", answers=("clusterArns",), rate=Rate("clusters", 1, 0.01)
+    OPERATIONS["ecs", "ListTasks"], name="ListAttributes", answers=("attributes",), rate=Rate("attributes", 1, 0.01)
 )
 
 
@@ -59,7 +59,9 @@ def test_every_operation_that_is_called_is_listed_and_every_one_that_is_listed_i
     written = {name for file in AWS.glob("*.py") for name in names_in(file)}
     known = ((service, name) for service in SERVICES for name in model_of(service).operation_names)
     called = {name for _, name in known if xform_name(name) in written}
-    assert called == {name for _, name in OPERATIONS}
+    listed = {name for _, name in OPERATIONS}
+    assert called - listed == set(), "add their rows to deploytasks/aws/operations.py"
+    assert listed - called == set(), "remove their rows"
 
 
 def test_every_service_that_is_asked_is_listed():
@@ -115,13 +117,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     botocore_session.loader.cache_clear()
 
 
-@pytest.mark.parametrize("call", [lambda ecs: ecs.list_clusters(), lambda ecs: ecs.get_paginator("list_clusters")])
+@pytest.mark.parametrize("call", [lambda ecs: ecs.list_attributes(), lambda ecs: ecs.get_paginator("list_attributes")])
 def test_a_call_without_a_row_is_refused_and_nothing_hides_it(cloud: Endpoint, call: Any):
     ecs = Clients(Author("x")).of("ecs", ACCESS)
     with pytest.raises(Unlisted) as caught, translated("t1-prod/api"):
         call(ecs)
-    assert str(caught.value) == "ECS.list_clusters is not listed: add its row to deploytasks/aws/operations.py"
-    with pytest.raises(AwsError, match=r"t1: unforeseen Unlisted: ECS\.list_clusters is not listed"), contained("t1"):
+    assert str(caught.value) == "ECS.list_attributes is not listed: add its row to deploytasks/aws/operations.py"
+    with pytest.raises(AwsError, match=r"t1: unforeseen Unlisted: ECS\.list_attributes is not listed"), contained("t1"):
         call(ecs)
 
 
@@ -133,8 +135,8 @@ def test_a_client_has_the_methods_of_its_rows_and_no_others(cloud: Endpoint, ser
     assert {xform_name(name) for name in own} <= set(dir(client))
 
 
-def list_clusters(account: Account, _ask: Ask) -> Answer:
-    return {"clusterArns": [*account.clusters]}
+def list_attributes(account: Account, _ask: Ask) -> Answer:
+    return {"attributes": [{"name": name} for name in account.clusters]}
 
 
 @pytest.fixture
@@ -146,8 +148,8 @@ def waited() -> list[float]:
 @pytest.fixture
 def added(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch, waited: list[float]) -> Clients:
     """Clients after one row more; AWS has the operation anyway."""
-    monkeypatch.setitem(OPERATIONS, ("ecs", "ListClusters"), NEW)
-    monkeypatch.setitem(endpoint.SERVICES["ecs"], "ListClusters", list_clusters)
+    monkeypatch.setitem(OPERATIONS, ("ecs", "ListAttributes"), NEW)
+    monkeypatch.setitem(endpoint.SERVICES["ecs"], "ListAttributes", list_attributes)
     clients = Clients(Author("x"))
     monkeypatch.setattr(clients.stopped, "wait", waited.append)
     return clients
@@ -155,19 +157,33 @@ def added(cloud: Endpoint, monkeypatch: pytest.MonkeyPatch, waited: list[float])
 
 def test_a_row_is_a_method_with_a_rate(added: Clients, waited: list[float]):
     for _ in range(3):
-        assert "t1-prod" in added.of("ecs", ACCESS).list_clusters()["clusterArns"]
+        answer = added.of("ecs", ACCESS).list_attributes(targetType="container-instance")
+        assert {"name": "t1-prod"} in answer["attributes"]
     assert len(waited) == 2
 
 
 def test_a_row_says_what_an_answer_must_have(added: Clients, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    monkeypatch.setitem(endpoint.SERVICES["ecs"], "ListClusters", lambda _account, _ask: {})
-    with pytest.raises(AwsError, match="the answer can't be read: it has no `clusterArns`"), translated("t1"):
-        added.of("ecs", ACCESS).list_clusters()
+    monkeypatch.setitem(endpoint.SERVICES["ecs"], "ListAttributes", lambda _account, _ask: {})
+    with pytest.raises(AwsError, match="the answer can't be read: it has no `attributes`"), translated("t1"):
+        added.of("ecs", ACCESS).list_attributes(targetType="container-instance")
+
+
+@pytest.mark.parametrize(
+    ("row", "timeout_s"), [(NEW, 10), (replace(NEW, slow=True), None), (replace(NEW, writes=True), None)]
+)
+def test_a_row_that_reads_has_the_shorter_timeout_unless_it_is_slow(
+    added: Clients, monkeypatch: pytest.MonkeyPatch, row: Operation, timeout_s: float | None
+):
+    monkeypatch.setitem(OPERATIONS, ("ecs", row.name), row)
+    client, found = added.of("ecs", ACCESS), list[Any]()
+    client.meta.events.register_last("before-call", lambda context, **_: found.append(context.get("read_timeout")))
+    client.list_attributes(targetType="container-instance")
+    assert found == [timeout_s]
 
 
 def test_a_row_is_an_operation_that_a_budget_may_count(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(AssertionError, match="ListClusters"):
-        budget({"ListClusters": 1}, 1)
-    monkeypatch.setitem(OPERATIONS, ("ecs", "ListClusters"), NEW)
-    assert budget({}, 2, {"ListClusters": 1}) == {"ListClusters": 2}
+    with pytest.raises(AssertionError, match="ListAttributes"):
+        budget({"ListAttributes": 1}, 1)
+    monkeypatch.setitem(OPERATIONS, ("ecs", "ListAttributes"), NEW)
+    assert budget({}, 2, {"ListAttributes": 1}) == {"ListAttributes": 2}

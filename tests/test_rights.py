@@ -56,7 +56,8 @@ def text() -> str:
 
 
 def test_the_policies_are_those_of_the_operations():
-    assert [(role, use, derived(role, use)) for role, use, _ in documented()] == documented()
+    wrong = [(role, use) for role, use, shown in documented() if shown != derived(role, use)]
+    assert wrong == [], "REWRITE=1 make test ARGS=tests/test_rights.py writes them anew"
 
 
 def test_each_right_stands_in_one_policy():
@@ -76,7 +77,7 @@ def test_a_right_with_a_condition_has_a_statement_of_its_own():
 
 
 def test_a_row_is_a_right_of_its_role(monkeypatch: pytest.MonkeyPatch):
-    row = replace(OPERATIONS["ecs", "ListTasks"], name="ListClusters")
-    monkeypatch.setitem(OPERATIONS, ("ecs", "ListClusters"), row)
-    assert '"ecs:ListClusters"' in derived("tenant", "read")
-    assert '"ecs:ListClusters"' not in derived("registry", "read") + derived("tenant", "change")
+    row = replace(OPERATIONS["ecs", "ListTasks"], name="ListAttributes")
+    monkeypatch.setitem(OPERATIONS, ("ecs", "ListAttributes"), row)
+    assert '"ecs:ListAttributes"' in derived("tenant", "read")
+    assert '"ecs:ListAttributes"' not in derived("registry", "read") + derived("tenant", "change")

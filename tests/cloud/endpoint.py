@@ -143,7 +143,8 @@ class Endpoint:
             raise error
         operation = SERVICES.get(call.service, {}).get(call.operation)
         if operation is None:
-            raise AwsError("UnknownOperationException", f"{call.service} {call.operation} is not served here")
+            message = f"{call.service} {call.operation} is not served here: add it to tests/cloud/"
+            raise AwsError("UnknownOperationException", message)
         account = self.cloud.account(call.account)
         account.asked_in, self.cloud.address = call.region, self.url
         return operation(account, call.ask)

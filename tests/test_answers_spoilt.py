@@ -13,7 +13,7 @@ from itertools import cycle
 
 import pytest
 
-from deploytasks.aws import fencing, follow_task, locks, retries, transport
+from deploytasks.aws import follow_task, lock_holders, locks, retries, transport
 from deploytasks.aws.operations import OPERATIONS, Operation
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
@@ -120,7 +120,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (follow_task, "POLL_S", 0.02),
         (follow_task, "_OUTAGE_S", 0.5),
         (locks, "_TRIES_S", (0.0, 0.0)),
-        (fencing, "SURE_S", (0.0, 0.0)),
+        (lock_holders, "SURE_S", (0.0, 0.0)),
     ):
         monkeypatch.setattr(module, name, value)
 

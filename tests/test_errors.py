@@ -1,7 +1,7 @@
 """Errors carry what they say as attributes: nothing reads it back out of their text."""
 
 from deploytasks import errors
-from deploytasks.aws import lock_records
+from deploytasks.aws import parameters
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import LockState
 
@@ -32,7 +32,7 @@ def test_reworded_complaints_keep_their_kind_and_hide_what_aws_said():
 
 def test_a_hold_names_its_tenants_in_its_parameter_as_it_always_did():
     hold = LockState("prod", "ann", "now", "release.rollback prod", tenants=("mb", "acme"))
-    value = lock_records.written(hold)
+    value = parameters.written(hold)
     assert '"tenants": "mb,acme"' in value
-    assert lock_records.read("prod", value) == hold
-    assert lock_records.read("prod", value.replace("mb,acme", "")).tenants == ()
+    assert parameters.read_lock("prod", value) == hold
+    assert parameters.read_lock("prod", value.replace("mb,acme", "")).tenants == ()

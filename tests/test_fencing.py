@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from deploytasks import commands
-from deploytasks.aws import fencing, locks
-from deploytasks.aws.fencing import Fence, LockLost
-from deploytasks.aws.lock_records import written
+from deploytasks.aws import lock_holders, locks
+from deploytasks.aws.lock_holders import Fence, LockLost
+from deploytasks.aws.parameters import written
 from deploytasks.config.load import load
 from deploytasks.errors import DeployError
 from deploytasks.model import LockState, Options, Scope
@@ -41,7 +41,7 @@ Then = Callable[[], object]
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long until SSM shows what was written."""
-    for module in (fencing, locks):
+    for module in (lock_holders, locks):
         monkeypatch.setattr(module, "SURE_S", (0.01, 0.01))
 
 
@@ -284,7 +284,7 @@ def test_once_lost_the_lock_is_not_read_again():
 
 
 def test_the_holder_shows_that_it_lives_and_leaves_no_heartbeat_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fencing, "BEAT_S", 0.05)
+    monkeypatch.setattr(lock_holders, "BEAT_S", 0.05)
     seen: dict[str, list[str]] = {"PutParameter": [], "DeleteParameter": []}
     shop.endpoint.cloud.rollout_s = 0.5
     shop.endpoint.fault = lambda call: seen[call.operation].append(call.ask["Name"]) if call.operation in seen else None

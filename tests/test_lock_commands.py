@@ -24,7 +24,7 @@ import pytest
 from benchmarks.stage import inv
 from deploytasks import commands
 from deploytasks.aws import locks, transport
-from deploytasks.aws.lock_records import written
+from deploytasks.aws.parameters import written
 from deploytasks.config.load import load
 from deploytasks.errors import Interrupted
 from deploytasks.model import Command, LockState, Options, Report, Scope

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploytasks.aws.lock_records import written
+from deploytasks.aws.parameters import written
 from deploytasks.model import LockState
 from tests.commands import REGISTRY, Shop
 

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ssm.models import SimpleSystemManagerBackend
 
-from deploytasks.aws import fencing, lock_records, locks, parameters
+from deploytasks.aws import lock_holders, locks, parameters
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
 from tests.given import NEW
@@ -45,7 +45,7 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def record(author: Author = ALICE, **changes: Any) -> LockState:
-    return replace(lock_records.lock_record("prod", author, "release.prod"), **changes)
+    return replace(lock_holders.lock_record("prod", author, "release.prod"), **changes)
 
 
 def dead_pid() -> int:
@@ -156,7 +156,7 @@ def names(ssm: Any) -> set[str]:
     return {each["Name"].removeprefix("/deploytasks/shop/prod/") for each in ssm.describe_parameters()["Parameters"]}
 
 
-@pytest.mark.parametrize("after_s", [0, 60, fencing.STALE_S - 2])
+@pytest.mark.parametrize("after_s", [0, 60, lock_holders.STALE_S - 2])
 def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any, after_s: float):
     held = locks.acquire(ssm, "shop", record(**OF_RUN_7))
     later(ssm, after_s)
@@ -167,24 +167,24 @@ def test_a_live_holder_of_the_same_ci_run_on_another_host_is_not_robbed(ssm: Any
 
 def test_a_lock_whose_holder_shows_no_life_is_taken_over_by_its_own_ci_run(ssm: Any):
     locks.acquire(ssm, "shop", record(**OF_RUN_7))
-    later(ssm, fencing.STALE_S + 2)  # a Date has no fractions of a second
+    later(ssm, lock_holders.STALE_S + 2)  # a Date has no fractions of a second
     assert locks.acquire(ssm, "shop", on_another_host()).machine == "runner-2"
 
 
 @pytest.mark.parametrize("run", ["", "github 8"])
 def test_no_other_run_takes_a_lock_over_whose_holder_shows_no_life(ssm: Any, run: str):
     locks.acquire(ssm, "shop", record(**OF_RUN_7))
-    later(ssm, 10 * fencing.STALE_S)
+    later(ssm, 10 * lock_holders.STALE_S)
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host(run))
 
 
 def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
     held = locks.acquire(ssm, "shop", record(**OF_RUN_7))
-    heart = fencing.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
+    heart = lock_holders.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
     heart.start()
     wait_until(lambda: f"heartbeats/{held.token}" in names(ssm))
-    later(ssm, 10 * fencing.STALE_S, but="heartbeats")
+    later(ssm, 10 * lock_holders.STALE_S, but="heartbeats")
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host())
     assert locks.status(ssm, "shop", "prod") == held
@@ -192,7 +192,7 @@ def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
     assert names(ssm) == {"lock"}
 
 
-def beating(ssm: Any, told: list[str]) -> tuple[fencing.Heartbeat, Event]:
+def beating(ssm: Any, told: list[str]) -> tuple[lock_holders.Heartbeat, Event]:
     """A heartbeat whose first write has begun, and the event that lets it go on to AWS."""
     began, lands = Event(), Event()
 
@@ -200,7 +200,7 @@ def beating(ssm: Any, told: list[str]) -> tuple[fencing.Heartbeat, Event]:
         began.set()
         lands.wait(60)
 
-    heart = fencing.Heartbeat(ssm, "shop", locks.acquire(ssm, "shop", record()), told.append, beat_s=0.01)
+    heart = lock_holders.Heartbeat(ssm, "shop", locks.acquire(ssm, "shop", record()), told.append, beat_s=0.01)
     ssm.meta.events.register("before-call.ssm.PutParameter", slow)
     heart.start()
     assert began.wait(60)
@@ -208,7 +208,7 @@ def beating(ssm: Any, told: list[str]) -> tuple[fencing.Heartbeat, Event]:
 
 
 def test_a_heartbeat_that_is_being_written_is_waited_for_and_then_deleted(ssm: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fencing, "_LAST_S", 60.0)
+    monkeypatch.setattr(lock_holders, "_LAST_S", 60.0)
     heart, lands = beating(ssm, told := [])
     Timer(0.1, lands.set).start()
     heart.stop()
@@ -216,7 +216,7 @@ def test_a_heartbeat_that_is_being_written_is_waited_for_and_then_deleted(ssm: A
 
 
 def test_a_heartbeat_that_lands_after_its_end_is_deleted_all_the_same(ssm: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fencing, "_LAST_S", 0.01)
+    monkeypatch.setattr(lock_holders, "_LAST_S", 0.01)
     heart, lands = beating(ssm, told := [])
     done: list[str] = []
     for operation in ("PutParameter", "DeleteParameter"):
@@ -232,12 +232,12 @@ def test_a_heartbeat_that_lands_after_its_end_is_deleted_all_the_same(ssm: Any, 
 def test_the_last_sign_of_life_is_the_lock_until_a_heartbeat_follows(ssm: Any):
     held = locks.acquire(ssm, "shop", record())
     taken_at = locks.taken_at(ssm, "shop", "prod")
-    assert fencing.last_sign(ssm, "shop", held) == taken_at is not None
+    assert lock_holders.last_sign(ssm, "shop", held) == taken_at is not None
     beat = f"/deploytasks/shop/prod/heartbeats/{held.token}"
     parameters.write(ssm, beat, "now", "prod")
     written = parameters.find(ssm, beat, "prod")
     assert written and written.modified_at != taken_at
-    assert fencing.last_sign(ssm, "shop", held) == written.modified_at
+    assert lock_holders.last_sign(ssm, "shop", held) == written.modified_at
 
 
 def test_an_answer_without_a_date_proves_no_death(ssm: Any):
@@ -250,7 +250,7 @@ def test_an_answer_without_a_date_proves_no_death(ssm: Any):
 
 def test_who_waits_takes_over_once_the_holder_of_its_run_shows_no_life(ssm: Any):
     locks.acquire(ssm, "shop", record(**OF_RUN_7))
-    mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, fencing.STALE_S + 2)})
+    mine, waiting = on_another_host(), Waiting({20: lambda: later(ssm, lock_holders.STALE_S + 2)})
     assert locks.acquire(ssm, "shop", mine, waiting.wait(900)).token == mine.token
 
 
@@ -269,7 +269,7 @@ def test_what_a_dead_holder_left_goes_with_the_lock_that_was_taken_over(ssm: Any
 def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any):
     dead, half = record(pid=dead_pid()), record(BOB, pid=dead_pid())
     locks.acquire(ssm, "shop", dead)
-    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", parameters.written(half), "prod")
     mine = record(BOB)
     assert locks.acquire(ssm, "shop", mine).token == mine.token
     assert locks.release(ssm, "shop", mine)
@@ -279,7 +279,7 @@ def test_a_successor_that_died_before_it_had_the_lock_is_in_nobodys_way(ssm: Any
 def test_a_successor_that_lives_holds_the_lock(ssm: Any):
     dead, half = record(pid=dead_pid()), record(Author("carol"))
     locks.acquire(ssm, "shop", dead)
-    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", lock_records.written(half), "prod")
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", parameters.written(half), "prod")
     with pytest.raises(Locked, match="carol holds the lock"):
         locks.acquire(ssm, "shop", record(BOB))
 
@@ -326,13 +326,13 @@ def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
 
 
 def test_a_lock_taken_by_hand_belongs_to_no_process(ssm: Any):
-    locks.acquire(ssm, "shop", lock_records.by_hand(record(pid=dead_pid())))
+    locks.acquire(ssm, "shop", lock_holders.by_hand(record(pid=dead_pid())))
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", record())
 
 
 def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(ssm: Any):
-    by_hand = locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 7")))
+    by_hand = locks.acquire(ssm, "shop", lock_holders.by_hand(record(run="github 7")))
     job = record(BOB, run="github 7")
     assert locks.acquire(ssm, "shop", job) == by_hand
     assert not locks.release(ssm, "shop", job)
@@ -340,12 +340,12 @@ def test_jobs_of_a_ci_run_work_under_the_lock_that_it_took_by_hand_and_leave_it(
 
 
 def test_a_ci_run_takes_its_own_lock_by_hand_anew_and_no_other_run_does(ssm: Any):
-    locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 7", command="release.matrix prod --shards 2")))
-    again = lock_records.by_hand(record(run="github 7", command="release.matrix prod --shards 3"))
+    locks.acquire(ssm, "shop", lock_holders.by_hand(record(run="github 7", command="release.matrix prod --shards 2")))
+    again = lock_holders.by_hand(record(run="github 7", command="release.matrix prod --shards 3"))
     assert locks.acquire(ssm, "shop", again) == again
     assert locks.status(ssm, "shop", "prod") == again
     with pytest.raises(Locked):
-        locks.acquire(ssm, "shop", lock_records.by_hand(record(run="github 8")))
+        locks.acquire(ssm, "shop", lock_holders.by_hand(record(run="github 8")))
 
 
 def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm: Any):
@@ -390,16 +390,16 @@ def test_a_put_that_met_too_many_others_is_tried_again(ssm: Any):
 
 @pytest.mark.parametrize("reason", ["{{resolve:ssm:secret}} {x} }}", "ein Grund: „müde“", "x" * 5000, "я{🔥" * 1000])
 def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
-    mine = locks.acquire(ssm, "shop", lock_records.lock_record("prod", ALICE, "lock.acquire", reason=reason))
+    mine = locks.acquire(ssm, "shop", lock_holders.lock_record("prod", ALICE, "lock.acquire", reason=reason))
     assert locks.status(ssm, "shop", "prod") == mine
     assert mine.reason.removesuffix("…") == reason[: len(mine.reason.removesuffix("…"))]
-    value = lock_records.written(mine)
+    value = parameters.written(mine)
     assert "{" not in value[1:] and "}" not in value[:-1] and len(value) < 4096
 
 
 @pytest.mark.parametrize("value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null"])
 def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
-    assert lock_records.read("prod", value).by == "an unreadable lock record"
+    assert parameters.read_lock("prod", value).by == "an unreadable lock record"
 
 
 @dataclass

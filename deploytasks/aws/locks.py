@@ -1,7 +1,7 @@
 """The lock of a project's tier: one SSM parameter in the registry's account, which only one of many can create.
 
 It is never stolen: it may be taken over if the holder's process died on this machine, or if it belongs to the same CI
-run and shows no life any more (`fencing`). A waiting command only reads, and writes once the lock is gone.
+run and shows no life any more (`lock_holders`). A waiting command only reads, and writes once the lock is gone.
 """
 
 import random
@@ -9,18 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
 from deploytasks import concurrency
-from deploytasks.aws import fencing, lock_records, parameters, transport
+from deploytasks.aws import lock_holders, parameters, transport
 from deploytasks.aws.errors import may_pass
-from deploytasks.aws.fencing import SURE_S
+from deploytasks.aws.lock_holders import SURE_S
+from deploytasks.aws.parameters import HOLD
 from deploytasks.durations import spelled
 from deploytasks.errors import AwsError, Complaint, Locked
 from deploytasks.model import LockState
 
-HOLD = "hold"
 Answer = TypeVar("Answer")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 15.0
 _TRIES_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -105,13 +104,13 @@ def release_held(client: Any, project: str, mine: LockState, sleep: Callable[[fl
 def status(client: Any, project: str, tier: str, kind: str = "lock") -> LockState | None:
     """Return who holds the tier's lock (or set its hold), None if it is free."""
     found = parameters.find(client, parameters.path(project, tier, kind), f"{kind} of {tier}")
-    return lock_records.read(tier, found.value) if found else None
+    return parameters.read_lock(tier, found.value) if found else None
 
 
 def obstacle(client: Any, project: str, mine: LockState) -> Complaint | None:
     """Return the complaint that `acquire` would raise now; None if it would take the lock, or work under it."""
     holder = status(client, project, mine.tier)
-    if holder is None or _is_ours(holder, mine) or _is_left(client, project, holder, mine):
+    if holder is None or _is_ours(holder, mine) or lock_holders.is_left(client, project, holder, mine):
         return None
     return _refusal(holder, mine, 0.0)
 
@@ -133,7 +132,7 @@ def freeing(tier: str, run: str) -> str:
 
 
 def _is_ours(holder: LockState, mine: LockState) -> bool:
-    return holder.token == mine.token or lock_records.is_shared(holder, mine)
+    return holder.token == mine.token or lock_holders.is_shared(holder, mine)
 
 
 def _take(client: Any, project: str, mine: LockState, wait: LockWait) -> LockState:
@@ -160,7 +159,7 @@ def _look(client: Any, project: str, before: LockState, mine: LockState, wait: L
 def _put(client: Any, project: str, mine: LockState) -> LockState | None:
     """Return who holds the lock after our attempt to write it; None if it is free again."""
     name = parameters.path(project, mine.tier)
-    if _write(lambda: parameters.create(client, name, lock_records.written(mine), f"lock of {mine.tier}")):
+    if _write(lambda: parameters.create(client, name, parameters.written(mine), f"lock of {mine.tier}")):
         return mine
     # botocore retries a put whose answer was lost, and the retry then finds the first one's lock.
     return status(client, project, mine.tier)
@@ -171,16 +170,12 @@ def _write(put: Callable[[], Answer]) -> Answer:
     return concurrency.finish(put, transport.GRACE_S)
 
 
-def _is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
-    return lock_records.is_left(holder, mine, partial(fencing.is_stale, client, project, holder))
-
-
 def _inherited(client: Any, project: str, holder: LockState, mine: LockState) -> LockState:
     """Return who holds the lock now: we do if its holder died; only one of several takers succeeds."""
-    if holder.token == mine.token or not _is_left(client, project, holder, mine):
+    if holder.token == mine.token or not lock_holders.is_left(client, project, holder, mine):
         return holder
     if not holder.pid:  # held by the CI run itself, which takes it anew: its jobs follow each other
-        name, record = parameters.path(project, mine.tier), lock_records.written(mine)
+        name, record = parameters.path(project, mine.tier), parameters.written(mine)
         _write(lambda: parameters.write(client, name, record, f"lock of {mine.tier}"))
         return mine
     return _taken_over(client, project, holder, mine)
@@ -197,8 +192,8 @@ def _taken_over(client: Any, project: str, dead: LockState, mine: LockState) -> 
         parameters.delete(client, _succession(project, mine.tier, dead.token), where)
         return now or _put(client, project, mine) or dead
     taken = replace(mine, took_over=dead.token)
-    _write(lambda: parameters.write(client, name, lock_records.written(taken), where))
-    fencing.forget(client, project, dead)
+    _write(lambda: parameters.write(client, name, parameters.written(taken), where))
+    lock_holders.forget(client, project, dead)
     if dead.took_over:
         parameters.delete(client, _succession(project, mine.tier, dead.took_over), where)
     return taken
@@ -211,11 +206,11 @@ def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> L
     """
     name, where = _succession(project, mine.tier, dead.token), f"lock of {mine.tier}"
     for _ in range(_ATTEMPTS):
-        if parameters.create(client, name, lock_records.written(mine), where):
+        if parameters.create(client, name, parameters.written(mine), where):
             return mine
         if found := parameters.find(client, name, where):
-            successor = lock_records.read(mine.tier, found.value)
-            if successor.token == mine.token or not _is_left(client, project, successor, mine):
+            successor = parameters.read_lock(mine.tier, found.value)
+            if successor.token == mine.token or not lock_holders.is_left(client, project, successor, mine):
                 return successor
             parameters.delete(client, name, where)  # it died before it had the lock
     return dead
@@ -230,7 +225,7 @@ def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:
     waited = f"after {spelled(waited_s)} of waiting, " if waited_s else ""
     to_wait = "" if waited_s else "wait for it: --lock-wait 15m; "
     if mine.run and holder.run == mine.run and holder.pid:
-        to_wait += f"this CI run takes it over {spelled(fencing.STALE_S)} after its last heartbeat; "
+        to_wait += f"this CI run takes it over {spelled(lock_holders.STALE_S)} after its last heartbeat; "
     to_do = f"{to_wait}if it is gone for good: {freeing(mine.tier, mine.run)}"
     return Complaint(mine.tier, f"{waited}{_held(holder, mine, waited_s)}", to_do)
 
@@ -255,7 +250,7 @@ def _how_long(holder: LockState, mine: LockState, waited_s: float) -> str:
 
 def put_hold(client: Any, project: str, hold: LockState) -> None:
     """Put a hold on the tier, with its reason; replace a present one."""
-    value = lock_records.written(lock_records.by_nobody(hold))
+    value = parameters.written(lock_holders.by_nobody(hold))
     parameters.write(client, parameters.path(project, hold.tier, HOLD), value, f"hold of {hold.tier}")
 
 

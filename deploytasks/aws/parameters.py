@@ -1,12 +1,26 @@
-"""Our SSM parameters in the registry's account: their names, and how to read, create, write and delete one."""
+"""Our SSM parameters in the registry's account: how to find, create, write and delete one, and the records in them.
 
-from dataclasses import dataclass
+A tier has a lock, a hold after a rollback, and for each release that was let past the gate an override that says why:
+revisions and services record that reason as well, but not every release rolls something out.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploytasks.aws.errors import dated, is_lost, translated
+from deploytasks.errors import AwsError
+from deploytasks.model import LockState, Override, Unfinished
+
+_OVERRIDES = "overrides"
+_LONGEST_REASON = 1000
+"""How many of a parameter's 4,096 characters a reason may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +106,104 @@ def delete(client: Any, name: str, where: str) -> None:
             client.delete_parameter(Name=name)
         except client.exceptions.ParameterNotFound:
             return
+
+
+def cut(reason: str) -> str:
+    """Return the reason, cut to `_LONGEST_REASON` characters as it is written; one that was cut ends with `…`."""
+    sizes = [*accumulate(len(_escaped(json.dumps(char))) - 2 for char in reason)]
+    if not sizes or sizes[-1] <= _LONGEST_REASON:
+        return reason
+    return reason[: bisect_right(sizes, _LONGEST_REASON - len(r"\u2026"))] + "…"
+
+
+def written(state: Any) -> str:
+    """Return the state as the value of a parameter, one flat JSON object.
+
+    Source: PutParameter takes no value with double braces, so all braces in users' text are escaped.
+    """
+    members = asdict(state)
+    if isinstance(state, LockState):
+        members["tenants"] = ",".join(state.tenants)
+        members["unfinished"] = [list(each.values()) for each in members["unfinished"]]
+    return f"{{{_escaped(json.dumps(members)[1:-1])}}}"
+
+
+def _escaped(inside: str) -> str:
+    return inside.replace("{", "\\u007b").replace("}", "\\u007d")
+
+
+def read_lock(tier: str, value: str) -> LockState:
+    """Return the contents of the lock; of an unreadable one, a record that says so."""
+    try:
+        known: dict[str, type] = {each.name: str for each in fields(LockState)} | {"pid": int, "unfinished": list}
+        said = {name: each for name, each in json.loads(value).items() if name in known}
+        if all(isinstance(each, known[name]) for name, each in said.items()):
+            unfinished = tuple(map(_unfinished, said.get("unfinished", ())))
+            tenants = tuple(filter(None, said.get("tenants", "").split(",")))
+            return LockState(**said | {"unfinished": unfinished, "tenants": tenants})
+    except (ValueError, TypeError, AttributeError):
+        pass
+    return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
+
+
+def _unfinished(row: Any) -> Unfinished:
+    """Return the unfinished rollback of a hold's row.
+
+    Raises:
+        TypeError, ValueError: the row has another form.
+
+    """
+    release, at, *names = row
+    tenants, services = (tuple(each) for each in names)
+    if not all(isinstance(each, str) for each in (release, at, *tenants, *services)):
+        raise TypeError(row)
+    return Unfinished(release, at, tenants, services)
+
+
+HOLD = "hold"
+
+
+def put_override(client: Any, project: str, override: Override) -> None:
+    """Record the override; one that the release already has is kept."""
+    name = f"{path(project, override.tier, _OVERRIDES)}/{override.release}"
+    value = written(replace(override, reason=cut(override.reason)))
+    where = f"override of {override.release}"
+    if not create(client, name, value, where) and find(client, name, where) is None:
+        raise AwsError.of(where, "it could not be recorded", "run the same command again")
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the registry's account stores about a tier: its overrides, its hold and its lock."""
+
+    overrides: tuple[Override, ...] = ()
+    hold: LockState | None = None
+    lock: LockState | None = None
+
+
+def records(client: Any, project: str, tier: str) -> Records:
+    """Return all records of the tier, except unreadable overrides.
+
+    Source: ssm GetParametersByPath.
+
+    """
+    ours = f"{path(project, tier, _OVERRIDES)}/"
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=folder(project, tier), Recursive=True)
+    with translated(f"overrides of {tier}"):
+        found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
+
+    def state(kind: str) -> LockState | None:
+        value = found.get(path(project, tier, kind))
+        return read_lock(tier, value) if value else None
+
+    overrides = tuple(one for name, value in found.items() if name.startswith(ours) for one in _overrides(value))
+    return Records(overrides, state(HOLD), state("lock"))
+
+
+def _overrides(value: str) -> Iterator[Override]:
+    try:
+        override = Override(**json.loads(value))
+    except (ValueError, TypeError):
+        return
+    if all(isinstance(getattr(override, name), str) for name in Override.__slots__):
+        yield override

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deploytasks.aws import lock_records
-from deploytasks.aws.fencing import Fence
+from deploytasks.aws import lock_holders
+from deploytasks.aws.lock_holders import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.commands.config_version import Config, config_of
 from deploytasks.concurrency import each, together
@@ -49,7 +49,7 @@ class Context:
     """The version of `envs/` and `templates/`; None for a command that renders nothing."""
     fence: Fence = field(default_factory=Fence)
     """Prevents new changes once the tier's lock is lost; armed by `lock`."""
-    token: str = field(default_factory=lock_records.new_token)
+    token: str = field(default_factory=lock_holders.new_token)
     """Identifies the command's lock and its hold."""
 
     @property

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from deploytasks import git, tags
-from deploytasks.aws import fencing, lock_records, locks
-from deploytasks.aws.fencing import Heartbeat
+from deploytasks.aws import lock_holders, locks, parameters
+from deploytasks.aws.lock_holders import Heartbeat
 from deploytasks.commands.context import (
     Context,
     before_any_change,
@@ -102,7 +102,7 @@ def hold_of(context: Context) -> LockState | None:
 
 def hold_for(context: Context, commit: str, reason: str) -> LockState:
     """Return a hold of the whole tier with the token of this command's lock; nothing is written."""
-    mine = lock_records.lock_record(context.tier.name, context.author, _command(context), commit=commit, reason=reason)
+    mine = lock_holders.lock_record(context.tier.name, context.author, _command(context), commit=commit, reason=reason)
     return replace(mine, token=context.token)
 
 
@@ -171,7 +171,7 @@ def _our_record(context: Context) -> LockState:
     to = context.options.to or ""
     release = to if tags.is_release(to, context.tier.name) else ""
     commit = "" if release else _commit(context, context.options.commit or to)
-    mine = lock_records.lock_record(context.tier.name, context.author, _command(context), commit=commit)
+    mine = lock_holders.lock_record(context.tier.name, context.author, _command(context), commit=commit)
     return replace(mine, release=release, token=context.token)
 
 
@@ -212,7 +212,7 @@ def lock_status(project: Project, tiers: Sequence[str]) -> tuple[TierLock, ...]:
 
 def _tier_lock(client: Any, project: str, tier: str) -> TierLock:
     held, hold = locks.status(client, project, tier), locks.hold(client, project, tier)
-    alive_at = fencing.last_sign(client, project, held) if held and held.pid else None
+    alive_at = lock_holders.last_sign(client, project, held) if held and held.pid else None
     return TierLock(tier, held, hold, alive_at)
 
 
@@ -223,7 +223,7 @@ def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.
         Locked: it is held already, and was not released within the wait.
 
     """
-    record = lock_records.by_hand(lock_records.lock_record(tier, whoami_here(), "lock.acquire", reason=reason))
+    record = lock_holders.by_hand(lock_holders.lock_record(tier, whoami_here(), "lock.acquire", reason=reason))
     with before_any_change():
         client = registry(project, "ssm")
         try:
@@ -247,7 +247,10 @@ def lock_release(project: Project, tier: str, agreed: Agreed | None = None) -> E
     """
     with before_any_change():
         client = registry(project, "ssm")
-        found = {"lock": locks.status(client, project.name, tier), locks.HOLD: locks.hold(client, project.name, tier)}
+        found = {
+            "lock": locks.status(client, project.name, tier),
+            parameters.HOLD: locks.hold(client, project.name, tier),
+        }
         there = [(kind, state) for kind, state in found.items() if state]
         if not there:
             raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
@@ -275,7 +278,7 @@ def lock_release_of(project: Project, tier: str, run: str) -> bool:
 def _forget_heartbeat(client: Any, project: Project, kind: str, state: LockState) -> None:
     """Delete the heartbeat of a lock held by a process, which may have died and can't do so itself."""
     if kind == "lock" and state.pid:
-        fencing.forget(client, project.name, state)
+        lock_holders.forget(client, project.name, state)
 
 
 def registry(project: Project, service: str) -> Any:

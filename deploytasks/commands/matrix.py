@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploytasks import concurrency
-from deploytasks.aws import lock_records, locks
+from deploytasks.aws import lock_holders, locks
 from deploytasks.commands import desired_images, ownership, preflight, rollouts
 from deploytasks.commands.barrier import Barrier
 from deploytasks.commands.context import Context, before_any_change, begin, quiet, registry_ssm
@@ -136,8 +136,8 @@ def _of_the_run(context: Context, flag: str) -> Context:
 def _locked_for_the_run(context: Context) -> Iterator[tuple[str, ...]]:
     """Hold the tier's lock for the run, not for this process; it stays locked on success. A dry run locks nothing."""
     command = f"{context.command.task(context.tier.name)} --shards {context.options.shards}"
-    record = lock_records.lock_record(context.tier.name, context.author, command, reason=context.options.override or "")
-    mine = lock_records.by_hand(record)  # never taken for a dead process's
+    record = lock_holders.lock_record(context.tier.name, context.author, command, reason=context.options.override or "")
+    mine = lock_holders.by_hand(record)  # never taken for a dead process's
     if context.options.dry_run:
         yield obstacles(context, mine)
         return

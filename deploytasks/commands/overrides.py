@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploytasks.aws import overrides
+from deploytasks.aws import parameters
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import registry_ssm
 from deploytasks.concurrency import each
@@ -27,9 +27,9 @@ def overridden(project: Project, clients: Clients, tiers: Sequence[str]) -> Over
     The caller has checked that the registry's credentials belong to the account in the file.
     """
 
-    def look(tier: str) -> overrides.Records | Complaint:
+    def look(tier: str) -> parameters.Records | Complaint:
         try:
-            return overrides.records(registry_ssm(project, clients), project.name, tier)
+            return parameters.records(registry_ssm(project, clients), project.name, tier)
         except AwsError as error:
             return error.complaints[0]
 

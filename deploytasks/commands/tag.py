@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from deploytasks.aws import ecr, overrides, tags
+from deploytasks.aws import ecr, parameters, tags
 from deploytasks.commands.context import Context, begin, quiet, registry_ssm, say
 from deploytasks.commands.lock import lock
 from deploytasks.commands.outcome import report
@@ -38,7 +38,7 @@ def _record_override(context: Context, whole: Plan) -> None:
     for release, commit in minted.items():
         context.fence.check()
         override = Override(context.tier.name, release, author.by, at, reason, commit, author.ci)
-        overrides.put(client, context.project.name, override)
+        parameters.put_override(client, context.project.name, override)
 
 
 def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:

@@ -16,7 +16,7 @@ from typing import Any
 
 from deploytasks import tags
 from deploytasks.aws import ecs, follow_task, run_task
-from deploytasks.aws.fencing import LockLost
+from deploytasks.aws.lock_holders import LockLost
 from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.errors import AwsError, Complaint, contained
 from deploytasks.model import DeadTask, Definition, Environment, Event, Exited, Logged, Rollout, Steps, Target, Told

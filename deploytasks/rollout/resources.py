@@ -7,7 +7,7 @@ from threading import Event
 
 from deploytasks.aws import ecs
 from deploytasks.aws.errors import is_denied
-from deploytasks.aws.fencing import Fence
+from deploytasks.aws.lock_holders import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.model import Author, OnEvent, Target, Told

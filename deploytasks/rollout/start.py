@@ -8,7 +8,7 @@ from typing import Any
 from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import may_pass
-from deploytasks.aws.fencing import LockLost
+from deploytasks.aws.lock_holders import LockLost
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Result, Rollout, primary_of
 from deploytasks.rollout.before_deploy import Before, Held, StepFailed

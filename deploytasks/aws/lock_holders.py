@@ -1,18 +1,23 @@
-"""The fence around a command that holds a tier's lock: before each write it checks that the lock is still its own.
+"""The holder of a tier's lock: what it writes, how it shows that it lives, and how it notices that the lock is lost.
 
-Neither SSM nor ECS has a compare-and-set: what remains open is the time of the one call after the check.
+Neither SSM nor ECS has a compare-and-set: what remains open is the time of the one call after the fence's check.
 """
 
+import os
+import platform
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from deploytasks.aws import parameters, tags
-from deploytasks.aws.parameters import Parameter
+from deploytasks.aws.parameters import Parameter, cut
 from deploytasks.errors import AwsError
-from deploytasks.model import LockState
+from deploytasks.model import Author, LockState
 
 SURE_S = (0.5, 1.0, 2.0)
 """Pauses between reads that do not find a lock which was written: SSM may show a write only some time later."""
@@ -24,6 +29,86 @@ _LAST_S = 5.0
 """How long to wait for a heartbeat that is being written when its lock is released."""
 STALE_S = 120.0
 """How long without a heartbeat until a job of the same CI run on another host takes a holder for dead."""
+
+
+def lock_record(tier: str, author: Author, command: str, *, commit: str = "", reason: str = "") -> LockState:
+    """Return what this process writes into a lock that it takes."""
+    return LockState(
+        tier=tier,
+        by=author.by,
+        since=tags.stamp(datetime.now(UTC)),
+        command=command,
+        commit=commit,
+        reason=cut(reason),
+        ci=author.ci,
+        run=author.run,
+        machine=_machine(),
+        pid=os.getpid(),
+        token=new_token(),
+    )
+
+
+def new_token() -> str:
+    """Return a unique token, which identifies a lock."""
+    return uuid.uuid4().hex
+
+
+def by_hand(mine: LockState) -> LockState:
+    """Return the same record without a process: it outlives this one, and jobs of the same CI run work under it."""
+    return replace(mine, pid=0, machine="")
+
+
+def by_nobody(mine: LockState) -> LockState:
+    """Return the same record without a process or CI run: it blocks everyone until it is released by hand."""
+    return replace(mine, pid=0, machine="", run="")
+
+
+def is_shared(holder: LockState, mine: LockState) -> bool:
+    """Return whether our CI run itself holds the lock, and no process of it: its jobs work under it and keep it."""
+    return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)
+
+
+def is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
+    """Return whether the lock may be taken over: its process died here, or is of our CI run elsewhere and is stale.
+
+    If the CI run itself holds it, only the run takes it anew.
+    """
+    if holder.pid > 0 and holder.machine == _machine():
+        return not _is_alive(holder.pid)
+    if not mine.run or holder.run != mine.run:
+        return False
+    return _is_stale(client, project, holder) if holder.pid > 0 else not mine.pid
+
+
+def _is_stale(client: Any, project: str, holder: LockState) -> bool:
+    """Return whether the holder shows no life: neither its lock nor its heartbeat was written within `STALE_S`.
+
+    Ages are measured by SSM's own clock. If an answer carries no time, the holder counts as alive.
+    """
+    ages = [sign.age_s for sign in _signs(client, project, holder)]
+    return bool(ages) and all(age is not None and age >= STALE_S for age in ages)
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether the process is alive; a zombie is not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in ("Z", "X")
+
+
+def _machine() -> str:
+    """Return the host's boot id and the process namespace, within which a pid identifies one process."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    known = (boot.read_text().strip(), namespace.readlink().name) if boot.exists() and namespace.is_symlink() else ()
+    return " ".join([platform.node(), *known])
 
 
 class LockLost(AwsError):
@@ -141,15 +226,6 @@ class Heartbeat:
         except AwsError as error:
             return error.complaints[0].what
         return ""
-
-
-def is_stale(client: Any, project: str, holder: LockState) -> bool:
-    """Return whether the holder shows no life: neither its lock nor its heartbeat was written within `STALE_S`.
-
-    Ages are measured by SSM's own clock. If an answer carries no time, the holder counts as alive.
-    """
-    ages = [sign.age_s for sign in _signs(client, project, holder)]
-    return bool(ages) and all(age is not None and age >= STALE_S for age in ages)
 
 
 def last_sign(client: Any, project: str, holder: LockState) -> datetime | None:

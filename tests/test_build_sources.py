@@ -113,6 +113,7 @@ def test_all_that_is_wrong_with_all_images_is_told_at_once(api: Shop):
 
 def test_what_no_builder_here_can_build_is_told_of_all_images_before_anything_is_built(api: Shop, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    api.edit("envs/project.toml", 'context = "api"', 'context = "api"\nbuilder = "append"')
     api.add_service("web")
     file = "envs/project.toml"
     write(api, file, (api.root / file).read_text() + 'context = "web"\nbuilder = "docker"\n')

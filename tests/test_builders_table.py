@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploytasks.model.builders import BUILDERS, Builder
+from deploytasks.model.builders import BUILDERS, ENGINE, INSTALL, WANTED, Builder
 from tests.envs_files import PROJECT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,10 +106,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_a_row_is_accepted_by_the_configuration_and_named_where_another_word_is_refused(answers: dict[str, Any]):
     assert answers["accepted"] == "kiln"
-    assert answers["refused"].endswith(
-        'services.api.builder: can\'t be "klin"\n    wanted: "auto", "kiln", "docker" or "append"'
-    )
-    assert answers["editors"] == ["append", "auto", "docker", "kiln"]
+    *others, last = (f'"{name}"' for name in ("auto", "kiln", *WANTED[1:]))
+    wanted = f"wanted: {', '.join(others)} or {last}"
+    assert answers["refused"].endswith(f'services.api.builder: can\'t be "klin"\n    {wanted}')
+    assert answers["editors"] == sorted(("kiln", *WANTED))
 
 
 def test_a_row_is_chosen_in_its_order_and_builds_as_many_platforms_as_it_says(answers: dict[str, Any]):
@@ -119,14 +119,16 @@ def test_a_row_is_chosen_in_its_order_and_builds_as_many_platforms_as_it_says(an
 
 def test_a_row_is_named_in_the_messages_that_say_what_a_dockerfile_or_a_builder_needs(answers: dict[str, Any]):
     assert answers["RUN"] == (
-        "Dockerfile:2: RUN needs a kiln or a Docker engine\n"
-        '    light it or install docker.io and start its engine (then builder = "auto" takes it), or remove the line'
+        f"Dockerfile:2: RUN needs a kiln or {ENGINE}\n    light it or {INSTALL}, or remove the line"
     )
-    assert answers["cold"] == (
-        "kiln: is cold\n"
-        "    light it;\n"
-        '    or set builder = "append", which needs none, where the Dockerfile runs nothing'
-    )
+    without = 'or set builder = "append", which needs none, where the Dockerfile runs nothing'
+    assert answers["cold"] == f"kiln: is cold\n    light it;\n    {without}"
+
+
+def test_the_messages_name_a_docker_engine_and_how_to_get_one():
+    assert ENGINE.split(" or ")[0] == "a Docker engine"
+    assert INSTALL.startswith("install docker.io and start its engine")
+    assert INSTALL.endswith(' (then builder = "auto" takes it)')
 
 
 def test_a_row_that_docs_do_not_tell_of_is_found(answers: dict[str, Any]):

@@ -30,6 +30,7 @@ def build_and_push(job, login, log):
 """
 ASKED = """
 import json, sys
+from dataclasses import replace
 from pathlib import Path
 from deploytasks import builders
 from deploytasks.builders import dockerfile
@@ -55,6 +56,7 @@ print(json.dumps({
     "editors": json_schema("project")["$defs"]["ServiceTable"]["properties"]["builder"]["enum"],
     "chosen": builders.choose(Service("api", "api")).name,
     "cold": said(builders.choose, kiln, lambda row: Complaint(row.name, "is cold", "light it")),
+    "too many": str(replace(kiln, platforms=("linux/amd64",) * 3).unbuildable),
     "built": builders.build_and_push(job, None, print),
     "RUN": said(dockerfile.parse, "FROM scratch\\nRUN x", "Dockerfile"),
     "undocumented": sorted(set(told(BUILDERS)) - set(documented())),
@@ -115,6 +117,7 @@ def test_a_row_is_accepted_by_the_configuration_and_named_where_another_word_is_
 def test_a_row_is_chosen_in_its_order_and_builds_as_many_platforms_as_it_says(answers: dict[str, Any]):
     assert answers["chosen"] == "kiln"
     assert answers["built"] == "fired there/api:1"
+    assert answers["too many"].endswith("and 2 can be built\n    name fewer")
 
 
 def test_a_row_is_named_in_the_messages_that_say_what_a_dockerfile_or_a_builder_needs(answers: dict[str, Any]):

@@ -166,27 +166,13 @@ def _complaints_of(instruction: Instruction) -> Iterator[Complaint]:
             yield Complaint(where, f"{name} says nothing", "")
         elif name in _TAKE_HEREDOCS and _HEREDOC.search(text):
             yield Complaint(where, f"{name} of a heredoc needs {ENGINE}", _INSTALL)
-        elif name in _NAMES_AND_VALUES and (quote := _unclosed(text)):
-            yield Complaint(where, _not_closed(quote), "close it")
+        elif name in _NAMES_AND_VALUES and (rest := _WORD.sub("", text).strip()):
+            yield Complaint(where, f"the quote {rest[0]} is not closed", "close it")
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Return the words of a line with quotes and variables left as they are.
-
-    Raises: Malformed if a quote is not closed.
-    """
-    if quote := _unclosed(text):
-        raise Malformed(_not_closed(quote))
+    """Return the words of a line in which every quote is closed; quotes and variables are left as they are."""
     return tuple(_WORD.findall(text))
-
-
-def _unclosed(text: str) -> str:
-    """Return the quote that is not closed; "" if all are."""
-    return _WORD.sub("", text).strip()[:1]
-
-
-def _not_closed(quote: str) -> str:
-    return f"the quote {quote} is not closed"
 
 
 def exec_form(text: str) -> tuple[str, ...] | None:
@@ -223,7 +209,7 @@ def _expanded(word: str, variables: Variables) -> Iterator[str]:
         else:
             yield character
     if quote:
-        raise Malformed(_not_closed(quote))
+        raise Malformed(f"the quote {quote} is not closed")
 
 
 def _variable(word: str, at: int, variables: Variables) -> tuple[str, int]:

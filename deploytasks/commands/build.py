@@ -61,7 +61,7 @@ def build_all(
 
 
 def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImage:
-    from deploytasks.builders import Login, build_and_push  # docker takes 125 ms, which only a build needs
+    from deploytasks.builders import Login, build_and_push  # requests and docker, which only a build needs
 
     user, password = ecr.login(context.ecr, desired.repository)
     login = Login(context.project.registry.host, user, password)

@@ -70,7 +70,7 @@ def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[
     """Yield what the commit, or this clone of it, lacks to build the images, and what the builder refuses."""
     if not missing:
         return
-    from deploytasks.builders import refused  # docker takes 125 ms, which only a build needs
+    from deploytasks.builders import refused  # requests and docker, which only a build needs
 
     services = {service.name: service for service in context.services}
     with _store(context, missing[0].commit_tag) as store:
@@ -219,7 +219,7 @@ def _others(
     context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
 ) -> Iterator[Complaint]:
     """Yield a complaint if ECR's image of the commit was built with other artifacts; it is never replaced."""
-    from deploytasks.builders import Login, labels_of  # docker takes 125 ms, which only artifacts need here
+    from deploytasks.builders import Login, labels_of  # requests, which only artifacts need here
 
     user, password = ecr.login(context.ecr, desired.repository)
     login = Login(context.project.registry.host, user, password)

@@ -25,6 +25,7 @@ from deploytasks.model import Access, Author
 from tests.cloud import endpoint
 from tests.cloud.accounts import Account, Answer, Ask
 from tests.cloud.endpoint import Endpoint
+from tests.cloud.limits import BUCKETS
 from tests.cloud.world import World, tenant_account
 from tests.test_call_budget import budget
 
@@ -33,6 +34,8 @@ SCALE = (AWS.parents[1] / "docs/scale.md").read_text()
 READING = re.compile(r"Get|List|Describe|BatchGet|Filter|Assume")
 ONE = tenant_account(1)
 ACCESS = Access(ONE, "us-east-1", role=f"arn:aws:iam::{ONE}:role/deploy")
+ASKED_SELDOM = {"ssm:GetParameter", "ssm:PutParameter"}
+"""Asked of the registry alone: targets share the readings of the lock, and few parameters are written."""
 NEW = replace(
     OPERATIONS["ecs", "ListTasks"], name="ListAttributes", answers=("attributes",), rate=Rate("attributes", 1, 0.01)
 )
@@ -94,6 +97,16 @@ def test_operations_of_one_name_have_the_same_answers():
     rows = sorted(OPERATIONS.values(), key=lambda row: row.name)
     for name, same in groupby(rows, key=lambda row: row.name):
         assert len({row.answers for row in same}) == 1, name
+
+
+def test_the_rates_are_those_at_which_aws_throttles_and_what_shares_a_bucket_there_shares_one_here():
+    """The simulated AWS has them from the same documents, in a table of its own."""
+    ours = {row.action: (row.rate.burst, row.rate.refill_per_s) for row in OPERATIONS.values() if row.rate}
+    of_aws = {f"{service}:{name}": (each.burst, each.per_s) for (service, name), each in BUCKETS.items()}
+    limited = of_aws.keys() & {row.action for row in OPERATIONS.values()} - ASKED_SELDOM
+    assert ours == {action: of_aws[action] for action in limited}
+    shared = {(row.rate, BUCKETS[row.service, row.name]) for row in OPERATIONS.values() if row.rate}
+    assert len(shared) == len({rate for rate, _ in shared}) == len({bucket for _, bucket in shared})
 
 
 def test_the_buckets_that_scale_md_shows_are_those_of_the_table():

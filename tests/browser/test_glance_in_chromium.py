@@ -81,6 +81,18 @@ def test_the_view_that_is_seen_is_told_to_screen_readers(open_page: Open):
     expect(current).to_have_text("In full")
 
 
+@pytest.mark.parametrize(("script", "colors"), [(True, "none"), (True, "active"), (False, "none")])
+def test_the_view_that_is_seen_is_told_to_the_eye(open_page: Open, script: bool, colors: str):
+    opened = open_page(telling(), java_script_enabled=script, forced_colors=colors)
+    look = "each => [getComputedStyle(each).backgroundColor, getComputedStyle(each).borderWidth].join()"
+    full, glance = (opened.get_by_role("link", name=name, exact=True) for name in ("In full", "At a glance"))
+    seen, other = full.evaluate(look), glance.evaluate(look)
+    switch(opened, "At a glance")
+    expect(opened.locator(".compact")).to_be_visible()
+    assert (full.evaluate(look), glance.evaluate(look)) == (other, seen)
+    assert seen != other
+
+
 def test_a_filter_stays_when_the_view_changes_and_a_link_keeps_both(open_page: Open):
     opened = open_page(telling(), GLANCE)
     type_filter(opened, "is:failed mb")

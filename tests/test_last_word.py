@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws import stopped_tasks
+from deploytasks.aws import tasks as aws_tasks
 from deploytasks.model import Deployment, Told
 from deploytasks.model.service_deployments import ServiceDeployment
 from deploytasks.rules.verdict import deployments, judge, natively, needs_service_deployment, threshold
@@ -259,7 +259,7 @@ CRASHES = [task(n, "EssentialContainerExited", "Essential container in task exit
 )
 def test_tasks_that_died_by_themselves_are_shown_first(tasks: Any, shown: list[str]):
     deployment = Deployment(OURS, "PRIMARY", "COMPLETED", "arn:x:1")
-    dead = stopped_tasks.dead_tasks(Ecs(*tasks), lambda _: Logs(), target(1), deployment)
+    dead = aws_tasks.dead_tasks(Ecs(*tasks), lambda _: Logs(), target(1), deployment)
     assert [each.id for each in dead] == shown
 
 

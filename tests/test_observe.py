@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws import ecs, stopped_tasks, tasks
+from deploytasks.aws import ecs, tasks
 from deploytasks.aws.botocore_session import JsonFiles, loader
 from deploytasks.aws.session import Clients
 from deploytasks.commands.observe import observe
@@ -186,7 +186,7 @@ def test_stopped_tasks_of_our_deployment_tell_why_and_their_last_lines(cloud: En
     add_task(account, service, deployment, 0)
     crashed = list(account.clusters["t1-prod"].tasks.values())[-1]
     crashed.status = "STOPPED"
-    dead = stopped_tasks.dead_tasks(
+    dead = tasks.dead_tasks(
         client(), lambda _: None, target(), Deployment(deployment.id, "PRIMARY", "", deployment.revision)
     )
     assert [each.id for each in dead] == [crashed.arn.rsplit("/", 1)[-1]]

@@ -1,13 +1,11 @@
 """Container logs, read from CloudWatch by the awslogs settings of their definition."""
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deploytasks.aws import tasks
 from deploytasks.aws.errors import may_pass, translated
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
@@ -15,8 +13,6 @@ from deploytasks.model import Access, Definition, Logged, OnEvent, Target, Told
 _TRAILING_MS = 30_000
 """How far behind the newest line another may still arrive: CloudWatch receives them from many agents."""
 _NO_GROUP = "ResourceNotFoundException"
-_TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
-"""DescribeTasks refuses any other id as invalid, together with all ids of the same request."""
 
 Streams = tuple[str, str, str, str]
 """Account, region, log group and stream name prefix."""
@@ -80,48 +76,12 @@ def is_missing(error: AwsError) -> bool:
     return error.error_code == _NO_GROUP
 
 
-class OwnTasks:
-    """Tells a target's own tasks from those of others, by their ids; each id is asked for once.
-
-    Its own are the tasks of its service, and one-off tasks of its family in its cluster. A task that ECS does not know
-    there is not its own: it belongs to another cluster, or stopped more than an hour ago.
-    """
-
-    def __init__(self, client: Any, source: Source) -> None:
-        self._client, self._target, self._family = client, source.target, source.family
-        self._own: dict[str, bool] = {}
-
-    def among(self, ids: Iterable[str]) -> set[str]:
-        """Return those of the ids that are the target's own.
-
-        Raises:
-            AwsError: ECS does not answer.
-
-        """
-        named = set(ids)
-        asked = sorted(each for each in named - self._own.keys() if _TASK_ID.fullmatch(each))
-        found = tasks.described(self._client, self._target.cluster, asked)
-        own = {task["taskArn"].rpartition("/")[2] for task in found if self._is_own(task)}
-        self._own |= {each: each in own for each in asked}
-        return {each for each in named if self._own.get(each)}
-
-    def _is_own(self, task: Mapping[str, Any]) -> bool:
-        """Return whether the service or the family is the target's.
-
-        Source: ECS's documentation of a task's `group`: `service:` and its name, if a service runs the task.
-        """
-        group: str = task.get("group", "")
-        if group.startswith("service:"):
-            return group == f"service:{self._target.ecs_service}"
-        family: str = task["taskDefinitionArn"].rpartition("/")[2].rpartition(":")[0]
-        return family == self._family
-
-
 class Tail:
     """Reads a source from a time on, each line once, including late lines and lines of the same millisecond.
 
     A read starts some way behind the newest line (or behind now, if a container's clock is ahead) and skips, by their
-    ids, lines that were read before. With `own`, it skips the lines of others' tasks.
+    ids, lines that were read before. With `own`, which returns those ids of tasks that are the target's own, it
+    skips the lines of others' tasks.
     """
 
     def __init__(
@@ -130,7 +90,7 @@ class Tail:
         source: Source,
         since: datetime,
         *,
-        own: OwnTasks | None = None,
+        own: Callable[[Iterable[str]], set[str]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.source = source
@@ -168,7 +128,7 @@ class Tail:
     def _owned(self, lines: list[Logged]) -> list[Logged]:
         if self._own is None:
             return lines
-        own = self._own.among(line.task for line in lines)
+        own = self._own(line.task for line in lines)
         return [line for line in lines if line.task in own]
 
     def _remember(self, new: Mapping[str, int]) -> None:

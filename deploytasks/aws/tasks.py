@@ -1,11 +1,15 @@
-"""The tasks of a service, and the digests that they really run. Deaths are judged in `rules.task_deaths`."""
+"""The tasks of a service: the digests that they run, and how the stopped ones ended."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from deploytasks.aws import logs
 from deploytasks.aws.errors import translated
-from deploytasks.model import Target
+from deploytasks.errors import AwsError
+from deploytasks.model import Access, DeadTask, Deployment, Target
+from deploytasks.rules import task_deaths
 from deploytasks.rules.observed import ours
+from deploytasks.rules.task_deaths import gravity, stopped_at
 
 
 def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> list[str]:
@@ -49,3 +53,52 @@ def task_digests(
     """
     found = (each for task in tasks for each in ours(task.get("containers", []), image, tier, digest, names))
     return tuple(sorted({each["imageDigest"] for each in found if each.get("imageDigest")}))
+
+
+LogsOf = Callable[[Access], Any]
+"""Returns the CloudWatch Logs client of an account and region."""
+_LOG_LINES = 10
+_SHOWN = 3
+
+
+def dead_tasks(client: Any, logs_of: LogsOf, target: Target, deployment: Deployment) -> tuple[DeadTask, ...]:
+    """Return the deployment's last stopped tasks, with reason, exit codes and last log lines.
+
+    Those that died by themselves come first; those that ECS or a person stopped are included only if none did. Never
+    raise for what AWS does not return: a missing log is noted in the task's own lines.
+
+    Source: ecs ListTasks with desiredStatus STOPPED (they stay visible for an hour), logs GetLogEvents.
+
+    """
+    try:
+        stopped = task_deaths.started_by(tasks_of(client, target, "STOPPED"), deployment.id, deployment.revision)
+        definition = _definition(client, target, deployment.revision) if stopped else {}
+    except AwsError as error:
+        return (DeadTask("?", f"the stopped tasks could not be read: {error}"),)
+    died = [task for task in stopped if gravity(task) < 2] or stopped
+    newest = sorted(sorted(died, key=stopped_at, reverse=True), key=gravity)[:_SHOWN]
+    sources = logs.sources(target, definition)
+    return tuple(_dead(task, sources, logs_of) for task in newest)
+
+
+def _definition(client: Any, target: Target, revision: str) -> dict[str, Any]:
+    with translated(str(target)):
+        definition: dict[str, Any] = client.describe_task_definition(taskDefinition=revision)["taskDefinition"]
+    return definition
+
+
+def _dead(task: Mapping[str, Any], sources: Iterable[logs.Source], logs_of: LogsOf) -> DeadTask:
+    task_id = task["taskArn"].rsplit("/", 1)[-1]
+    exits = tuple(
+        f"{container['name']}: exit {container.get('exitCode', '-')} {container.get('reason', '')}".rstrip()
+        for container in task.get("containers", [])
+    )
+    lines = [line for source in sources for line in _last_lines(logs.of_task(source, task_id), logs_of)]
+    return DeadTask(task_id, task.get("stoppedReason", "no reason given"), exits, tuple(lines))
+
+
+def _last_lines(source: logs.Source, logs_of: LogsOf) -> tuple[str, ...]:
+    try:
+        return logs.last_lines(logs_of(source.access), source, _LOG_LINES)
+    except AwsError as error:
+        return (f"({error.complaints[0].what})",)

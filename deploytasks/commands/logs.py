@@ -4,16 +4,19 @@ A stream's name consists of prefix, container and task. Where targets of one acc
 each target gets only the lines of tasks that ECS lists as its own.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from deploytasks.aws import logs as cloudwatch
+from deploytasks.aws import tasks
 from deploytasks.aws.errors import may_pass
-from deploytasks.aws.logs import OwnTasks, Source, Streams, Tail
+from deploytasks.aws.logs import Source, Streams, Tail
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import images, reach
 from deploytasks.commands.observe import observe
@@ -23,6 +26,8 @@ from deploytasks.errors import AwsError, Complaint, Interrupted
 from deploytasks.model import Definition, Live, Logged, OnEvent, Project, Target, Told
 from deploytasks.template.render import Renderer
 
+_TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f-]{36}")
+"""DescribeTasks refuses any other id as invalid, together with all ids of the same request."""
 POLL_S = 2.0
 _REMEMBERED = timedelta(hours=1)
 """How long ECS lists a stopped task."""
@@ -196,8 +201,45 @@ def _others(writers: Mapping[Streams | str, set[str]], source: Source) -> tuple[
     return tuple(sorted(names - {str(source.target)}))
 
 
+class _OwnTasks:
+    """Tells a target's own tasks from those of others, by their ids; each id is asked for once.
+
+    Its own are the tasks of its service, and one-off tasks of its family in its cluster. A task that ECS does not know
+    there is not its own: it belongs to another cluster, or stopped more than an hour ago.
+    """
+
+    def __init__(self, client: Any, source: Source) -> None:
+        self._client, self._target, self._family = client, source.target, source.family
+        self._own: dict[str, bool] = {}
+
+    def among(self, ids: Iterable[str]) -> set[str]:
+        """Return those of the ids that are the target's own.
+
+        Raises:
+            AwsError: ECS does not answer.
+
+        """
+        named = set(ids)
+        asked = sorted(each for each in named - self._own.keys() if _TASK_ID.fullmatch(each))
+        found = tasks.described(self._client, self._target.cluster, asked)
+        own = {task["taskArn"].rpartition("/")[2] for task in found if self._is_own(task)}
+        self._own |= {each: each in own for each in asked}
+        return {each for each in named if self._own.get(each)}
+
+    def _is_own(self, task: Mapping[str, Any]) -> bool:
+        """Return whether the service or the family is the target's.
+
+        Source: ECS's documentation of a task's `group`: `service:` and its name, if a service runs the task.
+        """
+        group: str = task.get("group", "")
+        if group.startswith("service:"):
+            return group == f"service:{self._target.ecs_service}"
+        family: str = task["taskDefinitionArn"].rpartition("/")[2].rpartition(":")[0]
+        return family == self._family
+
+
 def _tail(clients: Clients, source: Source, since: datetime) -> Tail:
-    own = OwnTasks(clients.of("ecs", source.target.access), source) if source.shared_with else None
+    own = _OwnTasks(clients.of("ecs", source.target.access), source).among if source.shared_with else None
     return Tail(clients.of("logs", source.access), source, since, own=own)
 
 

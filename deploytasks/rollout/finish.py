@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from deploytasks.aws import stopped_tasks, tasks
+from deploytasks.aws import tasks
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout
 from deploytasks.rollout.follow import UnderWay
@@ -65,7 +65,7 @@ def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result
         if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(resources, target, deployment.revision, {"ended": result.outcome})
         return replace(
-            result, tasks=stopped_tasks.dead_tasks(client, partial(resources.clients.of, "logs"), target, deployment)
+            result, tasks=tasks.dead_tasks(client, partial(resources.clients.of, "logs"), target, deployment)
         )
     return result
 

@@ -7,6 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 MADE := .venv/.made
 EMULATOR := .venv-emulator/.made
+OLDEST := .venv-oldest/.made
 PIP := pip install --quiet --disable-pip-version-check --use-pep517
 
 # What a machine must have before anything can be made.
@@ -20,7 +21,7 @@ define usable
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-emulator demo quick test check format bench status build envs clean
+.PHONY: help setup setup-emulator demo quick test test-oldest check format bench status build envs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## / { sub("%", "<tier>", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ quick: setup ## the quick tests, of every part of the package, in less than a mi
 
 test: setup ## all tests; those that need a Docker engine say so where none answers
 	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-oldest: $(OLDEST) ## the quick tests, with the oldest releases that pyproject.toml allows
+	@OLDEST=1 .venv-oldest/bin/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 check: setup ## ruff, mypy, and whether what is installed fits together
 	@$(BIN)/ruff check .
@@ -67,8 +71,8 @@ deploy-%: setup ## roll out what the tier's tag names
 release-%: setup ## build (first tier only), tag and deploy
 	@$(BIN)/inv release.$* $(ARGS)
 
-clean: ## remove both virtual environments and every cache
-	rm -rf .venv .venv-emulator .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
+clean: ## remove the virtual environments and every cache
+	rm -rf .venv .venv-emulator .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-emulator: $(EMULATOR)
@@ -85,4 +89,13 @@ $(EMULATOR): examples/stand/requirements.txt
 	@echo "making .venv-emulator (once)"
 	@$(PYTHON) -m venv .venv-emulator
 	@.venv-emulator/bin/$(PIP) --requirement examples/stand/requirements.txt
+	@touch $@
+
+$(OLDEST): pyproject.toml
+	$(usable)
+	@echo "making .venv-oldest (once; a minute or so)"
+	@$(PYTHON) -m venv .venv-oldest
+	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | \
+	  sed 's/>=\(.*\),<.*/==\1/' >.venv-oldest/oldest.txt
+	@.venv-oldest/bin/$(PIP) --constraint .venv-oldest/oldest.txt --editable '.[test]'
 	@touch $@

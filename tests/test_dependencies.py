@@ -4,6 +4,7 @@ Known vulnerabilities are looked up by nobody here: every tool for that asks an 
 """
 
 import ast
+import os
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, version
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import deploytasks
 
@@ -26,6 +28,13 @@ BROUGHT_ALONG = {"requests": "docker", "urllib3": "botocore"}
 def test_each_dependency_is_bounded_on_both_sides_and_installed_in_between(required: Requirement):
     assert sorted(each.operator for each in required.specifier) == ["<", ">="]
     assert required.specifier.contains(version(required.name))
+
+
+@pytest.mark.skipif("OLDEST" not in os.environ, reason="`make test-oldest` runs it")
+@pytest.mark.parametrize("required", REQUIRED, ids=str)
+def test_the_oldest_release_of_each_dependency_is_what_is_tested(required: Requirement):
+    (lower,) = (each.version for each in required.specifier if each.operator == ">=")
+    assert Version(version(required.name)) == Version(lower)
 
 
 def test_what_is_imported_is_asked_for():

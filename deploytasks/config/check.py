@@ -85,7 +85,7 @@ class _Walk:
             return self.struct(value, bare, path)
         if is_map:
             return self.entries(value, bare, path)
-        if not _fits(value, kind):
+        if not fits(value, kind):
             return self.wrong(value, _wanted(value, kind, path), path)
         region = value if kind is Region else region_of(value) if kind is Secret else ""
         if not region or partition_of(region):
@@ -97,7 +97,7 @@ class _Walk:
         """Return the table with each name and each value checked."""
         name, kind = get_args(kind)
         for key in table:
-            if not _fits(key, name):
+            if not fits(key, name):
                 self.fault(f"'{key}' can't be a name here", f"wanted: {_description(name)}", (*path, key), path)
         return {key: self.value(each, kind, (*path, key)) for key, each in table.items()}
 
@@ -160,7 +160,7 @@ def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
     if (kind is Text or kind is Below) and isinstance(value, str) and (len(value) > _LONG or not value.isprintable()):
         wanted += f"; no control characters, and at most {_LONG:,} characters"
     is_bare = isinstance(value, int | float | date | time) and not isinstance(value, bool) and kind is not Size
-    if is_bare and _fits(str(value), kind):
+    if is_bare and fits(str(value), kind):
         is_unknown = isinstance(value, float) or _CONFIDENTIAL & {*path}  # of 1.10 only 1.1 is known
         return f'{wanted}\nquote it: {path[-1]} = "{"…" if is_unknown else value}"'
     if kind is Region and isinstance(value, str):
@@ -168,7 +168,8 @@ def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
     return wanted
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def fits(value: Any, kind: Any) -> bool:
+    """Return whether the value is valid for this kind of `schema`."""
     if kind is Value:
         return _is_data(value)
     if value is True and (kind is Variable or kind is Secret):

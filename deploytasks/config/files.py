@@ -103,8 +103,10 @@ class Source:
 
 def read_envs(root: Path, faults: list[Fault]) -> tuple[Source, ...]:
     """Return the readable files of envs/: project.toml, tenant `main`, the other tenants by name. Adds to `faults`."""
-    files = [root / PROJECT_FILE, *_tenant_files(root)]
-    sources = (_read(path, f"envs/{path.name}", faults) for path in files)
+    paths = (root / "envs").glob("*.toml")
+    tenants = [path for path in paths if path.name != "project.toml" and not path.name.startswith(".")]
+    tenants.sort(key=lambda path: (path.stem != "main", path.stem))
+    sources = (_read(path, f"envs/{path.name}", faults) for path in (root / PROJECT_FILE, *tenants))
     return tuple(source for source in sources if source is not None)
 
 
@@ -113,12 +115,6 @@ def table(data: Any, *path: str) -> dict[str, Any]:
     for key in path:
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else {}
-
-
-def _tenant_files(root: Path) -> list[Path]:
-    paths = (root / "envs").glob("*.toml")
-    tenants = [path for path in paths if path.name != "project.toml" and not path.name.startswith(".")]
-    return sorted(tenants, key=lambda path: (path.stem != "main", path.stem))
 
 
 _HOW_TO_BEGIN = """\
@@ -155,18 +151,14 @@ def _unreadable(file: str, path: Path, error: Exception) -> Fault:
         case RecursionError():
             return Fault(Origin(file, ""), "is nested too deeply to be read", _FEWER)
         case ValueError() if not isinstance(error, tomllib.TOMLDecodeError):  # Python's limit on a number's digits
-            line = _line_of_digits(path)
+            text = path.read_text(encoding="utf-8-sig")
+            found = re.search(r"[0-9][0-9_]{4000,}", text)
+            line = text.count("\n", 0, found.start()) + 1 if found else 0
             return Fault(Origin(file, "", line), "holds a number of thousands of digits", "quote it, if it is text")
     return _syntax_fault(file, path, str(error))
 
 
 _FEWER = f"at most {MOST_DEEP} tables and lists may stand inside each other"
-
-
-def _line_of_digits(path: Path) -> int:
-    text = path.read_text(encoding="utf-8-sig")
-    found = re.search(r"[0-9][0-9_]{4000,}", text)
-    return text.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def _syntax_fault(file: str, path: Path, message: str) -> Fault:

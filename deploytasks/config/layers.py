@@ -89,7 +89,8 @@ def settings(root: Path, target: Target) -> tuple[Setting, ...]:
 
     The origin is None if the value is our default.
     """
-    return tuple((key, _text(value), _origin(root, target, key)) for key, value in _leaves(_tables(target), ""))
+    origins = {key: locate(root, origin) for key, origin in target.origins.items()}
+    return tuple((key, _text(value), origins.get(key)) for key, value in _leaves(_tables(target), ""))
 
 
 def _tables(target: Target) -> dict[str, Any]:
@@ -124,8 +125,3 @@ def _leaves(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _origin(root: Path, target: Target, key: str) -> Origin | None:
-    origin = target.origins.get(key)
-    return None if origin is None else locate(root, origin)

@@ -31,7 +31,8 @@ def dotted(*parts: str) -> str:
 
 def parts(key: str) -> tuple[str, ...]:
     """Return the parts of a TOML key, unquoted."""
-    return tuple(_unquoted(part) for part in _PARTS.findall(key))
+    found = _PARTS.findall(key)
+    return tuple(str(tomllib.loads(f"key = {part}")["key"]) if part[0] in "\"'" else part for part in found)
 
 
 def locate(root: Path, origin: Origin) -> Origin:
@@ -88,7 +89,3 @@ def _quoted(part: str) -> str:
         return part
     escaped = part.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + '"'
-
-
-def _unquoted(part: str) -> str:
-    return str(tomllib.loads(f"key = {part}")["key"]) if part[0] in "\"'" else part

@@ -6,6 +6,7 @@ import msgspec
 
 from deploytasks import regions
 from deploytasks.config import schema
+from deploytasks.config.check import fits
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
 from deploytasks.config.names import RESERVED_TIER_NAMES, promotion_order
@@ -92,7 +93,7 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
         repository = table(source.data, "services", name).get("repository", by_default)
         if not isinstance(repository, str):
             continue
-        if not _is_repository(repository):
+        if not fits(repository, schema.Repository):
             yield Fault(source.origin(key), f"'{repository}' can't be an ECR repository", "give another repository")
         owner = owners.setdefault(repository, name)
         if owner != name:
@@ -103,14 +104,6 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
 def default_repository(project: str, service: str) -> str:
     """Return the default repository of a service."""
     return f"{project}/{service}"
-
-
-def _is_repository(name: str) -> bool:
-    try:
-        msgspec.convert(name, schema.Repository)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def _role_elsewhere(source: Source) -> Iterator[Fault]:
@@ -163,26 +156,25 @@ def webhook(file: schema.ProjectFile) -> Webhook | None:
 
 def services(file: schema.ProjectFile) -> tuple[Service, ...]:
     """Return the services in file order."""
-    return tuple(_service(file.project.name, name, table) for name, table in file.services.items())
+    return tuple(
+        Service(
+            name=name,
+            repository=table.repository or default_repository(file.project.name, name),
+            context=table.context,
+            dockerfile=table.dockerfile,
+            platforms=table.platforms,
+            builder=table.builder,
+            artifacts=table.artifacts,
+            before_deploy=tuple(map(tuple, table.before_deploy)),
+        )
+        for name, table in file.services.items()
+    )
 
 
 def tiers(file: schema.ProjectFile) -> tuple[Tier, ...]:
     """Return the tiers in promotion order."""
     order = promotion_order({name: table.after for name, table in file.tiers.items()})
     return tuple(_tier(name, file.tiers[name]) for name in order)
-
-
-def _service(project: str, name: str, table: schema.ServiceTable) -> Service:
-    return Service(
-        name=name,
-        repository=table.repository or default_repository(project, name),
-        context=table.context,
-        dockerfile=table.dockerfile,
-        platforms=table.platforms,
-        builder=table.builder,
-        artifacts=table.artifacts,
-        before_deploy=tuple(map(tuple, table.before_deploy)),
-    )
 
 
 def _tier(name: str, table: schema.TierTable) -> Tier:

@@ -110,15 +110,10 @@ def unknown(where: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
 
 def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> DeployError:
     """Return the refusal of flags that select no target; `tiers` are the names given by `--tier`."""
-    flags = _flags(scope, tiers)
+    named = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
+    flags = " ".join(f"{flag} {','.join(each)}" for flag, each in named.items() if each)
     what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
     return Invalid.of(where, what, "see which there are: inv envs.list")
-
-
-def _flags(scope: Scope, tiers: tuple[str, ...]) -> str:
-    """Return the flags that selected nothing, as they were typed."""
-    flags = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
-    return " ".join(f"{flag} {','.join(each)}" for flag, each in flags.items() if each)
 
 
 def services(project: Project, text: str | None) -> tuple[Service, ...]:

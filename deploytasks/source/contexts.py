@@ -96,16 +96,12 @@ def below(path: str, directory: str) -> str | None:
     return path.removeprefix(f"{directory}/") if path.startswith(f"{directory}/") else None
 
 
-def _below_top(store: Store, prefix: str, path: str) -> str:
-    """Return a path given in envs/, relative to the root, as a path below the repository's top."""
-    if posixpath.isabs(path):
-        return posixpath.relpath(path, store.work.as_posix())
-    return posixpath.join(prefix, path)
-
-
 def _directory(listing: Listing, service: Service, root: Path) -> str:
+    """Return the context's path below the repository's top; envs/ gives it relative to the root."""
     where = f"services.{service.name}.context"
-    path = _below_top(listing.store, git.ask(root, "rev-parse", "--show-prefix"), service.context)
+    path = posixpath.join(git.ask(root, "rev-parse", "--show-prefix"), service.context)
+    if posixpath.isabs(service.context):
+        path = posixpath.relpath(service.context, listing.store.work.as_posix())
     try:
         found = listing.follow(path)
     except Outside:

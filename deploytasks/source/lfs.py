@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
+from deploytasks.errors import BuildFailed, Complaint, listed
 from deploytasks.source.listing import Entry, Store, grouped
 
 _LARGEST_BYTES = 1024
@@ -81,22 +81,12 @@ def locked(entries: Iterable[Entry]) -> Iterator[Complaint]:
     """Yield one complaint for each repository with files encrypted by git-crypt, if this clone is not unlocked."""
     for store, paths in grouped((entry.store, entry.path) for entry in entries if not entry.is_link).items():
         encrypted = {path: name for path, name in filters(store, paths).items() if name.startswith("git-crypt")}
-        if encrypted and not all(_is_configured(store, name) for name in set(encrypted.values())):
+        smudges = (store.configured("--get", f"filter.{name}.smudge") for name in set(encrypted.values()))
+        if not all(smudges):
             what = f"files are encrypted and this clone is not unlocked: {listed([*encrypted])}"
             yield Complaint("git-crypt", what, "git-crypt unlock")
 
 
-def _is_configured(store: Store, name: str) -> bool:
-    try:
-        return bool(store.ask("config", "--get", f"filter.{name}.smudge"))
-    except Invalid:
-        return False
-
-
 def _place(store: Store, name: str) -> Path:
     """Return the path of a git-lfs object: below `lfs.storage`, which is below `.git` unless it is absolute."""
-    try:
-        configured = store.ask("config", "--get", "lfs.storage")
-    except Invalid:
-        configured = "lfs"
-    return store.path(configured) / "objects" / name[:2] / name[2:4] / name
+    return store.path(store.configured("--get", "lfs.storage") or "lfs") / "objects" / name[:2] / name[2:4] / name

@@ -28,6 +28,13 @@ class Store:
         whole = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
         return git.ask(self.git_dir, *whole, *arguments, extra=place, given=given)
 
+    def configured(self, *arguments: str) -> str:
+        """Return what `git config` answers; "" if there is no such setting, or no such file."""
+        try:
+            return self.ask("config", *arguments)
+        except Invalid:
+            return ""
+
     def inside(self, path: str) -> str:
         """Return a path below the top as a path in this repository."""
         return path[len(self.at) + 1 :] if self.at else path
@@ -52,9 +59,7 @@ class Store:
 
     def missing(self, names: Iterable[str]) -> set[str]:
         """Return which of the objects a partial clone did not fetch."""
-        try:
-            self.ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
-        except Invalid:
+        if not self.configured("--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$"):
             return set()
         listed = self.ask("rev-list", "--objects", "--no-object-names", "--missing=print", f"{self.tree}^{{tree}}")
         return {line[1:] for line in listed.splitlines() if line.startswith("?")} & set(names)
@@ -88,13 +93,8 @@ class Store:
 
     def _names(self, path: str) -> Iterator[str]:
         """Yield the submodule's names, from the commit's own `.gitmodules`."""
-        try:
-            listed = self.ask(
-                "config", "--blob", f"{self.tree}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.path$"
-            )
-        except Invalid:
-            return
-        for entry in listed.split("\0"):
+        asked = ("--blob", f"{self.tree}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.path$")
+        for entry in self.configured(*asked).split("\0"):
             key, _, value = entry.partition("\n")
             if posixpath.normpath(value) == path:
                 yield key.removeprefix("submodule.").removesuffix(".path")
@@ -172,7 +172,11 @@ class Listing:
         """Replace a submodule's entry with its files, or return a complaint if they are not on this machine."""
         found = entry.store.submodule(entry.path, entry.id)
         if found is None:
-            return _not_here(entry)
+            advice = f"git submodule update --init --recursive -- {entry.store.at or entry.path}"
+            if (entry.store.work / entry.store.inside(entry.path) / ".git").exists():
+                fetch = f"git -C {entry.path} fetch origin {entry.id}"
+                advice += f"\nor, where it is not the commit that is checked out: {fetch}"
+            return Complaint(entry.path, f"the submodule's commit {entry.id[:12]} is not on this machine", advice)
         del self.files[entry.path]
         self.directories.add(entry.path)
         self._add(found)
@@ -226,12 +230,3 @@ def normal(path: str) -> str:
     if found == ".." or found.startswith(("../", "/")):
         raise Outside(path)
     return "" if found == "." else found
-
-
-def _not_here(entry: Entry) -> Complaint:
-    store, what = entry.store, f"the submodule's commit {entry.id[:12]} is not on this machine"
-    outermost = store.at or entry.path
-    advice = f"git submodule update --init --recursive -- {outermost}"
-    if (store.work / store.inside(entry.path) / ".git").exists():
-        advice += f"\nor, where it is not the commit that is checked out: git -C {entry.path} fetch origin {entry.id}"
-    return Complaint(entry.path, what, advice)

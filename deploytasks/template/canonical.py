@@ -102,7 +102,8 @@ def canonical(definition: Definition, request: Definition | None = None) -> dict
     An empty string in place of a whole member (`"taskRoleArn": ""`) is how some endpoints spell what is not set.
     """
     made = {key: value for key, value in definition.items() if key not in read_only_keys() and value != ""}
-    network = made["networkMode"] = made.get("networkMode") or _default_network(made)
+    usual = "awsvpc" if "FARGATE" in (made.get("requiresCompatibilities") or ()) else "bridge"
+    network = made["networkMode"] = made.get("networkMode") or usual
     made["tags"] = _tags(definition, request)
     made |= {key: (request or {})[key] for key in _ROLES if request and is_same_role(made.get(key), request.get(key))}
     made["containerDefinitions"] = [_container(each, network) for each in made.get("containerDefinitions") or ()]
@@ -143,22 +144,17 @@ def is_same_role(live: str | None, asked: str | None) -> bool:
     return short.removeprefix("/") in (path, path.rpartition("/")[2])
 
 
-def _default_network(request: Definition) -> str:
-    return "awsvpc" if "FARGATE" in (request.get("requiresCompatibilities") or ()) else "bridge"
-
-
 def _container(container: Mapping[str, Any], network: str) -> dict[str, Any]:
     """Return the container without variables that have no value, and without host ports equal to its own."""
     made = dict(container)
     if made.get("environment"):
         made["environment"] = [each for each in made["environment"] if each.get("value") is not None]
     if made.get("portMappings") and network in {"awsvpc", "host"}:
-        made["portMappings"] = [_without_own_port(each) for each in made["portMappings"]]
+        made["portMappings"] = [
+            {key: value for key, value in port.items() if key != "hostPort" or value != port.get("containerPort")}
+            for port in made["portMappings"]
+        ]
     return made
-
-
-def _without_own_port(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in mapping.items() if k != "hostPort" or v != mapping.get("containerPort")}
 
 
 def _object(key: str, members: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,8 +39,9 @@ class Reference:
 def references(request: Definition) -> Iterator[Reference]:
     """Yield what the RegisterTaskDefinition request names."""
     for key in _ROLES:
-        if text := request.get(key):
-            yield _role(key, str(text))
+        if text := str(request.get(key) or ""):
+            account = text.split(":")[4] if text.count(":") >= 5 else ""
+            yield Reference("role", text, account, "", key, text)
     for key, text in _texts(request, request_shape("RegisterTaskDefinition")):
         if found := _referred(key, text):
             yield found
@@ -86,8 +87,3 @@ def _parameter(name: str, account: str, region: str, key: str, text: str) -> Ref
         return Reference("secret", secret, account, region, key, text)
     name = f"parameter{name}" if text.startswith("arn:") and name.count("/") == 1 else name
     return Reference("parameter", name, account, region, key, text)
-
-
-def _role(key: str, text: str) -> Reference:
-    account = text.split(":")[4] if text.count(":") >= 5 else ""
-    return Reference("role", text, account, "", key, text)

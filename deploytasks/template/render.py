@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -36,9 +36,6 @@ def image_name(project: Project, target: Target, tier: Tier, desired: DesiredIma
     return f"{repository}:{tier.name if tier.tag == 'mutable' else desired.release or desired.commit_tag}"
 
 
-_ProblemsOf = Callable[["Renderer", Mapping[str, Any], Asked], Iterator[Iterable[Problem]]]
-
-
 class Renderer:
     """Render a project's templates, each compiled once; safe to use from many threads."""
 
@@ -62,7 +59,7 @@ class Renderer:
             Invalid: with everything that is wrong, and the template's line.
         """
         asked = Asked(f"{target.service}.json.j2", target, desired, image)
-        return self._checked(asked, Renderer._problems_of_definition)
+        return self._checked(asked)
 
     def complaints(
         self, target: Target, desired: DesiredImage, image: str, found: Iterable[Problem]
@@ -86,7 +83,7 @@ class Renderer:
         name = f"{target.service}.service.json.j2"
         if not self._drafts.exists(name):
             return None
-        return self._checked(Asked(name, target, desired, image), Renderer._problems_of_service)
+        return self._checked(Asked(name, target, desired, image))
 
     def hidden_in(self, target: Target, desired: DesiredImage, image: str, definition: Definition) -> Definition:
         """Return the registered definition with every part hidden that its template takes from variables."""
@@ -99,16 +96,16 @@ class Renderer:
         like: Definition = confidential.like(definition, confidential.marked(made[0], made[1:], frozenset()))
         return like
 
-    def _checked(self, asked: Asked, problems_of: _ProblemsOf) -> dict[str, Any]:
+    def _checked(self, asked: Asked) -> dict[str, Any]:
         if known := self._made.get(asked):
             return known
         try:
             draft = self._drafts.draft(asked)
             request = self._request(asked, draft)
-            for found in problems_of(self, request, asked):
+            for found in self._problems(request, asked):
                 self._drafts.refuse(draft, found)
         except Invalid as error:
-            raise self._without_values(error, asked, problems_of) from None
+            raise self._without_values(error, asked) from None
         self._made[asked] = self._marked(request, asked)
         return self._made[asked]
 
@@ -118,16 +115,15 @@ class Renderer:
             return {"serviceName": target.ecs_service, "cluster": target.cluster, **self._drafts.object(draft)}
         return {"family": target.family, **self._drafts.object(draft)}
 
-    def _problems_of_definition(self, request: Mapping[str, Any], asked: Asked) -> Iterator[Iterable[Problem]]:
-        yield problems(request, request_shape("RegisterTaskDefinition"))
-        yield [
-            *definition_rules(request, asked.target, asked.image),
-            *self._of_unbuilt(request, asked.target, asked.desired),
-        ]
-
-    def _problems_of_service(self, request: Mapping[str, Any], asked: Asked) -> Iterator[Iterable[Problem]]:
-        yield problems(request, request_shape("CreateService"))
-        yield service_rules(request, asked.target)
+    def _problems(self, request: Mapping[str, Any], asked: Asked) -> Iterator[Iterable[Problem]]:
+        """Yield what does not fit ECS's shape of the request, then what breaks a rule, which needs one that fits."""
+        target = asked.target
+        if asked.is_service:
+            yield problems(request, request_shape("CreateService"))
+            yield service_rules(request, target)
+        else:
+            yield problems(request, request_shape("RegisterTaskDefinition"))
+            yield [*definition_rules(request, target, asked.image), *self._of_unbuilt(request, target, asked.desired)]
 
     @cached_property
     def _stand_ins(self) -> tuple["Renderer", ...]:
@@ -153,13 +149,13 @@ class Renderer:
         self._drafts.hidden |= hidden_in(made)
         return made
 
-    def _without_values(self, error: Invalid, asked: Asked, problems_of: _ProblemsOf) -> Invalid:
+    def _without_values(self, error: Invalid, asked: Asked) -> Invalid:
         if not self._drafts.confides:
             return error
         others: list[Complaint] = []
         for each in self._stand_ins:
             try:
-                each._checked(asked, problems_of)
+                each._checked(asked)
             except Invalid as other:
                 others += other.complaints
         return Invalid(*confidential.safe(error.complaints, others))

@@ -115,10 +115,13 @@ def _scalar(value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
     if choices and value not in choices:
         to_do = nearest(value, list(choices)) if value else "leave the key out"
         yield Problem(path, f"'{value}' is none of its values", to_do)
-    if isinstance(value, str):
-        yield from _pattern(value, shape, path)
-    else:
+    if not isinstance(value, str):
         yield from _bounds(value, "", shape, path)
+        return
+    yield from _bounds(len(value), " characters", shape, path)
+    compiled = _compiled(shape.metadata.get("pattern", ""))
+    if compiled and not compiled.fullmatch(value):
+        yield Problem(path, f"'{value}' does not match {compiled.pattern}")
 
 
 def _bounds(size: float, what: str, shape: Shape, path: Path) -> Iterator[Problem]:
@@ -130,16 +133,9 @@ def _bounds(size: float, what: str, shape: Shape, path: Path) -> Iterator[Proble
         yield Problem(path, f"{json.dumps(size)}{what} where at most {most} is due")
 
 
-def _pattern(value: str, shape: Shape, path: Path) -> Iterator[Problem]:
-    """Compare a text with the shape's lengths, and with its pattern where Python knows its grammar."""
-    yield from _bounds(len(value), " characters", shape, path)
-    compiled = _compiled(shape.metadata.get("pattern", ""))
-    if compiled and not compiled.fullmatch(value):
-        yield Problem(path, f"'{value}' does not match {compiled.pattern}")
-
-
 @cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return the compiled pattern; None if Python does not know its grammar."""
     try:
         return re.compile(pattern or ".*", re.DOTALL)
     except re.error:

@@ -18,8 +18,7 @@ SUPPORTED = (
     *("FROM", "ARG", "COPY", "ADD", "ENV", "LABEL", "MAINTAINER", "WORKDIR", "USER", "EXPOSE", "VOLUME"),
     *("ENTRYPOINT", "CMD", "SHELL", "HEALTHCHECK", "STOPSIGNAL"),
 )
-
-_FLAGS = {
+FLAGS = {
     "FROM": ("--platform",),
     "COPY": ("--chown", "--chmod"),
     "ADD": ("--chown", "--chmod"),
@@ -132,7 +131,7 @@ def _skip_heredocs(logical: str, lines: Iterator[tuple[int, str]]) -> None:
 def _instruction(where: str, logical: str) -> Instruction:
     name, rest = (*logical.split(maxsplit=1), "")[:2]
     name, flags = name.upper(), {}
-    while name in _FLAGS and (flag := _FLAG.match(rest)):
+    while name in FLAGS and (flag := _FLAG.match(rest)):
         flags[flag["name"]] = flag["value"] or ""
         rest = rest[flag.end() :]
     return Instruction(where, name, rest, flags)
@@ -160,7 +159,7 @@ def _complaints_of(instruction: Instruction) -> Iterator[Complaint]:
         known = ", ".join((*SUPPORTED, *_KNOWN_TO_ENGINES))
         yield Complaint(where, f"no instruction is called {name}", f"known: {known}")
     else:
-        for flag in (each for each in instruction.flags if each not in _FLAGS[name]):
+        for flag in (each for each in instruction.flags if each not in FLAGS[name]):
             yield Complaint(where, f"{name} {flag} needs {ENGINE}", _INSTALL)
         if not text:
             yield Complaint(where, f"{name} says nothing", "")

@@ -31,12 +31,6 @@ _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]*)([+-][0-9]+)?|[0-9]{1,2}", 
 _NANOSECONDS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION = re.compile(r"0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+")
 _PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
-_TIMES = {
-    "--interval": "Interval",
-    "--timeout": "Timeout",
-    "--start-period": "StartPeriod",
-    "--start-interval": "StartInterval",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,24 +249,25 @@ def _health(instruction: Instruction, variables: Variables) -> dict[str, Any]:
         case "CMD", text if text:
             form = dockerfile.exec_form(text)
             test = ["CMD-SHELL", text] if form is None else ["CMD", *form]
-            times = {key: _nanoseconds(instruction, flag) for flag, key in _TIMES.items()}
-            said = {"Test": test, **times, "Retries": _retries(instruction)}
-            return {key: value for key, value in said.items() if value}
+            numbers = ((flag, _number(instruction, flag)) for flag in dockerfile.FLAGS["HEALTHCHECK"])
+            return {"Test": test, **{_key(flag): number for flag, number in numbers if number}}
     raise instruction.wrong("HEALTHCHECK says neither NONE nor CMD with a command", "HEALTHCHECK CMD curl -f localhost")
 
 
-def _nanoseconds(instruction: Instruction, flag: str) -> int:
+def _key(flag: str) -> str:
+    """Return the configuration's key of a flag: `--start-period` → `StartPeriod`."""
+    return flag.title().replace("-", "")
+
+
+def _number(instruction: Instruction, flag: str) -> int:
     text = instruction.flags.get(flag) or "0"
+    if flag == "--retries" and text.isdecimal():
+        return int(text)
+    if flag == "--retries":
+        raise instruction.wrong(f"HEALTHCHECK {flag}={text} is not a number", f"for example {flag}=3")
     if not _DURATION.fullmatch(text):
         raise instruction.wrong(f"HEALTHCHECK {flag}={text} is not a duration", f"for example {flag}=30s")
     return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(text)))
-
-
-def _retries(instruction: Instruction) -> int:
-    text = instruction.flags.get("--retries") or "0"
-    if not text.isdecimal():
-        raise instruction.wrong(f"HEALTHCHECK --retries={text} is not a number", "for example --retries=3")
-    return int(text)
 
 
 _ADDED: Mapping[str, tuple[str, Callable[[Instruction, Variables], Mapping[str, Any]]]] = {

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 
-import boto3
-from botocore.config import Config
-
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.run_task import Started, start
 from deploytasks.commands.run import Prepared, prepare
 from deploytasks.config.load import load
 from deploytasks.model import Event, Logged, Target, Told
-from tests.cloud.accounts import REGION, key_for
+from tests import clients
 from tests.cloud.ecs_tasks import OneOff, Script
 from tests.cloud.logs import write_log
 from tests.cloud.world import tenant_account
@@ -42,8 +39,7 @@ class Clock:
 
 def ecs_client(shop: Shop):
     """A client that does not try again, so that a fault of the endpoint is a fault of the call."""
-    session = boto3.Session(key_for(ACCOUNT), "secret", "token", region_name=REGION)
-    return session.client("ecs", endpoint_url=shop.endpoint.url, config=Config(retries={"total_max_attempts": 1}))
+    return clients.client("ecs", shop.endpoint.url, ACCOUNT)
 
 
 def with_log(shop: Shop, *numbers: int) -> None:

@@ -4,7 +4,6 @@ import copy
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.model import ListShape, MapShape, StructureShape
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from deploytasks.template import canonical as module
 from deploytasks.template.canonical import NAMED_TAGS, canonical, same
 from deploytasks.template.render import Renderer
 from deploytasks.template.shape import read_only_keys, request_shape
+from tests import clients
 from tests.template_stage import ROOT, project, target
 
 words = st.text("abcdef", min_size=1, max_size=3)
@@ -201,7 +201,7 @@ def test_what_ecs_tells_of_a_request_means_the_request(request_, random):
 @pytest.mark.slow
 @mock_aws
 def test_what_moto_tells_of_a_request_means_the_request():
-    client = boto3.client("ecs", region_name="us-east-1")
+    client = clients.client("ecs")
 
     @given(REQUESTS)
     @settings(deadline=None, max_examples=60)

@@ -5,13 +5,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from moto import mock_aws
 
 from deploytasks.aws import ecr, repositories
 from deploytasks.errors import AwsError
+from tests import clients
 from tests.cloud.endpoint import Endpoint
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -34,7 +33,7 @@ def digest_of(manifest: str) -> str:
 @pytest.fixture
 def client() -> Iterator[Any]:
     with mock_aws():
-        client = boto3.client("ecr", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+        client = clients.client("ecr")
         client.create_repository(repositoryName="api")
         yield client
 
@@ -146,7 +145,7 @@ def test_all_pages_of_images_are_read_newest_first():
         repository = endpoint.cloud.account("012345678922").repositories["api"]
         for number in range(1203):
             repository.tags[f"{number:040x}"] = repository.store(text(number=number)).digest
-        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        client = clients.client("ecr", endpoint.url)
         images = ecr.every(client, "api")
         assert endpoint.operations() == {"DescribeImages": 2}
     assert len(images) == 1205
@@ -159,7 +158,7 @@ def test_the_sweep_reads_the_children_of_tagged_indexes_a_hundred_a_call():
             children = [{"digest": f"sha256:{number:064x}"}]
             index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children})
             repository.tags[f"{number:040x}"] = repository.store(index, INDEX).digest
-        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        client = clients.client("ecr", endpoint.url)
         images = {tag: image for image in ecr.every(client, "api") for tag in image.tags}
         assert endpoint.operations() == {"DescribeImages": 1, "BatchGetImage": 2}
     assert images[f"{100:040x}"].children == (f"sha256:{100:064x}",)
@@ -171,7 +170,7 @@ def test_the_sweep_tells_of_images_without_a_tag_at_no_further_call():
         repository = endpoint.cloud.account("012345678922").repositories["api"]
         index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": "sha256:c"}]})
         untagged = {repository.store(text(number=7)).digest, repository.store(index, INDEX).digest}
-        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        client = clients.client("ecr", endpoint.url)
         images = ecr.every(client, "api")
         assert endpoint.operations() == {"DescribeImages": 1}
     assert {image.digest for image in images if not image.tags} == untagged

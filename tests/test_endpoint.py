@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, AwsError, key_for
+from tests import clients
+from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, SERVICE, World, tenant_account
 
@@ -34,9 +33,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def client_of(endpoint: Endpoint, service: str, account: str = ONE) -> Any:
-    session = boto3.Session(key_for(account), "secret", "token", region_name=REGION)
-    config = Config(retries={"mode": "standard", "total_max_attempts": 1}, max_pool_connections=20)
-    return session.client(service, endpoint_url=endpoint.url, config=config)
+    return clients.client(service, endpoint.url, account, max_pool_connections=20)
 
 
 @pytest.fixture

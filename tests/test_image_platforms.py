@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import boto3
 import pytest
 
 from deploytasks.aws import ecr
 from deploytasks.errors import AwsError as Refused
 from deploytasks.model import Platform
+from tests import clients
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.ecr import SIGNATURE, Repository
 from tests.cloud.endpoint import Endpoint
@@ -317,7 +317,7 @@ def test_the_manifest_tells_of_an_index_and_names_the_config_of_a_plain_image():
         repository = endpoint.cloud.account(REGISTRY).repositories["api"]
         digest = index(ARM_8, AMD, ATTESTATION)(repository, "c" * 40)
         repository.push("d" * 40)
-        client = boto3.client("ecr", region_name="us-east-1", endpoint_url=endpoint.url)
+        client = clients.client("ecr", endpoint.url)
         found = ecr.find(client, "api", [digest, "d" * 40])
         one = found["d" * 40]
         assert list(map(str, found[digest].platforms)) == ["linux/arm64/v8", "linux/amd64"]

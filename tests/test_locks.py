@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Event, Lock, Timer
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -23,6 +22,7 @@ from moto.ssm.models import SimpleSystemManagerBackend
 from deploytasks.aws import lock_holders, locks, parameters
 from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
+from tests import clients
 from tests.given import NEW
 
 ALICE, BOB = Author("alice"), Author("bob")
@@ -39,7 +39,7 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setattr(SimpleSystemManagerBackend, "put_parameter", alone)
     with mock_aws():
-        client = boto3.client("ssm", region_name="us-east-1")
+        client = clients.client("ssm")
         _ = client.exceptions
         yield client
 

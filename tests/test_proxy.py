@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.cloud.accounts import REGISTRY_ACCOUNT, key_for
+from tests import clients
+from tests.cloud.accounts import REGISTRY_ACCOUNT
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account
 from tests.proxy import BROKEN, DENIED, THROTTLED, Cut, Expire, Proxy, Rule, Stale, Stall, Watch
@@ -34,13 +33,10 @@ def proxy(endpoint: Endpoint) -> Iterator[Proxy]:
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[Client]:
     opened = []
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=0.2)
 
     def make(service: str = "ecs", account: str = ONE, token: str | None = None) -> Any:
-        keys = {"aws_access_key_id": key_for(account), "aws_secret_access_key": "s", "aws_session_token": token}
-        made = boto3.client(service, region_name="us-east-1", endpoint_url=proxy.url, config=config, **keys)
-        opened.append(made)
-        return made
+        opened.append(clients.client(service, proxy.url, account, token=token, read_timeout=0.2))
+        return opened[-1]
 
     yield make
     for each in opened:

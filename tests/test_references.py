@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
@@ -14,6 +13,7 @@ from deploytasks.aws import secrets as aws_secrets
 from deploytasks.aws.errors import translated
 from deploytasks.aws.session import Clients
 from deploytasks.template.references import references
+from tests.clients import client
 from tests.cloud.accounts import Account, AwsError, Call
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
@@ -321,7 +321,7 @@ def test_a_trust_policy_that_is_not_shown_is_believed():
 
 def test_moto_answers_the_three_reads_as_they_are_understood():
     with mock_aws():
-        secrets, ssm, iam = (boto3.client(name, "us-east-1") for name in ("secretsmanager", "ssm", "iam"))
+        secrets, ssm, iam = (client(name) for name in ("secretsmanager", "ssm", "iam"))
         arn = secrets.create_secret(Name="db", SecretString="x")["ARN"]
         faults = {name: aws_secrets.secret_fault(secrets, name) for name in ("db", arn, arn[:-7], "other")}
         assert faults == {"db": "", arn: "", arn[:-7]: "", "other": aws_secrets.MISSING}

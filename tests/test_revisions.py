@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from deploytasks.aws import ecs, tags
+from tests import clients
 from tests.cloud.accounts import Account
 from tests.cloud.ecs_definitions import register
 from tests.cloud.endpoint import Endpoint
@@ -25,7 +25,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def client(endpoint: Endpoint) -> Any:
-    return boto3.client("ecs", region_name="us-east-1", endpoint_url=endpoint.url)
+    return clients.client("ecs", endpoint.url)
 
 
 @pytest.fixture

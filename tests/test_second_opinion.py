@@ -7,16 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import boto3
 import jmespath
 import pytest
 from botocore import xform_name
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tests import second_opinions, second_opinions_ecs
-from tests.cloud.accounts import Account, Cloud, key_for
+from tests import clients, second_opinions, second_opinions_ecs
+from tests.cloud.accounts import Account, Cloud
 from tests.cloud.endpoint import SERVICES, Endpoint
 from tests.cloud.logs import write_log
 from tests.second_opinions import ACCOUNT, Row
@@ -57,9 +55,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def client(service: str, url: str | None = None) -> Any:
-    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    keys = {"aws_access_key_id": key_for(ACCOUNT) if url else "testing", "aws_secret_access_key": "testing"}
-    return boto3.client(service, "us-east-1", endpoint_url=url, config=config, **keys)
+    return clients.client(service, url, ACCOUNT, parameter_validation=False)
 
 
 def fill(account: Account) -> None:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from deploytasks.template.canonical import same
 from deploytasks.template.check import check_all
 from deploytasks.template.rules import MOST, OURS
 from deploytasks.template.shape import request_shape
+from tests import clients
 from tests.cloud import ecs_definitions
 from tests.cloud.accounts import AwsError, Cloud
 from tests.template_stage import ACCESS, project, target, write
@@ -304,7 +304,7 @@ def test_what_is_let_through_is_registered_and_told_again_as_the_same(request_):
 
 @mock_aws
 def test_moto_registers_what_is_let_through_and_tells_the_same():
-    client = boto3.client("ecs", region_name="us-east-1")
+    client = clients.client("ecs")
     for name, request_ in TAKEN.items():
         asked = as_asked(request_)
         arn = client.register_task_definition(**json.loads(json.dumps(asked)))["taskDefinition"]["taskDefinitionArn"]

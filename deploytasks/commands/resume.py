@@ -56,7 +56,8 @@ def _resume(context: Context, state: str, command: Command | None = None) -> Res
 def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:
     """Return the command line that repeats the command, or runs another command on its targets."""
     scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
-    own = _own_flags(context.options, again=command in (None, context.command))
+    flags = of_resumed(again=command in (None, context.command))
+    own = {flag.typed: _given(context.options, flag) for flag in flags}
     return command_line((command or context.command).task(context.tier.name), scope, own)
 
 
@@ -75,11 +76,6 @@ def again(context: Context, command: Command, results: Iterable[Result]) -> str:
     tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
     all_tenants = {target.environment.tenant for target in context.targets}
     return spelled(context, command, () if all_tenants <= set(tenants) else tenants)
-
-
-def _own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
-    """Return the options as flags: all of them for the same command again, else those that finish its work."""
-    return {flag.typed: _given(options, flag) for flag in of_resumed(again=again)}
 
 
 def _given(options: Options, flag: Flag) -> str | bool | None:

@@ -9,7 +9,6 @@ import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -92,7 +91,7 @@ def record_of(steps: Steps) -> dict[str, str]:
     return {"steps": f"{steps.key}:{steps.done}{attempt}"} if steps.done or attempt else {}
 
 
-def run(client: Any, rollout: Rollout, resources: Resources) -> None:
+def run(rollout: Rollout, resources: Resources) -> None:
     """Run every step that has not succeeded yet, with the revision that will run, and record each success.
 
     Raises:
@@ -102,6 +101,7 @@ def run(client: Any, rollout: Rollout, resources: Resources) -> None:
     """
     if rollout.steps is None:
         return
+    client = resources.clients.of("ecs", rollout.target.access)
     running = rollout.live.primary if rollout.live else None
     revision = rollout.revision or (running.revision if running else "")
     steps, count = known(client, rollout, rollout.steps), len(rollout.steps.commands)
@@ -109,62 +109,64 @@ def run(client: Any, rollout: Rollout, resources: Resources) -> None:
         if rollout.request:
             record(resources, rollout.target, revision, record_of(steps))
         return
-    place = _place(client, rollout)
-    while steps.done < count:
-        steps = _run_next(client, rollout, steps, partial(_step, rollout, revision, place, resources), resources)
-
-
-def _run_next(
-    client: Any, rollout: Rollout, steps: Steps, step_of: Callable[[Steps], Step], resources: Resources
-) -> Steps:
-    """Run the next step, or follow the task that an earlier attempt started; return the steps with it done."""
-    resources.fence.check()
-    steps = replace(steps, attempt=max(steps.attempt, 1))
-    while (started := run_task.marked(client, step_of(steps).one_off)) and started.has_failed:
-        steps = replace(steps, attempt=steps.attempt + 1)
-    step, target = step_of(steps), rollout.target
-    revision = step.one_off.revision
-    if started is None:
-        unless = (
-            f"{step.name}: it runs, but cannot be recorded, so that a release more than an hour later runs it again"
-        )
-        announce(resources, target, revision, record_of(steps), unless)
-        started = run_task.start(client, step.one_off, resources.author, {})
-    try:
-        _follow(client, step, started, resources)
-    except StepFailed:
-        ended = {"ended": "failed"} if rollout.request else {}  # without a request, the revision is the running one
-        record(resources, target, revision, {**record_of(replace(steps, attempt=steps.attempt + 1)), **ended})
-        raise
-    steps = replace(steps, done=steps.done + 1, attempt=0)
-    record(resources, target, revision, record_of(steps))
-    return steps
-
-
-def _place(client: Any, rollout: Rollout) -> Mapping[str, Any]:
-    """Return the network, launch type and so on with which the service's own tasks run, or will run."""
     service = ecs.service_of(client, rollout.target) if rollout.action != "create" else {}
-    return run_task.place(service or rollout.create or {})
+    work = _Running(client, rollout, resources, revision, run_task.place(service or rollout.create or {}))
+    while steps.done < count:
+        steps = work.next(steps)
 
 
-def _step(rollout: Rollout, revision: str, place: Mapping[str, Any], resources: Resources, steps: Steps) -> Step:
-    definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
-    listed, target, number = definition.get("containerDefinitions", []), rollout.target, steps.done + 1
-    image, tier, words = resources.images[target.service], target.environment.tier, steps.commands[steps.done]
-    container = container_of(
-        given(listed, rollout.image) or ours(listed, image, tier, rollout.desired.digest or ""), target.service
-    )
-    one_off = OneOff(
-        target=target,
-        revision=revision,
-        container=container,
-        words=words,
-        place=place,
-        essential=run_task.is_essential(definition, container),
-        mark=f"deploytasks/step/{steps.key}/{number}/{steps.attempt}",
-        token=f"{steps.key}-{number}-{steps.attempt}",
-    )
-    return Step(f"step {number} of {len(steps.commands)}, {shlex.join(words)}", one_off, definition)
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The steps of a rollout under way: the revision that they run with, and the place in which its tasks will run."""
+
+    client: Any
+    rollout: Rollout
+    resources: Resources
+    revision: str
+    place: Mapping[str, Any]
+
+    def next(self, steps: Steps) -> Steps:
+        """Run the next step, or follow the task that an earlier attempt started; return the steps with it done."""
+        self.resources.fence.check()
+        steps = replace(steps, attempt=max(steps.attempt, 1))
+        while (started := run_task.marked(self.client, self._step(steps).one_off)) and started.has_failed:
+            steps = replace(steps, attempt=steps.attempt + 1)
+        step, target = self._step(steps), self.rollout.target
+        if started is None:
+            unless = "it runs, but cannot be recorded, so that a release more than an hour later runs it again"
+            announce(self.resources, target, self.revision, record_of(steps), f"{step.name}: {unless}")
+            started = run_task.start(self.client, step.one_off, self.resources.author, {})
+        try:
+            _follow(self.client, step, started, self.resources)
+        except StepFailed:
+            # without a request, the revision is the running one
+            ended = {"ended": "failed"} if self.rollout.request else {}
+            failed = record_of(replace(steps, attempt=steps.attempt + 1))
+            record(self.resources, target, self.revision, {**failed, **ended})
+            raise
+        steps = replace(steps, done=steps.done + 1, attempt=0)
+        record(self.resources, target, self.revision, record_of(steps))
+        return steps
+
+    def _step(self, steps: Steps) -> Step:
+        rollout, target, number = self.rollout, self.rollout.target, steps.done + 1
+        definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
+        listed, words = definition.get("containerDefinitions", []), steps.commands[steps.done]
+        image, tier = self.resources.images[target.service], target.environment.tier
+        container = container_of(
+            given(listed, rollout.image) or ours(listed, image, tier, rollout.desired.digest or ""), target.service
+        )
+        one_off = OneOff(
+            target=target,
+            revision=self.revision,
+            container=container,
+            words=words,
+            place=self.place,
+            essential=run_task.is_essential(definition, container),
+            mark=f"deploytasks/step/{steps.key}/{number}/{steps.attempt}",
+            token=f"{steps.key}-{number}-{steps.attempt}",
+        )
+        return Step(f"step {number} of {len(steps.commands)}, {shlex.join(words)}", one_off, definition)
 
 
 def _follow(client: Any, step: Step, started: Started, resources: Resources) -> None:
@@ -265,6 +267,6 @@ class Before:
             rollout = waiting.pop(0)
             try:
                 with contained(str(rollout.target)):
-                    run(resources.clients.of("ecs", rollout.target.access), rollout, resources)
+                    run(rollout, resources)
             except AwsError as error:
                 self._failed[environment] = rollout.target, error

@@ -140,6 +140,14 @@ def test_a_call_without_a_row_is_refused_and_nothing_hides_it(cloud: Endpoint, c
         call(ecs)
 
 
+def test_nor_is_a_call_of_sts_whose_model_is_whole_since_botocore_itself_calls_more_of_it(cloud: Endpoint):
+    sts = Clients(Author("x"))._sts(ACCESS)
+    with pytest.raises(Unlisted, match=r"STS\.GetSessionToken is not listed"), translated("t1"):
+        sts.get_session_token()
+    assert cloud.operations() == {}
+    assert sts.get_caller_identity()["Account"]
+
+
 @pytest.mark.parametrize("service", sorted(SERVICES - {"sts"}))
 def test_a_client_has_the_methods_of_its_rows_and_no_others(cloud: Endpoint, service: str):
     client = Clients(Author("x")).of(service, ACCESS)

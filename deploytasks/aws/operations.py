@@ -178,14 +178,25 @@ class ListedOnly:
     """A base of every client's class: it says of an operation without a row where to add one."""
 
     def __getattr__(self, name: str) -> Any:
-        raise self._unlisted(name)
+        raise _unlisted(f"{type(self).__name__}.{name}")
 
     def can_paginate(self, name: str) -> bool:
         """Return whether the operation's answers come in pages."""
         try:
             return bool(super().can_paginate(name))  # type: ignore[misc]  # botocore's own, which follows in the MRO
         except KeyError:
-            raise self._unlisted(name) from None
+            raise _unlisted(f"{type(self).__name__}.{name}") from None
 
-    def _unlisted(self, name: str) -> Unlisted:
-        return Unlisted(f"{type(self).__name__}.{name} is not listed: add its row to deploytasks/aws/operations.py")
+
+def guard(client: Any) -> None:
+    """Refuse the calls of operations without a row by a client whose model is whole."""
+    client.meta.events.register("before-parameter-build", _refuse)
+
+
+def _refuse(*, model: Any, **_: Any) -> None:
+    if of_model(model) is None:
+        raise _unlisted(f"{model.service_model.service_id}.{model.name}")
+
+
+def _unlisted(call: str) -> Unlisted:
+    return Unlisted(f"{call} is not listed: add its row to deploytasks/aws/operations.py")

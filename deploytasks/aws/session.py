@@ -16,6 +16,7 @@ from deploytasks.aws.assumed_roles import RoleKeys, assume
 from deploytasks.aws.botocore_session import SharingSession
 from deploytasks.aws.credentials import ProfileCredentials, chain
 from deploytasks.aws.errors import no_credentials, translated
+from deploytasks.aws.operations import guard
 from deploytasks.aws.rate_limits import Buckets
 from deploytasks.aws.retries import CONFIG, FIRST, RetryPolicy
 from deploytasks.errors import AwsError, Complaint, DeployError
@@ -119,6 +120,7 @@ class Clients:
             session = self._session(access)
             if access.region not in session.sts:
                 client = session.sts[access.region] = self._make("sts", access, None)
+                guard(client)
                 RetryPolicy("AWS", self._tell, self.stopped).attend(client)
             return session.sts[access.region]
 

@@ -78,6 +78,9 @@ def service_of(client: Any, target: Target) -> Mapping[str, Any]:
 def register(client: Any, target: Target, request: Definition, tags: Mapping[str, str]) -> str:
     """Register a revision and return its ARN; the audit tags are added to those of the template.
 
+    If its answer is lost, botocore's retry registers a second revision of the same content, and the first is never
+    rolled out. Looking it up would not be certain, since ECS lists new revisions late.
+
     Source: ecs RegisterTaskDefinition.
 
     """

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmarks import others, waiting
 from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio
-from benchmarks.stage import Serving, Stage, inv, set_up
+from benchmarks.stage import Serving, Stage, set_up
 from benchmarks.targets import MANY, TARGETS, Target
 from tests.cloud.world import SERVICE, tenant_account
+from tests.project import inv
 
 HEAVY = ("boto3", "botocore", "docker", "pydantic", "msgspec", "rich", "jinja2")
 

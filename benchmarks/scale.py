@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.measure import Case, CommandFailed, run
-from benchmarks.stage import Serving, inv, set_up
+from benchmarks.stage import Serving, set_up
 from benchmarks.waiting import release
 from tests.cloud.limits import BUCKETS, Bucket
+from tests.project import inv
 
 Sharing = Literal["each", "one"]
 """Whether each tenant has an account of its own, or all have one."""

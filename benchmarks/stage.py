@@ -5,7 +5,6 @@ every command runs with an environment made here.
 """
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
@@ -16,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import project
-from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, key_for
+from tests.cloud.accounts import REGISTRY_ACCOUNT
 from tests.cloud.world import Age
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +51,7 @@ class Stage:
 
     def env(self, account: str = REGISTRY_ACCOUNT) -> dict[str, str]:
         """All that a measured command finds in its environment: that account's keys and the endpoint's address."""
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(ROOT),
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": key_for(account),
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return project.environment(self.url, self.home, account)
 
     def reset(self) -> None:
         """The endpoint's world is as prepared, and its counters at zero."""
@@ -99,14 +86,9 @@ def set_up(folder: Path, sizes: Sequence[int], serving: Serving, policy: str = "
 def _endpoint(serving: Serving, commits: Mapping[Age, str]) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.cloud.endpoint", *serving.arguments()]
     command += ["--commits", commits["older"], commits["newer"]]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=project.ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()
         finally:
             process.terminate()
-
-
-def inv() -> str:
-    """The `inv` beside the Python that runs this."""
-    return str(Path(sys.executable).with_name("inv"))

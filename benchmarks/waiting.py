@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import CommandFailed
-from benchmarks.stage import Serving, Stage, inv, set_up
+from benchmarks.stage import Serving, Stage, set_up
+from tests.project import inv
 
 NUMBERS = frozenset({6, 7})
 TENANTS = 50

@@ -5,14 +5,16 @@ Its first two commits are the same whatever N is, so that one endpoint's images 
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, key_for
 from tests.cloud.world import SERVICE, Age, tenant_account, tenant_name
 
+ROOT = Path(__file__).resolve().parents[1]
 TASKS = """\
 from pathlib import Path
 
@@ -109,6 +111,26 @@ TEMPLATE = """\
   ]
 }
 """
+
+
+def inv() -> str:
+    """The `inv` beside the Python that runs this."""
+    return str(Path(sys.executable).with_name("inv"))
+
+
+def environment(url: str, home: Path, account: str = REGISTRY_ACCOUNT) -> dict[str, str]:
+    """All that a command finds in its environment: that account's keys and the endpoint's address."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": key_for(account),
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def write(root: Path, tenants: int, shared: int = 1, policy: str = "") -> Mapping[Age, str]:

@@ -168,9 +168,16 @@ def test_the_simulated_aws_imports_in_no_circle():
     assert list(order.static_order())[-1] == "tests.cloud.endpoint"
 
 
-def test_the_simulated_aws_knows_nothing_of_the_product_and_of_the_benchmarks():
+def test_the_simulated_aws_knows_nothing_of_the_product():
     used = {name.split(".")[0] for name in imported(CLOUD.glob("*.py"))}
     assert used - set(sys.stdlib_module_names) == {"tests"}
+
+
+def test_no_test_needs_the_benchmarks_but_their_own():
+    users = {
+        path.name for path in CLOUD.parent.rglob("*.py") if any(n.startswith("benchmarks") for n in imported([path]))
+    }
+    assert users == {"test_benchmarks.py"}
 
 
 def test_checking_envs_offline_loads_no_builder():

@@ -62,7 +62,8 @@ def said(request: pytest.FixtureRequest, shop: Shop, tmp_path: Path, monkeypatch
     config = tmp_path / "aws-config"
     config.write_text(f"[profile two]\n{section}\n" if section else "")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr(credential_process, "PROCESS_S", 0.5)
+    if "hangs" in request.param:  # all others end by themselves, on a busy machine after a while
+        monkeypatch.setattr(credential_process, "PROCESS_S", 0.5)
     role = f'role = "arn:aws:iam::{TWO}:role/deploy"'
     shop.edit("envs/t2.toml", role, f'{role}\nprofile = "two"' if "role" in request.node.name else 'profile = "two"')
     return expected

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import pytest
 
-from benchmarks.stage import Stage
 from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, Account, Call
 from tests.cloud.ecs_definitions import Revision, find_revision
@@ -57,7 +56,7 @@ class Release:
     def run(self, *rules: Rule, words: Sequence[str] = ("release.prod",)) -> Done:
         """The command, or another one, from its start to its end."""
         self.proxy.rules, self.pid = rules, Future()
-        env = Stage(self.proxy.url, {}, self.root, {}, self.root.parent).env()
+        env = project.environment(self.proxy.url, self.root.parent)
         self.pid.set_result(self.warm.start(self.root, env, *words))
         return self.warm.wait()
 

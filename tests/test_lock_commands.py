@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.stage import inv
 from deploytasks import commands
 from deploytasks.aws import locks, transport
 from deploytasks.aws.parameters import written
@@ -32,6 +31,7 @@ from deploytasks.tasks import shell
 from deploytasks.tasks.carry_out import carry_out
 from tests.cloud.accounts import AwsError, Call
 from tests.commands import REGISTRY, Shop
+from tests.project import inv
 from tests.proxy import Proxy, Rule, Stall
 
 pytestmark = pytest.mark.waits

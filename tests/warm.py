@@ -21,10 +21,10 @@ from typing import IO, Any
 
 from botocore.credentials import Credentials
 
-from benchmarks.stage import ROOT
 from tests import shared
 from tests.cloud.accounts import REGION
 from tests.cloud.endpoint import SERVICES
+from tests.project import ROOT
 
 
 @dataclass(frozen=True, slots=True)

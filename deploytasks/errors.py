@@ -21,7 +21,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -37,6 +37,8 @@ class Complaint:
     to_do: str = ""
     said: str = field(default="", compare=False)
     """What AWS said: `what` without the operation that it answered; "" if AWS did not say it."""
+    file: str = field(default="", compare=False)
+    """The file and line in `where`, if that names the target after them."""
 
     @property
     def text(self) -> str:
@@ -141,9 +143,7 @@ class DeployError(Exit):
     def reword(self, change: Callable[[str], str]) -> None:
         """Rewrite the text of every complaint, so that it is safe to show."""
         self.complaints = tuple(
-            replace(
-                each, where=change(each.where), what=change(each.what), to_do=change(each.to_do), said=change(each.said)
-            )
+            replace(each, **{part.name: change(getattr(each, part.name)) for part in fields(each)})
             for each in self.complaints
         )
         self.message = self.render()

@@ -196,12 +196,9 @@ def test_a_list_of_members_grows_by_one_line():
 
 
 def test_what_hinders_many_targets_in_the_same_way_is_said_once():
-    found = [
-        Difference(
-            target(each), "", "", complaints=(Complaint(f"templates/api.json.j2:5: {target(each)}", "X is not set"),)
-        )
-        for each in ("mb", "zoo")
-    ]
+    file, targets = "templates/api.json.j2:5", (target("mb"), target("zoo"))
+    complaints = {each: Complaint(f"{file}: {each}", "X is not set", file=file) for each in targets}
+    found = [Difference(each, "", "", complaints=(complaint,)) for each, complaint in complaints.items()]
     text = plain(diff.sheet(found, ()))
     assert text.startswith("mb-prod/api, zoo-prod/api: not compared: templates/api.json.j2:5: X is not set\n")
 

@@ -177,7 +177,8 @@ def _not_compared(differences: Iterable[Difference]) -> Iterator[tuple[str, str,
     """Yield each target that could not be compared, why, and what to do."""
     for each in differences:
         for complaint in each.complaints:
-            where = complaint.where.removesuffix(str(each.target)).removesuffix(": ")
+            shown_beside = {str(each.target): "", f"{complaint.file}: {each.target}": complaint.file}
+            where = shown_beside.get(complaint.where, complaint.where)
             place = f"{where}: " if where else ""
             yield _name(each), f"not compared: {place}{complaint.what}", complaint.to_do
 

@@ -17,8 +17,7 @@ def joined(found: Iterable[tuple[Target, Complaint]]) -> tuple[Complaint, ...]:
     """Return the complaints with those of the same template line and fault joined into one that lists their targets."""
     targets: dict[tuple[str, str, str], list[str]] = {}
     for target, complaint in found:
-        place = complaint.where.removesuffix(f": {target}")
-        targets.setdefault((place, complaint.what, complaint.to_do), []).append(str(target))
+        targets.setdefault((complaint.file or complaint.where, complaint.what, complaint.to_do), []).append(str(target))
     return tuple(
         Complaint(f"{place}: {listed(those, 3)}", what, to_do) for (place, what, to_do), those in targets.items()
     )

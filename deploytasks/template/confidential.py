@@ -5,6 +5,7 @@ not made from a variable, whatever filters the value went through, and is safe t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -47,7 +48,7 @@ def _safe(complaint: Complaint, others: Sequence[Complaint]) -> Complaint:
     if alike := next((other for other in there if _are_alike(complaint.what, other.what)), None):
         return alike
     to_do = "give the variable another value, or leave it out here; inv envs.render shows the whole document"
-    return Complaint(complaint.where, "what it renders with env_var is refused here, and not shown", to_do)
+    return replace(complaint, what="what it renders with env_var is refused here, and not shown", to_do=to_do)
 
 
 def _are_alike(what: str, other: str) -> bool:

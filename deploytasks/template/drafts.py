@@ -161,7 +161,7 @@ class Drafts:
 
     def _invalid(self, draft: Draft, line: int, what: str, to_do: str) -> Invalid:
         file = f"templates/{draft.name}:{line}" if line else f"templates/{draft.name}"
-        return Invalid(Complaint(f"{file}: {draft.target}", self.veiled(what), self.veiled(to_do)))
+        return Invalid(Complaint(f"{file}: {draft.target}", self.veiled(what), self.veiled(to_do), file=file))
 
     def _position(self, error: Exception, name: str) -> tuple[str, int]:
         """Return the template's file and line that raised the error; the innermost if one includes another."""

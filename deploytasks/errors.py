@@ -45,6 +45,10 @@ class Complaint:
         """Return what is wrong and what to do, without the place."""
         return "\n".join([self.what, *(f"    {line}" for line in self.to_do.splitlines())])
 
+    def at(self, where: str) -> "Complaint":
+        """Return the same complaint about another place."""
+        return replace(self, where=where)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.text}"
 

@@ -1,9 +1,10 @@
 """Boards for the page's tests: one with everything there is to tell, a hostile one, and one as big as one likes."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, LockState
@@ -64,7 +65,7 @@ def telling() -> Board:
             cell("new", "dev", subject="Say why a payment failed", evidence="defined"),
             Cell(target("new", tier="prod"), "missing"),
             Cell(target("zoo", tier="dev"), "unseen", complaint=account),
-            Cell(target("zoo", tier="prod"), "unseen", complaint=replace(account, where="zoo-prod/api")),
+            Cell(target("zoo", tier="prod"), "unseen", complaint=account.at("zoo-prod/api")),
         ),
         "drift could not be judged: templates/api.json.j2: there is no TOKEN",
     )

@@ -1,8 +1,9 @@
 """Values for tests: ordinary ones, of which a test names only what it is about."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.model import (
     Access,

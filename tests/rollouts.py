@@ -1,10 +1,10 @@
 """What tests of rollouts need: a clock that passes only where somebody sleeps, and rollouts of made-up tenants."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks import rollout as the_rollout
 from deploytasks.aws import tags

@@ -1,10 +1,10 @@
 """What deserves a second look, and what does not: each mark in the situation that it is about."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Cell, Image, Live

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.aws.errors import translated
 from deploytasks.aws.operations import OPERATIONS, Rate

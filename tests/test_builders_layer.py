@@ -4,12 +4,12 @@ import gzip
 import io
 import os
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.builders import layer
 from deploytasks.builders.context import visible

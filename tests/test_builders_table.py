@@ -30,7 +30,7 @@ def build_and_push(job, login, log):
 """
 ASKED = """
 import json, sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from deploytasks import builders
 from deploytasks.builders import dockerfile

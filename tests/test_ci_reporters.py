@@ -2,13 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.errors import NotReady, RolloutsFailed
 from deploytasks.model import Ended, Plan, Planned, Report

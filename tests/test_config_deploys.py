@@ -1,10 +1,10 @@
 """Which deploys changed only config: told by what a target's revisions and its service record. As values."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.commands.config_deploys import config_deploys
 from deploytasks.commands.revisions import Trail

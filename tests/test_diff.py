@@ -3,13 +3,13 @@
 import json
 import re
 from copy import deepcopy
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Difference

@@ -5,13 +5,13 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks import commands
 from deploytasks.aws import lock_holders, locks

@@ -1,9 +1,9 @@
 """A flag is one row of one table."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 from deploytasks import flags, namespace
 from deploytasks.commands import resume

@@ -1,11 +1,11 @@
 """A tier's history as values: which releases there were, who is told to have made them, where each runs now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.model import ConfigDeploy, History, Image, Live, Release
 from deploytasks.report import history as report

@@ -1,10 +1,10 @@
 """ECS's word on a rollout is final, early success too; a rollout whose tasks die afterwards is unhealthy, not done."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.aws import tasks as aws_tasks
 from deploytasks.model import Deployment, Told

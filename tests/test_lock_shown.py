@@ -1,10 +1,10 @@
 """Who holds a tier's lock stands where people look before they release: in a dry run's plan and on the board."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.aws.parameters import written
 from deploytasks.model import LockState

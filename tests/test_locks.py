@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from threading import Event, Lock, Timer
@@ -18,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ssm.models import SimpleSystemManagerBackend
+from msgspec.structs import replace
 
 from deploytasks.aws import lock_holders, locks, parameters
 from deploytasks.errors import Locked

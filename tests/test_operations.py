@@ -3,7 +3,6 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.session import get_session
+from msgspec.structs import replace
 
 import deploytasks
 from deploytasks.aws import botocore_session

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatch
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ from typing import get_args
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Mark, Standing

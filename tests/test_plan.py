@@ -1,11 +1,11 @@
 """Given what is wished and what was observed, what is done: one row a situation."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.model import DesiredImage, Live
 from deploytasks.rules import observed, plan

@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import tenant_account

@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.model import DeadTask, Ended, Plan, Planned, Report, Told
 from deploytasks.report import plan, results

@@ -1,11 +1,11 @@
 """What a channel is told, compared as a whole; and that nothing in it is obeyed, or secret."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.errors import AwsError, Interrupted, NotReady
 from deploytasks.model import Author, Heading, Plan, Planned, Report

@@ -1,12 +1,12 @@
 """What is shown once, board, images, settings, lock, compared as a whole."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages, TierLock

@@ -1,9 +1,9 @@
 """A target whose rollout fails goes back to what it ran steadily, by ECS or by us; and what is said of it."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.model import Fallback, Live, Progress
 from deploytasks.rules import plan

@@ -5,10 +5,10 @@ import os
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.aws import rights
 from deploytasks.aws.operations import OPERATIONS, Resource

@@ -1,10 +1,10 @@
 """Rollouts carried out over many tenants at once, against an endpoint that answers as AWS does."""
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients

@@ -8,7 +8,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from invoke.context import Context
 from invoke.tasks import Task
+from msgspec.structs import replace
 
 from deploytasks.aws import follow_task
 from deploytasks.errors import AwsError, Complaint, DeployError, RolloutsFailed

@@ -1,10 +1,10 @@
 """ECS's own service deployments: other strategies followed to their end, hooks waited on, continued and stopped."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.aws import service_deployments
 from deploytasks.aws.session import Clients

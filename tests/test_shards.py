@@ -1,11 +1,11 @@
 """The split of a tier among runners, whatever its files say, and how a target stands that another runner moves."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from deploytasks.aws.tags import stamp
 from deploytasks.errors import Complaint

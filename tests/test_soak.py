@@ -1,9 +1,9 @@
 """Between waves: what was rolled out must stay healthy through the soak, or no further target gets it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks import rollout as rollouts
 from deploytasks.aws.session import Clients

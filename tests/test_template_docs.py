@@ -1,7 +1,8 @@
 """docs/templates.md tells the truth: its examples are rendered, its messages are the real ones."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from deploytasks.template.check import check_all
 from deploytasks.template.language import SEEN

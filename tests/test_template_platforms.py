@@ -1,10 +1,10 @@
 """The image's platform and the definition's, regions and partitions: what cannot work is found offline."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.model import Access, Platform
 from deploytasks.template.check import check_all

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from deploytasks.model import Access, Author
 
@@ -17,8 +17,7 @@ _RETRY_S = 30.0
 _JUST_NOW_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One session of a role: its keys, their expiration, and the account that the role is really in."""
 
     keys: ReadOnlyCredentials

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -19,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
+from msgspec import Struct, field
 from urllib3.exceptions import HTTPError
 
 from deploytasks.aws.errors import translated
@@ -196,8 +196,7 @@ def _hundreds(items: Iterable[str]) -> Iterator[list[str]]:
     return (every[start : start + 100] for start in range(0, len(every), 100))
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """An image's platform and labels."""
 
     platform: Platform

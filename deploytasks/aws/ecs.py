@@ -4,9 +4,10 @@ Every function takes an ECS client of the target's account.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import may_pass, translated

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.aws import logs
 from deploytasks.aws.errors import may_pass, translated
@@ -27,8 +28,7 @@ _UNKNOWN_S = 60.0
 _GOING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING"})
 
 
-@dataclass(frozen=True, slots=True)
-class FollowResources:
+class FollowResources(Struct, frozen=True):
     """The dependencies of following. A `sleep` that raises ends the following; the task runs on until it is stopped."""
 
     client: Any

@@ -9,10 +9,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.aws import parameters, tags
 from deploytasks.aws.parameters import Parameter, cut

@@ -7,9 +7,11 @@ run and shows no life any more (`lock_holders`). A waiting command only reads, a
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks import concurrency
 from deploytasks.aws import lock_holders, parameters, transport
@@ -31,8 +33,7 @@ _ATTEMPTS = 3
 """How often to try to become the successor of a dead holder."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockWait:
+class LockWait(Struct, frozen=True):
     """How long to wait for a lock; by default not at all.
 
     `tell` is called once, with a message that names the holder; `dice` returns a number from 0 to 1.

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.aws.errors import may_pass, translated
 from deploytasks.errors import AwsError
@@ -18,8 +20,7 @@ Streams = tuple[str, str, str, str]
 """Account, region, log group and stream name prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where one container of a target writes to: a log group, and the prefix of its streams' names.
 
     `shared_with` names the other targets that write, or may write, to streams with the same prefix.

@@ -4,8 +4,9 @@ Derived from it: the IAM policies (`rights.py`, docs/rights.md), the models of c
 limits, timeouts and retries, and which members an answer must have. An operation without a row can't be called.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from deploytasks.errors import Unlisted
 
@@ -33,8 +34,7 @@ If it refuses, the code takes the refusal for success, or looks up what the call
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
+class Right(Struct, frozen=True):
     """A statement of an IAM policy: it allows operations on one kind of resource.
 
     `passed_to` is the one service that a role may be passed to.
@@ -46,8 +46,7 @@ class Right:
     passed_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """The limit of a group of operations: a burst of calls, and a refill rate per second."""
 
     group: str
@@ -55,8 +54,7 @@ class Rate:
     refill_per_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """An operation by the names of botocore's service model; `right` is None if AWS asks for none.
 
     `answers` are the members that its answer must have. `once` is the member of a request with which the call is not

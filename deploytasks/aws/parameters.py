@@ -7,24 +7,26 @@ revisions and services record that reason as well, but not every release rolls s
 import json
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import suppress
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import DecodeError, Struct, ValidationError, convert, to_builtins
+from msgspec.json import decode
+from msgspec.structs import replace
 
 from deploytasks.aws.errors import dated, is_lost, translated
 from deploytasks.errors import AwsError
-from deploytasks.model import LockState, Override, Unfinished
+from deploytasks.model import LockState, Override
 
 _OVERRIDES = "overrides"
 _LONGEST_REASON = 1000
 """How many of a parameter's 4,096 characters a reason may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter's value, and when it was written and read: both by AWS's own clock, None if not reported."""
 
     value: str
@@ -116,15 +118,14 @@ def cut(reason: str) -> str:
     return reason[: bisect_right(sizes, _LONGEST_REASON - len(r"\u2026"))] + "…"
 
 
-def written(state: Any) -> str:
+def written(state: LockState | Override) -> str:
     """Return the state as the value of a parameter, one flat JSON object.
 
     Source: PutParameter takes no value with double braces, so all braces in users' text are escaped.
     """
-    members = asdict(state)
+    members = to_builtins(state)
     if isinstance(state, LockState):
         members["tenants"] = ",".join(state.tenants)
-        members["unfinished"] = [list(each.values()) for each in members["unfinished"]]
     return f"{{{_escaped(json.dumps(members)[1:-1])}}}"
 
 
@@ -135,29 +136,11 @@ def _escaped(inside: str) -> str:
 def read_lock(tier: str, value: str) -> LockState:
     """Return the contents of the lock; of an unreadable one, a record that says so."""
     try:
-        known: dict[str, type] = {each.name: str for each in fields(LockState)} | {"pid": int, "unfinished": list}
-        said = {name: each for name, each in json.loads(value).items() if name in known}
-        if all(isinstance(each, known[name]) for name, each in said.items()):
-            unfinished = tuple(map(_unfinished, said.get("unfinished", ())))
-            tenants = tuple(filter(None, said.get("tenants", "").split(",")))
-            return LockState(**said | {"unfinished": unfinished, "tenants": tenants})
-    except (ValueError, TypeError, AttributeError):
-        pass
-    return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
-
-
-def _unfinished(row: Any) -> Unfinished:
-    """Return the unfinished rollback of a hold's row.
-
-    Raises:
-        TypeError, ValueError: the row has another form.
-
-    """
-    release, at, *names = row
-    tenants, services = (tuple(each) for each in names)
-    if not all(isinstance(each, str) for each in (release, at, *tenants, *services)):
-        raise TypeError(row)
-    return Unfinished(release, at, tenants, services)
+        said = json.loads(value)
+        tenants = [*filter(None, said.get("tenants", "").split(","))]
+        return convert({**said, "tenants": tenants}, LockState)
+    except (ValueError, TypeError, AttributeError, ValidationError):
+        return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
 
 
 HOLD = "hold"
@@ -172,8 +155,7 @@ def put_override(client: Any, project: str, override: Override) -> None:
         raise AwsError.of(where, "it could not be recorded", "run the same command again")
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """What the registry's account stores about a tier: its overrides, its hold and its lock."""
 
     overrides: tuple[Override, ...] = ()
@@ -201,9 +183,5 @@ def records(client: Any, project: str, tier: str) -> Records:
 
 
 def _overrides(value: str) -> Iterator[Override]:
-    try:
-        override = Override(**json.loads(value))
-    except (ValueError, TypeError):
-        return
-    if all(isinstance(getattr(override, name), str) for name in Override.__slots__):
-        yield override
+    with suppress(DecodeError):
+        yield decode(value, type=Override)

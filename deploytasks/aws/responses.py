@@ -7,7 +7,6 @@ that status decide whether the call is retried, looked up again or given up.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -112,7 +111,7 @@ def settle(response: tuple[Any, Mapping[str, Any]] | None) -> None:
 
 def located(where: str, error: Unreadable) -> AwsError:
     """Return the error with `where` as the place of its complaints."""
-    complaints = (replace(each, where=where) for each in error.complaints)
+    complaints = (each.at(where) for each in error.complaints)
     return AwsError(*complaints, error_code=error.error_code, operation=error.operation)
 
 

@@ -5,9 +5,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import translated
@@ -19,8 +21,7 @@ _TOKEN_LIVES = timedelta(hours=24)
 """How long ECS remembers a client token at most: the first task with one can't be older."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneOff:
+class OneOff(Struct, frozen=True):
     """What to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
     If the container is not `essential`, the task does not end with it. `mark` replaces the author in the task's
@@ -37,8 +38,7 @@ class OneOff:
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """A one-off task that ECS runs or is about to run, or one that `has_failed` before it was found."""
 
     one_off: OneOff

@@ -5,10 +5,11 @@ of the target's account.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploytasks.aws.errors import translated, was_repeated
 from deploytasks.errors import AwsError
@@ -20,8 +21,7 @@ _MOST_SEARCHED = 1000
 """How many service deployments are searched for ours: ten calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """What a service deployment deployed: a task definition's ARN, and the digest of each of its containers' images."""
 
     definition: str

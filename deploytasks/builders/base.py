@@ -4,9 +4,10 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.builders import recipe, registry
 from deploytasks.builders.job import BuildLog, Login
@@ -27,8 +28,7 @@ _INDEXES = (
 _USE_DOCKER = f"take another base, or {BUILD_WHOLE}"
 
 
-@dataclass(frozen=True, slots=True)
-class BaseImage:
+class BaseImage(Struct, frozen=True):
     """A base image in its registry: `reference` is None for scratch, `layers` are descriptors, lowest first."""
 
     reference: Reference | None

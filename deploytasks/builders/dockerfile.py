@@ -8,8 +8,9 @@ unlike Docker, and is new.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
+
+from msgspec import Struct, field
 
 from deploytasks.errors import Complaint, Refusal, raise_all
 from deploytasks.model.builders import ENGINE, INSTALL
@@ -44,8 +45,7 @@ class Malformed(ValueError):
     """A malformed word; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` the rest after them."""
 
     where: str

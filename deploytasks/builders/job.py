@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from msgspec import Struct
+
 from deploytasks.model import Build, OnEvent, Platform, Told
 
 
@@ -51,8 +53,7 @@ class Job:
         return Platform.parse(self.build.service.platforms[0])
 
 
-@dataclass(frozen=True, slots=True)
-class BuildLog:
+class BuildLog(Struct, frozen=True):
     """Report the progress of one service's image."""
 
     service: str

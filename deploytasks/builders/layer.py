@@ -8,9 +8,10 @@ import stat
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+
+from msgspec import Struct
 
 from deploytasks import dockerignore
 from deploytasks.builders.tree import Directory, Link, Tree
@@ -22,23 +23,20 @@ _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _LEVEL = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The owner of copied files."""
 
     uid: int = 0
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Workdir:
+class Workdir(Struct, frozen=True):
     """A directory that exists afterwards."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """Copy the sources to an absolute `destination`, which ends with a slash if it must be a directory.
 
     `unpacks` is true of ADD, which unpacks archives.
@@ -55,8 +53,7 @@ class Copy:
 Step = Workdir | Copy
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A file whose content is that of `source`."""
 
     source: Path
@@ -197,8 +194,7 @@ def _is_archive(path: Path) -> bool:
         return file.read(4) == _ZSTANDARD or tarfile.is_tarfile(path)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A gzipped tar on disk: `digest` is the blob's, `diff_id` that of the tar inside."""
 
     path: Path

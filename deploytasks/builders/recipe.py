@@ -7,8 +7,9 @@ import posixpath
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.builders import dockerfile
 from deploytasks.builders.dockerfile import Instruction, Variables
@@ -33,8 +34,7 @@ _DURATION = re.compile(r"0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+")
 _PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """The image that FROM names; `arguments` are the ARGs before it, which an ARG of the stage may inherit."""
 
     where: str
@@ -42,8 +42,7 @@ class Base:
     arguments: Variables
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """The image's `config` in the registry's spelling (Env, Cmd …), and the steps that make its layer.
 
     `author` is MAINTAINER's, "" if there is none.

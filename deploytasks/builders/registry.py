@@ -8,13 +8,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import requests
 from dxf import DXF, DXFBase
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
+from msgspec import Struct
 from urllib3.exceptions import ProtocolError
 
 from deploytasks.builders.job import Login
@@ -74,8 +74,7 @@ _OUTAGE_S = 120
 _PIECE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An image's full name: `docker.io` `library/python` `3.12-slim`; a digest wins over a tag."""
 
     host: str
@@ -107,8 +106,7 @@ class Reference:
         return f"{self.host}/{self.repository}" + (f"@{self.digest}" if self.digest else f":{self.tag}")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest's exact bytes, with their media type."""
 
     media_type: str

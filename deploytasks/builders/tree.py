@@ -7,15 +7,15 @@ their modes.
 
 import posixpath
 import tarfile
-from dataclasses import dataclass, field
 from typing import IO
+
+from msgspec import Struct, field
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _MOST_LINKS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A directory with its mode and numeric owner."""
 
     mode: int = 0o755
@@ -23,15 +23,13 @@ class Directory:
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A symbolic link."""
 
     target: str
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Struct):
     """Directories and links by path (no slash at either end; "" is the root); other paths are files, or nothing."""
 
     nodes: dict[str, Directory | Link] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from deploytasks.commands.context import Context, say
 from deploytasks.commands.observe import observe
@@ -20,8 +21,7 @@ _NAMED = 5
 _SAID_EVERY_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """The result of one poll: targets that have not arrived yet, and targets that will not, each with the reason."""
 
     coming: dict[Target, str] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 """Create the project's ECR repositories, and let all tenants' accounts pull from them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.aws import repositories
 from deploytasks.aws.errors import is_denied, reason
@@ -18,8 +19,7 @@ Agreed = Callable[[Sequence[Complaint]], bool]
 """Return whether to continue despite these doubts; may raise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The state of one service's repository.
 
     `is_marked` says whether it carries a project's tag. `doubt` needs the user's agreement, `foreign` refuses the run.

@@ -1,8 +1,9 @@
 """Build and push the images that are missing in ECR, one per service and commit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr

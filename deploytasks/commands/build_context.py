@@ -5,8 +5,9 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from deploytasks import git, source, tags
 from deploytasks.aws import ecr
@@ -103,8 +104,7 @@ def _changed_inside(context: Context, place: Place) -> Iterator[Complaint]:
         yield Complaint(path, "the submodule has uncommitted changes of its own", "commit them in the submodule")
 
 
-@dataclass(frozen=True, slots=True)
-class LaidOut:
+class LaidOut(Struct, frozen=True):
     """A build's context directory, its Dockerfile, and the hash of its artifacts ("" if it has none)."""
 
     context: Path

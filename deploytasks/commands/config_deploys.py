@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks import tags
 from deploytasks.commands.revisions import Trail
@@ -13,8 +14,7 @@ from deploytasks.rules.observed import begun_at, brought_by, has_begun, record, 
 from deploytasks.template.canonical import canonical, differing
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One target's definition changed from `before` to `after`; `kept` is the record: `by`, `ci`, `release`, …."""
 
     live: Live

@@ -7,9 +7,10 @@ was rendered from a file that differs from that commit.
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from deploytasks import git
 from deploytasks.errors import Invalid
@@ -22,8 +23,7 @@ State = Literal["committed", "changed", "deleted", "not committed"]
 _WORST_FIRST: tuple[Relation, ...] = ("unknown", "diverged", "older", "newer", "same")
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One file of the two folders: the object id that git gives or would give it, and its state against the commit."""
 
     path: Path
@@ -33,8 +33,7 @@ class File:
     """Its mtime, size and inode when it was read: see `looked_at`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """Both folders as they are on disk.
 
     `files` maps a name such as `envs/mb.toml` to the file. `places` are one folder of each repository, `commits` the
@@ -103,8 +102,7 @@ def _relation(place: Path, ours: str, theirs: str) -> Relation:
 _LINK, _SUBMODULE = "120000", "160000"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file on disk: its name, its path in the folder, and that path with links resolved."""
 
     name: str
@@ -112,8 +110,7 @@ class Found:
     real: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """One repository and those of the two folders that are in it; `held` is what HEAD contains: path → mode and id."""
 
     top: Path

@@ -5,8 +5,10 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks.aws import lock_holders
 from deploytasks.aws.lock_holders import Fence
@@ -32,8 +34,7 @@ from deploytasks.model import (
 from deploytasks.template.render import Renderer
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """A command and everything it works with. `targets` are the selected ones."""
 
     command: Command

@@ -1,9 +1,10 @@
 """Register the changed definitions of a plan, before any tag is moved or service updated."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
+
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs
 from deploytasks.aws.errors import is_denied, may_pass

@@ -1,8 +1,9 @@
 """Desired images: for each service the one digest to run, resolved once, before any change."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr

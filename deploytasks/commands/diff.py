@@ -1,7 +1,9 @@
 """Compare live definitions with rendered ones, or with those of another environment. Read-only."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.commands import config_rules, desired_images, drift, rollouts
@@ -27,8 +29,7 @@ from deploytasks.template.canonical import canonical
 from deploytasks.template.render import placeholder
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """What a deploy would register, in canonical form, and its name in the diff; if None, `complaints` say why.
 
     `create` is the CreateService request if there is a service template.

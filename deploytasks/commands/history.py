@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks import git, tags
 from deploytasks.commands.config_deploys import config_deploys
@@ -73,8 +75,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
     return replace(seen, notes=(*missing, *passed.notes, *unseen(lives), *_unread(trails), *cut))
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """A target whose revisions are searched for records of the `wanted` releases, newest first."""
 
     trail: Trail

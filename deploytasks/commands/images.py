@@ -1,8 +1,9 @@
 """List the images that ECR has of each service, and where each runs. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
@@ -31,8 +32,7 @@ def list_images(project: Project, services: Sequence[Service]) -> tuple[Reposito
     return tuple(_listing(service, swept, lives, names[service.name]) for service in services)
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """Every image in ECR by service; `unread` has the services whose repository could not be read."""
 
     images: Mapping[str, tuple[Image, ...]]

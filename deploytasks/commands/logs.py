@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.aws import logs as cloudwatch
 from deploytasks.aws import tasks
@@ -36,8 +38,7 @@ _FIRST_S = 10.0
 """How long following waits for the recent lines of all sources before it shows those that arrived."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """The log sources to read, and the definitions that they come from.
 
     `complaints` are about targets without any readable log, `notes` about single containers.

@@ -6,8 +6,9 @@ it belongs to that run.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from deploytasks import concurrency
 from deploytasks.aws import lock_holders, locks

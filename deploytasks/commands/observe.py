@@ -5,10 +5,12 @@ what the tasks run. What a step can't read of a target becomes that target's com
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs, tasks
 from deploytasks.aws.session import Clients
@@ -23,8 +25,7 @@ Group = tuple[Access, str, list[Any]]
 Look = Callable[[], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TaskList:
+class TaskList(Struct, frozen=True):
     """A target as observed so far, and the ARNs of its running tasks."""
 
     live: Live

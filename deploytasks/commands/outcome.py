@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from deploytasks import durations, rollout
 from deploytasks.commands.context import Context

@@ -1,7 +1,8 @@
 """Releases that were let past the gate, and why; holds and locks of tiers. Changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploytasks.aws import parameters
 from deploytasks.aws.session import Clients
@@ -11,8 +12,7 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import LockState, Override, Project
 
 
-@dataclass(frozen=True, slots=True)
-class Overridden:
+class Overridden(Struct, frozen=True):
     """The overrides, holds and locks of some tiers; `notes` say which could not be read."""
 
     overrides: tuple[Override, ...] = ()

@@ -5,9 +5,11 @@ accepted: `inv envs.bootstrap` tags it. What may not be read refuses nothing.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks import tags
 from deploytasks.aws import repositories
@@ -23,8 +25,7 @@ LABEL = "deploytasks.project"
 """The image's label that records the project that built it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(Struct, frozen=True):
     """The complaints against using the repositories, and notes on what could not be read."""
 
     complaints: tuple[Complaint, ...] = ()
@@ -36,8 +37,7 @@ class Ownership:
         yield from self.notes
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """The project that a repository's tag names, None for no tag; or why it may not or could not be read."""
 
     owner: str | None = None

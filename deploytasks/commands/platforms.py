@@ -7,8 +7,9 @@ not or cannot be read refuses nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from deploytasks import concurrency, tags
 from deploytasks.aws import ecr
@@ -75,8 +76,7 @@ def _is_new(context: Context, live: Live, desired: DesiredImage) -> bool:
     return context.tier.pin == "tag" and not has_arrived(live, desired, context.images[desired.service])
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """An image's platforms, and its label that names the project; "" if it has none or it was not read."""
 
     platforms: tuple[Platform, ...]

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from deploytasks import concurrency, git, tags
 from deploytasks.aws import repositories
@@ -22,8 +23,7 @@ from deploytasks.rules.image_index import index_images
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What a check found that refuses nothing; it belongs in `Plan.notes`."""
 
     text: str
@@ -67,7 +67,7 @@ def _named(live: Live, complaint: Complaint) -> Complaint:
     """Return the complaint, with the environment if it names only an account or a cluster, which tenants may share."""
     environment = live.target.environment
     known = environment.tenant in complaint.where
-    return complaint if known else replace(complaint, where=f"{environment}: {complaint.where}")
+    return complaint if known else complaint.at(f"{environment}: {complaint.where}")
 
 
 def policies(context: Context) -> dict[str, Any]:

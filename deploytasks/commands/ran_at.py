@@ -5,10 +5,11 @@ revisions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploytasks import tags
 from deploytasks.aws import ecs, service_deployments
@@ -28,8 +29,7 @@ _REVISIONS = 200
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Then:
+class Then(Struct, frozen=True):
     """What a target ran then: the revision, None if unknown; `how` tells, for the plan, how that is known.
 
     `digests` are what ECS resolved its containers' images to. A release that `never_began` on the target had

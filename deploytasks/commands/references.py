@@ -4,8 +4,10 @@ Each name is looked up once per account and region, all in parallel. What may no
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import concurrency
 from deploytasks.aws import iam, secrets
@@ -25,8 +27,7 @@ _TO_DO = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """One name, with the account and region to look in, and the targets that name it."""
 
     reference: Reference
@@ -39,8 +40,7 @@ class Named:
         return self.reference.account not in ("", self.access.account)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A name with what is wrong, "" for nothing, or why it could not be looked up."""
 
     named: Named

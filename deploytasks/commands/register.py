@@ -1,6 +1,6 @@
 """Register the definitions that a deploy would roll out, and nothing more."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from deploytasks.commands.context import begin, quiet
 from deploytasks.commands.definitions import UNTOUCHED, register_all

@@ -1,10 +1,12 @@
 """Where a rollback may go: the releases that ECR holds, and the revisions that each target ran them with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import concurrency, tags
 from deploytasks.commands import desired_images, ran_at, unfinished
@@ -21,8 +23,7 @@ from deploytasks.rules.observed import ours, what_runs
 from deploytasks.rules.releases import past_of
 
 
-@dataclass(frozen=True, slots=True)
-class RestorePoint:
+class RestorePoint(Struct, frozen=True):
     """A point to roll back to: the image of each service, what tells each target's revision then, or complaints.
 
     It `is_unfinished` if an earlier rollback to it was not finished.
@@ -39,8 +40,7 @@ class RestorePoint:
     complaints: tuple[Complaint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the point is chosen from; `present` is what is rolled back from, `pointed` what the tier tag names.
 
     Both are by service, as is what ECR holds. `lock` is the lock as it was before ours. `complaints` say what could not

@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from deploytasks.commands.context import Context
 from deploytasks.durations import spelled as spelled_length

@@ -4,8 +4,9 @@ Images and definitions are restored as AWS kept them. Nothing is built, and noth
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from deploytasks import concurrency, tags
 from deploytasks.aws.locks import freeing

@@ -1,7 +1,8 @@
 """The plan for a tier's targets: rendered, compared with what runs, decided."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from deploytasks import __version__
 from deploytasks.aws import ecs

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import __version__
 from deploytasks.aws import ecs, follow_task, run_task
@@ -27,8 +29,7 @@ _STOPS_WITHIN_S = 10.0
 _STOPPED = "stopped by the person who ran it"
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A command that may be run: everything was checked, nothing started. `definition` is the one it runs with.
 
     `record` is what our tags on its revision say.

@@ -1,7 +1,8 @@
 """The targets that a command leaves out: `--only-behind` and `--only-failed`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.commands.context import Context

@@ -5,8 +5,10 @@ then is named.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import concurrency
 from deploytasks.commands import (
@@ -30,8 +32,7 @@ from deploytasks.model import Command, DesiredImage, Image, Live, LockState, Rea
 from deploytasks.template.render import placeholder
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What a command found. What it does not read is empty.
 
     `chosen` is the context with the targets that `--only-behind` and `--only-failed` leave; `lives` are theirs.

@@ -1,8 +1,9 @@
 """The board of what runs where, in all tiers. Changes nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from deploytasks import git
 from deploytasks.aws.session import Clients

@@ -1,7 +1,8 @@
 """Unfinished rollbacks, as a hold names them: the next rollback continues them."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from deploytasks.commands.context import Context
 from deploytasks.commands.resume import command_line

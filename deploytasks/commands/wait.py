@@ -1,8 +1,9 @@
 """Follow rollouts that are under way to their end: no lock, no write, the same report as of a deploy."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from deploytasks import concurrency, tags
 from deploytasks import rollout as the_rollout

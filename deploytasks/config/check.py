@@ -4,7 +4,6 @@ msgspec reports one complaint at a time; here it judges single values, and the w
 """
 
 import json
-from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
 from math import isfinite
@@ -205,8 +204,7 @@ _POLICY = frozenset(TierTable.__struct_fields__) - {"settings"}
 _BUILD = frozenset(ServiceTable.__struct_fields__)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(Struct, frozen=True):
     """Advice on an unknown key; `meant` is the known key that it most likely is."""
 
     to_do: str

@@ -3,9 +3,11 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.config.lines import dotted, locate
 from deploytasks.config.names import is_name
@@ -13,8 +15,7 @@ from deploytasks.errors import Complaint
 from deploytasks.model import Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault at `at`; `shown` is the key to name if it is not that of `at`, "" for none."""
 
     at: Origin
@@ -83,8 +84,7 @@ PROJECT_FILE = "envs/project.toml"
 _LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One parsed file of envs/: `file` is relative to the root, `name` is the file's name without `.toml`."""
 
     file: str

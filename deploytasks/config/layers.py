@@ -6,17 +6,17 @@ layer its `services.S` comes last.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploytasks.config.files import table
 from deploytasks.config.lines import dotted, locate
 from deploytasks.model import Origin, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """The settings at one place of one file; `at` is the dotted key of their table, "" for the top of the file."""
 
     file: str
@@ -33,8 +33,7 @@ class Layer:
         return f"{self.at}." if self.at else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """Merged settings; `origins` maps each dotted setting to where it came from."""
 
     values: dict[str, Any] = field(default_factory=dict)

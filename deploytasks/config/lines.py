@@ -7,9 +7,10 @@ array is found at the line of the key that holds it.
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from deploytasks.model import Origin
 

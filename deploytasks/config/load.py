@@ -1,9 +1,11 @@
 """Load envs/*.toml as a Project: read, check each file, check them together, merge, make targets; or all complaints."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.config import policy
 from deploytasks.config.check import BAD, checked
@@ -91,8 +93,7 @@ LONGEST = 255
 """The most characters of a cluster's, a service's or a family's name. Source: the ECS API reference."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The place that settings are for; `origin` is where the tenant's file declares the environment."""
 
     project: str

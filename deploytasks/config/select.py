@@ -1,7 +1,8 @@
 """Select the targets of a command, and those that must run an image first."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
 from deploytasks.model import Project, Scope, Service, Target, Tier

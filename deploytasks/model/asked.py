@@ -1,13 +1,13 @@
 """What a user asks for, and who the user is."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from deploytasks.model.project import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The targets of a tier that a command works on; empty `tenants` or `services` mean all of them."""
 
     tier: str
@@ -16,8 +16,7 @@ class Scope:
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """One part of a tier's environments, for one of several runners; `number` is 1 to `of`."""
 
     number: int
@@ -27,8 +26,7 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The flags of a command; each field is the flag of that name.
 
     `lock_wait_s` is how long to wait for a lock held by another command, in seconds. With both `only_behind` and
@@ -53,8 +51,7 @@ class Options:
     run: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(Struct, frozen=True):
     """Who runs a command: `by` is a person or CI's actor, `ci` its run's URL or "", `run` is shared by its jobs."""
 
     by: str
@@ -62,8 +59,7 @@ class Author:
     run: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(Struct, frozen=True, array_like=True):
     """A rollback that did not finish: to a `release` or commit, or to what ran `at` a time in UTC.
 
     Empty `tenants` or `services` mean all of them.
@@ -80,8 +76,7 @@ class Unfinished:
         return is_tenants and (not self.services or target.service in self.services)
 
 
-@dataclass(frozen=True, slots=True)
-class LockState:
+class LockState(Struct, frozen=True):
     """Who holds a tier's lock: `since` in UTC; `machine` and `pid` identify a dead holder on the same host.
 
     For a hold: who rolled back, to which `release`, or to what ran `at` a time in UTC; which `tenants`, if
@@ -107,8 +102,7 @@ class LockState:
     """The token of the dead holder whose lock this one took over."""
 
 
-@dataclass(frozen=True, slots=True)
-class TierLock:
+class TierLock(Struct, frozen=True):
     """A tier's lock and hold, None for what there is not.
 
     `alive_at` is when the process that holds the lock last gave a sign of life, by AWS's clock; None if unknown.
@@ -120,8 +114,7 @@ class TierLock:
     alive_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """Why a release was allowed past the gate: by whom, `at` which time in UTC, for which `commit`."""
 
     tier: str

@@ -1,13 +1,13 @@
 """The table of builders. What envs/ accepts, which one is chosen, and what messages say of it derive from its row."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 AUTO: Final = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(Struct, frozen=True):
     """One builder; its `module` is imported by the first build that asks for it.
 
     `any_dockerfile` is false if it can't RUN: then its module has a `check` of the Dockerfile. `platforms` is how many

@@ -1,11 +1,11 @@
 """The commands that work on a tier, one row each: what the user types, and what the command reads and changes."""
 
-from dataclasses import dataclass
 from enum import Enum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+
+class _Row(Struct, frozen=True):
     """One command. `task` is what the user types, with a `{tier}` placeholder; the flags say what the command does."""
 
     task: str

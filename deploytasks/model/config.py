@@ -1,14 +1,14 @@
 """The name of a config: `<commit>.<hash>`, with `-dirty` for uncommitted changes."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NONE = "none"
 _NAME = re.compile(r"(none|[0-9a-f]{40,64}(?:\+[0-9a-f]{40,64})*)\.([0-9a-f]{12})(-dirty)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A config's name; `commits` is empty without git, and has two items if the folders lie in two repositories."""
 
     commits: tuple[str, ...]

@@ -1,15 +1,15 @@
 """The events that a command reports while it runs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from deploytasks.model.plans import Plan, Result
 from deploytasks.model.project import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A message; `step` is one word (`lock build push tag observe register …`), `message` a sentence."""
 
     step: str
@@ -17,15 +17,13 @@ class Told:
     service: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """The plan that is about to be carried out, or in a dry run would be."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The present state of a rollout that has moved."""
 
     target: Target
@@ -36,15 +34,13 @@ class Progress:
     last_event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The end of a rollout."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(Struct, frozen=True):
     """A log line of a task's container; `task` is the task's id, `at` the time it was written."""
 
     target: Target

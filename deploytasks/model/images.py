@@ -1,8 +1,9 @@
 """Images in the registry: found, desired, tagged."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from deploytasks.model.project import Service
 
@@ -10,8 +11,7 @@ _SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
 _NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """A platform such as `linux/arm64/v8`; `variant` may be empty."""
 
     os: str
@@ -41,8 +41,7 @@ class Platform:
         return self.variant or _NO_VARIANT.get(self.architecture, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One image in ECR. `children` are the digests of a multi-arch index's manifests, empty for a plain image.
 
     `platforms` are those that an index names; `config` is the digest of the config blob, which names a plain image's
@@ -58,8 +57,7 @@ class Image:
     config: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(Struct, frozen=True):
     """One image to build: `commit_tag` is the tag to push, `commit` the commit to build from."""
 
     service: Service
@@ -67,8 +65,7 @@ class Build:
     commit_tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredImage:
+class DesiredImage(Struct, frozen=True):
     """The image that one service of a tier should run. `digest` is None until it is built (only in a dry run)."""
 
     service: str
@@ -85,8 +82,7 @@ class DesiredImage:
         return bool(known) and ours.issuperset(known)
 
 
-@dataclass(frozen=True, slots=True)
-class TagStep:
+class TagStep(Struct, frozen=True):
     """Points a service's tier at a digest: mints `release` if `mint` is set, then moves `tier_tag` if `move` is."""
 
     service: str

@@ -1,9 +1,10 @@
 """What runs, as AWS reports it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from deploytasks.errors import Complaint
 from deploytasks.model.project import Target
@@ -20,8 +21,7 @@ IDENTIFYING = ("name", "key", "containerName", "sourceContainer", "containerPath
 """The members that identify an object among the others of its list in a definition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """One deployment of an ECS service as DescribeServices lists it; `revision` is a task definition's ARN."""
 
     id: str
@@ -46,8 +46,7 @@ class Deployment:
         return self.rollout_state == "COMPLETED" and not self.is_born
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One registered task definition; `record` holds our tags on it, without their prefix."""
 
     arn: str
@@ -61,8 +60,7 @@ def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
     return next((each for each in deployments if each.status == "PRIMARY"), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """One target as observed. `complaint` says why it could not be observed; `digests` is empty if no task was read.
 
     `error_code` is AWS's code, if AWS answered with an error when the service, its definition or tasks were read.

@@ -1,8 +1,9 @@
 """How a rollout can end, one row an outcome: its colour, count, exit code, and what follows derive from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Outcome = Literal[
     "deployed",
@@ -21,8 +22,7 @@ Resume = Literal["", "follow", "hook", "wait", "again", "fix"]
 command; the same command; or a release of another image."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRow:
+class OutcomeRow(Struct, frozen=True):
     """One outcome. `meaning` is what docs/failures.md says of it, `tone` its colour, `resume` what to do next."""
 
     name: Outcome

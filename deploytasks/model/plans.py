@@ -1,8 +1,9 @@
 """What a command will do, and its results."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from deploytasks.errors import DONE, FAILED
 from deploytasks.model.asked import Shard
@@ -14,8 +15,7 @@ from deploytasks.model.project import Target, Tier
 Action = Literal["create", "update", "force", "follow", "nothing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fallback:
+class Fallback(Struct, frozen=True):
     """What to restore if a target's rollout fails: the `revision`, an ARN, that it ran steadily before.
 
     If that revision names a tag which may have moved, `definition` is registered once more under `tags`, with the
@@ -28,8 +28,7 @@ class Fallback:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Struct, frozen=True):
     """One-off tasks that must succeed, in order, before a service is touched; the first `done` of them already have.
 
     `key` is the same for the same commands, image, service and environment. `attempt` is the number of an attempt at
@@ -42,8 +41,7 @@ class Steps:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Struct, frozen=True):
     """All inputs of one target's rollout: register, update and follow are this one step.
 
     `request` is the RegisterTaskDefinition request, None if the running revision stays; `create` is the CreateService
@@ -71,8 +69,7 @@ class Rollout:
     steps: Steps | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do.
 
     `notes` are findings that are no reason to refuse: who holds the lock, what could not be checked.
@@ -96,8 +93,7 @@ class Plan:
         return not (self.builds or moves or any(rollout.action != "nothing" for rollout in self.rollouts))
 
 
-@dataclass(frozen=True, slots=True)
-class DeadTask:
+class DeadTask(Struct, frozen=True):
     """A task that stopped during its deployment: the reason, each container's exit, its last log lines."""
 
     id: str
@@ -106,8 +102,7 @@ class DeadTask:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """How one rollout ended. `evidence` says how `digest` is known; `tasks` explains a failure.
 
     `step` is the command of the `before_deploy` step that failed, for which the service was not touched.
@@ -140,8 +135,7 @@ def unsuccessful(results: Iterable[Result]) -> tuple[Result, ...]:
     return tuple(result for result in results if not result.row.is_good)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The result of a command: its plan and how each rollout ended; `notes` are for people."""
 
     command: str
@@ -163,8 +157,7 @@ class Report:
         return FAILED if self.failed else DONE
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """A release whose rollouts are left to shards: what was done before them, and each shard's targets.
 
     `run` is the CI run that holds the tier's lock, and to which every shard must belong; the command `unlock` releases

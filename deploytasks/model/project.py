@@ -1,9 +1,10 @@
 """The contents of envs/, checked and merged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from deploytasks.errors import Complaint
 from deploytasks.model.builders import AUTO, candidates
@@ -13,8 +14,7 @@ Pin = Literal["tag", "digest"]
 OnFailure = Literal["stop", "continue"]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How to reach one account: credentials from `profile`, or `role` assumed from it, else the default chain."""
 
     account: str
@@ -28,24 +28,21 @@ SessionFactory = Callable[[Access], Any]
 """Returns the boto3.Session to reach an account with; where the access names a role, the one that may assume it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Struct, frozen=True):
     """The one ECR registry that all tenants share; `host` is the prefix of image names."""
 
     access: Access
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True):
     """Where the webhook's address is stored, never the address: the `name` of a variable, a parameter or a secret."""
 
     place: Literal["env", "ssm", "secretsmanager"]
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """What is built into one image; `context` is relative to the root, `dockerfile` to the context.
 
     `artifacts` are git-ignored files below the context that belong in the image nevertheless.
@@ -72,8 +69,7 @@ class Service:
         return Complaint(f"services.{self.name}.platforms", what, to_do)
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """A stage's policy; `after` names the tier that must run an image before this one takes it."""
 
     name: str
@@ -86,8 +82,7 @@ class Tier:
     on_failure: OnFailure = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """Tenant × tier. An environment of tenant `main` is shown as the bare tier."""
 
     tenant: str
@@ -97,8 +92,7 @@ class Environment:
         return self.tier if self.tenant == "main" else f"{self.tenant}-{self.tier}"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a setting's value comes from: `envs/mb.toml`, `tiers.prod.cpu`; `line` is 0 if it was not found."""
 
     file: str
@@ -109,8 +103,7 @@ class Origin:
         return f"{self.file}:{self.line}: {self.key}" if self.line else f"{self.file}: {self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Environment × service with its merged settings: one ECS service.
 
     `origins` maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
@@ -128,7 +121,7 @@ class Target:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.environment}/{self.service}"
@@ -137,8 +130,7 @@ class Target:
         return hash((self.environment, self.service))
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service, in file order.
 
     `sessions` is a program's own way to sign in; without it the profiles that `envs/` names are used.
@@ -152,7 +144,7 @@ class Project:
     tenants: tuple[str, ...]
     targets: tuple[Target, ...]
     webhook: Webhook | None = None
-    sessions: SessionFactory | None = field(default=None, compare=False, repr=False)
+    sessions: SessionFactory | None = None
 
     def tier(self, name: str) -> Tier:
         """Return the tier of that name, which must exist: tasks are made from the tiers themselves."""

@@ -1,7 +1,8 @@
 """ECS's service deployments as values."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from deploytasks.model import Deployment
 
@@ -10,8 +11,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 UNDER_WAY = ("PENDING", "IN_PROGRESS")
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDeployment:
+class ServiceDeployment(Struct, frozen=True):
     """One service deployment; `status` and `stage` are ECS's words, `hook` is the PAUSE hook that it waits on.
 
     `aborted` means that a person stopped it without a rollback; no circuit breaker or alarm did.

@@ -1,9 +1,10 @@
 """What a user asks to see: the board, the images in ECR, the releases, the differences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from deploytasks.errors import Complaint
 from deploytasks.model.asked import Author, LockState
@@ -38,8 +39,7 @@ NOT_OURS: Mapping[str, Standing] = {
 """Deployment controller → standing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One target on the board: what runs there, who deployed it, and the state of its last rollout.
 
     `digests` holds more than one if its tasks differ, and `runs` names their images, each once: by commit tag, or by
@@ -79,8 +79,7 @@ class Cell:
         return not self.marks and self.standing not in ("missing", "unseen", *NOT_OURS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """The tenant × tier board `at` a time, cells in file order; `notes` say what could not be judged.
 
     `holds` are those that rollbacks left on the tiers, `locks` those of running commands or taken by hand.
@@ -95,8 +94,7 @@ class Board:
     locks: tuple[LockState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryImages:
+class RepositoryImages(Struct, frozen=True):
     """One service's images in ECR, newest first, and which environments run them; `notes` say what could not be read.
 
     If the repository could not be read, `is_read` is False and there are no images.
@@ -111,8 +109,7 @@ class RepositoryImages:
     is_read: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """One release tag of a tier, with `digests`: service → digest. A tag over several commits has one Release for each.
 
     `commit` is empty if the images carry no commit tag; `by`, `ci`, `override` and `config` if they were not recorded.
@@ -133,8 +130,7 @@ class Release:
     rollback: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigDeploy:
+class ConfigDeploy(Struct, frozen=True):
     """A change of a service's definition without a release: a deploy of other config, or a `rollback`.
 
     `targets` are those where the same `keys` changed; `before` and `after` are the first target's definitions, for the
@@ -157,8 +153,7 @@ class ConfigDeploy:
     runs_in: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The releases of a tier's `services`, newest first; `older` counts those left out, `notes` say what is missing.
 
     `config_deploys`, newest first too, go back as far as the releases do.
@@ -172,8 +167,7 @@ class History:
     config_deploys: tuple[ConfigDeploy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """How a one-off task ended: its container's exit `code`, None if there is none; `reason` says why.
 
     Without a code it either never began, or it `began` and its end is unknown.
@@ -186,8 +180,7 @@ class Exited:
     began: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Two definitions of one service, both in canonical form, and the name of each; None if there is none.
 
     `against` is the other environment's target if two are compared; `complaints` say why they could not be compared.
@@ -209,8 +202,7 @@ class Difference:
         return not self.complaints and self.before != self.after
 
 
-@dataclass(frozen=True, slots=True)
-class Intervention:
+class Intervention(Struct, frozen=True):
     """What was done to a target's running rollout, if anything; a complaint says why it failed."""
 
     target: Target
@@ -219,8 +211,7 @@ class Intervention:
     complaint: Complaint | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """The heading of a message about a command; `subjects` maps its commits to their known subjects."""
 
     project: str

@@ -7,11 +7,13 @@ Source: GitHub's "Workflow commands" and the runner's own ActionCommand; GitLab'
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path, PurePath
 from typing import TextIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.errors import ended_as
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
@@ -33,8 +35,7 @@ _BEGINS = re.compile(r"((?:\A|(?<=[\r\n]))\s*):(?=:)")
 _PLACE = re.compile(r"(?P<file>(?:envs|templates)/[^:\s]+)(?::(?P<line>[0-9]+))?(?=:|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """What the CI engine supports; nothing outside CI. `workspace` is the folder that it checked out."""
 
     annotates: bool = False

@@ -3,9 +3,10 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.model import Definition, Difference
 from deploytasks.report.masking import Path, masked, named
@@ -18,16 +19,14 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TONES: dict[str, Tone] = {"+": "good", "-": "bad", "@": "dim"}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of a definition, and the path of the member that it shows."""
 
     path: Path
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Targets with the same difference; `lines` are the first one's unified diff, without its two headings."""
 
     members: tuple[Difference, ...]

@@ -3,8 +3,7 @@
 Nothing is left out, except that a table with a `crop` column loses that column and stays at one line per row.
 """
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from deploytasks.report.sheet import Column, Entry, Line, Sheet, Span, Table

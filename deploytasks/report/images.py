@@ -1,8 +1,9 @@
 """Lay out each service's images in ECR, newest first, with all their tags and where they run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks import tags
 from deploytasks.model import Image, RepositoryImages
@@ -19,8 +20,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """An image's tags by kind."""
 
     commits: tuple[str, ...]

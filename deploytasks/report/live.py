@@ -1,8 +1,8 @@
 """The reporter for a terminal: messages scroll by above a live table with one row per target."""
 
-from dataclasses import dataclass
 from typing import TextIO, assert_never
 
+from msgspec import Struct
 from rich.constrain import Constrain
 from rich.live import Live
 
@@ -25,8 +25,7 @@ _OTHER_LINES = 5  # of the screen: a blank, the title, the columns' names, what 
 _CTRL_C_ECHO = 2  # columns: a terminal writes `^C` at the cursor; in a full row it would continue in the next one
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One target in the table, with its progress and its result as far as there are any."""
 
     target: Target

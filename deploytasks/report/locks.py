@@ -1,8 +1,9 @@
 """Lay out a tier's lock and hold: who holds it, since when, and for what."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from deploytasks.model import LockState, TierLock, Unfinished
 from deploytasks.report.sheet import Column, Sheet, Span, line, table

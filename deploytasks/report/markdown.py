@@ -5,8 +5,9 @@ Everything shows as plain text: no markup, link, mention or HTML from AWS, git o
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec import Struct
 
 from deploytasks.report.sheet import Block, Entry, Line, Sheet, Span, Table, Tone
 from deploytasks.report.text import counted, one_line
@@ -20,8 +21,7 @@ _APART = "&#8203;"  # no width; renderers detect mentions, addresses and emoji a
 _BOLD: frozenset[Tone] = frozenset({"strong", "bad"})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A self-contained piece of Markdown; logs are `verbose`, and left out first if room is short."""
 
     text: str

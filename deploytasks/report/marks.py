@@ -1,8 +1,9 @@
 """The words on the board, one row each: text, page, legend and JSON derive from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from deploytasks.model import Cell, Evidence, Mark, Standing, Stranger
 
@@ -11,8 +12,7 @@ TierMark = Literal["on hold", "locked"]
 """What deserves attention on a whole tier, or on a hold's tenants there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A word for what deserves a second look. `gravity` ranks targets, 0 the gravest; `tone` is its colour."""
 
     name: Mark | Standing | TierMark

@@ -6,9 +6,10 @@ sides: if they differ, their masks say so.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.model import IDENTIFYING, MASK, Definition, Hidden, hidden_in, is_hidden
 from deploytasks.report.secrets import SHORTEST, looks_secret, veil
@@ -21,8 +22,7 @@ _REFERENCES = frozenset({"valueFrom", "credentialsParameter", "key", "name"})
 """Members that only name something, a secret included, and are no secret themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(Struct, frozen=True):
     """A split string: an open piece, a secret, an open piece, and so on; the first and the last are open."""
 
     open: tuple[str, ...]

@@ -7,8 +7,9 @@ Source: Slack's "Formatting text for app surfaces": `&`, `<` and `>` are escaped
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from deploytasks.errors import ended_as
 from deploytasks.model import Event, Heading, Plan, Planned, Report, Result
@@ -28,8 +29,7 @@ _CALL = re.compile(r"@(?=channel|everyone|here|all)")
 _ADDRESS = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """What just happened, and what is known by then: an event, the report at the end, or the error that ended it."""
 
     plan: Plan
@@ -40,8 +40,7 @@ class Moment:
     elapsed_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A kind of message: its name, what docs/envs.md says of it, when it is due, and how `_message` is made of it."""
 
     name: str

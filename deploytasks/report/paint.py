@@ -3,10 +3,10 @@
 Everything is passed as `Text`, so that rich takes nothing for markup, an emoji's name or something to highlight.
 """
 
-from dataclasses import dataclass
 from io import StringIO
 from typing import TextIO
 
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -64,8 +64,7 @@ def painted(sheet: Sheet) -> Group:
     return Group(*map(_block, sheet))
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
+class _Fitted(Struct, frozen=True):
     """A table that is laid out when it is printed: only then is the width known."""
 
     table: Table

@@ -1,8 +1,9 @@
 """Choose the reporter of a running command."""
 
 import os
-from dataclasses import replace
 from typing import TextIO
+
+from msgspec.structs import replace
 
 from deploytasks.report import ci
 from deploytasks.report.json_lines import JsonLines

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.model import OUTCOMES, DeadTask, Outcome, Plan, Report, Result
 from deploytasks.report.plan import build_json, tag_json

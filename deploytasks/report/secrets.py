@@ -6,9 +6,10 @@ Such a value may be repeated by a container's log or by a reason that AWS gives.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.model import (
     MASK,

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from deploytasks.report.text import one_line
 
 Tone = Literal["plain", "good", "bad", "warn", "dim", "strong"]
@@ -28,8 +30,7 @@ class Span:
 Words = str | Span
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of spans; `indent` in characters, also of wrapped lines. A `whole` line is never wrapped, for copying."""
 
     spans: tuple[Span, ...] = ()
@@ -42,8 +43,7 @@ class Line:
         return " " * self.indent + "".join(span.text for span in self.spans)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A table's column. If room is short, `whole` stays on one line, `fold` wraps and `crop` is cut."""
 
     name: str
@@ -55,8 +55,7 @@ Entry = tuple[Span, ...]
 """The content of one cell of a table, one span per line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under columns; `spaced` leaves a blank line between the rows."""
 
     columns: tuple[Column, ...]

@@ -8,10 +8,12 @@ outlived its release is found by its `startedBy` or by that token and followed, 
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.aws import ecs, follow_task, run_task
@@ -35,8 +37,7 @@ class StepFailed(AwsError):
         super().__init__(complaint)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step about to run: its name in messages, its one-off task and the definition it runs with."""
 
     name: str
@@ -115,8 +116,7 @@ def run(rollout: Rollout, resources: Resources) -> None:
         steps = work.next(steps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(Struct, frozen=True):
     """The steps of a rollout under way: the revision that they run with, and the place in which its tasks will run."""
 
     client: Any

@@ -1,7 +1,8 @@
 """Turn a rollout that ended into its result: check what its tasks run, or explain why it failed."""
 
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from deploytasks.aws import tasks
 from deploytasks.errors import AwsError, contained

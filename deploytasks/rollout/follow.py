@@ -1,8 +1,10 @@
 """Follow rollouts under way at AWS. Errors of AWS are not raised but returned as part of a rollout's state."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs, service_deployments
 from deploytasks.aws.errors import may_pass
@@ -19,8 +21,7 @@ _REFUSALS = 5
 """How many refused looks in a row end a rollout as failed; a lost connection between them begins a new count."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnderWay:
+class UnderWay(Struct, frozen=True):
     """A rollout under way: our deployment, and since when we follow it (monotonic seconds).
 
     `seen`: some look has shown its deployment. `unseen`: the last look failed. `refused`: so many looks in a row were

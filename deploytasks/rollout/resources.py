@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from threading import Event
+
+from msgspec import Struct, field
 
 from deploytasks.aws import ecs
 from deploytasks.aws.errors import is_denied
@@ -13,8 +14,7 @@ from deploytasks.errors import AwsError
 from deploytasks.model import Author, OnEvent, Target, Told
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """The clients, reporter and clock of a command. `images`: the prefix of each service's image names.
 
     `restore`: restore targets whose rollout fails.

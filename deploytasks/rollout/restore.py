@@ -1,8 +1,9 @@
 """Restore a target whose rollout failed to what it last ran steadily, unless ECS itself rolls it back."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs, service_deployments, tags
 from deploytasks.errors import AwsError, contained

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs, tasks
 from deploytasks.errors import AwsError, Complaint, Interrupted, contained
@@ -19,8 +21,7 @@ _SHORT_S = 5.0
 """The minimum time before a target that was short of tasks is looked at again."""
 
 
-@dataclass(slots=True)
-class Soak:
+class Soak(Struct):
     """Watch a plan's targets after each wave.
 
     `conclude` restores what became unhealthy, and returns the results. `watched` holds the targets of all earlier

@@ -1,9 +1,10 @@
 """Start a rollout: run its `before_deploy` steps, mark its revision as begun, and only then update its service."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags

@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.concurrency import LONGEST_WAIT_S, MAX_THREADS
 from deploytasks.errors import Complaint, Interrupted, listed
@@ -33,8 +35,7 @@ Leave = Callable[[int, Callable[[], None]], str]
 soaks by calling the function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A plan under way: what its waves share.
 
     Threads of `beginning` start rollouts, which may take as long as a migration; those of `polling` only look.

@@ -1,8 +1,10 @@
 """The board: what runs where, since when, and what needs attention."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.model import NOT_OURS, Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
@@ -10,8 +12,7 @@ from deploytasks.rules.image_index import ImageIndex
 from deploytasks.rules.observed import brought_by, commit_of, is_inactive, record, what_runs
 
 
-@dataclass(frozen=True, slots=True)
-class Evidences:
+class Evidences(Struct, frozen=True):
     """The inputs of the board other than the observed targets: `drifted` targets, and each service's image index.
 
     `overrides` maps a release to the reason it was let past the gate, `older` a drifted target to a note that the

@@ -1,13 +1,13 @@
 """The images that the registry holds of a service, by digest and by tag."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploytasks.model import Image
 
 
-@dataclass(frozen=True, slots=True)
-class ImageIndex:
+class ImageIndex(Struct, frozen=True):
     """The images of a service, by digest (a child of an OCI index maps to the index) and by tag.
 
     `name` is `host/repository`. `known` is False if the registry could not be read.

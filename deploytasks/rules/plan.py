@@ -6,9 +6,11 @@ Nothing here asks AWS, git or the clock; a dry run shows the same plan and doesn
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.model import (
@@ -29,8 +31,7 @@ from deploytasks.rules.observed import has_arrived, is_inactive, record, tagged,
 _MOVED = "the tag names another image than runs here"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One target with everything that decides its rollout. `same`: the rendered definition equals the live one."""
 
     target: Target

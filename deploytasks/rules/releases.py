@@ -4,9 +4,11 @@ An image that carries one of the tier's release tags was released; tags in any o
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.model import History, Image, Live, Override, Release, Revision, Target
@@ -16,8 +18,7 @@ from deploytasks.rules.observed import begun_at, record, recorded_at, what_runs
 _FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """A tier as observed: all of each service's images in ECR, and the tier's targets.
 
     `names` maps a service to its `host/repository`; `minted` is release tag → service → the image that it
@@ -31,8 +32,7 @@ class Past:
     minted: Mapping[str, Mapping[str, Image]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What was recorded when a release reached a target of the service: our tags, without their prefix."""
 
     service: str

@@ -5,9 +5,10 @@ The split depends on the project's files alone, so every runner computes the sam
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from deploytasks.model import Environment, Rollout, Target
 from deploytasks.rules.observed import begun_at, what_runs
@@ -16,8 +17,7 @@ State = Literal["arrived", "coming", "lost"]
 """`arrived`: it runs what it should; `coming`: not yet; `lost`: its rollout in this run failed."""
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """A shard being filled: its environments, and its number of targets in each wave."""
 
     environments: set[Environment] = field(default_factory=set)

@@ -1,9 +1,10 @@
 """Whether a target stays as healthy as it was when ECS called its rollout ended."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from deploytasks.model import Deployment, Outcome, primary_of
 from deploytasks.rules import task_deaths
@@ -16,8 +17,7 @@ _RECENTLY = timedelta(minutes=15)
 """ECS restarts a task that keeps dying after growing pauses, which soon reach some minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthProblem:
+class HealthProblem(Struct, frozen=True):
     """Why a target is no longer healthy, and the outcome of its rollout.
 
     A problem that `may_pass` counts only at two looks in a row: a service that scales out is short for a while.

@@ -1,17 +1,18 @@
 """The state of our own deployment, from what DescribeServices answers and from ECS's service deployment."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.model import Deployment, Outcome, primary_of
 from deploytasks.model.service_deployments import ServiceDeployment
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The state of a rollout; `outcome` is None while it is under way."""
 
     outcome: Outcome | None

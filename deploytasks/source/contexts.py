@@ -6,8 +6,9 @@ import posixpath
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from deploytasks import dockerignore, git
 from deploytasks.dockerignore import Matcher
@@ -18,8 +19,7 @@ from deploytasks.source.lfs import Pointer
 from deploytasks.source.listing import Entry, Listing, Outside, Store, grouped, normal
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The place of a context: `directory` and `dockerfile` are paths below the repository's top."""
 
     directory: str
@@ -34,8 +34,7 @@ class Place:
         return relative is not None and not (relative and self.matcher.ignores(relative))
 
 
-@dataclass(frozen=True, slots=True)
-class BuildContext:
+class BuildContext(Struct, frozen=True):
     """The files of a context; `pointers` are the LFS files among them, `directories` include empty ones.
 
     `recipe` is the Dockerfile's text.

@@ -10,8 +10,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from deploytasks.errors import BuildFailed, Complaint, listed
 from deploytasks.source.listing import Entry, Store, grouped
@@ -20,8 +21,7 @@ _LARGEST_BYTES = 1024
 _POINTER = re.compile(r"version https?://\S+\noid sha256:(?P<id>[0-9a-f]{64})\nsize (?P<size>[0-9]+)\n?")
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(Struct, frozen=True):
     """The fields of a pointer, and the path where the content it stands for should be."""
 
     id: str

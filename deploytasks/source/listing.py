@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from deploytasks import git
 from deploytasks.errors import Complaint, Invalid
 
@@ -125,8 +127,7 @@ _LINK, _SUBMODULE = "120000", "160000"
 _MOST_LINKS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One file, link or submodule of a commit; `id` names its object in the store."""
 
     path: str

@@ -269,5 +269,5 @@ def options(context: Context, given: Mapping[str, Any]) -> "Options":
         text(flag, given.get(flag))
     read: dict[str, Any] = {"at": moment("at", given.get("at")), "shard": shard(given.get("shard"))}
     read |= {"dry_run": is_dry(context, bool(given.get("dry_run"))), "lock_wait_s": wait_s(given.get("lock_wait"))}
-    plain = {name: value for name, value in given.items() if name in Options.__dataclass_fields__}
+    plain = {name: value for name, value in given.items() if name in Options.__struct_fields__}
     return Options(**{**plain, **read})

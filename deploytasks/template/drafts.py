@@ -3,13 +3,13 @@
 import json
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
 from traceback import walk_tb
 from typing import Any
 
 from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
+from msgspec import Struct
 
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import DesiredImage, Project, Target, masked
@@ -20,8 +20,7 @@ from deploytasks.template.lines import lines_of, offsets
 from deploytasks.template.shape import Problem, dotted
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """The text that a template of this name, in `templates/`, was rendered to for the target."""
 
     name: str
@@ -30,8 +29,7 @@ class Draft:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request to render a document: the template's name, and what it is rendered for."""
 
     name: str

@@ -7,10 +7,10 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, Template, nodes
+from msgspec import Struct
 
 from deploytasks.template.shape import Path
 
@@ -20,8 +20,7 @@ _BLANK = re.compile(r"[ \t\n\r]*")
 _scanned = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """The template line of each piece of a rendered text: `starts` are offsets, ascending."""
 
     starts: tuple[int, ...] = ()

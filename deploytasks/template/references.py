@@ -1,10 +1,10 @@
 """Find the secrets, parameters and roles that a task definition names, without which its tasks do not start. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.model import ListShape, Shape, StructureShape
+from msgspec import Struct
 
 from deploytasks.model import Definition
 from deploytasks.template.shape import request_shape
@@ -15,8 +15,7 @@ _IN_SECRETS_MANAGER = "/aws/reference/secretsmanager/"
 """Source: Systems Manager user guide, "Referencing AWS Secrets Manager secrets from Parameter Store parameters"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One reference, by the `name` to ask its service with: a secret's or role's name or ARN, a parameter's name.
 
     A parameter whose ARN does not tell `x` from `/x` is called `parameter/x`. `account` and `region` are those of its

@@ -6,20 +6,19 @@ The model is read without credentials or a session, once, on first use.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+from msgspec import Struct
 
 Path = tuple[str | int, ...]
 """A path in a JSON document: `("containerDefinitions", 0, "image")`; () is the whole document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong with a request."""
 
     path: Path

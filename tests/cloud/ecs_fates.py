@@ -1,11 +1,11 @@
 """What becomes of deployments: most complete, some die, some fall ill later. `Cloud.fates` decides which."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(Struct, frozen=True):
     """How tasks die, and the `lines` that each leaves in the log of its definition.
 
     `code` is ECS's stopCode, `why` the container's own reason. Exit None: no container ever ran, so nothing is logged.
@@ -23,8 +23,7 @@ NEVER_STARTED = Death(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What becomes of one deployment: by default it completes after the cloud's `rollout_s`, or its own `lasts_s`.
 
     With `death` its tasks die, one every `every_s`, and it never completes: the service's circuit breaker trips after

@@ -3,8 +3,9 @@
 import zlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tests.cloud.accounts import REGION, Account, Cloud, last_part
 from tests.cloud.ecr import resolve

@@ -5,8 +5,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, Account, Cloud
 from tests.cloud.ecr import Repository
@@ -23,8 +24,7 @@ Age = Literal["older", "newer"]
 CERTIFIED: Mapping[Age, str] = {"older": "20260102T030405Z", "newer": "20260203T040506Z"}
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What is prepared: `commits` of the two images, what each tier's tag names, and what its services run.
 
     Services run a definition that pins the digest, but in the tiers of `by_tag`, where somebody wrote the commit tag.

@@ -33,7 +33,7 @@ def test_a_tenant_whose_answers_drip_is_refused_by_name_in_bounded_time(shop: Sh
     assert (ran.code, shop.writes()) == (2, {})
     assert re.search(r't2-prod\S*: .*The answer of "http://127.0.0.1:\d+/" was not whole after 1 s', ran.stderr)
     assert len(proxy.calls("DescribeServices", TWO)) == retries.ATTEMPTS_IN_SILENCE
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_an_answer_that_drips_once_is_asked_for_again(shop: Shop, proxy: Proxy):
@@ -60,7 +60,7 @@ def test_a_command_that_is_interrupted_while_nobody_knows_whether_it_began_says_
     assert shop.inv(*RUN).code == 130
     proxy.rules = (Rule(type(effect)(effect.seconds, lambda call: _signalled()), "RunTask"),)
     ran = shop.inv(*RUN)
-    assert (ran.code, time.monotonic() - began < 15) == (130, True)
+    assert (ran.code, time.monotonic() - began < 60) == (130, True)
     assert "whether its task was started is not known\n    aws ecs list-tasks" in ran.stderr
 
 

@@ -257,7 +257,7 @@ def test_a_tenant_that_never_answers_is_refused_by_name_in_bounded_time(
     assert re.search("t2-prod: .*Read timeout on endpoint URL", ran.stderr)
     assert "check the network" in ran.stderr
     assert len(proxy.calls(operation, TWO)) == retries.ATTEMPTS_IN_SILENCE
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
 
 
 def test_a_tenant_whose_connections_are_all_cut_is_refused_by_name(shop: Shop, proxy: Proxy):

@@ -2,7 +2,7 @@
 
 import json
 import random
-import time
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account, tenant_name
 from tests.commands import REGISTRY, Ran, Shop
 from tests.gates import untried
+from tests.hanging import HANGS_S, until
 from tests.repositories import run
 from tests.rollouts import DIES, carry_out, fated, rollout
 from tests.scenes import Scenes
@@ -249,27 +250,33 @@ def test_one_look_that_does_not_see_the_lock_yet_is_no_loss():
     assert looks == [BOB]
 
 
+def is_checking(thread: Thread) -> bool:
+    """Whether the thread waits in `Fence.check` itself."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code is Fence.check.__code__
+
+
 def test_those_who_ask_while_the_lock_is_being_read_share_the_next_reading():
     reading, go_on, looks = Event(), Event(), list[LockState]()
 
     def look() -> LockState:
         looks.append(BOB)
         reading.set()
-        go_on.wait(10)
+        go_on.wait(HANGS_S)
         return BOB
 
     fence = Fence()
     fence.arm(BOB, look)
     first = Thread(target=fence.check)
     first.start()
-    reading.wait(10)
+    reading.wait(HANGS_S)
     others = [Thread(target=fence.check) for _ in range(12)]
     for each in others:
         each.start()
-    time.sleep(0.1)
+    until(lambda: all(map(is_checking, others)))
     go_on.set()
     for each in (first, *others):
-        each.join(10)
+        each.join(HANGS_S)
     assert len(looks) == 2
 
 

@@ -17,6 +17,7 @@ from deploytasks.config.load import load
 from deploytasks.errors import DeployError, Refusal
 from deploytasks.model import Service
 from tests.commands import Shop
+from tests.hanging import HANGS_S
 
 DEEP = ".".join(["a"] * 900)
 BIG = "0x" + "f" * 6000
@@ -177,7 +178,7 @@ def test_a_directory_for_temporary_files_that_is_not_there_is_named(
 )
 def test_what_invoke_itself_prints_ends_without_a_traceback(shop: Shop, words: str, redirected: str, said: str):
     line = f"{sys.executable} -u -m invoke {words} {redirected}"
-    ran = subprocess.run(["sh", "-c", line], cwd=shop.root, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(["sh", "-c", line], cwd=shop.root, capture_output=True, text=True, timeout=HANGS_S)
     assert ran.stderr.startswith(said) and "Traceback" not in ran.stderr and "Exception" not in ran.stderr
 
 
@@ -202,5 +203,5 @@ def test_streams_that_take_nothing_are_told_where_one_is_left(
     shop: Shop, task: str, redirected: str, code: int, said: str
 ):
     line = f"exec {sys.executable} -m invoke {task} {redirected}"
-    ran = subprocess.run(["sh", "-c", line], cwd=shop.root, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(["sh", "-c", line], cwd=shop.root, capture_output=True, text=True, timeout=HANGS_S)
     assert (ran.returncode, ran.stderr) == (code, said)

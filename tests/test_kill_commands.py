@@ -65,7 +65,6 @@ def killed(releases: Releases, words: Sequence[str], end: object, number: int) -
         return f"call {number}: {first.code}, {second.code}, {release.end()}\n{second}"
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("words", [("tag.prod",), ("release.prod",), ("lock.acquire", "prod")])
 def test_killed_at_any_call_and_aws_done_the_same_command_comes_to_the_undisturbed_end(
     releases: Releases, words: Sequence[str]
@@ -89,7 +88,6 @@ def taken_over(releases: Releases, number: int) -> str:
         return f"call {number}: {second.code}, {third.code}, {release.end()}\n{third}"
 
 
-@pytest.mark.timeout(300)
 def test_killed_while_it_takes_over_a_dead_ones_lock_the_third_comes_to_the_undisturbed_end(releases: Releases):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         wrong = list(pool.map(partial(taken_over, releases), range(1, 11)))

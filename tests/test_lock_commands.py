@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,6 +32,7 @@ from deploytasks.tasks import shell
 from deploytasks.tasks.carry_out import carry_out
 from tests.cloud.accounts import AwsError, Call
 from tests.commands import REGISTRY, Shop
+from tests.hanging import HANGS_S, until
 from tests.project import inv
 from tests.proxy import Proxy, Rule, Stall
 
@@ -250,21 +252,20 @@ def test_a_signal_while_the_lock_is_being_written_leaves_no_lock_behind(
     """AWS writes it half a second after the signal."""
     asked = threading.Event()
     proxy.rules = (Rule(Stall(0.6, lambda _: asked.set()), "PutParameter", times=1),)
-    running = process(shop, *words)
-    assert asked.wait(20)
+    running = process(shop, *words, grace_s=HANGS_S)
+    assert asked.wait(HANGS_S)
     running.send_signal(signal.SIGTERM)
     assert running.wait() == 130
-    threading.Event().wait(1.0)  # until AWS has written it, also for a process that did not wait
+    until(lambda: shop.endpoint.operations()["PutParameter"])  # also for a process that did not wait
+    urllib.request.urlopen(f"{shop.endpoint.url}/calls").close()  # answered after what AWS was about to write
     assert not parameters(shop)
 
 
 def test_a_lock_that_may_be_written_after_a_signal_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     """AWS does not answer in the time that an answer has after a signal."""
     answered = threading.Event()
-    shop.endpoint.fault = at("PutParameter", lambda: answered.wait(20))
+    shop.interrupt(lambda call: call.operation == "PutParameter", then=lambda: answered.wait(HANGS_S))
     monkeypatch.setattr(transport, "GRACE_S", 0.1)
-    striking = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
-    striking.start()
     ran = shop.inv("lock.acquire", "prod")
     answered.set()
     assert (ran.code, "whether the lock was taken is not known" in ran.stderr) == (130, True), ran
@@ -492,8 +493,11 @@ def test_processes_that_release_at_once_all_end_well(shop: Shop):
     assert shop.endpoint.operations()["UpdateService"] == 2
 
 
-def process(shop: Shop, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
-    """A process `inv WORDS` in the repository."""
+def process(shop: Shop, *words: str, grace_s: float = 0, **streams: Any) -> subprocess.Popen[bytes]:
+    """A process `inv WORDS` in the repository; after a signal answers have so long, where it is said."""
+    graceful = f"from deploytasks.aws import transport; transport.GRACE_S = {grace_s}"
+    started = f"import sys; {graceful}; from invoke.main import program; sys.argv[0] = 'inv'; program.run()"
+    command = [sys.executable, "-c", started] if grace_s else [inv()]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([inv(), *words], cwd=shop.root, env=env, **{**usual, **streams})
+    return subprocess.Popen([*command, *words], cwd=shop.root, env=env, **{**usual, **streams})

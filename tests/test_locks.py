@@ -25,6 +25,7 @@ from deploytasks.errors import Locked
 from deploytasks.model import Author, LockState
 from tests import clients
 from tests.given import NEW
+from tests.hanging import HANGS_S, until
 
 ALICE, BOB = Author("alice"), Author("bob")
 
@@ -184,7 +185,7 @@ def test_a_heartbeat_is_life_however_old_the_lock_is(ssm: Any):
     held = locks.acquire(ssm, "shop", record(**OF_RUN_7))
     heart = lock_holders.Heartbeat(ssm, "shop", held, lambda _problem: None, beat_s=0.01)
     heart.start()
-    wait_until(lambda: f"heartbeats/{held.token}" in names(ssm))
+    until(lambda: f"heartbeats/{held.token}" in names(ssm))
     later(ssm, 10 * lock_holders.STALE_S, but="heartbeats")
     with pytest.raises(Locked):
         locks.acquire(ssm, "shop", on_another_host())
@@ -199,12 +200,12 @@ def beating(ssm: Any, told: list[str]) -> tuple[lock_holders.Heartbeat, Event]:
 
     def slow(params: Any, **_: Any) -> None:
         began.set()
-        lands.wait(60)
+        lands.wait(HANGS_S)
 
     heart = lock_holders.Heartbeat(ssm, "shop", locks.acquire(ssm, "shop", record()), told.append, beat_s=0.01)
     ssm.meta.events.register("before-call.ssm.PutParameter", slow)
     heart.start()
-    assert began.wait(60)
+    assert began.wait(HANGS_S)
     return heart, lands
 
 
@@ -226,7 +227,7 @@ def test_a_heartbeat_that_lands_after_its_end_is_deleted_all_the_same(ssm: Any, 
     (said,) = told
     assert "AWS does not answer; /deploytasks/shop/prod/heartbeats/" in said
     lands.set()
-    wait_until(lambda: len(done) == 2)
+    until(lambda: len(done) == 2)
     assert (done, names(ssm)) == (["PutParameter", "DeleteParameter"], {"lock"})
 
 
@@ -313,13 +314,6 @@ def test_no_predictable_file_is_made_or_waited_for(ssm: Any, monkeypatch: pytest
     assert sorted(tmp_path.iterdir()) == before
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true() and time.monotonic() < deadline:
-        Event().wait(0.01)
-    assert true()
-
-
 def test_two_live_jobs_of_one_ci_run_on_one_machine_do_not_share_it(ssm: Any):
     locks.acquire(ssm, "shop", record(run="github 7"))
     with pytest.raises(Locked):
@@ -355,9 +349,7 @@ def test_the_lock_of_a_process_that_only_waits_for_its_parent_is_taken_over(ssm:
     with child.stdout:
         child.stdout.read()
     locks.acquire(ssm, "shop", record(pid=child.pid))
-    deadline = time.monotonic() + 10
-    while "Z" not in Path(f"/proc/{child.pid}/stat").read_text() and time.monotonic() < deadline:
-        Event().wait(0.01)
+    until(lambda: "Z" in Path(f"/proc/{child.pid}/stat").read_text())
     assert locks.acquire(ssm, "shop", record(BOB)).by == "bob"
     child.wait()
 

@@ -27,6 +27,7 @@ from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import tenant_account
 from tests.commands import WRITES, Shop
 from tests.given import target as given_target
+from tests.hanging import HANGS_S
 from tests.oneoffs import container, containers, logged, said, target, with_log, writes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -279,7 +280,7 @@ def test_an_account_that_answers_late_keeps_no_others_lines_back(shop: Shop, mon
     throttled(shop)()  # botocore asks again, longer and longer, up to ten times
 
     def once_told(following: Following, *steps: tuple[str, Callable[[], None]]) -> Iterator[Callable[[], None]]:
-        until = time.monotonic() + 60
+        until = time.monotonic() + HANGS_S
         for line, then in steps:
             while line not in logged(following.told) and time.monotonic() < until:
                 yield lambda: None
@@ -391,7 +392,7 @@ def test_following_shows_new_lines_until_ctrl_c(shop: Shop):
         writes(shop, "two")
         assert running.stdout.readline().endswith("| two\n")
         running.send_signal(signal.SIGINT)
-        rest, stderr = running.communicate(timeout=20)
+        rest, stderr = running.communicate(timeout=HANGS_S)
     assert (running.returncode, rest, stderr) == (130, "", "deploy.logs: interrupted\n")
 
 
@@ -402,7 +403,7 @@ def test_following_as_json_ends_with_a_summary(shop: Shop):
         assert running.stdout is not None
         running.stdout.readline()
         running.send_signal(signal.SIGTERM)
-        rest, _ = running.communicate(timeout=20)
+        rest, _ = running.communicate(timeout=HANGS_S)
     assert (running.returncode, json.loads(rest)["exit"], json.loads(rest)["lines"]) == (130, 130, 1)
 
 
@@ -413,7 +414,7 @@ def test_following_ends_when_nobody_reads_any_more(shop: Shop):
         assert running.stdout is not None and running.stderr is not None
         running.stdout.readline()
         running.stdout.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGS_S
         while running.poll() is None and time.monotonic() < deadline:
             writes(shop, "unread")
             time.sleep(0.2)

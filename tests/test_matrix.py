@@ -21,6 +21,7 @@ from tests.cloud.ecs_rollouts import start, tell
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
+from tests.hanging import HANGS_S
 from tests.webhooks import Receiver, listening
 
 pytestmark = pytest.mark.waits
@@ -255,7 +256,7 @@ def test_shards_of_one_run_bring_the_whole_tier_there_wave_after_wave(many: Shop
     while many.endpoint.calls[tenant_account(4), "DescribeServices"] < 2:  # it waits for the other's first wave
         time.sleep(0.1)
     runners = [early, inv(many, "deploy.prod", "--shard", jobs[1]["shard"], "--json")]
-    summaries = [json.loads(each.communicate(timeout=60)[0].splitlines()[-1]) for each in runners]
+    summaries = [json.loads(each.communicate(timeout=HANGS_S)[0].splitlines()[-1]) for each in runners]
     assert [each.returncode for each in runners] == [0, 0]
     targets = [sorted(result["tenant"] for result in each["results"]) for each in summaries]
     assert targets == [each["tenants"].split(",") for each in jobs]

@@ -18,6 +18,7 @@ from deploytasks.errors import NotReady
 from deploytasks.model import Event
 from tests.cloud.logs import write_log
 from tests.commands import Ran, Shop
+from tests.hanging import HANGS_S
 from tests.oneoffs import (
     ACCOUNT,
     GROUP,
@@ -313,7 +314,7 @@ def test_stopping_the_command_stops_its_task(shop: Shop, number: signal.Signals)
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=HANGS_S)
     assert process.returncode == 130, stderr
     assert stderr.endswith(f"t1-prod/api: interrupted; task {one_off(shop).arn[-32:]} was stopped\n")
     assert "Traceback" not in stderr

@@ -18,6 +18,7 @@ from deploytasks.report.streams import OutputStream
 from deploytasks.tasks import flags, shell
 from deploytasks.tasks.carry_out import carry_out
 from tests.commands import Shop
+from tests.hanging import HANGS_S
 
 
 class Failing(io.StringIO):
@@ -122,7 +123,7 @@ def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path):
     reader = Thread(target=lambda: read.append(pipe.read_text("utf-8")))
     reader.start()
     shell.write(pipe, "the board")
-    reader.join(timeout=10)
+    reader.join(timeout=HANGS_S)
     assert read == ["the board"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 

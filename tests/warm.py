@@ -50,6 +50,10 @@ class Warm:
         self._asked.flush()
         return int(self._told.readline())
 
+    def stderr(self) -> str:
+        """What the command that runs has written there so far."""
+        return (self._scratch / "stderr").read_text()
+
     def wait(self) -> Done:
         """How the command ended that was started last."""
         code = int(self._told.readline())

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+from tests.hanging import HANGS_S
+
 SECRET = "T0-B0-hunter2"
 
 
@@ -46,7 +48,7 @@ def listening(webhook: Receiver) -> Iterator[Receiver]:
             webhook.messages.append(json.loads(body))
             webhook.before(webhook.messages[-1])
             if webhook.hold:
-                webhook.hold.wait(60)
+                webhook.hold.wait(HANGS_S)
                 return
             self.send_response(webhook.status)
             for name, value in webhook.headers.items():

@@ -1,16 +1,22 @@
 """Rollouts carried out over many tenants at once, against an endpoint that answers as AWS does."""
 
 import threading
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from deploytasks import rollout as rollouts
+from deploytasks.aws.errors import translated
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
-from deploytasks.model import Author, Environment, Event, Plan, Progress
+from deploytasks.model import Author, Deployment, Environment, Event, Plan, Progress, Rollout
 from deploytasks.report.results import result_json
+from deploytasks.rollout import follow
+from deploytasks.rules.verdict import Verdict
+from tests import given
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import IMAGE, tenant_account
 from tests.given import OLD
@@ -228,3 +234,32 @@ def test_a_rollout_without_news_is_told_of_once_a_minute(cloud, clock):
     (result,), told = carry_out(cloud, clock, (rollout(cloud, 1),))
     assert result.outcome == "deployed"
     assert 5 <= len([event for event in told if isinstance(event, Progress)]) <= 7
+
+
+@dataclass
+class Refusing:
+    """Clients whose every use fails with this code and status."""
+
+    code: str
+    status: int
+
+    def of(self, *_asked: Any) -> Any:
+        answer = {"Error": {"Code": self.code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": self.status}}
+        with translated("prod/api"):
+            raise ClientError(answer, "DescribeServices")  # type: ignore[arg-type]  # its other members are not read
+
+
+def test_only_refusals_in_a_row_end_a_rollout():
+    denied, gone = Refusing("AccessDeniedException", 400), Refusing("ServerException", 500)
+
+    def looked(now: follow.UnderWay, *clients: Refusing) -> follow.UnderWay:
+        for each in clients:
+            (now,) = follow.poll([now], rollouts.Resources(cast(Any, each), {}, lambda _event: None))
+        return now
+
+    began = Deployment("ecs-svc/1", "PRIMARY", "IN_PROGRESS", "rev:1")
+    planned = Rollout(given.target(), "update", "", given.desired(), "")
+    now = follow.UnderWay(planned, began, 0.0, Verdict(None, "started"))
+    now = looked(now, *4 * [denied], gone, *4 * [denied])
+    assert (now.verdict.outcome, now.unseen) == (None, True)
+    assert looked(now, denied).verdict.outcome == "failed"

@@ -39,8 +39,8 @@ def test_a_row_is_a_flag_of_its_tasks_with_its_help_and_of_no_others(monkeypatch
 
 def test_a_row_that_is_resumed_is_spelled_in_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(flags, "FLAGS", (Flag("force", "anew", "deploy.TIER", default=False, resumed="same"),))
-    assert resume._own_flags(Options(force=True, to="1"), again=True) == {"force": True}
-    assert resume._own_flags(Options(force=True), again=False) == {}
+    assert resume.own_flags(Options(force=True, to="1"), again=True) == {"force": True}
+    assert resume.own_flags(Options(force=True), again=False) == {}
 
 
 @pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.resumed], ids=lambda flag: flag.name)
@@ -58,7 +58,7 @@ def test_an_option_that_no_command_repeats_is_chosen_anew_each_time():
     """A dry run changes nothing to resume, and a shard goes on by its tenants, outside of its run."""
     resumed = {flag.parameter for flag in FLAGS if flag.resumed} | {"lock_wait_s"}
     assert {field.name for field in fields(Options)} - resumed == {"dry_run", "shard"}
-    assert resume._own_flags(Options(dry_run=True, shard=Shard(1, 2)), again=True) == resume._own_flags(
+    assert resume.own_flags(Options(dry_run=True, shard=Shard(1, 2)), again=True) == resume.own_flags(
         Options(), again=True
     )
 

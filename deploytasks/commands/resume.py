@@ -57,9 +57,13 @@ def _resume(context: Context, state: str, command: Command | None = None) -> Res
 def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:
     """Return the command line that repeats the command, or runs another command on its targets."""
     scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
-    flags = of_resumed(again=command in (None, context.command))
-    own = {flag.typed: _given(context.options, flag) for flag in flags}
+    own = own_flags(context.options, again=command in (None, context.command))
     return command_line((command or context.command).task(context.tier.name), scope, own)
+
+
+def own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
+    """Return the options that the same command `again`, or another one, is given, by flag as it is typed."""
+    return {flag.typed: _given(options, flag) for flag in of_resumed(again=again)}
 
 
 def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) -> str:

@@ -64,10 +64,11 @@ def ready(context: Context, lives: Sequence[Live]) -> Iterator[Complaint]:
 
 
 def _named(live: Live, complaint: Complaint) -> Complaint:
-    """Return the complaint, with the environment if it names only an account or a cluster, which tenants may share."""
-    environment = live.target.environment
-    known = environment.tenant in complaint.where
-    return complaint if known else complaint.at(f"{environment}: {complaint.where}")
+    """Return the complaint, with the environment if it names only what tenants may share: account, cluster or file."""
+    target, environment = live.target, live.target.environment
+    shared = (f"cluster {target.cluster}", str(target.origins.get("account", "")))
+    own = {str(target), str(environment), *(place for place in shared if environment.tenant in place)}
+    return complaint if complaint.where in own else complaint.at(f"{environment}: {complaint.where}")
 
 
 def policies(context: Context) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from deploytasks.aws import follow_task
 from tests.cloud.accounts import AwsError, Call

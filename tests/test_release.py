@@ -362,8 +362,9 @@ def test_a_tag_that_ecr_refuses_half_way_names_the_whole_command(shop: Shop):
 
 
 def test_forcing_what_is_under_way_already_follows_it(shop: Shop):
-    shop.endpoint.cloud.rollout_s = 2
+    shop.endpoint.cloud.rollout_s = 600
     assert shop.inv("deploy.prod", "--no-wait").code == 0
+    shop.rolls_out_until_followed()
     ran = shop.inv("deploy.prod", "--force", "--json")
     assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2})
     assert shop.endpoint.operations()["UpdateService"] == 2

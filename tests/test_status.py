@@ -239,8 +239,9 @@ def test_a_task_that_is_stopped_while_it_still_reads_its_files_exits_130_too(
 
 
 def test_what_was_left_under_way_is_followed_and_not_started_again(shop: Shop):
-    shop.endpoint.cloud.rollout_s = 3
+    shop.endpoint.cloud.rollout_s = 600
     assert shop.inv("deploy.prod", "--no-wait").code == 0
+    shop.rolls_out_until_followed()
     before = shop.writes()
     ran = shop.inv("deploy.prod", "--json")
     assert ran.summary["outcomes"] == {"deployed": 2}

@@ -6,12 +6,12 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import copytree
 
 import pytest
-from msgspec.structs import replace
 
 from deploytasks.aws.repositories import PROJECT_TAG
 from tests.cloud.accounts import REGISTRY_ACCOUNT

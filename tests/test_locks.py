@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from deploytasks.aws import lock_holders, locks, parameters
 from deploytasks.errors import Locked
-from deploytasks.model import Author, LockState
+from deploytasks.model import Author, LockState, Override
 from tests import clients
 from tests.given import NEW
 from tests.hanging import HANGS_S, until
@@ -390,9 +390,25 @@ def test_any_reason_can_be_written_and_read_back(ssm: Any, reason: str):
     assert "{" not in value[1:] and "}" not in value[:-1] and len(value) < 4096
 
 
-@pytest.mark.parametrize("value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null"])
+@pytest.mark.parametrize(
+    "value", ["", "{}", "[1]", '{"tier": "prod", "by": 1}', '{"pid": "7"}', "null", "[" * 4096, '{"tenants": null}']
+)
 def test_what_nobody_can_read_is_a_lock_all_the_same(value: str):
     assert parameters.read_lock("prod", value).by == "an unreadable lock record"
+
+
+def test_an_override_is_read_back_whatever_bytes_its_reason_had_and_an_unreadable_one_hides_no_other(ssm: Any):
+    written = [Override("prod", f"prod-{each}", "ann", "now", each) for each in ("caf\udce9 {{x}}", "🔥")]
+    for each in written:
+        parameters.put_override(ssm, "shop", each)
+    known = parameters.written(written[0])
+    broken = ["", "{}", "[1]", "null", known.replace('"now"', "1"), '{"a":' * 680]
+    later = known.replace('"prod-caf', '"later-caf').replace("}", ', "since": 3}')
+    for number, value in enumerate([*broken, later]):
+        ssm.put_parameter(Name=f"/deploytasks/shop/prod/overrides/{number}", Value=value or " ", Type="String")
+    found = parameters.records(ssm, "shop", "prod").overrides
+    assert {each.release for each in found} == {*(each.release for each in written), "later-caf\udce9 {{x}}"}
+    assert set(written) < set(found)
 
 
 @dataclass

@@ -133,6 +133,14 @@ def test_a_certificate_is_refused_that(
         account()
 
 
+def test_a_ca_bundle_that_cannot_be_read_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{serve()}")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/bundle.pem")
+    with pytest.raises(AwsError, match=r"SSL validation failed for https://localhost.* CA bundle /no/such/bundle\.pem"):
+        account()
+
+
 def test_a_plain_endpoint_is_reached_through_the_proxy_with_its_password(
     serve: Serve, sts: type[Sts], monkeypatch: pytest.MonkeyPatch
 ):

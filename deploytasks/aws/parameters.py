@@ -13,8 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import DecodeError, Struct, ValidationError, convert, to_builtins
-from msgspec.json import decode
+from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.structs import replace
 
 from deploytasks.aws.errors import dated, is_lost, translated
@@ -139,7 +138,7 @@ def read_lock(tier: str, value: str) -> LockState:
         said = json.loads(value)
         tenants = [*filter(None, said.get("tenants", "").split(","))]
         return convert({**said, "tenants": tenants}, LockState)
-    except (ValueError, TypeError, AttributeError, ValidationError):
+    except (ValueError, TypeError, AttributeError, RecursionError, ValidationError):
         return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
 
 
@@ -183,5 +182,5 @@ def records(client: Any, project: str, tier: str) -> Records:
 
 
 def _overrides(value: str) -> Iterator[Override]:
-    with suppress(DecodeError):
-        yield decode(value, type=Override)
+    with suppress(ValueError, RecursionError, ValidationError):
+        yield convert(json.loads(value), Override)  # unlike msgspec's decoder, json reads bytes that are not UTF-8

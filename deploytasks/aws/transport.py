@@ -147,7 +147,11 @@ class Connections:
 def _context(verify: Any) -> SSLContext:
     """Return TLS's settings as botocore has them, with the CA bundle read; urllib3 compares the host's name itself."""
     context: SSLContext = create_urllib3_context()
-    context.load_verify_locations(get_cert_path(verify))
+    bundle = get_cert_path(verify)
+    try:
+        context.load_verify_locations(bundle)
+    except OSError as error:
+        raise exceptions.SSLError(f"CA bundle {bundle}: {error}") from error
     return context
 
 

@@ -75,7 +75,10 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
         if not _there(context, desired):
             raise
         digest = ""
-    return _adopted(context, _pushed(context, desired), digest)
+    image = _there(context, desired)
+    if image is None:
+        raise AwsError.of(desired.service, f"{desired.commit_tag} was pushed, but ECR does not know it", "run it again")
+    return _adopted(context, replace(desired, image=image, digest=image.digest), digest)
 
 
 def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImage:
@@ -104,13 +107,6 @@ def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "Job":
         },
         laid_at=laid.dockerfile,
     )
-
-
-def _pushed(context: Context, desired: DesiredImage) -> DesiredImage:
-    image = _there(context, desired)
-    if image is None:
-        raise AwsError.of(desired.service, f"{desired.commit_tag} was pushed, but ECR does not know it", "run it again")
-    return replace(desired, image=image, digest=image.digest)
 
 
 def _there(context: Context, desired: DesiredImage) -> Image | None:

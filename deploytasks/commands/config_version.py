@@ -124,26 +124,16 @@ def config_of(root: Path) -> Config:
     folders = {name: (root / name).resolve() for name in FOLDERS if (root / name).is_dir()}
     found = [each for name, folder in folders.items() for each in _files(name, folder)]
     try:
-        repositories = _repositories(folders, found)
+        inside: dict[Path, dict[str, Path]] = {}
+        for name, folder in folders.items():
+            inside.setdefault(_top(folder), {})[name] = folder
+        repositories = [_repository(top, own, found) for top, own in inside.items()]
         files = {name: file for one in repositories for name, file in _compared(one, found).items()}
     except Invalid as error:
         files = {each.name: _file(each, "not committed") for each in found}
         return Config(files, why=error.complaints[0].what)
     places = tuple(next(iter(one.folders.values())) for one in repositories)
     return Config(files, tuple(one.commit for one in repositories), places)
-
-
-def _repositories(folders: Mapping[str, Path], found: Sequence[Found]) -> list[Repository]:
-    """Return the repositories that the folders are in.
-
-    Raises:
-        Invalid: a folder is in none, or nothing of it was ever committed.
-
-    """
-    inside: dict[Path, dict[str, Path]] = {}
-    for name, folder in folders.items():
-        inside.setdefault(_top(folder), {})[name] = folder
-    return [_repository(top, own, found) for top, own in inside.items()]
 
 
 def _repository(top: Path, folders: Mapping[str, Path], found: Sequence[Found]) -> Repository:

@@ -11,7 +11,7 @@ from typing import Any
 from deploytasks.aws import service_deployments
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import images, reach
-from deploytasks.commands.observe import observe
+from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.preflight import unfit
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint
@@ -59,8 +59,8 @@ def _intervention(project: str, clients: Clients, intervene: Intervene, otherwis
     if live.complaint:
         return Intervention(target, complaint=live.complaint)
     if not live.exists:
-        what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
-        return Intervention(target, complaint=Complaint(str(target), what, "inv status shows what there is"))
+        absent = Complaint(str(target), no_service(target), "inv status shows what there is")
+        return Intervention(target, complaint=absent)
     if complaint := next(unfit(live, project), None):
         return Intervention(target, complaint=complaint)
     try:
@@ -78,20 +78,14 @@ def _under_way(client: Any, live: Live) -> ServiceDeployment | None:
         AwsError: ECS does not answer, or lists none for a deployment that it shows under way.
 
     """
+    primary = live.primary if live.primary and live.primary.rollout_state == "IN_PROGRESS" else None
     for pause_s in (*_AGAIN_S, 0.0):
         found = service_deployments.under_way(client, live.target)
-        if found or not _is_unlisted(client, live):
+        if found or not primary or service_deployments.of(client, live.target, primary):
             return found
         time.sleep(pause_s)
     what = "its rollout is under way, but ECS lists no service deployment of it"
     raise AwsError.of(str(live.target), what, "run the same command again")
-
-
-def _is_unlisted(client: Any, live: Live) -> bool:
-    primary = live.primary
-    if primary is None or primary.rollout_state != "IN_PROGRESS":
-        return False
-    return service_deployments.of(client, live.target, primary) is None
 
 
 def _continued(clients: Clients, target: Target, waiting: ServiceDeployment, *, dry_run: bool) -> str:

@@ -11,7 +11,7 @@ from deploytasks.aws.errors import is_denied, may_pass
 from deploytasks.commands.context import Context, say
 from deploytasks.commands.resume import resumable
 from deploytasks.concurrency import each
-from deploytasks.errors import AwsError, DeployError, NotReady
+from deploytasks.errors import AwsError, DeployError, NotReady, raise_all
 from deploytasks.model import Plan, Revision, Rollout, hidden_in, masked
 from deploytasks.rules.observed import has_begun
 from deploytasks.template.canonical import same
@@ -28,13 +28,13 @@ def register_all(context: Context, whole: Plan) -> Plan:
         Interrupted: interrupted by a signal; nothing was changed.
 
     """
-    if context.options.dry_run:
-        return whole
     return _with_revisions(context, whole, partial(_registered, context))
 
 
 def adopt_all(context: Context, whole: Plan) -> Plan:
     """Return the plan with the revisions that `release.matrix` registered, begun or not; register nothing.
+
+    A dry run returns the plan as it is.
 
     Raises:
         NotReady: a target's newest revision differs from what is rendered here.
@@ -42,16 +42,19 @@ def adopt_all(context: Context, whole: Plan) -> Plan:
         Interrupted: interrupted by a signal; nothing was changed.
 
     """
-    if context.options.dry_run:
-        return whole
     return _with_revisions(context, whole, partial(_of_the_matrix, context))
 
 
 def _with_revisions(context: Context, whole: Plan, find: Callable[[Rollout], Rollout]) -> Plan:
+    if context.options.dry_run:
+        return whole
     changed = [rollout for rollout in whole.rollouts if rollout.request]
     with resumable(context, UNTOUCHED):
         answers = each(partial(_attempt, find), _alternating(changed))
-        _raise_refusals([answer for answer in answers if isinstance(answer, DeployError)])
+        errors = [answer for answer in answers if isinstance(answer, DeployError)]
+        complaints = list(dict.fromkeys(complaint for error in errors for complaint in error.complaints))
+        may_all_pass = all(isinstance(error, AwsError) and may_pass(error) for error in errors)
+        raise_all(AwsError if may_all_pass else NotReady, complaints)
     ready = {answer.target: answer for answer in answers if isinstance(answer, Rollout)}
     if ready:
         say(context, "register", _told([rollout.adopted for rollout in ready.values()]))
@@ -73,14 +76,6 @@ def _attempt(find: Callable[[Rollout], Rollout], rollout: Rollout) -> Rollout | 
         hidden = hidden_in(rollout.request)
         error.reword(lambda text: masked(text, hidden))
         return error
-
-
-def _raise_refusals(errors: Sequence[DeployError]) -> None:
-    complaints = list(dict.fromkeys(complaint for error in errors for complaint in error.complaints))
-    if errors and all(isinstance(error, AwsError) and may_pass(error) for error in errors):
-        raise AwsError(*complaints)
-    if errors:
-        raise NotReady(*complaints)
 
 
 def _alternating(rollouts: Sequence[Rollout]) -> list[Rollout]:

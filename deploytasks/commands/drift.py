@@ -29,17 +29,13 @@ def drifted(
 
 
 def _differs(project: Project, renderer: Renderer, live: Live, image: str) -> bool:
-    target, desired = live.target, _as_it_runs(project, live, image)
+    """Return whether it differs from what is rendered for its pinned image, and the recorded commit and release."""
+    target, kept, service = live.target, record(live), project.service(live.target.service)
+    digests = pinned(live, image) or tuple(filter(None, [kept.get("digest")])) or what_runs(live, image)[0]
+    digest, commit = next(iter(digests), None), kept.get("commit", "")
+    desired = DesiredImage(service.name, service.repository, commit, digest, kept.get("release"))
     named = image_name(project, target, project.tier(target.environment.tier), desired)
     return not same(renderer.definition(target, desired, named), live.definition or {})
-
-
-def _as_it_runs(project: Project, live: Live, image: str) -> DesiredImage:
-    """Return what the running definition was rendered from: its pinned image, the recorded commit and release."""
-    kept, service = record(live), project.service(live.target.service)
-    digests = pinned(live, image) or tuple(filter(None, [kept.get("digest")])) or what_runs(live, image)[0]
-    digest = next(iter(digests), None)
-    return DesiredImage(service.name, service.repository, kept.get("commit", ""), digest, kept.get("release"))
 
 
 _MOST_KEYS = 20

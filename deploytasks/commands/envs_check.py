@@ -1,6 +1,7 @@
 """Check offline that the contexts and Dockerfiles in envs/ exist, in the commit and in the working tree."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from deploytasks import git, source
@@ -15,20 +16,15 @@ def complaints(project: Project) -> Iterator[Complaint]:
     A service with the default keys and no Dockerfile is fine: its image may be built elsewhere.
     """
     yield from (each.unbuildable for each in project.services if each.unbuildable)
-    store = _head(project.root)
+    store: Store | None = None
+    with suppress(Invalid):  # no commit: only the working tree is checked
+        store = source.of_commit(project.root, git.head_commit(project.root))
     for service in project.services:
         found = _committed(project.root, service, store) if store else list(_missing(project.root, service))
         if store and _is_laid(project.root, service):
             found = [each for each in found if not each.where.startswith("services.")]
         builds = (service.context, service.dockerfile) != (".", "Dockerfile")
         yield from (each for each in found if builds or not each.where.endswith(".dockerfile"))
-
-
-def _head(root: Path) -> Store | None:
-    try:
-        return source.of_commit(root, git.head_commit(root))
-    except Invalid:
-        return None
 
 
 def _committed(root: Path, service: Service, store: Store) -> list[Complaint]:

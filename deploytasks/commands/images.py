@@ -1,7 +1,6 @@
 """List the images that ECR has of each service, and where each runs. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -49,19 +48,19 @@ def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sw
     """
     guard_registry(project, clients)
     client = registry_client(project, clients)
-    answers = each(lambda service: _swept(client, service), services)
+
+    def listed(service: Service) -> tuple[Image, ...] | Complaint:
+        try:
+            return ecr.every(client, service.repository)
+        except AwsError as error:
+            return error.complaints[0]
+
+    answers = each(listed, services)
     swept = dict(zip((service.name for service in services), answers, strict=True))
     unread = {name: answer for name, answer in swept.items() if isinstance(answer, Complaint)}
     if unread and len(unread) == len(swept):
         raise AwsError(*dict.fromkeys(unread.values()))
     return Sweep({name: answer for name, answer in swept.items() if not isinstance(answer, Complaint)}, unread)
-
-
-def _swept(client: Any, service: Service) -> tuple[Image, ...] | Complaint:
-    try:
-        return ecr.every(client, service.repository)
-    except AwsError as error:
-        return error.complaints[0]
 
 
 def _listing(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -> RepositoryImages:

@@ -208,13 +208,14 @@ Ended = tuple[tuple[tuple[str, LockState], ...], tuple[tuple[str, LockState], ..
 
 def lock_status(project: Project, tiers: Sequence[str]) -> tuple[TierLock, ...]:
     """Return each tier's lock and hold."""
-    return tuple(each(partial(_tier_lock, registry(project, "ssm"), project.name), tiers))
+    client = registry(project, "ssm")
 
+    def look(tier: str) -> TierLock:
+        held, hold = locks.status(client, project.name, tier), locks.hold(client, project.name, tier)
+        alive_at = lock_holders.last_sign(client, project.name, held) if held and held.pid else None
+        return TierLock(tier, held, hold, alive_at)
 
-def _tier_lock(client: Any, project: str, tier: str) -> TierLock:
-    held, hold = locks.status(client, project, tier), locks.hold(client, project, tier)
-    alive_at = lock_holders.last_sign(client, project, held) if held and held.pid else None
-    return TierLock(tier, held, hold, alive_at)
+    return tuple(each(look, tiers))
 
 
 def lock_acquire(project: Project, tier: str, reason: str, *, wait_s: float = 0.0, tell: OnEvent = quiet) -> LockState:

@@ -21,7 +21,7 @@ from deploytasks.aws.errors import may_pass
 from deploytasks.aws.logs import Source, Streams, Tail
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import images, reach
-from deploytasks.commands.observe import observe
+from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.concurrency import MAX_THREADS
 from deploytasks.errors import AwsError, Complaint, Interrupted
@@ -140,21 +140,22 @@ class _Reader:
             self._tell(line)
 
     def _lines(self, tail: Tail, asked: "Future[list[Logged]]") -> list[Logged]:
+        """Return the lines that arrived; on an error, none.
+
+        While following, ask again after a transient error. A log group that may still be created is asked again too,
+        any other source is dropped.
+        """
         try:
             return asked.result()
         except AwsError as error:
-            self._handle(tail, error)
+            if self._following and may_pass(error):
+                what = f"log group {tail.source.group} does not answer; asking again: {error.complaints[0].what}"
+                self._say(Complaint(str(tail.source.target), what))
+                return []
+            self._complain(_about(tail, error))
+            if not cloudwatch.is_missing(error):
+                self.tails.remove(tail)
             return []
-
-    def _handle(self, tail: Tail, error: AwsError) -> None:
-        """Retry a transient error while following, and a log group that may still be created; else drop the source."""
-        if self._following and may_pass(error):
-            what = f"log group {tail.source.group} does not answer; asking again: {error.complaints[0].what}"
-            self._say(Complaint(str(tail.source.target), what))
-            return
-        self._complain(_about(tail, error))
-        if not cloudwatch.is_missing(error):
-            self.tails.remove(tail)
 
     def _complain(self, complaint: Complaint) -> None:
         if complaint not in self.complaints:
@@ -269,8 +270,7 @@ def _unreadable(live: Live) -> Complaint:
         return live.complaint
     where = str(live.target)
     if not live.exists:
-        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
-        return Complaint(where, what, "inv status shows what there is")
+        return Complaint(where, no_service(live.target), "inv status shows what there is")
     to_do = "give its logConfiguration `awslogs` with an `awslogs-stream-prefix`, or look where its log goes"
     return Complaint(where, "no container of its definition writes to CloudWatch Logs", to_do)
 

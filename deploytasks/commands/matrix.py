@@ -66,7 +66,8 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
     """
     own = _targets(project, scope, options)
-    context = begin(Command.DEPLOY, project, _scope_of(scope, own), options, tell)
+    tenants = tuple(dict.fromkeys(target.environment.tenant for target in own))  # which a resume command names
+    context = begin(Command.DEPLOY, project, replace(scope, tenants=tenants), options, tell)
     whole_tier = replace(context, targets=select(project, Scope(scope.tier)))
     with before_any_change():
         context, since = _under_the_lock(context)
@@ -110,11 +111,6 @@ def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, 
         to_do = f"take the shards that release.matrix prints: inv release.matrix {scope.tier} --shards {len(parts)}"
         raise Invalid.of("--shard", what, to_do)
     return parts[shard]
-
-
-def _scope_of(scope: Scope, targets: tuple[Target, ...]) -> Scope:
-    """Return the scope with the shard's tenants named, for a command that continues with them outside this run."""
-    return replace(scope, tenants=tuple(dict.fromkeys(target.environment.tenant for target in targets)))
 
 
 def _of_the_run(context: Context, flag: str) -> Context:

@@ -18,7 +18,9 @@ def address(project: Project, webhook: Webhook) -> str:
 
     """
     if webhook.place == "env":
-        return _variable(webhook.name)
+        if value := os.environ.get(webhook.name, "").strip():
+            return value
+        raise Invalid.of("notify.webhook", f"the variable {webhook.name} is not set")
     clients, access = reach(project), project.registry.access
     guard_registry(project, clients)
     client = clients.of(webhook.place, access)
@@ -29,10 +31,3 @@ def address(project: Project, webhook: Webhook) -> str:
 def heading(project: Project, tier: str, command: str, commits: Iterable[str]) -> Heading:
     """Return the heading of each message about a command of this process."""
     return Heading(project.name, tier, command, whoami_here(), git.subjects(project.root, commits))
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise Invalid.of("notify.webhook", f"the variable {name} is not set")
-    return value

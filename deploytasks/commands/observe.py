@@ -7,6 +7,7 @@ what the tasks run. What a step can't read of a target becomes that target's com
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import call
 from typing import Any
 
 from msgspec import Struct
@@ -43,13 +44,19 @@ def observe(
     lives = _services(clients, tuple(targets))
     early = lives if reading == "all" else ()
     looks: list[Look] = [*(partial(_defined, clients, live) for live in lives), *_listings(clients, early)]
-    answers = each(_call, looks)
+    answers = each(call, looks)
     lives, lists = tuple(answers[: len(lives)]), answers[len(lives) :]
     if reading in ("unpinned", "vague"):
-        unknown = is_vague if reading == "vague" else _is_unpinned
-        lists = each(_call, _listings(clients, (one for one in lives if unknown(one, images[one.target.service]))))
+        is_unknown = is_vague if reading == "vague" else lambda live, image: not pinned(live, image)
+        unknown = (one for one in lives if is_unknown(one, images[one.target.service]))
+        lists = each(call, _listings(clients, unknown))
     lives = _with_digests(clients, lives, lists, images)
     return tuple(each(partial(_with_crashes, clients), lives)) if reading == "all" else lives
+
+
+def no_service(target: Target) -> str:
+    """Return what is wrong with a target whose service does not exist."""
+    return f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
 
 
 def _with_crashes(clients: Clients, live: Live) -> Live:
@@ -63,10 +70,6 @@ def _with_crashes(clients: Clients, live: Live) -> Live:
         return live  # what runs is known nevertheless
     found = soak.crash_loop(stopped, primary, desired=live.desired, now=datetime.now(UTC))
     return replace(live, crashing=found)
-
-
-def _is_unpinned(live: Live, image: str) -> bool:
-    return not pinned(live, image)
 
 
 def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:
@@ -178,7 +181,3 @@ def _grouped(members: Iterable[tuple[Access, str, Any]], size: int) -> Iterator[
         places.setdefault((access, cluster), []).append(member)
     for (access, cluster), listed in places.items():
         yield from ((access, cluster, listed[at : at + size]) for at in range(0, len(listed), size))
-
-
-def _call(look: Look) -> Any:
-    return look()

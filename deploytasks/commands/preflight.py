@@ -13,7 +13,7 @@ from deploytasks.aws.errors import is_denied, reason
 from deploytasks.aws.locks import freeing
 from deploytasks.commands.context import Context
 from deploytasks.commands.images import sweep
-from deploytasks.commands.observe import observe
+from deploytasks.commands.observe import no_service, observe
 from deploytasks.config.select import upstream_targets
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
 from deploytasks.model import DesiredImage, Image, Live, LockState, Service, Target
@@ -221,8 +221,8 @@ def gathered(check: Check) -> list[Complaint | Note]:
 def _missing_service(context: Context, live: Live) -> Iterator[Complaint]:
     template = context.project.root / "templates" / f"{live.target.service}.service.json.j2"
     if not template.exists():
-        what = f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
-        yield Complaint(str(live.target), what, f"make it, or add templates/{template.name} and it is made from that")
+        to_do = f"make it, or add templates/{template.name} and it is made from that"
+        yield Complaint(str(live.target), no_service(live.target), to_do)
 
 
 def unfit(live: Live, project: str) -> Iterator[Complaint]:

@@ -71,19 +71,14 @@ def found_by(context: Context, before: LockState | None) -> Found:
     complaints = [each for answer in answers if isinstance(answer, DeployError) for each in answer.complaints]
     swept, pointed, lives, hold = (None if isinstance(answer, DeployError) else answer for answer in answers)
     swept, lives = swept or Sweep({}), lives or ()
-    if pointed is None:
-        pointed = _pointed(context, swept)
+    if pointed is None:  # then as far as the repositories could be listed
+        held, tier = swept.images.items(), context.tier.name
+        pointed = {name: image for name, images in held for image in images if tier in image.tags}
     indexes = {
         each.name: index_images(context.images[each.name], swept.images.get(each.name, ())) for each in context.services
     }
     present = _running(context, indexes, lives) if is_partial(context) else pointed
     return Found(swept, indexes, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
-
-
-def _pointed(context: Context, swept: Sweep) -> dict[str, Image]:
-    """Return what the tier tag names in the repositories that could be read."""
-    tier = context.tier.name
-    return {name: image for name, images in swept.images.items() for image in images if tier in image.tags}
 
 
 def is_partial(context: Context) -> bool:
@@ -135,7 +130,9 @@ def _to(
 ) -> Iterator[RestorePoint]:
     """Yield the point of that release or commit; none if the release no longer exists."""
     if not tags.is_release(to, context.tier.name):
-        yield _to_commit(replace(context, options=replace(context.options, to=to)), found)
+        wanted = desired_images.to_deploy(replace(context, options=replace(context.options, to=to)))
+        then = {desired.service: (desired.release or "", desired.image) for desired in wanted if desired.image}
+        yield _with_thens(context, found, RestorePoint(wanted[0].commit_tag, desired_images=wanted), then)
     elif to in minted:
         yield _to_release(context, found, minted, to, at)
 
@@ -165,24 +162,13 @@ def nowhere(context: Context) -> Complaint:
 def _to_release(
     context: Context, found: Found, minted: releases.Minted, release: str, at: datetime | None = None
 ) -> RestorePoint:
-    then = releases.state(minted, release, found.swept.images)
-    return _with_thens(
-        context, found, RestorePoint(release, at, desired_images=tuple(_desired_images(context, found, then))), then
-    )
-
-
-def _to_commit(context: Context, found: Found) -> RestorePoint:
-    wanted = desired_images.to_deploy(context)
-    then = {desired.service: (desired.release or "", desired.image) for desired in wanted if desired.image}
-    return _with_thens(context, found, RestorePoint(wanted[0].commit_tag, desired_images=wanted), then)
-
-
-def _desired_images(context: Context, found: Found, then: Mapping[str, tuple[str, Image]]) -> Iterator[DesiredImage]:
-    """Yield what each service ran then; a service without a release by then keeps its present image."""
+    """Return the point of that release; a service without a release by then keeps its present image."""
+    then, wanted = releases.state(minted, release, found.swept.images), []
     for service in context.services:
-        release, image = then.get(service.name, ("", found.present.get(service.name)))
+        own, image = then.get(service.name, ("", found.present.get(service.name)))
         if image:
-            yield replace(desired_images.of_image(context, service, image), release=release or None)
+            wanted.append(replace(desired_images.of_image(context, service, image), release=own or None))
+    return _with_thens(context, found, RestorePoint(release, at, desired_images=tuple(wanted)), then)
 
 
 def _with_thens(

@@ -15,6 +15,7 @@ from deploytasks.commands.context import Context, before_any_change, begin, quie
 from deploytasks.commands.definitions import register_all
 from deploytasks.commands.lock import hold_for, lock, lock_of, put_hold_over, replace_hold
 from deploytasks.commands.outcome import report, roll_out
+from deploytasks.commands.ownership import Ownership
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.restore_points import Found, RestorePoint, found_by, is_partial, nowhere, restore_points
 from deploytasks.commands.resume import exact
@@ -58,11 +59,7 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             found, owners = concurrency.together(lambda: found_by(context, before), lambda: ownership.look(context))
             point = _point(context, found)
             context = replace(context, options=replace(options, to=None if point.at else point.name, at=point.at))
-            noted = preflight.check_all(
-                owners.found,
-                *_checks(context, found, point),
-                asking=_asking(context, found, point),
-            )
+            noted = _check(context, owners, found, point)
         whole = _plan(context, found, point)
         whole = replace(whole, notes=(*notes, *noted, *_rendered_now(point, whole)))
         tell(Planned(whole))
@@ -112,29 +109,23 @@ def _point(context: Context, found: Found) -> RestorePoint:
     return RestorePoint(complaints=(nowhere(context),))
 
 
-def _checks(context: Context, found: Found, point: RestorePoint) -> tuple[preflight.Check, ...]:
-    return (
+def _check(context: Context, owners: Ownership, found: Found, point: RestorePoint) -> tuple[str, ...]:
+    """Return the notes of all checks; those of definitions are about targets whose revision then is unknown."""
+    rendered = [live for live in found.lives if _is_rendered(point, live.target)]
+    unknown = replace(context, targets=tuple(each for each in context.targets if _is_rendered(point, each)))
+    return preflight.check_all(
+        owners.found,
         lambda: ownership.with_former(context, once(found.complaints)),
         lambda: point.complaints,
         lambda: preflight.ready(context, found.lives),
-        lambda: _renders(context, point),
+        lambda: rollouts.renders(unknown, _tried(context, point)),
         lambda: preflight.wave_rules(context),
         lambda: _pinned(context, found, point) if is_partial(context) else [],
         lambda: _without_image(context, found, point),
-    )
-
-
-def _renders(context: Context, point: RestorePoint) -> tuple[Complaint, ...]:
-    """Try the templates of targets whose revision then is unknown."""
-    targets = tuple(target for target in context.targets if _is_rendered(point, target))
-    return rollouts.renders(replace(context, targets=targets), _tried(context, point))
-
-
-def _asking(context: Context, found: Found, point: RestorePoint) -> tuple[preflight.Check, ...]:
-    rendered = [live for live in found.lives if _is_rendered(point, live.target)]
-    return (
-        lambda: references.missing(context, rendered, _tried(context, point)),
-        lambda: platforms.misfits(context, rendered, point.desired_images),
+        asking=(
+            lambda: references.missing(context, rendered, _tried(context, point)),
+            lambda: platforms.misfits(context, rendered, point.desired_images),
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.aws.session import Clients
 from deploytasks.commands import preflight
 from deploytasks.commands.context import before_any_change, images, quiet, reach, whoami_here
-from deploytasks.commands.observe import observe
+from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
@@ -192,8 +192,8 @@ def _stop(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> s
 def _definition(live: Live) -> Definition:
     where, target = str(live.target), live.target
     if not live.exists:
-        what = f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
-        raise NotReady.of(where, what, f"inv deploy.{target.environment.tier} makes it, where it has a template")
+        to_do = f"inv deploy.{target.environment.tier} makes it, where it has a template"
+        raise NotReady.of(where, no_service(target), to_do)
     if live.definition is None:
         what = f"its deployment controller is {live.controller}, whose services have no task definition of their own"
         raise NotReady.of(where, what, "run the command with that controller's own tools")

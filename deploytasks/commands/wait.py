@@ -9,7 +9,7 @@ from deploytasks import concurrency, tags
 from deploytasks import rollout as the_rollout
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, begin_to_look, quiet, say
-from deploytasks.commands.observe import observe
+from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.outcome import from_the_hook, resumed_by
 from deploytasks.commands.resume import again, resumable
 from deploytasks.commands.rollouts import kept_back
@@ -101,7 +101,7 @@ def _unseen(live: Live) -> str:
     if live.complaint:
         return f"{live.complaint.where}: {live.complaint.what}\n{live.complaint.to_do}".rstrip()
     if not live.exists:
-        return f"there is no ECS service {live.target.ecs_service} in cluster {live.target.cluster}"
+        return no_service(live.target)
     if live.primary is None:
         return f"its deployment controller is {live.controller}; only ECS's own can be followed"
     return ""
@@ -116,13 +116,10 @@ def _under_way(live: Live) -> Deployment | None:
     failed = [each for each in live.deployments if each.rollout_state == "FAILED"]
     if live.failure:
         return next(iter(failed), None)
-    if primary is None or _is_over(primary, alone=len(live.deployments) == 1):
+    if primary is None or primary.is_complete:
         return None
-    return primary
-
-
-def _is_over(primary: Deployment, *, alone: bool) -> bool:
-    return primary.is_complete or (not primary.rollout_state and alone and primary.running >= primary.desired)
+    is_first = not primary.rollout_state and len(live.deployments) == 1
+    return None if is_first and primary.running >= primary.desired else primary
 
 
 def _names(live: Live, image: str) -> str:
@@ -148,15 +145,11 @@ def _desired(context: Context, live: Live, images: Mapping[str, Image]) -> Desir
 def _promised(live: Live, image: str) -> str:
     """Return the digest that the rollout will bring; empty if unknown, or only recorded for an earlier rollout."""
     digests, evidence = observed.what_runs(replace(live, digests=()), image)
-    if evidence == "recorded" and not _is_recent(live):
+    at, began = observed.recorded_at(live), live.primary.created_at if live.primary else None
+    is_recent = at is not None and began is not None and began - at < _RECORDED_WITHIN
+    if evidence == "recorded" and not is_recent:
         return ""
     return next(iter(digests), "") if len(set(digests)) == 1 else ""
-
-
-def _is_recent(live: Live) -> bool:
-    """Return whether the record was written for the present rollout, and not for an earlier one."""
-    at, began = observed.recorded_at(live), live.primary.created_at if live.primary else None
-    return at is not None and began is not None and began - at < _RECORDED_WITHIN
 
 
 def _images(context: Context, lives: Iterable[Live]) -> dict[str, Image]:

@@ -58,7 +58,9 @@ def _targets(project: Source, tenants: Sequence[Source], faults: list[Fault]) ->
 
 
 def _targets_of(at: Environment, project: Source, tenant: Source, faults: list[Fault]) -> Iterator[Target]:
-    layers = _layers(project, tenant, at.tier)
+    ours, theirs = Layer(project.file, "", project.data), Layer(tenant.file, "", tenant.data)
+    general = (ours.within("defaults"), ours.within("tiers", at.tier, "settings"))
+    layers = (*general, theirs, theirs.within("tiers", at.tier))
     name = str(table(project.data, "project").get("name"))
     for service in table(project.data, "services"):
         merged = merge(layers, service)
@@ -67,12 +69,6 @@ def _targets_of(at: Environment, project: Source, tenant: Source, faults: list[F
             made = target(place, merged, faults)
             if made is not None:
                 yield made
-
-
-def _layers(project: Source, tenant: Source, tier: str) -> tuple[Layer, ...]:
-    """Return the layers of an environment, the most general first."""
-    ours, theirs = Layer(project.file, "", project.data), Layer(tenant.file, "", tenant.data)
-    return ours.within("defaults"), ours.within("tiers", tier, "settings"), theirs, theirs.within("tiers", tier)
 
 
 def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tuple[Target, ...]) -> Project:

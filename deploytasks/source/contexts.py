@@ -3,7 +3,6 @@
 import difflib
 import os
 import posixpath
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -196,24 +195,15 @@ def write(context: BuildContext, into: Path, at: float) -> None:
 
     Raises: Invalid if git refuses, BuildFailed if LFS content is damaged.
     """
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
     for store, paths in grouped((entry.store, entry.path) for entry in context.files).items():
-        _check_out(store, paths, into)
+        prefix = f"--prefix={into.resolve() / store.at}/"
+        store.ask_about(paths, *settings, "checkout-index", "-z", "--stdin", prefix)
     for path, pointer in context.pointers.items():
         pointer.copy(into / path)
     for directory in context.directories:
         (into / directory).mkdir(parents=True, exist_ok=True)
     _make_even(into, at)
-
-
-def _check_out(store: Store, paths: list[str], into: Path) -> None:
-    """Let git write the files through a temporary index, so that nothing in the repository changes."""
-    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
-        place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
-        store.ask("read-tree", store.tree, **place)
-        prefix = f"--prefix={into.resolve() / store.at}/"
-        names = "".join(f"{store.inside(path)}\0" for path in paths)
-        store.ask(*settings, "checkout-index", "-z", "--stdin", prefix, given=names, **place)
 
 
 def _make_even(top: Path, at: float) -> None:

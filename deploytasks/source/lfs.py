@@ -8,7 +8,6 @@ Source: github.com/git-lfs/git-lfs, docs/spec.md.
 import hashlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -69,11 +68,7 @@ def complaints(entries: Sequence[Entry], pointers: dict[str, Pointer]) -> Iterat
 
 def filters(store: Store, paths: Sequence[str]) -> dict[str, str]:
     """Return path → its attribute `filter`, as the commit itself has it."""
-    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
-        place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
-        store.ask("read-tree", store.tree, **place)
-        names = "".join(f"{store.inside(path)}\0" for path in paths)
-        said = store.ask("check-attr", "--cached", "-z", "--stdin", "filter", given=names, **place).split("\0")
+    said = store.ask_about(paths, "check-attr", "--cached", "-z", "--stdin", "filter").split("\0")
     return dict(zip(paths, said[2::3], strict=False))
 
 

@@ -1,6 +1,7 @@
 """List the files of a commit and of its submodules, from the repositories that keep their objects."""
 
 import posixpath
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,17 @@ class Store:
         place = {**self.environment, "GIT_DIR": str(self.git_dir), "GIT_NO_LAZY_FETCH": "1", **extra}
         whole = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
         return git.ask(self.git_dir, *whole, *arguments, extra=place, given=given)
+
+    def ask_about(self, paths: Iterable[str], *arguments: str) -> str:
+        """Return git's output about paths below the top, which it reads from stdin, with the tree in its index.
+
+        The index is a temporary one: nothing in the repository changes.
+        """
+        names = "".join(f"{self.inside(path)}\0" for path in paths)
+        with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+            place = {"GIT_INDEX_FILE": str(Path(scratch, "index")), "GIT_WORK_TREE": scratch}
+            self.ask("read-tree", self.tree, **place)
+            return self.ask(*arguments, given=names, **place)
 
     def configured(self, *arguments: str) -> str:
         """Return what `git config` answers; "" if there is no such setting, or no such file."""

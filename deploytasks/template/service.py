@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from botocore.model import ListShape, StructureShape
-
 from deploytasks.model import Definition
 from deploytasks.template.canonical import FOREIGN_TAGS, UNORDERED, differing, is_same_role, settled
-from deploytasks.template.shape import ecs, request_shape
+from deploytasks.template.shape import answer_shape, request_shape
 
 _OF_ITSELF = frozenset({"serviceName", "taskDefinition"})
 _DEFAULTS: Mapping[str, Any] = {
@@ -44,15 +42,8 @@ def _compared() -> frozenset[str]:
 
     They are members of the service or of its PRIMARY deployment.
     """
-    answer = ecs().operation_model("DescribeServices").output_shape
-    services = answer.members["services"] if answer else None
-    assert isinstance(services, ListShape)
-    service = services.member
-    assert isinstance(service, StructureShape)
-    deployments = service.members["deployments"]
-    assert isinstance(deployments, ListShape)
-    deployment = deployments.member
-    assert isinstance(deployment, StructureShape)
+    service = answer_shape("DescribeServices", "services")
+    deployment = answer_shape("DescribeServices", "services", "deployments")
     told = {*service.members, *deployment.members, "role"} - _OF_ITSELF
     return frozenset(told & set(request_shape("CreateService").members))
 

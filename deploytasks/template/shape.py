@@ -45,12 +45,21 @@ def request_shape(operation: str) -> StructureShape:
     return shape
 
 
+def answer_shape(operation: str, *path: str) -> StructureShape:
+    """Return the shape at the path in an operation's answer; a list stands for its items."""
+    shape: Shape | None = ecs().operation_model(operation).output_shape
+    for step in path:
+        assert isinstance(shape, StructureShape), f"{operation} answers with {step}"
+        member = shape.members[step]
+        shape = member.member if isinstance(member, ListShape) else member
+    assert isinstance(shape, StructureShape)
+    return shape
+
+
 @cache
 def read_only_keys() -> frozenset[str]:
     """Return the read-only keys of a task definition: members of the answer that the request lacks."""
-    answer = ecs().operation_model("DescribeTaskDefinition").output_shape
-    told = answer.members["taskDefinition"] if answer else None
-    assert isinstance(told, StructureShape)
+    told = answer_shape("DescribeTaskDefinition", "taskDefinition")
     return frozenset(told.members) - frozenset(request_shape("RegisterTaskDefinition").members)
 
 
@@ -59,11 +68,8 @@ def only_told(request: str) -> frozenset[str]:
     """Return the read-only keys of what the request creates."""
     if request == "RegisterTaskDefinitionRequest":
         return read_only_keys()
-    answer = ecs().operation_model("DescribeServices").output_shape
-    told = answer.members["services"] if answer else None
-    assert isinstance(told, ListShape)
-    assert isinstance(told.member, StructureShape)
-    return frozenset(told.member.members) - frozenset(request_shape("CreateService").members)
+    told = answer_shape("DescribeServices", "services")
+    return frozenset(told.members) - frozenset(request_shape("CreateService").members)
 
 
 def problems(value: Any, shape: Shape, path: Path = ()) -> Iterator[Problem]:

@@ -129,6 +129,7 @@ def test_who_has_arrived_is_not_looked_at_again(stage: Stage):
     assert looks[0] == 1 and looks[1] >= 4
 
 
+@pytest.mark.slow
 def test_it_looks_ever_more_seldom_but_every_ten_seconds_at_least(stage: Stage):
     assert stage.barrier(timeout="10m")(2) != ""
     assert stage.slept[0] == 1.0 and max(stage.slept) == 10.0
@@ -136,6 +137,7 @@ def test_it_looks_ever_more_seldom_but_every_ten_seconds_at_least(stage: Stage):
     assert len(stage.said("wait")) <= 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wave", "timeout_s"), [(2, 60 + 5), (3, 2 * (60 + 5))])
 def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: int, timeout_s: int):
     barrier = stage.barrier(timeout="60s", soak="5s")

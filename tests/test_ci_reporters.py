@@ -83,19 +83,24 @@ def test_a_command_that_breaks_off_leaves_what_had_ended_and_why(monkeypatch, tm
     expect("broken-off.md", (tmp_path / "summary.md").read_text())
 
 
-def test_no_secret_reaches_the_summary(monkeypatch, tmp_path):
+def test_no_secret_reaches_the_summary_or_the_error(monkeypatch, tmp_path):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     of = target()
     secret = {"environment": [{"name": "DB_PASSWORD", "value": "hunter2hunter2"}]}
     rollout = SITUATIONS["rolled-back"].report.plan.rollouts[0]
     made = Plan(PROD, waves=((replace(rollout, request={"containerDefinitions": [secret]}),),))
     fell = ended(of, "failed", detail="no login with hunter2hunter2")
+    report = Report("x", made, (fell,), resume="before_deploy failed: ./login hunter2hunter2 in prod/api")
     with reporter_for("x", StringIO(), as_json=False, clock=ticking()) as tell:
         tell(Planned(made))
         tell(Ended(fell))
-        tell.finish(Report("x", made, (fell,)))
+        tell.finish(report)
+    with pytest.raises(RolloutsFailed) as raised:
+        raise_if_failed(report)
+    for text in ((tmp_path / "summary.md").read_text(), raised.value.render()):
+        assert "./login ***" in text
+        assert "hunter2" not in text
     assert "no login with" in (tmp_path / "summary.md").read_text()
-    assert "hunter2" not in (tmp_path / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

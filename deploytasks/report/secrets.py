@@ -113,6 +113,7 @@ def veiled_report(report: Report) -> Report:
         plan=replace(report.plan, notes=_veil_all(report.plan.notes, secrets)),
         results=tuple(_veiled_result(result, secrets) for result in report.results),
         notes=_veil_all(report.notes, secrets),
+        resume=veil(report.resume, secrets),
     )
 
 

@@ -83,8 +83,9 @@ def _veiling(show: Reporter) -> Iterator[None]:
 def raise_if_failed(report: Report) -> None:
     """Raise RolloutsFailed if a rollout did not end well; each is a complaint of its own for CI's annotations."""
     if report.failed:
+        shown = veiled_report(report)
         each = [
             Complaint(f"{result.target} {result.outcome}", "\n".join(line.text for line in explained(result)))
-            for result in veiled_report(report).failed
+            for result in shown.failed
         ]
-        raise RolloutsFailed(Complaint(report.command, "; ".join(one.where for one in each), report.resume), each=each)
+        raise RolloutsFailed(Complaint(report.command, "; ".join(one.where for one in each), shown.resume), each=each)

@@ -240,9 +240,7 @@ def raise_all(error: type[DeployError], complaints: Sequence[Complaint]) -> None
 
 @contextmanager
 def contained(where: str, but: type[Exception] = Exit) -> Iterator[None]:
-    """Turn any exception but an Exit into an error of `where`, so that it ends one target and not the others.
-
-    Exceptions of type `but` pass as they are.
+    """Turn any exception but an Exit and `but` into an error of `where`: it ends one target and not the others.
 
     Raises:
         Unforeseen: with the type and the place of what was raised.

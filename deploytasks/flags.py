@@ -164,6 +164,9 @@ FLAGS = (
     ),
 )
 
+READING_A_COMMAND = ("deploy.run",)
+"""The tasks that read a command after `--`."""
+
 
 def of_task(task: str) -> tuple[Flag, ...]:
     """Return the flags of a task: `deploy.wait`, or `deploy.TIER` for every tier's."""

@@ -40,6 +40,12 @@ MISTYPED = {
     "release.prod --DRY_RUN": "inv release.prod: there is no flag '--DRY_RUN'\n    did you mean '--dry-run'?",
     "release.prod mb": "inv release.prod: it does not take 'mb'\n    inv --help release.prod shows its flags\n",
     "lock.acquire prod dev": "inv lock.acquire: it does not take 'dev'\n    inv --help lock.acquire shows its flags\n",
+    "release.prod --last 3": "inv release.prod: it does not take '--last'\n    --last is a flag of release.history\n"
+    "    inv --help release.prod shows its flags\n",
+    "tag.prod --exclude mb": "inv tag.prod: it does not take '--exclude'\n    --exclude is a flag of status, ",
+    "deploy.prod -- --dry-run": "inv deploy.prod: it does not take '-- --dry-run'\n"
+    "    write its flags without the two dashes; a command after them is for deploy.run alone\n",
+    "build deploy.wait prod -- ls": "inv deploy.wait: it does not take '-- ls'\n",
     "Release.Prod": "inv Release.Prod: there is no task 'Release.Prod'\n    did you mean 'release.prod'?",
 }
 
@@ -185,6 +191,12 @@ def test_a_task_of_ones_own_is_known(shop: Path):
     own = "\nfrom invoke import task\n@task\ndef nightly(c):\n    print('tonight')\nns.add_task(nightly)\n"
     (shop / "tasks_own.py").write_text((ROOT / "tasks.py").read_text() + own)
     assert inv(shop, "-c", "tasks_own", "nightly") == (0, "tonight\n", "")
+
+
+def test_a_task_of_ones_own_may_read_the_words_after_two_dashes(shop: Path):
+    own = "\nfrom invoke import task\n@task\ndef echo(c):\n    print(c.remainder)\nns.add_task(echo)\n"
+    (shop / "tasks_echo.py").write_text((ROOT / "tasks.py").read_text() + own)
+    assert inv(shop, "-c", "tasks_echo", "echo", "--", "--hello") == (0, "--hello\n", "")
 
 
 def test_tasks_below_a_namespace_of_ones_own_are_left_to_invoke(shop: Path):

@@ -69,5 +69,5 @@ def _image_indexes(
 
 
 def _unread(where: str, complaints: Iterable[Complaint]) -> tuple[str, ...]:
-    lost = "neither what is behind is told, nor which images ECR does not know"
+    lost = "the board can't tell what is behind, nor which images are missing in ECR"
     return tuple(f"{where}the registry could not be read, so {lost}: {each}" for each in complaints)

@@ -51,7 +51,7 @@ STANDING_WORDS = (
         11,
     ),
     Word("missing", "the environment has no such ECS service yet", 3, "bad"),
-    Word("unseen", "it could not be looked at; its place on the board says why", 0, "bad"),
+    Word("unseen", "it could not be looked at; the board says why", 0, "bad"),
 )
 """The standings that deserve a second look and have no mark."""
 

@@ -2,7 +2,8 @@
 
 Invoke's parser only says "No idea what 'relase.prod' is!", and takes `--help` for a positional argument. It has no
 hook, but asks each task for its arguments first, after `tasks.py` was loaded as a whole: the words are checked then.
-Refuse nothing that Invoke would understand, except a flag that it would take for a positional argument.
+Refuse nothing that Invoke would understand, except a flag that it would take for a positional argument, and words
+after `--` that no task reads.
 """
 
 import io
@@ -20,6 +21,7 @@ from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
 
 from deploytasks.config.names import tier_names
+from deploytasks.flags import READING_A_COMMAND
 from deploytasks.tasks.early import is_inv
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class CommandLine:
 
     def __init__(self, tasks: Collection, root: Path) -> None:
         self._tasks, self._root = tasks, root
+        self._own = frozenset(tasks.task_names)  # those that the user adds come later
         self._is_checked = False
 
     def check(self) -> None:
@@ -80,13 +83,15 @@ class CommandLine:
             self._say_what_is_missing(is_list=bool(is_list))
             return
         self._help_if_asked(core.unparsed)
-        self._parse(core.unparsed, initial)
+        self._parse(core.unparsed, core.remainder, initial)
 
-    def _parse(self, words: Sequence[str], initial: ParserContext) -> None:
-        """Raise Exit with every complaint if Invoke's parser fails, or takes a flag for a positional argument."""
+    def _parse(self, words: Sequence[str], remainder: str, initial: ParserContext) -> None:
+        """Raise Exit if Invoke's parser fails, takes a flag for a positional argument, or drops words after `--`."""
         parser = Parser(initial=initial, contexts=self._tasks.to_contexts())
         try:
-            if not _has_eaten_a_flag(parser.parse_argv(list(words))):
+            parsed = parser.parse_argv(list(words))
+            if not _has_eaten_a_flag(parsed):
+                self._refuse_dropped(parsed, remainder)
                 return
             fallback = ""
         except ParseError as error:
@@ -97,6 +102,17 @@ class CommandLine:
         found = complaints(words, self._known())
         if found or fallback:
             raise _refused(*(found or [Complaint("inv", fallback, "inv --list shows all tasks")]))
+
+    def _refuse_dropped(self, parsed: ParseResult, remainder: str) -> None:
+        """Raise Exit if words stand after `--` and none of the tasks reads them: `inv deploy.prod -- --dry-run`."""
+        named = [str(context.name) for context in parsed[1:]]
+        if not remainder or any(name in READING_A_COMMAND or name not in self._own for name in named):
+            return
+        from deploytasks.errors import Complaint
+
+        readers = ", ".join(READING_A_COMMAND)
+        to_do = f"write its flags without the two dashes; a command after them is for {readers} alone"
+        raise _refused(Complaint(f"inv {named[-1]}", f"it does not take '-- {remainder}'", to_do))
 
     def _help_if_asked(self, words: Sequence[str]) -> None:
         """Show a task's help and exit if `--help` stands anywhere after the task's name."""

@@ -9,6 +9,7 @@ from deploytasks.errors import Complaint
 from deploytasks.spelling import nearest, suggestion
 
 _LIST = "inv --list shows all tasks"
+_MOST_TAKERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +111,21 @@ class _Reader:
         flags = self._known.core.flags  # a Lexicon, whose get() ignores short forms
         core = flags[flag] if flag in flags else None  # noqa: SIM401
         if core is None:
-            yield Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))
+            yield self._unknown_flag(flag)
             self._skips = not has_value
         elif self._missing:
             what = f"{flag} is Invoke's own flag, and comes before the task or after {self._missing[0].upper()}"
             yield Complaint(self._where, what, f"inv {flag} {self._task} {self._missing[0].upper()}")
         else:
             self._awaits = flag if core.takes_value and not (core.optional or has_value) else ""
+
+    def _unknown_flag(self, flag: str) -> Complaint:
+        takers = [name for name, context in self._known.tasks.items() if flag in context.flags]
+        if not (self._task and takers):
+            return Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))
+        more = f" and {len(takers) - _MOST_TAKERS} more" if len(takers) > _MOST_TAKERS else ""
+        to_do = f"{flag} is a flag of {', '.join(takers[:_MOST_TAKERS])}{more}\ninv --help {self._task} shows its flags"
+        return Complaint(self._where, f"it does not take '{flag}'", to_do)
 
     def _meant(self, flag: str) -> str:
         flags = [each for each in (*self._context.flags, *self._context.inverse_flags) if each.startswith("--")]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import get_session
 
 from deploytasks.aws import ecs, follow_task
@@ -35,6 +36,42 @@ def test_an_answer_that_is_whole_is_what_botocore_makes_of_it():
     assert (found["services"], found["ResponseMetadata"]["HTTPStatusCode"]) == ([SERVICE], 200)
 
 
+def test_whatever_its_shapes_an_answer_is_read_as_botocores_own_parser_reads_it():
+    definition = {
+        "containerDefinitions": [
+            {
+                "name": "api",
+                "memory": 64,
+                "essential": True,
+                "dockerLabels": {"a": "b"},
+                "resourceRequirements": [{"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": 1}}}],
+                "healthCheck": {"command": ["CMD", "true"], "interval": None},
+                "unheardOf": {"x": [None]},
+            }
+        ],
+        "registeredAt": 1605177000.123,
+        "status": "ACTIVE",
+    }
+    body = json.dumps({"tags": [], "taskDefinition": definition}).encode()
+    model = get_session().get_service_model("ecs").operation_model("DescribeTaskDefinition")
+    answer = {"body": body, "headers": {"x-amzn-requestid": "1"}, "status_code": 200, "context": {}}
+    theirs = ResponseParserFactory().create_parser("json").parse(answer, model.output_shape)
+    assert Factory().create_parser("json").parse(answer, model.output_shape) == theirs
+
+
+@pytest.mark.parametrize("tags", [{"new": 1}, {}, {"nvidiaMps": {"memory": 1}, "__type": "x"}, {"new": 1, "newer": 2}])
+def test_a_union_is_read_as_botocore_reads_it(tags: dict[str, Any]):
+    resources = [{"type": "GPU", "sharingStrategy": tags}]
+    body = {"taskDefinition": {"containerDefinitions": [{"resourceRequirements": resources}]}}
+    answer = {"body": json.dumps(body).encode(), "headers": {}, "status_code": 200, "context": {}}
+    shape = get_session().get_service_model("ecs").operation_model("DescribeTaskDefinition").output_shape
+    ours = Factory().create_parser("json").parse(answer, shape)
+    try:
+        assert ours == ResponseParserFactory().create_parser("json").parse(answer, shape)
+    except ResponseParserError:
+        assert ours["Error"]["Code"] == UNREADABLE
+
+
 @pytest.mark.parametrize(
     ("body", "length", "why"),
     [
@@ -62,6 +99,13 @@ def test_an_answer_that_is_cut_or_none_is_a_bad_gateways(body: bytes, length: in
     found = parsed(body, **{"content-length": str(length)})
     assert (found["Error"]["Code"], found["ResponseMetadata"]["HTTPStatusCode"]) == (UNREADABLE, 502)
     assert why in found["Error"]["Message"]
+
+
+def test_identity_centers_answers_are_read_as_botocore_reads_them_and_none_that_is_no_json():
+    whole = b'{"roleCredentials": {"accessKeyId": "a", "expiration": 1}}'
+    found = parsed(whole, service="sso", operation="GetRoleCredentials")
+    assert found["roleCredentials"] == {"accessKeyId": "a", "expiration": 1}
+    assert parsed(b"<html>", service="sso", operation="GetRoleCredentials")["Error"]["Code"] == UNREADABLE
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html/>", b"<A><AssumeRoleResult/></A>", b"<A"])

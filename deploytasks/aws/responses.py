@@ -6,6 +6,7 @@ that status decide whether the call is retried, looked up again or given up.
 """
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -49,11 +50,14 @@ class Factory(parsers.ResponseParserFactory):
 
     def create_parser(self, protocol_name: str) -> Any:
         """Return the parser of a protocol, e.g. `json`."""
-        return _CHECKED[protocol_name](timestamp_parser=_timestamp)
+        return _Checking(super().create_parser(protocol_name), protocol_name)
 
 
-class _Checked:
-    """The checks for every protocol's responses."""
+class _Checking:
+    """Botocore's parser, with checks; successes in ECS's protocol are read here, which looks once at each value."""
+
+    def __init__(self, parser: Any, protocol: str) -> None:
+        self._botocores, self._protocol = parser, protocol
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
         """Return the parsed response, or an error that says why it can't be read.
@@ -64,40 +68,76 @@ class _Checked:
             return _unreadable(response, why, HTTPStatus.BAD_GATEWAY)
         status = response["status_code"]
         try:
-            parsed: Any = super().parse(response, shape) or {}  # type: ignore[misc]
+            parsed = self._parsed(response, shape)
         except Exception as error:
             passes = status < 300 or status >= 500
             return _unreadable(response, _strange(response, error), HTTPStatus.BAD_GATEWAY if passes else status)
         missing = _missing(response, parsed) if status < 300 else ""
         return _unreadable(response, missing, HTTPStatus.BAD_GATEWAY) if missing else parsed
 
-    def _handle_structure(self, shape: Any, node: Any) -> Any:
-        parsed = super()._handle_structure(shape, node)  # type: ignore[misc]
-        return parsed if parsed is None else Members(parsed)
+    def _parsed(self, response: Mapping[str, Any], shape: Any) -> Any:
+        body: Any = {}
+        if "json" in self._protocol and not _is_page(response):
+            body = json.loads(response["body"] or b"{}")  # botocore would take any other text for a message
+        if response["status_code"] > 300:
+            return self._botocores.parse(response, shape) or {}
+        if self._protocol != "json":
+            return _with_members(self._botocores.parse(response, shape) or {})
+        parsed = (shape and _value(shape, body)) or Members()
+        headers = lowercase_dict(response["headers"])
+        named = {"RequestId": headers["x-amzn-requestid"]} if "x-amzn-requestid" in headers else {}
+        parsed["ResponseMetadata"] = {**named, "HTTPStatusCode": response["status_code"], "HTTPHeaders": headers}
+        return parsed
 
-    def _handle_list(self, shape: Any, node: Any) -> Any:
-        if None in node:
-            raise _Odd(f"{shape.name} holds a null")
-        return super()._handle_list(shape, node)  # type: ignore[misc]
+
+def _is_page(response: Mapping[str, Any]) -> bool:
+    """Return whether botocore takes the response for a gateway's, which says nothing but its status."""
+    text = response["body"].strip()
+    return response["status_code"] >= 500 and (not text or text.startswith(b"<html>"))
 
 
-class _CheckedJson(_Checked):
-    """The additional checks for JSON: the body may be invalid, and any value may have the wrong type."""
+def _value(shape: Any, value: Any) -> Any:
+    """Return a value of a JSON response as botocore does, or raise if it is not of the shape's type."""
+    match shape.type_name:
+        case "structure":
+            return _structure(shape, value)
+        case "list":
+            if not isinstance(value, list):
+                raise TypeError(shape.name)
+            if None in value:
+                raise _Odd(f"{shape.name} holds a null")
+            return [_value(shape.member, each) for each in value]
+        case "map":
+            return {_value(shape.key, key): _value(shape.value, each) for key, each in value.items()}
+        case "timestamp":
+            return _timestamp(value)
+        case "blob":
+            return b64decode(value)
+        case kind:
+            if not isinstance(value, _SCALARS.get(kind, object)):
+                raise _Odd(f"{shape.name} is not of type {kind}")
+            return value
 
-    def _parse_body_as_json(self, body: bytes) -> Any:
-        return json.loads(body) if body else {}
 
-    def _default_handle(self, shape: Any, value: Any) -> Any:
-        if not isinstance(value, _SCALARS.get(shape.type_name, object)):
-            raise _Odd(f"{shape.name} is not of type {shape.type_name}")
+def _structure(shape: Any, value: Any) -> Any:
+    if shape.is_document_type or value is None:
         return value
+    parsed = Members()
+    for name, member in shape.members.items():
+        given = value.get(member.serialization.get("name", name))
+        if given is not None:
+            parsed[name] = _value(member, given)
+    if shape.is_tagged_union:
+        (name,) = (name for name, given in value.items() if given is not None and name != "__type")
+        return parsed or Members(SDK_UNKNOWN_MEMBER={"name": name})
+    return parsed
 
 
-_KINDS: Mapping[str, Any] = parsers.PROTOCOL_PARSERS
-_CHECKED = {
-    protocol: type(kind.__name__, (_CheckedJson if "json" in protocol else _Checked, kind), {})
-    for protocol, kind in _KINDS.items()
-}
+def _with_members(value: Any) -> Any:
+    """Return the value with Members in place of each dict."""
+    if isinstance(value, dict):
+        return Members({name: _with_members(each) for name, each in value.items()})
+    return [_with_members(each) for each in value] if isinstance(value, list) else value
 
 
 def settle(response: tuple[Any, Mapping[str, Any]] | None) -> None:

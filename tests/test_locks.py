@@ -286,6 +286,17 @@ def test_a_successor_that_lives_holds_the_lock(ssm: Any):
         locks.acquire(ssm, "shop", record(BOB))
 
 
+def test_a_successor_on_another_host_of_the_ci_run_is_robbed_only_once_its_own_record_is_old(ssm: Any):
+    dead, half = record(**OF_RUN_7), record(Author("carol"), run="github 7", machine="runner-3")
+    locks.acquire(ssm, "shop", dead)
+    parameters.create(ssm, f"/deploytasks/shop/prod/successors/{dead.token}", parameters.written(half), "prod")
+    later(ssm, 10 * lock_holders.STALE_S, but="successors")
+    with pytest.raises(Locked, match="carol holds the lock"):
+        locks.acquire(ssm, "shop", on_another_host())
+    later(ssm, 10 * lock_holders.STALE_S)
+    assert locks.acquire(ssm, "shop", on_another_host()).machine == "runner-2"
+
+
 def test_a_lock_that_its_holder_freed_at_the_last_moment_is_taken_and_not_overwritten(ssm: Any):
     dead = locks.acquire(ssm, "shop", record(pid=dead_pid()))
     other, mine = record(Author("carol")), record(BOB)

@@ -69,24 +69,24 @@ def is_shared(holder: LockState, mine: LockState) -> bool:
     return bool(mine.run) and holder.run == mine.run and not holder.pid and bool(mine.pid)
 
 
-def is_left(client: Any, project: str, holder: LockState, mine: LockState) -> bool:
+def is_left(client: Any, project: str, holder: LockState, mine: LockState, kind: str = "lock") -> bool:
     """Return whether the lock may be taken over: its process died here, or is of our CI run elsewhere and is stale.
 
-    If the CI run itself holds it, only the run takes it anew.
+    If the CI run itself holds it, only the run takes it anew. `kind` is that of the parameter with the holder's record.
     """
     if holder.pid > 0 and holder.machine == _machine():
         return not _is_alive(holder.pid)
     if not mine.run or holder.run != mine.run:
         return False
-    return _is_stale(client, project, holder) if holder.pid > 0 else not mine.pid
+    return _is_stale(client, project, holder, kind) if holder.pid > 0 else not mine.pid
 
 
-def _is_stale(client: Any, project: str, holder: LockState) -> bool:
-    """Return whether the holder shows no life: neither its lock nor its heartbeat was written within `STALE_S`.
+def _is_stale(client: Any, project: str, holder: LockState, kind: str) -> bool:
+    """Return whether the holder shows no life: neither its record nor its heartbeat was written within `STALE_S`.
 
     Ages are measured by SSM's own clock. If an answer carries no time, the holder counts as alive.
     """
-    ages = [sign.age_s for sign in _signs(client, project, holder)]
+    ages = [sign.age_s for sign in _signs(client, project, holder, kind)]
     return bool(ages) and all(age is not None and age >= STALE_S for age in ages)
 
 
@@ -231,12 +231,12 @@ class Heartbeat:
 
 def last_sign(client: Any, project: str, holder: LockState) -> datetime | None:
     """Return when the holder last wrote its lock or its heartbeat, by SSM's clock; None if SSM does not say."""
-    written = (sign.modified_at for sign in _signs(client, project, holder))
+    written = (sign.modified_at for sign in _signs(client, project, holder, "lock"))
     return max(filter(None, written), default=None)
 
 
-def _signs(client: Any, project: str, holder: LockState) -> list[Parameter]:
-    names = parameters.path(project, holder.tier), _name(project, holder)
+def _signs(client: Any, project: str, holder: LockState, kind: str) -> list[Parameter]:
+    names = parameters.path(project, holder.tier, kind), _name(project, holder)
     found = (parameters.find(client, name, f"lock of {holder.tier}") for name in names)
     return [each for each in found if each]
 

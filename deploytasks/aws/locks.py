@@ -205,13 +205,14 @@ def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> L
 
     It stays as long as the successor holds the lock, so that a late reader does not take the lock over again.
     """
-    name, where = _succession(project, mine.tier, dead.token), f"lock of {mine.tier}"
+    kind, where = _kind_of_succession(dead.token), f"lock of {mine.tier}"
+    name = parameters.path(project, mine.tier, kind)
     for _ in range(_ATTEMPTS):
         if parameters.create(client, name, parameters.written(mine), where):
             return mine
         if found := parameters.find(client, name, where):
             successor = parameters.read_lock(mine.tier, found.value)
-            if successor.token == mine.token or not lock_holders.is_left(client, project, successor, mine):
+            if successor.token == mine.token or not lock_holders.is_left(client, project, successor, mine, kind):
                 return successor
             parameters.delete(client, name, where)  # it died before it had the lock
     return dead
@@ -219,7 +220,11 @@ def _successor(client: Any, project: str, dead: LockState, mine: LockState) -> L
 
 def _succession(project: str, tier: str, token: str) -> str:
     """Return the name of the parameter that says who takes over the lock of that token."""
-    return parameters.path(project, tier, f"successors/{token or 'unnamed'}")
+    return parameters.path(project, tier, _kind_of_succession(token))
+
+
+def _kind_of_succession(token: str) -> str:
+    return f"successors/{token or 'unnamed'}"
 
 
 def _refusal(holder: LockState, mine: LockState, waited_s: float) -> Complaint:

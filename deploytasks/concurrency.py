@@ -51,8 +51,9 @@ def finish(work: Callable[[], Answer], grace_s: float) -> Answer:
         KeyboardInterrupt: a signal came, and the work has ended.
 
     """
-    answer = started(work)
+    answer: Future[Answer] = Future()
     try:
+        _start(answer, work)  # a signal may come before the thread's start is known here
         return _awaited(answer)
     except KeyboardInterrupt:
         with suppress(Exception):
@@ -65,8 +66,12 @@ def finish(work: Callable[[], Answer], grace_s: float) -> Answer:
 def started(work: Callable[[], Answer]) -> "Future[Answer]":
     """Return the result to come of a work that runs in a daemon thread of its own."""
     answer: Future[Answer] = Future()
-    threading.Thread(target=_settle, args=(answer, work), daemon=True).start()
+    _start(answer, work)
     return answer
+
+
+def _start(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
+    threading.Thread(target=_settle, args=(answer, work), daemon=True).start()
 
 
 def _settle(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
@@ -79,8 +84,15 @@ def _settle(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
 def _awaited(answer: "Future[Answer]") -> Answer:
     """Return the result, waiting in short steps so that a signal is noticed."""
     while not answer.done():
-        with suppress(TimeoutError):
+        try:
             answer.exception(LONGEST_WAIT_S)
+        except TimeoutError:
+            continue
+        except RuntimeError as error:
+            # A signal that comes while Condition.wait takes its lock again: "release unlocked lock" hides it.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
     return answer.result()
 
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -28,3 +29,32 @@ def test_a_signal_that_does_not_wake_the_waiting_thread_is_heard_all_the_same():
         silent.set()
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < HANGS_S / 2
+
+
+def test_a_signal_while_the_thread_of_a_work_starts_waits_for_the_work(monkeypatch: pytest.MonkeyPatch):
+    start, done = threading.Thread.start, threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        time.sleep(0.2)
+        done.set()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        concurrency.finish(work, HANGS_S)
+    assert done.is_set() and not isinstance(caught.value, concurrency.StillRunning)
+
+
+def test_a_signal_that_python_hides_behind_an_unlocked_lock_is_an_interruption(monkeypatch: pytest.MonkeyPatch):
+    def hidden(_: object, timeout: float) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()
+
+    monkeypatch.setattr(Future, "exception", hidden)
+    with pytest.raises(KeyboardInterrupt):
+        concurrency.each(lambda _: threading.Event().wait(1), [1, 2])

@@ -39,7 +39,7 @@ def test_a_signal_while_the_thread_of_a_work_starts_waits_for_the_work(monkeypat
         raise KeyboardInterrupt
 
     def work() -> None:
-        time.sleep(0.2)
+        threading.Event().wait(0.2)
         done.set()
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 _TIMEOUT_S = 60
@@ -48,10 +48,12 @@ def runs(image: str, command: list[str]) -> str:
 def clear(registry: str, label: str) -> None:
     """No container of that label and no image of that registry is left on the engine."""
     with _client() as client:
-        for container in client.containers.list(all=True, filters={"label": label}):
-            container.remove(force=True, v=True)
-        for image in client.images.list():
-            for name in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+        for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+            with suppress(NotFound):
+                container.remove(force=True, v=True)
+        # The list alone: `images.list()` asks for each image again, and fails for one that others removed meanwhile.
+        for image in client.api.images():
+            for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]:
                 if name.startswith(f"{registry}/"):
                     with suppress(ImageNotFound):  # it went with another of its names
                         client.images.remove(name, force=True)

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from benchmarks import others, waiting
 from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio

@@ -41,7 +41,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("_is_meant", "deploytasks/commands/selection.py"),
         ("_note", "deploytasks/commands/selection.py"),
         ("_targets", "deploytasks/commands/matrix.py"),
-        ("Mark", "deploytasks/model/views.py"),
+        ("Mark", "deploytasks/model/marks.py"),
         ("_marks", "deploytasks/rules/board.py"),
         ("Outcome", "deploytasks/model/outcomes.py"),
         ("EXIT_CODES", "deploytasks/errors.py"),

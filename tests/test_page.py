@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Mark, Standing
+from deploytasks.model.marks import MARKS, STANDING_WORDS, TIER_MARKS, WORDS, Word
 from deploytasks.report import board as text_board
-from deploytasks.report.marks import MARKS, STANDING_WORDS, TIER_MARKS, WORDS, Word
 from deploytasks.report.page import page
 from deploytasks.report.page.view import rank
 from tests.boards import AT, IMAGE, SCRIPT, TIERS, big, board, cell, held, hostile, telling

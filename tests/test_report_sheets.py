@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages, TierLock
+from deploytasks.model.marks import WORDS
 from deploytasks.report import board, images, locks, settings
-from deploytasks.report.marks import WORDS
 from deploytasks.report.paint import plain
 from deploytasks.report.streams import show, show_exact_json, show_json
 from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target

@@ -11,6 +11,7 @@ from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Pro
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
 from deploytasks.model.images import Build, DesiredImage, Image, Platform, TagStep
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
+from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
 from deploytasks.model.plans import (
     Action,
@@ -49,11 +50,8 @@ from deploytasks.model.views import (
     Heading,
     History,
     Intervention,
-    Mark,
     Release,
     RepositoryImages,
-    Standing,
-    Stranger,
 )
 
 __all__ = [

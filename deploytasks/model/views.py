@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct, field
 
@@ -10,28 +9,9 @@ from deploytasks.errors import Complaint
 from deploytasks.model.asked import Author, LockState
 from deploytasks.model.images import Image
 from deploytasks.model.live import Definition, Evidence
+from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.project import Target
 
-Mark = Literal["behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "inactive", "rolling"]
-"""What deserves attention on a target; `report.board` has the legend."""
-
-Stranger = Literal["image", "revision"]
-"""Why a target is `foreign`: its image is not in ECR, or no release of the project registered its revision."""
-
-Standing = Literal[
-    "completed",
-    "rolling",
-    "rolled back",
-    "failed",
-    "missing",
-    "unseen",
-    "deployed by CODE_DEPLOY",
-    "deployed by EXTERNAL",
-]
-"""The state of a target's last rollout; `missing`: there is no such service, `unseen`: it could not be observed.
-
-For a service with another deployment controller, only the controller is reported.
-"""
 NOT_OURS: Mapping[str, Standing] = {
     "CODE_DEPLOY": "deployed by CODE_DEPLOY",
     "EXTERNAL": "deployed by EXTERNAL",

@@ -6,8 +6,8 @@ from typing import Any
 
 from deploytasks.errors import listed
 from deploytasks.model import NOT_OURS, Board, Cell, Target
+from deploytasks.model.marks import EVIDENCE, STANDINGS, WORDS, foreign
 from deploytasks.report.locks import held, lock_json, locked
-from deploytasks.report.marks import EVIDENCE, STANDINGS, WORDS, foreign
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
 from deploytasks.report.text import (
     MOST_NAMES,
@@ -160,7 +160,7 @@ def _said(cell: Cell) -> Iterator[str]:
     if cell.wanted:
         yield f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"
     if cell.foreign:
-        yield f"foreign: {foreign(cell)}"
+        yield f"foreign: {foreign(cell.foreign)}"
     if cell.checkout:
         yield f"drifted: {cell.checkout}"
     if cell.override:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from deploytasks.model import Cell
-from deploytasks.report.marks import TIER_MARKS, WORDS
+from deploytasks.model.marks import TIER_MARKS, WORDS
 from tests.boards import IMAGE, SCRIPT, board, cell, hostile, telling
 from tests.browser.conftest import Open
 from tests.browser.seen import tenants, type_filter

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from deploytasks.model import Board, Cell, LockState
+from deploytasks.model.marks import EVIDENCE, STANDINGS, TIER_MARKS, WORDS, Tone, Word, foreign
 from deploytasks.report.board import counts, headline
 from deploytasks.report.locks import held, locked
-from deploytasks.report.marks import EVIDENCE, STANDINGS, TIER_MARKS, WORDS, Tone, Word, foreign
 from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
@@ -132,7 +132,7 @@ def _known(cell: Cell, at: datetime) -> _Values:
         "revision": revision_number(cell.revision),
         "wanted": short_commit(cell.wanted),
         "runs": [short_commit(each) for each in cell.runs] if len(cell.runs) > 1 else [],
-        "foreign": foreign(cell),
+        "foreign": foreign(cell.foreign),
         "crashing": cell.crashing,
         "checkout": cell.checkout,
         "override": cell.override,

@@ -1,12 +1,32 @@
 """The words on the board, one row each: text, page, legend and JSON derive from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from deploytasks.model import Cell, Evidence, Mark, Standing, Stranger
+from deploytasks.model.live import Evidence
 
+Mark = Literal["behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "inactive", "rolling"]
+"""What deserves attention on a target; `MARKS` has the row of each."""
+
+Stranger = Literal["image", "revision"]
+"""Why a target is `foreign`: its image is not in ECR, or no release of the project registered its revision."""
+
+Standing = Literal[
+    "completed",
+    "rolling",
+    "rolled back",
+    "failed",
+    "missing",
+    "unseen",
+    "deployed by CODE_DEPLOY",
+    "deployed by EXTERNAL",
+]
+"""The state of a target's last rollout; `missing`: there is no such service, `unseen`: it could not be observed.
+
+For a service with another deployment controller, only the controller is reported.
+"""
 Tone = Literal["bad", "warn", "info", "good"]
 TierMark = Literal["on hold", "locked"]
 """What deserves attention on a whole tier, or on a hold's tenants there."""
@@ -78,6 +98,6 @@ EVIDENCE: Mapping[Evidence, str] = {
 """How the image that a target runs is known."""
 
 
-def foreign(cell: Cell) -> str:
-    """Return why the target is `foreign`, in one phrase; "" if it is not."""
-    return ", and ".join(STRANGERS[each] for each in cell.foreign)
+def foreign(why: Iterable[Stranger]) -> str:
+    """Return why a target is `foreign`, in one phrase; "" if it is not."""
+    return ", and ".join(STRANGERS[each] for each in why)

@@ -20,6 +20,7 @@ def switch(opened: Page, name: str) -> None:
     link = opened.get_by_role("link", name=name, exact=True)
     link.focus()
     opened.keyboard.press("Enter")
+    expect(opened.locator({"In full": ".full", "At a glance": ".compact"}[name])).to_be_visible()
 
 
 def squares(opened: Page) -> list[str]:

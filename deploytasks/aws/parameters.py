@@ -20,6 +20,7 @@ from deploytasks.aws.errors import dated, is_lost, translated
 from deploytasks.errors import AwsError
 from deploytasks.model import LockState, Override
 
+HOLD = "hold"
 _OVERRIDES = "overrides"
 _LONGEST_REASON = 1000
 """How many of a parameter's 4,096 characters a reason may take."""
@@ -140,9 +141,6 @@ def read_lock(tier: str, value: str) -> LockState:
         return convert({**said, "tenants": tenants}, LockState)
     except (ValueError, TypeError, AttributeError, RecursionError, ValidationError):
         return LockState(tier, by="an unreadable lock record", since="unknown", command="unknown")
-
-
-HOLD = "hold"
 
 
 def put_override(client: Any, project: str, override: Override) -> None:

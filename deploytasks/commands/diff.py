@@ -23,6 +23,7 @@ from deploytasks.model import (
     Scope,
     Service,
     Target,
+    tenants_of,
 )
 from deploytasks.spelling import suggestion
 from deploytasks.template.canonical import canonical
@@ -177,13 +178,13 @@ def _lefts(project: Project, found: tuple[Target, ...], scope: Scope, others: di
     own = found if scope.tenants else tuple(target for target in found if target.environment.tenant == "main")
     if own:
         return own
-    there = dict.fromkeys(target.environment.tenant for target in found if target not in others.values())
+    there = tenants_of(target for target in found if target not in others.values())
     if not there:
         raise Invalid.of(
             "--across", "there is no other tenant to compare with it", "see which there are: inv envs.list"
         )
     what = f"it does not say whose {scope.tier} to compare: {_why_not_main(project, scope)}"
-    raise Invalid.of("--across", what, f"name it: --tenant {next(iter(there))}\ntenants there: {', '.join(there)}")
+    raise Invalid.of("--across", what, f"name it: --tenant {there[0]}\ntenants there: {', '.join(there)}")
 
 
 def _why_not_main(project: Project, scope: Scope) -> str:

@@ -36,6 +36,7 @@ from deploytasks.model import (
     Scope,
     Shard,
     Target,
+    tenants_of,
 )
 from deploytasks.rules import shards
 
@@ -66,7 +67,7 @@ def deploy(project: Project, scope: Scope, options: Options, tell: OnEvent = qui
 
     """
     own = _targets(project, scope, options)
-    tenants = tuple(dict.fromkeys(target.environment.tenant for target in own))  # which a resume command names
+    tenants = tenants_of(own)  # which a resume command names
     context = begin(Command.DEPLOY, project, replace(scope, tenants=tenants), options, tell)
     whole_tier = replace(context, targets=select(project, Scope(scope.tier)))
     with before_any_change():

@@ -11,7 +11,7 @@ from deploytasks.commands.context import Context
 from deploytasks.commands.resume import again, command_line, resumable, spelled
 from deploytasks.commands.selection import kept_in_mind
 from deploytasks.errors import listed
-from deploytasks.model import Command, Options, Plan, Report, Result, Resume, Scope, unsuccessful
+from deploytasks.model import Command, Options, Plan, Report, Result, Resume, Scope, tenants_of, unsuccessful
 
 
 def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = None) -> tuple[Result, ...]:
@@ -91,8 +91,9 @@ def _failed_steps(context: Context, whole: Plan, failed: Sequence[Result]) -> It
     missing = {rollout.target for rollout in whole.rollouts if rollout.action == "create"}
     there = [result.target for result in failed if result.target not in missing]
     if there:  # deploy.logs finds the log by the running definition
-        tenants = tuple(dict.fromkeys(target.environment.tenant for target in there))
-        scope = Scope(context.tier.name, tenants, services=tuple(dict.fromkeys(target.service for target in there)))
+        scope = Scope(
+            context.tier.name, tenants_of(there), services=tuple(dict.fromkeys(target.service for target in there))
+        )
         yield f"to see its log: {command_line(f'deploy.logs {context.tier.name}', scope, {})}"
 
 

@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
-
 from deploytasks.commands.context import Context
 from deploytasks.durations import spelled as spelled_length
 from deploytasks.errors import DeployError, Interrupted, Resume, Unforeseen, contained
 from deploytasks.flags import Flag, of_resumed
-from deploytasks.model import Command, Options, Result, Scope
+from deploytasks.model import Command, Options, Result, Scope, tenants_of
 
 
 @contextmanager
@@ -56,9 +54,8 @@ def _resume(context: Context, state: str, command: Command | None = None) -> Res
 
 def spelled(context: Context, command: Command | None = None, tenants: tuple[str, ...] = ()) -> str:
     """Return the command line that repeats the command, or runs another command on its targets."""
-    scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
     own = own_flags(context.options, again=command in (None, context.command))
-    return command_line((command or context.command).task(context.tier.name), scope, own)
+    return command_line((command or context.command).task(context.tier.name), context.scope.narrowed(tenants), own)
 
 
 def own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
@@ -78,9 +75,8 @@ def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) 
 
 def again(context: Context, command: Command, results: Iterable[Result]) -> str:
     """Return the command line that resumes with these results' tenants, named unless they are all."""
-    tenants = tuple(dict.fromkeys(result.target.environment.tenant for result in results))
-    all_tenants = {target.environment.tenant for target in context.targets}
-    return spelled(context, command, () if all_tenants <= set(tenants) else tenants)
+    tenants = tenants_of(result.target for result in results)
+    return spelled(context, command, () if set(tenants_of(context.targets)) <= set(tenants) else tenants)
 
 
 def _given(options: Options, flag: Flag) -> str | bool | None:

@@ -33,6 +33,7 @@ from deploytasks.model import (
     Report,
     Scope,
     Target,
+    tenants_of,
 )
 from deploytasks.rules import plan
 from deploytasks.template.render import placeholder
@@ -191,7 +192,7 @@ def _held(context: Context, found: Found) -> tuple[str, ...]:
     if not is_partial(context) or (found.hold and not found.hold.tenants):
         return ()
     before = found.hold.tenants if found.hold else ()
-    named = tuple(dict.fromkeys([*before, *(target.environment.tenant for target in context.targets)]))
+    named = tuple(dict.fromkeys([*before, *tenants_of(context.targets)]))
     return named if len(",".join(named)) <= _LONGEST_NAMES else ()
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.commands.context import Context
-from deploytasks.model import DesiredImage, Live, Target
+from deploytasks.model import DesiredImage, Live, Target, tenants_of
 from deploytasks.rules.observed import has_arrived, has_failed
 
 
@@ -33,8 +33,7 @@ def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:
     """
     if not context.options.only_failed:
         return context
-    tenants = tuple(dict.fromkeys(target.environment.tenant for target in targets))
-    scope = replace(context.scope, tenants=tenants, exclude=()) if tenants else context.scope
+    scope = context.scope.narrowed(tenants_of(targets))
     return replace(context, scope=scope, options=replace(context.options, only_behind=True))
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from deploytasks.commands.context import Context
 from deploytasks.commands.resume import command_line
 from deploytasks.errors import Complaint, NotReady
-from deploytasks.model import LockState, Scope, Target, Unfinished
+from deploytasks.model import LockState, Scope, Target, Unfinished, tenants_of
 
 _LONGEST_NAMES = 200
 """The most characters of a hold, which has 4,096 in all, that the tenants of one unfinished rollback may take."""
@@ -50,7 +50,7 @@ def left(context: Context, begun: Iterable[Unfinished], done: Collection[Target]
 
 def _names(targets: Iterable[Target]) -> tuple[str, ...]:
     """Return the targets' tenants; empty, which stands for all, if the names take too much room."""
-    names = tuple(dict.fromkeys(target.environment.tenant for target in targets))
+    names = tenants_of(targets)
     return names if len(",".join(names)) <= _LONGEST_NAMES else ()
 
 

@@ -39,6 +39,7 @@ from deploytasks.model.project import (
     Target,
     Tier,
     Webhook,
+    tenants_of,
 )
 from deploytasks.model.views import (
     NOT_OURS,
@@ -132,5 +133,6 @@ __all__ = [
     "masked",
     "primary_of",
     "shown",
+    "tenants_of",
     "unsuccessful",
 ]

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.model.project import Target
 
@@ -14,6 +15,10 @@ class Scope(Struct, frozen=True):
     tenants: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    def narrowed(self, tenants: tuple[str, ...]) -> "Scope":
+        """Return the scope of these tenants alone; the same one if there are none."""
+        return replace(self, tenants=tenants, exclude=()) if tenants else self
 
 
 class Shard(Struct, frozen=True):

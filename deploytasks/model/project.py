@@ -1,6 +1,6 @@
 """The contents of envs/, checked and merged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,6 +128,11 @@ class Target(Struct, frozen=True):
 
     def __hash__(self) -> int:
         return hash((self.environment, self.service))
+
+
+def tenants_of(targets: Iterable[Target]) -> tuple[str, ...]:
+    """Return the targets' tenants, each once, in their order."""
+    return tuple(dict.fromkeys(target.environment.tenant for target in targets))
 
 
 class Project(Struct, frozen=True):

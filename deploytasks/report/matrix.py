@@ -7,7 +7,7 @@ Source: GitHub's "Running variations of jobs in a workflow" (`include`, 256 jobs
 import shlex
 from typing import Any
 
-from deploytasks.model import Matrix, Shard
+from deploytasks.model import Matrix, Shard, tenants_of
 
 MOST_JOBS = 256
 """GitHub's limit of jobs per matrix; GitLab's is not lower."""
@@ -20,7 +20,7 @@ def github(matrix: Matrix) -> dict[str, Any]:
         "include": [
             {
                 "shard": str(shard),
-                "tenants": ",".join(dict.fromkeys(target.environment.tenant for target in targets)),
+                "tenants": ",".join(tenants_of(targets)),
                 "targets": len(targets),
             }
             for shard, targets in shards

@@ -122,11 +122,9 @@ class CommandLine:
             Program(namespace=self._tasks, binary="inv[oke]").run(["inv", "--help", named[-1]])
 
     def _unknown_help(self, asked: str) -> Exit:
-        from dataclasses import replace
-
         from deploytasks.tasks.mistyped import unknown_task
 
-        return _refused(replace(unknown_task(asked, self._known()), where=f"inv --help {asked}"))
+        return _refused(unknown_task(asked, self._known()).at(f"inv --help {asked}"))
 
     def _known(self) -> "Known":
         from deploytasks.tasks.mistyped import Known

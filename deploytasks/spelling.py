@@ -20,10 +20,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return max(get_close_matches(name, names, n=_CLOSE), key=likeness, default=None)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the advice on an unknown name: the nearest known one, and the known names, up to a limit."""
+def suggestion(name: str, known: Iterable[str], also: Iterable[str] = ()) -> str:
+    """Return the advice on an unknown name: the nearest one, of `also` too, and the known names, up to a limit."""
     names = tuple(known)
-    near = nearest(name, names)
+    near = nearest(name, (*names, *also))
     meant = [f"did you mean '{near}'?"] if near else []
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return "\n".join([*meant, f"known: {', '.join(names[:_MOST]) or 'none'}{more}"])

@@ -46,6 +46,14 @@ MISTYPED = {
     "deploy.prod -- --dry-run": "inv deploy.prod: it does not take '-- --dry-run'\n"
     "    write its flags without the two dashes; a command after them is for deploy.run alone\n",
     "build deploy.wait prod -- ls": "inv deploy.wait: it does not take '-- ls'\n",
+    "release.prod --lst": "inv release.prod: there is no flag '--lst'\n    did you mean '--list'?",
+    "release.prod --wati": "inv release.prod: there is no flag '--wati'\n    did you mean '--wait'?",
+    "build.api": "inv build.api: there is no task 'build.api'\n    did you mean 'build --service api'?",
+    "build.prod": "inv build.prod: there is no task 'build.prod'\n    did you mean 'build'?",
+    "status.prod": "inv status.prod: there is no task 'status.prod'\n    did you mean 'status --tier prod'?",
+    "deploy.wait.dev": "inv deploy.wait.dev: there is no task 'deploy.wait.dev'\n    did you mean 'deploy.wait dev'?",
+    "envs.show.mb": "inv envs.show.mb: there is no task 'envs.show.mb'\n    did you mean 'envs.show mb'?",
+    "envs.list.mb": "inv envs.list.mb: there is no task 'envs.list.mb'\n    did you mean 'envs.list'?",
     "Release.Prod": "inv Release.Prod: there is no task 'Release.Prod'\n    did you mean 'release.prod'?",
 }
 
@@ -139,6 +147,19 @@ def test_without_envs_the_tasks_are_listed_and_it_is_said_what_is_missing(tmp_pa
     assert inv(tmp_path, "release.prod")[2] == (
         "inv release.prod: there is no task 'release.prod': envs/project.toml names no tiers\n"
         "    inv envs.check says what is missing\n"
+    )
+
+
+def test_the_known_flags_are_those_that_somebody_would_type(shop: Path):
+    known = inv(shop, "release.prod", "--whatever")[2].partition("known: ")[2].strip().split(", ")
+    assert {"--no-wait", "--no-restore", "--tenant"} < {*known} and not {"--wait", "--restore"} & {*known}
+
+
+def test_a_length_without_a_unit_is_shown_one_that_somebody_may_have_meant(shop: Path):
+    assert inv(shop, "release.prod", "--lock-wait", "5")[::2] == (
+        2,
+        "--lock-wait: '5' is not a length of time from 1s to ten years\n"
+        "    in hours, minutes and seconds: --lock-wait 5m, --lock-wait 90s, --lock-wait 1h30m\n",
     )
 
 

@@ -193,7 +193,7 @@ def duration(flag: str, given: str) -> timedelta:
         raise Invalid.of(
             f"--{flag}",
             f"'{given[:40]}' is not a length of time from 1s to ten years",
-            f"in hours, minutes and seconds: --{flag} 24h, --{flag} 10m, --{flag} 1h30m",
+            f"in hours, minutes and seconds: --{flag} 5m, --{flag} 90s, --{flag} 1h30m",
         )
     return timedelta(seconds=seconds(given))
 

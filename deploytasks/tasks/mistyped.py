@@ -33,10 +33,24 @@ def unknown_task(name: str, known: Known) -> Complaint:
     if name in known.groups:
         inner = ", ".join(each for each in known.tasks if each.startswith(f"{name}."))
         return Complaint(where, f"'{name}' is a group of tasks", f"name one of them: {inner}")
-    what, near = f"there is no task '{name}'", nearest(name.lower(), known.tasks)
+    what, near = f"there is no task '{name}'", _split(name, known) or nearest(name.lower(), known.tasks)
     if not known.tiers:
         return Complaint(where, f"{what}: envs/project.toml names no tiers", "inv envs.check says what is missing")
     return Complaint(where, what, f"did you mean '{near}'?\n{_LIST}" if near else _LIST)
+
+
+def _split(name: str, known: Known) -> str:
+    """Return what to type for a task and a word that a dot joins: `status.prod` → `status --tier prod`; "" for none."""
+    task, _, word = name.rpartition(".")
+    context = known.tasks.get(task)
+    if context is None or not word:
+        return ""
+    positional = [str(each.name) for each in context.positional_args]
+    if positional and (positional != ["tier"] or word in known.tiers):
+        return f"{task} {word}"
+    selecting = ("--tier",) if word in known.tiers else ("--service", "--tenant")
+    flag = next((each for each in selecting if each in context.flags), "")
+    return f"{task} {flag} {word}" if flag else ""
 
 
 class _Reader:
@@ -128,13 +142,14 @@ class _Reader:
         return Complaint(self._where, f"it does not take '{flag}'", to_do)
 
     def _meant(self, flag: str) -> str:
-        flags = [each for each in (*self._context.flags, *self._context.inverse_flags) if each.startswith("--")]
+        flags, switched_on = _long(self._context), [*self._context.inverse_flags.values()]
         if not self._task and any(flag in context.flags for context in self._known.tasks.values()):
             return f"a task's flag comes after the task: inv TASK {flag}"
         begun = [each for each in flags if each.startswith(f"--{flag.strip('-')}")]
         if len(begun) == 1:
             return f"did you mean '{begun[0]}'? flags have no short forms"
-        return suggestion(flag.lower().replace("_", "-"), flags)
+        known = [each for each in flags if each not in switched_on]
+        return suggestion(flag.lower().replace("_", "-"), known, [*switched_on, *_long(self._known.core)])
 
     def _word(self, word: str, following: str) -> Iterator[Complaint]:
         skips, self._skips = self._skips, False
@@ -166,3 +181,7 @@ class _Reader:
         if word in self._known.tiers and "--tier" in self._context.flags and not self._context.positional_args:
             return f"inv {self._task} --tier {word}"
         return f"inv --help {self._task} shows its flags"
+
+
+def _long(context: ParserContext) -> list[str]:
+    return [each for each in (*context.flags, *context.inverse_flags) if each.startswith("--")]

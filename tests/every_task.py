@@ -131,6 +131,11 @@ SHOWN = {
     "lock.release": "ssm.DeleteParameter ssm.GetParameter",
 }
 """The operations that a scene is here to show, as `service.Operation`: each is broken in every way there."""
+UNCALLED = {
+    *("scheduler.CreateSchedule", "scheduler.GetSchedule", "scheduler.UpdateSchedule"),
+    *("events.DescribeRule", "events.ListTargetsByRule", "events.PutTargets"),
+}
+"""The operations that `aws/` can call and no task calls yet; which does, shows it in a scene."""
 SCENES = {
     **{name: Scene(name) for name in EVERY_TASK if name not in OF_OTHER_TIERS},
     "tag.prod": Scene("tag.prod", aws=untagged),

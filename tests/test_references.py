@@ -308,15 +308,15 @@ ECS, EC2 = "ecs-tasks.amazonaws.com", "ec2.amazonaws.com"
 )
 def test_a_role_trusts_ecs_where_some_allow_names_its_tasks(statement: dict[str, Any], trusts: bool):
     document = trust(**statement)
-    assert aws_iam.trusts_ecs(document) == trusts
-    assert aws_iam.trusts_ecs({**document, "Statement": document["Statement"][0]}) == trusts
+    assert aws_iam.trusts(document) == trusts
+    assert aws_iam.trusts({**document, "Statement": document["Statement"][0]}) == trusts
     also = {**document, "Statement": [*document["Statement"], *trust(Principal={"Service": ECS})["Statement"]]}
-    assert aws_iam.trusts_ecs(also)
+    assert aws_iam.trusts(also)
 
 
 def test_a_trust_policy_that_is_not_shown_is_believed():
-    assert aws_iam.trusts_ecs(None) and aws_iam.trusts_ecs("%7Bnot json")
-    assert not aws_iam.trusts_ecs({"Version": "2012-10-17", "Statement": []})
+    assert aws_iam.trusts(None) and aws_iam.trusts("%7Bnot json")
+    assert not aws_iam.trusts({"Version": "2012-10-17", "Statement": []})
 
 
 def test_moto_answers_the_three_reads_as_they_are_understood():
@@ -339,5 +339,7 @@ def test_moto_answers_the_three_reads_as_they_are_understood():
             *("", "", ""),
             *(aws_secrets.UNTRUSTING, aws_secrets.MISSING),
         ]
+        assert aws_iam.role_fault(iam, "p/task", aws_iam.SCHEDULER) == "does not trust scheduler.amazonaws.com"
+        assert aws_iam.role_fault(iam, "p/host", EC2) == ""
         without_path = aws_iam.role_fault(iam, "arn:aws:iam::123456789012:role/task")
         assert without_path == "does not exist: the one of that name is arn:aws:iam::123456789012:role/p/task"

@@ -21,6 +21,9 @@ ARNS: dict[Resource, Sequence[str]] = {
     **rights.own_arns("shop", "ACCOUNT", "REGION"),
     "role": ["arn:aws:iam::ACCOUNT:role/deploy"],
     "named role": ["arn:aws:iam::ACCOUNT:role/execution", "arn:aws:iam::ACCOUNT:role/task"],
+    "schedule": ["arn:aws:scheduler:REGION:ACCOUNT:schedule/*/shop-*"],
+    "schedule role": ["arn:aws:iam::ACCOUNT:role/schedule"],
+    "rule": ["arn:aws:events:REGION:ACCOUNT:rule/*"],
     "named secret": ["arn:aws:secretsmanager:REGION:ACCOUNT:secret:shop/*"],
     "named parameter": ["arn:aws:ssm:REGION:ACCOUNT:parameter/shop/*"],
     "webhook secret": ["arn:aws:secretsmanager:REGION:ACCOUNT:secret:slack-*"],
@@ -67,13 +70,13 @@ def test_each_right_stands_in_one_policy():
 
 def test_the_text_names_no_right_that_is_not_in_a_policy():
     prose = BLOCK.sub("", text())
-    named = set(re.findall(r"\b(?:ecs|ecr|ssm|logs|iam|sts|kms|secretsmanager):[A-Z]\w+", prose))
+    named = set(re.findall(r"\b(?:ecs|ecr|ssm|logs|iam|sts|kms|secretsmanager|scheduler|events):[A-Z]\w+", prose))
     assert named - {"sts:ExternalId"} <= {action for actions in rights.needed().values() for action in actions}
 
 
 def test_a_right_with_a_condition_has_a_statement_of_its_own():
     passing = [actions for right, actions in rights.needed().items() if right.passed_to]
-    assert passing == [("iam:PassRole",)]
+    assert passing == [("iam:PassRole",)] * 3
 
 
 def test_a_row_is_a_right_of_its_role(monkeypatch: pytest.MonkeyPatch):

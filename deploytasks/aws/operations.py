@@ -22,11 +22,17 @@ Resource = Literal[
     "own parameter",
     "repository",
     "role",
+    "rule",
+    "schedule",
+    "schedule role",
     "webhook key",
     "webhook parameter",
     "webhook secret",
 ]
-"""What a right is about. A `role` is assumed; task definitions name the `named` ones; an `own parameter` is a lock."""
+"""What a right is about. A `role` is assumed; task definitions name the `named` ones; an `own parameter` is a lock.
+
+A `schedule role` is what a job's schedule, or its rule's target, runs tasks as.
+"""
 Repeat = Literal["same", "refused"]
 """What AWS does with the second of two equal calls: the same as with one, or it refuses that one.
 
@@ -85,8 +91,11 @@ _RECORDS_READ = Right("registry", "read", "own parameter")
 _RECORDS_CHANGED = Right("registry", "change", "own parameter")
 _TENANT_READ = Right("tenant", "read")
 _TENANT_CHANGED = Right("tenant", "change")
+_RULES_READ = Right("tenant", "read", "rule")
+_SCHEDULES_CHANGED = Right("tenant", "change", "schedule")
 
-# Source: "Request throttling for the Amazon ECS API" in ECS's documentation; service quotas of ECR and Systems Manager.
+# Source: "Request throttling for the Amazon ECS API" in ECS's documentation; service quotas of ECR and Systems Manager;
+# for rules "CloudWatch Events Limits". EventBridge Scheduler allows 250 calls and more a second, so it has no row.
 _DEFINITIONS_CHANGED = Rate("definitions changed", 20, 1)
 _DEFINITIONS_READ = Rate("definitions read", 50, 20)
 _SERVICES_CHANGED = Rate("services changed", 50, 5)
@@ -97,6 +106,7 @@ _TASKS_CHANGED = Rate("tasks changed", 100, 40)
 _TAGS = Rate("tags", 20, 10)
 _IMAGES = Rate("images", 10, 10)
 _PARAMETERS_READ = Rate("parameters read", 40, 40)
+_RULES = Rate("rules", 50, 50)
 
 _ROWS = (
     Operation("ecr", "BatchGetImage", _IMAGES_READ, ("images",)),
@@ -138,9 +148,22 @@ _ROWS = (
         once="forceNewDeployment",
         rate=_SERVICES_CHANGED,
     ),
+    Operation("events", "DescribeRule", _RULES_READ, ("Name", "State"), rate=_RULES),
+    Operation("events", "ListTargetsByRule", _RULES_READ, ("Targets",), rate=_RULES),
+    Operation(
+        "events", "PutTargets", Right("tenant", "change", "rule"), ("FailedEntryCount",), writes=True, rate=_RULES
+    ),
     Operation("iam", "GetRole", Right("tenant", "check", "named role"), ("Role",)),
     Operation("logs", "FilterLogEvents", _TENANT_READ, ("events",), slow=True),
     Operation("logs", "GetLogEvents", _TENANT_READ, ("events",), slow=True),
+    Operation("scheduler", "CreateSchedule", _SCHEDULES_CHANGED, ("ScheduleArn",), writes=True),
+    Operation(
+        "scheduler",
+        "GetSchedule",
+        Right("tenant", "read", "schedule"),
+        ("Name", "ScheduleExpression", "Target", "FlexibleTimeWindow"),
+    ),
+    Operation("scheduler", "UpdateSchedule", _SCHEDULES_CHANGED, ("ScheduleArn",), writes=True),
     Operation("secretsmanager", "DescribeSecret", Right("tenant", "check", "named secret"), ("Name",)),
     Operation("secretsmanager", "GetSecretValue", Right("registry", "notify", "webhook secret"), ("Name",)),
     Operation("ssm", "DeleteParameter", _RECORDS_CHANGED, writes=True, repeat="refused"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploytasks.aws import operations, parameters
+from deploytasks.aws.iam import EVENTS, SCHEDULER
 from deploytasks.aws.operations import Resource, Right, Role, Use
 from deploytasks.aws.secrets import ECS_TASKS
 
@@ -16,6 +17,8 @@ BESIDES = (
     (Right("registry", "notify", "webhook parameter"), "ssm:GetParameter"),
     (Right("registry", "notify", "webhook key"), "kms:Decrypt"),
     (Right("tenant", "change", "named role", passed_to=ECS_TASKS), "iam:PassRole"),
+    (Right("tenant", "change", "schedule role", passed_to=SCHEDULER), "iam:PassRole"),
+    (Right("tenant", "change", "schedule role", passed_to=EVENTS), "iam:PassRole"),
 )
 """The actions without a row in the table of operations: those of a push, and those that AWS asks for besides."""
 

@@ -1,7 +1,7 @@
 """AWS's published rate limits: a token bucket for each kind of call, in each account.
 
 Source: "Request throttling for the Amazon ECS API", whose actions of one category share a bucket; the service quotas of
-ECR and Systems Manager.
+ECR and Systems Manager; for rules "CloudWatch Events Limits".
 """
 
 from collections.abc import Callable, Mapping
@@ -44,6 +44,7 @@ BUCKETS: Mapping[tuple[str, str], Bucket] = {
         ("ListTagsForResource", 50, 20),
     ),
     **_buckets("ecr", ("PutImage", 10, 10)),
+    **_buckets("events", ("DescribeRule ListTargetsByRule PutTargets", 50, 50)),
     **_buckets("ssm", ("GetParameter GetParameters PutParameter", 40, 40)),
 }
 """What no row names is not limited: a release asks it of the registry's account a few times, and no more."""

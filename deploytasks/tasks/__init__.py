@@ -7,7 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from deploytasks.tasks.early import answer_early
+from deploytasks.tasks.early import answer_early, keeping_bytecode
 
 
 def namespace(root: Path) -> Collection:
@@ -16,9 +16,10 @@ def namespace(root: Path) -> Collection:
     If that file can't be read, the tasks of its tiers are missing; all others are there.
     """
     answer_early()
-    from deploytasks.config.names import tier_names  # these imports take a while, and Ctrl-C is answered during it
-    from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
-    from deploytasks.tasks.in_ci import reporting
+    with keeping_bytecode():  # these imports take a while, and Ctrl-C is answered during it
+        from deploytasks.config.names import tier_names
+        from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
+        from deploytasks.tasks.in_ci import reporting
 
     tiers = tier_names(root)
     tasks = Collection()

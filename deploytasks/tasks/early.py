@@ -1,10 +1,11 @@
-"""Answer Ctrl-C while `inv` still reads tasks and the command line, before a task runs."""
+"""What `inv` must be told early: to answer Ctrl-C before a task runs, and to keep the bytecode of what is imported."""
 
 import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +28,22 @@ def hand_over() -> None:
     """Give SIGINT back: from here on something may have begun."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def keeping_bytecode() -> Iterator[None]:
+    """Let Python write the bytecode of the modules imported in the block, unless its user said not to.
+
+    Invoke turns that off for all modules, because of `tasks.py`. What the installer left uncompiled (`uv` everything,
+    `pip install --editable` this package) would be compiled by each `inv` again.
+    """
+    before = sys.dont_write_bytecode
+    if is_inv(sys.argv[0]):
+        sys.dont_write_bytecode = before and bool(sys.flags.dont_write_bytecode)
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def is_inv(program: str) -> bool:

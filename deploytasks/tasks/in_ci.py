@@ -14,6 +14,7 @@ from invoke.tasks import Task
 
 from deploytasks.tasks import shell
 from deploytasks.tasks.command_line import CommandLine
+from deploytasks.tasks.early import keeping_bytecode
 
 if TYPE_CHECKING:
     from deploytasks.errors import DeployError
@@ -53,7 +54,7 @@ class Reporting(Task[Any]):
 
         """
         shell.require_streams()
-        with _readable(), self._told_to_ci(kwargs.get("json")), shell.interruptible():
+        with keeping_bytecode(), _readable(), self._told_to_ci(kwargs.get("json")), shell.interruptible():
             return super().__call__(*args, **kwargs)
 
     @contextmanager

@@ -18,7 +18,8 @@ class Flag:
     """A flag as it is typed, without its dashes.
 
     `default` says what it takes: a text or nothing, or a switch, which is spelled `--no-NAME` where it is on by
-    default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's.
+    default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's. A flag for `whole`
+    tiers does not go with `--shard`, since every shard must mean its part of the same whole.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Flag:
     tasks: str
     default: str | bool | None = None
     resumed: Resumed = ""
+    whole: bool = False
 
     @property
     def parameter(self) -> str:
@@ -39,20 +41,22 @@ class Flag:
 
 
 FLAGS = (
-    Flag("tenant", "only these tenants: mb,acme", f"{_TARGETS} deploy.run"),
+    Flag("tenant", "only these tenants: mb,acme", f"{_TARGETS} deploy.run", whole=True),
     Flag("tier", "only these tiers: dev,prod", "status"),
     Flag(
         "service",
         "only these services: api,worker",
         f"{_TARGETS} build tag.TIER deploy.run release.history tag.list envs.show envs.render",
+        whole=True,
     ),
-    Flag("exclude", "all tenants but these: mb,acme", _TARGETS),
+    Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True),
     Flag("commit", "the git revision to take", "build tag.TIER release.TIER release.matrix", resumed="same"),
     Flag(
         "to",
         "a release tag or commit instead of what the tier tag names",
         "deploy.TIER deploy.register release.rollback",
         resumed="same",
+        whole=True,
     ),
     Flag(
         "at",
@@ -97,7 +101,9 @@ FLAGS = (
         "tag.TIER deploy.TIER deploy.register release.TIER release.matrix",
         resumed="all",
     ),
-    Flag("force", "roll out anew what runs already", "deploy.TIER release.TIER", default=False, resumed="all"),
+    Flag(
+        "force", "roll out anew what runs already", "deploy.TIER release.TIER", default=False, resumed="all", whole=True
+    ),
     Flag("wait", "follow the rollouts to their end", _ROLLING_OUT, default=True, resumed="all"),
     Flag(
         "restore",
@@ -106,13 +112,14 @@ FLAGS = (
         default=True,
         resumed="all",
     ),
-    Flag("lock-wait", "wait so long for a lock that another run holds: 15m, 90s", _LOCKING, resumed="all"),
+    Flag("lock-wait", "wait so long for a lock that another run holds: 15m, 90s", _LOCKING, resumed="all", whole=True),
     Flag(
         "only-behind",
         "only targets that do not run the image yet",
         "deploy.TIER release.TIER",
         default=False,
         resumed="all",
+        whole=True,
     ),
     Flag(
         "only-failed",
@@ -120,6 +127,7 @@ FLAGS = (
         "deploy.TIER release.TIER",
         default=False,
         resumed="all",
+        whole=True,
     ),
     Flag("format", "github: a matrix for fromJSON; gitlab: a child pipeline", "release.matrix", default="github"),
     Flag(

@@ -5,7 +5,12 @@ import signal
 import time
 
 import pytest
+from msgspec import defstruct
 
+from deploytasks import flags
+from deploytasks.commands.selection import SELECTING, Selecting
+from deploytasks.flags import FLAGS, Flag
+from deploytasks.model import Options
 from tests.cloud.accounts import Call
 from tests.cloud.ecs_rollouts import tell
 from tests.cloud.world import tenant_account
@@ -179,3 +184,23 @@ def test_an_interruption_of_only_failed_names_the_tenants_that_it_took(half: Sho
     ran = half.inv("deploy.prod", FAILED)
     assert ran.code == 130
     assert "to go on: inv deploy.prod --tenant t2 --only-behind --only-failed" in ran.stderr
+
+
+def test_a_selecting_flag_that_is_added_selects_is_told_of_and_goes_with_no_shard(
+    half: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    row = Flag("only-first", "only the first tenant", "deploy.TIER", default=False, whole=True)
+    selecting = Selecting(lambda live, *_: live.target.environment.tenant == "t1", "that should run {commits}")
+    monkeypatch.setattr(flags, "FLAGS", (*FLAGS, row))
+    monkeypatch.setitem(SELECTING, row.name, selecting)
+    options = defstruct("Options", [("only_first", bool, False)], bases=(Options,), frozen=True)
+    monkeypatch.setattr("deploytasks.model.Options", options)
+    ran = half.inv("deploy.prod", "--only-first", "--no-wait", "--json")
+    assert (ran.code, taken(ran)) == (0, {"t1": "unchanged"})
+    assert ran.summary["notes"][0] == f"left out by --only-first: 1 target that should run {half.commits['newer'][:7]}"
+    refused = half.inv("deploy.prod", "--only-first", "--shard", "1/2")
+    assert (refused.code, "--shard: goes with no --only-first: " in refused.stderr) == (2, True), refused
+
+
+def test_every_flag_that_selects_by_what_runs_is_for_a_whole_tier():
+    assert {*SELECTING} <= {flag.name for flag in FLAGS if flag.whole}

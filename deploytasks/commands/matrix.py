@@ -19,10 +19,11 @@ from deploytasks.commands.definitions import adopt_all
 from deploytasks.commands.lock import fence, lock_wait, obstacles, unlock
 from deploytasks.commands.outcome import report, roll_out
 from deploytasks.commands.release import prepared
-from deploytasks.commands.resume import command_line, stopped
+from deploytasks.commands.resume import command_line, given, stopped
 from deploytasks.commands.situation import look_at_targets, target_checks
 from deploytasks.config.select import select
 from deploytasks.errors import Invalid, Locked, NotReady
+from deploytasks.flags import of_task
 from deploytasks.model import (
     Command,
     LockState,
@@ -96,15 +97,15 @@ def _targets(project: Project, scope: Scope, options: Options) -> tuple[Target, 
     """Return the targets of the shard.
 
     Raises:
-        Invalid: another flag selects targets too, or there is no such shard.
+        Invalid: a flag for the whole tier is given too, or there is no such shard.
 
     """
-    shard = options.shard or Shard(1, 1)
-    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
-    others: dict[str, object] = {**named, "to": options.to, "force": options.force}
-    others |= {"only-behind": options.only_behind, "only-failed": options.only_failed, "lock-wait": options.lock_wait_s}
-    if given := [f"--{flag}" for flag, value in others.items() if value]:
-        what = f"goes with no {', '.join(given)}: every shard must mean its part of the same whole"
+    shard, named = options.shard or Shard(1, 1), scope.named()
+    others = (flag for flag in of_task("deploy.TIER") if flag.whole)
+    values = ((flag, named[flag.name] if flag.name in named else given(options, flag)) for flag in others)
+    wrong = [f"--{flag.typed}" for flag, value in values if value]
+    if wrong:
+        what = f"goes with no {', '.join(wrong)}: every shard must mean its part of the same whole"
         raise Invalid.of("--shard", what, f"leave out one or the other: inv deploy.{scope.tier} --shard {shard}")
     parts = _parts(select(project, Scope(scope.tier)), shard.of)
     if shard not in parts:

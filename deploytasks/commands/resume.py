@@ -60,15 +60,14 @@ def spelled(context: Context, command: Command | None = None, tenants: tuple[str
 
 def own_flags(options: Options, *, again: bool) -> dict[str, str | bool | None]:
     """Return the options that the same command `again`, or another one, is given, by flag as it is typed."""
-    return {flag.typed: _given(options, flag) for flag in of_resumed(again=again)}
+    return {flag.typed: given(options, flag) for flag in of_resumed(again=again)}
 
 
 def command_line(task: str, scope: Scope, own: Mapping[str, str | bool | None]) -> str:
     """Return the command line of the task for the scope's targets, with flags of its own."""
-    named = {"tenant": scope.tenants, "service": scope.services, "exclude": scope.exclude}
-    given = {**{flag: ",".join(names) for flag, names in named.items()}, **own}
+    typed = {**{flag: ",".join(names) for flag, names in scope.named().items()}, **own}
     flags = [
-        f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in given.items() if value
+        f"--{flag}" if value is True else f"--{flag} {shlex.quote(value)}" for flag, value in typed.items() if value
     ]
     return " ".join(["inv", task, *flags])
 
@@ -79,7 +78,7 @@ def again(context: Context, command: Command, results: Iterable[Result]) -> str:
     return spelled(context, command, () if set(tenants_of(context.targets)) <= set(tenants) else tenants)
 
 
-def _given(options: Options, flag: Flag) -> str | bool | None:
+def given(options: Options, flag: Flag) -> str | bool | None:
     """Return the flag's value as it is typed; a switch that was left as it is by default is False."""
     match flag.name:
         case "at":

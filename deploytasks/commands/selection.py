@@ -1,7 +1,8 @@
-"""The targets that a command leaves out: `--only-behind` and `--only-failed`."""
+"""The targets that a command leaves out, by what they run: `--only-behind` and `--only-failed`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks import tags
@@ -10,20 +11,43 @@ from deploytasks.model import DesiredImage, Live, Target, tenants_of
 from deploytasks.rules.observed import has_arrived, has_failed
 
 
+class Selecting(Struct, frozen=True):
+    """What a flag selects: the `rule` is true of it, and `left_out` tells what is true of the other targets.
+
+    The rule gets a target, the image that it should run, and that image's `host/repository`; `left_out` may name the
+    `{commits}` that should run.
+    """
+
+    rule: Callable[[Live, DesiredImage, str], bool]
+    left_out: str
+
+
+SELECTING: dict[str, Selecting] = {
+    "only-behind": Selecting(lambda *given: not has_arrived(*given), "on {commits} already"),
+    "only-failed": Selecting(lambda live, *_: has_failed(live), "without a failed rollout"),
+}
+"""The flags that select targets by what they run; each is a field of `Options`."""
+
+
 def selected(
     context: Context, desired_images: Sequence[DesiredImage], lives: Sequence[Live]
 ) -> tuple[tuple[Live, ...], tuple[str, ...]]:
-    """Return the targets that `--only-behind` or `--only-failed` selects, and a note if it left out any.
+    """Return the targets that one of the given flags selects, and a note if they left out any.
 
-    With both flags, those that match either. A target that can't be seen is neither behind nor fine: it is selected,
-    and its complaint is reported.
+    A target that can't be seen is neither behind nor fine: it is selected, and its complaint is reported.
     """
-    if not (context.options.only_behind or context.options.only_failed):
+    given = [flag for flag in SELECTING if getattr(context.options, flag.replace("-", "_"))]
+    if not given:
         return tuple(lives), ()
     by_service = {desired.service: desired for desired in desired_images}
-    kept = tuple(live for live in lives if live.complaint or _is_meant(context, live, by_service[live.target.service]))
+
+    def is_meant(live: Live) -> bool:
+        service = live.target.service
+        return any(SELECTING[flag].rule(live, by_service[service], context.images[service]) for flag in given)
+
+    kept = tuple(live for live in lives if live.complaint or is_meant(live))
     left_out = len(lives) - len(kept)
-    return kept, ((_note(context, desired_images, left_out),) if left_out else ())
+    return kept, ((_note(given, desired_images, left_out),) if left_out else ())
 
 
 def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:
@@ -37,14 +61,7 @@ def kept_in_mind(context: Context, targets: Iterable[Target]) -> Context:
     return replace(context, scope=scope, options=replace(context.options, only_behind=True))
 
 
-def _is_meant(context: Context, live: Live, desired: DesiredImage) -> bool:
-    behind = context.options.only_behind and not has_arrived(live, desired, context.images[desired.service])
-    return behind or (context.options.only_failed and has_failed(live))
-
-
-def _note(context: Context, desired_images: Iterable[DesiredImage], left_out: int) -> str:
+def _note(given: Iterable[str], desired_images: Iterable[DesiredImage], left_out: int) -> str:
     commits = " and ".join(dict.fromkeys(tags.short(desired.commit_tag) for desired in desired_images))
-    given = [("--only-behind", f"on {commits} already")] if context.options.only_behind else []
-    given += [("--only-failed", "without a failed rollout")] if context.options.only_failed else []
-    flags, why = zip(*given, strict=True)
-    return f"left out by {' '.join(flags)}: {left_out} target{'s' * (left_out > 1)} {' and '.join(why)}"
+    flags, why = " ".join(f"--{flag}" for flag in given), " and ".join(SELECTING[flag].left_out for flag in given)
+    return f"left out by {flags}: {left_out} target{'s' * (left_out > 1)} {why.format(commits=commits)}"

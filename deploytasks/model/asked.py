@@ -16,6 +16,10 @@ class Scope(Struct, frozen=True):
     services: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Return the names by the flag that gives them."""
+        return {"tenant": self.tenants, "service": self.services, "exclude": self.exclude}
+
     def narrowed(self, tenants: tuple[str, ...]) -> "Scope":
         """Return the scope of these tenants alone; the same one if there are none."""
         return replace(self, tenants=tenants, exclude=()) if tenants else self

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "regions": {"spelling"},
     "dockerignore": {"errors"},
     "rules": BASE,
-    "aws": BASE | {"rules"},
+    "aws": BASE | {"regions", "rules"},
     "git": BASE,
     "notify": BASE,
     "config": BASE | {"regions"},

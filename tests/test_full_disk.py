@@ -43,10 +43,10 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     ("words", "size", "code", "said"),
     [
         ("build", 24, 2, "git: unable to write file "),
-        ("build", 200, 1, "this machine: No space left on device\n"),
+        ("build", 200, 2, "this machine: No space left on device\n"),
         ("build --allow-dirty", 24, 2, "git: unable to write loose object file: No space left on device\n"),
         ("release.dev", 24, 2, "git: unable to write file "),
-        ("release.dev --json", 200, 1, "this machine: No space left on device\n"),
+        ("release.dev --json", 200, 2, "this machine: No space left on device\n"),
     ],
 )
 def test_a_build_whose_temporary_files_find_no_room_says_so_and_leaves_nothing(

@@ -82,6 +82,7 @@ def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):
     mine, theirs = observe(Clients(Author("x")), [target(), target("api", other)], IMAGES, reading="none")
     assert mine.exists and mine.complaint is None
     assert "AssumeRole: AccessDenied: no" in str(theirs.complaint)
+    assert theirs.error_code == "AccessDenied"
 
 
 @pytest.mark.parametrize("operation", ["DescribeServices", "DescribeTaskDefinition", "ListTasks", "DescribeTasks"])

@@ -79,6 +79,22 @@ def test_a_right_with_a_condition_has_a_statement_of_its_own():
     assert passing == [("iam:PassRole",)] * 3
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-east-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("newer-than-botocore-1", "aws"),
+    ],
+)
+def test_the_arns_are_of_the_regions_partition(region: str, partition: str):
+    arns = [arn for listed in rights.own_arns("shop", "1", region).values() for arn in listed if arn != "*"]
+    assert len(arns) == 2
+    assert {arn.partition(f":{region}:")[0] for arn in arns} == {f"arn:{partition}:ecr", f"arn:{partition}:ssm"}
+
+
 def test_a_row_is_a_right_of_its_role(monkeypatch: pytest.MonkeyPatch):
     row = replace(OPERATIONS["ecs", "ListTasks"], name="ListAttributes")
     monkeypatch.setitem(OPERATIONS, ("ecs", "ListAttributes"), row)

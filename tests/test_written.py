@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
@@ -17,7 +18,7 @@ from deploytasks.report.sheet import line
 from deploytasks.report.streams import OutputStream
 from deploytasks.tasks import flags, shell
 from deploytasks.tasks.carry_out import carry_out
-from tests.commands import Shop
+from tests.commands import REGISTRY, Shop
 from tests.hanging import HANGS_S
 
 
@@ -56,6 +57,21 @@ def test_a_release_that_went_well_still_fails_where_its_report_was_lost(
     with pytest.raises(Failure, match="No space left on device") as raised:
         carry_out(shop.root, Command.DEPLOY, commands.deploy, Scope("prod"), Options(wait=False), as_json=as_json)
     assert raised.value.code == 1
+
+
+def test_a_lock_that_is_held_is_named_where_stdout_did_not_take_it(shop: Shop):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-m", "invoke", "lock.acquire", "prod"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            command, cwd=shop.root, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "stdout: not everything could be written: No space left on device\n    make room, or send it elsewhere\n"
+        "prod: it is locked all the same\n    inv lock.release prod ends it\n",
+    )
+    assert "/deploytasks/shop/prod/lock" in shop.endpoint.cloud.account(REGISTRY).parameters
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path):

@@ -7,6 +7,7 @@ from deploytasks.aws import operations, parameters
 from deploytasks.aws.iam import EVENTS, SCHEDULER
 from deploytasks.aws.operations import Resource, Right, Role, Use
 from deploytasks.aws.secrets import ECS_TASKS
+from deploytasks.regions import partition_of
 
 _PUSHED = Right("registry", "change", "repository")
 BESIDES = (
@@ -42,11 +43,13 @@ def statements(role: Role, use: Use, arns: Mapping[Resource, Sequence[str]]) -> 
 
 
 def own_arns(project: str, account: str, region: str) -> dict[Resource, Sequence[str]]:
-    """Return the ARNs of the resources that follow from the project and its registry."""
+    """Return the ARNs of the resources that follow from the project and its registry, in the region's partition."""
+    partition = partition_of(region)
+    begin = f"arn:{partition.name if partition else 'aws'}"
     return {
         "any": ["*"],
-        "repository": [f"arn:aws:ecr:{region}:{account}:repository/*"],
-        "own parameter": [f"arn:aws:ssm:{region}:{account}:parameter{parameters.folder(project, '*')}"],
+        "repository": [f"{begin}:ecr:{region}:{account}:repository/*"],
+        "own parameter": [f"{begin}:ssm:{region}:{account}:parameter{parameters.folder(project, '*')}"],
     }
 
 

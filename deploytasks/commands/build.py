@@ -12,7 +12,7 @@ from deploytasks.commands.context import Context, begin, quiet, say
 from deploytasks.commands.outcome import report
 from deploytasks.commands.resume import resumable
 from deploytasks.commands.situation import looked
-from deploytasks.errors import AwsError, BuildFailed, unwritable
+from deploytasks.errors import AwsError, BuildFailed, NotReady, unwritable
 from deploytasks.model import (
     Build,
     Command,
@@ -52,6 +52,7 @@ def build_all(
 
     Raises:
         BuildFailed: a build or a push failed, and no other run pushed that commit in the meantime.
+        NotReady: there is no room for a temporary file; no tag and no service was touched.
 
     """
     to_build = {build.service.name: build for build in missing}
@@ -70,7 +71,7 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
         with build_context.laid_out(context, build) as laid:
             digest = build_and_push(_job(context, build, laid), login, context.tell)
     except OSError as error:
-        raise BuildFailed(unwritable(error)) from error
+        raise NotReady(unwritable(error)) from error
     except BuildFailed:
         if not _there(context, desired):
             raise

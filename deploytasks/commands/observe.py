@@ -77,24 +77,26 @@ def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:
     groups = _grouped(((each.access, each.cluster, each) for each in targets if not wrong[each.access]), 10)
     looked = each(partial(_looked, clients), groups)
     seen = {live.target: live for lives in looked for live in lives}
-    return tuple(seen.get(each) or Live(each, complaint=_about(each, wrong[each.access])) for each in targets)
+    return tuple(seen.get(each) or _elsewhere(each, wrong[each.access]) for each in targets)
 
 
-def _account(clients: Clients, access: Access) -> tuple[Access, Complaint | str]:
-    """Return the account with what is wrong: a complaint, or the account number of the credentials; "" if nothing."""
+def _account(clients: Clients, access: Access) -> tuple[Access, AwsError | str]:
+    """Return the account with what is wrong: an error, or the account number of the credentials; "" if nothing."""
     try:
         actual = clients.account(access)
         return access, "" if actual == access.account else actual
     except AwsError as error:
-        return access, error.complaints[0]
+        return access, error
 
 
-def _about(target: Target, wrong: Complaint | str) -> Complaint:
-    if isinstance(wrong, Complaint):
-        return wrong
+def _elsewhere(target: Target, wrong: AwsError | str) -> Live:
+    if isinstance(wrong, AwsError):
+        return _unseen(target, wrong)
     where = str(target.origins.get("account") or target)
     what = f"the credentials belong to account {wrong}, the file says {target.access.account}"
-    return Complaint(where, what, "fix `role` or `profile` there, or sign in to the right account")
+    return Live(
+        target, complaint=Complaint(where, what, "fix `role` or `profile` there, or sign in to the right account")
+    )
 
 
 def _looked(clients: Clients, group: Group) -> tuple[Live, ...]:

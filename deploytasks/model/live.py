@@ -63,7 +63,8 @@ def primary_of(deployments: Iterable[Deployment]) -> Deployment | None:
 class Live(Struct, frozen=True):
     """One target as observed. `complaint` says why it could not be observed; `digests` is empty if no task was read.
 
-    `error_code` is AWS's code, if AWS answered with an error when the service, its definition or tasks were read.
+    `error_code` is AWS's code, if AWS answered with an error when the role was assumed, or the service, its
+    definition or tasks were read.
 
     `failure` says why the last rollout failed, if it failed and no later one began; `took_s` is how long the last
     completed one took, None if unknown.

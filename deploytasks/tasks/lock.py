@@ -44,6 +44,7 @@ def _acquire(root: Path) -> Task[Any]:
         from deploytasks import commands
         from deploytasks.config import select
         from deploytasks.config.load import load
+        from deploytasks.errors import Complaint, Failure
 
         why, wait_s, project = flags.text("reason", given["reason"]) or "", flags.wait_s(given["lock_wait"]), load(root)
         name = select.tier(project, tier).name
@@ -51,7 +52,11 @@ def _acquire(root: Path) -> Task[Any]:
             shell.say(_would_lock(project, name))
             return
         state = commands.lock_acquire(project, name, why, wait_s=wait_s, tell=shell.say_told)
-        shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
+        try:
+            shell.say(f"{state.tier}: locked by {state.by}; inv lock.release {state.tier} ends it")
+        except Failure as error:
+            held = Complaint(state.tier, "it is locked all the same", f"inv lock.release {state.tier} ends it")
+            raise Failure(*error.complaints, held) from error
 
     return acquire
 

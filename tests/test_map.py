@@ -37,10 +37,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
     [
         ("Options", "deploytasks/model/asked.py"),
         ("options", "deploytasks/tasks/flags.py"),
-        ("selected", "deploytasks/commands/selection.py"),
-        ("_is_meant", "deploytasks/commands/selection.py"),
-        ("_note", "deploytasks/commands/selection.py"),
-        ("_targets", "deploytasks/commands/matrix.py"),
+        ("SELECTING", "deploytasks/commands/selection.py"),
         ("Mark", "deploytasks/model/marks.py"),
         ("_marks", "deploytasks/rules/board.py"),
         ("Outcome", "deploytasks/model/outcomes.py"),

@@ -18,6 +18,7 @@ BASE = {"flags", "model", "tags", "concurrency", "durations", "spelling", "error
 MAY_IMPORT = {
     "errors": set(),
     "durations": set(),
+    "cron": set(),
     "spelling": set(),
     "flags": set(),
     "tags": {"errors"},
@@ -29,8 +30,8 @@ MAY_IMPORT = {
     "aws": BASE | {"regions", "rules"},
     "git": BASE,
     "notify": BASE,
-    "config": BASE | {"regions"},
-    "template": BASE | {"regions", "rules"},
+    "config": BASE | {"regions", "cron"},
+    "template": BASE | {"regions", "cron", "rules"},
     "source": BASE | {"git", "dockerignore"},
     "builders": BASE | {"dockerignore"},
     "rollout": BASE | {"rules", "aws"},

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from deploytasks.model import DeadTask, Ended, Plan, Planned, Report, Told
+from deploytasks.model import DeadTask, Ended, Plan, Planned, Report, Steps, Told
 from deploytasks.report import plan, results
 from deploytasks.report.paint import plain
 from deploytasks.report.progress import reporter_for
@@ -57,6 +57,32 @@ def test_the_plan_shows_names_of_no_variable():
     made = Plan(PROD, waves=((update(target(), env=_ENV),),))
     shown = plain(plan.sheet(made)) + json.dumps(plan.as_json(made))
     assert not any(word in shown for pair in _ENV.items() for word in pair)
+
+
+COMMANDS = (
+    ("./manage", "migrate", "--password", "value-of-flag", "--user", "app"),
+    ("sh", "-c", "API_TOKEN=value-of-variable ./seed --dsn=value-of-dsn"),
+    ("./load", "postgres://app:value-of-address@db/x", "value-of-a-token", "--pw", "pw1"),
+)
+SAID = (
+    "./manage migrate --password '***' --user app; sh -c 'API_TOKEN=*** ./seed --dsn=***'; "
+    "./load 'postgres://app:***@db/x' '***' --pw '***'"
+)
+
+
+def test_the_commands_before_a_deploy_are_shown_without_their_secrets():
+    rollout = replace(update(target(), env=_ENV), steps=Steps("key", COMMANDS))
+    made, stdout = Plan(PROD, waves=((rollout,),)), StringIO()
+    assert f" has not run for this image: {SAID}\n" in plain(plan.sheet(made))
+    shown = plan.as_json(made)["waves"][0][0]["before"]
+    assert shown[0] == ["./manage", "migrate", "--password", "***", "--user", "app"]
+    assert "value-of" not in json.dumps(shown) and "pw1" not in json.dumps(shown)
+    with reporter_for("deploy.prod", stdout, as_json=True, clock=ticking()) as tell:
+        tell(Planned(made))
+        tell(Told("step", f"step 1 of 3, {' '.join(COMMANDS[0])}: it runs"))
+        tell(Told("step", f"step 2 of 3, {' '.join(COMMANDS[1])}: it runs"))
+        tell.finish(Report("deploy.prod", made, resume=f"before_deploy failed: {' '.join(COMMANDS[2])}"))
+    assert "value-of" not in stdout.getvalue()
 
 
 @pytest.mark.parametrize(

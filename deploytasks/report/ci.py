@@ -19,8 +19,8 @@ from deploytasks.errors import ended_as
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
 from deploytasks.report import plan, results
 from deploytasks.report.markdown import markdown
+from deploytasks.report.masking import veil
 from deploytasks.report.reporter import Around, Clock, Reporter
-from deploytasks.report.secrets import veil
 from deploytasks.report.sheet import Sheet, line, stacked
 from deploytasks.report.streams import OutputStream, append, room_in
 from deploytasks.report.text import harmless, lines_of

@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from deploytasks.model import Definition, Difference
-from deploytasks.report.masking import Path, masked, named
+from deploytasks.report.masking import masked
+from deploytasks.report.secrets import Path, named
 from deploytasks.report.sheet import Sheet, Span, Tone, line, stacked
 from deploytasks.report.text import counted, escaped, target_json
 from deploytasks.report.unseen import hindrances

@@ -5,8 +5,8 @@ from typing import Any, TextIO, assert_never
 from deploytasks.errors import INTERRUPTED, exit_code
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Told
 from deploytasks.report import plan, results
+from deploytasks.report.masking import veil
 from deploytasks.report.reporter import Clock, Reporter
-from deploytasks.report.secrets import veil
 from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import iso, revision_name, target_json
 

@@ -9,7 +9,8 @@ from deploytasks.errors import exit_code
 from deploytasks.model import Definition, Event, Exited, Logged, Target, Told
 from deploytasks.report.json_lines import logged_json
 from deploytasks.report.lines import logged
-from deploytasks.report.secrets import secrets_of, veil, veiled, veiled_document
+from deploytasks.report.masking import veil, veiled, veiled_document
+from deploytasks.report.secrets import secrets_of
 from deploytasks.report.streams import OutputStream, dumped
 from deploytasks.report.text import harmless, iso, target_json
 

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from deploytasks.errors import ended_as
 from deploytasks.model import Event, Heading, Plan, Planned, Report, Result
+from deploytasks.report.masking import veil, veiled_report
 from deploytasks.report.reporter import Around, Reporter, utc_now
 from deploytasks.report.results import counts, summary
-from deploytasks.report.secrets import secret_values, veil, veiled_report
+from deploytasks.report.secrets import secret_values
 from deploytasks.report.text import counted, harmless, lines_of, one_line, short_commit
 
 Message = dict[str, str]

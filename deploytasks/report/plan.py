@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deploytasks.model import Build, Plan, Rollout, TagStep
+from deploytasks.report.masking import masked_words
+from deploytasks.report.secrets import secret_values
 from deploytasks.report.sheet import Column, Line, Sheet, Span, Tone, line, stacked, table
 from deploytasks.report.text import (
     counted,
@@ -40,12 +42,13 @@ def notes(plan: Plan) -> Sheet:
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """Return the plan for programs; a digest is null until its image is built."""
+    secrets = secret_values(plan)
     return {
         "tier": plan.tier.name,
         "nothing_to_do": plan.is_nothing,
         "builds": [build_json(build) for build in plan.builds],
         "tags": [tag_json(step) for step in plan.tag_steps],
-        "waves": [[_rollout_json(rollout) for rollout in wave] for wave in plan.waves],
+        "waves": [[_rollout_json(rollout, secrets) for rollout in wave] for wave in plan.waves],
         "notes": plan.notes,
     }
 
@@ -76,7 +79,7 @@ def tag_json(step: TagStep) -> dict[str, Any]:
     }
 
 
-def _rollout_json(rollout: Rollout) -> dict[str, Any]:
+def _rollout_json(rollout: Rollout, secrets: frozenset[str]) -> dict[str, Any]:
     return {
         **target_json(rollout.target),
         "wave": rollout.target.wave,
@@ -89,7 +92,7 @@ def _rollout_json(rollout: Rollout) -> dict[str, Any]:
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
         "back_to": None if rollout.request else revision_name(rollout.revision) or None,
-        "before": rollout.steps.commands if rollout.steps else [],
+        "before": [masked_words(words, secrets) for words in rollout.steps.commands] if rollout.steps else [],
     }
 
 
@@ -115,6 +118,7 @@ def _only_heading(wave: Sequence[Rollout]) -> str:
 
 
 def _waves(plan: Plan) -> list[Sheet]:
+    secrets = secret_values(plan)
     return [
         (
             line(
@@ -122,21 +126,24 @@ def _waves(plan: Plan) -> list[Sheet]:
                 f", {counted(len(wave), 'target')}",
             ),
             table(_COLUMNS, map(_row, wave)),
-            *_first(wave),
+            *_first(wave, secrets),
         )
         for wave in plan.waves
         if wave
     ]
 
 
-def _first(wave: Sequence[Rollout]) -> list[Line]:
-    """Return one line per service with its `before_deploy` steps."""
+def _first(wave: Sequence[Rollout], secrets: frozenset[str]) -> list[Line]:
+    """Return one line per service with its `before_deploy` steps, without their secrets."""
     commands = {rollout.target.service: rollout.steps.commands for rollout in wave if rollout.steps}
-    said = {service: "; ".join(map(shlex.join, words)) for service, words in commands.items()}
     return [
-        line(f"{service}: first, in each environment where it has not run for this image: {words}")
-        for service, words in said.items()
+        line(f"{service}: first, in each environment where it has not run for this image: {_said(listed, secrets)}")
+        for service, listed in commands.items()
     ]
+
+
+def _said(commands: Sequence[Sequence[str]], secrets: frozenset[str]) -> str:
+    return "; ".join(shlex.join(masked_words(words, secrets)) for words in commands)
 
 
 def _row(rollout: Rollout) -> list[Span]:

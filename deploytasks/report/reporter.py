@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from deploytasks.model import Ended, Event, Plan, Planned, Report, Result
-from deploytasks.report.secrets import secret_values, veil, veiled, veiled_report
+from deploytasks.report.masking import veil, veiled, veiled_report
+from deploytasks.report.secrets import secret_values
 
 Clock = Callable[[], datetime]
 

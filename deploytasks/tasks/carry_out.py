@@ -13,10 +13,10 @@ from deploytasks import commands
 from deploytasks.config.load import load
 from deploytasks.errors import Complaint, DeployError, RolloutsFailed, contained
 from deploytasks.model import Command, Heading, OnEvent, Options, Plan, Project, Report, Scope, Told
+from deploytasks.report.masking import veiled_report
 from deploytasks.report.progress import reporter_for
 from deploytasks.report.reporter import Reporter
 from deploytasks.report.results import explained
-from deploytasks.report.secrets import veiled_report
 from deploytasks.tasks import shell
 
 Work = Callable[[Project, Scope, Options, OnEvent], Report]

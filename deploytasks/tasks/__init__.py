@@ -7,7 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from deploytasks.tasks.early import answer_early, keeping_bytecode
+from deploytasks.tasks.early import answer_early, collect_seldom, keeping_bytecode
 
 
 def namespace(root: Path) -> Collection:
@@ -16,6 +16,7 @@ def namespace(root: Path) -> Collection:
     If that file can't be read, the tasks of its tiers are missing; all others are there.
     """
     answer_early()
+    collect_seldom()
     with keeping_bytecode():  # these imports take a while, and Ctrl-C is answered during it
         from deploytasks.config.names import tier_names
         from deploytasks.tasks import build, deploy, envs, lock, release, status, tag

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser, ParseResult
 from invoke.program import Program
+from invoke.tasks import Task
 
 from deploytasks.config.names import tier_names
 from deploytasks.flags import READING_A_COMMAND
@@ -38,7 +39,9 @@ class CommandLine:
     def __init__(self, tasks: Collection, root: Path) -> None:
         self._tasks, self._root = tasks, root
         self._own = frozenset(tasks.task_names)  # those that the user adds come later
-        self._is_checked = False
+        self._is_checked = self._is_checking = False
+        self._named: frozenset[int] | None = None
+        self._left_out = set[int]()
 
     def check(self) -> None:
         """Raise Exit with code 1 and what to type instead if Invoke would not understand the words.
@@ -47,16 +50,37 @@ class CommandLine:
         """
         if self._is_checked:
             return
-        self._is_checked = True
+        self._is_checked = self._is_checking = True
         if is_inv(sys.argv[0]) and self._is_root():
             sys.excepthook = _without_traceback
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")  # for what Invoke prints itself on an ASCII console
+            self._named = self._named_in(sys.argv[1:])
             self._check_or_end(sys.argv[1:])
+        self._is_checking = False
+
+    def needs(self, task: Task[Any]) -> bool:
+        """Return whether anybody needs the task's arguments: only if the words name it.
+
+        Invoke asks for those of all tasks and copies them, which takes longer than all else that `inv --list` does. It
+        asks each task once; whoever asks again parses other words.
+        """
+        key = id(task)
+        if self._named is None or key in self._named or key in self._left_out:
+            return True
+        if not self._is_checking:
+            self._left_out.add(key)
+        return False
+
+    def _named_in(self, words: Sequence[str]) -> frozenset[int]:
+        """Return the ids of the tasks whose name or alias is in a word, `--help=deploy.prod` included."""
+        names = self._tasks.task_names.items()
+        named = (name for name, aliases in names if any(each in word for each in (name, *aliases) for word in words))
+        return frozenset(id(self._tasks[name]) for name in named)
 
     def _is_root(self) -> bool:
         """Return whether a loaded module holds these tasks under a name that Invoke takes for the root namespace."""
-        modules = [module for module in sys.modules.values() if module is not None]
+        modules = [module for module in reversed(sys.modules.values()) if module is not None]  # tasks.py is a late one
         return any(vars(module).get(name) is self._tasks for module in modules for name in ("ns", "namespace"))
 
     def _check_or_end(self, words: Sequence[str]) -> None:
@@ -77,7 +101,10 @@ class CommandLine:
         asked, is_list = core[0].args.help.value, core[0].args.list.value
         if isinstance(asked, str) and asked not in self._tasks.task_names:
             raise self._unknown_help(asked)
-        if asked or core[0].args.complete.value:
+        if core[0].args.complete.value:
+            self._named = None
+            return
+        if asked:
             return
         if is_list or not core.unparsed:
             self._say_what_is_missing(is_list=bool(is_list))
@@ -129,6 +156,7 @@ class CommandLine:
     def _known(self) -> "Known":
         from deploytasks.tasks.mistyped import Known
 
+        self._named = None
         contexts = {str(each.name): each for each in self._tasks.to_contexts()}
         groups = tuple(self._tasks.collections)
         return Known(contexts, Program().initial_context, groups, tier_names(self._root))

@@ -33,7 +33,7 @@ class Reporting(Task[Any]):
         return self
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """Check the command line, and return the task's arguments.
+        """Check the command line, and return the task's arguments; none if the command line does not name it.
 
         Made once: Invoke asks for them before it parses, and copies them.
 
@@ -42,6 +42,8 @@ class Reporting(Task[Any]):
 
         """
         self._command_line.check()
+        if not self._command_line.needs(self):
+            return []
         if self._arguments is None:
             self._arguments = super().get_arguments(ignore_unknown_help)
         return self._arguments

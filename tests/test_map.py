@@ -56,6 +56,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("_check", "deploytasks/commands/situation.py"),
         ("_DEFAULTS", "deploytasks/template/canonical.py"),
         ("UNORDERED", "deploytasks/template/canonical.py"),
+        ("_RULES", "deploytasks/template/schedule.py"),
         ("carry_out", "deploytasks/tasks/carry_out.py"),
         ("begin", "deploytasks/commands/context.py"),
     ],

@@ -20,6 +20,7 @@ from deploytasks.rules.schedule import (
     request,
     revision_of,
     rule_target,
+    unstartable,
 )
 from tests.clients import client
 
@@ -78,7 +79,7 @@ def test_what_a_template_names_wins_and_only_it_says_how_tasks_run():
         "ScheduleExpression": "rate(1 day)",
         "Target": {"EcsParameters": {"TaskCount": 2, "TaskDefinitionArn": f"{NIGHTLY}:1"}},
     }
-    asked = job(named=named)
+    asked = job(template=named)
     made = request(asked)
     assert (asked.name, asked.group) == (made["Name"], made["GroupName"]) == ("report", "nightly")
     assert (made["State"], made["ScheduleExpression"]) == ("DISABLED", "rate(1 day)")
@@ -88,7 +89,7 @@ def test_what_a_template_names_wins_and_only_it_says_how_tasks_run():
 
 def test_without_a_role_or_expression_none_is_filled_in():
     made = request(
-        job(role="", expression="", named={"Target": {"RoleArn": "arn:own"}, "ScheduleExpression": "rate(1 day)"})
+        job(role="", expression="", template={"Target": {"RoleArn": "arn:own"}, "ScheduleExpression": "rate(1 day)"})
     )
     assert (made["Target"]["RoleArn"], made["ScheduleExpression"]) == ("arn:own", "rate(1 day)")
 
@@ -108,7 +109,7 @@ def test_an_update_sends_everything_back_but_what_is_named():
 
 def test_the_live_schedule_is_not_changed_by_laying_keys_over_it():
     before = live()
-    request(job(named={"Target": {"RetryPolicy": {"MaximumRetryAttempts": 0}}}), before)
+    request(job(template={"Target": {"RetryPolicy": {"MaximumRetryAttempts": 0}}}), before)
     assert before == live()
 
 
@@ -135,13 +136,15 @@ def test_a_launch_type_and_capacity_providers_exclude_each_other_and_the_named_o
 ):
     before = live()
     before["Target"]["EcsParameters"] |= ecs
-    made = request(job(named={"Target": {"EcsParameters": named}} if named else {}), before)["Target"]["EcsParameters"]
+    made = request(job(template={"Target": {"EcsParameters": named}} if named else None), before)["Target"][
+        "EcsParameters"
+    ]
     assert kept in made
     assert dropped not in made
 
 
 def test_a_window_that_is_switched_off_has_no_length():
-    made = request(job(named={"FlexibleTimeWindow": {"Mode": "OFF"}}), live())
+    made = request(job(template={"FlexibleTimeWindow": {"Mode": "OFF"}}), live())
     assert made["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
@@ -179,6 +182,27 @@ def test_without_a_template_vars_say_the_network_and_the_definition_the_launch_t
     variables: dict[str, Any], definition: dict[str, Any], ecs: dict[str, Any]
 ):
     assert ecs_parameters(variables, definition) == ecs
+
+
+@pytest.mark.parametrize(
+    ("ecs", "definition", "what"),
+    [
+        (ECS, {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"]}, ""),
+        (ECS, {"networkMode": "awsvpc"}, ""),
+        ({"LaunchType": "EC2"}, {"requiresCompatibilities": []}, ""),
+        ({}, {"networkMode": "awsvpc"}, "its tasks have the network mode awsvpc, and no subnets"),
+        (ECS, {"networkMode": "bridge"}, "only tasks of awsvpc have subnets"),
+        (
+            {"LaunchType": "EC2"},
+            {"requiresCompatibilities": ["FARGATE", "EXTERNAL"]},
+            "it asks for the launch type EC2, and the definition is for FARGATE, EXTERNAL",
+        ),
+    ],
+)
+def test_a_schedule_whose_tasks_ecs_would_not_start_is_told(ecs: dict[str, Any], definition: dict[str, Any], what: str):
+    found = unstartable(request(job(ecs=ecs)), definition)
+    assert (found.what if found else "") == what
+    assert not found or (found.where == "schedule shop-prod-nightly" and found.to_do)
 
 
 def target_with(**members: Any) -> dict[str, Any]:
@@ -294,13 +318,13 @@ def test_a_target_is_sent_back_whole_with_another_revision():
 def test_a_schedule_is_read_as_the_request_that_repeats_it():
     scheduler = client("scheduler")
     assert aws_scheduler.get_schedule(scheduler, WHERE, "shop-prod-nightly") is None
-    asked = request(job(named={"State": "DISABLED", "Description": "d"}))
+    asked = request(job(template={"State": "DISABLED", "Description": "d"}))
     aws_scheduler.create_schedule(scheduler, WHERE, asked)
     found = aws_scheduler.get_schedule(scheduler, WHERE, "shop-prod-nightly")
     assert found is not None
     assert not {"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"} & set(found)
     assert differing_keys(asked, found) == ()
-    aws_scheduler.update_schedule(scheduler, WHERE, request(job(named={"Description": "e"}), found))
+    aws_scheduler.update_schedule(scheduler, WHERE, request(job(template={"Description": "e"}), found))
     again = aws_scheduler.get_schedule(scheduler, WHERE, "shop-prod-nightly")
     assert again is not None and again["Description"] == "e"
     with pytest.raises(AwsError, match="prod/nightly: CreateSchedule: ConflictException"):

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploytasks.template.rules_fargate import FARGATE, cpu_units, fargate_memory, memory_mib
-from deploytasks.template.shape import dotted, ecs, problems, read_only_keys, request_shape
+from deploytasks.template.shape import dotted, model, problems, read_only_keys, request_shape
 
 DEFINITION = request_shape("RegisterTaskDefinition")
 SERVICE = request_shape("CreateService")
-KNOWS_UNIONS = "sharingStrategy" in ecs().shape_for("ResourceRequirement").members
+KNOWS_UNIONS = "sharingStrategy" in model().shape_for("ResourceRequirement").members
 GPU = (
     {"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": 1}}} if KNOWS_UNIONS else {"type": "GPU", "value": "1"}
 )

@@ -90,7 +90,7 @@ def _read_models() -> None:
     from deploytasks.aws.botocore_session import SharingSession
     from deploytasks.template import shape
 
-    shape.ecs()
+    shape.model()
     warm = session._Session(SharingSession(None, threading.Event()))
     for service in SERVICES:
         client = warm.client(service, REGION, Credentials("none", "none"))

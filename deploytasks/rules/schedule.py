@@ -38,7 +38,7 @@ _TIMES = frozenset({"EndDate", "StartDate"})
 
 
 class JobSchedule(Struct, frozen=True):
-    """What a job's schedule is made of. `named` is what its template renders; empty without one.
+    """What a job's schedule is made of. `template` is the object that its template renders; None without one.
 
     `family` is the job's, `cluster` a name or ARN, `revision` the ARN of the definition to run. `expression` and `role`
     are the settings, empty if they are not set. `ecs` are the EcsParameters of a job without a template.
@@ -49,8 +49,13 @@ class JobSchedule(Struct, frozen=True):
     revision: str
     expression: str = ""
     role: str = ""
-    named: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Any] | None = None
     ecs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named(self) -> Mapping[str, Any]:
+        """Return the keys that the template names."""
+        return self.template or {}
 
     @property
     def name(self) -> str:
@@ -89,6 +94,28 @@ def request(job: JobSchedule, live: Mapping[str, Any] | None = None) -> dict[str
     made = _overlaid(_overlaid(kept, _filled_in(job)), job.named)
     made["Target"]["EcsParameters"]["TaskDefinitionArn"] = job.revision
     return _exclusive(made, job.named.get("Target", {}))
+
+
+def unstartable(asked: Mapping[str, Any], definition: Definition) -> Complaint | None:
+    """Return why ECS would refuse to start the schedule's tasks, each time anew and unseen; None if nothing is known.
+
+    Sources: RunTask's documentation of networkConfiguration; Scheduler's of LaunchType.
+    """
+    ecs, where = asked["Target"]["EcsParameters"], f"schedule {asked['Name']}"
+    needs, has = definition.get("networkMode") == "awsvpc", bool(ecs.get("NetworkConfiguration"))
+    if needs is not has:
+        what = (
+            "its tasks have the network mode awsvpc, and no subnets" if needs else "only tasks of awsvpc have subnets"
+        )
+        to_do = "set `vars.subnets`, or name NetworkConfiguration in the schedule template"
+        return Complaint(
+            where, what, to_do if needs else "leave NetworkConfiguration out, or use the network mode awsvpc"
+        )
+    launch_type, fits = ecs.get("LaunchType", ""), definition.get("requiresCompatibilities") or ()
+    if launch_type and fits and launch_type not in fits:
+        what = f"it asks for the launch type {launch_type}, and the definition is for {', '.join(fits)}"
+        return Complaint(where, what, "name one of these in the schedule template, or leave LaunchType out")
+    return None
 
 
 def repointed(target: Mapping[str, Any], revision: str, named: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -150,7 +177,7 @@ def rule_target(rule: str, targets: Sequence[Mapping[str, Any]], family: str) ->
 
 def _filled_in(job: JobSchedule) -> dict[str, Any]:
     """Return the members that the template need not name."""
-    target: dict[str, Any] = {"Arn": _cluster_arn(job), "EcsParameters": {} if job.named else dict(job.ecs)}
+    target: dict[str, Any] = {"Arn": _cluster_arn(job), "EcsParameters": dict(job.ecs) if job.template is None else {}}
     if job.role:
         target["RoleArn"] = job.role
     expression = {"ScheduleExpression": job.expression} if job.expression else {}

@@ -1,6 +1,6 @@
-"""Read from botocore's model of ECS a request's keys, their types, and which are required or read-only.
+"""Read from botocore's models of ECS and Scheduler a request's keys, their types, and which are required or read-only.
 
-The model is read without credentials or a session, once, on first use.
+Each model is read without credentials or a session, once, on first use.
 """
 
 import json
@@ -32,22 +32,22 @@ def dotted(path: Path) -> str:
 
 
 @cache
-def ecs() -> ServiceModel:
-    """Return the installed botocore's model of ECS."""
-    return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
+def model(service: str = "ecs") -> ServiceModel:
+    """Return the installed botocore's model of ECS, or of another service."""
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 @cache
-def request_shape(operation: str) -> StructureShape:
+def request_shape(operation: str, service: str = "ecs") -> StructureShape:
     """Return the shape of an operation's request: `RegisterTaskDefinition`, `CreateService`."""
-    shape = ecs().operation_model(operation).input_shape
+    shape = model(service).operation_model(operation).input_shape
     assert shape is not None, f"{operation} takes a request"
     return shape
 
 
-def answer_shape(operation: str, *path: str) -> StructureShape:
+def answer_shape(operation: str, *path: str, service: str = "ecs") -> StructureShape:
     """Return the shape at the path in an operation's answer; a list stands for its items."""
-    shape: Shape | None = ecs().operation_model(operation).output_shape
+    shape: Shape | None = model(service).operation_model(operation).output_shape
     for step in path:
         assert isinstance(shape, StructureShape), f"{operation} answers with {step}"
         member = shape.members[step]
@@ -68,6 +68,9 @@ def only_told(request: str) -> frozenset[str]:
     """Return the read-only keys of what the request creates."""
     if request == "RegisterTaskDefinitionRequest":
         return read_only_keys()
+    if request == _SCHEDULE:
+        told = answer_shape("GetSchedule", service="scheduler")
+        return frozenset(told.members) - frozenset(request_shape("CreateSchedule", "scheduler").members)
     told = answer_shape("DescribeServices", "services")
     return frozenset(told.members) - frozenset(request_shape("CreateService").members)
 
@@ -110,7 +113,8 @@ def _structure(value: dict[str, Any], shape: StructureShape, path: Path) -> Iter
         if key in members:
             yield from problems(item, members[key], (*path, key))
         elif not path and key in only_told(shape.name):
-            yield Problem((key,), "only ECS writes this", "leave it out")
+            author = "EventBridge Scheduler" if shape.name == _SCHEDULE else "ECS"
+            yield Problem((key,), f"only {author} writes this", "leave it out")
         else:
             yield Problem((*path, key), "unknown key", nearest(key, list(members)))
 
@@ -157,6 +161,7 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 _FEW = 20
+_SCHEDULE = "CreateScheduleInput"
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
@@ -168,6 +173,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "long": int,
     "double": (int, float),
     "float": (int, float),
+    "timestamp": (str, int, float),
 }
 
 _NAMES = {
@@ -180,6 +186,7 @@ _NAMES = {
     "long": "a whole number",
     "double": "a number",
     "float": "a number",
+    "timestamp": "a time",
 }
 
 

@@ -17,7 +17,7 @@ def proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """What stands between the shop's commands and its AWS. Nobody waits for a retry."""
     for name in ("throttling_base_scale", "non_throttling_base_scale"):
         monkeypatch.setitem(ExponentialBackoff._DEFAULT_BACKOFF_CONFIG, name, 0)
-    with Proxy(shop.endpoint.url) as proxy:
+    with Proxy(shop.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         yield proxy
 

@@ -1,22 +1,19 @@
 """A reverse proxy in front of an AWS-shaped endpoint, for whole processes: it knows every call, and breaks some.
 
-`with Proxy(endpoint.url, Rule(Stall(), account=ONE)) as proxy:` and AWS_ENDPOINT_URL is `proxy.url`. Of a call, the
+`with Proxy(endpoint, Rule(Stall(), account=ONE)) as proxy:` and AWS_ENDPOINT_URL is `proxy.url`. Of a call, the
 first rule that fits decides; a call that fits none goes through. `proxy.rules` may be set anew at any time.
 """
 
 import asyncio
-import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from tests.cloud.accounts import AwsError, Call
-from tests.cloud.wire import JSON, Request, refuse, respond
+from tests.cloud.endpoint import Endpoint
+from tests.cloud.wire import JSON, Connection, Request, refuse, respond
 
 FOR_EVER = float("inf")
 Hook = Callable[[Call], object]
@@ -136,32 +133,21 @@ class Seen:
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back, and how: byte by byte where there is a pause between them, and last on its connection."""
-
-    text: bytes
-    is_last: bool = False
-    pause_s: float = 0.0
-
-
 def account_meant(call: Call) -> str:
     """The tenant that a call is about: whose credentials signed it, or whose role it wants."""
     return str(call.ask["RoleArn"]).split(":")[4] if "RoleArn" in call.ask else call.account
 
 
 class Proxy:
-    """The proxy, serving from a thread of its own while the `with` block lasts; `seen` are the calls in order."""
+    """The proxy, on a port of its own of the endpoint's thread; `seen` are the calls in order."""
 
-    def __init__(self, upstream: str, *rules: Rule) -> None:
+    def __init__(self, endpoint: Endpoint, *rules: Rule) -> None:
         self.rules, self.seen, self.port = rules, list[Seen](), 0
-        self._upstream = urlsplit(upstream)
+        self.endpoint, self.open = endpoint, set[asyncio.Transport]()
+        self.last: dict[tuple[str, str, bytes], bytes] = {}
+        """What was answered last, by the account and the operation that asked, and by the question."""
         self._met: Counter[Rule] = Counter()
         self._expired: set[str] = set()
-        self._last: dict[str, bytes] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     @property
     def url(self) -> str:
@@ -174,78 +160,19 @@ class Proxy:
         return [each for each in self.seen if wanted.fits(each.call)]
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._started.wait()
+        self._server = self.endpoint.listen(lambda: _Breaking(self))
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        self.endpoint.soon(self._end)
 
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set()
-        await self._stop.wait()
-        server.close()
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+    def _end(self) -> None:
+        self._server.close()
+        for transport in self.open:
+            transport.abort()
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._serve_client(reader, writer))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while answer := await self._answer(*await _read_request(reader)):
-                await self._deliver(answer, writer)
-                if answer.is_last:
-                    return
-        except (OSError, asyncio.IncompleteReadError):
-            return  # nobody is there any more, at one end or the other
-        finally:
-            writer.close()
-
-    async def _deliver(self, answer: "Answer", writer: asyncio.StreamWriter) -> None:
-        size = 1 if answer.pause_s else len(answer.text)
-        for at in range(0, len(answer.text), size):
-            writer.write(answer.text[at : at + size])
-            await writer.drain()
-            await self._silence(answer.pause_s)
-
-    async def _answer(self, head: bytes, request: Request) -> "Answer | None":
-        """What to send back, None to close the connection."""
-        call = request.call()
-        effect = self._effect(call, request.headers.get("x-amz-security-token", ""))
-        match effect:
-            case Say(code, message, status):
-                return Answer(refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers))
-            case Stall(seconds, first):
-                first(call)
-                await self._silence(seconds)
-            case Cut("before", first):
-                first(call)
-                return None
-            case Watch(hook):
-                hook(call)
-        answer = await self._forward(head + request.body)
-        answer = self._last.setdefault(_question(call), answer) if isinstance(effect, Stale) else answer
-        self._last[_question(call)] = answer
-        match effect:
-            case Cut(_, first):
-                first(call)
-                return None
-            case Spoil(change):
-                return Answer(change(answer), is_last=True)
-            case Drip(seconds, first):
-                first(call)
-                return Answer(answer, pause_s=seconds)
-        return Answer(answer)
-
-    def _effect(self, call: Call, token: str) -> Effect | None:
+    def effect(self, call: Call, token: str) -> Effect | None:
         """What happens to the call: what the first rule says that fits and is not used up, unless its keys are."""
         self.seen.append(Seen(call, time.monotonic(), token))
         effect = next((rule.effect for rule in self.rules if rule.fits(call) and self._is_due(rule)), None)
@@ -257,38 +184,56 @@ class Proxy:
         self._met[rule] += 1
         return rule.skip < self._met[rule] <= rule.skip + rule.times
 
-    async def _silence(self, seconds: float) -> None:
-        if not seconds:
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), None if seconds == FOR_EVER else seconds)
 
-    async def _forward(self, sent: bytes) -> bytes:
-        """What the endpoint answers."""
-        reader, writer = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
-        try:
-            writer.write(sent)
-            head = await reader.readuntil(b"\r\n\r\n")
-            return head + await reader.readexactly(_length(head))
-        finally:
-            writer.transport.abort()
+class _Breaking(Connection):
+    """One connection through the proxy."""
 
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__(proxy.open)
+        self._proxy = proxy
 
-def _question(call: Call) -> str:
-    return json.dumps([call.account, call.operation, call.ask], sort_keys=True)
+    def meet(self, request: Request) -> None:
+        """Answer it, or pass it on at once or later, or close the connection."""
+        call = request.call()
+        effect = self._proxy.effect(call, request.headers.get("x-amz-security-token", ""))
+        match effect:
+            case Say(code, message, status):
+                self.write(refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers))
+                return
+            case Cut("before", first):
+                first(call)
+                self.close()
+                return
+            case Stall(seconds, first):
+                first(call)
+                if seconds < FOR_EVER:
+                    self.after(seconds, self._pass_on, request, call, effect)
+                return
+            case Watch(hook):
+                hook(call)
+        self._pass_on(request, call, effect)
 
+    def _pass_on(self, request: Request, call: Call, effect: Effect | None) -> None:
+        wait_s, answer = self._proxy.endpoint.answer(request)
+        last, question = self._proxy.last, (call.account, call.operation, request.body)
+        answer = last.setdefault(question, answer) if isinstance(effect, Stale) else answer
+        last[question] = answer
+        self.after(wait_s, self._deliver, answer, call, effect)
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, Request]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    body = await reader.readexactly(_length(head))
-    first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines if line)
-    method, path, _ = first.split(" ", 2)
-    return head, Request(method, path, {name.lower(): value.strip() for name, _, value in pairs}, body)
+    def _deliver(self, answer: bytes, call: Call, effect: Effect | None) -> None:
+        match effect:
+            case Cut(_, first):
+                first(call)
+                self.close()
+            case Spoil(change):
+                self.write(change(answer))
+                self.close()
+            case Drip(seconds, first):
+                first(call)
+                self._drip(answer, seconds)
+            case _:
+                self.write(answer)
 
-
-def _length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    return 0
+    def _drip(self, answer: bytes, pause_s: float) -> None:
+        if answer and self.write(answer[:1]):
+            self.after(pause_s, self._drip, answer[1:], pause_s)

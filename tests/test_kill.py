@@ -48,7 +48,7 @@ class Release:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         self.endpoint = self._stack.enter_context(Endpoint(self.world, latency_s=0, rollout_s=0.8))
-        self.proxy = self._stack.enter_context(Proxy(self.endpoint.url))
+        self.proxy = self._stack.enter_context(Proxy(self.endpoint))
         return self
 
     def __exit__(self, *_: object) -> None:

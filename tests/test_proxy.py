@@ -26,7 +26,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def proxy(endpoint: Endpoint) -> Iterator[Proxy]:
-    with Proxy(endpoint.url) as proxy:
+    with Proxy(endpoint) as proxy:
         yield proxy
 
 

@@ -20,7 +20,7 @@ from tests.cloud import ecr, ecr_repositories, ecs, iam, logs, secretsmanager, s
 from tests.cloud.accounts import Answer, AwsError, Call, Cloud, Operation
 from tests.cloud.ecs_rollouts import last_rollouts
 from tests.cloud.limits import Limits
-from tests.cloud.wire import JSON, XML, Request, refuse, respond, take
+from tests.cloud.wire import JSON, XML, Connection, Request, refuse, respond
 from tests.cloud.world import World, prepare
 
 SERVICES: Mapping[str, Mapping[str, Operation]] = {
@@ -79,13 +79,24 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.soon(self._stop.set)
         self._thread.join()
+
+    def soon(self, do: Callable[[], object]) -> None:
+        """Do it in the thread that serves."""
+        self._loop.call_soon_threadsafe(do)
+
+    def listen(self, connection: Callable[[], Connection]) -> asyncio.Server:
+        """Serve connections of another kind too, on a port of theirs and in the same thread."""
+        return asyncio.run_coroutine_threadsafe(self._listen(connection, 0), self._loop).result()
+
+    async def _listen(self, connection: Callable[[], Connection], port: int) -> asyncio.Server:
+        return await self._loop.create_server(connection, "127.0.0.1", port, backlog=1024)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Serves until it is told to stop; `ready` is called once `url` is true."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
+        server = await self._listen(lambda: _Answering(self), self.port)
         self.port = server.sockets[0].getsockname()[1]
         ready()
         await self._stop.wait()
@@ -165,33 +176,17 @@ def by_operation(calls: Counter[tuple[str, str]]) -> Counter[str]:
     return counted
 
 
-class _Connection(asyncio.Protocol):
-    """One kept-alive connection; each answer is written when its time has come, and nobody waits for another's."""
+class _Answering(Connection):
+    """One that the endpoint answers."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint.open)
         self._endpoint = endpoint
-        self._received = bytearray()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The way back is known."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._endpoint.open.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more; answers still due are dropped."""
-        self._endpoint.open.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Every request that is now complete will be answered."""
-        self._received += data
-        while request := take(self._received):
-            wait_s, response = self._endpoint.answer(request)
-            asyncio.get_running_loop().call_later(wait_s, self._write, response)
-
-    def _write(self, response: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(response)
+    def meet(self, request: Request) -> None:
+        """Answer as the endpoint does."""
+        wait_s, response = self._endpoint.answer(request)
+        self.after(wait_s, self.write, response)
 
 
 async def _serve_until_told(endpoint: Endpoint) -> None:

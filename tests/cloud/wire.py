@@ -1,10 +1,12 @@
 """HTTP as the endpoint speaks it: requests taken out of a stream of bytes, answers made of text."""
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.cloud.accounts import Ask, AwsError, Call, account_of
@@ -75,3 +77,47 @@ def take(received: bytearray) -> Request | None:
     body = bytes(received[end + 4 : whole])
     del received[:whole]
     return Request(method, path, headers, body)
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive connection, one of those that are `open`."""
+
+    def __init__(self, open_: set[asyncio.Transport]) -> None:
+        self._open, self._received = open_, bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The way back is known."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more; answers still due are dropped."""
+        self._open.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Every request that is now complete will be answered."""
+        self._received += data
+        while request := take(self._received):
+            self.meet(request)
+
+    def meet(self, request: Request) -> None:
+        """Answer the request when its time has come; nobody waits for another's."""
+        raise NotImplementedError
+
+    def after(self, seconds: float, do: Callable[..., object], *given: Any) -> None:
+        """Do it so many seconds later."""
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, do, *given)
+        else:
+            do(*given)
+
+    def write(self, response: bytes) -> bool:
+        """Send it; return whether somebody is there."""
+        if not self._transport.is_closing():
+            self._transport.write(response)
+        return not self._transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection once all is sent."""
+        self._transport.close()

@@ -137,6 +137,11 @@ def test_an_argument_before_from_names_the_base_and_may_be_taken_up_after_it():
     assert recipe.evaluate(instructions, given_base, {}).config["Env"] == ["BEFORE=", "AFTER=3.12", "THEN=4"]
 
 
+def test_an_argument_that_nobody_gave_a_value_is_not_set():
+    text = "ARG X\nFROM ${X-scratch}\nARG X\nENV A=${X-unset}"
+    assert evaluated(text).config["Env"] == ["A=unset"]
+
+
 def test_the_platform_is_known_to_from_and_to_a_stage_that_asks():
     text = "FROM --platform=$TARGETPLATFORM base-$TARGETARCH AS app\nARG TARGETARCH\nENV A=$TARGETARCH"
     instructions = dockerfile.parse(text, "Dockerfile")

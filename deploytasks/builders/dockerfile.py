@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint, Refusal, raise_all
 from deploytasks.model.builders import ENGINE, INSTALL
@@ -46,34 +47,39 @@ class Malformed(ValueError):
 
 
 class Instruction(Struct, frozen=True):
-    """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` the rest after them."""
+    """One instruction: `flags` as written (`--chown=1:1` → `{"--chown": "1:1"}`), `text` the rest after them.
+
+    `variables` are those that are known where it is evaluated.
+    """
 
     where: str
     name: str
     text: str
     flags: Mapping[str, str] = field(default_factory=dict)
+    variables: Variables = field(default_factory=dict)
 
-    def words(self) -> tuple[str, ...]:
-        """Return the words of an exec form `["a"]`, or of plain text split at blanks.
+    def knowing(self, variables: Variables) -> "Instruction":
+        """Return the instruction with these variables."""
+        return replace(self, variables=variables)
 
-        Quotes and variables are left as they are.
-        """
-        return exec_form(self.text) or tuple(self.text.split())
+    def said(self) -> str:
+        """Return the text expanded."""
+        return self.expand(self.text)
 
-    def expand(self, word: str, variables: Variables) -> str:
+    def words(self) -> list[str]:
+        """Return the words of an exec form `["a"]`, or of plain text split at blanks, each expanded."""
+        return [self.expand(word) for word in exec_form(self.text) or self.text.split()]
+
+    def flag(self, name: str) -> str:
+        """Return the flag's value, expanded; "" if it is not given."""
+        return self.expand(self.flags.get(name, ""))
+
+    def expand(self, word: str) -> str:
         """Return the word expanded. Raises: Refusal naming this line if it is malformed."""
         try:
-            return expand(word, variables)
+            return expand(word, self.variables)
         except Malformed as error:
             raise self.wrong(str(error)) from None
-
-    def expanded(self, variables: Variables) -> list[str]:
-        """Return the words, each expanded."""
-        return [self.expand(word, variables) for word in self.words()]
-
-    def flag(self, name: str, variables: Variables) -> str:
-        """Return the flag's value, expanded; "" if it is not given."""
-        return self.expand(self.flags.get(name, ""), variables)
 
     def wrong(self, what: str, to_do: str = "") -> Refusal:
         """Return the refusal that names this line."""
@@ -148,25 +154,24 @@ def _complaints(instructions: Sequence[Instruction], name: str) -> Iterator[Comp
             yield Complaint(each.where, f"a second FROM (a multi-stage build) needs {ENGINE}", _INSTALL)
         elif stages and each is first and each is not stages[0]:
             yield Complaint(each.where, f"{each.name} comes before FROM", "only ARG may")
-        yield from _complaints_of(each)
+        yield from (Complaint(each.where, what, to_do) for what, to_do in _wrong(each))
 
 
-def _complaints_of(instruction: Instruction) -> Iterator[Complaint]:
-    where, name, text = instruction.where, instruction.name, instruction.text
+def _wrong(each: Instruction) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with an instruction by itself, and what to do."""
+    name, text = each.name, each.text
     if name in _KNOWN_TO_ENGINES:
-        yield Complaint(where, f"{name} needs {ENGINE}", _INSTALL)
+        yield f"{name} needs {ENGINE}", _INSTALL
     elif name not in SUPPORTED:
-        known = ", ".join((*SUPPORTED, *_KNOWN_TO_ENGINES))
-        yield Complaint(where, f"no instruction is called {name}", f"known: {known}")
+        yield f"no instruction is called {name}", f"known: {', '.join((*SUPPORTED, *_KNOWN_TO_ENGINES))}"
     else:
-        for flag in (each for each in instruction.flags if each not in FLAGS[name]):
-            yield Complaint(where, f"{name} {flag} needs {ENGINE}", _INSTALL)
+        yield from ((f"{name} {flag} needs {ENGINE}", _INSTALL) for flag in each.flags if flag not in FLAGS[name])
         if not text:
-            yield Complaint(where, f"{name} says nothing", "")
+            yield f"{name} says nothing", ""
         elif name in _TAKE_HEREDOCS and _HEREDOC.search(text):
-            yield Complaint(where, f"{name} of a heredoc needs {ENGINE}", _INSTALL)
+            yield f"{name} of a heredoc needs {ENGINE}", _INSTALL
         elif name in _NAMES_AND_VALUES and (rest := _WORD.sub("", text).strip()):
-            yield Complaint(where, f"the quote {rest[0]} is not closed", "close it")
+            yield f"the quote {rest[0]} is not closed", "close it"
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -187,28 +192,25 @@ def exec_form(text: str) -> tuple[str, ...] | None:
 def expand(word: str, variables: Variables) -> str:
     """Return the word with its variables expanded and its quotes removed; an unknown variable is empty.
 
-    Raises: Malformed if a `${` is malformed, or `${X:?reason}` is not satisfied.
+    Raises: Malformed if a quote or a `${` is malformed, or `${X:?reason}` is not satisfied.
     """
-    return "".join(_expanded(word, variables))
-
-
-def _expanded(word: str, variables: Variables) -> Iterator[str]:
-    quote, at = "", 0
+    text, quote, at = "", "", 0
     while at < len(word):
         character, following = word[at], word[at + 1 : at + 2]
         at += 1
         if character == "\\" and quote != "'":
-            yield following if not quote or following in ('"', "$", "\\") else character + following
+            text += following if not quote or following in ('"', "$", "\\") else character + following
             at += 1
         elif character == "$" and quote != "'":
             value, at = _variable(word, at, variables)
-            yield value
+            text += value
         elif character == quote or (not quote and character in "'\""):
             quote = "" if quote else character
         else:
-            yield character
+            text += character
     if quote:
         raise Malformed(f"the quote {quote} is not closed")
+    return text
 
 
 def _variable(word: str, at: int, variables: Variables) -> tuple[str, int]:
@@ -228,14 +230,12 @@ def _braced(inside: str, variables: Variables) -> str:
     match = _BRACED.fullmatch(inside)
     if match is None:
         raise Malformed(f"${{{inside}}} is not a variable")
-    name, how, rest = match["name"], match["how"], match["rest"]
+    name, how = match["name"], match["how"]
     value = variables.get(name, "")
     is_set = bool(value) if match["colon"] else name in variables
-    if how == "+":
-        return expand(rest, variables) if is_set else ""
-    if how is None or is_set:
-        return value
-    rest = expand(rest, variables)
+    if how is None or is_set is (how != "+"):
+        return "" if how == "+" else value
+    rest = expand(match["rest"], variables)
     if how == "?":
         raise Malformed(f"{name} is not set{': ' + rest if rest else ''}")
     return rest

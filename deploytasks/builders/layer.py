@@ -82,8 +82,7 @@ class _Copying:
 
     def __init__(self, context: Path, visible: frozenset[str], tree: Tree) -> None:
         self.context, self.visible, self.tree = context.resolve(), visible, tree
-        links = (path for path in visible if (context / path).is_symlink())
-        self.links = Tree({path: Link(str((context / path).readlink())) for path in links})
+        self.links = Tree({path: Link(str(at.readlink())) for path in visible if (at := context / path).is_symlink()})
         self.entries: dict[str, Entry] = {}
 
     def carry_out(self, step: Step) -> None:
@@ -168,16 +167,17 @@ class _Copying:
 
     def _make_directory(self, path: str, owner: Owner) -> None:
         """Add the directory and its parents: as the base has them, else new."""
-        if not path or isinstance(self.entries.get(path), Directory):
-            return
-        if isinstance(self.entries.get(path), File):
-            raise BuildFailed.of("COPY", f"/{path} is a file already", "choose another name for the directory")
-        self._make_directory(posixpath.dirname(path), owner)
-        self._put(path, self.tree.directory(path) or Directory(0o755, owner.uid, owner.gid))
+        if path and not isinstance(self.entries.get(path), Directory):
+            self._make_directory(posixpath.dirname(path), owner)
+            self._put(path, self.tree.directory(path) or Directory(0o755, owner.uid, owner.gid))
 
     def _put(self, path: str, entry: Entry) -> None:
-        if isinstance(self.entries.get(path), Directory) and not isinstance(entry, Directory):
-            raise BuildFailed.of("COPY", f"/{path} is a directory already", "copy into it, or choose another name")
+        """Add the entry, in place of an earlier one; a directory and a file don't replace each other."""
+        match self.entries.get(path), entry:
+            case File(), Directory():
+                raise BuildFailed.of("COPY", f"/{path} is a file already", "choose another name for the directory")
+            case Directory(), File() | Link():
+                raise BuildFailed.of("COPY", f"/{path} is a directory already", "copy into it, or choose another name")
         self.entries[path] = entry
         if isinstance(entry, File):
             self.tree.nodes.pop(path, None)

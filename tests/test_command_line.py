@@ -1,13 +1,18 @@
-"""What somebody is told who mistyped a command line: by `inv` itself, as it is started from a shell."""
+"""What somebody is told who mistyped a command line: by `inv` itself, as it is started from a shell.
+
+Most of these are forked from a process that has imported `inv`; those that hang on how a process begins are started.
+"""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from deploytasks import namespace
+from tests.warm import warmed
 
 ROOT = Path(__file__).parent.parent
 GROUP = "release.history, release.rollback, release.matrix, release.dev, release.staging, release.prod"
@@ -68,7 +73,23 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def inv(root: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+Inv = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def inv(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inv]:
+    """Runs `inv WORDS` in a folder; its exit code and what it wrote."""
+    with warmed(tmp_path_factory.mktemp("warm"), 1) as (warm,):
+
+        def run(root: Path, *words: str) -> tuple[int, str, str]:
+            done = warm.run(root, {**os.environ, "PYTHONPATH": str(ROOT)}, *words)
+            return done.code, done.stdout, done.stderr
+
+        yield run
+
+
+def started(root: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+    """The same, as a shell starts it."""
     ran = subprocess.run(
         [sys.executable, "-m", "invoke", *words],
         cwd=root,
@@ -121,7 +142,7 @@ def test_a_task_that_went_well_ends_with_0_where_nobody_reads_its_warning(shop: 
 
 
 @pytest.mark.parametrize("words", MISTYPED)
-def test_a_mistyped_command_line_is_told_the_nearest_right_spelling(shop: Path, words: str):
+def test_a_mistyped_command_line_is_told_the_nearest_right_spelling(inv: Inv, shop: Path, words: str):
     code, out, err = inv(shop, *words.split())
     assert (code, out) == (1, "")
     assert err.startswith(MISTYPED[words])
@@ -130,18 +151,18 @@ def test_a_mistyped_command_line_is_told_the_nearest_right_spelling(shop: Path, 
 @pytest.mark.parametrize(
     "words", ["deploy.wait --help", "deploy.wait -h", "deploy.diff prod --help", "deploy.run --help"]
 )
-def test_help_after_a_task_shows_that_tasks_help(shop: Path, words: str):
+def test_help_after_a_task_shows_that_tasks_help(inv: Inv, shop: Path, words: str):
     code, out, err = inv(shop, *words.split())
     assert (code, err) == (0, "")
     assert f"[--core-opts] {words.split()[0]} " in out and "--tenant" in out
 
 
-def test_help_behind_two_dashes_is_a_word_of_the_command(shop: Path):
+def test_help_behind_two_dashes_is_a_word_of_the_command(inv: Inv, shop: Path):
     code, out, _ = inv(shop, "deploy.run", "dev", "--", "cat", "--help")
     assert (code, out) == (2, "")  # refused for what envs/ lacks, after Invoke has taken the command line
 
 
-def test_without_envs_the_tasks_are_listed_and_it_is_said_what_is_missing(tmp_path: Path):
+def test_without_envs_the_tasks_are_listed_and_it_is_said_what_is_missing(inv: Inv, tmp_path: Path):
     (tmp_path / "tasks.py").write_text((ROOT / "tasks.py").read_text())
     assert "  status " in inv(tmp_path, "--list")[1]
     assert inv(tmp_path, "release.prod")[2] == (
@@ -150,12 +171,12 @@ def test_without_envs_the_tasks_are_listed_and_it_is_said_what_is_missing(tmp_pa
     )
 
 
-def test_the_known_flags_are_those_that_somebody_would_type(shop: Path):
+def test_the_known_flags_are_those_that_somebody_would_type(inv: Inv, shop: Path):
     known = inv(shop, "release.prod", "--whatever")[2].partition("known: ")[2].strip().split(", ")
     assert {"--no-wait", "--no-restore", "--tenant"} < {*known} and not {"--wait", "--restore"} & {*known}
 
 
-def test_a_length_without_a_unit_is_shown_one_that_somebody_may_have_meant(shop: Path):
+def test_a_length_without_a_unit_is_shown_one_that_somebody_may_have_meant(inv: Inv, shop: Path):
     assert inv(shop, "release.prod", "--lock-wait", "5")[::2] == (
         2,
         "--lock-wait: '5' is not a length of time from 1s to ten years\n"
@@ -164,8 +185,8 @@ def test_a_length_without_a_unit_is_shown_one_that_somebody_may_have_meant(shop:
 
 
 def test_all_mistakes_are_told_at_once(shop: Path):
-    known = inv(shop, "release.dev", "--dryrun")[2].partition("known: ")[2]
-    assert inv(shop, "release.dev", "--dryrun", "--tenants", "mb", "relase.prod", "--whatever")[2] == (
+    known = started(shop, "release.dev", "--dryrun")[2].partition("known: ")[2]
+    assert started(shop, "release.dev", "--dryrun", "--tenants", "mb", "relase.prod", "--whatever")[2] == (
         f"inv release.dev: there is no flag '--dryrun'\n    did you mean '--dry-run'?\n    known: {known}"
         f"inv release.dev: there is no flag '--tenants'\n    did you mean '--tenant'?\n    known: {known}"
         "inv relase.prod: there is no task 'relase.prod'\n    did you mean 'release.prod'?\n"
@@ -173,11 +194,11 @@ def test_all_mistakes_are_told_at_once(shop: Path):
     )
 
 
-def test_no_escape_sequence_of_a_word_reaches_the_terminal(shop: Path):
+def test_no_escape_sequence_of_a_word_reaches_the_terminal(inv: Inv, shop: Path):
     assert inv(shop, "\x1b]0;gone\x07relase.prod")[2].startswith("inv relase.prod: there is no task 'relase.prod'")
 
 
-def test_inv_alone_says_how_to_go_on(shop: Path):
+def test_inv_alone_says_how_to_go_on(inv: Inv, shop: Path):
     code, out, err = inv(shop)
     assert (code, out.startswith("Usage: ")) == (0, True)
     assert err == "inv: no task is named\n    inv --list shows all tasks, inv --help TASK one of them\n"
@@ -199,7 +220,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("made", UNUSABLE)
 @pytest.mark.parametrize("words", ["--list", ""])
-def test_where_envs_is_missing_or_broken_the_list_says_what_to_write(tmp_path: Path, made: str, words: str):
+def test_where_envs_is_missing_or_broken_the_list_says_what_to_write(inv: Inv, tmp_path: Path, made: str, words: str):
     make, says = UNUSABLE[made]
     make(tmp_path / "envs")
     (tmp_path / "tasks.py").write_text((ROOT / "tasks.py").read_text())
@@ -208,19 +229,19 @@ def test_where_envs_is_missing_or_broken_the_list_says_what_to_write(tmp_path: P
     assert says in err
 
 
-def test_a_task_of_ones_own_is_known(shop: Path):
+def test_a_task_of_ones_own_is_known(inv: Inv, shop: Path):
     own = "\nfrom invoke import task\n@task\ndef nightly(c):\n    print('tonight')\nns.add_task(nightly)\n"
     (shop / "tasks_own.py").write_text((ROOT / "tasks.py").read_text() + own)
     assert inv(shop, "-c", "tasks_own", "nightly") == (0, "tonight\n", "")
 
 
-def test_a_task_of_ones_own_may_read_the_words_after_two_dashes(shop: Path):
+def test_a_task_of_ones_own_may_read_the_words_after_two_dashes(inv: Inv, shop: Path):
     own = "\nfrom invoke import task\n@task\ndef echo(c):\n    print(c.remainder)\nns.add_task(echo)\n"
     (shop / "tasks_echo.py").write_text((ROOT / "tasks.py").read_text() + own)
     assert inv(shop, "-c", "tasks_echo", "echo", "--", "--hello") == (0, "--hello\n", "")
 
 
-def test_tasks_below_a_namespace_of_ones_own_are_left_to_invoke(shop: Path):
+def test_tasks_below_a_namespace_of_ones_own_are_left_to_invoke(inv: Inv, shop: Path):
     below = "\nfrom invoke import Collection\nours = ns\nns = Collection()\nns.add_collection(ours, 'ship')\n"
     (shop / "tasks_below.py").write_text((ROOT / "tasks.py").read_text() + below)
     code, out, _ = inv(shop, "-c", "tasks_below", "--list")
@@ -247,7 +268,7 @@ TELL = '\nfrom invoke import task\n@task\ndef tell(c):\n    """Tell… · of Zo�
 @pytest.mark.parametrize("words", ["--list", "--help tell", "tell --help"])
 def test_what_invoke_prints_survives_an_ascii_console_whatever_a_docstring_holds(shop: Path, console: str, words: str):
     (shop / "tasks_told.py").write_text((ROOT / "tasks.py").read_text() + TELL, "utf-8")
-    code, out, err = inv(shop, "-c", "tasks_told", *words.split(), **ASCII[console])
+    code, out, err = started(shop, "-c", "tasks_told", *words.split(), **ASCII[console])
     assert (code, err) == (0, "") and "Tell\\u2026" in out
 
 
@@ -258,15 +279,15 @@ SIGINT = "os.kill(os.getpid(), signal.SIGINT)"
 @pytest.mark.parametrize("words", ["release.prod", "--list", "relase.prod"])
 def test_ctrl_c_before_a_task_runs_ends_with_130_and_one_line(shop: Path, words: str):
     (shop / "tasks_early.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format("pass") + SIGINT)
-    assert inv(shop, "-c", "tasks_early", words) == (130, "", "interrupted: nothing was begun\n")
+    assert started(shop, "-c", "tasks_early", words) == (130, "", "interrupted: nothing was begun\n")
 
 
-def test_ctrl_c_in_a_task_of_ones_own_is_left_to_invoke(shop: Path):
+def test_ctrl_c_in_a_task_of_ones_own_is_left_to_invoke(inv: Inv, shop: Path):
     (shop / "tasks_stopped.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format(SIGINT))
     assert inv(shop, "-c", "tasks_stopped", "nightly") == (1, "", "")
 
 
-def test_after_a_task_of_ours_nobody_says_that_nothing_was_begun(shop: Path):
+def test_after_a_task_of_ours_nobody_says_that_nothing_was_begun(inv: Inv, shop: Path):
     body = f"shell = __import__('deploytasks.tasks.shell').tasks.shell\n    with shell.interruptible(): {SIGINT}"
     (shop / "tasks_taken.py").write_text((ROOT / "tasks.py").read_text() + STOPPED.format(body))
     code, out, err = inv(shop, "-c", "tasks_taken", "nightly")
@@ -274,7 +295,7 @@ def test_after_a_task_of_ours_nobody_says_that_nothing_was_begun(shop: Path):
     assert err.startswith("inv: interrupted\n")
 
 
-def test_a_signal_that_is_ignored_stays_ignored(shop: Path):
+def test_a_signal_that_is_ignored_stays_ignored(inv: Inv, shop: Path):
     ignore = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     tasks = (ROOT / "tasks.py").read_text().partition("from pathlib")
     body = f"{ignore}from pathlib{tasks[2]}" + STOPPED.format("print('tonight')") + SIGINT

@@ -1,10 +1,13 @@
 """Whole `inv` commands at a third of their price: a process that has imported everything forks one for each of them.
 
-What is forked is a process like any other: it reads tasks.py, runs to its end or to a signal, and exits. As a
-program, this imports and forks a server for each pair of pipes that it is given: a command a line in, its pid and its
-exit code out.
+What is forked is a process like any other: it reads tasks.py, runs to its end or to a signal, and exits. Only what
+Python does as it starts, such as choosing encodings, needs a process that is started.
+
+As a program, this imports and forks a server for each pair of pipes that it is given: a command a line in, its pid and
+its exit code out.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -13,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +57,11 @@ class Warm:
         """What the command that runs has written there so far."""
         return (self._scratch / "stderr").read_text()
 
+    def run(self, root: Path, env: Mapping[str, str], *words: str) -> Done:
+        """The same, and how it ended."""
+        self.start(root, env, *words)
+        return self.wait()
+
     def wait(self) -> Done:
         """How the command ended that was started last."""
         code = int(self._told.readline())
@@ -90,11 +98,13 @@ def _read_models() -> None:
     from deploytasks.aws.botocore_session import SharingSession
     from deploytasks.template import shape
 
-    shape.model()
+    shape.model("ecs")
     warm = session._Session(SharingSession(None, threading.Event()))
     for service in SERVICES:
         client = warm.client(service, REGION, Credentials("none", "none"))
         shared.EXCEPTIONS.create_client_exceptions(client.meta.service_model)
+        for method in client.meta.method_to_api_mapping:
+            client.can_paginate(method)
 
 
 def _become(asked: Mapping[str, Any]) -> None:
@@ -106,7 +116,27 @@ def _become(asked: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["root"])
-    program.run(["inv", *asked["words"]])
+    sys.argv = ["inv", *asked["words"]]
+    try:
+        program.run(sys.argv)
+    except SystemExit as ended:
+        _end(ended.code)
+    _end(0)
+
+
+def _end(code: object) -> None:
+    """Exit as Python does, but free no memory, which would copy the server's pages.
+
+    Leave it to Python where the code is a message, or a stream rejects what is flushed.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if code is None or isinstance(code, int):
+            os._exit(code or 0)
+    raise SystemExit(code)
 
 
 def _serve(asked: IO[str], told: IO[str]) -> None:

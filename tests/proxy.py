@@ -198,7 +198,7 @@ class _Breaking(Connection):
         effect = self._proxy.effect(call, request.headers.get("x-amz-security-token", ""))
         match effect:
             case Say(code, message, status):
-                self.write(refuse(AwsError(code, message, status), xml="x-amz-target" not in request.headers))
+                self.write(refuse(AwsError(code, message, status), xml=request.speaks_xml))
                 return
             case Cut("before", first):
                 first(call)

@@ -359,19 +359,3 @@ def test_a_rule_is_described_and_its_target_replaced():
     assert found == {"c": f"{NIGHTLY}:8", "f": ""}
     with pytest.raises(AwsError, match="ListTargetsByRule: ResourceNotFoundException"):
         aws_events.rule_targets(events, WHERE, "no")
-
-
-@mock_aws
-def test_a_target_that_the_answer_lists_as_failed_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    events = client("events")
-    entry = {"TargetId": "a", "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "too many at once"}
-
-    def fail(parsed: dict[str, Any], **_: Any) -> None:
-        parsed.update(FailedEntryCount=1, FailedEntries=[entry])
-
-    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)")
-    events.meta.events.register("after-call.events.PutTargets", fail)
-    with pytest.raises(AwsError) as caught:
-        aws_events.put_target(events, WHERE, "nightly", OWN)
-    assert caught.value.error_code == "ConcurrentModificationException"
-    assert "prod/nightly: PutTargets: ConcurrentModificationException: too many at once" in str(caught.value)

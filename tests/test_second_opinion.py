@@ -13,13 +13,15 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tests import clients, second_opinions, second_opinions_ecs
+from tests import clients, second_opinions, second_opinions_ecs, second_opinions_schedules
 from tests.cloud.accounts import Account, Cloud
 from tests.cloud.endpoint import SERVICES, Endpoint
+from tests.cloud.events import Rule, add_rule
+from tests.cloud.iam import USERS
 from tests.cloud.logs import write_log
 from tests.second_opinions import ACCOUNT, Row
 
-TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = {"Effect": "Allow", "Principal": {"Service": USERS}, "Action": "sts:AssumeRole"}
 TABLES: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     table.__name__: (service, table)
     for service, table in (
@@ -31,6 +33,8 @@ TABLES: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
         ("iam", second_opinions.iam_roles),
         ("sts", second_opinions.sts_sessions),
         ("logs", second_opinions.log_lines),
+        ("scheduler", second_opinions_schedules.schedules),
+        ("events", second_opinions_schedules.rules),
         ("ecs", second_opinions_ecs.definitions),
         ("ecs", second_opinions_ecs.services),
         ("ecs", second_opinions_ecs.tasks),
@@ -63,6 +67,7 @@ def fill(account: Account) -> None:
     account.secrets["db"] = "x"
     account.missing |= {"no", "/no"}
     account.deleted.add("gone")
+    add_rule(account, Rule("nightly", "rate(1 day)", is_enabled=False))
     for line in ("one", "two"):
         write_log(account, "g", "s", line)
 
@@ -74,6 +79,7 @@ def fill_moto(now: float) -> None:
         secrets.create_secret(Name=name, SecretString="x")
     secrets.delete_secret(SecretId="gone")
     document = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+    client("events").put_rule(Name="nightly", ScheduleExpression="rate(1 day)", State="DISABLED")
     client("iam").create_role(RoleName="task", AssumeRolePolicyDocument=document)
     logs.create_log_group(logGroupName="g")
     logs.create_log_stream(logGroupName="g", logStreamName="s")

@@ -66,8 +66,15 @@ class Account:
     """Role → its path, where it has one."""
     one_offs: dict[str, Any] = field(default_factory=dict)
     log_streams: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
+    schedules: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    """By region, group and name."""
+    schedule_groups: set[tuple[str, str]] = field(default_factory=set)
+    """By region and name; `default` is in each."""
+    scheduler_tokens: dict[tuple[str, str], Any] = field(default_factory=dict)
+    rules: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """By region and name."""
     asked_in: str = REGION
-    """The region of the call that is being answered; only log groups are kept apart by it."""
+    """The region of the call that is being answered; log groups, schedules and rules are kept apart by it."""
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of one of the account's resources."""

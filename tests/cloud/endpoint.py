@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.cloud import ecr, ecr_repositories, ecs, iam, logs, secretsmanager, ssm, sts
+from tests.cloud import ecr, ecr_repositories, ecs, events, iam, logs, scheduler, secretsmanager, ssm, sts
 from tests.cloud.accounts import Answer, AwsError, Call, Cloud, Operation
 from tests.cloud.ecs_rollouts import last_rollouts
 from tests.cloud.limits import Limits
@@ -31,6 +31,8 @@ SERVICES: Mapping[str, Mapping[str, Operation]] = {
     "secretsmanager": secretsmanager.OPERATIONS,
     "logs": logs.OPERATIONS,
     "iam": iam.OPERATIONS,
+    "scheduler": scheduler.OPERATIONS,
+    "events": events.OPERATIONS,
 }
 Fault = Callable[[Call], AwsError | None]
 """Asked before every call; what it returns is answered instead."""
@@ -127,7 +129,7 @@ class Endpoint:
         return {"total": self.calls.total(), "operations": self.operations(), "accounts": accounts, **throttled}
 
     def _answer_call(self, request: Request) -> bytes:
-        xml = "x-amz-target" not in request.headers
+        xml = request.speaks_xml
         try:
             answer = self._carry_out(request.call())
         except AwsError as error:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from tests.cloud.accounts import Ask, AwsError, Call, account_of
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
+_SCHEDULES = "/schedules/"
+_OPERATIONS = {"POST": "CreateSchedule", "GET": "GetSchedule", "PUT": "UpdateSchedule"}
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
@@ -34,8 +36,22 @@ class Request:
         if "x-amz-target" in self.headers:
             operation = self.headers["x-amz-target"].rpartition(".")[2]
             return Call(account, service, operation, json.loads(self.body or b"{}"), scope["region"])
+        if self.path.startswith(_SCHEDULES):
+            return Call(account, service, _OPERATIONS[self.method], self._of_schedule(), scope["region"])
         ask: Ask = dict(parse_qsl(self.body.decode()))
         return Call(account, service, ask.get("Action", ""), ask, scope["region"])
+
+    @property
+    def speaks_xml(self) -> bool:
+        """Whether it is answered in XML."""
+        return "x-amz-target" not in self.headers and not self.path.startswith(_SCHEDULES)
+
+    def _of_schedule(self) -> Ask:
+        """Source: botocore's model of Scheduler: its protocol is REST, with the name in the path."""
+        path, _, query = self.path.partition("?")
+        asked = dict(parse_qsl(query))
+        group = {"GroupName": asked["groupName"]} if "groupName" in asked else {}
+        return {**json.loads(self.body or b"{}"), **group, "Name": unquote(path.removeprefix(_SCHEDULES))}
 
 
 def respond(body: bytes, content_type: str = JSON, status: int = 200) -> bytes:

@@ -25,13 +25,14 @@ MAY_IMPORT = {
     "concurrency": {"errors"},
     "model": {"tags", "errors"},
     "regions": {"spelling"},
+    "service_models": set(),
     "dockerignore": {"errors"},
     "rules": BASE,
-    "aws": BASE | {"regions", "rules"},
+    "aws": BASE | {"regions", "rules", "service_models"},
     "git": BASE,
     "notify": BASE,
     "config": BASE | {"regions", "cron"},
-    "template": BASE | {"regions", "cron", "rules"},
+    "template": BASE | {"regions", "cron", "rules", "service_models"},
     "source": BASE | {"git", "dockerignore"},
     "builders": BASE | {"dockerignore"},
     "rollout": BASE | {"rules", "aws"},
@@ -51,8 +52,8 @@ ONLY_IN = {
     "rich": "report",
     "subprocess": "git builders aws",
 }
-DERIVED = {("template", "botocore")}
-"""The template room reads botocore's service model, and makes no client."""
+DERIVED = {("template", "botocore"), ("service_models", "botocore")}
+"""These read botocore's service models, and make no client."""
 
 
 def rooms() -> list[str]:

@@ -1,17 +1,25 @@
 """What is read from AWS: in pages and batches, through retries, with credentials that refresh."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import pytest
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.model import ServiceModel
 
 from deploytasks.aws import ecs, tasks
-from deploytasks.aws.botocore_session import JsonFiles, loader
+from deploytasks.aws.botocore_session import loader
 from deploytasks.aws.session import Clients
 from deploytasks.commands.observe import observe
+from deploytasks.concurrency import each
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author, Deployment, Environment, Target
+from deploytasks.service_models import JsonFiles, whole_model
+from deploytasks.template import shape
 from tests.cloud.accounts import AwsError as Answered
 from tests.cloud.accounts import Call
 from tests.cloud.ecs_rollouts import add_task, open_service, settle, start
@@ -102,9 +110,20 @@ def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoin
     assert cloud.operations()["DescribeServices"] == 0
 
 
+@pytest.fixture
+def nothing_read() -> Iterator[None]:
+    """No data of botocore is known yet."""
+    caches = (loader, whole_model, shape.model)
+    for known in caches:
+        known.cache_clear()
+    yield
+    for known in caches:
+        known.cache_clear()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_read")
 def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: Endpoint, monkeypatch):
-    loader.cache_clear()
     loaded: Counter[str] = Counter()
     load = JsonFiles.load_file
     monkeypatch.setattr(JsonFiles, "load_file", lambda self, path: loaded.update([path]) or load(self, path))
@@ -112,7 +131,33 @@ def test_two_hundred_accounts_do_not_load_the_models_two_hundred_times(cloud: En
     for number in range(1, 201):
         account = tenant_account(number)
         clients.of("ecs", Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy"))
+    shape.model()  # what checks templates reads the same
     assert max(count for path, count in loaded.items() if "/ecs/" in path) == 1
+
+
+@pytest.mark.usefixtures("nothing_read")
+def test_of_botocores_four_hundred_folders_only_those_asked_for_are_looked_into(cloud: Endpoint, monkeypatch):
+    listed: list[str] = []
+    real = os.listdir
+    monkeypatch.setattr("botocore.loaders.os.listdir", lambda path: listed.append(str(path)) or real(path))
+    Clients(Author("x")).of("ecs", ACCESS)
+    shape.model()
+    assert {Path(path).name for path in listed} <= {"data", "models", "ecs", "sts"}
+
+
+def test_one_thread_at_a_time_creates_the_exception_classes(cloud: Endpoint, monkeypatch):
+    made = ClientExceptionsFactory.create_client_exceptions
+    inside, seen = Semaphore(), []
+
+    def create(self: ClientExceptionsFactory, model: ServiceModel) -> Any:
+        seen.append(inside.acquire(blocking=False))
+        Event().wait(0.02)
+        inside.release()
+        return made(self, model)
+
+    monkeypatch.setattr(ClientExceptionsFactory, "create_client_exceptions", create)
+    each(lambda number: Clients(Author("x")).of("ecs", ACCESS).exceptions, range(4))
+    assert seen == [True] * 4
 
 
 @pytest.fixture

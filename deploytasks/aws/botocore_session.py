@@ -4,10 +4,8 @@ They share the parsed models, the event handlers and the connections. A session 
 12 MB for each account.
 """
 
-import gzip
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from functools import cache, partial
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY
@@ -17,7 +15,7 @@ from typing import Any
 from botocore import handlers
 from botocore.endpoint import EndpointCreator
 from botocore.hooks import EventAliaser, HierarchicalEmitter
-from botocore.loaders import JSONFileLoader, Loader, instance_cache
+from botocore.loaders import Loader, instance_cache
 from botocore.session import Session
 from botocore.utils import EVENT_ALIASES, ensure_boolean
 
@@ -25,6 +23,7 @@ from deploytasks.aws import responses
 from deploytasks.aws.operations import OPERATIONS, ListedOnly
 from deploytasks.aws.retries import FETCHING, EcsRetries, hasten
 from deploytasks.aws.transport import Connections
+from deploytasks.service_models import ServiceLoader, whole_model
 
 SERVICES = frozenset(service for service, _ in OPERATIONS)
 _EVENTS = ("", "*", *SERVICES, *(EVENT_ALIASES[each] for each in SERVICES & EVENT_ALIASES.keys()))
@@ -33,21 +32,10 @@ _TRIMMED = SERVICES - {"sts"}
 """The services whose models are reduced to the operations that are called; of STS, botocore itself calls others."""
 _MODELS: dict[str, Any] = {}
 """The parsed model of each service: half a megabyte, and the same for every client."""
+_CREATING = Lock()
 
 
-class JsonFiles(JSONFileLoader):
-    """Reads botocore's data as plain dicts: in half the time and memory of the ordered ones that botocore makes."""
-
-    def load_file(self, file_path: str) -> Any:
-        """Return the data of the file, None if there is none."""
-        with suppress(FileNotFoundError), gzip.open(f"{file_path}.json.gz") as file:
-            return json.loads(file.read())
-        with suppress(FileNotFoundError), open(f"{file_path}.json", "rb") as file:  # noqa: PTH123  # botocore's text
-            return json.loads(file.read())
-        return None
-
-
-class _OwnOperations(Loader):
+class _OwnOperations(ServiceLoader):
     """Loads only the operations that are called: methods are half of a client's cost."""
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
@@ -58,7 +46,7 @@ class _OwnOperations(Loader):
 
     @instance_cache
     def _own_model(self, service_name: str, api_version: str | None) -> Any:
-        whole = super().load_service_model(service_name, "service-2", api_version)
+        whole = whole_model(service_name, api_version)
         own = {name: whole["operations"][name] for service, name in OPERATIONS if service == service_name}
         return {**whole, "operations": own}
 
@@ -66,7 +54,7 @@ class _OwnOperations(Loader):
 @cache
 def loader() -> Loader:
     """Return the loader of all of this process's clients: botocore's data is read and parsed once."""
-    return _OwnOperations(file_loader=JsonFiles(), include_default_search_paths=True)
+    return _OwnOperations()
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:
@@ -162,5 +150,11 @@ def _sharing(session: SharingSession) -> type:
             model = _MODELS.setdefault(service_model.service_name, service_model)
             endpoint.http_session = session.connections(endpoint.host, model, client_config)
             super().__init__(endpoint=endpoint, service_model=model, client_config=client_config, **given)  # type: ignore[call-arg]  # botocore puts its own client behind
+
+        @property
+        def exceptions(self) -> Any:
+            """The exception classes of the service: two threads at once would each create classes of their own."""
+            with _CREATING:
+                return super().exceptions  # type: ignore[misc]  # the same
 
     return Sharing

@@ -66,7 +66,6 @@ class Clients:
         with self._lock:
             if (service, access) not in self._clients:
                 client = self._clients[service, access] = self._make(service, access, credentials)
-                _ = client.exceptions  # created at first use: two threads at once would each get classes of their own
                 self._buckets.guard(client, access)
                 RetryPolicy(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
             return self._clients[service, access]

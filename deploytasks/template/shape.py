@@ -10,9 +10,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 from msgspec import Struct
+
+from deploytasks.service_models import whole_model
 
 Path = tuple[str | int, ...]
 """A path in a JSON document: `("containerDefinitions", 0, "image")`; () is the whole document."""
@@ -34,7 +35,7 @@ def dotted(path: Path) -> str:
 @cache
 def model(service: str = "ecs") -> ServiceModel:
     """Return the installed botocore's model of ECS, or of another service."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    return ServiceModel(whole_model(service, None), service)
 
 
 @cache

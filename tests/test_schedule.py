@@ -107,6 +107,17 @@ def test_an_update_sends_everything_back_but_what_is_named():
     assert differing_keys(made, live()) == ("Target.EcsParameters.TaskDefinitionArn",)
 
 
+def test_no_empty_list_is_sent_back_since_botocore_takes_none_for_security_groups():
+    before = live()
+    before["Target"]["EcsParameters"] |= {
+        "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": ["s-1"], "SecurityGroups": []}}
+    }
+    before["Target"]["EcsParameters"] |= {"PlacementStrategy": [], "Tags": []}
+    made = request(job(ecs={}), before)["Target"]["EcsParameters"]
+    assert made["NetworkConfiguration"] == {"awsvpcConfiguration": {"Subnets": ["s-1"]}}
+    assert not {"PlacementStrategy", "Tags"} & set(made)
+
+
 def test_the_live_schedule_is_not_changed_by_laying_keys_over_it():
     before = live()
     request(job(template={"Target": {"RetryPolicy": {"MaximumRetryAttempts": 0}}}), before)

@@ -200,10 +200,18 @@ def test_without_names_of_containers_none_is_unknown():
     assert list(schedule_problems(job(overrides({"name": "any"})), REGION)) == []
 
 
+@pytest.mark.parametrize(
+    "zone", ["Europe", "posix/UTC", "localtime", "../etc/passwd", "/etc/passwd", "a\0b", "utc+1", "x" * 50]
+)
+def test_what_is_no_time_zone_is_refused_whatever_file_it_names(zone: str):
+    (found,) = schedule_problems(job({"ScheduleExpressionTimezone": zone}), REGION)
+    assert found.what == f"there is no time zone '{zone}'"
+
+
 def test_a_time_zone_is_not_checked_without_a_database_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
     unknown = job({"ScheduleExpressionTimezone": "Mars/Base"})
     assert unchecked(unknown) == ""
-    monkeypatch.setattr(schedule, "_zones", frozenset)
+    monkeypatch.setattr(schedule, "_is_zone", lambda name: False)
     assert list(schedule_problems(unknown, REGION)) == []
     assert unchecked(unknown) == "time zone Mars/Base: this machine has no tz database"
     assert unchecked(job()) == ""

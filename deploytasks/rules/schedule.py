@@ -90,7 +90,7 @@ def request(job: JobSchedule, live: Mapping[str, Any] | None = None) -> dict[str
 
     `live` is what GetSchedule returns, without its read-only members. `State` changes only if the template names it.
     """
-    kept = {"FlexibleTimeWindow": {"Mode": "OFF"}, **(live or {})}
+    kept = {"FlexibleTimeWindow": {"Mode": "OFF"}, **_without_empty(live or {})}
     made = _overlaid(_overlaid(kept, _filled_in(job)), job.named)
     made["Target"]["EcsParameters"]["TaskDefinitionArn"] = job.revision
     return _exclusive(made, job.named.get("Target", {}))
@@ -173,6 +173,12 @@ def rule_target(rule: str, targets: Sequence[Mapping[str, Any]], family: str) ->
     what = f"{len(own) or len(of_ecs)} of its targets run ECS tasks{f' of {family}' if own else ''}: {ids}"
     to_do = f"let exactly one of them run the family {family}, or name another rule"
     return Complaint(f"rule {rule}", what if of_ecs else "it has no ECS target", to_do)
+
+
+def _without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the object without empty lists, which mean the same as no list, and some of which no request may hold."""
+    listed = {key: _without_empty(each) if isinstance(each, Mapping) else each for key, each in value.items()}
+    return {key: each for key, each in listed.items() if each not in ([], None)}
 
 
 def _filled_in(job: JobSchedule) -> dict[str, Any]:

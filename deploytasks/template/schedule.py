@@ -6,9 +6,8 @@ Sources: botocore's models of EventBridge Scheduler and ECS, and Scheduler's use
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from botocore.model import StructureShape
 
@@ -65,7 +64,7 @@ def schedule_problems(job: JobSchedule, region: str, containers: Collection[str]
 def unchecked(job: JobSchedule) -> str:
     """Return which part of the schedule can't be checked here: a time zone without a tz database; "" if none."""
     zone = job.named.get("ScheduleExpressionTimezone", "")
-    return f"time zone {zone}: this machine has no tz database" if zone and not _zones() else ""
+    return f"time zone {zone}: this machine has no tz database" if zone and not _is_zone("UTC") else ""
 
 
 def without_template(found: Iterable[Problem], target: Target) -> list[Complaint]:
@@ -162,16 +161,18 @@ def _expression(made: Mapping[str, Any], _: JobSchedule) -> Iterator[Problem]:
 
 
 def _zone(made: Mapping[str, Any], _: JobSchedule) -> Iterator[Problem]:
-    zone, known = made.get("ScheduleExpressionTimezone", "UTC"), _zones()
-    if known and zone not in known:
-        to_do = nearest(zone, sorted(known)) or "name one of the IANA time zones, e.g. Europe/Berlin or UTC"
+    zone = made.get("ScheduleExpressionTimezone")
+    if zone and _is_zone("UTC") and not _is_zone(zone):
+        to_do = nearest(zone, sorted(available_timezones())) or "name one of the IANA time zones, e.g. Europe/Berlin"
         yield Problem(("ScheduleExpressionTimezone",), f"there is no time zone '{zone}'", to_do)
 
 
-@cache
-def _zones() -> frozenset[str]:
-    """Return the names of this machine's tz database; empty if there is none."""
-    return frozenset(available_timezones())
+def _is_zone(name: str) -> bool:
+    """Return whether this machine's tz database has the time zone; without one, there is none."""
+    try:
+        return bool(ZoneInfo(name)) and not name.startswith(("posix", "right/", "localtime"))
+    except (KeyError, OSError, ValueError):  # a missing name, a folder's, and one that is no path
+        return False
 
 
 def _times(made: Mapping[str, Any], _: JobSchedule) -> Iterator[Problem]:

@@ -46,9 +46,10 @@ FLAGS = (
     Flag(
         "service",
         "only these services: api,worker",
-        f"{_TARGETS} build tag.TIER deploy.run release.history tag.list envs.show envs.render",
+        f"{_TARGETS} deploy.run release.history envs.show envs.render",
         whole=True,
     ),
+    Flag("image", "only these images: app,nginx", "build tag.TIER tag.list"),
     Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True),
     Flag("commit", "the git revision to take", "build tag.TIER release.TIER release.matrix", resumed="same"),
     Flag(

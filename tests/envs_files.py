@@ -14,6 +14,7 @@ name = "shop"
 [registry]
 account = "000000000000"
 region = "us-east-1"
+[images.api]
 [services.api]
 [tiers.dev]
 tag = "mutable"

@@ -9,6 +9,7 @@ from deploytasks.model import (
     Access,
     Deployment,
     DesiredImage,
+    EcrImage,
     Environment,
     Image,
     Live,
@@ -29,7 +30,8 @@ REVISION = "arn:aws:ecs:us-east-1:111111111111:task-definition/shop-prod-api:7"
 def target(tenant: str = "main", tier: str = "prod", service: str = "api", **changes: Any) -> Target:
     ordinary = Target(
         environment=Environment(tenant, tier),
-        service=service,
+        name=service,
+        images={service: f"{HOST}/{service}"},
         access=Access("111111111111" if tenant == "main" else "222222222222", "us-east-1"),
         cluster=f"{tenant}-{tier}",
         ecs_service=service,
@@ -38,8 +40,8 @@ def target(tenant: str = "main", tier: str = "prod", service: str = "api", **cha
     return replace(ordinary, **changes)
 
 
-def image(commit: str = NEW, *more_tags: str, digest: str | None = None, children: tuple[str, ...] = ()) -> Image:
-    return Image("api", digest or (NEW_DIGEST if commit == NEW else OLD_DIGEST), (commit, *more_tags), children)
+def image(commit: str = NEW, *more_tags: str, digest: str | None = None, children: tuple[str, ...] = ()) -> EcrImage:
+    return EcrImage("api", digest or (NEW_DIGEST if commit == NEW else OLD_DIGEST), (commit, *more_tags), children)
 
 
 def desired(commit: str = NEW, *more_tags: str, **changes: Any) -> DesiredImage:
@@ -57,6 +59,7 @@ def definition(image: str) -> dict[str, Any]:
 
 
 def live(*deployments: Deployment, runs: str = f"{HOST}/api@{OLD_DIGEST}", **changes: Any) -> Live:
+    """`digests` are those of the target's own image."""
     ordinary = Live(
         target=target(),
         exists=True,
@@ -65,7 +68,14 @@ def live(*deployments: Deployment, runs: str = f"{HOST}/api@{OLD_DIGEST}", **cha
         deployments=deployments or (deployment(),),
         definition=definition(runs),
     )
-    return replace(ordinary, **changes)
+    return of_own_image(ordinary, **changes)
+
+
+def of_own_image(known: Live, **changes: Any) -> Live:
+    """The target with changes; `digests` are those of its own image."""
+    there = changes.get("target", known.target)
+    seen = {"digests": {there.image: changes["digests"]}} if "digests" in changes else {}
+    return replace(known, **{**changes, **seen})
 
 
 def tier(name: str = "prod", **changes: Any) -> Tier:
@@ -77,6 +87,7 @@ def project(root: Path, *targets: Target, **changes: Any) -> Project:
         root=root,
         name="shop",
         registry=Registry(Access("000000000000", "us-east-1"), HOST),
+        images=(Image("api", "api"),),
         services=(Service("api", "api"),),
         tiers=(tier("dev"), tier("staging", after="dev"), tier("prod", after="staging")),
         tenants=tuple(dict.fromkeys(each.environment.tenant for each in targets)),

@@ -30,9 +30,10 @@ name = "shop"
 account = "{registry}"
 region = "{region}"
 
-[services.{service}]
+[images.{service}]
 repository = "{service}"
 context = "."
+[services.{service}]
 
 [tiers.dev]
 tag = "mutable"

@@ -66,7 +66,8 @@ def target(number: int, **changes: Any) -> Target:
     account = tenant_account(number)
     ordinary = Target(
         environment=Environment(tenant_name(number), "prod"),
-        service="api",
+        name="api",
+        images={"api": IMAGE},
         access=Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy"),
         cluster=f"{tenant_name(number)}-prod",
         ecs_service="api",
@@ -85,7 +86,7 @@ def rollout(cloud: Endpoint, number: int, **changes: Any) -> Rollout:
     image = f"{IMAGE}@{digest}"
     request = {"family": f"f{number}", "containerDefinitions": [container(image)]}
     desired = DesiredImage("api", "api", "b" * 40, digest, "prod-20260203T040506Z")
-    ordinary = Rollout(target(number), "update", "", desired, image, request, tags={"project": "shop"})
+    ordinary = Rollout(target(number), "update", "", desired, {"api": image}, request, tags={"project": "shop"})
     runs_in = service(cloud, number)
     ran = runs_in.deployments[0]
     deployment = Deployment(ran.id, "PRIMARY", "COMPLETED", ran.revision, 2, 2)
@@ -112,9 +113,7 @@ def carry_out(
     **given: Any,
 ) -> tuple[tuple[Result, ...], list[Event]]:
     told: list[Event] = []
-    resources = the_rollout.Resources(
-        Clients(Author("somebody")), {"api": IMAGE}, told.append, clock, clock.sleep, **given
-    )
+    resources = the_rollout.Resources(Clients(Author("somebody")), told.append, clock, clock.sleep, **given)
     return the_rollout.carry_out(Plan(tier, waves=waves), resources, wait=wait, before_wave=before_wave), told
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from deploytasks.model import Access, Environment, Project, Registry, Service, Target, Tier
+from deploytasks.model import Access, Environment, Image, Project, Registry, Service, Target, Tier
 
 ROOT = Path(__file__).parent.parent
 ACCESS = Access("222222222222", "eu-central-1")
@@ -19,7 +19,16 @@ SETTINGS: dict[str, Any] = {
 def target(tier: str = "dev", tenant: str = "mb", **settings: Any) -> Target:
     environment = Environment(tenant, tier)
     family = f"shop-{environment}-api"
-    return Target(environment, "api", ACCESS, f"{tenant}-{tier}", "api", family, **(SETTINGS | settings))
+    return Target(
+        environment,
+        "api",
+        {"api": "registry.example/shop/api"},
+        ACCESS,
+        f"{tenant}-{tier}",
+        "api",
+        family,
+        **(SETTINGS | settings),
+    )
 
 
 def project(root: Path, *targets: Target) -> Project:
@@ -27,7 +36,8 @@ def project(root: Path, *targets: Target) -> Project:
         root=root,
         name="shop",
         registry=Registry(Access("012345678922", "us-east-1"), "registry.example"),
-        services=(Service("api", "shop/api"),),
+        images=(Image("api", "shop/api"),),
+        services=(Service("api", "api"),),
         tiers=(Tier("dev", "mutable", pin="tag"), Tier("prod", "immutable", after="dev")),
         tenants=("mb",),
         targets=targets or (target(),),

@@ -7,10 +7,22 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Cell, Image, Live
+from deploytasks.model import Cell, EcrImage, Live
 from deploytasks.rules.board import Evidences, board, titled
 from deploytasks.rules.image_index import index_images
-from tests.given import HOST, IMAGES, NEW, NEW_DIGEST, OLD, OLD_DIGEST, definition, deployment, image, live, target
+from tests.given import (
+    HOST,
+    NEW,
+    NEW_DIGEST,
+    OLD,
+    OLD_DIGEST,
+    definition,
+    deployment,
+    image,
+    live,
+    of_own_image,
+    target,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RELEASED = "prod-20261120T100000Z"
@@ -20,11 +32,11 @@ LISTING = (image(OLD, "prod", RELEASED), image(NEW, "dev"))
 
 def seen(**changes: Any) -> Live:
     """A target that runs the older image, as the tier's tag wants it."""
-    return replace(live(digests=(OLD_DIGEST,), revision_tags=OURS), **changes)
+    return of_own_image(live(digests=(OLD_DIGEST,), revision_tags=OURS), **changes)
 
 
-def cells(*lives: Live, listing: tuple[Image, ...] = LISTING, **known: Any) -> tuple[Cell, ...]:
-    indexes = {"api": index_images(IMAGES["api"], listing)}
+def cells(*lives: Live, listing: tuple[EcrImage, ...] = LISTING, **known: Any) -> tuple[Cell, ...]:
+    indexes = {"api": index_images(listing)}
     return board(["dev", "staging", "prod"], lives, Evidences("shop", indexes, **known), NOW).cells
 
 
@@ -92,25 +104,25 @@ def test_tasks_of_one_service_that_differ_are_named_by_what_ecr_calls_them():
 
 def test_the_children_of_one_index_are_one_image():
     arm, intel = "sha256:" + "a" * 64, "sha256:" + "c" * 64
-    index = Image("api", OLD_DIGEST, (OLD, "prod", RELEASED), (arm, intel))
-    untagged = (Image("api", arm), Image("api", intel))
+    index = EcrImage("api", OLD_DIGEST, (OLD, "prod", RELEASED), (arm, intel))
+    untagged = (EcrImage("api", arm), EcrImage("api", intel))
     found = cells(seen(digests=(arm,)), seen(target=target("mb"), digests=(intel,)), listing=(index, *untagged))
     assert [(cell.marks, cell.commit, cell.runs) for cell in found] == [((), OLD, (OLD,)), ((), OLD, (OLD,))]
 
 
 def test_an_untagged_image_is_in_ecr_and_no_stranger():
-    (cell,) = cells(seen(), listing=(Image("api", OLD_DIGEST),))
+    (cell,) = cells(seen(), listing=(EcrImage("api", OLD_DIGEST),))
     assert (cell.marks, cell.commit) == ((), OLD)
 
 
 def test_without_the_registry_nothing_is_called_behind_or_foreign():
-    indexes = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
+    indexes = {"api": replace(index_images(()), known=False)}
     (cell,) = board(["prod"], [seen(digests=(NEW_DIGEST,))], Evidences("shop", indexes), NOW).cells
     assert cell.marks == ()
 
 
 def test_without_the_registry_a_child_is_not_held_against_its_index():
-    indexes = {"api": replace(index_images(IMAGES["api"], ()), known=False)}
+    indexes = {"api": replace(index_images(()), known=False)}
     child, other = seen(digests=("sha256:" + "a" * 64,)), seen(target=target("zoo"), digests=("sha256:" + "c" * 64,))
     index = seen(target=target("mb"), digests=(), definition=definition(f"{HOST}/api@{OLD_DIGEST}"))
     alike = board(["prod"], [child, index], Evidences("shop", indexes), NOW).cells
@@ -138,7 +150,7 @@ def test_where_no_task_tells_its_digest_the_definition_or_the_record_does():
 
 
 def test_commits_get_their_subjects_where_git_knows_them():
-    indexes = {"api": index_images(IMAGES["api"], LISTING)}
+    indexes = {"api": index_images(LISTING)}
     seen_board = board(["prod"], [seen()], Evidences("shop", indexes), NOW + timedelta(0))
     assert titled(seen_board, {OLD: "Begin"}).cells[0].subject == "Begin"
     assert titled(seen_board, {}).cells[0].subject == ""

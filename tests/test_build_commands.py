@@ -139,7 +139,7 @@ def test_a_commit_that_is_in_ecr_with_other_artifacts_is_refused_and_not_replace
     write(jar, "api/build/libs/app.jar", "another")
     ran = jar.inv("build")
     assert ran.code == 2
-    assert f"services.api.artifacts: {head[:7]} is in ECR with other artifacts (" in ran.stderr
+    assert f"images.api.artifacts: {head[:7]} is in ECR with other artifacts (" in ran.stderr
     assert jar.inv("build", "--commit", head).code == 0
     (jar.root / "api/build/libs/app.jar").unlink()
     assert jar.inv("build").code == 0
@@ -151,7 +151,7 @@ def test_artifacts_that_are_not_there_are_refused(jar: Shop, registry: Registry,
     subprocess.run(["rm", "-r", str(jar.root / gone)], check=True)
     ran = jar.inv("build")
     assert ran.code == 2
-    assert "services.api.artifacts: 'build/libs/*.jar' matches no git-ignored file of the context" in ran.stderr
+    assert "images.api.artifacts: 'build/libs/*.jar' matches no git-ignored file of the context" in ran.stderr
     assert registry.tags == {}
 
 

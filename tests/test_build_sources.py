@@ -80,10 +80,10 @@ def test_a_named_commit_does_not_care_for_the_tree(api: Shop):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("context", "apo", "services.api.context: there is no directory apo in commit"),
-        ("context", "../..", "services.api.context: '../..' leads out of the repository"),
-        ("dockerfile", "Dokerfile", "services.api.dockerfile: there is no file api/Dokerfile in commit"),
-        ("dockerfile", "../../x", "services.api.dockerfile: '../../x' leads out of the repository"),
+        ("context", "apo", "images.api.context: there is no directory apo in commit"),
+        ("context", "../..", "images.api.context: '../..' leads out of the repository"),
+        ("dockerfile", "Dokerfile", "images.api.dockerfile: there is no file api/Dokerfile in commit"),
+        ("dockerfile", "../../x", "images.api.dockerfile: '../../x' leads out of the repository"),
     ],
 )
 def test_a_wrong_context_or_dockerfile_is_refused_before_anything_is_built(api: Shop, key: str, value: str, said: str):
@@ -108,7 +108,7 @@ def test_all_that_is_wrong_with_all_images_is_told_at_once(api: Shop):
     run(api.root, "commit", "-qm", "Web")
     ran = api.inv("build")
     assert "uncommitted changes of what an image contains: api/app.py" in ran.stderr
-    assert "services.web.context: there is no directory wbe" in ran.stderr
+    assert "images.web.context: there is no directory wbe" in ran.stderr
 
 
 def test_what_no_builder_here_can_build_is_told_of_all_images_before_anything_is_built(api: Shop, monkeypatch):
@@ -141,26 +141,26 @@ def test_several_platforms_are_refused_by_a_dry_run_too(api: Shop):
     commit(api)
     ran = api.inv("release.dev", "--dry-run")
     assert ran.code == 2
-    assert "services.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built" in ran.stderr
+    assert "images.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built" in ran.stderr
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ('context = "apo"', "services.api.context: there is no directory apo in commit"),
-        ('context = "../.."', "services.api.context: '../..' leads out of the repository"),
-        ('context = "/etc"', "services.api.context: '/etc' leads out of the repository"),
-        ('context = "api/app.py"', "services.api.context: there is no directory api/app.py in commit"),
+        ('context = "apo"', "images.api.context: there is no directory apo in commit"),
+        ('context = "../.."', "images.api.context: '../..' leads out of the repository"),
+        ('context = "/etc"', "images.api.context: '/etc' leads out of the repository"),
+        ('context = "api/app.py"', "images.api.context: there is no directory api/app.py in commit"),
         (
             'context = "api"\ndockerfile = "Dokerfile"',
-            "services.api.dockerfile: there is no file api/Dokerfile in commit",
+            "images.api.dockerfile: there is no file api/Dokerfile in commit",
         ),
-        ('context = "api"\ndockerfile = "../../x"', "services.api.dockerfile: '../../x' leads out of the repository"),
+        ('context = "api"\ndockerfile = "../../x"', "images.api.dockerfile: '../../x' leads out of the repository"),
         (
             'context = "api"\nplatforms = ["linux/amd64", "linux/arm64"]',
-            "services.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built",
+            "images.api.platforms: 2 platforms (linux/amd64, linux/arm64), and one can be built",
         ),
-        ('context = "docs"', "services.api.dockerfile: there is no file docs/Dockerfile in commit"),
+        ('context = "docs"', "images.api.dockerfile: there is no file docs/Dockerfile in commit"),
     ],
 )
 def test_envs_check_finds_a_wrong_context_or_dockerfile_offline(api: Shop, keys: str, said: str):

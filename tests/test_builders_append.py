@@ -14,7 +14,7 @@ from deploytasks import builders
 from deploytasks.builders import Job, Login
 from deploytasks.builders.registry import Reference, is_loopback, opened
 from deploytasks.errors import BuildFailed, Refusal
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Image
 from tests.registry import Registry, digest_of, serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -47,7 +47,7 @@ def context(tmp_path: Path) -> Path:
 
 def job(registry, context, dockerfile, *, platforms=("linux/amd64",), labels=None) -> Job:
     (context / "Dockerfile").write_text(dockerfile)
-    service = Service("api", "api", context="examples/api", platforms=platforms, builder="append")
+    service = Image("api", "api", context="examples/api", platforms=platforms, builder="append")
     return Job(Build(service, COMMIT, COMMIT), context, f"{registry.host}/api:{COMMIT}", labels or {})
 
 
@@ -158,7 +158,7 @@ def test_the_build_and_the_push_are_told_of(registry, context):
     base(registry)
     told = []
     digest = build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"), told=told)
-    assert {(each.step, each.service) for each in told} == {("build", "api"), ("push", "api")}
+    assert {(each.step, each.image) for each in told} == {("build", "api"), ("push", "api")}
     assert told[0].message == f"FROM {registry.host}/base:1, appended to without an engine"
     assert told[-1].message == f"pushed {registry.host}/api:{COMMIT} as {digest}"
 
@@ -416,7 +416,7 @@ def test_a_missing_dockerfile_is_refused_with_the_setting(registry, context):
     with pytest.raises(Refusal) as caught:
         build(made)
     assert str(caught.value).startswith("examples/api/Dockerfile: cannot be read: ")
-    assert "set services.api.dockerfile" in str(caught.value)
+    assert "set images.api.dockerfile" in str(caught.value)
 
 
 def test_a_dockerfile_that_needs_an_engine_is_refused_before_the_registry_is_asked(registry, context):

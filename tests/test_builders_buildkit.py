@@ -15,7 +15,7 @@ import pytest
 from deploytasks import builders
 from deploytasks.builders import Job
 from deploytasks.errors import DeployError
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Image
 from tests.registry import serving
 
 pytestmark = pytest.mark.docker
@@ -115,7 +115,7 @@ def by_buildkit(context: Path, scratch: Path) -> tuple[dict[str, Any], dict[str,
 
 def by_append(context: Path) -> tuple[dict[str, Any], dict[str, str]]:
     with serving() as registry:
-        job = Job(Build(Service("api", "api", builder="append"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1")
+        job = Job(Build(Image("api", "api", builder="append"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1")
         builders.build_and_push(job, None, [].append)
         files: dict[str, str] = {}
         for layer in registry.manifest("api", "1")["layers"]:

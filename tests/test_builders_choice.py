@@ -7,7 +7,7 @@ import pytest
 from deploytasks import builders
 from deploytasks.builders import Job
 from deploytasks.errors import Complaint, Refusal
-from deploytasks.model import Build, Platform, Service
+from deploytasks.model import Build, Image, Platform
 from deploytasks.model.builders import BUILDERS
 from tests.registry import serving
 
@@ -21,8 +21,8 @@ def no_engine(monkeypatch, tmp_path):
     return address
 
 
-def service(builder="auto", platforms=("linux/amd64",)) -> Service:
-    return Service("api", "api", builder=builder, platforms=platforms)
+def service(builder="auto", platforms=("linux/amd64",)) -> Image:
+    return Image("api", "api", builder=builder, platforms=platforms)
 
 
 def job(tmp_path, host="localhost:1", *, made=service()) -> Job:  # noqa: B008 - frozen
@@ -72,7 +72,7 @@ def test_auto_builds_and_pushes_without_an_engine(no_engine, tmp_path):
 
 @pytest.mark.parametrize("platforms", [("linux/amd64", "linux/arm64"), ()])
 def test_one_platform_is_built_and_more_are_refused_for_now(tmp_path, platforms):
-    with pytest.raises(Refusal, match=r"services.api.platforms: . platforms \(.*\), and one can be built"):
+    with pytest.raises(Refusal, match=r"images.api.platforms: . platforms \(.*\), and one can be built"):
         builders.build_and_push(job(tmp_path, made=service(platforms=platforms)), None, lambda event: None)
 
 

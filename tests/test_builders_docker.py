@@ -16,7 +16,7 @@ from docker.errors import ImageNotFound
 from deploytasks import builders
 from deploytasks.builders import Job, Login
 from deploytasks.errors import BuildFailed
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Image
 from tests.registry import Registry, serving
 
 pytestmark = pytest.mark.docker
@@ -119,7 +119,7 @@ def job(
     builder="docker",
 ) -> Job:
     (context / dockerfile).write_text(text)
-    service = Service("api", "api", context="api", dockerfile=dockerfile, platforms=(platform,), builder=builder)
+    service = Image("api", "api", context="api", dockerfile=dockerfile, platforms=(platform,), builder=builder)
     return Job(Build(service, COMMIT, COMMIT), context, f"{registry.host}/api:{COMMIT}", labels or {"commit": COMMIT})
 
 

@@ -75,7 +75,7 @@ def test_all_such_instructions_are_listed_at_once():
         ("FROM ${BASE", "Dockerfile:1: '${BASE': a ${ is not closed"),
         ("FROM ${BASE}", "Dockerfile:1: FROM names no image"),
         ("FROM a b", "Dockerfile:1: FROM names no image"),
-        ("FROM --platform=linux/arm64 a", "Dockerfile:1: FROM --platform=linux/arm64, but the service is built for"),
+        ("FROM --platform=linux/arm64 a", "Dockerfile:1: FROM --platform=linux/arm64, but the image is built for"),
         ("# escape=`\nFROM scratch", "Dockerfile:1: another escape character needs a Docker engine"),
     ],
 )

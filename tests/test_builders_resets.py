@@ -14,7 +14,7 @@ from deploytasks.builders import docker
 from deploytasks.builders.job import BuildLog, Job
 from deploytasks.builders.registry import Reference, opened
 from deploytasks.errors import BuildFailed
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Image
 from tests.registry import Registry, serving
 from tests.test_builders_append import COMMIT, base, build, context, job, naps, registry
 
@@ -131,7 +131,7 @@ class Engine(BaseHTTPRequestHandler):
 
 def engine_pushes(*pushes: dict[str, Any]) -> str:
     Engine.pushes = list(pushes)
-    service = Service("api", "api", context="api")
+    service = Image("api", "api", context="api")
     wanted = Job(Build(service, COMMIT, COMMIT), Path(), f"registry.example.com/api:{COMMIT}")
     with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
@@ -143,7 +143,7 @@ def engine_pushes(*pushes: dict[str, Any]) -> str:
 
 
 def test_an_engine_s_push_that_was_reset_is_tried_again(naps: list[float]):
-    assert engine_pushes(RESET, {"error": "received unexpected HTTP status: 503 Service Unavailable"}, PUSHED) == DIGEST
+    assert engine_pushes(RESET, {"error": "received unexpected HTTP status: 503 Image Unavailable"}, PUSHED) == DIGEST
     assert naps == [1.0, 3.0]
 
 

@@ -36,7 +36,7 @@ from deploytasks import builders
 from deploytasks.builders import dockerfile
 from deploytasks.config.schema import json_schema
 from deploytasks.errors import Complaint, Refusal
-from deploytasks.model import Build, Service
+from deploytasks.model import Build, Image
 from deploytasks.model.builders import BUILDERS
 from tests.envs_files import loaded, refusal
 from tests.test_builders_table import documented, told, with_builder
@@ -48,13 +48,13 @@ def said(call, *arguments):
         return str(error)
 
 root = Path(sys.argv[1])
-kiln = Service("api", "api", builder="kiln", platforms=("linux/amd64", "linux/arm64"))
+kiln = Image("api", "api", builder="kiln", platforms=("linux/amd64", "linux/arm64"))
 job = builders.Job(Build(kiln, "c" * 40, "c" * 40), root, "there/api:1")
 print(json.dumps({
-    "accepted": loaded(root, with_builder("kiln")).services[0].builder,
+    "accepted": loaded(root, with_builder("kiln")).images[0].builder,
     "refused": refusal(root, with_builder("klin")),
-    "editors": json_schema("project")["$defs"]["ServiceTable"]["properties"]["builder"]["enum"],
-    "chosen": builders.choose(Service("api", "api")).name,
+    "editors": json_schema("project")["$defs"]["ImageTable"]["properties"]["builder"]["enum"],
+    "chosen": builders.choose(Image("api", "api")).name,
     "cold": said(builders.choose, kiln, lambda row: Complaint(row.name, "is cold", "light it")),
     "too many": str(replace(kiln, platforms=("linux/amd64",) * 3).unbuildable),
     "built": builders.build_and_push(job, None, print),
@@ -65,7 +65,7 @@ print(json.dumps({
 
 
 def with_builder(name: str) -> str:
-    return PROJECT.replace("[services.api]", f'[services.api]\nbuilder = "{name}"')
+    return PROJECT.replace("[images.api]", f'[images.api]\nbuilder = "{name}"')
 
 
 def told(rows: Iterable[Builder]) -> list[tuple[str, str, str, bool]]:
@@ -110,7 +110,7 @@ def test_a_row_is_accepted_by_the_configuration_and_named_where_another_word_is_
     assert answers["accepted"] == "kiln"
     *others, last = (f'"{name}"' for name in ("auto", "kiln", *WANTED[1:]))
     wanted = f"wanted: {', '.join(others)} or {last}"
-    assert answers["refused"].endswith(f'services.api.builder: can\'t be "klin"\n    {wanted}')
+    assert answers["refused"].endswith(f'images.api.builder: can\'t be "klin"\n    {wanted}')
     assert answers["editors"] == sorted(("kiln", *WANTED))
 
 

@@ -382,7 +382,7 @@ def test_a_port_of_the_task_is_the_hosts_too_in_its_own_or_the_hosts_network(net
 
 def test_the_canonical_form_says_only_what_matters():
     definition = as_ecs_tells_it(
-        Renderer(project(ROOT)).definition(target(), DesiredImage("api", "shop/api", "c", None), "x"), list
+        Renderer(project(ROOT)).definition(target(), DesiredImage("api", "shop/api", "c", None)), list
     )
     assert not read_only_keys() & set(canonical(definition))
     assert canonical(definition)["containerDefinitions"][0] == {
@@ -392,7 +392,7 @@ def test_the_canonical_form_says_only_what_matters():
             {"name": "TENANT", "value": "mb"},
             {"name": "TIER", "value": "dev"},
         ],
-        "image": "x",
+        "image": "registry.example/shop/api:dev",
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {

@@ -9,7 +9,6 @@ import pytest
 from deploytasks.errors import Invalid
 from deploytasks.model import Hidden, hidden_in, masked
 from deploytasks.report.masking import masked as shown
-from deploytasks.template.check import _nobodys
 from deploytasks.template.render import Renderer
 from tests.template_stage import project, target, write
 
@@ -25,7 +24,8 @@ BASE = """{
 def rendered(root: Any, template: str, environ: Mapping[str, str]) -> dict[str, Any]:
     made = project(write(root, template))
     where = target()
-    return Renderer(made, environ).definition(where, *_nobodys(made, where))
+    renderer = Renderer(made, environ)
+    return renderer.definition(where, renderer.tried(where))
 
 
 def parts(secret: str, size: int = 6) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_diff_shows_neither_the_old_value_nor_the_new_one(tmp_path):
 def test_what_takes_no_variable_is_rendered_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
     made = project(write(tmp_path, BASE % ("", "")))
     renderer, where = Renderer(made, GIVEN), target()
-    assert hidden_in(renderer.definition(where, *_nobodys(made, where))) == frozenset()
+    assert hidden_in(renderer.definition(where, renderer.tried(where))) == frozenset()
     assert "_stand_ins" not in vars(renderer)
 
 

@@ -34,7 +34,7 @@ def test_a_tenants_service_must_be_the_projects(tmp_path, mb, where):
 @pytest.mark.parametrize("where", ["defaults", "tiers.prod.settings"])
 def test_a_layers_service_must_be_the_projects(tmp_path, where):
     said = refusal(tmp_path, f"{PROJECT}[{where}.services.apy]\n")
-    assert said.startswith(f"envs/project.toml:12: {where}.services.apy: there is no service 'apy'")
+    assert said.startswith(f"envs/project.toml:13: {where}.services.apy: there is no service 'apy'")
 
 
 @pytest.mark.parametrize("key", ["account", "region", "cluster"])
@@ -58,7 +58,7 @@ def test_a_role_must_be_of_the_targets_account(tmp_path):
 
 
 def test_the_registrys_role_must_be_of_its_account(tmp_path):
-    project = PROJECT.replace("[services.api]", 'role = "arn:aws:iam::111111111111:role/push"\n[services.api]')
+    project = PROJECT.replace("[images.api]", 'role = "arn:aws:iam::111111111111:role/push"\n[images.api]')
     said = refusal(tmp_path, project)
     assert said.startswith(
         "envs/project.toml:6: registry.role: is a role of account 111111111111, but the registry's is 000000000000"
@@ -68,7 +68,7 @@ def test_the_registrys_role_must_be_of_its_account(tmp_path):
 def test_a_name_both_in_env_and_secrets_names_both_places(tmp_path):
     said = refusal(tmp_path, PROJECT + '[defaults.env]\nDB = "plain"\n', mb='secrets.DB = "/db"\n' + MB)
     assert said.splitlines()[0] == (
-        "envs/project.toml:13: defaults.env.DB: mb-dev has DB among its secrets too, from envs/mb.toml: secrets.DB"
+        "envs/project.toml:14: defaults.env.DB: mb-dev has DB among its secrets too, from envs/mb.toml: secrets.DB"
     )
 
 
@@ -81,19 +81,19 @@ def test_a_removed_variable_may_be_a_secret(tmp_path):
 @pytest.mark.parametrize("name", sorted(RESERVED_TIER_NAMES))
 def test_a_tier_may_not_be_called_as_a_task(tmp_path, name):
     said = refusal(tmp_path, PROJECT + f'[tiers.{name}]\ntag = "mutable"\nafter = "prod"\n')
-    assert said.startswith(f"envs/project.toml:12: tiers.{name}: '{name}' is the name of another task\n")
+    assert said.startswith(f"envs/project.toml:13: tiers.{name}: '{name}' is the name of another task\n")
 
 
 def test_there_are_at_most_five_tiers(tmp_path):
     more = "".join(f'[tiers.t{number}]\ntag = "mutable"\nafter = "dev"\n' for number in range(4))
-    assert "envs/project.toml:7: tiers: 6 tiers are more than 5\n" in refusal(tmp_path, PROJECT + more)
+    assert "envs/project.toml:8: tiers: 6 tiers are more than 5\n" in refusal(tmp_path, PROJECT + more)
     loaded(tmp_path, PROJECT + more[: more.index("[tiers.t3]")])
 
 
 def test_a_second_first_tier_would_pass_no_gate_and_is_refused(tmp_path):
     said = refusal(tmp_path, PROJECT.replace('after = "dev"\n', ""))
     assert said == (
-        "envs/project.toml:9: tiers.prod: a second first tier beside 'dev': it would build, and pass no gate\n"
+        "envs/project.toml:10: tiers.prod: a second first tier beside 'dev': it would build, and pass no gate\n"
         '    write which tier is before it, such as after = "dev"'
     )
 
@@ -101,7 +101,7 @@ def test_a_second_first_tier_would_pass_no_gate_and_is_refused(tmp_path):
 @pytest.mark.parametrize(("dev", "prod"), [("prod", "dev"), ("dev", "dev")])
 def test_tiers_in_a_circle_are_refused(tmp_path, dev, prod):
     project = PROJECT.replace('tag = "mutable"', f'tag = "mutable"\nafter = "{dev}"')
-    assert "envs/project.toml:9: tiers.dev.after: 'dev' comes after itself\n" in refusal(tmp_path, project)
+    assert "envs/project.toml:10: tiers.dev.after: 'dev' comes after itself\n" in refusal(tmp_path, project)
 
 
 def test_a_tier_after_a_circle_is_not_blamed_for_it(tmp_path):
@@ -115,7 +115,7 @@ def test_two_tiers_may_come_after_one(tmp_path):
 
 def test_a_timeout_of_nothing_is_refused(tmp_path):
     said = refusal(tmp_path, PROJECT + 'timeout = "0m"\n')
-    assert said == "envs/project.toml:12: tiers.prod.timeout: is zero"
+    assert said == "envs/project.toml:13: tiers.prod.timeout: is zero"
 
 
 def test_environments_shown_alike_are_refused(tmp_path):
@@ -160,29 +160,27 @@ def test_two_targets_of_one_account_never_share_a_family(tmp_path):
 
 def test_families_by_default_that_meet_are_refused(tmp_path):
     """shop + a-dev + b-c, and shop + a-dev-b + c."""
-    project = PROJECT.replace("[tiers.prod]", "[tiers.dev-b]").replace(
-        "[services.api]", '[services.b-c]\n[services.c]\nrepository = "cc"'
-    )
+    project = PROJECT.replace("[tiers.prod]", "[tiers.dev-b]").replace("[services.api]", "[services.b-c]\n[services.c]")
     said = refusal(tmp_path, project, mb=MB.replace("[tiers.prod]", "[tiers.dev-b]"))
     assert "share the task definition family shop-mb-dev-b-c, account 222222222222" in said
 
 
-def test_two_services_never_share_a_repository(tmp_path):
-    said = refusal(tmp_path, PROJECT + '[services.web]\nrepository = "shop/api"\n')
+def test_two_images_never_share_a_repository(tmp_path):
+    said = refusal(tmp_path, PROJECT + '[images.web]\nrepository = "shop/api"\n[services.web]\n')
     assert said == (
-        "envs/project.toml:13: services.web.repository: is the repository of 'api' too: 'shop/api'\n"
-        "    an image is found by its commit: give each service its own"
+        "envs/project.toml:14: images.web.repository: is the repository of 'api' too: 'shop/api'\n"
+        "    an image is found by its commit: give each image its own"
     )
 
 
 @pytest.mark.parametrize("name", ["a--b", "a-"])
-def test_a_services_name_that_is_no_repository_needs_one_beside_it(tmp_path, name):
-    said = refusal(tmp_path, f"{PROJECT}[services.{name}]\n")
+def test_an_images_name_that_is_no_repository_needs_one_beside_it(tmp_path, name):
+    said = refusal(tmp_path, f"{PROJECT}[images.{name}]\n[services.{name}]\n")
     assert said == (
-        f"envs/project.toml:12: services.{name}.repository: 'shop/{name}' can't be an ECR repository\n"
+        f"envs/project.toml:13: images.{name}.repository: 'shop/{name}' can't be an ECR repository\n"
         "    give another repository"
     )
-    loaded(tmp_path, f'{PROJECT}[services.{name}]\nrepository = "fine"\n')
+    loaded(tmp_path, f'{PROJECT}[images.{name}]\nrepository = "fine"\n[services.{name}]\n')
 
 
 @pytest.mark.parametrize("key", ["cluster", "ecs_service"])

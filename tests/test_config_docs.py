@@ -9,6 +9,7 @@ import pytest
 from deploytasks.config.load import load
 from deploytasks.config.names import RESERVED_TIER_NAMES
 from deploytasks.config.schema import (
+    ImageTable,
     NotifyTable,
     ProjectFile,
     RegistryTable,
@@ -55,12 +56,13 @@ def test_what_the_doc_calls_a_default_is_the_default(project, tmp_path):
         30,
         "stop",
     )
-    worker = project.service("worker")
-    assert (worker.repository, worker.context, worker.dockerfile) == ("shop/worker", ".", "Dockerfile")
-    assert (worker.platforms, worker.builder, worker.before_deploy) == (("linux/amd64",), "auto", ())
+    nginx, worker = project.image("nginx"), project.service("worker")
+    assert (nginx.repository, nginx.dockerfile) == ("shop/nginx", "Dockerfile")
+    assert (nginx.platforms, nginx.builder, nginx.paths) == (("linux/amd64",), "auto", ())
+    assert (worker.uses, worker.before_deploy) == ((), ())
 
 
-@pytest.mark.parametrize("kind", [ProjectFile, RegistryTable, NotifyTable, ServiceTable, TierTable])
+@pytest.mark.parametrize("kind", [ProjectFile, RegistryTable, NotifyTable, ImageTable, ServiceTable, TierTable])
 def test_every_key_of_the_project_stands_in_the_doc(kind):
     text = EXAMPLES["envs/project.toml"]
     missing = [key for key in kind.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]
@@ -97,7 +99,7 @@ def test_editors_get_a_schema_that_knows_every_table_and_no_null(kind):
 
 def test_the_schema_says_what_is_required_and_what_is_the_default():
     tables = json_schema("project")["$defs"]
-    assert tables["ProjectFile"]["required"] == ["project", "registry", "services", "tiers"]
+    assert tables["ProjectFile"]["required"] == ["project", "registry", "images", "services", "tiers"]
     assert tables["TierTable"]["required"] == ["tag"]
     assert tables["TierTable"]["properties"]["parallel"]["default"] == 20
     assert "default" not in tables["TierTable"]["properties"]["after"]

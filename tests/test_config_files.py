@@ -90,4 +90,4 @@ def test_a_file_whose_name_can_be_no_tenants_is_named(tmp_path, name):
 def test_a_broken_project_file_hides_no_complaint_about_a_tenant(tmp_path):
     said = refusal(tmp_path, PROJECT + "= 1", mb="cpus = 1\n" + MB)
     assert "envs/mb.toml:1: unknown key 'cpus'\n    did you mean 'cpu'?" in said
-    assert "envs/project.toml:12: is not TOML" in said
+    assert "envs/project.toml:13: is not TOML" in said

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploytasks.config.load import load
-from deploytasks.model import Access, Environment, Service, Tier
+from deploytasks.model import Access, Environment, Image, Service, Tier
 from tests.envs_files import MB, PROJECT, loaded, only_target, write
 
 REPOSITORY = Path(__file__).parent.parent
@@ -87,26 +87,26 @@ def test_a_tier_has_its_policy_and_our_defaults(tmp_path):
     assert prod == Tier("prod", "immutable", "dev", "tag", 3, 5400, 90, "continue")
 
 
-def test_a_service_says_how_it_is_built(tmp_path):
+def test_an_image_says_how_it_is_built_and_a_service_what_it_runs(tmp_path):
     worker = """\
-[services.worker]
+[images.worker]
 repository = "shop/worker"
 context = "worker"
 dockerfile = "Dockerfile.worker"
 platforms = ["linux/arm64", "linux/amd64"]
 builder = "append"
+[services.worker]
 before_deploy = [["./manage", "migrate"]]
 """
-    api, other = loaded(tmp_path, PROJECT + worker).services
-    assert api == Service("api", "shop/api")
-    assert other == Service(
-        "worker",
-        "shop/worker",
-        "worker",
-        "Dockerfile.worker",
-        ("linux/arm64", "linux/amd64"),
-        "append",
-        (("./manage", "migrate"),),
+    project = loaded(tmp_path, PROJECT + worker)
+    platforms = ("linux/arm64", "linux/amd64")
+    assert project.images == (
+        Image("api", "shop/api"),
+        Image("worker", "shop/worker", "worker", "Dockerfile.worker", platforms, "append"),
+    )
+    assert project.services == (
+        Service("api", "api"),
+        Service("worker", "worker", before_deploy=(("./manage", "migrate"),)),
     )
 
 
@@ -119,7 +119,7 @@ before_deploy = [["./manage", "migrate"]]
     ],
 )
 def test_images_are_named_by_the_registrys_host(tmp_path, lines, host):
-    text = PROJECT.replace("[services.api]", f"{lines}\n[services.api]")
+    text = PROJECT.replace("[images.api]", f"{lines}\n[images.api]")
     if lines == "CHINA":
         text = PROJECT.replace("us-east-1", "cn-north-1")
     assert loaded(tmp_path, text).registry.host == host

@@ -67,7 +67,7 @@ def test_without_the_table_nobody_is_told(tmp_path):
 )
 def test_anything_else_is_refused_with_the_reason_and_never_shown(tmp_path, webhook):
     assert refusal(tmp_path, notify(webhook)) == (
-        "envs/project.toml:13: notify.webhook: can't be this\n"
+        "envs/project.toml:14: notify.webhook: can't be this\n"
         "    wanted: where the webhook's address is found, never the address: anyone who has it can post; "
         'such as "env:SLACK_URL", "ssm:/shop/slack" or "secretsmanager:shop/slack"'
     )
@@ -76,11 +76,11 @@ def test_anything_else_is_refused_with_the_reason_and_never_shown(tmp_path, webh
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        ('[notify]\nwebhok = "env:X"', "13: notify: unknown key 'webhok'\n    did you mean 'webhook'?"),
-        ('[notfy]\nwebhook = "env:X"', "12: unknown key 'notfy'\n    did you mean 'notify'?"),
-        ('[notify]\nwebhook = ["env:X"]', "13: notify.webhook: can't be this\n    wanted: where"),
-        ("[notify]", "12: notify.webhook: is missing\n    wanted: where"),
-        (f'notify = "{ADDRESS}"', "12: tiers.prod: unknown key 'notify'"),
+        ('[notify]\nwebhok = "env:X"', "14: notify: unknown key 'webhok'\n    did you mean 'webhook'?"),
+        ('[notfy]\nwebhook = "env:X"', "13: unknown key 'notfy'\n    did you mean 'notify'?"),
+        ('[notify]\nwebhook = ["env:X"]', "14: notify.webhook: can't be this\n    wanted: where"),
+        ("[notify]", "13: notify.webhook: is missing\n    wanted: where"),
+        (f'notify = "{ADDRESS}"', "13: tiers.prod: unknown key 'notify'"),
     ],
 )
 def test_a_wrong_table_is_told_with_its_line_and_the_right_spelling(tmp_path, added, said):
@@ -105,7 +105,7 @@ def test_a_tenant_has_no_webhook_of_its_own(tmp_path):
 def test_a_secret_is_beside_the_registry_whose_credentials_read_it(tmp_path, account, region):
     said = refusal(tmp_path, notify(f"secretsmanager:arn:aws:secretsmanager:{region}:{account}:secret:x"))
     assert said == (
-        f"envs/project.toml:13: notify.webhook: is in account {account}, {region}, "
+        f"envs/project.toml:14: notify.webhook: is in account {account}, {region}, "
         "but the registry is in 000000000000, us-east-1\n"
         "    keep it beside the registry: secretsmanager:NAME"
     )

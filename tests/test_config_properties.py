@@ -84,7 +84,9 @@ def test_the_walk_complains_exactly_where_msgspec_does(table, is_project, is_nea
     found = checked(Source("envs/project.toml" if is_project else "envs/mb.toml", "x", table), faults)
     if faults:
         return
-    assert found.data == table | {key: {} for key in ("tiers", "services") if key not in table and key in found.data}
+    assert found.data == table | {
+        key: {} for key in ("tiers", "images", "services") if key not in table and key in found.data
+    }
     if found.data == table:
         msgspec.convert(table, kind)
 

@@ -13,7 +13,6 @@ from tests.commands import Shop
 from tests.gates import runs_older, untried
 from tests.given import (
     HOST,
-    IMAGES,
     NEW,
     NEW_DIGEST,
     OLD,
@@ -42,7 +41,7 @@ def staging(*deployments: Any, tenant: str = "main", tier: str = "staging", **ru
 
 def asked(*upstream: Live, wished: DesiredImage | None = None, into: Tier = PROD) -> str:
     """Everything that the gate says."""
-    return "\n".join(map(str, gate.gate(into, [wished or desired()], upstream, IMAGES)))
+    return "\n".join(map(str, gate.gate(into, [wished or desired()], upstream)))
 
 
 # given → (what runs in the tier before, what is wished)
@@ -174,10 +173,9 @@ def test_where_no_tenant_has_a_tier_before_nothing_has_tried_it():
     )
 
 
-def test_each_service_is_asked_for_itself():
-    worker = desired(service="worker", repository="worker")
-    images = {**IMAGES, "worker": f"{HOST}/worker"}
-    (said,) = gate.gate(PROD, [desired(), worker], [staging()], images)
+def test_each_image_is_asked_for_itself():
+    worker = desired(name="worker", repository="worker")
+    (said,) = gate.gate(PROD, [desired(), worker], [staging()])
     assert said.where == "prod/worker"
 
 
@@ -255,8 +253,8 @@ def test_a_rollback_never_asks(shop: Shop):
 
 def test_one_image_has_one_name_in_all_complaints_of_the_gate():
     recorded, unrecorded = staging(**ON_OLD), staging(runs=f"{HOST}/api@{OLD_DIGEST}", tenant="mb")
-    said = gate.gate(PROD, [desired()], [recorded, unrecorded], IMAGES, {OLD_DIGEST: OLD})
+    said = gate.gate(PROD, [desired()], [recorded, unrecorded], {OLD_DIGEST: OLD})
     assert [each.what.partition(",")[0] for each in said] == ["it runs aaaaaaa", "it runs aaaaaaa"]
     mixed = staging(digests=(OLD_DIGEST, "sha256:" + "9" * 64), revision_tags={"commit": OLD})
-    (one,) = gate.gate(PROD, [desired(commit_tag="")], [mixed], IMAGES, {OLD_DIGEST: OLD})
+    (one,) = gate.gate(PROD, [desired(commit_tag="")], [mixed], {OLD_DIGEST: OLD})
     assert one.what.startswith("it runs aaaaaaa, sha256:999999999999, so sha256:222222222222 may not go to")

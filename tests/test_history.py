@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from deploytasks.model import ConfigDeploy, History, Image, Live, Release
+from deploytasks.model import ConfigDeploy, EcrImage, History, Live, Release
 from deploytasks.report import history as report
 from deploytasks.report.paint import plain
 from deploytasks.rules.releases import Past, Record, history_of, past_of, returned, told, told_by
@@ -24,8 +24,8 @@ def at(day: int, hour: int = 1) -> datetime:
     return datetime(2026, 1, day, hour, tzinfo=UTC)
 
 
-def image(digest: str, *tags: str, children: tuple[str, ...] = (), repository: str = "api") -> Image:
-    return Image(repository, f"sha256:{digest}", tags, children)
+def image(digest: str, *tags: str, children: tuple[str, ...] = (), repository: str = "api") -> EcrImage:
+    return EcrImage(repository, f"sha256:{digest}", tags, children)
 
 
 def running(digest: str, tenant: str = "main", service: str = "api", **changes: Any) -> Live:
@@ -33,13 +33,13 @@ def running(digest: str, tenant: str = "main", service: str = "api", **changes: 
     return live(runs=f"{NAMES[service]}@sha256:{digest}", target=where, digests=(f"sha256:{digest}",), **changes)
 
 
-def past(*lives: Live, api: Sequence[Image] = (), worker: Sequence[Image] | None = None) -> Past:
+def past(*lives: Live, api: Sequence[EcrImage] = (), worker: Sequence[EcrImage] | None = None) -> Past:
     images = {"api": api} | ({"worker": worker} if worker is not None else {})
-    return past_of("prod", images, NAMES, lives)
+    return past_of("prod", images, lives)
 
 
 def record(release: str, by: str, written_at: datetime | None = None, **kept: str) -> Record:
-    return Record("api", {"release": release, "by": by, **kept}, written_at)
+    return Record(("api",), {"release": release, "by": by, **kept}, written_at)
 
 
 def places(seen: History) -> Mapping[str, tuple[str, ...]]:
@@ -95,7 +95,7 @@ def test_a_newer_release_of_another_service_makes_no_record_late():
 
 
 def test_records_of_releases_that_are_not_in_the_registry_are_passed_over():
-    assert told(past(api=THREE), [record("prod-20250101T000000Z", "ann", at(1)), Record("api", {})]) == {}
+    assert told(past(api=THREE), [record("prod-20250101T000000Z", "ann", at(1)), Record(("api",), {})]) == {}
 
 
 def test_a_target_tells_by_its_revision_and_by_its_service_whichever_is_newer():

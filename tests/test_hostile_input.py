@@ -15,7 +15,7 @@ import pytest
 from deploytasks.builders import choose
 from deploytasks.config.load import load
 from deploytasks.errors import DeployError, Refusal
-from deploytasks.model import Service
+from deploytasks.model import Image
 from tests.commands import Shop
 from tests.hanging import HANGS_S
 
@@ -120,7 +120,7 @@ def test_a_path_that_no_file_system_takes_is_not_there(shop: Shop, task: str, ke
     text = f'context = "{path}"' if key == "context" else f'context = "."\ndockerfile = "{path}"'
     shop.edit("envs/project.toml", 'context = "."', text)
     ran = shop.inv(*task.split())
-    assert (ran.code, f"services.api.{key}: " in ran.stderr) == (2, True), ran.stderr
+    assert (ran.code, f"images.api.{key}: " in ran.stderr) == (2, True), ran.stderr
 
 
 TEMPLATES = {
@@ -148,7 +148,7 @@ def test_a_template_that_goes_too_far_is_refused_by_name(shop: Shop, text: str, 
 def test_a_docker_host_that_is_no_address_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(Refusal, match=r"^DOCKER_HOST: '.*' is not an address of a Docker engine: .*\n    for example "):
-        choose(Service("api", "api"))
+        choose(Image("api", "api"))
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_a_docker_host_that_is_no_address_is_refused_by_name(monkeypatch: pytest
 )
 def test_a_docker_host_where_nobody_answers_leaves_the_other_builder(monkeypatch: pytest.MonkeyPatch, address: str):
     monkeypatch.setenv("DOCKER_HOST", address)
-    assert choose(Service("api", "api")).name != "docker"
+    assert choose(Image("api", "api")).name != "docker"
     with pytest.raises(Refusal, match=r"^docker: no Docker engine answers at "):
-        choose(Service("api", "api", builder="docker"))
+        choose(Image("api", "api", builder="docker"))
 
 
 @pytest.mark.parametrize("task", ["build --allow-dirty", "release.dev --allow-dirty --dry-run"])

@@ -141,7 +141,7 @@ def test_an_image_that_is_still_to_be_built_is_judged_by_its_settings(shop: Shop
     shop.edit("envs/project.toml", 'context = "."', 'context = "."\nplatforms = ["linux/arm64"]')
     ran = shop.inv("release.dev")
     assert (ran.code, shop.writes(), asked(shop)) == (2, {}, [0, 0])
-    assert "the image (envs/project.toml: services.api.platforms) is for linux/arm64" in ran.stderr
+    assert "the image (envs/project.toml: images.api.platforms) is for linux/arm64" in ran.stderr
 
 
 def test_what_is_in_ecr_is_believed_whatever_the_settings_say_now(shop: Shop):

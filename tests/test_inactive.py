@@ -45,13 +45,11 @@ def runs(shop: Shop, number: int, tier: str = "prod") -> Any:
 def test_a_forced_deployment_of_a_revision_that_is_inactive_registers_a_copy(
     state: str, force: bool, status: str, action: str, registers: bool
 ):
-    image = given.IMAGES["api"]
-    ran = given.live(given.deployment(state), runs=f"{image}@{given.NEW_DIGEST}")
+    named = f"{given.HOST}/api@{given.NEW_DIGEST}"
+    ran = given.live(given.deployment(state), runs=named)
     live = given.replace(ran, definition={**(ran.definition or {}), "status": status})
-    candidate = Candidate(
-        given.target(), given.desired(), f"{image}@{given.NEW_DIGEST}", live, same=True, request={"family": "x"}
-    )
-    found = planned(candidate, image, force=force)
+    candidate = Candidate(given.target(), given.desired(), {"api": named}, live, same=True, request={"family": "x"})
+    found = planned(candidate, force=force)
     assert (found.action, found.request is not None) == (action, registers)
 
 

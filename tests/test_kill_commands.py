@@ -157,7 +157,9 @@ class Bootstrap:
         self._releases, self._root = releases, folder / "repo"
         copytree(releases.root, self._root)
         settings = self._root / "envs/project.toml"
-        settings.write_text(settings.read_text().replace("[tiers.dev]", '[services.web]\ncontext = "."\n[tiers.dev]'))
+        settings.write_text(
+            settings.read_text().replace("[tiers.dev]", '[images.web]\ncontext = "."\n[services.web]\n[tiers.dev]')
+        )
 
     @contextmanager
     def one(self) -> Iterator[Release]:

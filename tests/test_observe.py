@@ -26,7 +26,6 @@ from tests.cloud.ecs_rollouts import add_task, open_service, settle, start
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, World, tenant_account
 
-IMAGES = {"api": IMAGE}
 ACCESS = Access(tenant_account(1), "us-east-1", role=f"arn:aws:iam::{tenant_account(1)}:role/deploy")
 
 
@@ -38,7 +37,15 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 
 def target(ecs_service: str = "api", access: Access = ACCESS, cluster: str = "t1-prod") -> Target:
-    return Target(Environment("t1", "prod"), ecs_service, access, cluster, ecs_service, f"shop-t1-prod-{ecs_service}")
+    return Target(
+        Environment("t1", "prod"),
+        ecs_service,
+        {ecs_service: IMAGE},
+        access,
+        cluster,
+        ecs_service,
+        f"shop-t1-prod-{ecs_service}",
+    )
 
 
 def add_service(cloud: Endpoint, name: str, desired: int = 1) -> None:
@@ -56,7 +63,7 @@ def test_services_are_described_ten_a_call(cloud: Endpoint):
     for number in range(23):
         add_service(cloud, f"s{number}")
     wanted = [target(f"s{number}") for number in range(23)]
-    lives = observe(Clients(Author("x")), wanted, {t.service: IMAGE for t in wanted}, reading="none")
+    lives = observe(Clients(Author("x")), wanted, reading="none")
     assert [live.target for live in lives] == wanted and all(live.exists for live in lives)
     assert cloud.operations()["DescribeServices"] == 3
 
@@ -76,7 +83,7 @@ def test_only_our_containers_count(cloud: Endpoint):
 
 
 def test_a_service_that_is_not_there_is_no_complaint_but_a_fact(cloud: Endpoint):
-    (live,) = observe(Clients(Author("x")), [target("nope")], {"nope": IMAGE}, reading="none")
+    (live,) = observe(Clients(Author("x")), [target("nope")], reading="none")
     assert (live.exists, live.complaint) == (False, None)
 
 
@@ -87,7 +94,7 @@ def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):
         return call.operation == "AssumeRole" and tenant_account(2) in call.ask["RoleArn"]
 
     other = Access(tenant_account(2), "us-east-1", role=f"arn:aws:iam::{tenant_account(2)}:role/deploy")
-    mine, theirs = observe(Clients(Author("x")), [target(), target("api", other)], IMAGES, reading="none")
+    mine, theirs = observe(Clients(Author("x")), [target(), target("api", other)], reading="none")
     assert mine.exists and mine.complaint is None
     assert "AssumeRole: AccessDenied: no" in str(theirs.complaint)
     assert theirs.error_code == "AccessDenied"
@@ -96,7 +103,7 @@ def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):
 @pytest.mark.parametrize("operation", ["DescribeServices", "DescribeTaskDefinition", "ListTasks", "DescribeTasks"])
 def test_a_target_that_may_not_be_read_has_awss_own_code(cloud: Endpoint, operation: str):
     cloud.fault = lambda call: Answered("AccessDeniedException", "no") if call.operation == operation else None
-    (live,) = observe(Clients(Author("x")), [target()], IMAGES, reading="all")
+    (live,) = observe(Clients(Author("x")), [target()], reading="all")
     assert (live.error_code, f"{operation}: AccessDeniedException" in str(live.complaint)) == (
         "AccessDeniedException",
         True,
@@ -105,7 +112,7 @@ def test_a_target_that_may_not_be_read_has_awss_own_code(cloud: Endpoint, operat
 
 def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoint):
     wrong = Access("999999999999", "us-east-1", role=ACCESS.role)
-    (live,) = observe(Clients(Author("x")), [target("api", wrong)], IMAGES, reading="none")
+    (live,) = observe(Clients(Author("x")), [target("api", wrong)], reading="none")
     assert f"the credentials belong to account {tenant_account(1)}, the file says 999999999999" in str(live.complaint)
     assert cloud.operations()["DescribeServices"] == 0
 
@@ -182,7 +189,7 @@ def failing(cloud: Endpoint, operation: str, times: int, error: Answered) -> Non
 )
 def test_throttling_and_server_errors_are_retried(cloud: Endpoint, naps: list[float], error: Answered):
     failing(cloud, "DescribeServices", 3, error)
-    (live,) = observe(Clients(Author("x")), [target()], IMAGES, reading="none")
+    (live,) = observe(Clients(Author("x")), [target()], reading="none")
     assert live.exists and len(naps) == 3
 
 

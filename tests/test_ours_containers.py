@@ -65,8 +65,8 @@ def test_a_command_runs_in_the_only_container_or_in_the_one_called_as_the_servic
 def test_what_a_definition_pins_is_our_containers_alone():
     both = {"containerDefinitions": [{"name": "proxy", "image": SIDECAR}, {"name": "api", "image": PINNED}]}
     seen = live(definition=both, revision_tags={"digest": NEW_DIGEST})
-    assert observed.pinned(seen, REPOSITORY) == (NEW_DIGEST,)
-    assert observed.what_runs(seen, REPOSITORY) == ((NEW_DIGEST,), "defined")
+    assert observed.pinned(seen, "api") == (NEW_DIGEST,)
+    assert observed.what_runs(seen, "api") == ((NEW_DIGEST,), "defined")
 
 
 SIDECARS = {"by tag": f"{IMAGE}:proxy-1.27", "by digest": f"{IMAGE}@sha256:{{}}", "by an old commit": f"{IMAGE}:{{}}"}

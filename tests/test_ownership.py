@@ -65,7 +65,7 @@ def test_two_projects_whose_services_have_one_name_have_a_repository_each(shop: 
 
 
 NEITHER = "there is no terminal to ask on\n    inv envs.bootstrap --yes does it\n"
-KEEP = 'repository = "api" under [services.api] in envs/project.toml to keep it'
+KEEP = 'repository = "api" under [images.api] in envs/project.toml to keep it'
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_repository_that_carries_no_project_is_nobody_elses(shop: Shop, task: 
 
 def test_what_may_not_be_asked_is_noted_and_refuses_nothing(shop: Shop):
     shop.add_service("worker")
-    shop.edit("envs/project.toml", "[services.worker]", '[services.worker]\nrepository = "worker"')
+    shop.edit("envs/project.toml", "[images.worker]", '[images.worker]\nrepository = "worker"')
     repositories(shop)["worker"] = Repository("worker", shop.endpoint.cloud.account(REGISTRY))
     shop.refuse("ListTagsForResource", "AccessDeniedException")
     note = "not checked: the project of 2 repositories (ListTagsForResource: AccessDeniedException)"
@@ -178,7 +178,7 @@ def test_a_label_that_may_not_be_read_refuses_nothing(shop: Shop):
 
 def with_a_second_image(shop: Shop) -> None:
     """One repository is to be marked, another to be made, and both to be pulled from."""
-    shop.edit("envs/project.toml", "[tiers.dev]", '[services.web]\ncontext = "."\n[tiers.dev]')
+    shop.edit("envs/project.toml", "[tiers.dev]", '[images.web]\ncontext = "."\n[services.web]\n[tiers.dev]')
     repositories(shop)["api"].marks, repositories(shop)["api"].policy = {}, None
 
 

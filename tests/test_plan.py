@@ -12,7 +12,6 @@ from deploytasks.rules import observed, plan
 from deploytasks.rules.plan import Candidate
 from tests.given import (
     HOST,
-    IMAGES,
     NEW,
     NEW_DIGEST,
     OLD,
@@ -35,7 +34,7 @@ def candidate(
     seen: Live, wished: DesiredImage | None = None, name: str = PINNED_NEW, *, same: bool = False
 ) -> Candidate:
     return Candidate(
-        seen.target, wished or desired(), name, seen, same, definition(name), create={"serviceName": "api"}
+        seen.target, wished or desired(), {"api": name}, seen, same, definition(name), create={"serviceName": "api"}
     )
 
 
@@ -77,23 +76,23 @@ SITUATIONS = {
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_situation_decides_the_action(situation: str):
     seen, name, same, expected = SITUATIONS[situation]
-    assert plan.rollout(candidate(seen, name=name, same=same), IMAGES["api"], force=False).action == expected
+    assert plan.rollout(candidate(seen, name=name, same=same), force=False).action == expected
 
 
 def test_force_rolls_out_anew_what_runs_already():
     done = candidate(live(runs=PINNED_NEW), same=True)
-    assert plan.rollout(done, IMAGES["api"], force=True).action == "force"
+    assert plan.rollout(done, force=True).action == "force"
 
 
 def test_a_child_of_the_desired_index_is_the_desired_image():
     index = desired(image=image(NEW, children=("sha256:" + "3" * 64,)))
     seen = live(runs=TAGGED, digests=("sha256:" + "3" * 64,))
-    assert plan.rollout(candidate(seen, index, TAGGED, same=True), IMAGES["api"], force=False).action == "nothing"
+    assert plan.rollout(candidate(seen, index, TAGGED, same=True), force=False).action == "nothing"
 
 
 def test_only_what_registers_carries_a_request():
-    assert plan.rollout(candidate(live(runs=PINNED_NEW), same=True), IMAGES["api"], force=False).request is None
-    assert plan.rollout(candidate(live()), IMAGES["api"], force=False).request == definition(PINNED_NEW)
+    assert plan.rollout(candidate(live(runs=PINNED_NEW), same=True), force=False).request is None
+    assert plan.rollout(candidate(live()), force=False).request == definition(PINNED_NEW)
 
 
 @generated(
@@ -104,18 +103,18 @@ def test_only_what_registers_carries_a_request():
 )
 def test_planning_on_the_result_of_a_plan_is_empty(state, name, same, digests):
     seen = live(deployment(state), runs=name if same else f"{HOST}/api@{OLD_DIGEST}", digests=digests)
-    rollout = plan.rollout(candidate(seen, name=name, same=same), IMAGES["api"], force=False)
+    rollout = plan.rollout(candidate(seen, name=name, same=same), force=False)
     if rollout.action in ("nothing", "follow"):
         after = replace(seen, deployments=(deployment(),))
-        after = replace(after, digests=(NEW_DIGEST,)) if rollout.action == "follow" else after
+        after = replace(after, digests={"api": (NEW_DIGEST,)}) if rollout.action == "follow" else after
     else:
-        after = replace(seen, deployments=(deployment(),), definition=definition(name), digests=(NEW_DIGEST,))
-    assert plan.rollout(candidate(after, name=name, same=True), IMAGES["api"], force=False).action == "nothing"
+        after = replace(seen, deployments=(deployment(),), definition=definition(name), digests={"api": (NEW_DIGEST,)})
+    assert plan.rollout(candidate(after, name=name, same=True), force=False).action == "nothing"
 
 
 def test_waves_go_in_order_and_keep_file_order_inside():
     targets = [target("c", wave=2), target("a", wave=1), target("b", wave=2), target("d", wave=1)]
-    rollouts = [plan.rollout(candidate(Live(each)), IMAGES["api"], force=False) for each in targets]
+    rollouts = [plan.rollout(candidate(Live(each)), force=False) for each in targets]
     names = [[rollout.target.environment.tenant for rollout in wave] for wave in plan.waves(rollouts)]
     assert names == [["a", "d"], ["c", "b"]]
 
@@ -148,13 +147,13 @@ def test_coming_back_to_an_older_release_mints_a_new_record():
 
 
 def test_one_release_shares_one_tag_over_all_its_services():
-    worker = desired(service="worker", repository="worker")
+    worker = desired(name="worker", repository="worker")
     assert {step.release for step in steps(desired(), worker)} == {MINTED_NOW}
 
 
 def test_a_release_that_died_between_two_services_keeps_its_tag():
     done = image(NEW, "prod", "prod-20261101T000000Z")
-    worker = desired(service="worker", repository="worker")
+    worker = desired(name="worker", repository="worker")
     before = image(OLD, "prod", "prod-20261001T000000Z")
     api, other = steps(desired(image=done), worker, api=done, worker=before)
     assert api.move is False

@@ -38,7 +38,7 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
         "envs/project.toml": "[project] with name, [registry] with account and region",
         "envs/main.toml": "account, region, cluster, and a [tiers.NAME] table",
         "templates/api.json.j2": "the JSON of a RegisterTaskDefinition request",
-        "examples/api/Dockerfile": "services.api.context: there is no directory examples/api",
+        "examples/api/Dockerfile": "images.api.context: there is no directory examples/api",
     }
     for file, told in steps.items():
         ran = subprocess.run(

@@ -91,7 +91,7 @@ def test_without_a_ci_run_only_who_did_it_is_told():
 
 
 def test_services_of_several_commits_and_releases_name_each_commit_and_no_release():
-    other = replace(tag_step(), service="worker", commit_tag=OLD, release="prod-20260101T000000Z")
+    other = replace(tag_step(), image="worker", commit_tag=OLD, release="prod-20260101T000000Z")
     lines = notification.begun(HEADING, Plan(PROD, (build(),), (tag_step(), other)))["text"].splitlines()
     assert [line.split()[:2] for line in lines[1:-1]] == [["commit", "1a2b3c4"], ["commit", "9f8e7d6"]]
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell, Image, LockState, Origin, RepositoryImages, TierLock
+from deploytasks.model import Board, Cell, EcrImage, LockState, Origin, RepositoryImages, TierLock
 from deploytasks.model.marks import WORDS
 from deploytasks.report import board, images, locks, settings
 from deploytasks.report.paint import plain
@@ -120,11 +120,13 @@ def test_an_empty_board_says_so():
 
 
 def listings() -> tuple[RepositoryImages, ...]:
-    newest = Image("api", DIGEST, (NEW, "prod", RELEASE, "staging-20260101T000000Z", "staging", "latest"), (), _SINCE)
-    older = Image(
+    newest = EcrImage(
+        "api", DIGEST, (NEW, "prod", RELEASE, "staging-20260101T000000Z", "staging", "latest"), (), _SINCE
+    )
+    older = EcrImage(
         "api", "sha256:" + "cd" * 32, (OLD, f"{OLD}-dirty-01234567", "dev"), (), datetime(2025, 12, 31, tzinfo=UTC)
     )
-    bare = Image("api", "sha256:" + "ef" * 32)
+    bare = EcrImage("api", "sha256:" + "ef" * 32)
     gone = "mb-dev could not be seen: no such cluster"
     return (
         RepositoryImages("api", "api", (newest, older, bare), {DIGEST: ("prod", "mb-prod", "staging")}),

@@ -236,12 +236,12 @@ def test_where_ecs_refuses_to_stop_it_a_deployment_of_what_ran_before_does_it(cl
 
 
 def test_the_way_back_is_the_revision_that_ran_where_that_pins_its_digest():
-    assert plan.fallback(given.live(), given.IMAGES["api"]) == Fallback(given.REVISION)
+    assert plan.fallback(given.live()) == Fallback(given.REVISION)
 
 
 def test_a_tag_is_pinned_to_the_digest_that_was_seen():
     tagged = given.live(runs=f"{given.HOST}/api:dev", digests=(given.OLD_DIGEST,), revision_tags={"by": "ada"})
-    found = plan.fallback(tagged, given.IMAGES["api"])
+    found = plan.fallback(tagged)
     assert found == Fallback(
         given.REVISION,
         tagged.definition,
@@ -251,18 +251,18 @@ def test_a_tag_is_pinned_to_the_digest_that_was_seen():
 
 
 def test_a_tag_whose_digest_nobody_knows_is_gone_back_to_as_it_stands():
-    assert plan.fallback(given.live(runs=f"{given.HOST}/api:dev"), given.IMAGES["api"]) == Fallback(given.REVISION)
+    assert plan.fallback(given.live(runs=f"{given.HOST}/api:dev")) == Fallback(given.REVISION)
 
 
 def test_while_a_rollout_is_under_way_the_steady_deployment_behind_it_is_the_way_back():
     steady = given.deployment("COMPLETED", "ACTIVE", id="ecs-svc/0", revision="arn:old")
     live = given.live(given.deployment("IN_PROGRESS"), steady)
-    assert plan.fallback(live, given.IMAGES["api"]) == Fallback("arn:old")
+    assert plan.fallback(live) == Fallback("arn:old")
 
 
 @pytest.mark.parametrize("live", [Live(target(1)), given.live(given.deployment("FAILED"))])
 def test_nothing_that_ran_steadily_is_no_way_back(live):
-    assert plan.fallback(live, given.IMAGES["api"]) is None
+    assert plan.fallback(live) is None
 
 
 @pytest.mark.waits

@@ -18,7 +18,7 @@ from deploytasks.rollout import follow
 from deploytasks.rules.verdict import Verdict
 from tests import given
 from tests.cloud.accounts import AwsError, Call
-from tests.cloud.world import IMAGE, tenant_account
+from tests.cloud.world import tenant_account
 from tests.given import OLD
 from tests.rollouts import (
     BREAKER,
@@ -168,7 +168,7 @@ def test_ctrl_c_while_its_begin_is_told_names_it_as_going_on(cloud, clock):
         if isinstance(event, Progress):
             raise KeyboardInterrupt
 
-    resources = rollouts.Resources(Clients(Author("somebody")), {"api": IMAGE}, tell, clock, clock.sleep)
+    resources = rollouts.Resources(Clients(Author("somebody")), tell, clock, clock.sleep)
     with pytest.raises(Interrupted, match="its rollout goes on at AWS"):
         rollouts.carry_out(Plan(TIER, waves=((rollout(cloud, 1),),)), resources)
 
@@ -203,7 +203,7 @@ def test_twelve_services_of_one_cluster_are_polled_ten_at_a_time(cloud, clock):
         settle(account, added)
     asked: list[int] = []
     cloud.fault = lambda call: asked.append(len(call.ask["services"])) if call.operation == "DescribeServices" else None
-    of = [target(1, ecs_service=f"s{n}", service="api", environment=Environment(f"t{n}", "prod")) for n in range(12)]
+    of = [target(1, ecs_service=f"s{n}", name="api", environment=Environment(f"t{n}", "prod")) for n in range(12)]
     many = tuple(rollout(cloud, 1, target=each, live=None) for each in of)
     results, _ = carry_out(cloud, clock, many)
     assert {each.outcome for each in results} == {"deployed"}
@@ -254,7 +254,7 @@ def test_only_refusals_in_a_row_end_a_rollout():
 
     def looked(now: follow.UnderWay, *clients: Refusing) -> follow.UnderWay:
         for each in clients:
-            (now,) = follow.poll([now], rollouts.Resources(cast(Any, each), {}, lambda _event: None))
+            (now,) = follow.poll([now], rollouts.Resources(cast(Any, each), lambda _event: None))
         return now
 
     began = Deployment("ecs-svc/1", "PRIMARY", "IN_PROGRESS", "rev:1")

@@ -77,7 +77,7 @@ def test_a_role_that_may_not_ask_for_service_deployments_still_follows(cloud, cl
 def client(cloud):
     account = tenant_account(1)
     access = Access(account, "us-east-1", role=f"arn:aws:iam::{account}:role/deploy")
-    target = Target(Environment("t1", "prod"), "api", access, "t1-prod", "api", "")
+    target = Target(Environment("t1", "prod"), "api", {"api": "api"}, access, "t1-prod", "api", "")
     return Clients(Author("x")).of("ecs", access), target
 
 

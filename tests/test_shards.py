@@ -133,22 +133,22 @@ def begun(when: datetime) -> dict[str, str]:
     ],
 )
 def test_how_a_target_stands(rollout, expected):
-    assert stand(rollout, IMAGE, SINCE) == expected
+    assert stand(rollout, SINCE) == expected
 
 
 def test_a_failure_that_was_known_before_is_not_this_runs():
     broken = at(BEFORE, OLD_DIGEST, failure="tasks failed to start")
-    assert stand(seen(of=broken), IMAGE, SINCE, "tasks failed to start")[0] == "coming"
-    assert stand(seen(of=broken), IMAGE, SINCE, "another reason")[0] == "lost"
+    assert stand(seen(of=broken), SINCE, "tasks failed to start")[0] == "coming"
+    assert stand(seen(of=broken), SINCE, "another reason")[0] == "lost"
 
 
 def test_a_deployment_of_this_run_that_failed_is_lost_even_where_the_failure_before_read_the_same():
     ours = deployment("FAILED", "ACTIVE", created_at=AFTER, reason="tasks failed to start")
     broken = replace(at(BEFORE, OLD_DIGEST), deployments=(deployment(created_at=BEFORE), ours))
     known = replace(broken, failure="tasks failed to start")
-    assert stand(seen(of=known), IMAGE, SINCE, "tasks failed to start") == ("lost", "tasks failed to start")
+    assert stand(seen(of=known), SINCE, "tasks failed to start") == ("lost", "tasks failed to start")
 
 
 def test_a_first_deployment_is_born_completed_and_has_not_arrived_before_its_tasks_run():
     born = replace(at(AFTER, NEW_DIGEST), deployments=(deployment(created_at=AFTER, running=0),))
-    assert stand(seen("nothing", of=born), IMAGE, SINCE) == ("coming", "its rollout is under way, 0/2 running")
+    assert stand(seen("nothing", of=born), SINCE) == ("coming", "its rollout is under way, 0/2 running")

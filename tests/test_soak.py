@@ -13,7 +13,7 @@ from deploytasks.rollout.soak import first_problems
 from deploytasks.rules.soak import HealthProblem
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.ecs_fates import Death, Fate
-from tests.cloud.world import IMAGE, tenant_account
+from tests.cloud.world import tenant_account
 from tests.given import target
 from tests.rollouts import TIER, carry_out, fated, replaced_once_seen, rollout, service
 
@@ -146,7 +146,7 @@ def test_ctrl_c_in_the_soak_ends_all_asking_again(cloud, clock):
         raise KeyboardInterrupt
 
     clients = Clients(Author("somebody"))
-    resources = rollouts.Resources(clients, {"api": IMAGE}, lambda _: None, clock, clock.sleep)
+    resources = rollouts.Resources(clients, lambda _: None, clock, clock.sleep)
     with pytest.raises(Interrupted):
         rollouts.carry_out(Plan(TIER, waves=waves(cloud, 1)), resources, before_wave=leave)
     assert clients.stopped.is_set()

@@ -9,10 +9,10 @@ import pytest
 
 from deploytasks import git, source
 from deploytasks.errors import BuildFailed, Invalid
-from deploytasks.model import Service
+from deploytasks.model import Image
 from tests.test_git import _plain_git, commit, everything, run  # noqa: F401  no machine's git settings
 
-API = Service("api", "api")
+API = Image("api", "api")
 LFS = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
 
@@ -33,7 +33,7 @@ def made(root: Path, **files: str) -> Path:
     return root
 
 
-def files(root: Path, out: Path, service: Service = API, rev: str = "HEAD") -> dict[str, str]:
+def files(root: Path, out: Path, service: Image = API, rev: str = "HEAD") -> dict[str, str]:
     """Path below the context → content (or `-> target`) of what is laid out, Dockerfile and directories left out."""
     found = source.find(root, service, source.of_commit(root, git.resolve(root, rev)))
     source.write(found, out, at=0)
@@ -46,7 +46,7 @@ def files(root: Path, out: Path, service: Service = API, rev: str = "HEAD") -> d
     }
 
 
-def complaints(root: Path, service: Service = API, rev: str = "HEAD") -> str:
+def complaints(root: Path, service: Image = API, rev: str = "HEAD") -> str:
     with pytest.raises(Invalid) as caught:
         source.find(root, service, source.of_commit(root, git.resolve(root, rev)))
     assert caught.value.code == 2
@@ -197,7 +197,7 @@ def test_a_submodule_in_a_worktree_and_one_of_the_old_kind_are_found(repo, tmp_p
 
 def test_a_context_in_a_submodule_is_found(repo, tmp_path):
     with_submodule(repo, tmp_path)
-    service = Service("api", "api", context="vendor")
+    service = Image("api", "api", context="vendor")
     assert files(repo, tmp_path / "out", service) == {"lib.py": "theirs"}
     assert "git submodule update --init" in complaints(cloned(repo, tmp_path / "clone"), service)
 
@@ -288,7 +288,7 @@ def test_a_context_above_the_root_is_the_repository_s(repo, tmp_path):
     commit(repo, "apps/shop/tasks.py", "tasks")
     old = commit(repo, "lib/a", "one")
     commit(repo, "lib/a", "two")
-    service = Service("api", "api", context="../..", dockerfile="Dockerfile")
+    service = Image("api", "api", context="../..", dockerfile="Dockerfile")
     assert files(repo / "apps/shop", tmp_path / "out", service, old) == {"apps/shop/tasks.py": "tasks", "lib/a": "one"}
 
 
@@ -297,8 +297,8 @@ def test_a_context_that_leaves_the_repository_is_refused(repo, context):
     (repo / "apps/shop").mkdir(parents=True)
     (repo / "apps/shop/out").symlink_to("../../../..")
     commit(repo, "apps/shop/tasks.py")
-    said = complaints(repo / "apps/shop", Service("api", "api", context=context))
-    assert said.startswith(f"services.api.context: {context!r} leads out of the repository")
+    said = complaints(repo / "apps/shop", Image("api", "api", context=context))
+    assert said.startswith(f"images.api.context: {context!r} leads out of the repository")
 
 
 @pytest.mark.parametrize("dockerfile", ["../../Dockerfile", "/etc/passwd", "link"])
@@ -306,26 +306,26 @@ def test_a_dockerfile_outside_the_repository_is_refused(repo, dockerfile):
     (repo / "app/link").parent.mkdir()
     (repo / "app/link").symlink_to("/etc/passwd")
     commit(repo, "app/a")
-    said = complaints(repo, Service("api", "api", context="app", dockerfile=dockerfile))
-    assert said.startswith(f"services.api.dockerfile: {dockerfile!r} leads out of the repository")
+    said = complaints(repo, Image("api", "api", context="app", dockerfile=dockerfile))
+    assert said.startswith(f"images.api.dockerfile: {dockerfile!r} leads out of the repository")
 
 
 def test_a_wrong_context_or_dockerfile_names_the_nearest_right_one(repo):
     at = commit(repo, "cron/job.py")[:12]
-    assert complaints(repo, Service("api", "api", context="crom")) == (
-        f"services.api.context: there is no directory crom in commit {at}\n    did you mean cron?"
+    assert complaints(repo, Image("api", "api", context="crom")) == (
+        f"images.api.context: there is no directory crom in commit {at}\n    did you mean cron?"
     )
-    assert complaints(repo, Service("api", "api", dockerfile="Dokerfile")) == (
-        f"services.api.dockerfile: there is no file Dokerfile in commit {at}\n    did you mean Dockerfile?"
+    assert complaints(repo, Image("api", "api", dockerfile="Dokerfile")) == (
+        f"images.api.dockerfile: there is no file Dokerfile in commit {at}\n    did you mean Dockerfile?"
     )
-    assert "there is no directory Dockerfile in" in complaints(repo, Service("api", "api", context="Dockerfile"))
-    assert "there is no file cron in" in complaints(repo, Service("api", "api", dockerfile="cron"))
+    assert "there is no directory Dockerfile in" in complaints(repo, Image("api", "api", context="Dockerfile"))
+    assert "there is no file cron in" in complaints(repo, Image("api", "api", dockerfile="cron"))
 
 
 def test_what_is_only_in_the_working_tree_is_not_there(repo):
     commit(repo, ".gitignore", "build\n")
     (repo / "build").mkdir()
-    assert "there is no directory build in commit" in complaints(repo, Service("api", "api", context="build"))
+    assert "there is no directory build in commit" in complaints(repo, Image("api", "api", context="build"))
 
 
 def test_a_dockerfile_beside_the_context_comes_with_its_own_ignore_file(repo, tmp_path):
@@ -333,7 +333,7 @@ def test_a_dockerfile_beside_the_context_comes_with_its_own_ignore_file(repo, tm
     commit(repo, "docker/api.Dockerfile.dockerignore", "secret\n")
     commit(repo, "app/secret")
     commit(repo, "app/a", "a")
-    service = Service("api", "api", context="app", dockerfile="../docker/api.Dockerfile")
+    service = Image("api", "api", context="app", dockerfile="../docker/api.Dockerfile")
     assert files(repo, tmp_path / "out", service) == {"a": "a"}
     assert (tmp_path / "out/docker/api.Dockerfile").read_text() == "FROM scratch\n"
 
@@ -343,7 +343,7 @@ def test_a_linked_dockerfile_and_a_linked_context_are_followed(repo, tmp_path):
     (repo / "services/app").mkdir(parents=True)
     (repo / "services/app/Dockerfile").symlink_to("../../Dockerfile")
     commit(repo, "services/app/a", "a")
-    assert files(repo, tmp_path / "out", Service("api", "api", context="app")) == {"a": "a"}
+    assert files(repo, tmp_path / "out", Image("api", "api", context="app")) == {"a": "a"}
     assert (tmp_path / "out/services/app/Dockerfile").read_text() == "FROM scratch\nCOPY . /\n"
 
 

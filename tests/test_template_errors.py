@@ -4,7 +4,7 @@ import pytest
 
 from deploytasks.errors import Invalid
 from deploytasks.template.check import check_all
-from deploytasks.template.render import Renderer, image_name, placeholder
+from deploytasks.template.render import Renderer
 from tests.template_stage import project, shipped, target, write
 
 SHIPPED = shipped()
@@ -14,12 +14,10 @@ def said(root, template, service=None, *, environ=None, **settings):
     """What the person reads, as one text."""
     there = target(**settings)
     whole = project(write(root, template, service), there)
-    desired = placeholder(whole, there)
     renderer = Renderer(whole, environ or {})
     with pytest.raises(Invalid) as caught:
-        image = image_name(whole, there, whole.tier("dev"), desired)
-        renderer.definition(there, desired, image)
-        renderer.service(there, desired, image)
+        renderer.definition(there, renderer.tried(there))
+        renderer.service(there, renderer.tried(there))
     return str(caught.value)
 
 

@@ -12,7 +12,7 @@ from deploytasks.template.rules import names_platform, platform_rules
 from tests.template_stage import project, target, write
 from tests.test_template_rules import container, on_ec2, on_fargate
 
-NAMED = "(envs/project.toml: services.api.platforms)"
+NAMED = "(envs/project.toml: images.api.platforms)"
 PLATFORM = "runtimePlatform"
 CPU, SYSTEM = "cpuArchitecture", "operatingSystemFamily"
 ARM: dict[str, Any] = {PLATFORM: {CPU: "ARM64"}}
@@ -21,8 +21,8 @@ WINDOWS: dict[str, Any] = {PLATFORM: {SYSTEM: "WINDOWS_SERVER_2022_CORE"}}
 
 def offline(root: Any, request: dict[str, Any], platforms: tuple[str, ...], region: str, service: str | None) -> str:
     made = project(write(root, json.dumps(request), service), replace(target(), access=Access("222222222222", region)))
-    built = replace(made.services[0], platforms=platforms)
-    return "\n".join(map(str, check_all(replace(made, services=(built,)))))
+    built = replace(made.images[0], platforms=platforms)
+    return "\n".join(map(str, check_all(replace(made, images=(built,)))))
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.errors import Invalid
-from deploytasks.model import DesiredImage
+from deploytasks.model import DesiredImage, Image, image_name, placeholder
 from deploytasks.template.check import rendered
 from deploytasks.template.language import SEEN, Loader, environment, to_json
-from deploytasks.template.render import Renderer, image_name, placeholder
+from deploytasks.template.render import Renderer
 from tests.template_stage import ROOT, project, shipped, target, write
 
 IMAGE = "registry.example/shop/api@sha256:" + "a" * 64
@@ -24,7 +24,7 @@ BARE = '{"containerDefinitions": [{"name": "api", "image": "{{ image }}", "memor
 
 def definition(root, template, where=None, environ=None, **others):
     renderer = Renderer(project(write(root, template, **others)), environ or {})
-    return renderer.definition(where or target(), DESIRED, IMAGE)
+    return renderer.definition(where or target(), DESIRED)
 
 
 def labels(root, **expressions):
@@ -34,13 +34,13 @@ def labels(root, **expressions):
 
 
 def test_the_shipped_template_is_a_fargate_task_that_logs_to_cloudwatch():
-    shown = Renderer(project(ROOT)).definition(target(), DESIRED, IMAGE)
+    shown = Renderer(project(ROOT)).definition(target(), DESIRED)
     assert shown["requiresCompatibilities"] == ["FARGATE"]
     assert (shown["family"], shown["networkMode"], shown["cpu"], shown["memory"]) == (
         *("shop-mb-dev-api", "awsvpc", "256", "512"),
     )
     (container,) = shown["containerDefinitions"]
-    assert (container["name"], container["image"]) == ("api", IMAGE)
+    assert (container["name"], container["image"]) == ("api", "registry.example/shop/api:dev")
     assert container["portMappings"] == [{"containerPort": 8080}]
     given = {each["name"]: each["value"] for each in container["environment"]}
     assert given == {"LOG_LEVEL": "info", "PORT": "8080", "TENANT": "mb", "TIER": "dev"}
@@ -51,7 +51,7 @@ def test_the_shipped_template_is_a_fargate_task_that_logs_to_cloudwatch():
 def test_the_shipped_templates_run_on_ec2_in_the_hosts_network_where_vars_say_so():
     there = target(vars={"port": 9000, "launch_type": "EC2", "network_mode": "host"})
     renderer = Renderer(project(ROOT))
-    shown, service = renderer.definition(there, DESIRED, IMAGE), renderer.service(there, DESIRED, IMAGE)
+    shown, service = renderer.definition(there, DESIRED), renderer.service(there, DESIRED)
     assert (shown["requiresCompatibilities"], shown["networkMode"]) == (["EC2"], "host")
     assert service is not None
     assert service["launchType"] == "EC2"
@@ -59,7 +59,7 @@ def test_the_shipped_templates_run_on_ec2_in_the_hosts_network_where_vars_say_so
 
 
 def test_the_shipped_service_template_rolls_back_by_itself():
-    service = Renderer(project(ROOT)).service(target(), DESIRED, IMAGE)
+    service = Renderer(project(ROOT)).service(target(), DESIRED)
     assert service is not None
     assert (service["serviceName"], service["cluster"], service["desiredCount"]) == ("api", "mb-dev", 1)
     assert service["deploymentConfiguration"]["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
@@ -67,11 +67,11 @@ def test_the_shipped_service_template_rolls_back_by_itself():
 
 
 def test_a_service_without_a_template_of_its_own_is_never_created(tmp_path):
-    assert Renderer(project(write(tmp_path, shipped()))).service(target(), DESIRED, IMAGE) is None
+    assert Renderer(project(write(tmp_path, shipped()))).service(target(), DESIRED) is None
 
 
 def test_a_template_sees_who_and_what_it_is_rendered_for(tmp_path):
-    plain = {name: name for name in SEEN if name not in {"image", "env", "secrets", "vars", "env_var"}}
+    plain = {name: name for name in SEEN if name not in {"image", "images", "env", "secrets", "vars", "env_var"}}
     assert labels(tmp_path, **plain) == {
         **{"project": "shop", "tenant": "mb", "tier": "dev", "environment": "mb-dev", "service": "api"},
         **{"commit": "c" * 40, "release": "prod-20260101T000000Z", "family": "shop-mb-dev-api"},
@@ -140,13 +140,13 @@ def test_many_threads_render_the_same_as_one(tmp_path):
     targets = [target(cpu=256, env={"N": str(number)}) for number in range(200)]
     renderer = Renderer(project(write(tmp_path, shipped()), *targets))
     with ThreadPoolExecutor(8) as pool:
-        rendered = list(pool.map(lambda each: renderer.definition(each, DESIRED, IMAGE), targets))
+        rendered = list(pool.map(lambda each: renderer.definition(each, DESIRED), targets))
     numbers = [each["containerDefinitions"][0]["environment"][0]["value"] for each in rendered]
     assert numbers == [str(number) for number in range(200)]
 
 
 def test_what_is_rendered_survives_a_trip_through_json():
-    shown = Renderer(project(ROOT)).definition(target(), DESIRED, IMAGE)
+    shown = Renderer(project(ROOT)).definition(target(), DESIRED)
     assert json.loads(json.dumps(shown)) == shown
 
 
@@ -159,14 +159,14 @@ def test_what_is_rendered_survives_a_trip_through_json():
 )
 def test_an_image_is_named_as_the_tier_pins_it(tier, release, name):
     whole = project(ROOT)
-    assert image_name(whole, target(tier), whole.tier(tier), DESIRED) == name
+    assert image_name(target(tier), whole.tier(tier), DESIRED) == name
 
 
 def test_an_immutable_tier_pinned_to_its_tag_names_the_release_and_before_that_the_commit():
     whole = project(ROOT)
     tier = replace(whole.tier("prod"), pin="tag")
-    assert image_name(whole, target("prod"), tier, DESIRED).endswith("shop/api:prod-20260101T000000Z")
-    assert image_name(whole, target("prod"), tier, replace(DESIRED, release=None)).endswith(f"shop/api:{'c' * 40}")
+    assert image_name(target("prod"), tier, DESIRED).endswith("shop/api:prod-20260101T000000Z")
+    assert image_name(target("prod"), tier, replace(DESIRED, release=None)).endswith(f"shop/api:{'c' * 40}")
 
 
 def test_a_target_is_shown_with_an_image_that_nobody_built():
@@ -175,7 +175,7 @@ def test_a_target_is_shown_with_an_image_that_nobody_built():
 
 
 def test_the_placeholder_is_an_image_that_nobody_built():
-    desired = placeholder(project(ROOT), target())
+    desired = placeholder(Image("api", "shop/api"))
     assert (desired.repository, desired.commit_tag, desired.digest) == ("shop/api", "0" * 40, "sha256:" + "0" * 64)
 
 

@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Image, Platform
+from deploytasks.model import EcrImage, Platform
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -44,7 +44,7 @@ _DEADLINE_S = 10.0
 """For the whole config blob, the DNS lookup included."""
 
 
-def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, Image]:
+def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, EcrImage]:
     """Return the images that tags or digests name, by reference; those that do not exist are left out.
 
     Raises:
@@ -61,7 +61,7 @@ def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, I
     return {ref: image for ref in wanted for image in images if ref == image.digest or ref in image.tags}
 
 
-def every(client: Any, repository: str) -> tuple[Image, ...]:
+def every(client: Any, repository: str) -> tuple[EcrImage, ...]:
     """Return all images of a repository, newest first: untagged ones too, and tagged indexes with their `children`.
 
     Source: ecr DescribeImages, in pages of 1,000; BatchGetImage for the tagged indexes alone, 100 a call.
@@ -153,11 +153,11 @@ def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> No
         return  # this manifest already has this tag
 
 
-def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> Image:
+def _image(repository: str, got: Mapping[str, Any] | None, detail: Mapping[str, Any]) -> EcrImage:
     """Return the image as DescribeImages describes it, with the contents of its manifest if that was read."""
     manifest = json.loads(got["imageManifest"]) if got else {}
     children = manifest.get("manifests", [])
-    return Image(
+    return EcrImage(
         repository=repository,
         digest=_digest(detail),
         tags=tuple(detail.get("imageTags", ())),

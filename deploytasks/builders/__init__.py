@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from deploytasks.builders.base import labels_of
 from deploytasks.builders.job import BuildLog, Job, Login, labels
 from deploytasks.errors import Complaint, Refusal
-from deploytasks.model import OnEvent, Platform, Service
+from deploytasks.model import Image, OnEvent, Platform
 from deploytasks.model.builders import NEEDS_NONE, Builder, candidates
 
 __all__ = ["Job", "Login", "build_and_push", "choose", "labels", "labels_of", "missing", "refused"]
@@ -36,18 +36,18 @@ def build_and_push(job: Job, login: Login | None, tell: OnEvent) -> str:
     Raises: Refusal if nothing was started (no engine, a Dockerfile that needs one, several platforms),
     BuildFailed if the build or the push failed.
     """
-    if complaint := job.build.service.unbuildable:
+    if complaint := job.build.image.unbuildable:
         raise Refusal(complaint)
-    return _module(choose(job.build.service)).build_and_push(job, login, BuildLog(job.service, tell))
+    return _module(choose(job.build.image)).build_and_push(job, login, BuildLog(job.image, tell))
 
 
-def refused(service: Service, text: str) -> tuple[Complaint, ...]:
-    """Return why the service's Dockerfile can't be built on this machine, as far as its text shows."""
+def refused(image: Image, text: str) -> tuple[Complaint, ...]:
+    """Return why the image's Dockerfile can't be built on this machine, as far as its text shows."""
     try:
-        builder = choose(service)
+        builder = choose(image)
         if not builder.any_dockerfile:
-            name = str(PurePosixPath(service.context, service.dockerfile))
-            _module(builder).check(text, name, Platform.parse(service.platforms[0]))
+            name = str(PurePosixPath(image.context, image.dockerfile))
+            _module(builder).check(text, name, Platform.parse(image.platforms[0]))
     except Refusal as error:
         return error.complaints
     return ()
@@ -58,10 +58,10 @@ def missing(builder: Builder) -> Complaint | None:
     return _module(builder).missing()
 
 
-def choose(service: Service, lacks: Callable[[Builder], Complaint | None] = missing) -> Builder:
-    """Return the first of the service's builders that works here. Raises: Refusal if none does."""
+def choose(image: Image, lacks: Callable[[Builder], Complaint | None] = missing) -> Builder:
+    """Return the first of the image's builders that works here. Raises: Refusal if none does."""
     complaints = list[Complaint]()
-    for builder in candidates(service.builder, len(service.platforms)) or candidates(service.builder):
+    for builder in candidates(image.builder, len(image.platforms)) or candidates(image.builder):
         complaint = lacks(builder)
         if complaint is None:
             return builder

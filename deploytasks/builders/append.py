@@ -39,7 +39,7 @@ def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
     """
     instructions = dockerfile.parse(_text(job), job.shown_dockerfile)
     given = recipe.base(instructions, job.platform)
-    target = Reference.parse(job.ref, job.service)
+    target = Reference.parse(job.ref, job.image)
     log.build(f"FROM {given.image}, appended to without an engine")
     reader = credentials.login_to(Reference.parse(given.image, given.where), job, login, log)
     base = read_base(given, job.platform, reader, log)
@@ -68,7 +68,7 @@ def _text(job: Job) -> str:
     try:
         return job.dockerfile.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        advice = f"write one, or set services.{job.service}.dockerfile (it is relative to the context)"
+        advice = f"write one, or set images.{job.image}.dockerfile (it is relative to the context)"
         raise Refusal.of(job.shown_dockerfile, f"cannot be read: {error}", advice) from error
 
 

@@ -116,7 +116,7 @@ def _platform(named: Mapping[str, Any]) -> Platform:
 
 def _wrong_platform(given: Base, wanted: Platform, offered: Iterable[Platform]) -> Refusal:
     listed = ", ".join(sorted(str(each) for each in offered if each.os != "unknown"))
-    advice = "take a base that is, or set the service's `platforms`"
+    advice = "take a base that is, or set the image's `platforms`"
     return Refusal.of(given.where, f"{given.image} is not made for {wanted}, but for {listed}", advice)
 
 

@@ -70,7 +70,7 @@ def _hosts(job: Job) -> Iterator[str]:
         if (base or source) in stages or source.isdecimal():
             continue
         try:
-            reference = Reference.parse(dockerfile.expand(base or source, arguments), job.service)
+            reference = Reference.parse(dockerfile.expand(base or source, arguments), job.image)
         except (DeployError, dockerfile.Malformed):
             continue
         yield reference.host

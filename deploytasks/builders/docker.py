@@ -88,7 +88,7 @@ def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
 
     Raises: BuildFailed with the last lines of output of the engine or the registry.
     """
-    with _plainly(job.service, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
+    with _plainly(job.image, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
         if _has_buildx():
             _build_by_buildx(job, log)
         else:
@@ -119,16 +119,16 @@ def _build_by_buildx(job: Job, log: BuildLog) -> None:
             if not line.lstrip().startswith(_CHATTER):
                 log.build(line)
     if process.returncode != 0:
-        raise BuildFailed.of(job.service, "docker buildx build failed", "\n".join(last))
+        raise BuildFailed.of(job.image, "docker buildx build failed", "\n".join(last))
 
 
 def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> None:
     """Build the image into the engine's store, under the job's reference, by the engine's own builder."""
     if login:
         said = {"username": login.username, "password": login.password, "serveraddress": login.host}
-        with _plainly(job.service, f"the registry {login.host} does not let {login.username} in"):
+        with _plainly(job.image, f"the registry {login.host} does not let {login.username} in"):
             _ask_engine(client, "auth", json=said)
-    with tempfile.TemporaryFile() as packed, _plainly(job.service, "the build failed"):
+    with tempfile.TemporaryFile() as packed, _plainly(job.image, "the build failed"):
         name = context.pack(job.context, job.dockerfile, packed)
         asked = {"t": job.ref, "dockerfile": name, "labels": json.dumps(dict(job.labels)), "rm": "1"}
         known = credentials.of_bases(job, login, log)
@@ -162,7 +162,7 @@ def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -
                 log.build(line)
         error = str(item.get("error", error)).strip()
     if error:
-        raise BuildFailed.of(job.service, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
+        raise BuildFailed.of(job.image, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
 
 
 def _buildx_advice(error: str) -> list[str]:
@@ -176,7 +176,7 @@ def _check_platform(client: docker.DockerClient, job: Job) -> None:
     built = Platform(about["Os"], about["Architecture"], about.get("Variant", ""))
     if not job.platform.accepts(built):
         what = f"built for {built}, and not for {job.platform}: a base image is for another platform"
-        raise BuildFailed.of(job.service, what, "take a base that has the platform, or set the service's `platforms`")
+        raise BuildFailed.of(job.image, what, "take a base that has the platform, or set the image's `platforms`")
 
 
 def _push(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> str:
@@ -184,7 +184,7 @@ def _push(client: docker.DockerClient, job: Job, login: Login | None, log: Build
 
     The engine has recorded that digest for the same image.
     """
-    reference = Reference.parse(job.ref, job.service)
+    reference = Reference.parse(job.ref, job.image)
     repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
     if login and login.host == reference.host:
         auth = {"username": login.username, "password": login.password}
@@ -195,7 +195,7 @@ def _push(client: docker.DockerClient, job: Job, login: Login | None, log: Build
 
     digest = again(push, sounds_passing, log.push)
     if f"{repository}@{digest}" not in client.images.get(job.ref).attrs["RepoDigests"]:
-        raise BuildFailed.of(job.service, f"the engine does not know the digest {digest} it has pushed", "try again")
+        raise BuildFailed.of(job.image, f"the engine does not know the digest {digest} it has pushed", "try again")
     log.push(f"pushed {reference} as {digest}")
     return digest
 
@@ -211,7 +211,7 @@ def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) ->
         digest = (item.get("aux") or {}).get("Digest", digest)
     if error or not digest:
         what = f"the push failed: {error}" if error else "the push ended without a digest"
-        raise BuildFailed.of(job.service, what, "\n".join(last))
+        raise BuildFailed.of(job.image, what, "\n".join(last))
     return digest
 
 

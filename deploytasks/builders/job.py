@@ -23,7 +23,7 @@ class Login:
 class Job:
     """One image to build: `context` is the directory that it is built from, `ref` the reference it is pushed under.
 
-    `laid_at` is the Dockerfile's path, if it is not where the service says, below the context.
+    `laid_at` is the Dockerfile's path, if it is not where the image says, below the context.
     """
 
     build: Build
@@ -33,39 +33,39 @@ class Job:
     laid_at: Path | None = None
 
     @property
-    def service(self) -> str:
-        """The service's name, under which progress is reported."""
-        return self.build.service.name
+    def image(self) -> str:
+        """The image's name, under which progress is reported."""
+        return self.build.image.name
 
     @property
     def dockerfile(self) -> Path:
         """The Dockerfile's path, inside the context or not."""
-        return self.laid_at or self.context / self.build.service.dockerfile
+        return self.laid_at or self.context / self.build.image.dockerfile
 
     @property
     def shown_dockerfile(self) -> str:
         """The Dockerfile's path as shown to people, from the root."""
-        return str(PurePosixPath(self.build.service.context, self.build.service.dockerfile))
+        return str(PurePosixPath(self.build.image.context, self.build.image.dockerfile))
 
     @property
     def platform(self) -> Platform:
         """The platform, of a builder that makes one."""
-        return Platform.parse(self.build.service.platforms[0])
+        return Platform.parse(self.build.image.platforms[0])
 
 
 class BuildLog(Struct, frozen=True):
-    """Report the progress of one service's image."""
+    """Report the progress of one image."""
 
-    service: str
+    image: str
     tell: OnEvent
 
     def build(self, message: str) -> None:
         """Report a line of the build."""
-        self.tell(Told("build", message, self.service))
+        self.tell(Told("build", message, self.image))
 
     def push(self, message: str) -> None:
         """Report a line of the push."""
-        self.tell(Told("push", message, self.service))
+        self.tell(Told("push", message, self.image))
 
 
 def labels(commit: str, created: datetime, source: str) -> Mapping[str, str]:

@@ -76,7 +76,7 @@ def base(instructions: Sequence[Instruction], platform: Platform) -> Base:
     if not image or (rest and (len(rest) != 2 or rest[0].upper() != "AS")):
         raise start.wrong("FROM names no image", "FROM <image>, or give its ARG a default: ARG BASE=<image>")
     if wanted and not platform.accepts(Platform.parse(wanted)):
-        what = f"FROM --platform={wanted}, but the service is built for {platform}"
+        what = f"FROM --platform={wanted}, but the image is built for {platform}"
         raise start.wrong(what, "take one of them")
     return Base(start.where, image, variables)
 

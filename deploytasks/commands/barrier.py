@@ -101,8 +101,8 @@ class Barrier:
         watch = Watch()
         for rollout in (rollout for wave in planned for rollout in wave):
             target = rollout.target
-            image, before = self._context.images[target.service], self._failed_before.get(target, "")
-            state, why = shards.stand(rollout, image, self._since, before)
+            before = self._failed_before.get(target, "")
+            state, why = shards.stand(rollout, self._since, before)
             if state == "lost" or self._is_out_of_sight(rollout.live, target):
                 watch.lost[target] = why
             elif state == "coming":
@@ -111,7 +111,7 @@ class Barrier:
         return watch
 
     def _look(self, targets: Iterable[Target]) -> tuple[Live, ...]:
-        return observe(self._context.clients, targets, self._context.images, reading="unpinned")
+        return observe(self._context.clients, targets, reading="unpinned")
 
     def _is_out_of_sight(self, live: Live | None, target: Target) -> bool:
         self._unseen[target] = self._unseen.get(target, 0) + 1 if live and live.complaint else 0

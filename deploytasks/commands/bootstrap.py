@@ -13,14 +13,14 @@ from deploytasks.commands.context import before_any_change
 from deploytasks.commands.lock import registry
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint, NotReady, raise_all
-from deploytasks.model import Project, Service
+from deploytasks.model import Image, Project
 
 Agreed = Callable[[Sequence[Complaint]], bool]
 """Return whether to continue despite these doubts; may raise."""
 
 
 class Found(Struct, frozen=True):
-    """The state of one service's repository.
+    """The state of one image's repository.
 
     `is_marked` says whether it carries a project's tag. `doubt` needs the user's agreement, `foreign` refuses the run.
     """
@@ -36,7 +36,7 @@ class Found(Struct, frozen=True):
 
 
 def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) -> Iterator[str]:
-    """Create each service's ECR repository: release tags immutable, tier tags mutable, pull access for all accounts.
+    """Create each image's ECR repository: release tags immutable, tier tags mutable, pull access for all accounts.
 
     Yield a description of each change once it is made; in a dry run, of each change that would be made. An existing
     repository keeps its settings. One without a project tag is adopted only if `agreed` returns true or is None.
@@ -48,7 +48,7 @@ def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) 
     """
     with before_any_change():
         client = registry(project, "ecr")
-        found = each(partial(_look, client, project), project.services)
+        found = each(partial(_look, client, project), project.images)
         raise_all(NotReady, [one.foreign for one in found if one.foreign])
     doubts = [one.doubt for one in found if one.doubt]
     if doubts and agreed and not dry_run and not agreed(doubts):
@@ -59,12 +59,12 @@ def bootstrap(project: Project, agreed: Agreed | None = None, *, dry_run: bool) 
         yield from _changes(client, project, one, dry_run=dry_run)
 
 
-def _look(client: Any, project: Project, service: Service) -> Found:
-    name = service.repository
+def _look(client: Any, project: Project, image: Image) -> Found:
+    name = image.repository
     if not repositories.exists(client, name):
-        former = ownership.former_repository(client, project, service)
+        former = ownership.former_repository(client, project, image)
         what = f"there is none yet, but there is {former}"
-        doubt = Complaint(f"ECR {name}", what, ownership.keeping(service, former)) if former else None
+        doubt = Complaint(f"ECR {name}", what, ownership.keeping(image, former)) if former else None
         return Found(name, doubt=doubt)
     policy = repositories.policy(client, name)
     try:

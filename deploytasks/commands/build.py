@@ -1,4 +1,4 @@
-"""Build and push the images that are missing in ECR, one per service and commit."""
+"""Build and push the images that are missing in ECR, one per image and commit."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from deploytasks.model import (
     Build,
     Command,
     DesiredImage,
-    Image,
+    EcrImage,
     OnEvent,
     Options,
     Plan,
@@ -38,10 +38,10 @@ def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Bu
     missing = []
     for desired in desired_images:
         if desired.image is None:
-            service = context.project.service(desired.service)
-            missing.append(Build(service, desired.commit_tag[:40], desired.commit_tag))
+            image = context.project.image(desired.name)
+            missing.append(Build(image, desired.commit_tag[:40], desired.commit_tag))
         else:
-            say(context, "build", f"{tags.short(desired.commit_tag)} is already in ECR", desired.service)
+            say(context, "build", f"{tags.short(desired.commit_tag)} is already in ECR", desired.name)
     return tuple(missing)
 
 
@@ -55,9 +55,9 @@ def build_all(
         NotReady: there is no room for a temporary file; no tag and no service was touched.
 
     """
-    to_build = {build.service.name: build for build in missing}
+    to_build = {build.image.name: build for build in missing}
     return tuple(
-        _built(context, desired, to_build[desired.service]) if desired.service in to_build else desired
+        _built(context, desired, to_build[desired.name]) if desired.name in to_build else desired
         for desired in desired_images
     )
 
@@ -78,7 +78,7 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
         digest = ""
     image = _there(context, desired)
     if image is None:
-        raise AwsError.of(desired.service, f"{desired.commit_tag} was pushed, but ECR does not know it", "run it again")
+        raise AwsError.of(desired.name, f"{desired.commit_tag} was pushed, but ECR does not know it", "run it again")
     return _adopted(context, replace(desired, image=image, digest=image.digest), digest)
 
 
@@ -87,7 +87,7 @@ def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImag
     if desired.digest != built:
         ours = f", and not {built}, which was built here" if built else ""
         what = f"another build pushed {tags.short(desired.commit_tag)} first; its image is used: {desired.digest}{ours}"
-        say(context, "build", what, desired.service)
+        say(context, "build", what, desired.name)
     return desired
 
 
@@ -100,7 +100,7 @@ def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "Job":
     return Job(
         build=build,
         context=laid.context,
-        ref=f"{project.registry.host}/{build.service.repository}:{build.commit_tag}",
+        ref=f"{project.registry.host}/{build.image.repository}:{build.commit_tag}",
         labels={
             **labels(build.commit_tag, created, git.origin_url(project.root)),
             ownership.LABEL: project.name,
@@ -110,12 +110,12 @@ def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "Job":
     )
 
 
-def _there(context: Context, desired: DesiredImage) -> Image | None:
+def _there(context: Context, desired: DesiredImage) -> EcrImage | None:
     return ecr.find(context.ecr, desired.repository, [desired.commit_tag]).get(desired.commit_tag)
 
 
 def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Build each selected service's image and push it under its commit tag, unless ECR has it already.
+    """Build each selected image and push it under its commit tag, unless ECR has it already.
 
     Raises:
         Refusal: a check failed; nothing was changed. The complaints list every problem.

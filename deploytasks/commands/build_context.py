@@ -13,7 +13,7 @@ from deploytasks import git, source, tags
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, say
 from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
-from deploytasks.model import Build, Command, DesiredImage, Service
+from deploytasks.model import Build, Command, DesiredImage, Image
 from deploytasks.source import Place, Store
 
 
@@ -73,29 +73,29 @@ def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[
         return
     from deploytasks.builders import refused  # requests and docker, which only a build needs
 
-    services = {service.name: service for service in context.services}
+    images = {image.name: image for image in context.images}
     with _store(context, missing[0].commit_tag) as store:
         for desired in missing:
-            service = services[desired.service]
+            image = images[desired.name]
             try:
-                found = source.find(context.project.root, service, store)
+                found = source.find(context.project.root, image, store)
             except Invalid as error:
                 yield from error.complaints
                 continue
             if store.environment:
                 yield from _changed_inside(context, found.place)
-            yield from filter(None, [service.unbuildable])
-            yield from refused(service, found.recipe)
+            yield from filter(None, [image.unbuildable])
+            yield from refused(image, found.recipe)
 
 
 def _artifacts(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    services = {service.name: service for service in context.services if service.artifacts}
+    images = {image.name: image for image in context.images if image.artifacts}
     for desired in desired_images:
-        if desired.service in services:
-            service = services[desired.service]
+        if desired.name in images:
+            image = images[desired.name]
             with suppress(Invalid), _store(context, desired.commit_tag) as store:
-                place = source.locate(context.project.root, service, store)
-                yield from artifact_complaints(context, service, desired, store, place)
+                place = source.locate(context.project.root, image, store)
+                yield from artifact_complaints(context, image, desired, store, place)
 
 
 def _changed_inside(context: Context, place: Place) -> Iterator[Complaint]:
@@ -121,15 +121,15 @@ def laid_out(context: Context, build: Build) -> Iterator[LaidOut]:
         BuildFailed: the working tree no longer matches its dirty tag.
 
     """
-    root, service = context.project.root, build.service
+    root, image = context.project.root, build.image
     with (
         _store(context, build.commit_tag) as store,
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
     ):
         if tags.is_dirty(build.commit_tag) and build.commit_tag != tags.dirty_tag(build.commit, store.tree):
             raise BuildFailed.of("git", "the working tree changed since this command began", "run it again")
-        found, top = source.find(root, service, store), Path(scratch)
-        made = copy_artifacts(artifact_paths(service, store, found.place), store, top) if service.artifacts else ""
+        found, top = source.find(root, image, store), Path(scratch)
+        made = copy_artifacts(artifact_paths(image, store, found.place), store, top) if image.artifacts else ""
         source.write(found, top, git.committed_at(root, build.commit).timestamp())
         yield LaidOut(top / found.place.directory, top / found.place.dockerfile, made)
 
@@ -148,9 +148,9 @@ def _store(context: Context, commit_tag: str) -> Iterator[Store]:
 def _places(context: Context, store: Store) -> list[Place]:
     """Return the locations of the selected images' contexts; `_unbuildable` reports those that are missing."""
     places = []
-    for service in context.services:
+    for image in context.images:
         with suppress(Invalid):
-            places.append(source.locate(context.project.root, service, store))
+            places.append(source.locate(context.project.root, image, store))
     return places
 
 
@@ -166,28 +166,28 @@ ARTIFACTS_LABEL = "deploytasks.artifacts"
 
 
 def artifact_complaints(
-    context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
+    context: Context, image: Image, desired: DesiredImage, store: Store, place: Place
 ) -> Iterator[Complaint]:
     """Yield why the artifacts can't be put into the image, or why ECR's image of the commit can't be used.
 
     ECR's image is used unchecked with --commit, or where some artifacts are missing here and can't be compared.
     """
-    where = f"services.{service.name}.artifacts"
+    where = f"images.{image.name}.artifacts"
     if desired.image is not None:
-        if context.options.commit is None and not any(_unmatched(service, store, place)):
-            yield from _others(context, service, desired, store, place)
+        if context.options.commit is None and not any(_unmatched(image, store, place)):
+            yield from _others(context, image, desired, store, place)
         return
     if desired.commit_tag[:40] != git.head_commit(context.project.root):
         what = f"they are taken from the working tree, and {tags.short(desired.commit_tag)} is not checked out"
         yield Complaint(where, what, f"git checkout {desired.commit_tag}, and run the step that makes them")
         return
-    for pattern in _unmatched(service, store, place):
+    for pattern in _unmatched(image, store, place):
         yield Complaint(where, *_why_unmatched(store, place, pattern))
 
 
-def artifact_paths(service: Service, store: Store, place: Place) -> tuple[str, ...]:
+def artifact_paths(image: Image, store: Store, place: Place) -> tuple[str, ...]:
     """Return the artifacts' paths relative to the repository's top, sorted."""
-    found = (path for pattern in service.artifacts for path in _matching(store, place, pattern))
+    found = (path for pattern in image.artifacts for path in _matching(store, place, pattern))
     return tuple(sorted(set(found)))
 
 
@@ -215,9 +215,7 @@ def artifacts_hash(artifacts: Sequence[str], top: Path) -> str:
     return whole.hexdigest()
 
 
-def _others(
-    context: Context, service: Service, desired: DesiredImage, store: Store, place: Place
-) -> Iterator[Complaint]:
+def _others(context: Context, image: Image, desired: DesiredImage, store: Store, place: Place) -> Iterator[Complaint]:
     """Yield a complaint if ECR's image of the commit was built with other artifacts; it is never replaced."""
     from deploytasks.builders import Login, labels_of  # requests, which only artifacts need here
 
@@ -230,19 +228,19 @@ def _others(
             context,
             "build",
             f"not checked: which artifacts it was made with ({error.complaints[0].what})",
-            service.name,
+            image.name,
         )
         return
-    here = artifacts_hash(artifact_paths(service, store, place), store.work)
+    here = artifacts_hash(artifact_paths(image, store, place), store.work)
     if recorded != here:
         commit = tags.short(desired.commit_tag)
         what = f"{commit} is in ECR with other artifacts ({recorded[:12]}) than those that are here ({here[:12]})"
         advice = f"--commit {desired.commit_tag} takes the image that ECR has; commit what changed them to make another"
-        yield Complaint(f"services.{service.name}.artifacts", what, advice)
+        yield Complaint(f"images.{image.name}.artifacts", what, advice)
 
 
-def _unmatched(service: Service, store: Store, place: Place) -> Iterator[str]:
-    return (pattern for pattern in service.artifacts if not _matching(store, place, pattern))
+def _unmatched(image: Image, store: Store, place: Place) -> Iterator[str]:
+    return (pattern for pattern in image.artifacts if not _matching(store, place, pattern))
 
 
 def _why_unmatched(store: Store, place: Place, pattern: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from deploytasks import tags
 from deploytasks.commands.revisions import Trail
-from deploytasks.model import ConfigDeploy, Live, Revision
-from deploytasks.rules.observed import begun_at, brought_by, has_begun, record, recorded_at
+from deploytasks.model import ConfigDeploy, Live, Revision, Target
+from deploytasks.rules.observed import begun_at, brought_by, digest_key, has_begun, record, recorded_at
 from deploytasks.template.canonical import canonical, differing
 
 
@@ -108,28 +108,27 @@ def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:
 
 def _keys(live: Live, before: Revision, after: Revision) -> tuple[str, ...]:
     """Return the keys that differ, ignoring tags added by others and an image's tag in place of its recorded digest."""
-    tier = live.target.environment.tier
-    return differing(*(canonical(_by_digest(one, tier), {}) for one in (before, after)))
+    return differing(*(canonical(_by_digest(one, live.target), {}) for one in (before, after)))
 
 
-def _by_digest(revision: Revision, tier: str) -> Mapping[str, Any]:
-    """Return the definition with the recorded digest in place of a tag of the tier, as a restored one names it."""
-    digest, containers = revision.record.get("digest"), revision.definition.get("containerDefinitions", [])
-    if not digest:
-        return revision.definition
-    named = [{**each, "image": _pinned(str(each.get("image", "")), tier, digest)} for each in containers]
-    return {**revision.definition, "containerDefinitions": named}
+def _by_digest(revision: Revision, target: Target) -> Mapping[str, Any]:
+    """Return the definition with recorded digests in place of tags of the tier, as a restored one names them."""
+    containers, tier = revision.definition.get("containerDefinitions", []), target.environment.tier
+    recorded = {uri: revision.record.get(digest_key(name, target.image)) for name, uri in target.images.items()}
+    named = [{**each, "image": _pinned(str(each.get("image", "")), tier, recorded)} for each in containers]
+    return {**revision.definition, "containerDefinitions": named} if named else revision.definition
 
 
-def _pinned(image: str, tier: str, digest: str) -> str:
-    name, _, tag = image.rpartition(":")
-    return f"{name}@{digest}" if tag == tier or tags.is_release(tag, tier) else image
+def _pinned(image: str, tier: str, recorded: Mapping[str, str | None]) -> str:
+    uri, _, tag = image.rpartition(":")
+    is_tiers = tag == tier or tags.is_release(tag, tier)
+    return f"{uri}@{recorded[uri]}" if is_tiers and recorded.get(uri) else image
 
 
 def _kind(change: Change) -> tuple[object, ...]:
     """Return the key by which changes of several targets are grouped into one row."""
     kept = (change.kept.get(name, "") for name in ("config", "release", "commit", "by", "ci", "ended"))
-    return (change.live.target.service, change.rollback, change.keys, *kept)
+    return (change.live.target.name, change.rollback, change.keys, *kept)
 
 
 def _row(changes: Sequence[Change]) -> ConfigDeploy:
@@ -137,7 +136,7 @@ def _row(changes: Sequence[Change]) -> ConfigDeploy:
     running = [each for each in changes if each.live.primary and each.live.primary.revision == each.after.arn]
     return ConfigDeploy(
         at=first.at,
-        service=first.live.target.service,
+        service=first.live.target.name,
         release=first.kept.get("release", ""),
         commit=first.kept.get("commit", ""),
         config=first.kept.get("config", ""),

@@ -12,7 +12,7 @@ from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Check
 from deploytasks.errors import Complaint, listed
 from deploytasks.git import Relation
-from deploytasks.model import DesiredImage, Live, LockState, Named, Target
+from deploytasks.model import DesiredImage, Live, LockState, Named, Target, desired_by
 from deploytasks.rules.observed import record
 from deploytasks.template.canonical import canonical, differing
 from deploytasks.template.render import Renderer
@@ -91,10 +91,9 @@ def held(
     """
     if hold is None or hold.tenants:
         return
-    by_service = {desired.service: desired for desired in desired_images}
     keys: dict[str, list[str]] = {}
     for live in rollouts.changed(context, lives, desired_images):
-        found = _keys(context, live, by_service[live.target.service])
+        found = _keys(context, live, desired_by(live.target, desired_images))
         keys.setdefault(found, []).append(str(live.target))
     for found, targets in keys.items():
         what = f"the tier is on hold since {hold.since} ({hold.reason}), and this would {found}"

@@ -22,11 +22,11 @@ from deploytasks.model import (
     Author,
     Command,
     Event,
+    Image,
     OnEvent,
     Options,
     Project,
     Scope,
-    Service,
     Target,
     Tier,
     Told,
@@ -59,15 +59,10 @@ class Context(Struct, frozen=True):
         return self.project.tier(self.scope.tier)
 
     @property
-    def services(self) -> tuple[Service, ...]:
-        """Return the services of the selected targets, in file order."""
-        wanted = {target.service for target in self.targets}
-        return tuple(service for service in self.project.services if service.name in wanted)
-
-    @property
-    def images(self) -> dict[str, str]:
-        """Return service → `host/repository`."""
-        return images(self.project)
+    def images(self) -> tuple[Image, ...]:
+        """Return the selected images, else those of the selected targets, in file order."""
+        wanted = self.scope.images or {name for target in self.targets for name in target.images}
+        return tuple(image for image in self.project.images if image.name in wanted)
 
     @property
     def ecr(self) -> Any:
@@ -146,11 +141,6 @@ def registry_ssm(project: Project, clients: Clients) -> Any:
     return clients.of("ssm", project.registry.access)
 
 
-def images(project: Project) -> dict[str, str]:
-    """Return service → what its image names begin with: `host/repository`."""
-    return {service.name: f"{project.registry.host}/{service.repository}" for service in project.services}
-
-
 @contextmanager
 def before_any_change() -> Iterator[None]:
     """Turn errors in the block into refusals (exit code 2): nothing was changed yet.
@@ -167,9 +157,9 @@ def before_any_change() -> Iterator[None]:
         raise NotReady(unwritable(error)) from error
 
 
-def say(context: Context, step: str, message: str, service: str | None = None) -> None:
+def say(context: Context, step: str, message: str, image: str | None = None) -> None:
     """Send the listener a message about a step."""
-    context.tell(Told(step, message, service))
+    context.tell(Told(step, message, image))
 
 
 def whoami_here() -> Author:

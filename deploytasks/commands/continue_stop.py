@@ -10,7 +10,7 @@ from typing import Any
 
 from deploytasks.aws import service_deployments
 from deploytasks.aws.session import Clients
-from deploytasks.commands.context import images, reach
+from deploytasks.commands.context import reach
 from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.preflight import unfit
 from deploytasks.concurrency import each
@@ -50,7 +50,7 @@ def _each(
     project: Project, targets: Iterable[Target], intervene: Intervene, otherwise: str
 ) -> tuple[Intervention, ...]:
     clients = reach(project)
-    lives = observe(clients, targets, images(project), reading="none")
+    lives = observe(clients, targets, reading="none")
     return tuple(each(partial(_intervention, project.name, clients, intervene, otherwise), lives))
 
 

@@ -1,4 +1,4 @@
-"""Desired images: for each service the one digest to run, resolved once, before any change."""
+"""Desired images: for each image the one digest to run, resolved once, before any change."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,11 +12,11 @@ from deploytasks.commands.context import Context, say
 from deploytasks.concurrency import together
 from deploytasks.config.select import tiers_before
 from deploytasks.errors import Complaint, NotBuilt, raise_all
-from deploytasks.model import Command, DesiredImage, Image, Service
+from deploytasks.model import Command, DesiredImage, EcrImage, Image
 
 
 def of(context: Context) -> tuple[DesiredImage, ...]:
-    """Return the command's desired images, one per service."""
+    """Return the command's desired images, one per image."""
     match context.command:
         case Command.BUILD:
             return to_build(context)
@@ -43,7 +43,7 @@ def to_tag(context: Context) -> tuple[DesiredImage, ...]:
     """Return the images to point the tier at: those of --commit, else of HEAD in the first tier, else of `after`.
 
     Raises:
-        NotBuilt: images do not exist; lists every service that lacks one.
+        NotBuilt: images do not exist; lists all of them.
 
     """
     after = context.tier.after
@@ -53,7 +53,7 @@ def to_tag(context: Context) -> tuple[DesiredImage, ...]:
         return _built(context, to_build(context))
     desired_images = tuple(_each(context, named, after))
     for desired in _built(context, desired_images):
-        say(context, "commit", f"{tags.short(desired.commit_tag)}, which {after} names", desired.service)
+        say(context, "commit", f"{tags.short(desired.commit_tag)}, which {after} names", desired.name)
     return desired_images
 
 
@@ -61,7 +61,7 @@ def to_deploy(context: Context) -> tuple[DesiredImage, ...]:
     """Return the images that the tier tag names, or the release or commit of --to.
 
     Raises:
-        NotBuilt: a tag names no image; lists every such service.
+        NotBuilt: a tag names no image; lists every such image.
 
     """
     to = context.options.to
@@ -72,23 +72,20 @@ def to_deploy(context: Context) -> tuple[DesiredImage, ...]:
     return _built(context, _as_asked(context, "--to", to))
 
 
-def present(context: Context) -> dict[str, Image]:
-    """Return service → the image that the tier tag names now, without services for which it names none."""
+def present(context: Context) -> dict[str, EcrImage]:
+    """Return image → what the tier tag names now, without images for which it names nothing."""
 
-    def find(service: Service) -> dict[str, Image]:
-        return ecr.find(context.ecr, service.repository, [context.tier.name])
+    def find(image: Image) -> dict[str, EcrImage]:
+        return ecr.find(context.ecr, image.repository, [context.tier.name])
 
-    found = together(*(partial(find, service) for service in context.services))
-    return {
-        service.name: images[context.tier.name]
-        for service, images in zip(context.services, found, strict=True)
-        if images
-    }
+    wanted = context.images
+    found = together(*(partial(find, image) for image in wanted))
+    return {image.name: tagged[context.tier.name] for image, tagged in zip(wanted, found, strict=True) if tagged}
 
 
-def _each(context: Context, find: Callable[[Context, Service, str], DesiredImage], tag: str) -> list[DesiredImage]:
-    """Return what `find` returns for each service; if several fail, raise with the complaints of all."""
-    return together(*(partial(find, context, service, tag) for service in context.services))
+def _each(context: Context, find: Callable[[Context, Image, str], DesiredImage], tag: str) -> list[DesiredImage]:
+    """Return what `find` returns for each image; if several fail, raise with the complaints of all."""
+    return together(*(partial(find, context, image, tag) for image in context.images))
 
 
 def _as_asked(context: Context, flag: str, rev: str) -> tuple[DesiredImage, ...]:
@@ -97,30 +94,31 @@ def _as_asked(context: Context, flag: str, rev: str) -> tuple[DesiredImage, ...]
     return tuple(_each(context, _at_commit, commit_tag))
 
 
-def _at_commit(context: Context, service: Service, commit_tag: str) -> DesiredImage:
-    image = ecr.find(context.ecr, service.repository, [commit_tag]).get(commit_tag)
-    return _desired(context, service, commit_tag, image)
+def _at_commit(context: Context, image: Image, commit_tag: str) -> DesiredImage:
+    found = ecr.find(context.ecr, image.repository, [commit_tag]).get(commit_tag)
+    return _desired(image, found, commit_tag, context.tier.name)
 
 
-def named(context: Context, service: Service, tag: str) -> DesiredImage:
-    """Return the service's image that the tag names; `image` is None if the tag names none."""
-    desired = of_image(context, service, ecr.find(context.ecr, service.repository, [tag]).get(tag))
+def named(context: Context, image: Image, tag: str) -> DesiredImage:
+    """Return what the tag names of the image; without a digest if it names nothing."""
+    desired = of_image(context, image, ecr.find(context.ecr, image.repository, [tag]).get(tag))
     return replace(desired, release=tag) if tags.is_release(tag, context.tier.name) else desired
 
 
-def of_image(context: Context, service: Service, image: Image | None) -> DesiredImage:
-    """Return the desired image for the image, with the commit and the newest release among its tags."""
-    return _desired(context, service, next(iter(tags.commits(image.tags)), "") if image else "", image)
+def of_image(context: Context, image: Image, found: EcrImage | None) -> DesiredImage:
+    """Return what was found of the image as desired, with the commit and the newest release among its tags."""
+    commit_tag = next(iter(tags.commits(found.tags)), "") if found else ""
+    return _desired(image, found, commit_tag, context.tier.name)
 
 
-def _desired(context: Context, service: Service, commit_tag: str, image: Image | None) -> DesiredImage:
+def _desired(image: Image, found: EcrImage | None, commit_tag: str, tier: str) -> DesiredImage:
     return DesiredImage(
-        service=service.name,
-        repository=service.repository,
+        name=image.name,
+        repository=image.repository,
         commit_tag=commit_tag,
-        digest=image.digest if image else None,
-        release=tags.newest_release(image.tags, context.tier.name) if image else None,
-        image=image,
+        digest=found.digest if found else None,
+        release=tags.newest_release(found.tags, tier) if found else None,
+        image=found,
     )
 
 
@@ -137,15 +135,15 @@ def missing(context: Context, desired_images: Iterable[DesiredImage]) -> Iterabl
             continue
         if desired.commit_tag:
             what = f"commit {tags.short(desired.commit_tag)} is not in ECR"
-            yield Complaint(desired.service, what, _how_to_build(context, desired.commit_tag))
+            yield Complaint(desired.name, what, _how_to_build(context, desired.commit_tag))
         elif context.options.to:
             what = f"there is no {context.options.to} in ECR"
-            yield Complaint(desired.service, what, "inv tag.list shows what there is")
+            yield Complaint(desired.name, what, "inv tag.list shows what there is")
         elif context.command is Command.DEPLOY:
-            yield Complaint(desired.service, f"{tier.name} names no image yet", f"inv release.{tier.name}")
+            yield Complaint(desired.name, f"{tier.name} names no image yet", f"inv release.{tier.name}")
         else:
             what = f"{tier.after} names no image yet, so there is nothing for {tier.name} to take"
-            yield Complaint(desired.service, what, f"inv release.{tier.after}")
+            yield Complaint(desired.name, what, f"inv release.{tier.after}")
 
 
 def _how_to_build(context: Context, commit_tag: str) -> str:

@@ -1,13 +1,13 @@
 """Compare live definitions with rendered ones, or with those of another environment. Read-only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.commands import config_rules, desired_images, drift, rollouts
-from deploytasks.commands.context import Context, begin_to_look, images, quiet, reach
+from deploytasks.commands.context import Context, begin_to_look, quiet, reach
 from deploytasks.commands.observe import observe
 from deploytasks.concurrency import each, together
 from deploytasks.config.select import select
@@ -17,17 +17,17 @@ from deploytasks.model import (
     Definition,
     DesiredImage,
     Difference,
+    Image,
     Live,
     Options,
     Project,
     Scope,
-    Service,
     Target,
+    desired_by,
     tenants_of,
 )
 from deploytasks.spelling import suggestion
 from deploytasks.template.canonical import canonical
-from deploytasks.template.render import placeholder
 
 
 class Rendered(Struct, frozen=True):
@@ -52,7 +52,7 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
     """
     context = begin_to_look(Command.DEPLOY, project, scope, Options(), quiet)
     lives, rendered = together(
-        lambda: observe(context.clients, context.targets, context.images, reading="none"),
+        lambda: observe(context.clients, context.targets, reading="none"),
         lambda: _rendered(context),
     )
     found = tuple(_from_rendered(live, rendered[live.target]) for live in lives)
@@ -73,34 +73,36 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     """
     found, others = select(project, scope), _environment(project, scope.tier, name)
     lefts = _lefts(project, found, scope, others)
-    pairs = {left: others.get(left.service) for left in lefts if left not in others.values()}
+    pairs = {left: others.get(left.name) for left in lefts if left not in others.values()}
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
     asked = dict.fromkeys([*pairs, *filter(None, pairs.values())])
-    lives = {live.target: live for live in observe(reach(project), asked, images(project), reading="none")}
+    lives = {live.target: live for live in observe(reach(project), asked, reading="none")}
     return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
 
 
 def _rendered(context: Context) -> dict[Target, Rendered]:
     """Return what a deploy would register for each target, or why it would not."""
-    answers = each(lambda service: _named(context, service), context.services)
-    wanted = dict(zip((service.name for service in context.services), answers, strict=True))
-    return {target: _request(context, target, wanted[target.service]) for target in context.targets}
+    images = context.images
+    answers = each(lambda image: _named(context, image), images)
+    wanted = dict(zip((image.name for image in images), answers, strict=True))
+    return {target: _request(context, target, [wanted[name] for name in target.images]) for target in context.targets}
 
 
-def _named(context: Context, service: Service) -> DesiredImage | Complaint:
-    """Return the service's desired image, or why it is not known."""
+def _named(context: Context, image: Image) -> DesiredImage | Complaint:
+    """Return what the tier tag names of the image, or why it is not known."""
     try:
-        desired = desired_images.named(context, service, context.tier.name)
+        desired = desired_images.named(context, image, context.tier.name)
     except AwsError as error:
         return error.complaints[0]
     return next(iter(desired_images.missing(context, [desired])), desired)
 
 
-def _request(context: Context, target: Target, wanted: DesiredImage | Complaint) -> Rendered:
+def _request(context: Context, target: Target, wanted: Sequence[DesiredImage | Complaint]) -> Rendered:
     """Return the request in canonical form. Without an image the template is rendered too, to find its errors."""
-    complaints = [wanted] if isinstance(wanted, Complaint) else []
-    desired = placeholder(context.project, target) if isinstance(wanted, Complaint) else wanted
+    complaints = [each for each in wanted if isinstance(each, Complaint)]
+    known = [each for each in wanted if isinstance(each, DesiredImage)]
+    desired = context.renderer.tried(target) if complaints else desired_by(target, known)
     try:
         made, create = rollouts.render(context, target, desired)
     except Invalid as error:
@@ -125,7 +127,7 @@ def _from_rendered(live: Live, rendered: Rendered) -> Difference:
 
 
 def _between(left: Live, right: Live | None, name: str) -> Difference:
-    where, service = str(left.target), left.target.service
+    where, service = str(left.target), left.target.name
     if right is None:
         complaint = Complaint(where, f"{name} has no service {service} to compare with")
         return Difference(left.target, _called(left), name, complaints=(complaint,))
@@ -210,4 +212,4 @@ def _environment(project: Project, tier: str, name: str) -> dict[str, Target]:
     if not found:
         known = dict.fromkeys([*project.tenants, *(str(one.environment) for one in project.targets)])
         raise Invalid.of("--across", f"there is no tenant or environment '{name}'", suggestion(name, known))
-    return {target.service: target for target in found}
+    return {target.name: target for target in found}

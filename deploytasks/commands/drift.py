@@ -2,40 +2,46 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from deploytasks.commands import rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import Complaint, Invalid, listed
-from deploytasks.model import Definition, DesiredImage, Live, Project, Target, shown
-from deploytasks.rules.observed import pinned, record, what_runs
+from deploytasks.model import Definition, DesiredImage, Live, Project, Target, desired_by, shown
+from deploytasks.rules.observed import digest_key, pinned, record, what_runs
 from deploytasks.template.canonical import same
-from deploytasks.template.render import Renderer, image_name
+from deploytasks.template.render import Renderer
 from deploytasks.template.service import differing_keys
 
 
 def drifted(
-    project: Project, renderer: Renderer, lives: Iterable[Live], images: dict[str, str]
+    project: Project, renderer: Renderer, lives: Iterable[Live]
 ) -> tuple[frozenset[Target], tuple[Complaint, ...]]:
     """Return the targets that drifted, and why others could not be checked. An older image is not drift."""
     found: set[Target] = set()
     complaints: list[Complaint] = []
     for live in lives:
         try:
-            if live.definition and _differs(project, renderer, live, images[live.target.service]):
+            if live.definition and _differs(project, renderer, live):
                 found.add(live.target)
         except Invalid as error:
             complaints += error.complaints
     return frozenset(found), tuple(dict.fromkeys(complaints))
 
 
-def _differs(project: Project, renderer: Renderer, live: Live, image: str) -> bool:
-    """Return whether it differs from what is rendered for its pinned image, and the recorded commit and release."""
-    target, kept, service = live.target, record(live), project.service(live.target.service)
-    digests = pinned(live, image) or tuple(filter(None, [kept.get("digest")])) or what_runs(live, image)[0]
-    digest, commit = next(iter(digests), None), kept.get("commit", "")
-    desired = DesiredImage(service.name, service.repository, commit, digest, kept.get("release"))
-    named = image_name(project, target, project.tier(target.environment.tier), desired)
-    return not same(renderer.definition(target, desired, named), live.definition or {})
+def _differs(project: Project, renderer: Renderer, live: Live) -> bool:
+    """Return whether it differs from what is rendered for its pinned images, and the recorded commit and release."""
+    own, *uses = (_running(project, live, name) for name in live.target.images)
+    return not same(renderer.definition(live.target, replace(own, uses=tuple(uses))), live.definition or {})
+
+
+def _running(project: Project, live: Live, name: str) -> DesiredImage:
+    """Return the image as it runs, in the shape in which a template is rendered for it."""
+    image, kept = project.image(name), record(live)
+    recorded = tuple(filter(None, [kept.get(digest_key(name, live.target.image))]))
+    digests = pinned(live, name) or recorded or what_runs(live, name)[0]
+    return DesiredImage(name, image.repository, kept.get("commit", ""), next(iter(digests), None), kept.get("release"))
 
 
 _MOST_KEYS = 20
@@ -45,11 +51,10 @@ def service_template_notes(
     context: Context, lives: Iterable[Live], desired_images: Sequence[DesiredImage]
 ) -> Iterator[Note]:
     """Yield the notes on all targets, grouping equal ones; templates that fail to render are reported elsewhere."""
-    by_service = {desired.service: desired for desired in desired_images}
     said: dict[str, list[str]] = {}
     for live in lives:
         try:
-            create = rollouts.render(context, live.target, by_service[live.target.service])[1]
+            create = rollouts.render(context, live.target, desired_by(live.target, desired_images))[1]
         except Invalid:
             continue
         for text in service_notes(create, live):

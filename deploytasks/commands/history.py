@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from deploytasks import git, tags
 from deploytasks.commands.config_deploys import config_deploys
-from deploytasks.commands.context import images, reach
+from deploytasks.commands.context import reach
 from deploytasks.commands.images import sweep, unseen
 from deploytasks.commands.observe import observe
 from deploytasks.commands.overrides import overridden
@@ -46,7 +46,7 @@ _MOST_IN_ACCOUNT = 200
 
 
 def history(project: Project, tier: Tier, services: Sequence[Service], last: int) -> History:
-    """Return the tier's last `last` releases of these services, and the config-only deploys since the oldest of them.
+    """Return the tier's last `last` releases of these services' images, and the config-only deploys since then.
 
     Both are newest first; the notes say what could not be read.
 
@@ -55,14 +55,17 @@ def history(project: Project, tier: Tier, services: Sequence[Service], last: int
         AwsError: no repository can be read.
 
     """
-    clients, names, wanted = reach(project), images(project), {service.name for service in services}
-    targets = [one for one in project.of_tier(tier.name) if one.service in wanted]
+    clients, wanted = reach(project), {service.name for service in services}
+    targets = [one for one in project.of_tier(tier.name) if one.name in wanted]
+    named = {name for service in services for name in (service.image, *service.uses)}
+    images = [image for image in project.images if image.name in named]
     gated = [tier.name] if tier.after else []
     lives, (swept, passed) = together(
-        lambda: observe(clients, targets, names, reading="all"),
-        lambda: (sweep(project, clients, services), overridden(project, clients, gated)),
+        lambda: observe(clients, targets, reading="all"),
+        lambda: (sweep(project, clients, images), overridden(project, clients, gated)),
     )
-    past = past_of(tier.name, swept.images, names, [live for live in lives if live.target.service in swept.images])
+    read = [live for live in lives if not swept.images.keys().isdisjoint(live.target.images)]
+    past = past_of(tier.name, swept.images, read)
     shown = list(past.minted)[:last]
     trails = [Trail(clients, live) for live in past.lives if live.primary and shown]
     cut = _read_back(past, trails, shown, last)
@@ -152,16 +155,16 @@ def _records(past: Past, trails: Sequence[Trail], shown: Sequence[str], override
 
 def _records_of(trail: Trail) -> list[Record]:
     begun = (one for one in trail.read if has_begun(one.record))
-    service = trail.live.target.service
-    return [Record(service, one.record, begun_at(one.record, one.registered_at)) for one in begun]
+    images = tuple(trail.live.target.images)
+    return [Record(images, one.record, begun_at(one.record, one.registered_at)) for one in begun]
 
 
 def _searches(past: Past, unread: Sequence[Trail], missing: Iterable[str]) -> list[Search]:
-    """Return where to search for each missing release: at the first unread target of one of its services."""
+    """Return where to search for each missing release: at the first unread target of one of its images."""
     found: dict[int, list[str]] = {}
     for tag in missing:
-        services = past.minted[tag]
-        at = next((at for at, trail in enumerate(unread) if trail.live.target.service in services), None)
+        images = past.minted[tag].keys()
+        at = next((at for at, trail in enumerate(unread) if not images.isdisjoint(trail.live.target.images)), None)
         if at is not None:
             found.setdefault(at, []).append(tag)
     return [Search(unread[at], tuple(wanted)) for at, wanted in found.items()]

@@ -1,4 +1,4 @@
-"""List the images that ECR has of each service, and where each runs. Read-only."""
+"""List what ECR has of each image, and where each runs. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,40 +6,38 @@ from msgspec import Struct, field
 
 from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
-from deploytasks.commands.context import guard_registry, images, reach, registry_client
+from deploytasks.commands.context import guard_registry, reach, registry_client
 from deploytasks.commands.observe import observe
 from deploytasks.concurrency import each, together
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import Image, Live, Project, RepositoryImages, Service
+from deploytasks.model import EcrImage, Image, Live, Project, RepositoryImages
 from deploytasks.rules.image_index import ImageIndex, index_images
 from deploytasks.rules.observed import what_runs
 
 
-def list_images(project: Project, services: Sequence[Service]) -> tuple[RepositoryImages, ...]:
-    """Return every tagged image of each service, newest first, and the environments that run it.
+def list_images(project: Project, images: Sequence[Image]) -> tuple[RepositoryImages, ...]:
+    """Return everything that ECR has tagged of each image, newest first, and the environments that run it.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
         AwsError: no repository can be read.
 
     """
-    clients, names = reach(project), images(project)
-    targets = [target for target in project.targets if target.service in {service.name for service in services}]
-    lives, swept = together(
-        lambda: observe(clients, targets, names, reading="all"), lambda: sweep(project, clients, services)
-    )
-    return tuple(_listing(service, swept, lives, names[service.name]) for service in services)
+    clients, wanted = reach(project), {image.name for image in images}
+    targets = [target for target in project.targets if not wanted.isdisjoint(target.images)]
+    lives, swept = together(lambda: observe(clients, targets, reading="all"), lambda: sweep(project, clients, images))
+    return tuple(_listing(image, swept, lives) for image in images)
 
 
 class Sweep(Struct, frozen=True):
-    """Every image in ECR by service; `unread` has the services whose repository could not be read."""
+    """What ECR has of each image; `unread` has the images whose repository could not be read."""
 
-    images: Mapping[str, tuple[Image, ...]]
+    images: Mapping[str, tuple[EcrImage, ...]]
     unread: Mapping[str, Complaint] = field(default_factory=dict)
 
 
-def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sweep:
-    """Return all images in ECR, with one listing per repository; one that can't be read does not hide the others.
+def sweep(project: Project, clients: Clients, images: Sequence[Image]) -> Sweep:
+    """Return everything that ECR has of the images, with one listing each; one that can't be read hides no other.
 
     Raises:
         NotReady: the registry's credentials belong to another account.
@@ -49,28 +47,29 @@ def sweep(project: Project, clients: Clients, services: Sequence[Service]) -> Sw
     guard_registry(project, clients)
     client = registry_client(project, clients)
 
-    def listed(service: Service) -> tuple[Image, ...] | Complaint:
+    def listed(image: Image) -> tuple[EcrImage, ...] | Complaint:
         try:
-            return ecr.every(client, service.repository)
+            return ecr.every(client, image.repository)
         except AwsError as error:
             return error.complaints[0]
 
-    answers = each(listed, services)
-    swept = dict(zip((service.name for service in services), answers, strict=True))
+    answers = each(listed, images)
+    swept = dict(zip((image.name for image in images), answers, strict=True))
     unread = {name: answer for name, answer in swept.items() if isinstance(answer, Complaint)}
     if unread and len(unread) == len(swept):
         raise AwsError(*dict.fromkeys(unread.values()))
     return Sweep({name: answer for name, answer in swept.items() if not isinstance(answer, Complaint)}, unread)
 
 
-def _listing(service: Service, swept: Sweep, lives: Iterable[Live], name: str) -> RepositoryImages:
-    own = [live for live in lives if live.target.service == service.name]
-    if complaint := swept.unread.get(service.name):
-        notes = (f"{service.name} could not be read: {complaint}", *unseen(own))
-        return RepositoryImages(service.name, service.repository, (), notes=notes, is_read=False)
-    held = swept.images[service.name]
-    tagged = tuple(image for image in held if image.tags)
-    return RepositoryImages(service.name, service.repository, tagged, _runs(index_images(name, held), own), unseen(own))
+def _listing(image: Image, swept: Sweep, lives: Iterable[Live]) -> RepositoryImages:
+    own = [live for live in lives if image.name in live.target.images]
+    if complaint := swept.unread.get(image.name):
+        notes = (f"{image.name} could not be read: {complaint}", *unseen(own))
+        return RepositoryImages(image.name, image.repository, (), notes=notes, is_read=False)
+    held = swept.images[image.name]
+    tagged = tuple(one for one in held if one.tags)
+    runs = _runs(image.name, index_images(held), own)
+    return RepositoryImages(image.name, image.repository, tagged, runs, unseen(own))
 
 
 def unseen(lives: Iterable[Live]) -> tuple[str, ...]:
@@ -79,10 +78,10 @@ def unseen(lives: Iterable[Live]) -> tuple[str, ...]:
     return tuple(f"{environment} could not be seen: {why}" for environment, why in reasons)
 
 
-def _runs(held: ImageIndex, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:
+def _runs(image: str, held: ImageIndex, lives: Iterable[Live]) -> Mapping[str, tuple[str, ...]]:
     """Return digest of an image → the environments that run it or, for an index, one of its children."""
     runs: dict[str, dict[str, None]] = {}
     for live in lives:
-        for digest in what_runs(live, held.name)[0]:
+        for digest in what_runs(live, image)[0]:
             runs.setdefault(held.whole(digest), {})[str(live.target.environment)] = None
     return {digest: tuple(names) for digest, names in runs.items()}

@@ -20,7 +20,7 @@ from deploytasks.aws import tasks
 from deploytasks.aws.errors import may_pass
 from deploytasks.aws.logs import Source, Streams, Tail
 from deploytasks.aws.session import Clients
-from deploytasks.commands.context import images, reach
+from deploytasks.commands.context import reach
 from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.concurrency import MAX_THREADS
@@ -54,7 +54,7 @@ class Watched(Struct, frozen=True):
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
     """Return the log sources of the targets' containers, from their live definitions."""
     clients = reach(project)
-    lives, renderer = observe(clients, targets, images(project), reading="none"), Renderer(project)
+    lives, renderer = observe(clients, targets, reading="none"), Renderer(project)
     lives = tuple(kept_back(project, renderer, live) for live in lives)
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
     return Watched(
@@ -185,7 +185,7 @@ def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -
     writers: dict[Streams | str, set[str]] = {}
     for source in sources:
         writers.setdefault(source.streams, set()).add(str(source.target))
-    for live in observe(clients, others, images(project), reading="none"):
+    for live in observe(clients, others, reading="none"):
         for place in _written(live):
             writers.setdefault(place, set()).add(str(live.target))
     return tuple(replace(source, shared_with=_others(writers, source)) for source in sources)

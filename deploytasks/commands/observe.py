@@ -19,7 +19,7 @@ from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
 from deploytasks.model import Access, Live, Reading, Target
 from deploytasks.rules import soak
-from deploytasks.rules.observed import is_vague, our_containers, pinned, recorded_digest
+from deploytasks.rules.observed import is_pinned, is_vague, our_containers, recorded_digest
 
 Group = tuple[Access, str, list[Any]]
 """An account, a cluster, and what is asked of the cluster in one call."""
@@ -33,13 +33,11 @@ class TaskList(Struct, frozen=True):
     arns: tuple[str, ...] = ()
 
 
-def observe(
-    clients: Clients, targets: Iterable[Target], images: dict[str, str], *, reading: Reading
-) -> tuple[Live, ...]:
+def observe(clients: Clients, targets: Iterable[Target], *, reading: Reading) -> tuple[Live, ...]:
     """Return each target as observed, in the order given. One that can't be read has a complaint.
 
     Credentials are checked first: a target is never read, let alone changed, in another account than its file's.
-    `images` maps a service to its `host/repository`; `reading` says of which targets to read the tasks.
+    `reading` says of which targets to read the tasks.
     """
     lives = _services(clients, tuple(targets))
     early = lives if reading == "all" else ()
@@ -47,10 +45,10 @@ def observe(
     answers = each(call, looks)
     lives, lists = tuple(answers[: len(lives)]), answers[len(lives) :]
     if reading in ("unpinned", "vague"):
-        is_unknown = is_vague if reading == "vague" else lambda live, image: not pinned(live, image)
-        unknown = (one for one in lives if is_unknown(one, images[one.target.service]))
+        is_unknown = is_vague if reading == "vague" else lambda live: not is_pinned(live)
+        unknown = (one for one in lives if is_unknown(one))
         lists = each(call, _listings(clients, unknown))
-    lives = _with_digests(clients, lives, lists, images)
+    lives = _with_digests(clients, lives, lists)
     return tuple(each(partial(_with_crashes, clients), lives)) if reading == "all" else lives
 
 
@@ -135,20 +133,18 @@ def _listed(clients: Clients, live: Live) -> TaskList:
         return TaskList(_unseen(live.target, error))
 
 
-def _with_digests(
-    clients: Clients, lives: Sequence[Live], lists: Iterable[TaskList], images: dict[str, str]
-) -> tuple[Live, ...]:
+def _with_digests(clients: Clients, lives: Sequence[Live], lists: Iterable[TaskList]) -> tuple[Live, ...]:
     """Return the targets with what their tasks run; tasks of one cluster are described together, across services."""
     by_target = {listed.live.target: listed for listed in lists}
     arns = ((one.live.target.access, one.live.target.cluster, arn) for one in by_target.values() for arn in one.arns)
     found = dict(pair for pairs in each(partial(_described, clients), _grouped(arns, 100)) for pair in pairs)
-    return tuple(_digested(live, by_target.get(live.target), found, images) for live in lives)
+    return tuple(_digested(live, by_target.get(live.target), found) for live in lives)
 
 
-def _digested(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
+def _digested(live: Live, listed: TaskList | None, found: dict[str, Any]) -> Live:
     try:
         with contained(str(live.target)):
-            return _with_digest(live, listed, found, images)
+            return _with_digest(live, listed, found)
     except AwsError as error:
         return _unseen(live.target, error)
 
@@ -163,7 +159,7 @@ def _described(clients: Clients, group: Group) -> list[tuple[str, Any]]:
         return [(arn, error) for arn in arns]
 
 
-def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], images: dict[str, str]) -> Live:
+def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any]) -> Live:
     if listed is None or live.complaint:
         return live
     own = [found[arn] for arn in listed.arns if arn in found]
@@ -171,9 +167,15 @@ def _with_digest(live: Live, listed: TaskList | None, found: dict[str, Any], ima
         return listed.live
     if error := next((task for task in own if isinstance(task, AwsError)), None):
         return _unseen(live.target, error)
-    image, tier = images[live.target.service], live.target.environment.tier
+    return replace(live, digests={image: _digests(live, own, image) for image in live.target.images})
+
+
+def _digests(live: Live, own: Sequence[Any], image: str) -> tuple[str, ...]:
     names = [each["name"] for each in our_containers(live, image)]
-    return replace(live, digests=tasks.task_digests(own, image, tier, recorded_digest(live), names))
+    uri, tier = live.target.images[image], live.target.environment.tier
+    if live.definition and not names:
+        return ()  # the template names the image, but not for this environment
+    return tasks.task_digests(own, uri, tier, recorded_digest(live, image), names)
 
 
 def _grouped(members: Iterable[tuple[Access, str, Any]], size: int) -> Iterator[Group]:

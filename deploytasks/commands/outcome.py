@@ -20,7 +20,6 @@ def roll_out(context: Context, whole: Plan, before_wave: rollout.Leave | None = 
         return ()
     resources = rollout.Resources(
         context.clients,
-        context.images,
         context.tell,
         restore=context.options.restore,
         fence=context.fence,
@@ -51,9 +50,9 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
 
 def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
     """Return a note on the environments that don't follow a tag that moved for the whole tier."""
-    moved = {step.service for step in whole.tag_steps if step.move}
+    moved = {step.image for step in whole.tag_steps if step.move}
     whole_tier = context.project.of_tier(context.tier.name)
-    behind = [target for target in whole_tier if target.service in moved and target not in context.targets]
+    behind = [target for target in whole_tier if not moved.isdisjoint(target.images) and target not in context.targets]
     if not behind or context.command is Command.TAG:
         return ()
     names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
@@ -92,7 +91,7 @@ def _failed_steps(context: Context, whole: Plan, failed: Sequence[Result]) -> It
     there = [result.target for result in failed if result.target not in missing]
     if there:  # deploy.logs finds the log by the running definition
         scope = Scope(
-            context.tier.name, tenants_of(there), services=tuple(dict.fromkeys(target.service for target in there))
+            context.tier.name, tenants_of(there), services=tuple(dict.fromkeys(target.name for target in there))
         )
         yield f"to see its log: {command_line(f'deploy.logs {context.tier.name}', scope, {})}"
 

@@ -17,9 +17,9 @@ from deploytasks.aws.errors import is_denied, reason
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note, unread
 from deploytasks.concurrency import each
-from deploytasks.config.policy import default_repository
+from deploytasks.config.images_of_services import default_repository
 from deploytasks.errors import AwsError, Complaint
-from deploytasks.model import DesiredImage, Project, Service
+from deploytasks.model import DesiredImage, Image, Project
 
 LABEL = "deploytasks.project"
 """The image's label that records the project that built it."""
@@ -46,14 +46,14 @@ class _Answer(Struct, frozen=True):
 
 
 def look(context: Context) -> Ownership:
-    """Return the owners of the selected services' repositories, with one call each, in parallel.
+    """Return the owners of the selected images' repositories, with one call each, in parallel.
 
     Source: ecr ListTagsForResource.
     """
-    answers = each(partial(_owner, context), context.services)
+    answers = each(partial(_owner, context), context.images)
     complaints = tuple(
-        foreign(context.ecr, context.project, service.repository, answer.owner)
-        for service, answer in zip(context.services, answers, strict=True)
+        foreign(context.ecr, context.project, image.repository, answer.owner)
+        for image, answer in zip(context.images, answers, strict=True)
         if answer.owner and answer.owner != context.project.name
     )
     failed = tuple(complaint for answer in answers for complaint in answer.failed)
@@ -65,9 +65,7 @@ def look(context: Context) -> Ownership:
 def foreign(ecr: Any, project: Project, repository: str, owner: str) -> Complaint:
     """Return the complaint about another project's repository."""
     what = f"the repository belongs to project {owner}, this is {project.name}"
-    other = (
-        f"name another in envs/project.toml: `repository`, by default {default_repository(project.name, '<service>')}"
-    )
+    other = f"name another in envs/project.toml: `repository`, by default {default_repository(project.name, '<image>')}"
     arn = repositories.arn(ecr, project.registry.access.account, repository)
     mark = f"aws ecr tag-resource --resource-arn {arn} --tags Key={repositories.PROJECT_TAG},Value={project.name}"
     return Complaint(f"ECR {repository}", what, f"{other}\nif it is this project's all the same: {mark}")
@@ -86,45 +84,43 @@ def with_former(context: Context, complaints: Sequence[Complaint]) -> list[Compl
 
     Source: ecr DescribeRepositories.
     """
-    asked = context.services if complaints else ()
+    asked = context.images if complaints else ()
     pairs = zip(asked, each(partial(_former, context), asked), strict=True)
-    advice = {f"ECR {service.repository}": keeping(service, former) for service, former in pairs if former}
+    advice = {f"ECR {image.repository}": keeping(image, former) for image, former in pairs if former}
     return [replace(one, to_do=advice.get(one.where, one.to_do)) for one in complaints]
 
 
-def keeping(service: Service, former: str) -> str:
+def keeping(image: Image, former: str) -> str:
     """Return how to keep using the former default repository."""
     return (
         f"{former} is there, the default before deploytasks put the project's name in front: write\n"
-        f'repository = "{former}" under [services.{service.name}] in envs/project.toml to keep it; '
+        f'repository = "{former}" under [images.{image.name}] in envs/project.toml to keep it; '
         "else inv envs.bootstrap makes this one"
     )
 
 
-def former_repository(ecr: Any, project: Project, service: Service) -> str:
-    """Return the service's former default repository, "" if it does not exist or belongs to another project."""
-    if service.repository != default_repository(project.name, service.name) or not repositories.exists(
-        ecr, service.name
-    ):
+def former_repository(ecr: Any, project: Project, image: Image) -> str:
+    """Return the image's former default repository, "" if it does not exist or belongs to another project."""
+    if image.repository != default_repository(project.name, image.name) or not repositories.exists(ecr, image.name):
         return ""
     try:
-        owner = repositories.owner(ecr, project.registry.access.account, service.name)
+        owner = repositories.owner(ecr, project.registry.access.account, image.name)
     except AwsError:
-        return service.name
-    return service.name if owner in (None, project.name) else ""
+        return image.name
+    return image.name if owner in (None, project.name) else ""
 
 
-def _former(context: Context, service: Service) -> str:
+def _former(context: Context, image: Image) -> str:
     try:
-        is_there = repositories.exists(context.ecr, service.repository)
-        return "" if is_there else former_repository(context.ecr, context.project, service)
+        is_there = repositories.exists(context.ecr, image.repository)
+        return "" if is_there else former_repository(context.ecr, context.project, image)
     except AwsError:
         return ""
 
 
-def _owner(context: Context, service: Service) -> _Answer:
+def _owner(context: Context, image: Image) -> _Answer:
     try:
-        return _Answer(repositories.owner(context.ecr, context.project.registry.access.account, service.repository))
+        return _Answer(repositories.owner(context.ecr, context.project.registry.access.account, image.repository))
     except AwsError as error:
         if is_denied(error):
             return _Answer(denied=reason(error))

@@ -18,10 +18,9 @@ from deploytasks.commands import ownership, rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import AwsError, Complaint, Invalid, listed
-from deploytasks.model import DesiredImage, Image, Live, Platform, Target
-from deploytasks.rules.observed import has_arrived
+from deploytasks.model import Definition, DesiredImage, EcrImage, Live, Platform, Target, desired_by, image_name
+from deploytasks.rules.observed import given, has_arrived
 from deploytasks.template.check import joined
-from deploytasks.template.render import image_name
 from deploytasks.template.rules import names_platform, platform_rules
 
 
@@ -33,15 +32,15 @@ def misfits(
     Only targets whose definition or image would change are checked. Images of another project are refused too.
     """
     asked = list(_asked(context, lives, desired_images))
-    images = {(desired.repository, desired.digest): (desired, image) for _, desired, image in asked}
+    images = {(each.repository, each.digest): (each, image) for _, _, each, image in asked}
     answers = concurrency.each(partial(_read, context), (image for _, image in images.values()))
     read = dict(zip(images, answers, strict=True))
-    found = [(target, desired, read[desired.repository, desired.digest]) for target, desired, _ in asked]
+    found = [(target, desired, each, read[each.repository, each.digest]) for target, desired, each, _ in asked]
     yield from joined(
         (target, complaint)
-        for target, desired, known in found
+        for target, desired, each, known in found
         if isinstance(known, _Known)
-        for complaint in _complaints(context, target, desired, known.platforms)
+        for complaint in _complaints(context, target, desired, each, known.platforms)
     )
     for key, known in read.items():
         if isinstance(known, _Known) and known.project not in ("", context.project.name):
@@ -53,27 +52,33 @@ def misfits(
 
 def _asked(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
-) -> Iterator[tuple[Target, DesiredImage, Image]]:
-    """Yield the targets that would change, if their definition names a platform.
+) -> Iterator[tuple[Target, DesiredImage, DesiredImage, EcrImage]]:
+    """Yield the targets that would change, if their definition names a platform, and each image that it gives out.
 
     Of targets that could not be read, include only those for which AWS itself has answered, for example that the
     cluster is missing.
     """
-    by_service = {desired.service: desired for desired in desired_images}
+    listed = tuple(desired_images)
+    known = {desired.name for desired in listed}
     for live in lives:
-        desired = by_service.get(live.target.service)
-        if desired is None or desired.image is None or (live.complaint and not live.error_code):
+        if not known >= live.target.images.keys() or (live.complaint and not live.error_code):
             continue
+        desired = desired_by(live.target, listed)
         with suppress(Invalid):  # other checks report what is wrong with the template
             request = rollouts.render(context, live.target, desired)[0]
             if names_platform(request) and _is_new(context, live, desired):
-                yield live.target, desired, desired.image
+                used = (each for each in (desired, *desired.uses) if _is_given(context, live.target, request, each))
+                yield from ((live.target, desired, each, each.image) for each in used if each.image)
+
+
+def _is_given(context: Context, target: Target, request: Definition, image: DesiredImage) -> bool:
+    return bool(given(request["containerDefinitions"], image_name(target, context.tier, image)))
 
 
 def _is_new(context: Context, live: Live, desired: DesiredImage) -> bool:
     if rollouts.changes(context, live, desired):
         return True
-    return context.tier.pin == "tag" and not has_arrived(live, desired, context.images[desired.service])
+    return context.tier.pin == "tag" and not has_arrived(live, desired)
 
 
 class _Known(Struct, frozen=True):
@@ -83,7 +88,7 @@ class _Known(Struct, frozen=True):
     project: str = ""
 
 
-def _read(context: Context, image: Image) -> _Known | AwsError:
+def _read(context: Context, image: EcrImage) -> _Known | AwsError:
     """Return what is known of the image; read its manifest if that has not been read."""
     try:
         if not (image.platforms or image.config):
@@ -99,11 +104,9 @@ def _read(context: Context, image: Image) -> _Known | AwsError:
 
 
 def _complaints(
-    context: Context, target: Target, desired: DesiredImage, platforms: Sequence[Platform]
+    context: Context, target: Target, desired: DesiredImage, image: DesiredImage, platforms: Sequence[Platform]
 ) -> tuple[Complaint, ...]:
     request = rollouts.render(context, target, desired)[0]
-    shown = f"the image {desired.repository}@{str(desired.digest)[:19]} (commit {tags.short(desired.commit_tag)})"
+    shown = f"the image {image.repository}@{str(image.digest)[:19]} (commit {tags.short(image.commit_tag)})"
     found = platform_rules(request, platforms, shown)
-    return context.renderer.complaints(
-        target, desired, image_name(context.project, target, context.tier, desired), found
-    )
+    return context.renderer.complaints(target, desired, found)

@@ -16,7 +16,7 @@ from deploytasks.commands.images import sweep
 from deploytasks.commands.observe import no_service, observe
 from deploytasks.config.select import upstream_targets
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
-from deploytasks.model import DesiredImage, Image, Live, LockState, Service, Target
+from deploytasks.model import DesiredImage, EcrImage, Image, Live, LockState, Target
 from deploytasks.rules import gate, plan
 from deploytasks.rules.image_index import index_images
 
@@ -72,42 +72,42 @@ def _named(live: Live, complaint: Complaint) -> Complaint:
 
 
 def policies(context: Context) -> dict[str, Any]:
-    """Return by service its repository's policy, or the error if that may not be read.
+    """Return by image its repository's policy, or the error if that may not be read.
 
     Empty if no account but the registry's pulls.
     """
-    services = context.services if _foreign_accounts(context) else ()
-    return _if_allowed(services, lambda service: repositories.policy(context.ecr, service.repository))
+    images = context.images if _foreign_accounts(context) else ()
+    return _if_allowed(images, lambda image: repositories.policy(context.ecr, image.repository))
 
 
 def movable(context: Context) -> dict[str, bool | AwsError]:
-    """Return by service whether its repository lets the tier tag move, or the error if that may not be read."""
+    """Return by image whether its repository lets the tier tag move, or the error if that may not be read."""
     tier = context.tier.name
-    return _if_allowed(context.services, lambda one: repositories.lets_move(context.ecr, one.repository, tier))
+    return _if_allowed(context.images, lambda one: repositories.lets_move(context.ecr, one.repository, tier))
 
 
-def _if_allowed(services: Sequence[Service], ask: Callable[[Service], Answer]) -> dict[str, Answer | AwsError]:
-    """Return AWS's answers by service, or the error if the role may not ask."""
+def _if_allowed(images: Sequence[Image], ask: Callable[[Image], Answer]) -> dict[str, Answer | AwsError]:
+    """Return AWS's answers by image, or the error if the role may not ask."""
 
-    def asked(service: Service) -> dict[str, Answer | AwsError]:
+    def asked(image: Image) -> dict[str, Answer | AwsError]:
         try:
-            return {service.name: ask(service)}
+            return {image.name: ask(image)}
         except AwsError as error:
             if not is_denied(error):
                 raise
-            return {service.name: error}
+            return {image.name: error}
 
-    answers = concurrency.together(*(partial(asked, service) for service in services))
+    answers = concurrency.together(*(partial(asked, image) for image in images))
     return {name: answer for one in answers for name, answer in one.items()}
 
 
 def unpullable(context: Context, policies: Mapping[str, Any]) -> Iterator[Complaint | Note]:
     """Yield complaints about tenants' accounts that may not pull; a policy that may not be read is a note."""
-    for service in context.services:
-        for account, target in _foreign_accounts(context).items() if service.name in policies else ():
-            policy = policies[service.name]
+    for image in context.images:
+        for account, target in _foreign_accounts(context, image.name).items() if image.name in policies else ():
+            policy = policies[image.name]
             if not isinstance(policy, AwsError) and not repositories.allows_pull(policy, account):
-                what = f"account {account} may not pull {service.repository} from the registry"
+                what = f"account {account} may not pull {image.repository} from the registry"
                 yield Complaint(str(target), what, "inv envs.bootstrap lets all tenants' accounts pull")
     yield from unread("who may pull from", _reasons(policies))
 
@@ -123,10 +123,11 @@ def _reasons(answers: Mapping[str, Any]) -> list[str]:
     return [reason(answer) for answer in answers.values() if isinstance(answer, AwsError)]
 
 
-def _foreign_accounts(context: Context) -> dict[str, Target]:
-    """Return the accounts other than the registry's, each with a target in it."""
+def _foreign_accounts(context: Context, image: str = "") -> dict[str, Target]:
+    """Return the accounts other than the registry's that run the image, or any, each with a target in it."""
     own = context.project.registry.access.account
-    return {target.access.account: target for target in context.targets if target.access.account != own}
+    running = (target for target in context.targets if not image or image in target.images)
+    return {target.access.account: target for target in running if target.access.account != own}
 
 
 def wave_rules(context: Context) -> Iterator[Complaint]:
@@ -140,20 +141,20 @@ def wave_rules(context: Context) -> Iterator[Complaint]:
 def taggable(
     context: Context,
     desired_images: Sequence[DesiredImage],
-    present: Mapping[str, Image],
+    present: Mapping[str, EcrImage],
     movable: Mapping[str, bool | AwsError],
 ) -> Iterator[Complaint | Note]:
     """Yield what prevents pointing the tier at the images: a tag that can't move, a dirty tree, an older commit."""
     for desired in desired_images:
-        if movable[desired.service] is False and not plan.is_there(desired, present.get(desired.service)):
+        if movable[desired.name] is False and not plan.is_there(desired, present.get(desired.name)):
             what = (
                 f"the repository {desired.repository} is immutable, its tag {context.tier.name} too: it could not move"
             )
             to_do = f"make it IMMUTABLE_WITH_EXCLUSION with a filter {context.tier.name}, as inv envs.bootstrap does"
-            yield Complaint(f"{context.tier.name}/{desired.service}", what, to_do)
+            yield Complaint(f"{context.tier.name}/{desired.name}", what, to_do)
     yield from dirty(context, desired_images)
     for desired in desired_images if not context.options.allow_older else ():
-        yield from _older(context, desired, present.get(desired.service))
+        yield from _older(context, desired, present.get(desired.name))
     yield from unread(f"whether the tag {context.tier.name} may move in", _reasons(movable))
 
 
@@ -161,7 +162,7 @@ def held(
     context: Context,
     hold: LockState | None,
     desired_images: Sequence[DesiredImage],
-    present: Mapping[str, Image | None],
+    present: Mapping[str, EcrImage | None],
 ) -> list[Complaint]:
     """Return a complaint if the tier is on hold, as it is after a rollback, until the hold is released.
 
@@ -170,7 +171,7 @@ def held(
     if hold is None:
         return []
     named = [each for each in hold.tenants if each in {one.environment.tenant for one in context.targets}]
-    if not named and all(plan.is_there(desired, present.get(desired.service)) for desired in desired_images):
+    if not named and all(plan.is_there(desired, present.get(desired.name)) for desired in desired_images):
         return []
     what = f"{hold.by} holds {', '.join(named) or 'it'} since {hold.since}: {hold.reason}"
     others = f"leave them out: --exclude {','.join(named)}; " if named else ""
@@ -183,7 +184,7 @@ def dirty(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[
     for desired in desired_images if context.tier.tag == "immutable" else ():
         if tags.is_dirty(desired.commit_tag):
             what = f"{context.tier.name} is immutable and takes no image of an uncommitted tree"
-            yield Complaint(desired.service, what, "commit, build and promote that")
+            yield Complaint(desired.name, what, "commit, build and promote that")
 
 
 def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Complaint]:
@@ -192,21 +193,21 @@ def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Comp
     if context.options.override or context.tier.after is None or not unpassed:
         return []
     before = upstream_targets(context.project, context.tier, context.targets)
-    lives = observe(context.clients, before, context.images, reading="unpinned")
-    shut = gate.gate(context.tier, unpassed, lives, context.images)
-    return gate.gate(context.tier, unpassed, lives, context.images, _commits(context)) if shut else []
+    lives = observe(context.clients, before, reading="unpinned")
+    shut = gate.gate(context.tier, unpassed, lives)
+    return gate.gate(context.tier, unpassed, lives, _commits(context)) if shut else []
 
 
 def _commits(context: Context) -> dict[str, str]:
-    """Return digest → commit tag of all that ECR holds of the context's services, children of OCI indexes included.
+    """Return digest → commit tag of all that ECR holds of the context's images, children of OCI indexes included.
 
     Only the wording of complaints uses it, so a repository that may not be read is skipped.
     """
     known: dict[str, str] = {}
     with suppress(DeployError):
-        for service, images in sweep(context.project, context.clients, context.services).images.items():
-            held = index_images(context.images[service], images).by_digest
-            known |= {digest: next(iter(tags.commits(image.tags)), "") for digest, image in held.items()}
+        for held in sweep(context.project, context.clients, context.images).images.values():
+            by_digest = index_images(held).by_digest
+            known |= {digest: next(iter(tags.commits(image.tags)), "") for digest, image in by_digest.items()}
     return known
 
 
@@ -219,7 +220,7 @@ def gathered(check: Check) -> list[Complaint | Note]:
 
 
 def _missing_service(context: Context, live: Live) -> Iterator[Complaint]:
-    template = context.project.root / "templates" / f"{live.target.service}.service.json.j2"
+    template = context.project.root / "templates" / f"{live.target.name}.service.json.j2"
     if not template.exists():
         to_do = f"make it, or add templates/{template.name} and it is made from that"
         yield Complaint(str(live.target), no_service(live.target), to_do)
@@ -243,7 +244,7 @@ def foreign(live: Live, project: str) -> Iterator[Complaint]:
             return
 
 
-def _older(context: Context, desired: DesiredImage, present: Image | None) -> Iterator[Complaint]:
+def _older(context: Context, desired: DesiredImage, present: EcrImage | None) -> Iterator[Complaint]:
     """Yield a complaint about going backwards, or not being able to tell; --allow-older permits it."""
     before = tags.commits(present.tags) if present else ()
     if not present or not before or present.digest == desired.digest:
@@ -261,4 +262,4 @@ def _older(context: Context, desired: DesiredImage, present: Image | None) -> It
         case _:
             what = f"history does not tell whether {here} is newer than {there}"
             to_do = "fetch all of it (fetch-depth: 0 in CI, git fetch --unshallow); --allow-older if it is meant"
-    yield Complaint(f"{context.tier.name}/{desired.service}", what, to_do)
+    yield Complaint(f"{context.tier.name}/{desired.name}", what, to_do)

@@ -16,7 +16,7 @@ from deploytasks.commands import rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import AwsError, Complaint, Invalid, listed
-from deploytasks.model import Access, DesiredImage, Live, Target
+from deploytasks.model import Access, DesiredImage, Live, Target, desired_by
 from deploytasks.template.references import Kind, Reference, references
 from deploytasks.template.render import Renderer
 
@@ -64,10 +64,12 @@ def missing(
 
 def _found(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> list[Named]:
     """Return every name, once per account and region."""
-    by_service = {desired.service: desired for desired in desired_images}
+    listed = tuple(desired_images)
+    known = {desired.name for desired in listed}
     found: dict[tuple[str, ...], Named] = {}
     for live in lives:
-        for one in _references(context, live, by_service.get(live.target.service)):
+        desired = desired_by(live.target, listed) if known >= live.target.images.keys() else None
+        for one in _references(context, live, desired):
             access = replace(live.target.access, region=one.region or live.target.access.region)
             region = "" if one.kind == "role" else access.region
             key = (one.kind, access.account, region, one.account or access.account, one.name)
@@ -138,7 +140,7 @@ def _complaint(renderer: Renderer, named: Named, fault: str) -> Complaint:
     reference, target = named.reference, named.targets[0]
     asked_for = {key for key, value in target.secrets.items() if value == reference.text}
     origins = [str(target.origins[f"secrets.{key}"]) for key in asked_for if f"secrets.{key}" in target.origins]
-    place = next(iter(origins), f"{reference.key} in templates/{target.service}.json.j2")
+    place = next(iter(origins), f"{reference.key} in templates/{target.name}.json.j2")
     where = f" in account {named.access.account}" + f", {named.access.region}" * (reference.kind != "role")
     what = f"the {reference.kind} {renderer.veiled(reference.shown)} {fault}{where * (not reference.account)}"
     return Complaint(

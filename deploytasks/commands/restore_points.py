@@ -16,7 +16,7 @@ from deploytasks.commands.lock import hold_of
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.situation import look_at_targets
 from deploytasks.errors import Complaint, DeployError
-from deploytasks.model import DesiredImage, Image, Live, LockState, Target
+from deploytasks.model import DesiredImage, EcrImage, Live, LockState, Target
 from deploytasks.rules import releases
 from deploytasks.rules.image_index import ImageIndex, index_images
 from deploytasks.rules.observed import ours, what_runs
@@ -24,11 +24,11 @@ from deploytasks.rules.releases import past_of
 
 
 class RestorePoint(Struct, frozen=True):
-    """A point to roll back to: the image of each service, what tells each target's revision then, or complaints.
+    """A point to roll back to: what each image was, what tells each target's revision then, or complaints.
 
     It `is_unfinished` if an earlier rollback to it was not finished.
 
-    `others` are the targets that ran another image then than `desired_images` has for their service.
+    `others` are the targets that ran another image then than `desired_images` has of theirs.
     """
 
     name: str = ""
@@ -43,14 +43,14 @@ class RestorePoint(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """What the point is chosen from; `present` is what is rolled back from, `pointed` what the tier tag names.
 
-    Both are by service, as is what ECR holds. `lock` is the lock as it was before ours. `complaints` say what could not
+    Both are by image, as is what ECR holds. `lock` is the lock as it was before ours. `complaints` say what could not
     be read.
     """
 
     swept: Sweep
     indexes: Mapping[str, ImageIndex]
-    present: Mapping[str, Image]
-    pointed: Mapping[str, Image]
+    present: Mapping[str, EcrImage]
+    pointed: Mapping[str, EcrImage]
     lives: tuple[Live, ...]
     hold: LockState | None
     lock: LockState | None
@@ -63,7 +63,7 @@ def found_by(context: Context, before: LockState | None) -> Found:
     `before` is the tier's lock as it was when the command began.
     """
     answers = concurrency.attempts(
-        lambda: sweep(context.project, context.clients, context.services),
+        lambda: sweep(context.project, context.clients, context.images),
         lambda: desired_images.present(context),
         lambda: look_at_targets(context, "all"),
         lambda: hold_of(context),
@@ -74,9 +74,7 @@ def found_by(context: Context, before: LockState | None) -> Found:
     if pointed is None:  # then as far as the repositories could be listed
         held, tier = swept.images.items(), context.tier.name
         pointed = {name: image for name, images in held for image in images if tier in image.tags}
-    indexes = {
-        each.name: index_images(context.images[each.name], swept.images.get(each.name, ())) for each in context.services
-    }
+    indexes = {image.name: index_images(swept.images.get(image.name, ())) for image in context.images}
     present = _running(context, indexes, lives) if is_partial(context) else pointed
     return Found(swept, indexes, present, pointed, lives, hold, before, (*complaints, *swept.unread.values()))
 
@@ -87,15 +85,15 @@ def is_partial(context: Context) -> bool:
     return bool(scope.tenants or scope.services or scope.exclude)
 
 
-def _running(context: Context, indexes: Mapping[str, ImageIndex], lives: Sequence[Live]) -> dict[str, Image]:
-    """Return what the selected targets run, by service; of several images, the one with the newest release."""
-    running: dict[str, list[Image]] = {}
+def _running(context: Context, indexes: Mapping[str, ImageIndex], lives: Sequence[Live]) -> dict[str, EcrImage]:
+    """Return what the selected targets run of each image; of several, the one with the newest release."""
+    running: dict[str, list[EcrImage]] = {}
     for live in lives:
-        held = indexes[live.target.service]
-        known = (held.by_digest.get(digest) for digest in what_runs(live, held.name)[0])
-        running.setdefault(live.target.service, []).extend(image for image in known if image)
-    newest = {service: releases.newest_of(images, context.tier.name) for service, images in running.items()}
-    return {service: image for service, image in newest.items() if image}
+        for name in live.target.images:
+            known = (indexes[name].by_digest.get(digest) for digest in what_runs(live, name)[0])
+            running.setdefault(name, []).extend(image for image in known if image)
+    newest = {name: releases.newest_of(images, context.tier.name) for name, images in running.items()}
+    return {name: image for name, image in newest.items() if image}
 
 
 def restore_points(context: Context, found: Found) -> Iterator[RestorePoint]:
@@ -110,7 +108,7 @@ def restore_points(context: Context, found: Found) -> Iterator[RestorePoint]:
 
     """
     to, at, hold = context.options.to, context.options.at, found.hold
-    minted = past_of(context.tier.name, found.swept.images, context.images, ()).minted
+    minted = past_of(context.tier.name, found.swept.images, ()).minted
     if to:
         yield from _to(context, found, minted, to)
     elif at:
@@ -131,7 +129,7 @@ def _to(
     """Yield the point of that release or commit; none if the release no longer exists."""
     if not tags.is_release(to, context.tier.name):
         wanted = desired_images.to_deploy(replace(context, options=replace(context.options, to=to)))
-        then = {desired.service: (desired.release or "", desired.image) for desired in wanted if desired.image}
+        then = {desired.name: (desired.release or "", desired.image) for desired in wanted if desired.image}
         yield _with_thens(context, found, RestorePoint(wanted[0].commit_tag, desired_images=wanted), then)
     elif to in minted:
         yield _to_release(context, found, minted, to, at)
@@ -162,20 +160,20 @@ def nowhere(context: Context) -> Complaint:
 def _to_release(
     context: Context, found: Found, minted: releases.Minted, release: str, at: datetime | None = None
 ) -> RestorePoint:
-    """Return the point of that release; a service without a release by then keeps its present image."""
+    """Return the point of that release; an image without a release by then stays as it is."""
     then, wanted = releases.state(minted, release, found.swept.images), []
-    for service in context.services:
-        own, image = then.get(service.name, ("", found.present.get(service.name)))
-        if image:
-            wanted.append(replace(desired_images.of_image(context, service, image), release=own or None))
+    for image in context.images:
+        own, held = then.get(image.name, ("", found.present.get(image.name)))
+        if held:
+            wanted.append(replace(desired_images.of_image(context, image, held), release=own or None))
     return _with_thens(context, found, RestorePoint(release, at, desired_images=tuple(wanted)), then)
 
 
 def _with_thens(
-    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]]
+    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, EcrImage]]
 ) -> RestorePoint:
     """Return the point with what tells each target's revision then, and complaints against going there."""
-    targets = [live.target for live in found.lives if live.exists and live.target.service in then]
+    targets = [live.target for live in found.lives if live.exists and live.target.image in then]
     answers = concurrency.each(partial(_asked, context, found, point, then), targets)
     thens = {target: answer for target, answer in zip(targets, answers, strict=True) if isinstance(answer, Then)}
     ran = [(target, _other(context, found, point, target, each)) for target, each in thens.items() if each.how]
@@ -186,21 +184,35 @@ def _with_thens(
 
 
 def _asked(
-    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, Image]], target: Target
+    context: Context, found: Found, point: RestorePoint, then: Mapping[str, tuple[str, EcrImage]], target: Target
 ) -> Then | DeployError:
     try:
-        return _then(context, found.indexes[target.service], point, then[target.service], target)
+        return _then(context, found.indexes, point, _newest(then, target), target)
     except DeployError as error:
         return error
 
 
-def _then(context: Context, held: ImageIndex, point: RestorePoint, ran: tuple[str, Image], target: Target) -> Then:
+def _newest(then: Mapping[str, tuple[str, EcrImage]], target: Target) -> tuple[str, str, EcrImage]:
+    """Return the image of the target that was released last, with its release: that is when its revision began."""
+    return max(
+        ((then[name][0], name, then[name][1]) for name in target.images if name in then), key=lambda each: each[0]
+    )
+
+
+def _then(
+    context: Context,
+    indexes: Mapping[str, ImageIndex],
+    point: RestorePoint,
+    ran: tuple[str, str, EcrImage],
+    target: Target,
+) -> Then:
     """Return what the target ran: at the point's time, or with the image of its release.
 
     A release's own time stands for the release, whose rollouts begin a little later. If a definition names the tier
     tag, a new image needs no new revision, so revisions do not tell which release they ran.
     """
-    (release, image), tier = ran, context.tier
+    (release, name, image), tier = ran, context.tier
+    held = indexes[name]
     began = point.at == tags.certified_at(release, tier.name)
     if point.at and not began:
         return ran_at.at_time(context, target, point.at)
@@ -219,9 +231,9 @@ def _other(
     """Return the image of the revision then if it is not the point's, or a complaint if ECR does not hold it."""
     if then.revision is None:
         return None
-    held, number = found.indexes[target.service], then.revision.arn.rpartition("/")[2]
-    desired = next(desired for desired in point.desired_images if desired.service == target.service)
-    digest = _digest(context, held, desired, then)
+    held, number = found.indexes[target.image], then.revision.arn.rpartition("/")[2]
+    desired = next(desired for desired in point.desired_images if desired.name == target.image)
+    digest = _digest(context, held, desired, then, target)
     image = held.by_digest.get(digest)
     if image is None:
         how = "which ran then" if then.how == ran_at.ECS_SAYS else then.how
@@ -231,18 +243,18 @@ def _other(
     return (
         None
         if image.digest == desired.digest
-        else desired_images.of_image(context, context.project.service(desired.service), image)
+        else desired_images.of_image(context, context.project.image(desired.name), image)
     )
 
 
-def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then) -> str:
+def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then, target: Target) -> str:
     """Return the digest that our container of the revision ran, or will run: a tier tag will name the desired image."""
-    tier, revision = context.tier, then.revision
+    tier, revision, uri = context.tier, then.revision, target.images[target.image]
     record, definition = (revision.record, revision.definition) if revision else ({}, {})
     containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", [])
-    for container in ours(containers, held.name, tier.name, record.get("digest", "")):
+    for container in ours(containers, uri, tier.name, record.get("digest", "")):
         name, _, digest = str(container["image"]).partition("@")
-        tag = name.removeprefix(f"{held.name}:")
+        tag = name.removeprefix(f"{uri}:")
         if tag == tier.name and not digest and tier.tag == "mutable":
             return desired.digest or ""
         ran = then.digests.get(str(container["name"]), "")

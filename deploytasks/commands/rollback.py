@@ -3,7 +3,7 @@
 Images and definitions are restored as AWS kept them. Nothing is built, and nothing deregistered.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -33,10 +33,11 @@ from deploytasks.model import (
     Report,
     Scope,
     Target,
+    desired_by,
+    placeholder,
     tenants_of,
 )
 from deploytasks.rules import plan
-from deploytasks.template.render import placeholder
 
 _LONGEST_NAMES = 2_000
 """The most characters of a hold, which has 4,096 in all, that tenants may take."""
@@ -131,9 +132,9 @@ def _check(context: Context, owners: Ownership, found: Found, point: RestorePoin
 
 
 def _tried(context: Context, point: RestorePoint) -> list[DesiredImage]:
-    """Return each service's desired image; a placeholder if none is known."""
-    unknown = {target.service: placeholder(context.project, target) for target in context.targets}
-    return list({**unknown, **{desired.service: desired for desired in point.desired_images}}.values())
+    """Return the desired images, with a placeholder for each that is not known."""
+    unknown = {image.name: placeholder(image) for image in context.images}
+    return list({**unknown, **{desired.name: desired for desired in point.desired_images}}.values())
 
 
 def _is_rendered(point: RestorePoint, target: Target) -> bool:
@@ -156,17 +157,19 @@ def _pinned(context: Context, found: Found, point: RestorePoint) -> Iterator[Com
     moved = [
         desired
         for desired in point.desired_images
-        if not (stays and plan.is_there(desired, found.pointed.get(desired.service)))
+        if not (stays and plan.is_there(desired, found.pointed.get(desired.name)))
     ]
     yield from rollouts.pin_rules(context, moved)
 
 
 def _without_image(context: Context, found: Found, point: RestorePoint) -> Iterator[Complaint]:
-    """Yield complaints about services without an image there; a service that could not be read is left out."""
-    known = {desired.service for desired in point.desired_images} | set(found.swept.unread)
-    for service in context.services if point.name else ():
-        if service.name not in known:
-            yield Complaint(service.name, f"it had no image at {point.name}", "leave it out: name others by --service")
+    """Yield complaints about images that were not there yet; one that could not be read is left out."""
+    known = {desired.name for desired in point.desired_images} | set(found.swept.unread)
+    for image in context.images if point.name else ():
+        if image.name not in known:
+            yield Complaint(
+                image.name, f"there was no image of it at {point.name}", "leave it out: name others by --service"
+            )
 
 
 def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
@@ -176,12 +179,18 @@ def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
         else plan.tag_steps(context.tier, point.desired_images, found.present, datetime.now(UTC))
     )
     wanted = {
-        desired.service: desired
+        desired.name: desired
         for desired in (plan.with_releases(point.desired_images, steps) if steps else point.desired_images)
     }
-    lives = [live for live in found.lives if live.target.service in wanted]
-    desired_images = {live.target: point.others.get(live.target) or wanted[live.target.service] for live in lives}
+    lives = [live for live in found.lives if wanted.keys() >= live.target.images.keys()]
+    desired_images = {live.target: _desired(point, wanted, live.target) for live in lives}
     return Plan(context.tier, tag_steps=steps, waves=rollouts.returns(context, lives, desired_images, point.thens))
+
+
+def _desired(point: RestorePoint, wanted: Mapping[str, DesiredImage], target: Target) -> DesiredImage:
+    """Return the target's images of then; if its revision of then ran another one of its own, that."""
+    desired = desired_by(target, wanted.values())
+    return replace(point.others[target], uses=desired.uses) if target in point.others else desired
 
 
 def _held(context: Context, found: Found) -> tuple[str, ...]:

@@ -10,24 +10,34 @@ from deploytasks.commands.config_version import read_for
 from deploytasks.commands.context import Context
 from deploytasks.commands.ran_at import Then
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.model import Definition, DesiredImage, Live, Project, Rollout, Target
+from deploytasks.model import (
+    NOBODY,
+    Definition,
+    DesiredImage,
+    Live,
+    Project,
+    Rollout,
+    Target,
+    Tier,
+    desired_by,
+    image_name,
+)
 from deploytasks.rules import plan
-from deploytasks.rules.observed import Container, container_of, given, is_inactive, tagged
+from deploytasks.rules.observed import Container, container_of, digest_key, given, is_inactive, tagged
 from deploytasks.rules.plan import Candidate
 from deploytasks.template.canonical import same
 from deploytasks.template.check import joined
-from deploytasks.template.render import Renderer, image_name, placeholder
+from deploytasks.template.render import Renderer
 
 UNBUILT = "(to be built)"
 
 
 def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[Complaint, ...]:
     """Return what is wrong with the selected targets' templates, or with their values, each fault once."""
-    by_service = {desired.service: desired for desired in desired_images}
     found: list[tuple[Target, Complaint]] = []
     for target in context.targets:
         try:
-            render(context, target, by_service[target.service])
+            render(context, target, desired_by(target, desired_images))
         except Invalid as error:
             found += ((target, each) for each in error.complaints)
     return joined(found)
@@ -35,19 +45,17 @@ def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[C
 
 def unfit_for_steps(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
     """Yield complaints about targets whose definition has no container to run `before_deploy` in."""
-    by_service = {
-        desired.service: desired for desired in desired_images if context.project.service(desired.service).before_deploy
-    }
     for target in context.targets:
-        desired = by_service.get(target.service)
-        if desired and not container_of(_given(context, target, desired), target.service):
-            image = context.images[target.service]
-            what = f"before_deploy: no container of its definition runs {image}, or more than one does"
-            yield Complaint(str(target), what, f"let one do so that is called {target.service}, as the service is")
+        if not context.project.service(target.name).before_deploy:
+            continue
+        if not container_of(_given(context, target, desired_by(target, desired_images)), target.name):
+            uri = target.images[target.image]
+            what = f"before_deploy: no container of its definition runs {uri}, or more than one does"
+            yield Complaint(str(target), what, f"let one do so that is called {target.name}, as the service is")
 
 
 def _given(context: Context, target: Target, desired: DesiredImage) -> tuple[Container, ...]:
-    image = image_name(context.project, target, context.tier, _known(context, target, desired))
+    image = image_name(target, context.tier, _known(desired))
     return given(render(context, target, desired)[0]["containerDefinitions"], image)
 
 
@@ -55,8 +63,8 @@ def rollouts(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> tuple[tuple[Rollout, ...], ...]:
     """Return the waves of rollouts that bring every selected target to its desired image."""
-    by_service, config = {desired.service: desired for desired in desired_images}, config_name(context)
-    return plan.waves(_rollout(context, live, by_service[live.target.service], config) for live in lives)
+    listed, config = tuple(desired_images), config_name(context)
+    return plan.waves(_rollout(context, live, desired_by(live.target, listed), config) for live in lives)
 
 
 def returns(
@@ -73,31 +81,40 @@ def returns(
 
 def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> Rollout:
     live = kept_back(context.project, context.renderer, live)
-    revision, image = then.revision, context.images[desired.service]
+    revision = then.revision
     if revision is None:
         rendered = _rollout(context, live, desired, config_name(context))
         rendered = replace(rendered, steps=None)  # earlier releases have migrated already
         why = f"rendered now: {then.how or 'no revision of then carries the release'}"
         return rendered if rendered.action == "nothing" else replace(rendered, reason=why)
     known = replace(live, definition=revision.definition, revision_tags=revision.record)
-    moving = [name for name in tagged(known, image) if name == f"{image}:{context.tier.name}"]
     back = Rollout(
         live.target,
         "update",
         "",
         desired,
-        moving[0] if moving else f"{image}@{desired.digest}",
+        images=_images_then(context.tier, known, desired),
         tags=_audit(context, desired, revision.record.get("config", "")),
         live=live,
-        fallback=plan.fallback(live, image),
+        fallback=plan.fallback(live),
     )
-    back = plan.back(back, revision.arn, image if moving else "")
+    back = plan.back(back, revision.arn, moves=any("@" not in name for name in back.images.values()))
     back = replace(back, reason=f"{back.reason} ({then.how})") if then.how else back
     if back.action not in ("update", "force") or not is_inactive(revision.definition):
         return back
     copy = ecs.copied(context.clients.of("ecs", live.target.access), revision.definition, {})
     why = f"{back.reason}; a copy is registered, since that revision is inactive"
     return replace(back, action="update", reason=why, request=copy, revision="")
+
+
+def _images_then(tier: Tier, known: Live, desired: DesiredImage) -> dict[str, str]:
+    """Return the name of each image in the revision of then: the tier's tag where that is named, else the digest."""
+    named = {}
+    for each in (desired, *desired.uses):
+        uri = known.target.images[each.name]
+        moving = f"{uri}:{tier.name}"
+        named[each.name] = moving if moving in tagged(known, each.name) else f"{uri}@{each.digest}"
+    return named
 
 
 def pin_rules(context: Context, desired_images: Iterable[DesiredImage]) -> Iterator[Complaint]:
@@ -123,14 +140,14 @@ def config_name(context: Context) -> str:
 
 def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> tuple[Live, ...]:
     """Return the targets whose service is missing, or whose definition a rollout would change."""
-    by_service = {desired.service: desired for desired in desired_images}
+    listed = tuple(desired_images)
     seen = (live for live in lives if not live.complaint)
-    return tuple(live for live in seen if changes(context, live, by_service[live.target.service]))
+    return tuple(live for live in seen if changes(context, live, desired_by(live.target, listed)))
 
 
 def changes(context: Context, live: Live, desired: DesiredImage) -> bool:
     """Return whether a rollout would change the target's definition; an image still to be built does."""
-    return desired.digest is None or not _same(render(context, live.target, desired)[0], live)
+    return _is_unbuilt(desired) or not _same(render(context, live.target, desired)[0], live)
 
 
 def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -> Rollout:
@@ -139,24 +156,22 @@ def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -
     candidate = Candidate(
         target=live.target,
         desired=desired,
-        image=_image(context, live.target, desired),
+        images={each.name: _image(context, live.target, each) for each in (desired, *desired.uses)},
         live=live,
-        same=desired.digest is not None and _same(request, live),
+        same=not _is_unbuilt(desired) and _same(request, live),
         request=request,
         create=create if not live.exists else None,
         tags=_audit(context, desired, config),
-        steps=plan.steps(live.target, context.project.service(desired.service).before_deploy, desired),
+        steps=plan.steps(live.target, context.project.service(live.target.name).before_deploy, desired),
     )
-    return plan.rollout(candidate, context.images[desired.service], force=context.options.force)
+    return plan.rollout(candidate, force=context.options.force)
 
 
 def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
     """Return the target with the values hidden that its template takes from environment variables."""
     if live.definition is None:
         return live
-    desired = placeholder(project, live.target)
-    image = image_name(project, live.target, project.tier(live.target.environment.tier), desired)
-    return replace(live, definition=renderer.hidden_in(live.target, desired, image, live.definition))
+    return replace(live, definition=renderer.hidden_in(live.target, live.definition))
 
 
 def _same(request: Definition, live: Live) -> bool:
@@ -166,28 +181,34 @@ def _same(request: Definition, live: Live) -> bool:
 
 def render(context: Context, target: Target, desired: DesiredImage) -> tuple[Definition, Definition | None]:
     """Return the definition request and the service request; for an image still to be built, with a digest of zeros."""
-    known = _known(context, target, desired)
-    image = image_name(context.project, target, context.tier, known)
-    return context.renderer.definition(target, known, image), context.renderer.service(target, known, image)
+    known = _known(desired)
+    return context.renderer.definition(target, known), context.renderer.service(target, known)
 
 
-def _known(context: Context, target: Target, desired: DesiredImage) -> DesiredImage:
-    return desired if desired.digest else replace(desired, digest=placeholder(context.project, target).digest)
+def _is_unbuilt(desired: DesiredImage) -> bool:
+    return any(each.digest is None for each in (desired, *desired.uses))
+
+
+def _known(desired: DesiredImage) -> DesiredImage:
+    """Return the desired image with a digest of zeros for each image that is still to be built."""
+    digest = desired.digest or NOBODY.digest
+    return replace(desired, digest=digest, uses=tuple(map(_known, desired.uses)))
 
 
 def _image(context: Context, target: Target, desired: DesiredImage) -> str:
     if desired.digest is None and context.tier.pin == "digest":
-        return f"{context.images[desired.service]}@{UNBUILT}"
-    return image_name(context.project, target, context.tier, desired)
+        return f"{target.images[desired.name]}@{UNBUILT}"
+    return image_name(target, context.tier, desired)
 
 
 def _audit(context: Context, desired: DesiredImage, config: str) -> dict[str, str]:
     """Return the record that AWS keeps for us on the revision, or on the service."""
+    images = (desired, *desired.uses)
     return {
         "project": context.project.name,
         "commit": desired.commit_tag,
-        "digest": desired.digest or "",
-        "release": desired.release or "",
+        **{digest_key(each.name, desired.name): each.digest or "" for each in images},
+        "release": max(each.release or "" for each in images),
         "config": config,
         "version": __version__,
         "by": context.author.by,

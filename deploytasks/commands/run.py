@@ -16,7 +16,7 @@ from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.aws.session import Clients
 from deploytasks.commands import preflight
-from deploytasks.commands.context import before_any_change, images, quiet, reach, whoami_here
+from deploytasks.commands.context import before_any_change, quiet, reach, whoami_here
 from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
@@ -56,12 +56,12 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     """
     author = whoami_here()
     clients = reach(project)
-    (live,) = observe(clients, [target], images(project), reading="none")
+    (live,) = observe(clients, [target], reading="none")
     if live.complaint:
         raise NotReady(live.complaint)
     raise_all(NotReady, list(preflight.foreign(live, project.name)))
     definition = _definition(kept_back(project, Renderer(project), live))
-    container = _container(live, images(project)[target.service])
+    container = _container(live)
     with before_any_change():
         service = ecs.service_of(clients.of("ecs", target.access), target)
     one_off = OneOff(
@@ -200,16 +200,17 @@ def _definition(live: Live) -> Definition:
     return live.definition
 
 
-def _container(live: Live, image: str) -> str:
+def _container(live: Live) -> str:
     """Return the container that runs our image; of several, the one named like the service."""
-    mine = our_containers(live, image)
-    chosen, names = container_of(mine, live.target.service), [each["name"] for each in mine]
+    target = live.target
+    mine, uri = our_containers(live, target.image), target.images[target.image]
+    chosen, names = container_of(mine, target.name), [each["name"] for each in mine]
     if chosen:
         return chosen
     revision = (live.definition or {})["taskDefinitionArn"].rpartition("/")[2]
-    where, tier = str(live.target), live.target.environment.tier
+    where, tier = str(target), target.environment.tier
     if names:
-        what = f"{len(names)} containers of {revision} run {image}: {', '.join(names)}"
-        raise NotReady.of(where, what, f"call the one that runs commands {live.target.service}, as the service is")
+        what = f"{len(names)} containers of {revision} run {uri}: {', '.join(names)}"
+        raise NotReady.of(where, what, f"call the one that runs commands {target.name}, as the service is")
     to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
-    raise NotReady.of(where, f"no container of {revision} runs {image}", to_do)
+    raise NotReady.of(where, f"no container of {revision} runs {uri}", to_do)

@@ -7,23 +7,22 @@ from msgspec.structs import replace
 
 from deploytasks import tags
 from deploytasks.commands.context import Context
-from deploytasks.model import DesiredImage, Live, Target, tenants_of
+from deploytasks.model import DesiredImage, Live, Target, desired_by, tenants_of
 from deploytasks.rules.observed import has_arrived, has_failed
 
 
 class Selecting(Struct, frozen=True):
     """What a flag selects: the `rule` is true of it, and `left_out` tells what is true of the other targets.
 
-    The rule gets a target, the image that it should run, and that image's `host/repository`; `left_out` may name the
-    `{commits}` that should run.
+    The rule gets a target and the image that it should run; `left_out` may name the `{commits}` that should run.
     """
 
-    rule: Callable[[Live, DesiredImage, str], bool]
+    rule: Callable[[Live, DesiredImage], bool]
     left_out: str
 
 
 SELECTING: dict[str, Selecting] = {
-    "only-behind": Selecting(lambda *given: not has_arrived(*given), "on {commits} already"),
+    "only-behind": Selecting(lambda live, desired: not has_arrived(live, desired), "on {commits} already"),
     "only-failed": Selecting(lambda live, *_: has_failed(live), "without a failed rollout"),
 }
 """The flags that select targets by what they run; each is a field of `Options`."""
@@ -39,11 +38,9 @@ def selected(
     given = [flag for flag in SELECTING if getattr(context.options, flag.replace("-", "_"))]
     if not given:
         return tuple(lives), ()
-    by_service = {desired.service: desired for desired in desired_images}
 
     def is_meant(live: Live) -> bool:
-        service = live.target.service
-        return any(SELECTING[flag].rule(live, by_service[service], context.images[service]) for flag in given)
+        return any(SELECTING[flag].rule(live, desired_by(live.target, desired_images)) for flag in given)
 
     kept = tuple(live for live in lives if live.complaint or is_meant(live))
     left_out = len(lives) - len(kept)

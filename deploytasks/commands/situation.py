@@ -28,8 +28,7 @@ from deploytasks.commands.observe import observe
 from deploytasks.commands.ownership import Ownership
 from deploytasks.commands.selection import selected
 from deploytasks.errors import AwsError, Complaint, DeployError, NotBuilt, once
-from deploytasks.model import Command, DesiredImage, Image, Live, LockState, Reading
-from deploytasks.template.render import placeholder
+from deploytasks.model import Command, DesiredImage, EcrImage, Live, LockState, Reading, placeholder
 
 
 class Situation(Struct, frozen=True):
@@ -42,23 +41,23 @@ class Situation(Struct, frozen=True):
     chosen: Context
     ownership: Ownership = field(default_factory=Ownership)
     desired: tuple[DesiredImage, ...] = ()
-    present: Mapping[str, Image] = field(default_factory=dict)
-    """Service → the image that the tier tag names."""
+    present: Mapping[str, EcrImage] = field(default_factory=dict)
+    """Image → what the tier tag names of it."""
     hold: LockState | None = None
     lives: tuple[Live, ...] = ()
     policies: Mapping[str, Any] = field(default_factory=dict)
-    """Service → its repository's policy, or the error if that may not be read."""
+    """Image → its repository's policy, or the error if that may not be read."""
     movable: Mapping[str, bool | AwsError] = field(default_factory=dict)
-    """Service → whether its repository lets the tier tag move, or the error if that may not be read."""
+    """Image → whether its repository lets the tier tag move, or the error if that may not be read."""
     notes: tuple[str, ...] = ()
     """What the checks found that refuses nothing."""
     left_out: tuple[str, ...] = ()
     """How many targets were left out, and by which flag."""
 
     @property
-    def pointed(self) -> Mapping[str, Image | None]:
-        """Return service → the image that the tier tag names; a deploy of that very tag need not ask for it."""
-        return self.present if _chooses(self.context) else {desired.service: desired.image for desired in self.desired}
+    def pointed(self) -> Mapping[str, EcrImage | None]:
+        """Return image → what the tier tag names of it; a deploy of that very tag need not ask for it."""
+        return self.present if _chooses(self.context) else {desired.name: desired.image for desired in self.desired}
 
 
 def looked(context: Context) -> Situation:
@@ -78,7 +77,7 @@ def look_at_targets(context: Context, reading: Reading | None = None) -> tuple[L
     count = len(context.targets)
     say(context, "observe", f"{count} target{'s' * (count > 1)} of {context.tier.name}")
     usual: Reading = "unpinned" if context.tier.pin == "tag" or context.options.only_behind else "vague"
-    return observe(context.clients, context.targets, context.images, reading=reading or usual)
+    return observe(context.clients, context.targets, reading=reading or usual)
 
 
 def target_checks(
@@ -183,8 +182,8 @@ def _about_targets(context: Context, lives: Sequence[Live]) -> Iterable[Complain
     """Return complaints about the targets as observed, and about their templates, tried with a placeholder image."""
     if not lives:
         return []
-    tried = {target.service: placeholder(context.project, target) for target in context.targets}
-    templates = preflight.gathered(lambda: rollouts.renders(context, list(tried.values())))
-    names = preflight.gathered(lambda: references.missing(context, lives, tried.values()))
+    tried = [placeholder(image) for image in context.images]
+    templates = preflight.gathered(lambda: rollouts.renders(context, tried))
+    names = preflight.gathered(lambda: references.missing(context, lives, tried))
     found = [*preflight.ready(context, lives), *templates, *preflight.wave_rules(context), *names]
     return preflight.complaints_in(found)

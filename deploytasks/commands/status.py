@@ -9,7 +9,7 @@ from deploytasks import git
 from deploytasks.aws.session import Clients
 from deploytasks.commands import config_rules
 from deploytasks.commands.config_version import config_of
-from deploytasks.commands.context import images, reach
+from deploytasks.commands.context import reach
 from deploytasks.commands.drift import drifted
 from deploytasks.commands.images import sweep
 from deploytasks.commands.observe import observe
@@ -30,11 +30,11 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     """
     clients, at = reach(project), datetime.now(UTC)
     lives, (indexes, passed, unread) = together(
-        lambda: observe(clients, targets, images(project), reading="all"),
+        lambda: observe(clients, targets, reading="all"),
         lambda: _image_indexes(project, clients, targets),
     )
     renderer = Renderer(project)
-    changed, unjudged = drifted(project, renderer, lives, images(project))
+    changed, unjudged = drifted(project, renderer, lives)
     older = _older(project, renderer, [live for live in lives if live.target in changed])
     known = Evidences(project.name, indexes, changed, {one.release: one.reason for one in passed.overrides}, older)
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
@@ -51,19 +51,19 @@ def _older(project: Project, renderer: Renderer, lives: Sequence[Live]) -> dict[
 def _image_indexes(
     project: Project, clients: Clients, targets: Sequence[Target]
 ) -> tuple[dict[str, ImageIndex], Overridden, tuple[str, ...]]:
-    """Return each service's image index, the tiers' overrides, and notes on what could not be read.
+    """Return each image's index, the tiers' overrides, and notes on what could not be read.
 
     Each repository is listed once.
     """
-    services = [project.service(name) for name in dict.fromkeys(target.service for target in targets)]
-    names = images(project)
-    unknown = {service.name: ImageIndex(names[service.name]) for service in services}
+    wanted = {name for target in targets for name in target.images}
+    images = [image for image in project.images if image.name in wanted]
+    unknown = {image.name: ImageIndex() for image in images}
     try:
-        swept = sweep(project, clients, services)
+        swept = sweep(project, clients, images)
     except DeployError as error:
         return unknown, Overridden(), _unread("", error.complaints)
     notes = [note for name, complaint in swept.unread.items() for note in _unread(f"{name}: ", [complaint])]
-    indexes = {name: index_images(names[name], found) for name, found in swept.images.items()}
+    indexes = {name: index_images(found) for name, found in swept.images.items()}
     tiers = dict.fromkeys(target.environment.tier for target in targets)
     return unknown | indexes, overridden(project, clients, tuple(tiers)), tuple(notes)
 

@@ -25,7 +25,7 @@ def put_tags(context: Context, whole: Plan) -> None:
                 context.fence.check()
                 state = "some tags may have moved, no target was touched"
                 ecr.point(context.ecr, step.repository, step.digest, names)
-                say(context, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.service)
+                say(context, "tag", f"{' and '.join(names)} → {step.digest[:19]}", step.image)
 
 
 def _record_override(context: Context, whole: Plan) -> None:
@@ -42,7 +42,7 @@ def _record_override(context: Context, whole: Plan) -> None:
 
 
 def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet) -> Report:
-    """Mint the tier's release tag and move its tier tag, for every selected service.
+    """Mint the tier's release tag and move its tier tag, for every selected image.
 
     Raises:
         Refusal: nothing was changed; its complaints list everything that is wrong.

@@ -18,8 +18,8 @@ from deploytasks.model import (
     Command,
     Deployment,
     DesiredImage,
+    EcrImage,
     Ended,
-    Image,
     Live,
     OnEvent,
     Options,
@@ -51,7 +51,7 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
 
     """
     context = begin_to_look(Command.WAIT, project, scope, options, tell)
-    seen = observe(context.clients, context.targets, context.images, reading="none")
+    seen = observe(context.clients, context.targets, reading="none")
     lives = tuple(kept_back(project, context.renderer, live) for live in seen)
     images = _images(context, lives)
     stands = {live.target: _stand(context, live, images) for live in lives}
@@ -75,16 +75,13 @@ def _explained(result: Result) -> Result:
 
 def _follow(context: Context, whole: Plan) -> tuple[Result, ...]:
     with resumable(context, "nothing was changed by waiting"):
-        return the_rollout.carry_out(
-            whole, the_rollout.Resources(context.clients, context.images, context.tell, restore=False)
-        )
+        return the_rollout.carry_out(whole, the_rollout.Resources(context.clients, context.tell, restore=False))
 
 
-def _stand(context: Context, live: Live, images: Mapping[str, Image]) -> Rollout | Result:
+def _stand(context: Context, live: Live, images: Mapping[str, EcrImage]) -> Rollout | Result:
     """Return the target's rollout to follow, or its result if it has ended."""
     reason = "a rollout is under way"
-    image = context.images[live.target.service]
-    rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live, image), live=live)
+    rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live), live=live)
     if problem := _unseen(live):
         return the_rollout.outcome_of(rollout, "failed", problem)
     if deployment := _under_way(live):
@@ -122,29 +119,34 @@ def _under_way(live: Live) -> Deployment | None:
     return None if is_first and primary.running >= primary.desired else primary
 
 
-def _names(live: Live, image: str) -> str:
-    """Return the image name of our container in the definition; empty if no container runs our image."""
-    return next((each["image"] for each in observed.our_containers(live, image)), "")
+def _names(live: Live) -> dict[str, str]:
+    """Return the name of each image in the definition; empty if no container runs it."""
+    return {
+        name: next((each["image"] for each in observed.our_containers(live, name)), "") for name in live.target.images
+    }
 
 
-def _desired(context: Context, live: Live, images: Mapping[str, Image]) -> DesiredImage:
+def _desired(context: Context, live: Live, images: Mapping[str, EcrImage]) -> DesiredImage:
     """Return what the rollout brings, as far as known; only an image that ECR knows can be compared with tasks."""
-    service, tier = context.project.service(live.target.service), context.tier.name
-    image = images.get(_promised(live, context.images[service.name]))
-    record = observed.record(live)
-    return DesiredImage(
-        service=service.name,
-        repository=service.repository,
-        commit_tag=observed.commit_of(image, record),
-        digest=image.digest if image else None,
-        release=record.get("release") or (tags.newest_release(image.tags, tier) if image else None),
-        image=image,
+    tier, record = context.tier.name, observed.record(live)
+    own, *uses = (
+        DesiredImage(
+            name=name,
+            repository=context.project.image(name).repository,
+            commit_tag=observed.commit_of(found, record),
+            digest=found.digest if found else None,
+            release=record.get("release") or (tags.newest_release(found.tags, tier) if found else None),
+            image=found,
+        )
+        for name in live.target.images
+        for found in [images.get(_promised(live, name))]
     )
+    return replace(own, uses=tuple(uses))
 
 
 def _promised(live: Live, image: str) -> str:
     """Return the digest that the rollout will bring; empty if unknown, or only recorded for an earlier rollout."""
-    digests, evidence = observed.what_runs(replace(live, digests=()), image)
+    digests, evidence = observed.what_runs(replace(live, digests={}), image)
     at, began = observed.recorded_at(live), live.primary.created_at if live.primary else None
     is_recent = at is not None and began is not None and began - at < _RECORDED_WITHIN
     if evidence == "recorded" and not is_recent:
@@ -152,18 +154,18 @@ def _promised(live: Live, image: str) -> str:
     return next(iter(digests), "") if len(set(digests)) == 1 else ""
 
 
-def _images(context: Context, lives: Iterable[Live]) -> dict[str, Image]:
+def _images(context: Context, lives: Iterable[Live]) -> dict[str, EcrImage]:
     """Return the images that the rollouts bring, by digest; report repositories that may not be read, and skip them."""
     wanted: dict[str, set[str]] = {}
     for live in lives:
-        if promised := _promised(live, context.images[live.target.service]):
-            repository = context.project.service(live.target.service).repository
-            wanted.setdefault(repository, set()).add(promised)
+        for name in live.target.images:
+            if promised := _promised(live, name):
+                wanted.setdefault(context.project.image(name).repository, set()).add(promised)
     found = concurrency.each(lambda one: _held(context, one[0], sorted(one[1])), wanted.items())
     return {digest: image for images in found for digest, image in images.items()}
 
 
-def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str, Image]:
+def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str, EcrImage]:
     try:
         return ecr.find(context.ecr, repository, digests)
     except AwsError as error:

@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from deploytasks.config.files import Fault, Source
+from deploytasks.config.former import brought_up_to_date
 from deploytasks.config.lines import dotted
 from deploytasks.config.schema import (
     Below,
+    ImageTable,
     Layer,
     ProjectFile,
     Region,
@@ -49,6 +51,7 @@ _CONFIDENTIAL: Final = frozenset({"secrets", "notify"})
 def checked(source: Source, faults: list[Fault]) -> Source:
     """Return the source without unknown keys and with BAD for wrong values. Adds to `faults`."""
     kind = ProjectFile if source.is_project else Tenant
+    source = brought_up_to_date(source, faults) if source.is_project else source
     walk = _Walk(source, faults)
     return Source(source.file, source.name, walk.struct(source.data, kind, ()))
 
@@ -201,7 +204,8 @@ def _shown(value: Any) -> str:
 
 _SETTINGS = frozenset(Layer.__struct_fields__)
 _POLICY = frozenset(TierTable.__struct_fields__) - {"settings"}
-_BUILD = frozenset(ServiceTable.__struct_fields__)
+_BUILD = frozenset(ImageTable.__struct_fields__)
+_SERVICE = frozenset(ServiceTable.__struct_fields__)
 
 
 class Hint(Struct, frozen=True):
@@ -231,6 +235,10 @@ def _right_place(key: str, kind: type[Struct]) -> str:
         return f"a tier's settings belong under [tiers.<tier>.settings]: write settings.{key}"
     if kind is ServiceTable and key in _SETTINGS:
         return "a service's settings belong in a layer, such as [defaults.services.<service>]"
+    if kind is ImageTable and key in _SERVICE:
+        return "what a service does with its image belongs under [services.<service>]"
+    if kind is ImageTable and key in _SETTINGS:
+        return "an image has no settings: the services that run it have, such as [defaults.services.<service>]"
     if kind is ProjectFile and key in _SETTINGS:
         return "settings of every environment belong under [defaults]"
     return ""
@@ -240,7 +248,9 @@ def _place_outside_settings(key: str, kind: type[Struct]) -> str:
     if key in _POLICY:
         return "a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]"
     if key in _BUILD:
-        return "how a service is built belongs only in envs/project.toml, under [services.<service>]"
+        return "how an image is built belongs only in envs/project.toml, under [images.<image>]"
+    if key in _SERVICE:
+        return "what a service runs belongs only in envs/project.toml, under [services.<service>]"
     if kind is Tenant and key in ProjectFile.__struct_fields__:
         return f"[{key}] belongs only in envs/project.toml"
     if kind is Layer and key == "settings":

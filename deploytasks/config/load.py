@@ -1,6 +1,6 @@
 """Load envs/*.toml as a Project: read, check each file, check them together, merge, make targets; or all complaints."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from deploytasks.config import policy
 from deploytasks.config.check import BAD, checked
 from deploytasks.config.files import Fault, Source, complaints, read_envs, table
+from deploytasks.config.images_of_services import uris
 from deploytasks.config.layers import Layer, Merged, merge
 from deploytasks.config.lines import dotted
 from deploytasks.config.schema import ProjectFile
@@ -65,7 +66,7 @@ def _targets_of(at: Environment, project: Source, tenant: Source, faults: list[F
     for service in table(project.data, "services"):
         merged = merge(layers, service)
         if merged.values.get("absent") is not True:
-            place = Place(name, at, service, tenant.origin(dotted("tiers", at.tier)))
+            place = Place(name, at, service, uris(project, service), tenant.origin(dotted("tiers", at.tier)))
             made = target(place, merged, faults)
             if made is not None:
                 yield made
@@ -76,6 +77,7 @@ def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tup
         root=root,
         name=file.project.name,
         registry=policy.registry(file),
+        images=policy.images(file),
         services=policy.services(file),
         tiers=policy.tiers(file),
         tenants=tuple(tenants),
@@ -90,11 +92,15 @@ LONGEST = 255
 
 
 class Place(Struct, frozen=True):
-    """The place that settings are for; `origin` is where the tenant's file declares the environment."""
+    """The place that settings are for; `origin` is where the tenant's file declares the environment.
+
+    `images` are the URIs of the service's images, its own first.
+    """
 
     project: str
     environment: Environment
     service: str
+    images: Mapping[str, str]
     origin: Origin
 
 
@@ -180,7 +186,8 @@ def _made(place: Place, merged: Merged) -> Target:
     values = merged.values
     return Target(
         environment=place.environment,
-        service=place.service,
+        name=place.service,
+        images=place.images,
         access=Access(values["account"], values["region"], *map(values.get, ("profile", "role", "external_id"))),
         cluster=_filled(values["cluster"], place),
         ecs_service=_filled(values.get("ecs_service", place.service), place),

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from deploytasks import regions
-from deploytasks.config import schema
+from deploytasks.config import images_of_services, schema
 from deploytasks.config.check import fits
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
 from deploytasks.config.names import RESERVED_TIER_NAMES, promotion_order
 from deploytasks.durations import seconds
-from deploytasks.model import Access, Registry, Service, Tier, Webhook
+from deploytasks.model import Access, Image, Registry, Service, Tier, Webhook
 from deploytasks.spelling import suggestion
 
 MOST_TIERS = 5
@@ -20,10 +19,11 @@ MOST_TIERS = 5
 
 def faults_in(source: Source) -> Iterator[Fault]:
     """Yield the faults of project.toml that the check of single keys can't find."""
-    for kind in ("services", "tiers"):
+    for kind in ("images", "services", "tiers"):
         if source.data.get(kind) == {}:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
     yield from _shared_repositories(source)
+    yield from images_of_services.faults_in(source)
     yield from _role_elsewhere(source)
     yield from _webhook_elsewhere(source)
     yield from _tier_names(source)
@@ -84,13 +84,13 @@ def _goes_round(name: str, after: Mapping[str, str | None]) -> bool:
 
 
 def _shared_repositories(source: Source) -> Iterator[Fault]:
-    """Yield a fault for two services with one repository: they would compete for the same commit tag."""
+    """Yield a fault for two images with one repository: they would compete for the same commit tag."""
     owners: dict[str, str] = {}
     project = table(source.data, "project").get("name")
-    for name in table(source.data, "services"):
-        key = dotted("services", name, "repository")
-        by_default = default_repository(project, name) if isinstance(project, str) else None
-        repository = table(source.data, "services", name).get("repository", by_default)
+    for name in table(source.data, "images"):
+        key = dotted("images", name, "repository")
+        by_default = images_of_services.default_repository(project, name) if isinstance(project, str) else None
+        repository = table(source.data, "images", name).get("repository", by_default)
         if not isinstance(repository, str):
             continue
         if not fits(repository, schema.Repository):
@@ -98,12 +98,7 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
         owner = owners.setdefault(repository, name)
         if owner != name:
             what = f"is the repository of '{owner}' too: '{repository}'"
-            yield Fault(source.origin(key), what, "an image is found by its commit: give each service its own")
-
-
-def default_repository(project: str, service: str) -> str:
-    """Return the default repository of a service."""
-    return f"{project}/{service}"
+            yield Fault(source.origin(key), what, "an image is found by its commit: give each image its own")
 
 
 def _role_elsewhere(source: Source) -> Iterator[Fault]:
@@ -142,8 +137,7 @@ def registry(file: schema.ProjectFile) -> Registry:
     """Return the ECR registry that all tenants share."""
     table = file.registry
     access = Access(table.account, table.region, table.profile, table.role, table.external_id)
-    own = f"{table.account}.dkr.ecr.{table.region}.{regions.suffix(table.region)}"
-    return Registry(access, table.host or own)
+    return Registry(access, table.host or images_of_services.own_host(table.account, table.region))
 
 
 def webhook(file: schema.ProjectFile) -> Webhook | None:
@@ -154,17 +148,31 @@ def webhook(file: schema.ProjectFile) -> Webhook | None:
     return Webhook(place, name)  # type: ignore[arg-type]  # the grammar knows these three places
 
 
+def images(file: schema.ProjectFile) -> tuple[Image, ...]:
+    """Return the images in file order."""
+    return tuple(
+        Image(
+            name=name,
+            repository=table.repository or images_of_services.default_repository(file.project.name, name),
+            context=table.context,
+            dockerfile=table.dockerfile,
+            platforms=table.platforms,
+            builder=table.builder,
+            paths=table.paths,
+            artifacts=table.artifacts,
+        )
+        for name, table in file.images.items()
+    )
+
+
 def services(file: schema.ProjectFile) -> tuple[Service, ...]:
     """Return the services in file order."""
     return tuple(
         Service(
             name=name,
-            repository=table.repository or default_repository(file.project.name, name),
-            context=table.context,
-            dockerfile=table.dockerfile,
-            platforms=table.platforms,
-            builder=table.builder,
-            artifacts=table.artifacts,
+            image=table.image or images_of_services.default_image(name, file.images),
+            uses=table.uses,
+            after=table.after,
             before_deploy=tuple(map(tuple, table.before_deploy)),
         )
         for name, table in file.services.items()

@@ -87,6 +87,7 @@ Size = Annotated[
 ]
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
 Switch = Annotated[bool, Meta(description="true or false")]
+Names = Annotated[tuple[Name, ...], Meta(description='a list of names, such as ["web"]')]
 Command = Annotated[list[str], Meta(min_length=1)]
 VariableName = Annotated[
     str, _like(r"[^\s=\x00-\x1f\x7f-\x9f]+", "a variable's name: no blanks, no =, no control characters")
@@ -169,8 +170,8 @@ class NotifyTable(Struct, forbid_unknown_fields=True):
     webhook: WebhookPlace
 
 
-class ServiceTable(Struct, forbid_unknown_fields=True):
-    """[services.<service>]: how it is built; not a settings layer."""
+class ImageTable(Struct, forbid_unknown_fields=True):
+    """[images.<image>]: how it is built; not a settings layer."""
 
     repository: Repository | None = None
     context: Text = "."
@@ -179,9 +180,18 @@ class ServiceTable(Struct, forbid_unknown_fields=True):
         tuple[Platform, ...], Meta(min_length=1, description='a list of platforms, such as ["linux/amd64"]')
     ] = ("linux/amd64",)
     builder: Annotated[BuilderName, Meta(description=_either(WANTED))] = AUTO
+    paths: Annotated[tuple[Below, ...], Meta(description='a list of paths in the repository, such as ["src/**"]')] = ()
     artifacts: Annotated[
         tuple[Below, ...], Meta(description='a list of paths below the context, such as ["build/libs/*.jar"]')
     ] = ()
+
+
+class ServiceTable(Struct, forbid_unknown_fields=True):
+    """[services.<service>]: the image that it runs, and its place in a rollout; not a settings layer."""
+
+    image: Name | None = None
+    uses: Names = ()
+    after: Names = ()
     before_deploy: Annotated[
         tuple[Command, ...], Meta(description='a list of commands, each a list: [["./manage", "migrate"]]')
     ] = ()
@@ -205,6 +215,7 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
 
     project: ProjectTable
     registry: RegistryTable
+    images: dict[Name, ImageTable]
     services: dict[Name, ServiceTable]
     tiers: dict[Name, TierTable]
     defaults: Layer | None = None

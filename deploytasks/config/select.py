@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
-from deploytasks.model import Project, Scope, Service, Target, Tier
+from deploytasks.model import Image, Project, Scope, Service, Target, Tier
 from deploytasks.spelling import suggestion
 
 
@@ -56,10 +56,10 @@ def upstream_targets(project: Project, tier: Tier, targets: Iterable[Target]) ->
     For each target that is the same tenant's same service in the nearest earlier tier that has it; a target without one
     contributes nothing.
     """
-    known = {(each.environment.tenant, each.environment.tier, each.service): each for each in project.targets}
+    known = {(each.environment.tenant, each.environment.tier, each.name): each for each in project.targets}
     found: dict[Target, None] = {}
     for target in targets:
-        keys = ((target.environment.tenant, before, target.service) for before in tiers_before(project, tier))
+        keys = ((target.environment.tenant, before, target.name) for before in tiers_before(project, tier))
         nearest = next((known[key] for key in keys if key in known), None)
         if nearest is not None:
             found[nearest] = None
@@ -80,7 +80,7 @@ def is_in(target: Target, scope: Scope) -> bool:
         target.environment.tier == scope.tier
         and tenant not in scope.exclude
         and (not scope.tenants or tenant in scope.tenants)
-        and (not scope.services or target.service in scope.services)
+        and (not scope.services or target.name in scope.services)
     )
 
 
@@ -98,6 +98,7 @@ def unknown_names(project: Project, scope: Scope) -> Iterator[Complaint]:
     """Yield a complaint for each name in the scope's flags that the project does not have."""
     yield from unknown("--tenant", scope.tenants, project.tenants)
     yield from unknown("--service", scope.services, [service.name for service in project.services])
+    yield from unknown("--image", scope.images, [image.name for image in project.images])
     yield from unknown("--exclude", scope.exclude, project.tenants)
 
 
@@ -124,11 +125,18 @@ def services(project: Project, text: str | None) -> tuple[Service, ...]:
     return tuple(service for service in project.services if not wanted or service.name in wanted)
 
 
+def images(project: Project, text: str | None) -> tuple[Image, ...]:
+    """Return the images that the text of `--image` names; all if it is not given."""
+    wanted = names("image", text)
+    _refuse_unknown("--image", wanted, (image.name for image in project.images))
+    return tuple(image for image in project.images if not wanted or image.name in wanted)
+
+
 def environment(project: Project, name: str, service: str | None) -> tuple[Target, ...]:
     """Return the targets of an environment, given by its shown name."""
     _refuse_unknown("environment", [name], dict.fromkeys(str(target.environment) for target in project.targets))
     wanted = {each.name for each in services(project, service)}
-    return tuple(each for each in project.targets if str(each.environment) == name and each.service in wanted)
+    return tuple(each for each in project.targets if str(each.environment) == name and each.name in wanted)
 
 
 def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target, ...]:
@@ -162,7 +170,7 @@ def one(project: Project, scope: Scope) -> Target:
     found = select(project, scope)
     if len(found) > 1:
         tenants = dict.fromkeys(f"--tenant {target.environment.tenant}" for target in found)
-        services = dict.fromkeys(f"--service {target.service}" for target in found)
+        services = dict.fromkeys(f"--service {target.name}" for target in found)
         flags = " ".join(next(iter(each)) for each in (tenants, services) if len(each) > 1)
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
         to_do = f"name one, such as {flags}; there are {', '.join(map(str, found[:8]))}{more}"

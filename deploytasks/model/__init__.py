@@ -9,7 +9,17 @@ from deploytasks.model.commands import Command
 from deploytasks.model.config import Named
 from deploytasks.model.events import Ended, Event, Logged, OnEvent, Planned, Progress, Told
 from deploytasks.model.hidden import MASK, Hidden, HiddenFloat, HiddenInt, hidden_in, is_hidden, masked, shown
-from deploytasks.model.images import Build, DesiredImage, Image, Platform, TagStep
+from deploytasks.model.images import (
+    NOBODY,
+    Build,
+    DesiredImage,
+    EcrImage,
+    Platform,
+    TagStep,
+    desired_by,
+    image_name,
+    placeholder,
+)
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
@@ -28,6 +38,7 @@ from deploytasks.model.plans import (
 from deploytasks.model.project import (
     Access,
     Environment,
+    Image,
     OnFailure,
     Origin,
     Pin,
@@ -58,6 +69,7 @@ from deploytasks.model.views import (
 __all__ = [
     "IDENTIFYING",
     "MASK",
+    "NOBODY",
     "NOT_OURS",
     "OUTCOMES",
     "Access",
@@ -73,6 +85,7 @@ __all__ = [
     "Deployment",
     "DesiredImage",
     "Difference",
+    "EcrImage",
     "Ended",
     "Environment",
     "Event",
@@ -128,9 +141,12 @@ __all__ = [
     "Told",
     "Unfinished",
     "Webhook",
+    "desired_by",
     "hidden_in",
+    "image_name",
     "is_hidden",
     "masked",
+    "placeholder",
     "primary_of",
     "shown",
     "tenants_of",

@@ -9,16 +9,20 @@ from deploytasks.model.project import Target
 
 
 class Scope(Struct, frozen=True):
-    """The targets of a tier that a command works on; empty `tenants` or `services` mean all of them."""
+    """The targets of a tier that a command works on; empty `tenants` or `services` mean all of them.
+
+    `images` are those that a command without targets builds or tags.
+    """
 
     tier: str
     tenants: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
     def named(self) -> dict[str, tuple[str, ...]]:
         """Return the names by the flag that gives them."""
-        return {"tenant": self.tenants, "service": self.services, "exclude": self.exclude}
+        return {"tenant": self.tenants, "service": self.services, "exclude": self.exclude, "image": self.images}
 
     def narrowed(self, tenants: tuple[str, ...]) -> "Scope":
         """Return the scope of these tenants alone; the same one if there are none."""
@@ -82,7 +86,7 @@ class Unfinished(Struct, frozen=True, array_like=True):
     def concerns(self, target: Target) -> bool:
         """Return whether the rollback includes the target."""
         is_tenants = not self.tenants or target.environment.tenant in self.tenants
-        return is_tenants and (not self.services or target.service in self.services)
+        return is_tenants and (not self.services or target.name in self.services)
 
 
 class LockState(Struct, frozen=True):

@@ -14,7 +14,7 @@ class Told(Struct, frozen=True):
 
     step: str
     message: str
-    service: str | None = None
+    image: str | None = None
 
 
 class Planned(Struct, frozen=True):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from deploytasks.model.project import Service
+from deploytasks.model.project import Image, Target, Tier
 
 _SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
 _NO_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
@@ -41,7 +42,7 @@ class Platform(Struct, frozen=True):
         return self.variant or _NO_VARIANT.get(self.architecture, "")
 
 
-class Image(Struct, frozen=True):
+class EcrImage(Struct, frozen=True):
     """One image in ECR. `children` are the digests of a multi-arch index's manifests, empty for a plain image.
 
     `platforms` are those that an index names; `config` is the digest of the config blob, which names a plain image's
@@ -60,20 +61,24 @@ class Image(Struct, frozen=True):
 class Build(Struct, frozen=True):
     """One image to build: `commit_tag` is the tag to push, `commit` the commit to build from."""
 
-    service: Service
+    image: Image
     commit: str
     commit_tag: str
 
 
 class DesiredImage(Struct, frozen=True):
-    """The image that one service of a tier should run. `digest` is None until it is built (only in a dry run)."""
+    """The digest of one image that a tier should run; None until it is built (only in a dry run).
 
-    service: str
+    For a target, `uses` are the further images that its template names.
+    """
+
+    name: str
     repository: str
     commit_tag: str
     digest: str | None
     release: str | None = None
-    image: Image | None = None
+    image: EcrImage | None = None
+    uses: tuple["DesiredImage", ...] = ()
 
     def is_met_by(self, digests: Iterable[str]) -> bool:
         """Return whether every digest is the desired image's own or a child of its index; False without digests."""
@@ -82,10 +87,37 @@ class DesiredImage(Struct, frozen=True):
         return bool(known) and ours.issuperset(known)
 
 
-class TagStep(Struct, frozen=True):
-    """Points a service's tier at a digest: mints `release` if `mint` is set, then moves `tier_tag` if `move` is."""
+def desired_by(target: Target, desired_images: Iterable[DesiredImage]) -> DesiredImage:
+    """Return the desired image of the target, with the further images that its template names."""
+    by_name = {desired.name: desired for desired in desired_images}
+    own, *uses = (by_name[name] for name in target.images)
+    return replace(own, uses=tuple(uses))
 
-    service: str
+
+NOBODY = DesiredImage("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
+"""An image that nobody built."""
+
+
+def placeholder(image: Image) -> DesiredImage:
+    """Return a placeholder for the desired image, with which templates are tried before there is one."""
+    return replace(NOBODY, name=image.name, repository=image.repository)
+
+
+def image_name(target: Target, tier: Tier, desired: DesiredImage) -> str:
+    """Return the image's name in the target's definition: its repository's URI with the digest, or the tier's tag.
+
+    Before the release tag of an immutable tier is minted, the commit tag is used instead.
+    """
+    uri = target.images[desired.name]
+    if tier.pin == "digest":
+        return f"{uri}@{desired.digest}"
+    return f"{uri}:{tier.name if tier.tag == 'mutable' else desired.release or desired.commit_tag}"
+
+
+class TagStep(Struct, frozen=True):
+    """Points an image's tier at a digest: mints `release` if `mint` is set, then moves `tier_tag` if `move` is."""
+
+    image: str
     repository: str
     digest: str | None
     commit_tag: str

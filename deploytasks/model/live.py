@@ -81,7 +81,8 @@ class Live(Struct, frozen=True):
     definition: Definition | None = None
     revision_tags: Mapping[str, str] = field(default_factory=dict)
     service_tags: Mapping[str, str] = field(default_factory=dict)
-    digests: tuple[str, ...] = ()
+    digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Image → the digests that its tasks run of it."""
     failure: str = ""
     arn: str = ""
     took_s: float | None = None

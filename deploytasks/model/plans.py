@@ -53,7 +53,8 @@ class Rollout(Struct, frozen=True):
     action: Action
     reason: str
     desired: DesiredImage
-    image: str
+    images: Mapping[str, str]
+    """Image → its name in the definition."""
     request: Definition | None = None
     create: Definition | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +68,11 @@ class Rollout(Struct, frozen=True):
     unrecorded: Mapping[str, str] = field(default_factory=dict)
     fallback: Fallback | None = None
     steps: Steps | None = None
+
+    @property
+    def image(self) -> str:
+        """The name of the target's own image in the definition."""
+        return self.images[self.target.image]
 
 
 class Plan(Struct, frozen=True):

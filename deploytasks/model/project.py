@@ -42,10 +42,11 @@ class Webhook(Struct, frozen=True):
     name: str
 
 
-class Service(Struct, frozen=True):
-    """What is built into one image; `context` is relative to the root, `dockerfile` to the context.
+class Image(Struct, frozen=True):
+    """What is built, once a commit, into one repository; `context` is relative to the root, `dockerfile` to it.
 
-    `artifacts` are git-ignored files below the context that belong in the image nevertheless.
+    `paths` are those whose change makes another image, all of them if empty. `artifacts` are git-ignored files below
+    the context that belong in the image nevertheless.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Service(Struct, frozen=True):
     dockerfile: str = "Dockerfile"
     platforms: tuple[str, ...] = ("linux/amd64",)
     builder: str = AUTO
-    before_deploy: tuple[tuple[str, ...], ...] = ()
+    paths: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
 
     @property
@@ -66,7 +67,20 @@ class Service(Struct, frozen=True):
         can = "one" if most == 1 else str(most)
         what = f"{len(self.platforms)} platforms ({', '.join(self.platforms) or 'none'}), and {can} can be built"
         to_do = "multi-platform images come later: name one for now" if most == 1 else "name fewer"
-        return Complaint(f"services.{self.name}.platforms", what, to_do)
+        return Complaint(f"images.{self.name}.platforms", what, to_do)
+
+
+class Service(Struct, frozen=True):
+    """What runs as one ECS service in an environment, from one image; its template may name further `uses`.
+
+    Within an environment it is rolled out after the services that `after` names.
+    """
+
+    name: str
+    image: str
+    uses: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    before_deploy: tuple[tuple[str, ...], ...] = ()
 
 
 class Tier(Struct, frozen=True):
@@ -106,11 +120,13 @@ class Origin(Struct, frozen=True):
 class Target(Struct, frozen=True):
     """Environment × service with its merged settings: one ECS service.
 
-    `origins` maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
+    `images` maps each image that its template names to its repository's URI, the target's own image first. `origins`
+    maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
     """
 
     environment: Environment
-    service: str
+    name: str
+    images: Mapping[str, str]
     access: Access
     cluster: str
     ecs_service: str
@@ -124,10 +140,15 @@ class Target(Struct, frozen=True):
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.environment}/{self.service}"
+        return f"{self.environment}/{self.name}"
 
     def __hash__(self) -> int:
-        return hash((self.environment, self.service))
+        return hash((self.environment, self.name))
+
+    @property
+    def image(self) -> str:
+        """The name of the image that it runs from."""
+        return next(iter(self.images))
 
 
 def tenants_of(targets: Iterable[Target]) -> tuple[str, ...]:
@@ -144,6 +165,7 @@ class Project(Struct, frozen=True):
     root: Path
     name: str
     registry: Registry
+    images: tuple[Image, ...]
     services: tuple[Service, ...]
     tiers: tuple[Tier, ...]
     tenants: tuple[str, ...]
@@ -158,6 +180,14 @@ class Project(Struct, frozen=True):
     def of_tier(self, name: str) -> tuple[Target, ...]:
         """Return all targets of the tier, in file order."""
         return tuple(target for target in self.targets if target.environment.tier == name)
+
+    def uri(self, image: Image) -> str:
+        """Return what names of the image begin with: ECR's `repositoryUri`, `host/repository`."""
+        return f"{self.registry.host}/{image.repository}"
+
+    def image(self, name: str) -> Image:
+        """Return the image of that name, which must exist: services are checked to name images that do."""
+        return next(image for image in self.images if image.name == name)
 
     def service(self, name: str) -> Service:
         """Return the service of that name, which must exist: targets and selections are made from the services."""

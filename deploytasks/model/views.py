@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from deploytasks.errors import Complaint
 from deploytasks.model.asked import Author, LockState
-from deploytasks.model.images import Image
+from deploytasks.model.images import EcrImage
 from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.project import Target
@@ -75,14 +75,14 @@ class Board(Struct, frozen=True):
 
 
 class RepositoryImages(Struct, frozen=True):
-    """One service's images in ECR, newest first, and which environments run them; `notes` say what could not be read.
+    """One image's builds in ECR, newest first, and which environments run them; `notes` say what could not be read.
 
     If the repository could not be read, `is_read` is False and there are no images.
     """
 
-    service: str
+    image: str
     repository: str
-    images: tuple[Image, ...]
+    images: tuple[EcrImage, ...]
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Digest → names of the environments that run it."""
     notes: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class RepositoryImages(Struct, frozen=True):
 
 
 class Release(Struct, frozen=True):
-    """One release tag of a tier, with `digests`: service → digest. A tag over several commits has one Release for each.
+    """One release tag of a tier, with `digests`: image → digest. A tag over several commits has one Release for each.
 
     `commit` is empty if the images carry no commit tag; `by`, `ci`, `override` and `config` if they were not recorded.
     A `rollback` restored an image that an earlier release had, after a newer one. `runs_in` names the environments that
@@ -134,13 +134,13 @@ class ConfigDeploy(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """The releases of a tier's `services`, newest first; `older` counts those left out, `notes` say what is missing.
+    """The releases of a tier's images, newest first; `older` counts those left out, `notes` say what is missing.
 
     `config_deploys`, newest first too, go back as far as the releases do.
     """
 
     tier: str
-    services: tuple[str, ...]
+    images: tuple[str, ...]
     releases: tuple[Release, ...]
     older: int = 0
     notes: tuple[str, ...] = ()

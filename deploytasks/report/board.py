@@ -30,7 +30,7 @@ def sheet(board: Board) -> Sheet:
     """Return the board for people, with remarks on its marks, complaints, notes, a summary and the legend below."""
     if not board.cells:
         return (line("no environments"),)
-    several = len({cell.target.service for cell in board.cells}) > 1
+    several = len({cell.target.name for cell in board.cells}) > 1
     cells = {(_row_name(cell.target, several=several), cell.target.environment.tier): cell for cell in board.cells}
     rows: list[list[Span | Entry]] = [
         [Span(row, "strong"), *(_entry(cells.get((row, tier)), board) for tier in board.tiers)]
@@ -110,7 +110,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
 def _row_name(target: Target, *, several: bool) -> str:
     """Return the tenant, with the service if the board has several."""
     tenant = target.environment.tenant
-    return f"{tenant}/{target.service}" if several else tenant
+    return f"{tenant}/{target.name}" if several else tenant
 
 
 def _entry(cell: Cell | None, board: Board) -> Entry:

@@ -41,7 +41,7 @@ def as_json(history: History, environ: Mapping[str, str] = _NOTHING) -> dict[str
     """Return the history for programs; what is unknown is null."""
     return {
         "tier": history.tier,
-        "services": history.services,
+        "images": history.images,
         "releases": [_release_json(release) for release in history.releases],
         "config_only": [_config_json(deploy, environ) for deploy in history.config_deploys],
         "older": history.older,
@@ -53,7 +53,7 @@ def _counted(history: History) -> str:
     """Return how many releases are shown, and the flag that shows all; or the command that makes the first."""
     shown = len({release.tag for release in history.releases})
     if not shown:
-        return f"no release of {', '.join(history.services)} yet; inv release.{history.tier} makes the first"
+        return f"no release of {', '.join(history.images)} yet; inv release.{history.tier} makes the first"
     if not history.older:
         return counted(shown, "release")
     return f"{shown} of {shown + history.older} releases, the newest; --last {shown + history.older} shows all"
@@ -70,7 +70,7 @@ def _rows(history: History, environ: Mapping[str, str]) -> Iterator[list[Words |
 
 
 def _row(release: Release, history: History) -> list[Words | Entry]:
-    services = ", ".join(release.digests) if set(release.digests) != set(history.services) else ""
+    services = ", ".join(release.digests) if set(release.digests) != set(history.images) else ""
     commit = short_commit(release.commit or next(iter(release.digests.values())))
     override = f'--override "{release.override}"' if release.override else ""
     return [
@@ -88,7 +88,7 @@ def _config_row(deploy: ConfigDeploy, history: History, environ: Mapping[str, st
     kind = "rollback" if deploy.rollback else "config only"
     return [
         entry(Span(kind, "warn" if deploy.rollback else "plain"), Span(deploy.ended, "bad")),
-        Span(deploy.service if len(history.services) > 1 else ""),
+        Span(deploy.service if len(history.images) > 1 else ""),
         entry(Span(short_commit(deploy.commit)), Span(listed(_keys(deploy, environ), MOST_NAMES))),
         _config(deploy.config),
         Span(minute(deploy.at), "dim"),

@@ -1,4 +1,4 @@
-"""Lay out each service's images in ECR, newest first, with all their tags and where they run."""
+"""Lay out what ECR has of each image, newest first, with all their tags and where they run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from deploytasks import tags
-from deploytasks.model import Image, RepositoryImages
+from deploytasks.model import EcrImage, RepositoryImages
 from deploytasks.report.sheet import Column, Sheet, Span, entry, line, stacked, table
 from deploytasks.report.text import iso, lines_of, minute, short_commit
 
@@ -40,7 +40,7 @@ def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[
     """Return the repositories' images for programs."""
     return [
         {
-            "service": listing.service,
+            "image": listing.image,
             "repository": listing.repository,
             "read": listing.is_read,
             "images": [_image_json(image, listing, tiers) for image in listing.images],
@@ -50,7 +50,7 @@ def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[
     ]
 
 
-def labels(image: Image, tiers: Sequence[str]) -> Labels:
+def labels(image: EcrImage, tiers: Sequence[str]) -> Labels:
     """Return the image's tags by kind; releases newest first, whatever their tier."""
     commits = tags.commits(image.tags)
     releases = tuple(sorted(filter(_is_release, image.tags), key=lambda tag: tag.rpartition("-")[2], reverse=True))
@@ -68,13 +68,13 @@ def _is_release(tag: str) -> bool:
 
 
 def _listing(listing: RepositoryImages, tiers: Sequence[str]) -> Sheet:
-    heading = line(Span(listing.service, "strong"), f" in {listing.repository}")
+    heading = line(Span(listing.image, "strong"), f" in {listing.repository}")
     rows = [_row(image, listing, tiers) for image in listing.images]
     none = "no images" if listing.is_read else "not read"
     return (heading, table(_COLUMNS, rows) if rows else line(none, indent=4))
 
 
-def _row(image: Image, listing: RepositoryImages, tiers: Sequence[str]) -> list[Span | tuple[Span, ...]]:
+def _row(image: EcrImage, listing: RepositoryImages, tiers: Sequence[str]) -> list[Span | tuple[Span, ...]]:
     known = labels(image, tiers)
     return [
         entry(*map(short_commit, known.commits or (image.digest,))),
@@ -86,7 +86,7 @@ def _row(image: Image, listing: RepositoryImages, tiers: Sequence[str]) -> list[
     ]
 
 
-def _image_json(image: Image, listing: RepositoryImages, tiers: Sequence[str]) -> dict[str, Any]:
+def _image_json(image: EcrImage, listing: RepositoryImages, tiers: Sequence[str]) -> dict[str, Any]:
     known = labels(image, tiers)
     return {
         "digest": image.digest,

@@ -56,18 +56,18 @@ def as_json(plan: Plan) -> dict[str, Any]:
 def build_json(build: Build) -> dict[str, Any]:
     """Return one build for programs."""
     return {
-        "service": build.service.name,
-        "repository": build.service.repository,
+        "image": build.image.name,
+        "repository": build.image.repository,
         "commit": build.commit,
         "tag": build.commit_tag,
-        "platforms": build.service.platforms,
+        "platforms": build.image.platforms,
     }
 
 
 def tag_json(step: TagStep) -> dict[str, Any]:
     """Return one tag step for programs; `minted` and `moved` say which of its two tags are put."""
     return {
-        "service": step.service,
+        "image": step.image,
         "repository": step.repository,
         "tier_tag": step.tier_tag,
         "release": step.release,
@@ -97,19 +97,19 @@ def _rollout_json(rollout: Rollout, secrets: frozenset[str]) -> dict[str, Any]:
 
 
 def _build(build: Build) -> Line:
-    what = f"{build.service.name}: {short_commit(build.commit_tag)} for {', '.join(build.service.platforms)}"
+    what = f"{build.image.name}: {short_commit(build.commit_tag)} for {', '.join(build.image.platforms)}"
     return line(Span("build ", "strong"), what)
 
 
 def _tag_step(step: TagStep) -> Line:
     commit = short_commit(step.commit_tag)
     if not (step.mint or step.move):
-        return line(Span("tag ", "strong"), f"{step.service}: {step.tier_tag} is {commit} already, {step.release}")
+        return line(Span("tag ", "strong"), f"{step.image}: {step.tier_tag} is {commit} already, {step.release}")
     before = f"was {short_commit(step.before)}" if step.before else "new"
     moved = f"→ {commit} ({before})" if step.move else f"is {commit} already"
     release = f"release {step.release}" + ("" if step.mint else ", minted already")
     unbuilt = "" if step.digest else f" {_TO_BE_BUILT}"
-    return line(Span("tag ", "strong"), f"{step.service}: {step.tier_tag} {moved}, {release}{unbuilt}")
+    return line(Span("tag ", "strong"), f"{step.image}: {step.tier_tag} {moved}, {release}{unbuilt}")
 
 
 def _only_heading(wave: Sequence[Rollout]) -> str:
@@ -135,7 +135,7 @@ def _waves(plan: Plan) -> list[Sheet]:
 
 def _first(wave: Sequence[Rollout], secrets: frozenset[str]) -> list[Line]:
     """Return one line per service with its `before_deploy` steps, without their secrets."""
-    commands = {rollout.target.service: rollout.steps.commands for rollout in wave if rollout.steps}
+    commands = {rollout.target.name: rollout.steps.commands for rollout in wave if rollout.steps}
     return [
         line(f"{service}: first, in each environment where it has not run for this image: {_said(listed, secrets)}")
         for service, listed in commands.items()

@@ -78,7 +78,7 @@ def _places(targets: Sequence[Target]) -> list[tuple[Environment, _Place, list[s
     for environment, members in groupby(targets, key=lambda target: target.environment):
         for target in members:
             place = (target.access.account, target.access.region, target.cluster, target.wave)
-            found.setdefault((environment, place), []).append(target.service)
+            found.setdefault((environment, place), []).append(target.name)
     return [(environment, place, services) for (environment, place), services in found.items()]
 
 

@@ -140,5 +140,5 @@ def target_json(target: Target) -> dict[str, Any]:
         "environment": str(target.environment),
         "tenant": target.environment.tenant,
         "tier": target.environment.tier,
-        "service": target.service,
+        "service": target.name,
     }

@@ -152,9 +152,9 @@ class _Running(Struct, frozen=True):
         rollout, target, number = self.rollout, self.rollout.target, steps.done + 1
         definition = rollout.request or (rollout.live.definition if rollout.live else None) or {}
         listed, words = definition.get("containerDefinitions", []), steps.commands[steps.done]
-        image, tier = self.resources.images[target.service], target.environment.tier
+        uri, tier = target.images[target.image], target.environment.tier
         container = container_of(
-            given(listed, rollout.image) or ours(listed, image, tier, rollout.desired.digest or ""), target.service
+            given(listed, rollout.image) or ours(listed, uri, tier, rollout.desired.digest or ""), target.name
         )
         one_off = OneOff(
             target=target,
@@ -258,7 +258,7 @@ class Before:
         target, error = self._failed[environment]
         if target == rollout.target or isinstance(error, LockLost):
             raise error
-        what = f"not touched, because before_deploy of {target.service} failed in {environment}"
+        what = f"not touched, because before_deploy of {target.name} failed in {environment}"
         raise Held.of(str(rollout.target), what)
 
     def _run_all(self, environment: Environment, resources: Resources) -> None:

@@ -1,12 +1,14 @@
 """Turn a rollout that ended into its result: check what its tasks run, or explain why it failed."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
 from deploytasks.aws import tasks
 from deploytasks.errors import AwsError, contained
-from deploytasks.model import Deployment, Evidence, Outcome, Result, Rollout
+from deploytasks.model import Deployment, DesiredImage, Evidence, Outcome, Result, Rollout
 from deploytasks.rollout.follow import UnderWay
 from deploytasks.rollout.resources import Resources, record
 from deploytasks.rules import task_deaths
@@ -56,12 +58,7 @@ def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result
     if result.outcome == "deployed":
         _forget_failure(ended, resources)
         running = task_deaths.started_by(tasks.tasks_of(client, target), deployment.id, deployment.revision)
-        image, tier, digest = (
-            resources.images[target.service],
-            target.environment.tier,
-            ended.rollout.desired.digest or "",
-        )
-        return _compared(result, ended.rollout, tasks.task_digests(running, image, tier, digest, _names(ended.rollout)))
+        return _compared(result, ended.rollout, running)
     if result.row.has_dead_tasks:
         if ended.rollout.request and result.outcome != "timed out" and not ended.unseen:
             record(resources, target, deployment.revision, {"ended": result.outcome})
@@ -71,10 +68,15 @@ def _look_again(ended: UnderWay, result: Result, resources: Resources) -> Result
     return result
 
 
-def _names(rollout: Rollout) -> list[str]:
-    """Return the names of our containers if the rollout brings a definition of its own; [] if not."""
+def _digests(rollout: Rollout, running: Iterable[Mapping[str, Any]], desired: DesiredImage) -> tuple[str, ...]:
+    """Return the digests that the tasks run of the image; empty if none does, or their endpoint reports none."""
+    target = rollout.target
     listed = rollout.request["containerDefinitions"] if rollout.request else []
-    return [each["name"] for each in given(listed, rollout.image)]
+    names = [each["name"] for each in given(listed, rollout.images[desired.name])]
+    if rollout.request and not names:
+        return ()  # the template names it, but not for this environment
+    tier, uri = target.environment.tier, target.images[desired.name]
+    return tasks.task_digests(running, uri, tier, desired.digest or "", names)
 
 
 def _forget_failure(ended: UnderWay, resources: Resources) -> None:
@@ -84,19 +86,21 @@ def _forget_failure(ended: UnderWay, resources: Resources) -> None:
         record(resources, ended.rollout.target, revision, {"ended": ""})
 
 
-def _compared(result: Result, rollout: Rollout, digests: tuple[str, ...]) -> Result:
+def _compared(result: Result, rollout: Rollout, running: Sequence[Mapping[str, Any]]) -> Result:
     """Return the result with the digest that the tasks run, and the evidence for it; `failed` if it is not the desired.
 
-    Any digest will do if none is desired.
+    Any digest will do if none is desired. The further images that the template names are compared too.
     """
     desired = rollout.desired
+    digests = _digests(rollout, running, desired)
+    for each in (desired, *desired.uses):
+        ran = digests if each is desired else _digests(rollout, running, each)
+        if each.digest and ran and not each.is_met_by(ran):
+            detail = f"its tasks run {', '.join(ran)}, and not {each.digest}"
+            return replace(result, outcome="failed", detail=detail, digest=ran[0], evidence="seen")
     if desired.digest is None:
         return replace(result, digest=next(iter(digests), None), evidence="seen" if digests else None)
     evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"
-    ours = {desired.digest, *(desired.image.children if desired.image else ())}
-    if digests and not ours.issuperset(digests):
-        detail = f"its tasks run {', '.join(digests)}, and not {desired.digest}"
-        return replace(result, outcome="failed", detail=detail, digest=digests[0], evidence="seen")
     return replace(result, evidence=evidence)
 
 

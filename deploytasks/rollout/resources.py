@@ -15,13 +15,9 @@ from deploytasks.model import Author, OnEvent, Target, Told
 
 
 class Resources(Struct, frozen=True):
-    """The clients, reporter and clock of a command. `images`: the prefix of each service's image names.
-
-    `restore`: restore targets whose rollout fails.
-    """
+    """The clients, reporter and clock of a command. `restore`: restore targets whose rollout fails."""
 
     clients: Clients
-    images: dict[str, str]
     tell: OnEvent
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

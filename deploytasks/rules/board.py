@@ -7,13 +7,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from deploytasks import tags
-from deploytasks.model import NOT_OURS, Board, Cell, Evidence, Image, Live, Mark, Standing, Stranger, Target
+from deploytasks.model import NOT_OURS, Board, Cell, EcrImage, Evidence, Live, Mark, Standing, Stranger, Target
 from deploytasks.rules.image_index import ImageIndex
 from deploytasks.rules.observed import brought_by, commit_of, is_inactive, record, what_runs
 
 
 class Evidences(Struct, frozen=True):
-    """The inputs of the board other than the observed targets: `drifted` targets, and each service's image index.
+    """The inputs of the board other than the observed targets: `drifted` targets, and each image's index.
 
     `overrides` maps a release to the reason it was let past the gate, `older` a drifted target to a note that the
     checkout's age explains the drift.
@@ -51,8 +51,8 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         return Cell(live.target, NOT_OURS[live.controller], running=live.running, desired=live.desired)
     if live.primary is None:
         return Cell(live.target, "missing")
-    index, tier = known.indexes[live.target.service], live.target.environment.tier
-    digests, evidence = what_runs(live, index.name)
+    index, tier = known.indexes[live.target.image], live.target.environment.tier
+    digests, evidence = what_runs(live, live.target.image)
     image, kept = index.by_digest.get(next(iter(digests), "")), record(live)
     commit = commit_of(image, kept)
     told = kept if kept.get("commit") == commit else {}
@@ -102,7 +102,7 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
 
 def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
     """Return what about the target is unknown here; if the registry could not be read, no image counts as unknown."""
-    index = known.indexes[live.target.service]
+    index = known.indexes[live.target.image]
     found: dict[Stranger, bool] = {
         "image": index.known and not index.by_digest.keys() >= set(digests),
         "revision": not brought_by(live, known.project),
@@ -134,7 +134,7 @@ def _called(index: ImageIndex, digest: str) -> str:
     return next(iter(tags.commits(image.tags)), image.digest) if image else digest
 
 
-def _release(image: Image | None, told: Mapping[str, str], tier: str) -> str:
+def _release(image: EcrImage | None, told: Mapping[str, str], tier: str) -> str:
     """Return the recorded release, else the newest release of the tier that the image carries."""
     newest = tags.newest_release(image.tags, tier) if image else None
     return told.get("release", "") or newest or ""
@@ -145,12 +145,12 @@ def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
     running: dict[tuple[str, str, Evidence | None], set[str]] = {}
     for live in lives:
         if not live.complaint:
-            index = known.indexes[live.target.service]
-            digests, evidence = what_runs(live, index.name)
+            index = known.indexes[live.target.image]
+            digests, evidence = what_runs(live, live.target.image)
             kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them
             running.setdefault((*_place(live), kind), set()).update(index.whole(digest) for digest in digests)
     return {(tier, service) for (tier, service, _), digests in running.items() if len(digests) > 1}
 
 
 def _place(live: Live) -> tuple[str, str]:
-    return live.target.environment.tier, live.target.service
+    return live.target.environment.tier, live.target.name

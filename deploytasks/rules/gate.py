@@ -9,7 +9,7 @@ from types import MappingProxyType
 from deploytasks import tags
 from deploytasks.errors import Complaint
 from deploytasks.model import DesiredImage, Live, Tier
-from deploytasks.rules.observed import is_alone, record, what_runs
+from deploytasks.rules.observed import is_alone, our_containers, record, what_runs
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _OVERRIDE = '--override "reason"'
@@ -19,22 +19,17 @@ def gate(
     tier: Tier,
     desired_images: Iterable[DesiredImage],
     upstream: Sequence[Live],
-    images: Mapping[str, str],
     commits: Mapping[str, str] = _NONE,
 ) -> list[Complaint]:
     """Return the complaints against letting the images into the tier; empty if there are none.
 
     An image that already carries one of the tier's release tags has passed. `upstream` are the targets that must
-    run it, `images` maps a service to its `host/repository`, `commits` maps known digests to commit tags.
+    run it, `commits` maps known digests to commit tags.
     """
     if tier.after is None:
         return []
     unpassed = [desired for desired in desired_images if not passed(tier, desired)]
-    return [
-        complaint
-        for desired in unpassed
-        for complaint in _gated(tier, desired, upstream, images[desired.service], commits)
-    ]
+    return [complaint for desired in unpassed for complaint in _gated(tier, desired, upstream, commits)]
 
 
 def passed(tier: Tier, desired: DesiredImage) -> bool:
@@ -42,17 +37,15 @@ def passed(tier: Tier, desired: DesiredImage) -> bool:
     return desired.image is not None and bool(tags.releases(desired.image.tags, tier.name))
 
 
-def _gated(
-    tier: Tier, desired: DesiredImage, upstream: Sequence[Live], image: str, commits: Mapping[str, str]
-) -> list[Complaint]:
-    before = [live for live in upstream if live.target.service == desired.service]
+def _gated(tier: Tier, desired: DesiredImage, upstream: Sequence[Live], commits: Mapping[str, str]) -> list[Complaint]:
+    before = [live for live in upstream if _runs(live, desired.name)]
     commit = tags.short(desired.commit_tag) or _short_digest(desired.digest or "")
     if not before:
-        what = f"no selected tenant runs {desired.service} in {tier.after} or before: nothing has tried {commit}"
+        what = f"no selected tenant runs {desired.name} in {tier.after} or before: nothing has tried {commit}"
         return [
-            Complaint(f"{tier.name}/{desired.service}", what, f"{_release(tier.after or '', desired)}, or {_OVERRIDE}")
+            Complaint(f"{tier.name}/{desired.name}", what, f"{_release(tier.after or '', desired)}, or {_OVERRIDE}")
         ]
-    doubts = ((live, _doubt(live, desired, image, commits)) for live in before)
+    doubts = ((live, _doubt(live, desired, commits)) for live in before)
     return [
         Complaint(str(live.target), f"{why}, so {commit} may not go to {tier.name}", f"{to_do}, or {_OVERRIDE}")
         for live, (why, to_do) in doubts
@@ -60,14 +53,21 @@ def _gated(
     ]
 
 
-def _doubt(live: Live, desired: DesiredImage, image: str, commits: Mapping[str, str]) -> tuple[str, str]:
+def _runs(live: Live, image: str) -> bool:
+    """Return whether the target should run the image; a further one only if its definition names it, where known."""
+    if image == live.target.image or live.definition is None:
+        return image in live.target.images
+    return image in live.target.images and bool(our_containers(live, image))
+
+
+def _doubt(live: Live, desired: DesiredImage, commits: Mapping[str, str]) -> tuple[str, str]:
     """Return why the upstream target does not prove the image, and what to do; two empty strings if it proves it."""
     again = _release(live.target.environment.tier, desired)
     if live.complaint:
         return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "fix that"
     if not live.exists:
         return "the service is not there", again
-    digests, evidence = what_runs(live, image)
+    digests, evidence = what_runs(live, desired.name)
     unsure = bool(live.failure) and evidence == "recorded"  # the record may be of the rollout that failed
     if unsure or not desired.is_met_by(digests):
         failed = f"; its last rollout failed: {live.failure.rstrip('.')}" if live.failure else ""

@@ -1,4 +1,4 @@
-"""What of a live definition is ours: containers that were given `{{ image }}`, tags that a template named.
+"""What of a live definition is ours: containers that were given an image of ours, tags that a template named.
 
 Also what a target runs, and what our tags on its service and revision record of it.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from deploytasks import tags
-from deploytasks.model import Definition, DesiredImage, Evidence, Image, Live
+from deploytasks.model import Definition, DesiredImage, EcrImage, Evidence, Live
 
 Container = Mapping[str, Any]
 """A container definition, or a container of a described task: both have a `name` and an `image`."""
@@ -37,10 +37,10 @@ def ours(
     return ()
 
 
-def container_of(containers: Sequence[Container], service: str) -> str:
-    """Return the name of the only container, or if there are several the one named like the service, else ""."""
+def container_of(containers: Sequence[Container], name: str) -> str:
+    """Return the name of the only container, or if there are several the one of that name, else ""."""
     names = [str(each["name"]) for each in containers]
-    return names[0] if len(names) == 1 else service if service in names else ""
+    return names[0] if len(names) == 1 else name if name in names else ""
 
 
 def marks(keys: Iterable[str]) -> str:
@@ -82,47 +82,59 @@ def _named(container: Container, repository: str) -> tuple[str, str] | None:
 
 
 def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]:
-    """Return the digests that the target runs, and how they are known; empty if unknown.
-
-    `image` is the service's `host/repository`.
-    """
-    if live.digests:
-        return live.digests, "seen"
+    """Return the digests that the target runs of the image, and how they are known; empty if unknown."""
+    if seen := live.digests.get(image):
+        return seen, "seen"
     if defined := pinned(live, image):
         return defined, "defined"
-    recorded = record(live).get("digest")
+    recorded = record(live).get(digest_key(image, live.target.image))
     return ((recorded,), "recorded") if recorded else ((), None)
 
 
 def pinned(live: Live, image: str) -> tuple[str, ...]:
-    """Return the digests that the definition itself names for our image; empty if it names a tag."""
+    """Return the digests that the definition itself names for the image; empty if it names a tag."""
     digests = (each["image"].partition("@")[2] for each in our_containers(live, image))
     return tuple(filter(None, digests))
 
 
-def is_vague(live: Live, image: str) -> bool:
+def is_vague(live: Live) -> bool:
     """Return whether only the target's tasks tell what it runs.
 
-    That is so if its definition names a tag that may have moved, and no record names a digest.
+    That is so if its definition names a tag of an image that may have moved, and no record names its digest.
     """
-    moving = any(not tags.is_commit(name.removeprefix(f"{image}:")) for name in tagged(live, image))
-    return moving and not what_runs(live, image)[0]
+    return any(_moves(live, image) and not what_runs(live, image)[0] for image in live.target.images)
+
+
+def _moves(live: Live, image: str) -> bool:
+    uri = live.target.images[image]
+    return any(not tags.is_commit(name.removeprefix(f"{uri}:")) for name in tagged(live, image))
+
+
+def is_pinned(live: Live) -> bool:
+    """Return whether the definition names the digest of every image."""
+    return all(pinned(live, image) for image in live.target.images)
 
 
 def tagged(live: Live, image: str) -> list[str]:
-    """Return the image names by which the definition names our image by tag."""
+    """Return the names by which the definition names the image by tag."""
     return [each["image"] for each in our_containers(live, image) if "@" not in each["image"]]
 
 
 def our_containers(live: Live, image: str) -> tuple[Container, ...]:
-    """Return the containers of the live definition that were given our image."""
-    containers = (live.definition or {}).get("containerDefinitions", [])
-    return ours(containers, image, live.target.environment.tier, recorded_digest(live))
+    """Return the containers of the live definition that were given the image."""
+    containers, target = (live.definition or {}).get("containerDefinitions", []), live.target
+    return ours(containers, target.images[image], target.environment.tier, recorded_digest(live, image))
 
 
-def recorded_digest(live: Live) -> str:
-    """Return the digest that the running definition was registered for, "" if none is recorded."""
-    return live.revision_tags.get("digest") or live.service_tags.get("digest", "")
+def digest_key(image: str, own: str) -> str:
+    """Return the key of the record under which an image's digest stands; `own` is the target's own image."""
+    return "digest" if image == own else f"digest.{image}"
+
+
+def recorded_digest(live: Live, image: str) -> str:
+    """Return the image's digest that the running definition was registered for, "" if none is recorded."""
+    key = digest_key(image, live.target.image)
+    return live.revision_tags.get(key) or live.service_tags.get(key, "")
 
 
 def record(live: Live) -> Mapping[str, str]:
@@ -173,15 +185,21 @@ def has_failed(live: Live) -> bool:
     return bool(live.failure) or (live.primary is not None and live.primary.rollout_state == "FAILED")
 
 
-def has_arrived(live: Live, desired: DesiredImage, image: str) -> bool:
-    """Return whether the target runs the desired image, and no rollout of it is under way or failed."""
-    digests, evidence = what_runs(live, image)
-    if not desired.is_met_by(digests) or (live.failure and evidence == "recorded"):
-        return False
+def named_by(live: Live, desired: DesiredImage) -> tuple[DesiredImage, ...]:
+    """Return the target's desired image, and of the further ones those that its definition gives to a container."""
+    return (desired, *(each for each in desired.uses if our_containers(live, each.name)))
+
+
+def has_arrived(live: Live, desired: DesiredImage) -> bool:
+    """Return whether the target runs all its desired images, and no rollout of them is under way or failed."""
+    for each in named_by(live, desired):
+        digests, evidence = what_runs(live, each.name)
+        if not each.is_met_by(digests) or (live.failure and evidence == "recorded"):
+            return False
     return live.primary is not None and live.primary.rollout_state in ("COMPLETED", "")
 
 
-def commit_of(image: Image | None, kept: Mapping[str, str]) -> str:
+def commit_of(image: EcrImage | None, kept: Mapping[str, str]) -> str:
     """Return the recorded commit; if ECR knows the image and it has no such commit tag, the image's first commit."""
     recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
     return recorded if recorded in known or not known else known[0]

@@ -17,8 +17,8 @@ from deploytasks.model import (
     Action,
     Definition,
     DesiredImage,
+    EcrImage,
     Fallback,
-    Image,
     Live,
     Rollout,
     Steps,
@@ -26,7 +26,7 @@ from deploytasks.model import (
     Target,
     Tier,
 )
-from deploytasks.rules.observed import has_arrived, is_inactive, record, tagged, what_runs
+from deploytasks.rules.observed import has_arrived, is_inactive, named_by, record, tagged, what_runs
 
 _MOVED = "the tag names another image than runs here"
 
@@ -36,7 +36,7 @@ class Candidate(Struct, frozen=True):
 
     target: Target
     desired: DesiredImage
-    image: str
+    images: Mapping[str, str]
     live: Live
     same: bool
     request: Definition
@@ -46,29 +46,29 @@ class Candidate(Struct, frozen=True):
 
 
 def tag_steps(
-    tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, Image], now: datetime
+    tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, EcrImage], now: datetime
 ) -> tuple[TagStep, ...]:
-    """Return the steps that point the tier at the desired images; `present` is what its tier tag names now, by service.
+    """Return the steps that point the tier at the desired images; `present` is what its tier tag names now, by image.
 
     All images that move share one release tag. A release tag that was minted earlier but not reached is reused.
     """
     release = _release(tier, desired_images, present, now)
-    return tuple(_tag_step(tier, desired, present.get(desired.service), release) for desired in desired_images)
+    return tuple(_tag_step(tier, desired, present.get(desired.name), release) for desired in desired_images)
 
 
 def with_releases(desired_images: Iterable[DesiredImage], steps: Iterable[TagStep]) -> tuple[DesiredImage, ...]:
     """Return the desired images, each with the release tag of its step."""
-    release = {step.service: step.release for step in steps}
-    return tuple(replace(desired, release=release[desired.service]) for desired in desired_images)
+    release = {step.image: step.release for step in steps}
+    return tuple(replace(desired, release=release[desired.name]) for desired in desired_images)
 
 
-def _tag_step(tier: Tier, desired: DesiredImage, present: Image | None, release: str) -> TagStep:
+def _tag_step(tier: Tier, desired: DesiredImage, present: EcrImage | None, release: str) -> TagStep:
     there = is_there(desired, present)
     carried = tags.newest_release(desired.image.tags, tier.name) if desired.image and there else None
     chosen = carried or release
     before = tags.commits(present.tags) if present else ()
     return TagStep(
-        service=desired.service,
+        image=desired.name,
         repository=desired.repository,
         digest=desired.digest,
         commit_tag=desired.commit_tag,
@@ -80,39 +80,39 @@ def _tag_step(tier: Tier, desired: DesiredImage, present: Image | None, release:
     )
 
 
-def _release(tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, Image], now: datetime) -> str:
-    moving = [desired for desired in desired_images if not is_there(desired, present.get(desired.service))]
+def _release(tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, EcrImage], now: datetime) -> str:
+    moving = [desired for desired in desired_images if not is_there(desired, present.get(desired.name))]
     commits = {desired.commit_tag for desired in moving}
     minted = _newest(tier, (desired.image for desired in desired_images if desired.commit_tag in commits))
-    reached = _newest(tier, (present.get(desired.service) for desired in moving))
+    reached = _newest(tier, (present.get(desired.name) for desired in moving))
     if minted and minted > (reached or ""):
         return minted
     return tags.next_release(tier.name, now, max(filter(None, (minted, reached)), default=None))
 
 
-def _newest(tier: Tier, images: Iterable[Image | None]) -> str | None:
+def _newest(tier: Tier, images: Iterable[EcrImage | None]) -> str | None:
     return tags.newest_release((tag for image in images if image for tag in image.tags), tier.name)
 
 
-def is_there(desired: DesiredImage, present: Image | None) -> bool:
+def is_there(desired: DesiredImage, present: EcrImage | None) -> bool:
     """Return whether the tier tag already names the desired image; `present` is what it names."""
     return present is not None and present.digest == desired.digest
 
 
-def rollout(candidate: Candidate, image: str, *, force: bool) -> Rollout:
-    """Return the rollout of one target; `image` is the service's `host/repository`."""
-    action, reason = _usable(candidate.live, *_decide(candidate, image, force=force))
+def rollout(candidate: Candidate, *, force: bool) -> Rollout:
+    """Return the rollout of one target."""
+    action, reason = _usable(candidate.live, *_decide(candidate, force=force))
     return Rollout(
         target=candidate.target,
         action=action,
         reason=reason,
         desired=candidate.desired,
-        image=candidate.image,
+        images=candidate.images,
         request=candidate.request if action in ("create", "update") else None,
         create=candidate.create if action == "create" else None,
         tags=candidate.tags,
         live=candidate.live,
-        fallback=fallback(candidate.live, image),
+        fallback=fallback(candidate.live),
         steps=candidate.steps if action in ("create", "update", "force") else None,
     )
 
@@ -124,19 +124,20 @@ def _usable(live: Live, action: Action, reason: str) -> tuple[Action, str]:
     return "update", f"{reason}; a copy is registered, since the revision that runs is inactive"
 
 
-def fallback(live: Live, image: str) -> Fallback | None:
+def fallback(live: Live) -> Fallback | None:
     """Return what to restore if the target's rollout fails: what last ran steadily; None if nothing did.
 
-    A definition that names a tag is pinned to the digest that ran, if there was just one and it is known.
+    A definition that names a tag is pinned to the digest that ran, if there was just one of each and it is known.
     """
     steady = next((each for each in live.deployments if each.rollout_state in ("COMPLETED", "")), None)
     if steady is None:
         return None
-    named = tagged(live, image)
-    digests, _ = what_runs(live, image)
-    if not live.definition or not named or steady is not live.primary or len(digests) != 1:
+    named = {image: tagged(live, image) for image in live.target.images}
+    ran = {image: what_runs(live, image)[0] for image, names in named.items() if names}
+    if not live.definition or not ran or steady is not live.primary or any(len(each) != 1 for each in ran.values()):
         return Fallback(steady.revision)
-    return Fallback(steady.revision, live.definition, dict.fromkeys(named, f"{image}@{digests[0]}"), record(live))
+    pins = {name: f"{live.target.images[image]}@{ran[image][0]}" for image in ran for name in named[image]}
+    return Fallback(steady.revision, live.definition, pins, record(live))
 
 
 def steps(target: Target, commands: tuple[tuple[str, ...], ...], desired: DesiredImage) -> Steps | None:
@@ -146,14 +147,14 @@ def steps(target: Target, commands: tuple[tuple[str, ...], ...], desired: Desire
     """
     if not commands:
         return None
-    identity = json.dumps([str(target.environment), target.service, desired.digest, commands])
+    identity = json.dumps([str(target.environment), target.name, desired.digest, commands])
     return Steps(hashlib.sha256(identity.encode()).hexdigest()[:32], commands)
 
 
-def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
+def back(rollout: Rollout, revision: str, *, moves: bool = False) -> Rollout:
     """Return the rollout as one back to the revision, unless that runs already or is under way.
 
-    Pass `image`, the service's `host/repository`, if the revision names a tag that moves.
+    `moves` says whether the revision names a tag that moves.
     """
     primary = rollout.live.primary if rollout.live else None
     if primary and primary.revision == revision and primary.rollout_state == "FAILED":
@@ -162,7 +163,7 @@ def back(rollout: Rollout, revision: str, image: str = "") -> Rollout:
         number = revision.rpartition("/")[2]
         return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
     under_way = primary.rollout_state == "IN_PROGRESS"
-    if image and rollout.live and not _brings(rollout.live, rollout.desired, image, under_way=under_way):
+    if moves and rollout.live and not _brings(rollout.live, rollout.desired, under_way=under_way):
         return replace(rollout, action="force", reason=_MOVED)
     if under_way:
         return replace(rollout, action="follow", reason="this rollout is already under way")
@@ -175,7 +176,7 @@ def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
     return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
 
 
-def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, str]:
+def _decide(candidate: Candidate, *, force: bool) -> tuple[Action, str]:
     live, desired = candidate.live, candidate.desired
     if not live.exists:
         return "create", "the service is not there yet"
@@ -183,23 +184,24 @@ def _decide(candidate: Candidate, image: str, *, force: bool) -> tuple[Action, s
         return "update", _what_changes(live, desired)
     primary = live.primary
     under_way = primary is not None and primary.rollout_state == "IN_PROGRESS"
-    if force and not (under_way and desired.is_met_by(_promised(live, image))):
+    if force and not (under_way and _is_promised(live, desired)):
         return "force", "--force"
     if primary is None or primary.rollout_state == "FAILED":
         return "force", "its last rollout failed"
-    if not _brings(live, desired, image, under_way=under_way):
+    if not _brings(live, desired, under_way=under_way):
         return "force", _MOVED
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
 
 
-def _brings(live: Live, desired: DesiredImage, image: str, *, under_way: bool) -> bool:
-    """Return whether the target runs the desired image, or its rollout under way brings it."""
-    return desired.is_met_by(_promised(live, image)) if under_way else has_arrived(live, desired, image)
+def _brings(live: Live, desired: DesiredImage, *, under_way: bool) -> bool:
+    """Return whether the target runs the desired images, or its rollout under way brings them."""
+    return _is_promised(live, desired) if under_way else has_arrived(live, desired)
 
 
-def _promised(live: Live, image: str) -> tuple[str, ...]:
-    """Return the digests that a rollout under way brings; running tasks may still be the previous ones."""
-    return what_runs(replace(live, digests=()), image)[0]
+def _is_promised(live: Live, desired: DesiredImage) -> bool:
+    """Return whether a rollout under way brings the desired images; running tasks may still be the previous ones."""
+    unread = replace(live, digests={})
+    return all(each.is_met_by(what_runs(unread, each.name)[0]) for each in named_by(live, desired))
 
 
 def _what_changes(live: Live, desired: DesiredImage) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks import tags
-from deploytasks.model import History, Image, Live, Override, Release, Revision, Target
+from deploytasks.model import EcrImage, History, Live, Override, Release, Revision, Target
 from deploytasks.rules.image_index import index_images
 from deploytasks.rules.observed import begun_at, record, recorded_at, what_runs
 
@@ -19,60 +19,64 @@ _FIRST, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=U
 
 
 class Past(Struct, frozen=True):
-    """A tier as observed: all of each service's images in ECR, and the tier's targets.
+    """A tier as observed: everything that ECR has of each image, and the tier's targets.
 
-    `names` maps a service to its `host/repository`; `minted` is release tag → service → the image that it
-    names, newest release first.
+    `minted` is release tag → image → what it names of it, newest release first.
     """
 
     tier: str
-    images: Mapping[str, Sequence[Image]]
-    names: Mapping[str, str]
+    images: Mapping[str, Sequence[EcrImage]]
     lives: Sequence[Live]
-    minted: Mapping[str, Mapping[str, Image]]
+    minted: Mapping[str, Mapping[str, EcrImage]]
 
 
 class Record(Struct, frozen=True):
-    """What was recorded when a release reached a target of the service: our tags, without their prefix."""
+    """What was recorded when a release of `images` reached a target that runs them: our tags, without their prefix."""
 
-    service: str
+    images: tuple[str, ...]
     kept: Mapping[str, str]
     written_at: datetime | None = None
 
 
-def past_of(tier: str, images: Mapping[str, Sequence[Image]], names: Mapping[str, str], lives: Sequence[Live]) -> Past:
+def past_of(tier: str, images: Mapping[str, Sequence[EcrImage]], lives: Sequence[Live]) -> Past:
     """Return the tier's past, with every release that the images' tags name."""
-    found: dict[str, dict[str, Image]] = {}
-    for service, held in images.items():
+    found: dict[str, dict[str, EcrImage]] = {}
+    for name, held in images.items():
         for image in held:
             for tag in tags.releases(image.tags, tier):
-                found.setdefault(tag, {})[service] = image
-    return Past(tier, images, names, lives, dict(sorted(found.items(), reverse=True)))
+                found.setdefault(tag, {})[name] = image
+    return Past(tier, images, lives, dict(sorted(found.items(), reverse=True)))
 
 
 def told_by(live: Live) -> tuple[Record, ...]:
     """Return what the target and its revision record of what runs."""
-    service, registered = live.target.service, (live.definition or {}).get("registeredAt")
+    images, registered = tuple(live.target.images), (live.definition or {}).get("registeredAt")
     began = begun_at(live.revision_tags, registered)
-    return Record(service, record(live), recorded_at(live)), Record(service, live.revision_tags, began)
+    return Record(images, record(live), recorded_at(live)), Record(images, live.revision_tags, began)
 
 
 def told_when_minted(past: Past, override: Override) -> tuple[Record, ...]:
     """Return what was recorded when the release was let past the gate, dated before all other records of it."""
     kept = {key: getattr(override, key) for key in ("release", "commit", "by", "ci")} | {"override": override.reason}
-    return tuple(Record(service, kept, _FIRST) for service in past.minted.get(override.release, {}))
+    images = tuple(past.minted.get(override.release, ()))
+    return (Record(images, kept, _FIRST),) if images else ()
 
 
 def tells_who(past: Past, one: Record) -> bool:
     """Return whether the record is of a release of this tier, and names its author.
 
-    A record written after the service already had a newer release was left by a rollback, or by a delayed deploy.
+    A record written after one of its images already had a newer release was left by a rollback, or by a delayed deploy.
     """
     tag, written_at = one.kept.get("release", ""), one.written_at or _NEVER
     newer = takewhile(lambda each: each > tag, past.minted)
-    next_one = min((each for each in newer if one.service in past.minted[each]), default="")
+    next_one = min((each for each in newer if _concerns(past, each, one)), default="")
     overtaken = (tags.certified_at(next_one, past.tier) or _NEVER) <= written_at < _NEVER
-    return one.service in past.minted.get(tag, {}) and not overtaken
+    return _concerns(past, tag, one) and not overtaken
+
+
+def _concerns(past: Past, release: str, one: Record) -> bool:
+    """Return whether the release named one of the record's images."""
+    return not past.minted.get(release, {}).keys().isdisjoint(one.images)
 
 
 def told(past: Past, records: Iterable[Record]) -> dict[str, Record]:
@@ -100,11 +104,11 @@ def titled(history: History, subjects: Mapping[str, str]) -> History:
 
 
 def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
-    """Yield the release once for each commit that its services have under it, nearly always one."""
+    """Yield the release once for each commit that its images have under it, nearly always one."""
     kept = one.kept if one else {}
     by_commit: dict[str, dict[str, str]] = {}
-    for service, image in past.minted[tag].items():
-        by_commit.setdefault(_commit(image, kept.get("commit", "")), {})[service] = image.digest
+    for name, image in past.minted[tag].items():
+        by_commit.setdefault(_commit(image, kept.get("commit", "")), {})[name] = image.digest
     for commit, digests in by_commit.items():
         yield Release(
             tag=tag,
@@ -117,13 +121,13 @@ def _rows(past: Past, tag: str, one: Record | None) -> Iterator[Release]:
         )
 
 
-def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
+def returned(past: Past, row: Release) -> tuple[EcrImage, EcrImage, bool] | None:
     """Return the image that was replaced by one of an earlier release, and that image; None if nothing returned.
 
     The third value is whether the returned image was released first: going forward again is not a rollback.
     """
-    for service in row.digests:
-        images = [named[service] for tag, named in sorted(past.minted.items()) if service in named and tag <= row.tag]
+    for name in row.digests:
+        images = [named[name] for tag, named in sorted(past.minted.items()) if name in named and tag <= row.tag]
         *_, before, now = [images[0], *images]
         digests = [image.digest for image in images]
         if now.digest in digests[:-1] and before.digest != now.digest:
@@ -131,7 +135,7 @@ def returned(past: Past, row: Release) -> tuple[Image, Image, bool] | None:
     return None
 
 
-def _commit(image: Image, recorded: str) -> str:
+def _commit(image: EcrImage, recorded: str) -> str:
     """Return the recorded commit if the image carries it, else the image's first; "" if it has none."""
     carried = tags.commits(image.tags)
     return recorded if recorded in carried else next(iter(carried), "")
@@ -139,32 +143,36 @@ def _commit(image: Image, recorded: str) -> str:
 
 def _runs(past: Past) -> dict[str, list[Target]]:
     """Return release tag → the targets that run it now."""
-    held = {service: index_images(past.names[service], images) for service, images in past.images.items()}
+    held = {name: index_images(images) for name, images in past.images.items()}
     runs: dict[str, list[Target]] = {}
     for live in past.lives:
-        service = live.target.service
-        found = (held[service].by_digest.get(digest) for digest in what_runs(live, past.names[service])[0])
+        found = (
+            held[name].by_digest.get(digest)
+            for name in live.target.images
+            if name in held
+            for digest in what_runs(live, name)[0]
+        )
         for tag in {_release(image, live) for image in found if image}:
             runs.setdefault(tag, []).append(live.target)
     return runs
 
 
-def _release(image: Image, live: Live) -> str:
+def _release(image: EcrImage, live: Live) -> str:
     """Return which of the image's releases brought it: the recorded one, else the newest; "" if none."""
     carried, recorded = tags.releases(image.tags, live.target.environment.tier), record(live).get("release", "")
     return recorded if recorded in carried else next(reversed(carried), "")
 
 
 def _places(past: Past, running: Sequence[Target], row: Release) -> tuple[str, ...]:
-    """Return the environments where all of the row's services run it; elsewhere the targets that do."""
-    there = [live.target for live in past.lives if live.target.service in row.digests]
+    """Return the environments where all targets of the row's images run it; elsewhere the targets that do."""
+    there = [live.target for live in past.lives if not row.digests.keys().isdisjoint(live.target.images)]
     missing = {target.environment for target in there if target not in running}
     ours = (target for target in there if target in running)
     return tuple(dict.fromkeys(str(each if each.environment in missing else each.environment) for each in ours))
 
 
-Minted = Mapping[str, Mapping[str, Image]]
-"""Release tag → service → the image that it names, newest release first."""
+Minted = Mapping[str, Mapping[str, EcrImage]]
+"""Release tag → image → what it names of it, newest release first."""
 
 
 def until(minted: Minted, tier: str, at: datetime) -> list[str]:
@@ -173,11 +181,16 @@ def until(minted: Minted, tier: str, at: datetime) -> list[str]:
 
 
 def before(
-    tier: str, minted: Minted, present: Mapping[str, Image], *, held: bool, stays: Mapping[str, Image] | None = None
+    tier: str,
+    minted: Minted,
+    present: Mapping[str, EcrImage],
+    *,
+    held: bool,
+    stays: Mapping[str, EcrImage] | None = None,
 ) -> Iterator[str]:
     """Yield the release tags before the present one that a rollback may restore, best first.
 
-    The best is the newest older one under which some service ran another image. If the tier is `held`, it was
+    The best is the newest older one under which some image was another. If the tier is `held`, it was
     rolled back already: then skip images released after the first release of its present ones. `stays` is what the tier
     tag names, if it does not move.
     """
@@ -187,18 +200,18 @@ def before(
     yield from (tag for tag, then in earlier if _differs(then, present) and not fled & _digests_of(then))
 
 
-def state(minted: Minted, release: str, services: Collection[str]) -> dict[str, tuple[str, Image]]:
-    """Return what each service ran when the release was minted: its newest release until then, and the image.
+def state(minted: Minted, release: str, images: Collection[str]) -> dict[str, tuple[str, EcrImage]]:
+    """Return what each image was when the release was minted: its newest release until then, and what that names.
 
-    A service without a release by then is left out.
+    An image without a release by then is left out.
     """
-    found: dict[str, tuple[str, Image]] = {}
+    found: dict[str, tuple[str, EcrImage]] = {}
     for tag in sorted(tag for tag in minted if tag <= release):
-        found |= {service: (tag, image) for service, image in minted[tag].items() if service in services}
+        found |= {name: (tag, image) for name, image in minted[tag].items() if name in images}
     return found
 
 
-def newest_of(images: Sequence[Image], tier: str) -> Image | None:
+def newest_of(images: Sequence[EcrImage], tier: str) -> EcrImage | None:
     """Return the image with the newest release."""
     return max(images, key=lambda image: tags.newest_release(image.tags, tier) or "", default=None)
 
@@ -213,14 +226,14 @@ def best(revisions: Iterable[Revision]) -> Revision | None:
     return failed
 
 
-def _start(tier: str, present: Mapping[str, Image], *, held: bool) -> str:
+def _start(tier: str, present: Mapping[str, EcrImage], *, held: bool) -> str:
     """Return the tag that a release must precede to be restored."""
     releases = [tags.releases(image.tags, tier) for image in present.values()]
     return max((each[0] if held else each[-1] for each in releases if each), default="")
 
 
 def _fled(
-    tier: str, minted: Minted, present: Mapping[str, Image], start: str, stays: Mapping[str, Image] | None
+    tier: str, minted: Minted, present: Mapping[str, EcrImage], start: str, stays: Mapping[str, EcrImage] | None
 ) -> set[str]:
     """Return the digests that were rolled back from: those released since `start`, and those of the state before.
 
@@ -235,15 +248,15 @@ def _fled(
     return (later | _digests_of(state(minted, last, present))) - here
 
 
-def _differs(then: Mapping[str, tuple[str, Image]], present: Mapping[str, Image]) -> bool:
-    return any(image.digest != present[service].digest for service, (_, image) in then.items())
+def _differs(then: Mapping[str, tuple[str, EcrImage]], present: Mapping[str, EcrImage]) -> bool:
+    return any(image.digest != present[name].digest for name, (_, image) in then.items())
 
 
 def _digests(minted: Minted, releases: Iterable[str]) -> set[str]:
     return {image.digest for release in releases for image in minted[release].values()}
 
 
-def _digests_of(then: Mapping[str, tuple[str, Image]]) -> set[str]:
+def _digests_of(then: Mapping[str, tuple[str, EcrImage]]) -> set[str]:
     return {image.digest for _, image in then.values()}
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from deploytasks.model import Environment, Rollout, Target
-from deploytasks.rules.observed import begun_at, what_runs
+from deploytasks.rules.observed import begun_at, named_by, what_runs
 
 State = Literal["arrived", "coming", "lost"]
 """`arrived`: it runs what it should; `coming`: not yet; `lost`: its rollout in this run failed."""
@@ -47,17 +47,17 @@ def _largest_first(targets: Iterable[Target]) -> list[tuple[Environment, list[Ta
     return sorted(environments.items(), key=lambda each: (each[1][0].wave, -len(each[1])))
 
 
-def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = "") -> tuple[State, str]:
+def stand(rollout: Rollout, since: datetime, failed_before: str = "") -> tuple[State, str]:
     """Return the state of a rollout's target, and why it has not arrived; `rollout` is as it would be planned now.
 
-    `image` is its image's `host/repository`, `since` when this run began, `failed_before` the failure of its last
-    rollout known at that time: only what happened since counts as this run's.
+    `since` is when this run began, `failed_before` the failure of its last rollout known at that time: only what
+    happened since counts as this run's.
     """
     live = rollout.live
     primary = live.primary if live else None
     if live is None or live.complaint or primary is None:
         return "coming", f"it cannot be seen: {live.complaint.what}" if live and live.complaint else "it is not there"
-    digests, _ = what_runs(live, image)
+    ran = {each: what_runs(live, each.name)[0] for each in named_by(live, rollout.desired)}
     failed = [each for each in live.deployments if each.rollout_state == "FAILED" and _is_since(each.created_at, since)]
     if failed or live.failure not in ("", failed_before):
         return "lost", live.failure or failed[0].reason or "ECS gave its rollout up"
@@ -67,9 +67,11 @@ def stand(rollout: Rollout, image: str, since: datetime, failed_before: str = ""
     began = begun_at(live.revision_tags, registered) or registered
     ours = _is_since(primary.created_at, since)
     is_of_this_run = ours and _is_since(began, since.replace(microsecond=0))  # `at` is written in whole seconds
-    if rollout.desired.is_met_by(digests) and (rollout.action == "nothing" or is_of_this_run):
+    if all(each.is_met_by(digests) for each, digests in ran.items()) and (
+        rollout.action == "nothing" or is_of_this_run
+    ):
         return "arrived", ""
-    runs = ", ".join(digest[:19] for digest in digests) or "nothing known"
+    runs = ", ".join(digest[:19] for digests in ran.values() for digest in digests) or "nothing known"
     return ("lost", f"it was restored to {runs}") if ours else ("coming", f"it still runs {runs}")
 
 

@@ -1,7 +1,7 @@
 """Read the files of a build context from a commit's git objects, never from the working tree.
 
 listing     the repository's objects and those of its submodules; every file of a commit by path
-contexts    a service's context and Dockerfile, less what `.dockerignore` names, written to a directory; or all
+contexts    an image's context and Dockerfile, less what `.dockerignore` names, written to a directory; or all
             that is missing
 lfs         LFS pointers, and the content they stand for
 """

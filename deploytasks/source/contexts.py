@@ -1,4 +1,4 @@
-"""Find a service's build context in a commit, or report everything that this clone lacks of it; write its files."""
+"""Find an image's build context in a commit, or report everything that this clone lacks of it; write its files."""
 
 import difflib
 import os
@@ -12,7 +12,7 @@ from msgspec import Struct
 from deploytasks import dockerignore, git
 from deploytasks.dockerignore import Matcher
 from deploytasks.errors import Complaint, Invalid, listed, raise_all
-from deploytasks.model import Service
+from deploytasks.model import Image
 from deploytasks.source import lfs
 from deploytasks.source.lfs import Pointer
 from deploytasks.source.listing import Entry, Listing, Outside, Store, grouped, normal
@@ -46,30 +46,30 @@ class BuildContext(Struct, frozen=True):
     pointers: dict[str, Pointer]
 
 
-def locate(root: Path, service: Service, store: Store) -> Place:
-    """Return where the service's context is in the store's commit; its Dockerfile need not exist.
+def locate(root: Path, image: Image, store: Store) -> Place:
+    """Return where the image's context is in the store's commit; its Dockerfile need not exist.
 
     Raises: Invalid if the context does not exist, or leads out of the repository.
     """
     listing = Listing(store)
-    directory = _directory(listing, service, root)
+    directory = _directory(listing, image, root)
     with suppress(Invalid):
-        return _located(listing, root, service)
+        return _located(listing, root, image)
     return Place(directory, "", _matcher(listing, directory, ""))
 
 
-def check(root: Path, service: Service, store: Store) -> None:
-    """Raise Invalid if the service's context, its Dockerfile or its `.dockerignore` is wrong in the commit."""
-    _located(Listing(store), root, service)
+def check(root: Path, image: Image, store: Store) -> None:
+    """Raise Invalid if the image's context, its Dockerfile or its `.dockerignore` is wrong in the commit."""
+    _located(Listing(store), root, image)
 
 
-def find(root: Path, service: Service, store: Store) -> BuildContext:
-    """Return the service's context in the store's commit.
+def find(root: Path, image: Image, store: Store) -> BuildContext:
+    """Return the image's context in the store's commit.
 
     Raises: Invalid with everything in it that is wrong, or that is not on this machine.
     """
     listing = Listing(store)
-    place = _located(listing, root, service)
+    place = _located(listing, root, image)
     raise_all(Invalid, list(_opened(listing, place)))
     real = listing.follow(place.dockerfile)
     wanted = {*_ignore_files(place.directory, place.dockerfile), place.dockerfile, real}
@@ -81,9 +81,9 @@ def find(root: Path, service: Service, store: Store) -> BuildContext:
     return BuildContext(place, listing.text(real), files, tuple(sorted(directories)), pointers)
 
 
-def _located(listing: Listing, root: Path, service: Service) -> Place:
-    directory = _directory(listing, service, root)
-    dockerfile = _dockerfile(listing, service, posixpath.join(directory, service.dockerfile))
+def _located(listing: Listing, root: Path, image: Image) -> Place:
+    directory = _directory(listing, image, root)
+    dockerfile = _dockerfile(listing, image, posixpath.join(directory, image.dockerfile))
     return Place(directory, dockerfile, _matcher(listing, directory, dockerfile))
 
 
@@ -94,32 +94,32 @@ def below(path: str, directory: str) -> str | None:
     return path.removeprefix(f"{directory}/") if path.startswith(f"{directory}/") else None
 
 
-def _directory(listing: Listing, service: Service, root: Path) -> str:
+def _directory(listing: Listing, image: Image, root: Path) -> str:
     """Return the context's path below the repository's top; envs/ gives it relative to the root."""
-    where = f"services.{service.name}.context"
-    path = posixpath.join(git.ask(root, "rev-parse", "--show-prefix"), service.context)
-    if posixpath.isabs(service.context):
-        path = posixpath.relpath(service.context, listing.store.work.as_posix())
+    where = f"images.{image.name}.context"
+    path = posixpath.join(git.ask(root, "rev-parse", "--show-prefix"), image.context)
+    if posixpath.isabs(image.context):
+        path = posixpath.relpath(image.context, listing.store.work.as_posix())
     try:
         found = listing.follow(path)
     except Outside:
         advice = "it is relative to the directory of tasks.py; an image is made from files of its commit"
-        raise Invalid.of(where, f"{service.context!r} leads out of the repository", advice) from None
+        raise Invalid.of(where, f"{image.context!r} leads out of the repository", advice) from None
     if found not in listing.directories:
         what = f"there is no directory {normal(path)} in {_shown(listing.store)}"
         raise Invalid.of(where, what, _nearest(path, listing.directories, "commit it, or fix the key"))
     return found
 
 
-def _dockerfile(listing: Listing, service: Service, path: str) -> str:
+def _dockerfile(listing: Listing, image: Image, path: str) -> str:
     """Return the Dockerfile's path: links in its directory are followed, the Dockerfile itself is not."""
-    where = f"services.{service.name}.dockerfile"
+    where = f"images.{image.name}.dockerfile"
     try:
         directory, name = posixpath.split(normal(path))
         found = posixpath.join(listing.follow(directory), name)
         is_file = listing.follow(found) in listing.files
     except Outside:
-        raise Invalid.of(where, f"{service.dockerfile!r} leads out of the repository", "move it in") from None
+        raise Invalid.of(where, f"{image.dockerfile!r} leads out of the repository", "move it in") from None
     if not is_file:
         what = f"there is no file {normal(path)} in {_shown(listing.store)}"
         raise Invalid.of(where, what, _nearest(path, listing.files, "commit it, or fix the key (relative to context)"))

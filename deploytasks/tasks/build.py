@@ -14,7 +14,7 @@ def build(root: Path) -> Task[Any]:
 
     @flags.task("build")
     def build(c: Context, **given: Any) -> None:
-        """Build each service's image and push it to ECR under its commit; nothing to do where it is there."""
+        """Build each image and push it to ECR under its commit; nothing to do where it is there."""
         from deploytasks import commands
         from deploytasks.config.names import tier_names
         from deploytasks.model import Command

@@ -45,7 +45,7 @@ def _show(root: Path) -> Task[Any]:
         from deploytasks.report import settings
 
         targets = select.environment(load(root), env, given["service"])
-        rows = {target.service: settings_of(root, target) for target in targets}
+        rows = {target.name: settings_of(root, target) for target in targets}
         shell.show(settings.services_sheet(rows), settings.services_json(rows), as_json=given["json"])
 
     return show
@@ -60,7 +60,7 @@ def _render(root: Path) -> Task[Any]:
         from deploytasks.template.check import rendered
 
         project = load(root)
-        renders = {each.service: rendered(project, each) for each in select.environment(project, env, given["service"])}
+        renders = {each.name: rendered(project, each) for each in select.environment(project, env, given["service"])}
         shell.show_exactly(next(iter(renders.values())) if len(renders) == 1 else renders)
 
     return render

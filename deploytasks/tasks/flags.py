@@ -69,7 +69,7 @@ def scope(tier: str, given: Mapping[str, Any]) -> "Scope":
     from deploytasks.config.select import names
     from deploytasks.model import Scope
 
-    return Scope(tier, *(names(flag, given.get(flag)) for flag in ("tenant", "service", "exclude")))
+    return Scope(tier, *(names(flag, given.get(flag)) for flag in ("tenant", "service", "exclude", "image")))
 
 
 def file(flag: str, given: str | None) -> FilePath | None:

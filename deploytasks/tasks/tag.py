@@ -39,7 +39,7 @@ def _list(root: Path) -> Task[Any]:
         from deploytasks.report import images
 
         project = load(root)
-        listings = commands.list_images(project, select.services(project, given["service"]))
+        listings = commands.list_images(project, select.images(project, given["image"]))
         tiers = [tier.name for tier in project.tiers]
         shell.show(images.sheet(listings, tiers), images.as_json(listings, tiers), as_json=given["json"])
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from deploytasks.errors import Complaint, Invalid, listed
-from deploytasks.model import Definition, DesiredImage, Project, Target
-from deploytasks.template.render import Renderer, image_name, placeholder
+from deploytasks.model import Definition, Project, Target
+from deploytasks.template.render import Renderer
 
 
 def check_all(project: Project) -> tuple[Complaint, ...]:
     """Return all that is wrong with the templates, or with the values that targets give them, each complaint once."""
     renderer = Renderer(project)
-    return joined((target, each) for target in project.targets for each in _complaints(renderer, project, target))
+    return joined((target, each) for target in project.targets for each in _complaints(renderer, target))
 
 
 def joined(found: Iterable[tuple[Target, Complaint]]) -> tuple[Complaint, ...]:
@@ -29,18 +29,14 @@ def rendered(project: Project, target: Target) -> Definition:
     Raises:
         Invalid: with every complaint.
     """
-    return Renderer(project).definition(target, *_nobodys(project, target))
+    renderer = Renderer(project)
+    return renderer.definition(target, renderer.tried(target))
 
 
-def _complaints(renderer: Renderer, project: Project, target: Target) -> Iterator[Complaint]:
-    desired, image = _nobodys(project, target)
+def _complaints(renderer: Renderer, target: Target) -> Iterator[Complaint]:
+    desired = renderer.tried(target)
     for render in (renderer.definition, renderer.service):
         try:
-            render(target, desired, image)
+            render(target, desired)
         except Invalid as error:
             yield from error.complaints
-
-
-def _nobodys(project: Project, target: Target) -> tuple[DesiredImage, str]:
-    desired = placeholder(project, target)
-    return desired, image_name(project, target, project.tier(target.environment.tier), desired)

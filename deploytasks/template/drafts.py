@@ -12,7 +12,7 @@ from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 from msgspec import Struct
 
 from deploytasks.errors import Complaint, Invalid, raise_all
-from deploytasks.model import DesiredImage, Project, Target, masked
+from deploytasks.model import DesiredImage, Project, Target, Tier, image_name, masked
 from deploytasks.template import lines as template_lines
 from deploytasks.template.confidential import StandIn
 from deploytasks.template.language import Loader, environment, seen
@@ -35,12 +35,17 @@ class Asked(Struct, frozen=True):
     name: str
     target: Target
     desired: DesiredImage
-    image: str
+    tier: Tier
 
     @property
     def is_service(self) -> bool:
         """Whether it is a CreateService request."""
-        return self.name == f"{self.target.service}.service.json.j2"
+        return self.name == f"{self.target.name}.service.json.j2"
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Each image's name in the request, the target's own first."""
+        return {each.name: image_name(self.target, self.tier, each) for each in (self.desired, *self.desired.uses)}
 
 
 class Drafts:
@@ -94,7 +99,7 @@ class Drafts:
             Invalid: the template has an error, or fails.
         """
         name, target = asked.name, asked.target
-        draft = Draft(name, target, seen(self.project, target, asked.desired, asked.image))
+        draft = Draft(name, target, seen(self.project, target, asked.desired, asked.images))
         self._last.confides = False
         try:
             text = self._jinja.get_template(name).render(draft.context)

@@ -35,7 +35,7 @@ class Unset(StrictUndefined):
 
 SIZES = ("cpu", "memory")
 SEEN = (
-    *("project", "tenant", "tier", "environment", "service", "image", "commit", "release", "family", *SIZES),
+    *("project", "tenant", "tier", "environment", "service", "image", "images", "commit", "release", "family", *SIZES),
     *("account", "region", "cluster", "env", "secrets", "vars", "env_var"),
 )
 
@@ -68,7 +68,7 @@ def environment(loader: Loader, env_var: Callable[[str], str]) -> ImmutableSandb
     return jinja
 
 
-def seen(project: Project, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
+def seen(project: Project, target: Target, desired: DesiredImage, images: Mapping[str, str]) -> dict[str, Any]:
     """Return the names that a template sees; `cpu` and `memory` only if they are set."""
     sizes = {"cpu": target.cpu, "memory": target.memory}
     return {
@@ -76,8 +76,9 @@ def seen(project: Project, target: Target, desired: DesiredImage, image: str) ->
         "tenant": target.environment.tenant,
         "tier": target.environment.tier,
         "environment": str(target.environment),
-        "service": target.service,
-        "image": image,
+        "service": target.name,
+        "image": images[target.image],
+        "images": images,
         "commit": desired.commit_tag,
         "release": desired.release or "",
         "family": target.family,

@@ -8,32 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
+
 from deploytasks.errors import Complaint, Invalid
-from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, Tier, hidden_in
+from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, hidden_in, placeholder
 from deploytasks.template import confidential
 from deploytasks.template.confidential import StandIn
 from deploytasks.template.drafts import Asked, Draft, Drafts
 from deploytasks.template.rules import definition_rules, platform_rules, service_rules
 from deploytasks.template.shape import Problem, problems, request_shape
-
-NOBODY = DesiredImage("", "", commit_tag="0" * 40, digest=f"sha256:{'0' * 64}")
-
-
-def placeholder(project: Project, target: Target) -> DesiredImage:
-    """Return a placeholder for the desired image, with which templates are tried before there is one."""
-    service = project.service(target.service)
-    return DesiredImage(service.name, service.repository, NOBODY.commit_tag, NOBODY.digest)
-
-
-def image_name(project: Project, target: Target, tier: Tier, desired: DesiredImage) -> str:
-    """Return the image's name in the target's definition: `host/repository` at the digest, or at the tier's pinned tag.
-
-    Before the release tag of an immutable tier is minted, the commit tag is used instead.
-    """
-    repository = f"{project.registry.host}/{project.service(target.service).repository}"
-    if tier.pin == "digest":
-        return f"{repository}@{desired.digest}"
-    return f"{repository}:{tier.name if tier.tag == 'mutable' else desired.release or desired.commit_tag}"
 
 
 class Renderer:
@@ -50,46 +33,49 @@ class Renderer:
         """The templates that were loaded so far, by their names in `templates/`, included and missing ones too."""
         return self._drafts.read
 
-    def definition(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any]:
-        """Return the target's RegisterTaskDefinition request; `image` is the name of its main container's image.
+    def definition(self, target: Target, desired: DesiredImage) -> dict[str, Any]:
+        """Return the target's RegisterTaskDefinition request.
 
         Values made from an environment variable are `Hidden`.
 
         Raises:
             Invalid: with everything that is wrong, and the template's line.
         """
-        asked = Asked(f"{target.service}.json.j2", target, desired, image)
-        return self._checked(asked)
+        return self._checked(self._asked(target, desired))
 
-    def complaints(
-        self, target: Target, desired: DesiredImage, image: str, found: Iterable[Problem]
-    ) -> tuple[Complaint, ...]:
+    def complaints(self, target: Target, desired: DesiredImage, found: Iterable[Problem]) -> tuple[Complaint, ...]:
         """Return problems of the definition that were found elsewhere as complaints with the template's lines."""
         listed = list(found)
         if not listed:
             return ()
         try:
-            self._drafts.refuse(self._drafts.draft(Asked(f"{target.service}.json.j2", target, desired, image)), listed)
+            self._drafts.refuse(self._drafts.draft(self._asked(target, desired)), listed)
         except Invalid as error:
             return error.complaints
         return ()
 
-    def service(self, target: Target, desired: DesiredImage, image: str) -> dict[str, Any] | None:
+    def service(self, target: Target, desired: DesiredImage) -> dict[str, Any] | None:
         """Return the target's CreateService request, without its `taskDefinition`; None without a service template.
 
         Raises:
             Invalid: as `definition` does.
         """
-        name = f"{target.service}.service.json.j2"
-        if not self._drafts.exists(name):
-            return None
-        return self._checked(Asked(name, target, desired, image))
+        asked = self._asked(target, desired, ".service")
+        return self._checked(asked) if self._drafts.exists(asked.name) else None
 
-    def hidden_in(self, target: Target, desired: DesiredImage, image: str, definition: Definition) -> Definition:
+    def tried(self, target: Target) -> DesiredImage:
+        """Return a placeholder for the target's image, and for those that its template names besides."""
+        own, *uses = (placeholder(self._project.image(name)) for name in target.images)
+        return replace(own, uses=tuple(uses))
+
+    def _asked(self, target: Target, desired: DesiredImage, kind: str = "") -> Asked:
+        return Asked(f"{target.name}{kind}.json.j2", target, desired, self._project.tier(target.environment.tier))
+
+    def hidden_in(self, target: Target, definition: Definition) -> Definition:
         """Return the registered definition with every part hidden that its template takes from variables."""
         if not self._drafts.takes_variables:
             return definition
-        asked = Asked(f"{target.service}.json.j2", target, desired, image)
+        asked = self._asked(target, self.tried(target))
         made = [each for each in (one._plain(asked) for one in self._stand_ins_for_anything) if each is not None]
         if not made or made[0] == made[-1]:
             return definition
@@ -123,7 +109,10 @@ class Renderer:
             yield service_rules(request, target)
         else:
             yield problems(request, request_shape("RegisterTaskDefinition"))
-            yield [*definition_rules(request, target, asked.image), *self._of_unbuilt(request, target, asked.desired)]
+            yield [
+                *definition_rules(request, target, asked.images[target.image]),
+                *self._of_unbuilt(request, asked.desired),
+            ]
 
     @cached_property
     def _stand_ins(self) -> tuple["Renderer", ...]:
@@ -164,12 +153,15 @@ class Renderer:
         """Return the text with values from environment variables masked."""
         return self._drafts.veiled(text)
 
-    def _of_unbuilt(self, request: Mapping[str, Any], target: Target, desired: DesiredImage) -> Iterable[Problem]:
-        """Return what is wrong with a definition for an image that has yet to be built as envs/ says.
+    def _of_unbuilt(self, request: Mapping[str, Any], desired: DesiredImage) -> Iterator[Problem]:
+        """Find what is wrong with a definition for an image that has yet to be built as envs/ says.
 
         The platforms of an image that is built are read from ECR.
         """
-        service = self._project.service(target.service)
-        platforms = [Platform.parse(each) for each in service.platforms]
-        image = f"the image (envs/project.toml: services.{service.name}.platforms)"
-        return platform_rules(request, platforms, image) if desired.image is None else ()
+        for each in (desired, *desired.uses):
+            if each.image is None:
+                image = self._project.image(each.name)
+                platforms = [Platform.parse(one) for one in image.platforms]
+                yield from platform_rules(
+                    request, platforms, f"the image (envs/project.toml: images.{image.name}.platforms)"
+                )

@@ -28,7 +28,7 @@ def definition_rules(request: Mapping[str, Any], target: Target, image: str) -> 
         yield from container_rules(request, image)
         return
     yield from _size(request)
-    yield from tag_rules(request.get("tags", []))
+    yield from tag_rules(request.get("tags", []), len(target.images))
     yield from container_rules(request, image)
     yield from _volumes(request)
     yield from _execution_role(request)
@@ -48,7 +48,7 @@ def service_rules(request: Mapping[str, Any], target: Target) -> Iterator[Proble
         what = f"services deployed by {controller} are not rolled out here"
         yield Problem(("deploymentController", "type"), what, "leave it out: only ECS's own controller is followed")
     yield from region_rules(request, target.access.region)
-    yield from tag_rules(request.get("tags", []))
+    yield from tag_rules(request.get("tags", []), len(target.images))
 
 
 def is_fargate(request: Mapping[str, Any]) -> bool:
@@ -117,16 +117,20 @@ def _needs_role(request: Mapping[str, Any]) -> Iterator[str]:
 
 MOST = 50
 OURS = 15
-"""The number of tags kept for our own: `aws.tags.KEYS`, `steps`, `ended`, and on a service `after` and `undone`."""
+"""The number of tags kept for our own: `aws.tags.KEYS`, `steps`, `ended`, and on a service `after` and `undone`.
+
+Each further image that a template names needs another one, for its digest.
+"""
 
 _PUNCTUATION = "_.:/=+-@"
 
 
-def tag_rules(tags: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
+def tag_rules(tags: Sequence[Mapping[str, str]], images: int = 1) -> Iterator[Problem]:
     """Find what is wrong with the tags of a template."""
-    if len(tags) > MOST - OURS:
-        what = f"{len(tags)} tags; AWS allows {MOST}, and {OURS} are kept for deploytasks' own"
-        yield Problem(("tags",), what, f"leave out {len(tags) - MOST + OURS}")
+    ours = OURS + images - 1
+    if len(tags) > MOST - ours:
+        what = f"{len(tags)} tags; AWS allows {MOST}, and {ours} are kept for deploytasks' own"
+        yield Problem(("tags",), what, f"leave out {len(tags) - MOST + ours}")
     seen: set[str] = set()
     for index, tag in enumerate(tags):
         path: Path = ("tags", index)

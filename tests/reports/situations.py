@@ -17,6 +17,7 @@ from deploytasks.model import (
     Ended,
     Environment,
     Event,
+    Image,
     Live,
     Outcome,
     Plan,
@@ -25,7 +26,6 @@ from deploytasks.model import (
     Report,
     Result,
     Rollout,
-    Service,
     TagStep,
     Target,
     Tier,
@@ -68,7 +68,8 @@ def target(tenant: str = "main", service: str = "api", *, tier: str = "prod", wa
     environment = Environment(tenant, tier)
     return Target(
         environment=environment,
-        service=service,
+        name=service,
+        images={service: f"{HOST}/{service}"},
         access=Access("222222222222", "us-east-1"),
         cluster=str(environment),
         ecs_service=service,
@@ -92,9 +93,9 @@ def update(of: Target, *, digest: str | None = DIGEST, env: Mapping[str, str] | 
         target=of,
         action="update",
         reason="9f8e7d6 → 1a2b3c4",
-        desired=desired(of.service, digest),
-        image=f"{HOST}/{of.service}@{digest}",
-        request={"family": of.family, "containerDefinitions": [{"name": of.service, "environment": pairs}]},
+        desired=desired(of.name, digest),
+        images={of.name: f"{HOST}/{of.name}@{digest}"},
+        request={"family": of.family, "containerDefinitions": [{"name": of.name, "environment": pairs}]},
         live=live(of),
     )
 
@@ -112,7 +113,7 @@ def tag_step(*, digest: str | None = DIGEST, there: bool = False) -> TagStep:
 
 
 def build() -> Build:
-    return Build(Service("api", "api"), NEW, NEW)
+    return Build(Image("api", "api"), NEW, NEW)
 
 
 def ended(of: Target, outcome: Outcome = "deployed", **changes: object) -> Result:
@@ -136,7 +137,7 @@ def not_attempted(of: Target) -> Result:
 
 
 def rolling(of: Target, running: int) -> Progress:
-    event = f"(service {of.service}) has started 1 tasks: (task 0a1b2c3d)."
+    event = f"(service {of.name}) has started 1 tasks: (task 0a1b2c3d)."
     return Progress(of, "rolling", f"{ARN}{of.family}:8", running, 2, event)
 
 

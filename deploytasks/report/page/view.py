@@ -32,7 +32,7 @@ def view(board: Board) -> _Values:
         ],
         "notes": board.notes,
         "tiers": {tier: _tier_flags(board, tier) for tier in board.tiers},
-        "several": len({cell.target.service for cell in board.cells}) > 1,
+        "several": len({cell.target.name for cell in board.cells}) > 1,
         "tenants": [*_tenants(board)],
         "legend": [*WORDS.values()],
         "tier_legend": TIER_MARKS,
@@ -61,7 +61,7 @@ def _tier_flags(board: Board, tier: str) -> list[Word]:
 
 def _tenants(board: Board) -> Iterator[_Values]:
     """Yield each tenant with its services; a service has a target per tier, and `ranks` the gravest of each tier."""
-    cells = {(each.target.environment, each.target.service): each for each in board.cells}
+    cells = {(each.target.environment, each.target.name): each for each in board.cells}
     for tenant in dict.fromkeys(environment.tenant for environment, _ in cells):
         of = {(where.tier, service): cell for (where, service), cell in cells.items() if where.tenant == tenant}
         beside = {
@@ -93,7 +93,7 @@ def _target(cell: Cell, board: Board) -> _Values:
     return {
         "absent": "",
         "anchor": f"at={quote(one_line(str(cell.target)))}",
-        "service": cell.target.service,
+        "name": cell.target.name,
         "tone": min((word.tone for word in words), key=_TONES.index, default="good"),
         "flags": words,
         "held": (_ON_HOLD,) * any(_is_held(cell, hold) for hold in board.holds),

@@ -38,6 +38,7 @@ class Scene:
     project: Prepare = nothing
     aws: Prepare = nothing
     words: tuple[str, ...] = ()
+    environment: Callable[[Shop], Mapping[str, str]] = lambda _shop: NOTHING
 
 
 def untagged(shop: Shop) -> None:
@@ -88,6 +89,16 @@ def with_secret(shop: Shop) -> None:
     shop.endpoint.cloud.account(REGISTRY).secrets["slack"] = "http://127.0.0.1:9/"
 
 
+def with_web_identity(shop: Shop) -> None:
+    (shop.root.parent / "token").write_text("who runs this")
+
+
+def by_web_identity(shop: Shop) -> Mapping[str, str]:
+    """The variables of a CI job that has no keys."""
+    role = {"AWS_ROLE_ARN": f"arn:aws:iam::{REGISTRY}:role/ci", "AWS_ROLE_SESSION_NAME": "ci"}
+    return {**role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(shop.root.parent / "token"), "AWS_ACCESS_KEY_ID": ""}
+
+
 def waiting_at_hooks(shop: Shop) -> None:
     for number in (1, 2):
         shop.service(number, "prod").configuration = {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]}
@@ -127,6 +138,7 @@ SHOWN = {
     "envs.bootstrap": "ecr.CreateRepository ecr.DescribeRepositories ecr.GetRepositoryPolicy ecr.ListTagsForResource "
     "ecr.SetRepositoryPolicy ecr.TagResource",
     "lock.status": "sts.GetCallerIdentity",
+    "lock.status by a web identity": "sts.AssumeRoleWithWebIdentity",
     "lock.acquire": "ssm.PutParameter",
     "lock.release": "ssm.DeleteParameter ssm.GetParameter",
 }
@@ -153,6 +165,7 @@ SCENES = {
     "release.rollback to a time": Scene("release.rollback", words=("release.rollback", "prod", "--at", AN_HOUR_AGO)),
     "envs.bootstrap": Scene("envs.bootstrap", lambda shop: shop.add_service("worker"), unmarked),
     "lock.release": Scene("lock.release", aws=locked),
+    "lock.status by a web identity": Scene("lock.status", with_web_identity, environment=by_web_identity),
 }
 
 
@@ -180,7 +193,7 @@ class Played:
         self.proxy.seen.clear()
         self.proxy.rules = rules
         self.shop.endpoint.calls.clear()
-        with patch.dict(os.environ, environment):
+        with patch.dict(os.environ, {**self.scene.environment(self.shop), **environment}):
             return self.shop.inv(*self.words)
 
     @property

@@ -251,11 +251,13 @@ def iam_roles() -> Iterator[Row]:
 
 def sts_sessions() -> Iterator[Row]:
     said = "[AssumedRoleUser.Arn, type(Credentials.SessionToken), starts_with(Credentials.AccessKeyId, 'ASIA')]"
-    yield same("AssumeRole", said, RoleArn=ROLE, RoleSessionName="me")
-    yield same("GetCallerIdentity", "Account")
     bounds = lenient("400 ValidationError", "botocore's bounds of DurationSeconds")
-    for seconds in (899, 43_201):
-        yield bounds("AssumeRole", RoleArn=ROLE, RoleSessionName="me", DurationSeconds=seconds)
+    asked = {"RoleArn": ROLE, "RoleSessionName": "me"}
+    for operation, ask in (("AssumeRole", asked), ("AssumeRoleWithWebIdentity", {**asked, "WebIdentityToken": "who"})):
+        yield same(operation, said, **ask)
+        for seconds in (899, 43_201):
+            yield bounds(operation, **ask, DurationSeconds=seconds)
+    yield same("GetCallerIdentity", "Account")
 
 
 def log_lines() -> Iterator[Row]:

@@ -38,6 +38,8 @@ ASKED_SELDOM = {"ssm:GetParameter", "ssm:PutParameter"}
 """Asked of the registry alone: targets share the readings of the lock, and few parameters are written."""
 BOTOCORES = {"CreateEndpoint"}
 """Operations of EventBridge that share their name with a method of botocore's, which is called instead."""
+BY_BOTOCORE = {"AssumeRoleWithWebIdentity"}
+"""What botocore calls by itself, to find credentials."""
 NEW = replace(
     OPERATIONS["ecs", "ListTasks"], name="ListAttributes", answers=("attributes",), rate=Rate("attributes", 1, 0.01)
 )
@@ -66,7 +68,7 @@ def test_every_operation_that_is_called_is_listed_and_every_one_that_is_listed_i
     called = {name for _, name in known if xform_name(name) in written} - BOTOCORES
     listed = {name for _, name in OPERATIONS}
     assert called - listed == set(), "add their rows to deploytasks/aws/operations.py"
-    assert listed - called == set(), "remove their rows"
+    assert listed - called == BY_BOTOCORE, "remove their rows"
 
 
 def test_every_service_that_is_asked_is_listed():

@@ -178,6 +178,7 @@ _ROWS = (
     Operation("ssm", "GetParametersByPath", _RECORDS_READ, ("Parameters",)),
     Operation("ssm", "PutParameter", _RECORDS_CHANGED, writes=True, repeat="refused"),
     Operation("sts", "AssumeRole", _ASSUMED, ("Credentials", "AssumedRoleUser")),
+    Operation("sts", "AssumeRoleWithWebIdentity", None, ("Credentials",)),  # botocore's own, of a profile or CI's token
     Operation("sts", "GetCallerIdentity", None, ("Account",)),
 )
 

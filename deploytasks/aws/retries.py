@@ -91,6 +91,12 @@ class RetryPolicy:
         self._tell(Told("aws", f"{whose}: {message}"))
 
 
+def settle_fetches(emitter: Any) -> None:
+    """Let the clients with which botocore itself fetches credentials retry an answer that can't be read."""
+    for service in ("sts", "sso", "sso-oidc"):
+        emitter.register_first(f"needs-retry.{service}", lambda response, **_: settle(response))
+
+
 def hasten(emitter: Any) -> None:
     """Give reads of clients that copy the emitter a shorter timeout than writes."""
     emitter.register("before-call", _hasten)

@@ -14,14 +14,23 @@ def assume_role(account: Account, ask: Ask) -> Answer:
 
     No session's token comes twice.
     """
+    return _assumed(account, ask, "AssumeRole")
+
+
+def assume_role_with_web_identity(account: Account, ask: Ask) -> Answer:
+    """Source: AssumeRoleWithWebIdentity: nothing signs the request, its token says who asks."""
+    return _assumed(account, ask, "AssumeRoleWithWebIdentity")
+
+
+def _assumed(account: Account, ask: Ask, operation: str) -> Answer:
     _, _, _, _, owner, role = ask["RoleArn"].split(":", 5)
     name, session = role.rsplit("/", 1)[-1], ask["RoleSessionName"]
     lasts_s = float(ask.get("DurationSeconds", account.cloud.session_s))
-    if "DurationSeconds" in ask and not 900 <= lasts_s <= 43200:  # Source: AssumeRole, DurationSeconds
+    if "DurationSeconds" in ask and not 900 <= lasts_s <= 43200:  # Source: both operations, DurationSeconds
         raise AwsError("ValidationError", "durationSeconds must be between 900 and 43200.")
     expires = (datetime.now(UTC) + timedelta(seconds=lasts_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return query_answer(
-        "AssumeRole",
+        operation,
         f"<AssumedRoleUser><AssumedRoleId>AROA{owner}ROLE:{session}</AssumedRoleId>"
         f"<Arn>arn:aws:sts::{owner}:assumed-role/{name}/{session}</Arn></AssumedRoleUser>"
         f"<Credentials><AccessKeyId>{key_for(owner)}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
@@ -37,4 +46,8 @@ def get_caller_identity(account: Account, ask: Ask) -> Answer:
     return query_answer("GetCallerIdentity", told, _XMLNS)
 
 
-OPERATIONS: Mapping[str, Operation] = {"AssumeRole": assume_role, "GetCallerIdentity": get_caller_identity}
+OPERATIONS: Mapping[str, Operation] = {
+    "AssumeRole": assume_role,
+    "AssumeRoleWithWebIdentity": assume_role_with_web_identity,
+    "GetCallerIdentity": get_caller_identity,
+}

@@ -14,6 +14,8 @@ from tests.cloud.accounts import Ask, AwsError, Call, account_of
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 _SCHEDULES = "/schedules/"
 _OPERATIONS = {"POST": "CreateSchedule", "GET": "GetSchedule", "PUT": "UpdateSchedule"}
+_UNSIGNED = b"Action=AssumeRoleWithWebIdentity&"
+"""Source: AssumeRoleWithWebIdentity, which asks for no credentials of AWS."""
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
@@ -30,6 +32,9 @@ class Request:
     def call(self) -> Call:
         """The call it makes, by whose credentials."""
         scope = _SCOPE.search(self.headers.get("authorization", ""))
+        if scope is None and _UNSIGNED in self.body:
+            ask: Ask = dict(parse_qsl(self.body.decode()))
+            return Call(ask["RoleArn"].split(":")[4], "sts", ask["Action"], ask)
         if scope is None:
             raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
         account, service = account_of(scope["key"]), scope["service"]
@@ -38,7 +43,7 @@ class Request:
             return Call(account, service, operation, json.loads(self.body or b"{}"), scope["region"])
         if self.path.startswith(_SCHEDULES):
             return Call(account, service, _OPERATIONS[self.method], self._of_schedule(), scope["region"])
-        ask: Ask = dict(parse_qsl(self.body.decode()))
+        ask = dict(parse_qsl(self.body.decode()))
         return Call(account, service, ask.get("Action", ""), ask, scope["region"])
 
     @property

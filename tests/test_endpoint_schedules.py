@@ -18,7 +18,7 @@ from tests.cloud.accounts import REGION, Account
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.events import Rule, add_rule
 from tests.cloud.world import World, tenant_account
-from tests.proxy import BROKEN, NONSENSE, THROTTLED, Cut, Effect, Proxy
+from tests.proxy import BROKEN, NONSENSE, THROTTLED, Cut, Effect, Proxy, Say
 from tests.proxy import Rule as Breaks
 
 ONE, TWO = tenant_account(1), tenant_account(2)
@@ -155,6 +155,38 @@ def test_an_answer_that_is_lost_or_spoilt_once_is_asked_for_again_and_nothing_is
     (target,) = aws_events.rule_targets(events, WHERE, "nightly")
     aws_events.put_target(events, WHERE, "nightly", repointed(target, f"{DEFINITION}:2"))
     assert rule.targets["ecs"] == {**OF_ECS, "EcsParameters": {"TaskDefinitionArn": f"{DEFINITION}:2", "TaskCount": 2}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("UpdateSchedule", "ConflictException"), ("PutTargets", "ConcurrentModificationException")],
+)
+def test_an_update_that_collides_with_another_is_repeated_and_given_up_after_five(
+    proxy: Proxy, account: Account, operation: str, code: str
+):
+    add_rule(account, Rule("nightly"), OF_ECS)
+    scheduler, events = of("scheduler"), of("events")
+    aws_scheduler.create_schedule(scheduler, WHERE, request(JOB))
+
+    def update() -> None:
+        aws_scheduler.update_schedule(scheduler, WHERE, request(JOB))
+        aws_events.put_target(events, WHERE, "nightly", OF_ECS)
+
+    collides = Say(code, "an inconsistent state", 409 if operation == "UpdateSchedule" else 400)
+    proxy.rules = (Breaks(collides, operation, times=3),)
+    update()
+    proxy.rules = (Breaks(collides, operation),)
+    with pytest.raises(AwsError, match=f"{operation}: {code}"):
+        update()
+    assert len(proxy.calls(operation)) == 4 + 5
+
+
+def test_a_name_that_is_taken_is_not_asked_for_again(proxy: Proxy):
+    scheduler = of("scheduler")
+    aws_scheduler.create_schedule(scheduler, WHERE, request(JOB))
+    with pytest.raises(AwsError, match="CreateSchedule: ConflictException"):
+        aws_scheduler.create_schedule(scheduler, WHERE, request(JOB))
+    assert len(proxy.calls("CreateSchedule")) == 2
 
 
 def test_all_targets_of_a_rule_are_read_page_by_page(proxy: Proxy, account: Account):

@@ -21,7 +21,7 @@ from botocore.utils import EVENT_ALIASES, ensure_boolean
 
 from deploytasks.aws import responses
 from deploytasks.aws.operations import OPERATIONS, ListedOnly
-from deploytasks.aws.retries import FETCHING, EcsRetries, hasten, settle_fetches
+from deploytasks.aws.retries import FETCHING, OwnRetries, hasten, settle_fetches
 from deploytasks.aws.transport import Connections
 from deploytasks.service_models import ServiceLoader, whole_model
 
@@ -94,7 +94,7 @@ class SharingSession(Session):
         self.set_default_client_config(FETCHING)
         hasten(emitter)
         settle_fetches(emitter)
-        EcsRetries().attend(emitter)
+        OwnRetries().attend(emitter)
         sharing = _sharing(self)  # Source for the event: "Extensibility guide" in boto3's documentation
         emitter.register("creating-client-class", lambda base_classes, **_: base_classes.insert(0, sharing))
         self.own: Any = None

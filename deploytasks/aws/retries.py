@@ -108,8 +108,12 @@ def _hasten(*, model: Any, context: dict[str, Any], **_: Any) -> None:
         context["read_timeout"] = QUESTION_TIMEOUT_S
 
 
-class EcsRetries:
-    """The retry rules for failed ECS calls of all clients of a session: seconds to wait, or False for no retry."""
+_CONFLICTS = frozenset({"ConflictException", "ConcurrentModificationException"})
+"""The codes for an update that collided with another one, or came too soon after it."""
+
+
+class OwnRetries:
+    """The retry rules for failed calls of all clients of a session: seconds to wait, or False for no retry."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -121,6 +125,8 @@ class EcsRetries:
         emitter.register("needs-retry.ecs.RegisterTaskDefinition", _concurrent)
         emitter.register("needs-retry.ecs", _once)
         emitter.register("needs-retry.ecs", self._unknown)
+        emitter.register("needs-retry.scheduler.UpdateSchedule", _conflicting)
+        emitter.register("needs-retry.eventbridge.PutTargets", _conflicting)
 
     def _remember(self, *, parsed: Mapping[str, Any], **_: Any) -> None:
         if "taskDefinition" in parsed:
@@ -138,6 +144,12 @@ class EcsRetries:
 def _concurrent(*, response: Any, attempts: int, **_: Any) -> float | None:
     """Retry if two registrations of one family collided."""
     return _pause_s(attempts) if "Too many concurrent attempts" in _message(response) and attempts < 10 else None
+
+
+def _conflicting(*, response: Any, attempts: int, **_: Any) -> float | None:
+    """Retry an update that collided with another. Sources: botocore's documentation of both exceptions."""
+    code = response[1].get("Error", {}).get("Code") if response else None
+    return _pause_s(attempts) if code in _CONFLICTS and attempts < 5 else None
 
 
 def _once(*, operation: Any, response: Any, caught_exception: Any, request_dict: Mapping[str, Any], **_: Any) -> Any:

@@ -83,6 +83,18 @@ class Service(Struct, frozen=True):
     before_deploy: tuple[tuple[str, ...], ...] = ()
 
 
+class Job(Struct, frozen=True):
+    """What runs as scheduled or one-off ECS tasks of an image, without an ECS service.
+
+    `schedule` is an expression in EventBridge Scheduler's grammar; without one the job is run by hand, or by a rule.
+    """
+
+    name: str
+    image: str
+    uses: tuple[str, ...] = ()
+    schedule: str = ""
+
+
 class Tier(Struct, frozen=True):
     """A stage's policy; `after` names the tier that must run an image before this one takes it."""
 
@@ -117,8 +129,18 @@ class Origin(Struct, frozen=True):
         return f"{self.file}:{self.line}: {self.key}" if self.line else f"{self.file}: {self.key}"
 
 
+class JobSettings(Struct, frozen=True):
+    """What starts a job in one environment: its `schedule` with the role that it assumes, or a `rule`; "" for neither."""
+
+    schedule: str = ""
+    schedule_role: str = ""
+    rule: str = ""
+
+
 class Target(Struct, frozen=True):
-    """Environment × service with its merged settings: one ECS service.
+    """Environment × service with its merged settings: one ECS service; or environment × job.
+
+    `job` is None for a service; `ecs_service` is empty for a job.
 
     `images` maps each image that its template names to its repository's URI, the target's own image first. `origins`
     maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
@@ -138,6 +160,7 @@ class Target(Struct, frozen=True):
     secrets: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    job: JobSettings | None = None
 
     def __str__(self) -> str:
         return f"{self.environment}/{self.name}"
@@ -157,7 +180,9 @@ def tenants_of(targets: Iterable[Target]) -> tuple[str, ...]:
 
 
 class Project(Struct, frozen=True):
-    """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service, in file order.
+    """All of `envs/`, checked and merged. `targets` holds every tenant × tier × service or job, in file order.
+
+    The jobs of an environment come after its services.
 
     `sessions` is a program's own way to sign in; without it the profiles that `envs/` names are used.
     """
@@ -170,6 +195,7 @@ class Project(Struct, frozen=True):
     tiers: tuple[Tier, ...]
     tenants: tuple[str, ...]
     targets: tuple[Target, ...]
+    jobs: tuple[Job, ...] = ()
     webhook: Webhook | None = None
     sessions: SessionFactory | None = None
 

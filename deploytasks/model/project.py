@@ -130,7 +130,7 @@ class Origin(Struct, frozen=True):
 
 
 class JobSettings(Struct, frozen=True):
-    """What starts a job in one environment: its `schedule` with the role that it assumes, or a `rule`; "" for neither."""
+    """What starts a job in one environment: its `schedule` and the role for that, or a `rule`; "" for neither."""
 
     schedule: str = ""
     schedule_role: str = ""

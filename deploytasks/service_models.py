@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from botocore.loaders import JSONFileLoader, Loader
+from botocore.loaders import JSONFileLoader, Loader, instance_cache
 
 
 class JsonFiles(JSONFileLoader):
@@ -28,6 +28,7 @@ class ServiceLoader(Loader):
     def __init__(self) -> None:
         super().__init__(file_loader=JsonFiles(), include_default_search_paths=True)
 
+    @instance_cache
     def list_available_services(self, type_name: str) -> list[str]:
         """Return all services, also those that have no data of that type: loading it tells.
 

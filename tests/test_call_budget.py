@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from deploytasks import commands, rollout
 from deploytasks.aws.operations import OPERATIONS
+from deploytasks.aws.session import Clients
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
-from deploytasks.model import Environment, Options, Project, Report, Scope
+from deploytasks.model import Access, Environment, Options, Project, Report, Scope
 from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.ecs_rollouts import open_service, settle, start
@@ -44,6 +45,7 @@ LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1
 # What the changed definition names is looked up before that: two secrets and a role. Just before the service is written
 # to, it is looked at once more: somebody else may have rolled something out meanwhile.
 NAMED_EACH = {"DescribeSecret": 2, "GetRole": 1}
+LAST = {"secretsmanager": "DescribeSecret", "iam": "GetRole"}
 COMMON_EACH = {**NAMED_EACH, "ListTaskDefinitions": 1, "DescribeServices": 1, "TagResource": 1, "UpdateService": 1}
 WRITE_EACH = {**COMMON_EACH, "RegisterTaskDefinition": 1}
 ADOPT_EACH = {**COMMON_EACH, "DescribeTaskDefinition": 1}
@@ -139,6 +141,23 @@ def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage
     assert outcomes(commands.deploy(shop, Scope("prod"), Options(wait=False))) == {"started"}
     asked = endpoint.operations()
     assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
+
+
+def test_clients_that_nothing_asks_again_are_let_go_after_their_last_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, endpoint = stage(2)
+    let_go, release = list[tuple[str, str, int]](), Clients.release
+
+    def released(self: Clients, service: str, access: Access) -> None:
+        let_go.append((service, access.account, endpoint.calls[access.account, LAST[service]]))
+        release(self, service, access)
+
+    monkeypatch.setattr(Clients, "release", released)
+    commands.deploy(shop, Scope("prod"), Options(wait=False))
+    accounts = {target.access.account for target in shop.targets}
+    once = {(service, account, NAMED_EACH[name]) for service, name in LAST.items() for account in accounts}
+    assert sorted(let_go) == sorted(once)
 
 
 def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:

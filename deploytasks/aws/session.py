@@ -70,6 +70,11 @@ class Clients:
                 RetryPolicy(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
             return self._clients[service, access]
 
+    def release(self, service: str, access: Access) -> None:
+        """Let go of a client that is not needed any more: each takes 50 kB. Asked for again, it is created anew."""
+        with self._lock:
+            self._clients.pop((service, access), None)
+
     def _entry(self, access: Access) -> tuple[Any, str]:
         with self._lock:
             known, refused = self._credentials.get(access), self._refused.get(access)

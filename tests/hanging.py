@@ -8,9 +8,10 @@ HANGS_S = 300.0
 """What has not come by then never comes, however busy the machine is."""
 
 
-def until(true: Callable[[], object]) -> None:
-    """Wait until it is true, or raise where it never will be."""
+def until(true: Callable[[], object], *, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Wait until it is true, doing something again and again, or raise where it never will be."""
     deadline = time.monotonic() + HANGS_S
     while not true():
         assert time.monotonic() < deadline, "it never came true"
+        meanwhile()
         Event().wait(0.01)

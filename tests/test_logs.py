@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import tenant_account
 from tests.commands import WRITES, Shop
 from tests.given import target as given_target
-from tests.hanging import HANGS_S
+from tests.hanging import HANGS_S, until
 from tests.oneoffs import container, containers, logged, said, target, with_log, writes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -280,9 +279,8 @@ def test_an_account_that_answers_late_keeps_no_others_lines_back(shop: Shop, mon
     throttled(shop)()  # botocore asks again, longer and longer, up to ten times
 
     def once_told(following: Following, *steps: tuple[str, Callable[[], None]]) -> Iterator[Callable[[], None]]:
-        until = time.monotonic() + HANGS_S
         for line, then in steps:
-            while line not in logged(following.told) and time.monotonic() < until:
+            while line not in logged(following.told):
                 yield lambda: None
             yield then
 
@@ -414,9 +412,6 @@ def test_following_ends_when_nobody_reads_any_more(shop: Shop):
         assert running.stdout is not None and running.stderr is not None
         running.stdout.readline()
         running.stdout.close()
-        deadline = time.monotonic() + HANGS_S
-        while running.poll() is None and time.monotonic() < deadline:
-            writes(shop, "unread")
-            time.sleep(0.2)
+        until(lambda: running.poll() is not None, meanwhile=lambda: writes(shop, "unread"))
         assert running.poll() == 0
         assert running.stderr.read() == ""

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.cloud.ecs_rollouts import start, tell
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account
 from tests.commands import REGISTRY, WRITES, Shop
-from tests.hanging import HANGS_S
+from tests.hanging import HANGS_S, until
 from tests.webhooks import Receiver, listening
 
 pytestmark = pytest.mark.waits
@@ -253,8 +252,7 @@ def test_shards_of_one_run_bring_the_whole_tier_there_wave_after_wave(many: Shop
     jobs = json.loads(many.inv("release.matrix", "prod", "--shards", "2").stdout)["include"]
     locked = lock_of(many)
     early = inv(many, "deploy.prod", "--shard", jobs[0]["shard"], "--json")
-    while many.endpoint.calls[tenant_account(4), "DescribeServices"] < 2:  # it waits for the other's first wave
-        time.sleep(0.1)
+    until(lambda: many.endpoint.calls[tenant_account(4), "DescribeServices"] > 1)  # it waits for the other's first wave
     runners = [early, inv(many, "deploy.prod", "--shard", jobs[1]["shard"], "--json")]
     summaries = [json.loads(each.communicate(timeout=HANGS_S)[0].splitlines()[-1]) for each in runners]
     assert [each.returncode for each in runners] == [0, 0]

@@ -44,8 +44,8 @@ def make_base_repository(emulator: Emulator) -> None:
 def make(emulator: Emulator, project: Project) -> None:
     """Every repository, cluster, secret and role that the project's files name exists; the services do not, yet."""
     accounts = sorted({target.access.account for target in project.targets})
-    for service in project.services:
-        _make_repository(emulator, service.repository, [tier.name for tier in project.tiers], accounts)
+    for image in project.images:
+        _make_repository(emulator, image.repository, [tier.name for tier in project.tiers], accounts)
     for account, cluster in sorted({(target.access.account, target.cluster) for target in project.targets}):
         client(emulator, "ecs", account).create_cluster(clusterName=cluster)
     for account, arn in sorted(

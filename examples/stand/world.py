@@ -111,7 +111,7 @@ def _settle(root: Path, emulator: Emulator, base: str) -> None:
     service, definition = root / "templates/api.service.json.j2", root / "templates/api.json.j2"
     registry = f'[registry]\naccount = "{accounts.REGISTRY_ACCOUNT}"\nhost = "{emulator.registry}"'
     _replace(project, r"\[registry\]\naccount *= *\"\d+\"", registry)
-    _replace(project, r"^(\[services\.[\w-]+\])$", rf'\1\nplatforms = ["linux/{ARCHITECTURE}"]')
+    _replace(project, r"^(\[images\.[\w-]+\])$", rf'\1\nplatforms = ["linux/{ARCHITECTURE}"]')
     project.write_text(project.read_text() + _HOST_NETWORK)
     _replace(project, r"^(tag = .*)$", r'\1\nsoak = "0s"')
     _replace(service, r'"minimumHealthyPercent": \d+', '"minimumHealthyPercent": 0')  # two of them would want one port

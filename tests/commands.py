@@ -21,7 +21,7 @@ from deploytasks.rollout import follow
 from tests import project
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.endpoint import Endpoint
-from tests.cloud.world import World, tenant_account, tenant_name
+from tests.cloud.world import World, run_everywhere, tenant_account, tenant_name
 
 WRITES = {row.name for row in OPERATIONS.values() if row.writes}
 REGISTRY = "012345678922"
@@ -107,14 +107,26 @@ class Shop:
         template = self.root / "templates/api.json.j2"
         (self.root / f"templates/{name}.json.j2").write_text(template.read_text())
 
+    def add_running_service(self, name: str, image: str = "api", keys: str = "") -> None:
+        """One more service of an image, with a template, that runs in every environment what `api` runs there.
+
+        `keys` are further lines of its table, such as `after = ["api"]`.
+        """
+        file = self.root / "envs/project.toml"
+        table = f'[services.{name}]\nimage = "{image}"\n{keys}\n[defaults.services.{name}]\nvars.port = 8081\n'
+        file.write_text(f"{file.read_text()}\n{table}")
+        template = (self.root / "templates/api.json.j2").read_text()
+        (self.root / f"templates/{name}.json.j2").write_text(template)
+        run_everywhere(self.endpoint.cloud, self.endpoint.world, name)
+
     def tags(self) -> dict[str, str]:
         """Tag → digest of the repository."""
         return dict(self.endpoint.cloud.account(REGISTRY).repositories["api"].tags)
 
-    def service(self, number: int, tier: str) -> Any:
+    def service(self, number: int, tier: str, name: str = "api") -> Any:
         """A tenant's ECS service as the cloud holds it."""
         account = self.endpoint.cloud.account(tenant_account(number))
-        return account.clusters[f"{tenant_name(number)}-{tier}"].services["api"]
+        return account.clusters[f"{tenant_name(number)}-{tier}"].services[name]
 
     def writes(self) -> dict[str, int]:
         """The mutating calls so far, the lock's left out."""

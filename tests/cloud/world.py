@@ -51,15 +51,21 @@ def tenant_account(number: int, shared: int = 1) -> str:
 
 def prepare(cloud: Cloud, world: World) -> None:
     """The world is in the cloud: images with tags, a policy that lets every tenant pull, and running services."""
-    repository = _fill_registry(cloud, world)
+    _fill_registry(cloud, world)
+    run_everywhere(cloud, world, SERVICE)
+
+
+def run_everywhere(cloud: Cloud, world: World, service: str) -> None:
+    """Every environment runs a service of that name, from the image that its tier runs."""
+    repository: Repository = cloud.account(REGISTRY_ACCOUNT).repositories[SERVICE]
     for number in range(1, world.tenants + 1):
         account = cloud.account(tenant_account(number, world.shared))
         for tier, age in world.running.items():
             image = _image(repository, world.commits[age], pinned=tier not in world.by_tag)
-            _run(account, f"{tenant_name(number)}-{tier}", image)
+            _run(account, f"{tenant_name(number)}-{tier}", service, image)
 
 
-def _fill_registry(cloud: Cloud, world: World) -> Repository:
+def _fill_registry(cloud: Cloud, world: World) -> None:
     account = cloud.account(REGISTRY_ACCOUNT)
     repository = Repository(SERVICE, account, excluded=TIERS, marks={"deploytasks:project": "shop"})
     account.repositories[SERVICE] = repository
@@ -72,21 +78,20 @@ def _fill_registry(cloud: Cloud, world: World) -> Repository:
     for tier, age in world.tagged.items():
         digest = repository.tags[world.commits[age]]
         repository.tags |= {tier: digest, f"{tier}-{CERTIFIED[age]}": digest}
-    return repository
 
 
 def _image(repository: Repository, commit: str, *, pinned: bool) -> str:
     return f"{IMAGE}@{repository.tags[commit]}" if pinned else f"{IMAGE}:{commit}"
 
 
-def _run(account: Account, cluster_name: str, image: str) -> None:
-    """A cluster with one service that was rolled out a day ago, and has run the image since."""
-    container = {"name": SERVICE, "image": image, "portMappings": [{"containerPort": 8080}]}
-    ask = {"family": f"shop-{cluster_name}-{SERVICE}", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+def _run(account: Account, cluster_name: str, service_name: str, image: str) -> None:
+    """A service of that cluster that was rolled out a day ago, and has run the image since."""
+    container = {"name": service_name, "image": image, "portMappings": [{"containerPort": 8080}]}
+    ask = {"family": f"shop-{cluster_name}-{service_name}", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
     begun = account.cloud.clock() - DAY_S
     revision = register(account, {**ask, "containerDefinitions": [container]})
     revision.members["registeredAt"] = begun
-    service = open_service(account, add_cluster(account, cluster_name), SERVICE, desired=2, at=begun)
+    service = open_service(account, add_cluster(account, cluster_name), service_name, desired=2, at=begun)
     deployment = start(account, service, revision, at=begun)
     deployment.ends_at = min(deployment.ends_at, begun + DAY_S)
     settle(account, service)

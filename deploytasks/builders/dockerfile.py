@@ -16,16 +16,16 @@ from msgspec.structs import replace
 from deploytasks.errors import Complaint, Refusal, raise_all
 from deploytasks.model.builders import ENGINE, INSTALL
 
-SUPPORTED = (
-    *("FROM", "ARG", "COPY", "ADD", "ENV", "LABEL", "MAINTAINER", "WORKDIR", "USER", "EXPOSE", "VOLUME"),
-    *("ENTRYPOINT", "CMD", "SHELL", "HEALTHCHECK", "STOPSIGNAL"),
-)
-FLAGS = {
+FLAGS: Mapping[str, tuple[str, ...]] = {
     "FROM": ("--platform",),
-    "COPY": ("--chown", "--chmod"),
-    "ADD": ("--chown", "--chmod"),
+    "ARG": (),
+    **dict.fromkeys(("COPY", "ADD"), ("--chown", "--chmod")),
+    **dict.fromkeys(("ENV", "LABEL", "MAINTAINER", "WORKDIR", "USER", "EXPOSE", "VOLUME", "ENTRYPOINT", "CMD"), ()),
+    "SHELL": (),
     "HEALTHCHECK": ("--interval", "--timeout", "--start-period", "--start-interval", "--retries"),
+    "STOPSIGNAL": (),
 }
+"""The instructions that need no engine, and the flags of each that need none."""
 _KNOWN_TO_ENGINES = ("RUN", "ONBUILD")
 _NAMES_AND_VALUES = ("ARG", "ENV", "LABEL")
 _CONTINUED = re.compile(r"(?<!\\)\\[ \t]*$")
@@ -137,7 +137,7 @@ def _skip_heredocs(logical: str, lines: Iterator[tuple[int, str]]) -> None:
 def _instruction(where: str, logical: str) -> Instruction:
     name, rest = (*logical.split(maxsplit=1), "")[:2]
     name, flags = name.upper(), {}
-    while name in FLAGS and (flag := _FLAG.match(rest)):
+    while FLAGS.get(name) and (flag := _FLAG.match(rest)):
         flags[flag["name"]] = flag["value"] or ""
         rest = rest[flag.end() :]
     return Instruction(where, name, rest, flags)
@@ -162,8 +162,8 @@ def _wrong(each: Instruction) -> Iterator[tuple[str, str]]:
     name, text = each.name, each.text
     if name in _KNOWN_TO_ENGINES:
         yield f"{name} needs {ENGINE}", _INSTALL
-    elif name not in SUPPORTED:
-        yield f"no instruction is called {name}", f"known: {', '.join((*SUPPORTED, *_KNOWN_TO_ENGINES))}"
+    elif name not in FLAGS:
+        yield f"no instruction is called {name}", f"known: {', '.join((*FLAGS, *_KNOWN_TO_ENGINES))}"
     else:
         yield from ((f"{name} {flag} needs {ENGINE}", _INSTALL) for flag in each.flags if flag not in FLAGS[name])
         if not text:

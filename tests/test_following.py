@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploytasks.aws import run_task
-from deploytasks.aws.follow_task import FollowResources, follow, stop
+from deploytasks.aws.follow_task import Following, FollowResources
 from deploytasks.aws.logs import TaskLog
 from deploytasks.aws.run_task import OneOff, Started
 from deploytasks.errors import AwsError
@@ -70,13 +70,14 @@ class Watched:
         return FollowResources(self.ecs, self.told.append, self.ecs.clock, self.sleep or self.ecs.clock.sleep)
 
     def follow(self) -> Any:
-        return follow(self.resources, STARTED, self._no_log())
+        return self._following().to_end()
 
     def stop(self, reason: str) -> Any:
-        return stop(self.resources, STARTED, self._no_log(), reason, within_s=10)
+        return self._following().stop(reason, within_s=10)
 
-    def _no_log(self) -> TaskLog:
-        return TaskLog(STARTED.one_off.target, "elsewhere", lambda _event: None)
+    def _following(self) -> Following:
+        log = TaskLog(STARTED.one_off.target, "elsewhere", lambda _event: None)
+        return Following(self.resources, STARTED, log)
 
 
 def watched(**ecs: Any) -> Watched:

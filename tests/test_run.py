@@ -378,7 +378,7 @@ def test_an_interruption_after_the_commands_end_still_stops_what_would_go_on_wit
     client, ready = ecs_client(shop), prepared(shop)
     running = start(client, ready.one_off, ready.author, {})
     resources = follow_task.FollowResources(client, lambda _event: None, clock, clock.sleep)
-    ended = follow_task.already_over(resources, running, no_log(shop))
+    ended = follow_task.Following(resources, running, no_log(shop)).already_over()
     client.close()
     assert ended is not None and ended.code == 4
     assert one_off(shop).stopped == "the command of this one-off task has ended"

@@ -52,29 +52,6 @@ def log_of(clients: Clients, started: Started, definition: Definition, tell: OnE
     return TaskLog(target, Tail(client, logs.of_task(source, started.id), since), tell)
 
 
-def follow(resources: FollowResources, started: Started, log: TaskLog) -> Exited:
-    """Return how the task ended; report its states and lines as they arrive, and those that arrive after its end.
-
-    Wait out a lost connection, since the task runs on meanwhile.
-
-    Raises:
-        AwsError: the task can no longer be observed.
-
-    """
-    watch = Watch(resources, started)
-    ended = None
-    with named(started):
-        while ended is None:
-            ended = watch.look()
-            log.hear()
-            resources.sleep(0 if ended else POLL_S)
-        _finish(resources, started)
-        if ended.began and log.is_open:
-            _read_trailing(resources, log)
-        log.close()
-    return ended
-
-
 @contextmanager
 def named(started: Started) -> Iterator[None]:
     """Name the task, which runs on, in whatever unforeseen error is raised inside.
@@ -90,62 +67,84 @@ def named(started: Started) -> Iterator[None]:
         raise AwsError(_out_of_sight(started, error)) from error
 
 
-def stop(resources: FollowResources, started: Started, log: TaskLog, reason: str, *, within_s: float) -> Exited | None:
-    """Tell the task to stop; return how it ended, None if that takes longer than `within_s`.
+class Following:
+    """A one-off task that is followed: its states and log lines are reported as they arrive."""
 
-    Raises:
-        AwsError: the request failed, and the task runs on.
+    def __init__(self, resources: FollowResources, started: Started, log: TaskLog) -> None:
+        self._client, self._tell = resources.client, resources.tell
+        self._clock, self._sleep = resources.clock, resources.sleep
+        self._started, self._target, self._log = started, started.one_off.target, log
+        self.task = started.id
+        self._watch_anew()
 
-    Source: ecs StopTask: SIGTERM, and after the container's stopTimeout SIGKILL.
+    def to_end(self) -> Exited:
+        """Return how the task ended; report what arrives until its end, and the lines that arrive after it.
 
-    """
-    _stop(resources, started, reason)
-    watch, until, ended = Watch(resources, started), resources.clock() + within_s, None
-    while ended is None and resources.clock() < until:
-        resources.sleep(POLL_S)
-        ended = watch.look()
-        log.hear()
-    return ended
+        Wait out a lost connection, since the task runs on meanwhile.
 
+        Raises:
+            AwsError: the task can no longer be observed.
 
-def already_over(resources: FollowResources, started: Started, log: TaskLog) -> Exited | None:
-    """Return how the task ended, by a single poll and without waiting for late log lines.
+        """
+        self._watch_anew()
+        ended = None
+        with named(self._started):
+            while ended is None:
+                ended = self._look()
+                self._log.hear()
+                self._sleep(0 if ended else POLL_S)
+            self._finish()
+            if ended.began and self._log.is_open:
+                self._read_trailing()
+            self._log.close()
+        return ended
 
-    None if it is still running, or can't be observed.
-    """
-    try:
-        task = _described(resources.client, started)
-    except AwsError:
-        return None
-    ended = ending(task, started) if task else None
-    if ended:
-        _finish(resources, started)
-        log.hear()
-        log.close()
-    return ended
+    def stop(self, reason: str, *, within_s: float) -> Exited | None:
+        """Tell the task to stop; return how it ended, None if that takes longer than `within_s`.
 
+        Raises:
+            AwsError: the request failed, and the task runs on.
 
-class Watch:
-    """Polls one task; reports its states, and when AWS can't be reached."""
+        Source: ecs StopTask: SIGTERM, and after the container's stopTimeout SIGKILL.
 
-    def __init__(self, resources: FollowResources, started: Started) -> None:
-        self._resources, self._started = resources, started
-        self._state = ""
-        self._seen_at = resources.clock()
-        self._refused = 0
-        self._lost = False
+        """
+        self._stop(reason)
+        self._watch_anew()
+        until, ended = self._clock() + within_s, None
+        while ended is None and self._clock() < until:
+            self._sleep(POLL_S)
+            ended = self._look()
+            self._log.hear()
+        return ended
 
-    def look(self) -> Exited | None:
-        """Return how the task ended, None while it runs.
+    def already_over(self) -> Exited | None:
+        """Return how the task ended, by a single poll and without waiting for late log lines.
+
+        None if it is still running, or can't be observed.
+        """
+        try:
+            task = self._described()
+        except AwsError:
+            return None
+        ended = ending(task, self._started) if task else None
+        if ended:
+            self._finish()
+            self._log.hear()
+            self._log.close()
+        return ended
+
+    def _watch_anew(self) -> None:
+        self._state, self._seen_at, self._refused, self._lost = "", self._clock(), 0, False
+
+    def _look(self) -> Exited | None:
+        """Return how the task ended, None while it runs; report its state, and when AWS can't be reached.
 
         Raises:
             AwsError: it can't be observed, and that is not about to change.
 
-        Source: ecs DescribeTasks.
-
         """
         try:
-            task = _described(self._resources.client, self._started)
+            task = self._described()
         except AwsError as error:
             self._tolerate(error)
             return None
@@ -155,32 +154,58 @@ class Watch:
         return self._forgotten() if task is None else self._judged(task)
 
     def _judged(self, task: Mapping[str, Any]) -> Exited | None:
-        self._seen_at = self._resources.clock()
+        self._seen_at = self._clock()
         state = task.get("lastStatus", "")
         if state != self._state and state in _GOING:
-            self._say(f"task {self._started.id} is {state.lower()}")
+            self._say(f"task {self.task} is {state.lower()}")
         self._state = state
         return ending(task, self._started)
 
     def _forgotten(self) -> Exited | None:
-        if self._resources.clock() - self._seen_at < _UNKNOWN_S:
+        if self._clock() - self._seen_at < _UNKNOWN_S:
             return None
-        return Exited(self._started.one_off.target, self._started.id, None, "ECS does not know the task any more")
+        return Exited(self._target, self.task, None, "ECS does not know the task any more")
 
     def _tolerate(self, error: AwsError) -> None:
         """Tolerate the error up to a limit: a permanent one for some polls too, as permissions spread slowly in AWS."""
         passes = may_pass(error)
         self._refused = 0 if passes else self._refused + 1
-        silent_s = self._resources.clock() - self._seen_at
-        if self._refused >= _REFUSALS or silent_s >= _OUTAGE_S:
+        if self._refused >= _REFUSALS or self._clock() - self._seen_at >= _OUTAGE_S:
             complaint = _out_of_sight(self._started, error)
             raise AwsError(complaint, error_code=error.error_code, operation=error.operation) from error
         if passes and not self._lost:
             self._lost = True
             self._say(f"AWS does not answer; asking again; the task goes on: {error.complaints[0].what}")
 
+    def _described(self) -> Mapping[str, Any] | None:
+        """Source: ecs DescribeTasks."""
+        with translated(str(self._target)):
+            found = self._client.describe_tasks(cluster=self._target.cluster, tasks=[self._started.arn])["tasks"]
+        return next(iter(found), None)
+
+    def _stop(self, reason: str) -> None:
+        with translated(str(self._target)):
+            self._client.stop_task(cluster=self._target.cluster, task=self._started.arn, reason=reason[:255])
+
+    def _finish(self) -> None:
+        """Stop a task whose other containers would run on forever; report a failure to do so."""
+        if self._started.one_off.essential:
+            return
+        try:
+            self._stop("the command of this one-off task has ended")
+        except AwsError as error:
+            self._say(f"task {self.task} goes on without its command: {error.complaints[0].what}")
+
+    def _read_trailing(self) -> None:
+        """Report the lines that still arrive, until the log has been silent for `QUIET_S`."""
+        ended_at = heard_at = self._clock()
+        while self._clock() - ended_at < _LATEST_S and self._clock() - heard_at < QUIET_S:
+            self._sleep(POLL_S)
+            if self._log.hear():
+                heard_at = self._clock()
+
     def _say(self, message: str) -> None:
-        self._resources.tell(Told("run", message, str(self._started.one_off.target)))
+        self._tell(Told("run", message, str(self._target)))
 
 
 def ending(task: Mapping[str, Any], started: Started) -> Exited | None:
@@ -195,39 +220,6 @@ def ending(task: Mapping[str, Any], started: Started) -> Exited | None:
         return None
     began = bool(task.get("startedAt")) and task.get("stopCode") != "TaskFailedToStart"
     return Exited(started.one_off.target, started.id, code, _reason(task, ours), began=code is not None or began)
-
-
-def _stop(resources: FollowResources, started: Started, reason: str) -> None:
-    target = started.one_off.target
-    with translated(str(target)):
-        resources.client.stop_task(cluster=target.cluster, task=started.arn, reason=reason[:255])
-
-
-def _finish(resources: FollowResources, started: Started) -> None:
-    """Stop a task whose other containers would run on forever; report a failure to do so."""
-    if started.one_off.essential:
-        return
-    try:
-        _stop(resources, started, "the command of this one-off task has ended")
-    except AwsError as error:
-        what = f"task {started.id} goes on without its command: {error.complaints[0].what}"
-        resources.tell(Told("run", what, str(started.one_off.target)))
-
-
-def _read_trailing(resources: FollowResources, log: TaskLog) -> None:
-    """Report the lines that still arrive, until the log has been silent for `QUIET_S`."""
-    ended_at = heard_at = resources.clock()
-    while resources.clock() - ended_at < _LATEST_S and resources.clock() - heard_at < QUIET_S:
-        resources.sleep(POLL_S)
-        if log.hear():
-            heard_at = resources.clock()
-
-
-def _described(client: Any, started: Started) -> Mapping[str, Any] | None:
-    target = started.one_off.target
-    with translated(str(target)):
-        found = client.describe_tasks(cluster=target.cluster, tasks=[started.arn])["tasks"]
-    return next(iter(found), None)
 
 
 def _reason(task: Mapping[str, Any], ours: Mapping[str, Any]) -> str:

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from deploytasks import __version__
 from deploytasks.aws import ecs, follow_task, run_task
 from deploytasks.aws.errors import may_pass
-from deploytasks.aws.follow_task import FollowResources
-from deploytasks.aws.logs import TaskLog
-from deploytasks.aws.run_task import OneOff, Started
+from deploytasks.aws.follow_task import Following, FollowResources
+from deploytasks.aws.run_task import OneOff
 from deploytasks.aws.session import Clients
 from deploytasks.commands import preflight
 from deploytasks.commands.context import before_any_change, quiet, reach, whoami_here
@@ -92,19 +91,19 @@ def run(
     """
     target = prepared.one_off.target
     resources = FollowResources(prepared.clients.of("ecs", target.access), tell, clock, sleep)
-    begun: list[tuple[Started, TaskLog]] = []
+    begun: list[Following] = []
     pool, starting = _one_thread(), Future[None]()
     try:
         starting = pool.submit(_start, prepared, resources, begun)
         starting.result()
-        return follow_task.follow(resources, *begun[0])
+        return begun[0].to_end()
     except KeyboardInterrupt:
         _await_answer(prepared.clients, pool)
         if not begun and starting.done() and isinstance(unknown := starting.exception(), AwsError):
             raise Interrupted(*unknown.complaints) from None
-        ended = _ended(resources, begun)
+        ended = _ended(tell, begun)
         if ended is None:
-            raise Interrupted.of(str(target), _stop(resources, begun)) from None
+            raise Interrupted.of(str(target), _stop(begun)) from None
         return ended
     finally:
         pool.shutdown(wait=False)
@@ -124,7 +123,7 @@ def _one_thread() -> ThreadPoolExecutor:
     return pool
 
 
-def _start(prepared: Prepared, resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> None:
+def _start(prepared: Prepared, resources: FollowResources, begun: list[Following]) -> None:
     author = prepared.author
     audit = {"project": prepared.project.name, "by": author.by, "ci": author.ci}
     try:
@@ -136,7 +135,8 @@ def _start(prepared: Prepared, resources: FollowResources, begun: list[tuple[Sta
         raise CommandFailed(*error.complaints) from error
     with follow_task.named(started):
         resources.tell(Told("run", f"started task {started.id}: {prepared}", str(prepared.one_off.target)))
-        begun.append((started, follow_task.log_of(prepared.clients, started, prepared.definition, resources.tell)))
+        log = follow_task.log_of(prepared.clients, started, prepared.definition, resources.tell)
+        begun.append(Following(resources, started, log))
 
 
 def _usable(prepared: Prepared, resources: FollowResources) -> Prepared:
@@ -166,27 +166,27 @@ def _name(revision: str) -> str:
     return revision.rpartition("/")[2]
 
 
-def _ended(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> Exited | None:
+def _ended(tell: OnEvent, begun: list[Following]) -> Exited | None:
     """Return how the task ended, None if it continues: an interrupt after its end must not lose its exit code."""
-    ended = follow_task.already_over(resources, *begun[0]) if begun else None
+    ended = begun[0].already_over() if begun else None
     if ended:
         what = "interrupted; the command had ended by then, and its late lines are not waited for"
-        resources.tell(Told("run", what, str(ended.target)))
+        tell(Told("run", what, str(ended.target)))
     return ended
 
 
-def _stop(resources: FollowResources, begun: list[tuple[Started, TaskLog]]) -> str:
+def _stop(begun: list[Following]) -> str:
     """Stop the task after an interrupt; return what to say of it."""
     if not begun:
         return "interrupted; no task was started"
-    started, log = begun[0]
+    task = begun[0].task
     try:
-        ended = follow_task.stop(resources, started, log, _STOPPED, within_s=_STOPS_WITHIN_S)
+        ended = begun[0].stop(_STOPPED, within_s=_STOPS_WITHIN_S)
     except AwsError as error:
-        return f"interrupted; task {started.id} could not be stopped, and goes on: {error.complaints[0].what}"
+        return f"interrupted; task {task} could not be stopped, and goes on: {error.complaints[0].what}"
     if ended is None:
-        return f"interrupted; task {started.id} was told to stop, and ECS ends it once its stopTimeout is over"
-    return f"interrupted; task {started.id} was stopped"
+        return f"interrupted; task {task} was told to stop, and ECS ends it once its stopTimeout is over"
+    return f"interrupted; task {task} was stopped"
 
 
 def _definition(live: Live) -> Definition:

@@ -181,9 +181,8 @@ def _follow(client: Any, step: Step, started: Started, resources: Resources) -> 
     tell = _hearing(resources, heard)
     tell(Told("step", f"{step.name}: task {started.id}", str(step.one_off.target)))
     watching = follow_task.FollowResources(client, tell, resources.clock, _until_stopped(resources, started))
-    exited = follow_task.follow(
-        watching, started, follow_task.log_of(resources.clients, started, step.definition, tell)
-    )
+    log = follow_task.log_of(resources.clients, started, step.definition, tell)
+    exited = follow_task.Following(watching, started, log).to_end()
     if exited.code != 0:
         raise StepFailed(_failed(step, exited), _explained(exited, heard), step.one_off.words)
 

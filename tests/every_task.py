@@ -60,7 +60,7 @@ def logged(shop: Shop) -> None:
 
 
 def with_steps(shop: Shop) -> None:
-    shop.edit("envs/project.toml", 'context = "."', 'context = "."\nbefore_deploy = [["./manage", "migrate"]]')
+    shop.edit("envs/project.toml", "[services.api]", '[services.api]\nbefore_deploy = [["./manage", "migrate"]]')
 
 
 def with_webhook(shop: Shop) -> None:

@@ -228,7 +228,7 @@ def test_a_hold_that_was_lifted_since_a_rollback_was_planned_is_not_put_again(he
 
 
 def test_without_the_lock_no_one_off_task_begins(shop: Shop):
-    shop.edit("envs/project.toml", 'context = "."', 'context = "."\nbefore_deploy = [["./manage", "migrate"]]')
+    shop.edit("envs/project.toml", "[services.api]", '[services.api]\nbefore_deploy = [["./manage", "migrate"]]')
     shop.endpoint.fault = at("RegisterTaskDefinition", freed(shop))
     ran = shop.inv("deploy.prod", "--json")
     assert (ran.code, ends(ran)) == (1, ["not attempted", "not attempted"])

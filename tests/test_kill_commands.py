@@ -40,8 +40,8 @@ def migrating(releases: Releases, tmp_path: Path) -> Path:
     root = tmp_path / "migrating"
     copytree(releases.root, root)
     settings = root / "envs/project.toml"
-    steps = 'context = "."\nbefore_deploy = [["./manage", "migrate"]]'
-    settings.write_text(settings.read_text().replace('context = "."', steps))
+    steps = '[services.api]\nbefore_deploy = [["./manage", "migrate"]]'
+    settings.write_text(settings.read_text().replace("[services.api]", steps))
     run(root, "commit", "-qam", "Migrate")
     return root
 

@@ -25,7 +25,7 @@ def migrating(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setattr(follow_task, "QUIET_S", 0.2)
     monkeypatch.setattr(follow_task, "POLL_S", 0.1)
     steps = 'before_deploy = [["./manage", "migrate"], ["./manage", "seed"]]'
-    shop.edit("envs/project.toml", 'context = "."', f'context = "."\n{steps}')
+    shop.edit("envs/project.toml", "[services.api]", f"[services.api]\n{steps}")
     return shop
 
 

@@ -270,6 +270,34 @@ def test_what_runs_nothing_is_configuration():
     assert evaluated("FROM scratch\nMAINTAINER Ada A.").author == "Ada A."
 
 
+LINES = {
+    "FROM": "",
+    "ARG": "ARG A=1",
+    "COPY": "COPY a b",
+    "ADD": "ADD a b",
+    "ENV": "ENV A=1",
+    "LABEL": "LABEL a=1",
+    "MAINTAINER": "MAINTAINER Ada",
+    "WORKDIR": "WORKDIR /w",
+    "USER": "USER 1",
+    "EXPOSE": "EXPOSE 80",
+    "VOLUME": "VOLUME /v",
+    "ENTRYPOINT": "ENTRYPOINT x",
+    "CMD": "CMD x",
+    "SHELL": 'SHELL ["/bin/bash"]',
+    "HEALTHCHECK": "HEALTHCHECK NONE",
+    "STOPSIGNAL": "STOPSIGNAL SIGINT",
+}
+
+
+@pytest.mark.parametrize("name", dockerfile.FLAGS)
+def test_every_instruction_that_needs_no_engine_is_evaluated(name):
+    """One that is added to the table, and that nothing evaluates, fails here."""
+    found = evaluated(f"FROM scratch\n{LINES[name]}")
+    nothing = evaluated("FROM scratch")
+    assert name in ("FROM", "ARG") or found != nothing
+
+
 @pytest.mark.parametrize("source", ["https://x/y.tgz", "git@github.com:a/b.git", "HTTP://x/y"])
 def test_add_of_what_lies_elsewhere_needs_an_engine(source):
     assert refusal(f"FROM scratch\nADD {source} /x\n").startswith(f"Dockerfile:2: ADD {source} needs a Docker engine")

@@ -4,6 +4,7 @@ import gzip
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -37,7 +38,15 @@ class ServiceLoader(Loader):
         return sorted({each.name for path in map(Path, self.search_paths) if path.is_dir() for each in path.iterdir()})
 
 
-@cache
+_READING = Lock()
+
+
 def whole_model(service: str, api_version: str | None) -> Any:
     """Return the service's model as botocore has it, each time the same object; the newest if `api_version` is None."""
+    with _READING:  # a second thread waits, and reads nothing
+        return _whole_model(service, api_version)
+
+
+@cache
+def _whole_model(service: str, api_version: str | None) -> Any:
     return ServiceLoader().load_service_model(service, "service-2", api_version)

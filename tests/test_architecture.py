@@ -159,6 +159,12 @@ def test_listing_tasks_loads_nothing_heavy():
     assert run.stdout.strip() == ""
 
 
+def test_the_commands_load_no_template_engine_before_they_sign_in():
+    code = "import sys, deploytasks.commands; print('jinja2' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert run.stdout.strip() == "False"
+
+
 CLOUD = Path(__file__).parent / "cloud"
 
 

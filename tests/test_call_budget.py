@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
+import boto3
 import pytest
 from msgspec.structs import replace
 
@@ -141,6 +144,21 @@ def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage
     assert outcomes(commands.deploy(shop, Scope("prod"), Options(wait=False))) == {"started"}
     asked = endpoint.operations()
     assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
+
+
+def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
+    shop, endpoint = stage(1)
+    session, both = boto3.Session(), Barrier(2)
+    waiting = {"before-send.ecs.DescribeServices", "before-send.ssm.GetParameter"}
+
+    def meet(event_name: str, **_: Any) -> None:
+        if endpoint.operations()["RegisterTaskDefinition"] and event_name in waiting:
+            waiting.remove(event_name)
+            both.wait(30)  # for the other call: it breaks, and the call fails, where that comes later
+
+    session.events.register("before-send", meet)
+    report = commands.deploy(load(shop.root, lambda access: session), Scope("prod"), Options(wait=False))
+    assert (outcomes(report), waiting) == ({"started"}, set())
 
 
 def test_clients_that_nothing_asks_again_are_let_go_after_their_last_answer(

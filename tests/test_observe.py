@@ -18,7 +18,7 @@ from deploytasks.commands.observe import observe
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author, Deployment, Environment, Target
-from deploytasks.service_models import JsonFiles, whole_model
+from deploytasks.service_models import JsonFiles, _whole_model
 from deploytasks.template import shape
 from tests.cloud.accounts import AwsError as Answered
 from tests.cloud.accounts import Call
@@ -120,7 +120,7 @@ def test_a_target_is_never_read_in_another_account_than_its_files(cloud: Endpoin
 @pytest.fixture
 def nothing_read() -> Iterator[None]:
     """No data of botocore is known yet."""
-    caches = (loader, whole_model, shape.model)
+    caches = (loader, _whole_model, shape.model)
     for known in caches:
         known.cache_clear()
     yield

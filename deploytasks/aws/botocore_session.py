@@ -4,7 +4,7 @@ They share the parsed models, the event handlers and the connections. A session 
 12 MB for each account.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import cache, partial
@@ -55,6 +55,13 @@ class _OwnOperations(ServiceLoader):
 def loader() -> Loader:
     """Return the loader of all of this process's clients: botocore's data is read and parsed once."""
     return _OwnOperations()
+
+
+def prepare(services: Iterable[str]) -> None:
+    """Read what botocore knows of the services, ahead of their first client."""
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader().load_service_model(service, kind)
 
 
 def _own_handlers() -> Iterator[tuple[Any, ...]]:

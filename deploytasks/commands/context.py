@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from deploytasks.aws import lock_holders
+from deploytasks.aws.botocore_session import prepare
 from deploytasks.aws.lock_holders import Fence
 from deploytasks.aws.session import Clients
 from deploytasks.commands.config_version import Config, config_of
@@ -95,12 +96,21 @@ def begin_to_look(command: Command, project: Project, scope: Scope, options: Opt
     targets = select(project, scope)
     clients = Clients(author, tell, project.sessions)
     context = Context(command, project, scope, options, tell, author, clients, targets, Renderer(project))
-    _, _, config = together(
+    _, _, config, _ = together(
         lambda: guard_registry(project, context.clients),
         lambda: _sign_in(context),
         lambda: config_of(project.root) if command.row.renders else None,
+        lambda: _prepare(context) if command.row.renders else None,
     )
     return replace(context, config=config)
+
+
+def _prepare(context: Context) -> None:
+    """Read Jinja and botocore's models while AWS answers who we are; a fault shows where they are used."""
+    with suppress(Exception):
+        prepare(("ssm", "ecr"))
+        context.renderer.prepare()
+        prepare(("secretsmanager", "iam"))
 
 
 def _sign_in(context: Context) -> None:

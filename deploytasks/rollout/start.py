@@ -10,6 +10,7 @@ from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import may_pass
 from deploytasks.aws.lock_holders import LockLost
+from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Result, Rollout, primary_of
 from deploytasks.rollout.before_deploy import Before, Held, StepFailed
@@ -70,8 +71,7 @@ def _begin(rollout: Rollout, resources: Resources, before: Before) -> Deployment
     before.run(rollout, resources)
     if resources.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
-    _raise_if_overtaken(client, rollout)
-    resources.fence.check()
+    each(lambda look: look(), (lambda: _raise_if_overtaken(client, rollout), resources.fence.check))  # at once
     if rollout.request:
         begun = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
         announce(resources, target, rollout.revision, begun, "rollback and history will not know this revision")

@@ -4,9 +4,10 @@
 """
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -14,9 +15,11 @@ from deploytasks.errors import Complaint, Invalid
 from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, hidden_in, placeholder
 from deploytasks.template import confidential
 from deploytasks.template.confidential import StandIn
-from deploytasks.template.drafts import Asked, Draft, Drafts
 from deploytasks.template.rules import definition_rules, platform_rules, service_rules
 from deploytasks.template.shape import Problem, problems, request_shape
+
+if TYPE_CHECKING:
+    from deploytasks.template.drafts import Asked, Draft, Drafts
 
 
 class Renderer:
@@ -26,7 +29,20 @@ class Renderer:
         self._project = project
         self._environ = environ
         self._made: dict[Asked, dict[str, Any]] = {}
-        self._drafts = Drafts(project, environ)
+        self._lock = threading.Lock()
+        self._known: Drafts | None = None
+
+    @property
+    def _drafts(self) -> "Drafts":
+        from deploytasks.template.drafts import Drafts  # Jinja, which `prepare` imports while AWS answers
+
+        with self._lock:
+            self._known = self._known or Drafts(self._project, self._environ)
+            return self._known
+
+    def prepare(self) -> None:
+        """Load the template language and ECS's model ahead of the first template."""
+        _ = self._drafts, request_shape("RegisterTaskDefinition")
 
     @property
     def read(self) -> frozenset[str]:
@@ -68,7 +84,9 @@ class Renderer:
         own, *uses = (placeholder(self._project.image(name)) for name in target.images)
         return replace(own, uses=tuple(uses))
 
-    def _asked(self, target: Target, desired: DesiredImage, kind: str = "") -> Asked:
+    def _asked(self, target: Target, desired: DesiredImage, kind: str = "") -> "Asked":
+        from deploytasks.template.drafts import Asked
+
         return Asked(f"{target.name}{kind}.json.j2", target, desired, self._project.tier(target.environment.tier))
 
     def hidden_in(self, target: Target, definition: Definition) -> Definition:
@@ -82,7 +100,7 @@ class Renderer:
         like: Definition = confidential.like(definition, confidential.marked(made[0], made[1:], frozenset()))
         return like
 
-    def _checked(self, asked: Asked) -> dict[str, Any]:
+    def _checked(self, asked: "Asked") -> dict[str, Any]:
         if known := self._made.get(asked):
             return known
         try:
@@ -95,13 +113,13 @@ class Renderer:
         self._made[asked] = self._marked(request, asked)
         return self._made[asked]
 
-    def _request(self, asked: Asked, draft: Draft) -> dict[str, Any]:
+    def _request(self, asked: "Asked", draft: "Draft") -> dict[str, Any]:
         target = asked.target
         if asked.is_service:
             return {"serviceName": target.ecs_service, "cluster": target.cluster, **self._drafts.object(draft)}
         return {"family": target.family, **self._drafts.object(draft)}
 
-    def _problems(self, request: Mapping[str, Any], asked: Asked) -> Iterator[Iterable[Problem]]:
+    def _problems(self, request: Mapping[str, Any], asked: "Asked") -> Iterator[Iterable[Problem]]:
         """Yield what does not fit ECS's shape of the request, then what breaks a rule, which needs one that fits."""
         target = asked.target
         if asked.is_service:
@@ -123,14 +141,14 @@ class Renderer:
         environs = (StandIn({}, value, anything=True) for value in confidential.STAND_INS)
         return tuple(Renderer(self._project, environ) for environ in environs)
 
-    def _plain(self, asked: Asked) -> dict[str, Any] | None:
+    def _plain(self, asked: "Asked") -> dict[str, Any] | None:
         """Return the rendered object, unchecked; None if it is not a JSON object."""
         try:
             return self._request(asked, self._drafts.draft(asked))
         except Invalid:
             return None
 
-    def _marked(self, request: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    def _marked(self, request: dict[str, Any], asked: "Asked") -> dict[str, Any]:
         if not self._drafts.confides:
             return request
         others = [each for each in (one._plain(asked) for one in self._stand_ins) if each is not None]
@@ -138,7 +156,7 @@ class Renderer:
         self._drafts.hidden |= hidden_in(made)
         return made
 
-    def _without_values(self, error: Invalid, asked: Asked) -> Invalid:
+    def _without_values(self, error: Invalid, asked: "Asked") -> Invalid:
         if not self._drafts.confides:
             return error
         others: list[Complaint] = []

@@ -49,13 +49,14 @@ def report(context: Context, whole: Plan, results: tuple[Result, ...] = (), note
 
 
 def _left_behind(context: Context, whole: Plan) -> tuple[str, ...]:
-    """Return a note on the environments that don't follow a tag that moved for the whole tier."""
+    """Return a note on what does not follow a tag that moved for the whole tier: environments, and single services."""
     moved = {step.image for step in whole.tag_steps if step.move}
     whole_tier = context.project.of_tier(context.tier.name)
     behind = [target for target in whole_tier if not moved.isdisjoint(target.images) and target not in context.targets]
     if not behind or context.command is Command.TAG:
         return ()
-    names = ", ".join(dict.fromkeys(str(target.environment) for target in behind))
+    begun = {target.environment for target in context.targets}
+    names = ", ".join(dict.fromkeys(str(each if each.environment in begun else each.environment) for each in behind))
     return (f"stay behind until `inv deploy.{context.tier.name}`: {names}",)
 
 

@@ -66,6 +66,7 @@ from deploytasks.model.views import (
     Intervention,
     Release,
     RepositoryImages,
+    UsedImage,
 )
 
 __all__ = [
@@ -144,6 +145,7 @@ __all__ = [
     "TierLock",
     "Told",
     "Unfinished",
+    "UsedImage",
     "Webhook",
     "desired_by",
     "hidden_in",

@@ -19,13 +19,23 @@ NOT_OURS: Mapping[str, Standing] = {
 """Deployment controller → standing."""
 
 
+class UsedImage(Struct, frozen=True):
+    """What a target runs of a further image that its template names; the fields are as in `Cell`."""
+
+    name: str
+    digests: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    wanted: str = ""
+
+
 class Cell(Struct, frozen=True):
     """One target on the board: what runs there, who deployed it, and the state of its last rollout.
 
     `digests` holds more than one if its tasks differ, and `runs` names their images, each once: by commit tag, or by
     digest if ECR knows none; `wanted` is the commit tag (or digest) that the tier tag names if something else runs;
     `since` is when the last rollout began; `detail` says why it failed, `crashing` how its tasks keep dying.
-    `foreign` gives the reasons for the mark of that name, and is empty without the mark.
+    `foreign` gives the reasons for the mark of that name, and is empty without the mark. `uses` are the images beside
+    the target's own that its definition gives to a container.
     """
 
     target: Target
@@ -43,6 +53,7 @@ class Cell(Struct, frozen=True):
     runs: tuple[str, ...] = ()
     evidence: Evidence | None = None
     wanted: str = ""
+    uses: tuple[UsedImage, ...] = ()
     revision: str = ""
     running: int = 0
     desired: int = 0

@@ -96,6 +96,10 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "runs": cell.runs,
         "evidence": cell.evidence,
         "wanted": cell.wanted or None,
+        "uses": [
+            {"image": each.name, "digests": each.digests, "runs": each.runs, "wanted": each.wanted or None}
+            for each in cell.uses
+        ],
         "revision": revision_name(cell.revision) or None,
         "running": cell.running,
         "desired": cell.desired,
@@ -159,6 +163,9 @@ def _said(cell: Cell) -> Iterator[str]:
         yield f"mixed: its tasks run {' and '.join(map(short_commit, cell.runs))}"
     if cell.wanted:
         yield f"behind: {cell.target.environment.tier} names {short_commit(cell.wanted)}"
+    for each in cell.uses:
+        if each.wanted:
+            yield f"behind: {cell.target.environment.tier} names {short_commit(each.wanted)} of {each.name}"
     if cell.foreign:
         yield f"foreign: {foreign(cell.foreign)}"
     if cell.checkout:

@@ -1,15 +1,27 @@
 """The board: what runs where, since when, and what needs attention."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from deploytasks import tags
-from deploytasks.model import NOT_OURS, Board, Cell, EcrImage, Evidence, Live, Mark, Standing, Stranger, Target
+from deploytasks.model import (
+    NOT_OURS,
+    Board,
+    Cell,
+    EcrImage,
+    Evidence,
+    Live,
+    Mark,
+    Standing,
+    Stranger,
+    Target,
+    UsedImage,
+)
 from deploytasks.rules.image_index import ImageIndex
-from deploytasks.rules.observed import brought_by, commit_of, is_inactive, record, what_runs
+from deploytasks.rules.observed import brought_by, commit_of, is_inactive, our_containers, record, what_runs
 
 
 class Evidences(Struct, frozen=True):
@@ -57,11 +69,14 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     commit = commit_of(image, kept)
     told = kept if kept.get("commit") == commit else {}
     release = _release(image, told, tier)
-    wanted, foreign = _wanted(index, tier, digests), _foreign(live, known, digests)
+    wanted, uses = _wanted(index, tier, digests), tuple(_uses(live, known))
+    foreign = _foreign(live, known, digests)
     return Cell(
         target=live.target,
         standing=_standing(live),
-        marks=_marks(live, known, behind=bool(wanted), mixed=mixed, foreign=bool(foreign)),
+        marks=_marks(
+            live, known, behind=bool(wanted or any(each.wanted for each in uses)), mixed=mixed, foreign=bool(foreign)
+        ),
         foreign=foreign,
         commit=commit,
         release=release,
@@ -73,6 +88,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         runs=tuple(dict.fromkeys(_called(index, digest) for digest in digests)),
         evidence=evidence,
         wanted=wanted,
+        uses=uses,
         revision=live.primary.revision,
         running=live.running,
         desired=live.desired,
@@ -81,6 +97,15 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         crashing=live.crashing,
         checkout=known.older.get(live.target, ""),
     )
+
+
+def _uses(live: Live, known: Evidences) -> Iterator[UsedImage]:
+    """Yield what the target runs of the images beside its own that its definition gives to a container."""
+    for name in live.target.images:
+        if name != live.target.image and our_containers(live, name):
+            index, digests = known.indexes[name], what_runs(live, name)[0]
+            runs = tuple(dict.fromkeys(_called(index, digest) for digest in digests))
+            yield UsedImage(name, digests, runs, _wanted(index, live.target.environment.tier, digests))
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:

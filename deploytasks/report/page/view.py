@@ -131,6 +131,10 @@ def _known(cell: Cell, at: datetime) -> _Values:
         "ci_address": one_line(cell.ci) if _ADDRESS.fullmatch(one_line(cell.ci)) else "",
         "revision": revision_number(cell.revision),
         "wanted": short_commit(cell.wanted),
+        "uses": [
+            {"name": each.name, "runs": [*map(short_commit, each.runs)], "wanted": short_commit(each.wanted)}
+            for each in cell.uses
+        ],
         "runs": [short_commit(each) for each in cell.runs] if len(cell.runs) > 1 else [],
         "foreign": foreign(cell.foreign),
         "crashing": cell.crashing,

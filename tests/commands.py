@@ -103,7 +103,7 @@ class Shop:
     def add_service(self, name: str) -> None:
         """One more service in envs/, with a template, but with no repository in ECR and no ECS service."""
         file = self.root / "envs/project.toml"
-        file.write_text(f"{file.read_text()}\n[images.{name}]\n[services.{name}]\n")
+        file.write_text(f"{file.read_text()}\n[services.{name}]\n[images.{name}]\n")
         template = self.root / "templates/api.json.j2"
         (self.root / f"templates/{name}.json.j2").write_text(template.read_text())
 

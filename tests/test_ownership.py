@@ -51,10 +51,10 @@ def test_no_task_of_one_project_changes_what_is_anothers(shop: Shop, task: str):
     assert not [name for name in shop.endpoint.cloud.account(REGISTRY).parameters if name.endswith("/lock")]
 
 
-def test_two_projects_whose_services_have_one_name_have_a_repository_each(shop: Shop):
+def test_two_projects_whose_images_have_one_name_have_a_repository_each(shop: Shop):
     by_default(shop)
     rename(shop)
-    assert [service.repository for service in load(shop.root).services] == ["bill/api"]
+    assert [image.repository for image in load(shop.root).images] == ["bill/api"]
     before = repositories(shop)["api"].policy
     ran = shop.inv("envs.bootstrap")
     assert (ran.code, ran.stderr) == (0, "")

@@ -26,7 +26,8 @@ VPC = "Target.EcsParameters.NetworkConfiguration.awsvpcConfiguration"
 
 
 def target(family: str = "shop-mb-prod-nightly", region: str = REGION) -> Target:
-    return Target(Environment("mb", "prod"), "nightly", Access(ACCOUNT, region), "mb-prod", "nightly", family)
+    images = {"app": "registry.example/shop/app"}
+    return Target(Environment("mb", "prod"), "nightly", images, Access(ACCOUNT, region), "mb-prod", "", family)
 
 
 def job(template: Any = None, **members: Any) -> JobSchedule:

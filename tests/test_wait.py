@@ -255,8 +255,9 @@ def test_only_a_record_of_this_rollout_promises_a_digest(age: timedelta, promise
 
 def test_an_image_without_a_digest_is_matched_by_whatever_runs():
     result = Result(given.target(), "deployed")
-    rollout = Rollout(given.target(), "follow", "", given.desired(digest=None, image=None), "")
-    seen = finish._compared(result, rollout, (given.NEW_DIGEST,))
+    rollout = Rollout(given.target(), "follow", "", given.desired(digest=None, image=None), {"api": ""})
+    container = {"name": "api", "image": f"{given.HOST}/api:prod", "imageDigest": given.NEW_DIGEST}
+    seen = finish._compared(result, rollout, [{"containers": [container]}])
     assert (seen.outcome, seen.digest, seen.evidence) == ("deployed", given.NEW_DIGEST, "seen")
     blind = finish._compared(result, rollout, ())
     assert (blind.outcome, blind.digest, blind.evidence) == ("deployed", None, None)

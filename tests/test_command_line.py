@@ -53,7 +53,7 @@ MISTYPED = {
     "build deploy.wait prod -- ls": "inv deploy.wait: it does not take '-- ls'\n",
     "release.prod --lst": "inv release.prod: there is no flag '--lst'\n    did you mean '--list'?",
     "release.prod --wati": "inv release.prod: there is no flag '--wati'\n    did you mean '--wait'?",
-    "build.api": "inv build.api: there is no task 'build.api'\n    did you mean 'build --service api'?",
+    "build.api": "inv build.api: there is no task 'build.api'\n    did you mean 'build --image api'?",
     "build.prod": "inv build.prod: there is no task 'build.prod'\n    did you mean 'build'?",
     "status.prod": "inv status.prod: there is no task 'status.prod'\n    did you mean 'status --tier prod'?",
     "deploy.wait.dev": "inv deploy.wait.dev: there is no task 'deploy.wait.dev'\n    did you mean 'deploy.wait dev'?",

@@ -48,7 +48,7 @@ def _split(name: str, known: Known) -> str:
     positional = [str(each.name) for each in context.positional_args]
     if positional and (positional != ["tier"] or word in known.tiers):
         return f"{task} {word}"
-    selecting = ("--tier",) if word in known.tiers else ("--service", "--tenant")
+    selecting = ("--tier",) if word in known.tiers else ("--service", "--image", "--tenant")
     flag = next((each for each in selecting if each in context.flags), "")
     return f"{task} {flag} {word}" if flag else ""
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import translated
-from deploytasks.aws.tasks import described
+from deploytasks.aws.tasks import tasks_of
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Author, Target
 
@@ -78,18 +78,9 @@ def marked(client: Any, one_off: OneOff) -> Started | None:
     """Return the task with the same mark, running or ended; None if ECS lists none.
 
     ECS lists a new task some seconds late, and an ended one for an hour.
-
-    Source: ecs ListTasks by startedBy, DescribeTasks.
-
     """
-    target = one_off.target
     for status in ("RUNNING", "STOPPED"):
-        with translated(str(target)):
-            pages = client.get_paginator("list_tasks").paginate(
-                cluster=target.cluster, startedBy=one_off.mark, desiredStatus=status
-            )
-            arns = [arn for page in pages for arn in page["taskArns"]]
-        for task in described(client, target.cluster, arns):
+        for task in tasks_of(client, one_off.target, status, one_off.mark):
             has_failed = status == "STOPPED" and not _succeeded(task, one_off.container)
             return replace(_started(one_off, task), has_failed=has_failed)
     return None

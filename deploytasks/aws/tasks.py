@@ -12,15 +12,18 @@ from deploytasks.rules.observed import ours
 from deploytasks.rules.task_deaths import gravity, stopped_at
 
 
-def task_arns(client: Any, target: Target, desired_status: str = "RUNNING") -> list[str]:
+def task_arns(client: Any, target: Target, desired_status: str = "RUNNING", started_by: str = "") -> list[str]:
     """Return the ARNs of the service's tasks that are meant to run, or of those that stopped in the last hour.
 
-    Source: ecs ListTasks.
+    With `started_by` it is those in its cluster that were started under that name, whatever service they are of.
+
+    Source: ecs ListTasks, by serviceName or by startedBy.
 
     """
+    whose = {"startedBy": started_by} if started_by else {"serviceName": target.ecs_service}
     with translated(str(target)):
         pages = client.get_paginator("list_tasks").paginate(
-            cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=desired_status
+            cluster=target.cluster, desiredStatus=desired_status, **whose
         )
         return [arn for page in pages for arn in page["taskArns"]]
 
@@ -39,9 +42,11 @@ def described(client: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, 
         ]
 
 
-def tasks_of(client: Any, target: Target, desired_status: str = "RUNNING") -> list[dict[str, Any]]:
-    """Return the service's tasks that are meant to run, or those that stopped in the last hour, described."""
-    return described(client, target.cluster, task_arns(client, target, desired_status))
+def tasks_of(
+    client: Any, target: Target, desired_status: str = "RUNNING", started_by: str = ""
+) -> list[dict[str, Any]]:
+    """Return the tasks that `task_arns` names, described."""
+    return described(client, target.cluster, task_arns(client, target, desired_status, started_by))
 
 
 def task_digests(

@@ -1,0 +1,171 @@
+"""One image that several services run, and a service that runs several images: tagged, gated and shown once."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cloud.ecr import Repository
+from tests.cloud.world import TIERS, tenant_account
+from tests.commands import REGISTRY, Shop
+from tests.gates import runs_older
+
+pytestmark = pytest.mark.waits
+
+
+@pytest.fixture
+def two(shop: Shop) -> Shop:
+    """Two services of one image in every environment."""
+    shop.add_running_service("worker")
+    return shop
+
+
+@pytest.fixture
+def beside(shop: Shop) -> Shop:
+    """`api` runs a container of its own image and one of the image `nginx`, which has the same commits and tags."""
+    account = shop.endpoint.cloud.account(REGISTRY)
+    api = account.repositories["api"]
+    nginx = Repository("nginx", account, excluded=TIERS, marks=dict(api.marks))
+    nginx.policy = api.policy
+    account.repositories["nginx"] = nginx
+    digests = {api.tags[commit]: nginx.push(commit, image="nginx").digest for commit in shop.commits.values()}
+    nginx.tags |= {tag: digests[digest] for tag, digest in api.tags.items()}
+    shop.edit(
+        "envs/project.toml",
+        "[services.api]\n",
+        '[images.nginx]\nrepository = "nginx"\n[services.api]\nuses = ["nginx"]\n',
+    )
+    proxy = '{"name": "proxy", "image": {{ images.nginx | tojson }}, "essential": false},'
+    shop.edit("templates/api.json.j2", '"containerDefinitions": [', f'"containerDefinitions": [{proxy}')
+    return shop
+
+
+def deployed(shop: Shop, tier: str) -> None:
+    """The tier runs both images of the newer commit, as its tags name them."""
+    ran = shop.inv(f"deploy.{tier}")
+    assert ran.code == 0, ran.stderr
+
+
+def images(shop: Shop, tier: str = "prod", number: int = 1) -> dict[str, str]:
+    """Container → the image that the running definition of `api` names."""
+    listed = revision(shop, tier, number).members["containerDefinitions"]
+    return {each["name"]: each["image"].rpartition("/")[2] for each in listed}
+
+
+def revision(shop: Shop, tier: str = "prod", number: int = 1) -> Any:
+    """The revision that `api` runs."""
+    families = shop.endpoint.cloud.account(tenant_account(number)).families
+    arn = shop.service(number, tier).deployments[0].revision
+    return next(one for one in families[f"shop-t{number}-{tier}-api"] if one.arn == arn)
+
+
+def repository(shop: Shop, name: str) -> Any:
+    return shop.endpoint.cloud.account(REGISTRY).repositories[name]
+
+
+def test_one_tag_step_brings_both_services_of_an_image(two: Shop):
+    planned = two.inv("release.prod", "--dry-run", "--json").summary
+    assert [(step["image"], step["moved"]) for step in planned["tags"]] == [("api", False)]
+    ran = two.inv("release.prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 4})
+    assert {result["service"] for result in ran.summary["results"]} == {"api", "worker"}
+
+
+def test_the_registry_is_asked_no_more_for_two_services_than_for_one(shop: Shop):
+    shop.inv("deploy.prod", "--dry-run")
+    one = {name: count for name, count in shop.endpoint.operations().items() if "Image" in name}
+    shop.add_running_service("worker")
+    shop.commit()
+    shop.endpoint.calls.clear()
+    shop.inv("deploy.prod", "--dry-run")
+    assert {name: count for name, count in shop.endpoint.operations().items() if "Image" in name} == one
+
+
+def test_both_services_must_run_the_image_in_the_tier_before(two: Shop):
+    account = two.endpoint.cloud.account(tenant_account(1))
+    newest = account.families["shop-t1-staging-worker"][-1].members["containerDefinitions"][0]
+    newest["image"] = newest["image"].partition("@")[0] + "@" + two.tags()[two.commits["older"]]
+    ran = two.inv("release.prod", "--commit", two.commits["newer"], "--allow-older")
+    repository(two, "api").tags = {tag: digest for tag, digest in two.tags().items() if not tag.startswith("prod-")}
+    ran = two.inv("release.prod", "--commit", two.commits["newer"], "--allow-older")
+    assert (ran.code, "t1-staging/worker: it runs " in ran.stderr) == (2, True), ran.stderr
+    assert "t1-staging/api" not in ran.stderr
+
+
+def test_a_release_of_one_service_moves_the_image_and_names_the_services_that_stay_behind(two: Shop):
+    runs_older(two, 1, "dev")
+    ran = two.inv("release.dev", "--commit", two.commits["older"], "--allow-older", "--service", "api")
+    assert ran.code == 0, ran.stderr
+    assert "stay behind until `inv deploy.dev`: t1-dev/worker, t2-dev/worker" in ran.stdout + ran.stderr
+
+
+def test_both_services_go_back_together(two: Shop):
+    assert two.inv("release.prod").code == 0
+    older = two.commits["older"]
+    assert two.inv("release.prod", "--commit", older, "--allow-older", "--override", "x").code == 0
+    ran = two.inv("release.rollback", "prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 4}), ran.stderr
+    assert len([step for step in ran.summary["tags"] if step["moved"]]) == 1
+
+
+def test_an_image_is_listed_once_with_every_environment_that_runs_it(two: Shop):
+    (listing,) = json.loads(two.inv("tag.list", "--json").stdout)
+    assert listing["image"] == "api"
+    newest = next(each for each in listing["images"] if two.commits["newer"] in each["commits"])
+    assert newest["runs_in"] == ["t1-dev", "t1-staging", "t2-dev", "t2-staging"]
+
+
+def test_a_service_that_runs_two_images_is_brought_to_both(beside: Shop):
+    ran = beside.inv("release.prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2}), ran.stderr
+    named, api, nginx = images(beside), repository(beside, "api").tags, repository(beside, "nginx").tags
+    assert named == {"proxy": f"nginx@{nginx['prod']}", "api": f"api@{api['prod']}"}
+    assert revision(beside).tags["deploytasks:digest"] == api["prod"]
+    assert revision(beside).tags["deploytasks:digest.nginx"] == nginx["prod"]
+    again = beside.inv("release.prod", "--json")
+    assert (again.code, again.summary["outcomes"]) == (0, {"unchanged": 2})
+
+
+def test_where_a_used_image_alone_moves_its_services_are_rolled_out(beside: Shop):
+    assert beside.inv("release.prod").code == 0
+    older = beside.commits["older"]
+    assert beside.inv("tag.prod", "--image", "nginx", "--commit", older, "--allow-older", "--override", "x").code == 0
+    cells = json.loads(beside.inv("status", "--tier", "prod", "--json").stdout)["cells"]
+    assert {tuple(cell["marks"]) for cell in cells} == {("behind",)}
+    assert {cell["uses"][0]["wanted"] for cell in cells} == {older}
+    ran = beside.inv("deploy.prod", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 2}), ran.stderr
+    assert images(beside)["proxy"] == f"nginx@{repository(beside, 'nginx').tags[older]}"
+    back = beside.inv("release.rollback", "prod", "--json")
+    assert (back.code, back.summary["outcomes"]) == (0, {"deployed": 2}), back.stderr
+    assert images(beside)["proxy"] == f"nginx@{repository(beside, 'nginx').tags[beside.commits['newer']]}"
+    assert [step["image"] for step in back.summary["tags"] if step["moved"]] == ["nginx"]
+
+
+def test_where_the_definition_names_the_tags_a_used_images_move_forces_a_deployment(beside: Shop):
+    deployed(beside, "dev")
+    assert images(beside, "dev") == {"proxy": "nginx:dev", "api": "api:dev"}
+    older = beside.commits["older"]
+    assert beside.inv("tag.dev", "--image", "nginx", "--commit", older, "--allow-older").code == 0
+    lines = map(json.loads, beside.inv("deploy.dev", "--json", "--dry-run").stdout.splitlines())
+    (plan,) = (line["plan"] for line in lines if line["event"] == "planned")
+    assert {each["action"] for wave in plan["waves"] for each in wave} == {"force"}
+    assert beside.inv("deploy.dev", "--json").summary["outcomes"] == {"deployed": 2}
+    assert beside.inv("deploy.dev", "--json").summary["outcomes"] == {"unchanged": 2}
+
+
+def test_the_gate_asks_for_each_image_that_a_service_runs(beside: Shop):
+    deployed(beside, "staging")
+    older = beside.commits["older"]
+    nginx = repository(beside, "nginx")
+    nginx.tags = {tag: digest for tag, digest in nginx.tags.items() if not tag.startswith("prod")}
+    ran = beside.inv("tag.prod", "--image", "nginx", "--commit", older)
+    assert ran.code == 2
+    assert f"t1-staging/api: it runs {beside.commits['newer'][:7]}, so {older[:7]} may not go to prod" in ran.stderr
+
+
+def test_an_image_that_a_template_names_and_no_list_is_refused_with_the_known_ones(shop: Shop):
+    shop.edit("templates/api.json.j2", "{{ image | tojson }}", "{{ images.nginx | tojson }}")
+    ran = shop.inv("envs.check")
+    assert ran.code == 2
+    assert "'nginx' is not set" in ran.stderr and "known: api" in ran.stderr

@@ -10,15 +10,16 @@ from deploytasks.config.load import load
 from deploytasks.config.names import RESERVED_TIER_NAMES
 from deploytasks.config.schema import (
     ImageTable,
+    JobTable,
+    Layer,
     NotifyTable,
     ProjectFile,
     RegistryTable,
     ServiceTable,
-    Settings,
     TierTable,
     json_schema,
 )
-from deploytasks.model import Webhook
+from deploytasks.model import JobSettings, Webhook
 from tests.envs_files import MB, PROJECT, refusal
 
 DOC = (Path(__file__).parent.parent / "docs" / "envs.md").read_text()
@@ -34,14 +35,28 @@ def project(tmp_path):
 
 
 def test_the_documented_files_mean_what_their_comments_say(project):
-    assert [str(target) for target in project.targets] == ["mb-dev/api", "mb-prod/api", "mb-prod/worker"]
-    dev, prod, worker = project.targets
+    assert [str(target) for target in project.targets] == [
+        "mb-dev/api",
+        "mb-dev/nightly",
+        "mb-prod/api",
+        "mb-prod/worker",
+        "mb-prod/nightly",
+        "mb-prod/reindex",
+    ]
+    dev, nightly_dev, prod, worker, nightly, reindex = project.targets
     assert dev.env == {"LOG_LEVEL": "info", "FEATURE_BULK_ORDERS": "on", "WORKERS": "4"}
     assert (dev.family, prod.family, worker.family) == ("shop-mb-dev-api", "mb-shop-api", "shop-mb-prod-worker")
     assert (dev.cpu, prod.cpu, worker.cpu) == (1024, 1024, 512)
     assert (dev.access.account, prod.access.account) == ("222222222222", "333333333333")
     assert (prod.cluster, prod.ecs_service, prod.env["LOG_LEVEL"]) == ("mb-prod", "api", "error")
     assert project.webhook == Webhook("ssm", "/shop/slack")
+    role = "arn:aws:iam::{}:role/scheduler"
+    assert nightly_dev.job == JobSettings("cron(0 3 * * ? *)", role.format("222222222222"))
+    assert (nightly.family, nightly.job) == (
+        "shop-mb-prod-nightly",
+        JobSettings("cron(0 3 * * ? *)", role.format("333333333333")),
+    )
+    assert (reindex.image, reindex.job) == ("api", JobSettings(rule="mb-prod-reindex"))
     assert worker.vars == {"subnets": ["subnet-2a", "subnet-2b"], "queues": {"fast": 4, "slow": 1}}
 
 
@@ -62,7 +77,10 @@ def test_what_the_doc_calls_a_default_is_the_default(project, tmp_path):
     assert (worker.uses, worker.before_deploy) == ((), ())
 
 
-@pytest.mark.parametrize("kind", [ProjectFile, RegistryTable, NotifyTable, ImageTable, ServiceTable, TierTable])
+KINDS = [ProjectFile, RegistryTable, NotifyTable, ImageTable, ServiceTable, JobTable, TierTable]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_key_of_the_project_stands_in_the_doc(kind):
     text = EXAMPLES["envs/project.toml"]
     missing = [key for key in kind.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]
@@ -71,7 +89,7 @@ def test_every_key_of_the_project_stands_in_the_doc(kind):
 
 def test_every_setting_stands_in_the_doc():
     text = EXAMPLES["envs/mb.toml"]
-    missing = [key for key in Settings.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]
+    missing = [key for key in Layer.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]
     assert missing == []
 
 
@@ -107,5 +125,5 @@ def test_the_schema_says_what_is_required_and_what_is_the_default():
 
 
 def test_a_variable_is_never_true_for_editors_either():
-    variable = json_schema("tenant")["$defs"]["Settings"]["properties"]["env"]["additionalProperties"]
+    variable = json_schema("tenant")["$defs"]["Layer"]["properties"]["env"]["additionalProperties"]
     assert {"type": "boolean", "const": False} in variable["anyOf"]

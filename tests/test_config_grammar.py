@@ -184,7 +184,7 @@ def test_an_unknown_key_of_a_tenant_is_told_where_it_belongs(tmp_path, old, new,
         (
             "[zebra]",
             "envs/project.toml:13: unknown key 'zebra'\n"
-            "    known: project, registry, images, services, tiers, defaults, notify",
+            "    known: project, registry, images, services, jobs, tiers, defaults, notify",
         ),
     ],
 )

@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 from deploytasks.config.check import checked
 from deploytasks.config.files import Fault, Source
 from deploytasks.config.load import load
-from deploytasks.config.schema import Layer, ProjectFile, ServiceTable, Settings, Tenant, TierTable
+from deploytasks.config.schema import (
+    JobSettings,
+    JobTable,
+    Layer,
+    ProjectFile,
+    ServiceSettings,
+    ServiceTable,
+    Tenant,
+    TierTable,
+)
 from deploytasks.errors import Invalid
 from deploytasks.model import Project
 
-KINDS = (Settings, Layer, Tenant, ServiceTable, TierTable, ProjectFile)
+KINDS = (ServiceSettings, JobSettings, JobTable, Layer, Tenant, ServiceTable, TierTable, ProjectFile)
 KEYS = sorted({key for kind in KINDS for key in kind.__struct_fields__})
 NAMES = st.sampled_from([*KEYS, "dev", "prod", "api", "X", "a.b", "Bad Name", "cpus", ""])
 TEXTS = st.sampled_from(

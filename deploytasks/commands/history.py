@@ -17,7 +17,7 @@ from deploytasks.commands.overrides import overridden
 from deploytasks.commands.revisions import Trail
 from deploytasks.concurrency import each, together
 from deploytasks.errors import listed
-from deploytasks.model import History, Override, Project, Release, Service, Tier
+from deploytasks.model import History, Job, Override, Project, Release, Service, Tier
 from deploytasks.rules.observed import begun_at, has_begun
 from deploytasks.rules.releases import (
     Past,
@@ -45,7 +45,7 @@ _MOST_IN_ACCOUNT = 200
 """How many revisions are read for config-only deploys: of all targets together, and per account and region."""
 
 
-def history(project: Project, tier: Tier, services: Sequence[Service], last: int) -> History:
+def history(project: Project, tier: Tier, services: Sequence[Service | Job], last: int) -> History:
     """Return the tier's last `last` releases of these services' images, and the config-only deploys since then.
 
     Both are newest first; the notes say what could not be read.

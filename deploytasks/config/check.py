@@ -19,10 +19,13 @@ from deploytasks.config.lines import dotted
 from deploytasks.config.schema import (
     Below,
     ImageTable,
+    JobSettings,
+    JobTable,
     Layer,
     ProjectFile,
     Region,
     Secret,
+    ServiceSettings,
     ServiceTable,
     Settings,
     Size,
@@ -206,6 +209,7 @@ _SETTINGS = frozenset(Layer.__struct_fields__)
 _POLICY = frozenset(TierTable.__struct_fields__) - {"settings"}
 _BUILD = frozenset(ImageTable.__struct_fields__)
 _SERVICE = frozenset(ServiceTable.__struct_fields__)
+_JOB = frozenset(JobTable.__struct_fields__)
 
 
 class Hint(Struct, frozen=True):
@@ -231,12 +235,14 @@ def _right_place(key: str, kind: type[Struct]) -> str:
     """Return where a key belongs that another table has; "" if none has it."""
     if issubclass(kind, Settings):
         return _place_outside_settings(key, kind)
+    if kind is ServiceTable or kind is JobTable:
+        return _place_outside_what_runs(key, kind)
     if kind is TierTable and key in _SETTINGS:
         return f"a tier's settings belong under [tiers.<tier>.settings]: write settings.{key}"
-    if kind is ServiceTable and key in _SETTINGS:
-        return "a service's settings belong in a layer, such as [defaults.services.<service>]"
     if kind is ImageTable and key in _SERVICE:
         return "what a service does with its image belongs under [services.<service>]"
+    if kind is ImageTable and key in _JOB:
+        return "when a job runs belongs under [jobs.<job>]"
     if kind is ImageTable and key in _SETTINGS:
         return "an image has no settings: the services that run it have, such as [defaults.services.<service>]"
     if kind is ProjectFile and key in _SETTINGS:
@@ -244,15 +250,32 @@ def _right_place(key: str, kind: type[Struct]) -> str:
     return ""
 
 
+def _place_outside_what_runs(key: str, kind: type[Struct]) -> str:
+    if kind is JobTable and key in _SERVICE:
+        return f"only a service has `{key}`; jobs are rolled out after all services of their environment"
+    if kind is ServiceTable and key in _JOB:
+        return "only a job has a schedule: [jobs.<job>]"
+    word = "job" if kind is JobTable else "service"
+    return f"a {word}'s settings belong in a layer, such as [defaults.{word}s.<{word}>]" if key in _SETTINGS else ""
+
+
 def _place_outside_settings(key: str, kind: type[Struct]) -> str:
     if key in _POLICY:
         return "a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]"
     if key in _BUILD:
         return "how an image is built belongs only in envs/project.toml, under [images.<image>]"
+    if key in _JOB and (kind is JobSettings or key not in _SERVICE):
+        return "what a job runs, and when, belongs only in envs/project.toml, under [jobs.<job>]"
     if key in _SERVICE:
         return "what a service runs belongs only in envs/project.toml, under [services.<service>]"
+    if kind is ServiceSettings and key in JobSettings.__struct_fields__:
+        return f"only a job has `{key}`: [jobs.<job>]"
+    if kind is JobSettings and key in ServiceSettings.__struct_fields__:
+        return "a job has no ECS service"
     if kind is Tenant and key in ProjectFile.__struct_fields__:
         return f"[{key}] belongs only in envs/project.toml"
     if kind is Layer and key == "settings":
         return "settings belong here directly, without a table of that name"
-    return "services have no services of their own" if key == "services" else ""
+    if key in ("services", "jobs"):
+        return f"{'jobs' if kind is JobSettings else 'services'} have no {key} of their own"
+    return ""

@@ -1,7 +1,7 @@
 """Merge layers of settings, later ones winning, and record where each value came from. Pure.
 
 Tables merge key by key, scalars and lists replace; `false` in `env` or `secrets` removes an inherited key; inside a
-layer its `services.S` comes last.
+layer its `services.S` or `jobs.J` comes last.
 """
 
 import json
@@ -40,17 +40,19 @@ class Merged(Struct, frozen=True):
     origins: dict[str, Origin] = field(default_factory=dict)
 
 
-_NOT_SETTINGS = frozenset({"services", "tiers"})
+KINDS = ("services", "jobs")
+"""The tables of what runs in an environment, in the order of its rollout."""
+_NOT_SETTINGS = frozenset({*KINDS, "tiers"})
 _REMOVABLE = frozenset({"env.", "secrets."})
 
 
-def merge(layers: Iterable[Layer], service: str) -> Merged:
-    """Return one service's settings, merged from layers given from the most general to the most specific."""
+def merge(layers: Iterable[Layer], name: str, kind: str = "services") -> Merged:
+    """Return the settings of one of `KINDS`, merged from layers given from the most general to the most specific."""
     merged = Merged()
     for layer in layers:
         general = {key: value for key, value in layer.settings.items() if key not in _NOT_SETTINGS}
         _lay(Layer(layer.file, layer.at, general), merged, merged.values, "")
-        _lay(layer.within("services", service), merged, merged.values, "")
+        _lay(layer.within(kind, name), merged, merged.values, "")
     return merged
 
 
@@ -93,7 +95,7 @@ def settings(root: Path, target: Target) -> tuple[Setting, ...]:
 
 
 def _tables(target: Target) -> dict[str, Any]:
-    access = target.access
+    access, job = target.access, target.job
     return {
         "account": access.account,
         "region": access.region,
@@ -101,8 +103,11 @@ def _tables(target: Target) -> dict[str, Any]:
         "role": access.role,
         "external_id": access.external_id,
         "cluster": target.cluster,
-        "ecs_service": target.ecs_service,
+        "ecs_service": target.ecs_service or None,
         "family": target.family,
+        "schedule": (job.schedule if job else "") or None,
+        "schedule_role": (job.schedule_role if job else "") or None,
+        "rule": (job.rule if job else "") or None,
         "wave": target.wave,
         "cpu": target.cpu,
         "memory": target.memory,

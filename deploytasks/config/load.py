@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from deploytasks.config import policy
 from deploytasks.config.check import BAD, checked
-from deploytasks.config.files import Fault, Source, complaints, read_envs, table
+from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.images_of_services import uris
-from deploytasks.config.layers import Layer, Merged, merge
+from deploytasks.config.layers import KINDS, Layer, Merged, merge
 from deploytasks.config.lines import dotted
 from deploytasks.config.schema import ProjectFile
 from deploytasks.errors import Invalid
-from deploytasks.model import Access, Environment, Origin, Project, SessionFactory, Target
+from deploytasks.model import Access, Environment, JobSettings, Origin, Project, SessionFactory, Target
 from deploytasks.spelling import suggestion
 
 
@@ -50,7 +50,7 @@ docs/envs.md in deploytasks' own repository shows a complete one"""
 
 
 def _targets(project: Source, tenants: Sequence[Source], faults: list[Fault]) -> Iterator[Target]:
-    """Yield every valid tenant × tier × service that is not absent."""
+    """Yield every valid tenant × tier × service or job that is not absent."""
     tiers = policy.order_of_tiers(project)
     for tenant in tenants:
         for tier in tiers:
@@ -62,11 +62,12 @@ def _targets_of(at: Environment, project: Source, tenant: Source, faults: list[F
     ours, theirs = Layer(project.file, "", project.data), Layer(tenant.file, "", tenant.data)
     general = (ours.within("defaults"), ours.within("tiers", at.tier, "settings"))
     layers = (*general, theirs, theirs.within("tiers", at.tier))
-    name = str(table(project.data, "project").get("name"))
-    for service in table(project.data, "services"):
-        merged = merge(layers, service)
+    declared, project_name = tenant.origin(dotted("tiers", at.tier)), str(table(project.data, "project").get("name"))
+    for kind, name in ((each, name) for each in KINDS for name in table(project.data, each)):
+        merged = merge(layers, name, kind)
         if merged.values.get("absent") is not True:
-            place = Place(name, at, service, uris(project, service), tenant.origin(dotted("tiers", at.tier)))
+            job = table(project.data, kind, name) if kind == "jobs" else None
+            place = Place(project_name, at, name, uris(project, kind, name), declared, job)
             made = target(place, merged, faults)
             if made is not None:
                 yield made
@@ -79,6 +80,7 @@ def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tup
         registry=policy.registry(file),
         images=policy.images(file),
         services=policy.services(file),
+        jobs=policy.jobs(file),
         tiers=policy.tiers(file),
         tenants=tuple(tenants),
         targets=targets,
@@ -87,26 +89,29 @@ def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tup
 
 
 REQUIRED = ("account", "region", "cluster")
-LONGEST = 255
-"""The most characters of a cluster's, a service's or a family's name. Source: the ECS API reference."""
+LONGEST = {"cluster": ("ECS", 255), "ecs_service": ("ECS", 255), "family": ("ECS", 255), "rule": ("EventBridge", 64)}
+"""Who limits each name to how many characters. Sources: the ECS API reference, botocore's model of EventBridge."""
 
 
 class Place(Struct, frozen=True):
     """The place that settings are for; `origin` is where the tenant's file declares the environment.
 
-    `images` are the URIs of the service's images, its own first.
+    `images` are the URIs of the images of the service or job called `name`, its own first. `job` is the job's table in
+    project.toml; None for a service.
     """
 
     project: str
     environment: Environment
-    service: str
+    name: str
     images: Mapping[str, str]
     origin: Origin
+    job: Mapping[str, Any] | None = None
 
 
 def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
     """Return the target of the merged settings; None if they have faults. Adds to `faults`."""
-    found = [*_missing(place, merged), *_role_elsewhere(place, merged), *_in_env_and_secrets(place, merged)]
+    checks = (_missing, _role_elsewhere, _in_env_and_secrets, _start_of_job)
+    found = [fault for check in checks for fault in check(place, merged)]
     if not found and not _has_bad(merged.values):
         made = _made(place, merged)
         found = list(_too_long(place, made))
@@ -119,7 +124,8 @@ def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
 def clashes(targets: Iterable[Target]) -> Iterator[Fault]:
     """Yield a fault for targets that share an ECS service, or a task definition family in one account."""
     known = tuple(targets)
-    by_service = _pairs(known, lambda each: (each.access.account, each.access.region, each.cluster, each.ecs_service))
+    of_ecs = tuple(each for each in known if each.job is None)
+    by_service = _pairs(of_ecs, lambda each: (each.access.account, each.access.region, each.cluster, each.ecs_service))
     for one, other in by_service:
         what = f"{one} and {other} are the same ECS service: {one.cluster}/{one.ecs_service}, {_whereabouts(one)}"
         at = one.origins.get("ecs_service", one.origins["cluster"])
@@ -136,7 +142,7 @@ def _pairs(targets: tuple[Target, ...], identity: Callable[[Target], Hashable]) 
     first: dict[Hashable, Target] = {}
     for each in targets:
         other = first.setdefault(identity(each), each)
-        if other is not each:
+        if (other.environment, other.name) != (each.environment, each.name):
             yield each, other
 
 
@@ -148,16 +154,36 @@ def _missing(place: Place, merged: Merged) -> Iterator[Fault]:
     for key in REQUIRED:
         if key not in merged.values:
             what = f"{place.environment} has no {key}"
-            to_do = f"write {key} = … here, at the top of {place.origin.file}, or under [defaults] in envs/project.toml"
-            yield Fault(place.origin, what, to_do)
+            yield Fault(place.origin, what, f"write {key} = … {_where_to_write(place)}")
 
 
 def _role_elsewhere(place: Place, merged: Merged) -> Iterator[Fault]:
-    role, account = merged.values.get("role"), merged.values.get("account")
-    if isinstance(role, str) and isinstance(account, str) and policy.account_of(role) != account:
-        what = f"is a role of account {policy.account_of(role)}, but {place.environment} is account {account}"
-        to_do = f"the account is from {merged.origins['account']}\ngive {place.environment} a role of its own account"
-        yield Fault(merged.origins["role"], what, to_do)
+    account = merged.values.get("account")
+    for key in ("role",) if place.job is None else ("role", "schedule_role"):
+        role = merged.values.get(key)
+        if isinstance(role, str) and isinstance(account, str) and policy.account_of(role) != account:
+            what = f"is a role of account {policy.account_of(role)}, but {place.environment} is account {account}"
+            whose = f"the account is from {merged.origins['account']}"
+            yield Fault(merged.origins[key], what, f"{whose}\ngive {place.environment} a role of its own account")
+
+
+def _start_of_job(place: Place, merged: Merged) -> Iterator[Fault]:
+    """Yield a fault for a job that both a schedule and a rule start, and for a schedule without a role to start it."""
+    if place.job is None or not isinstance(place.job.get("schedule"), str):
+        return
+    name, environment = place.name, place.environment
+    if "rule" in merged.values:
+        what = f"{environment}/{name} has a rule, and [{dotted('jobs', name)}] a schedule"
+        to_do = "leave one out: the rule in envs/, or `schedule` in envs/project.toml"
+        yield Fault(merged.origins["rule"], what, to_do)
+    elif "schedule_role" not in merged.values:
+        what = f"{environment} has no schedule_role, by which EventBridge Scheduler starts the tasks of '{name}'"
+        to_do = f"write schedule_role = … {_where_to_write(place)}"
+        yield Fault(place.origin, what, to_do)
+
+
+def _where_to_write(place: Place) -> str:
+    return f"here, at the top of {place.origin.file}, or under [defaults] in envs/project.toml"
 
 
 def _in_env_and_secrets(place: Place, merged: Merged) -> Iterator[Fault]:
@@ -171,10 +197,12 @@ def _in_env_and_secrets(place: Place, merged: Merged) -> Iterator[Fault]:
 
 
 def _too_long(place: Place, made: Target) -> Iterator[Fault]:
-    for key in ("cluster", "ecs_service", "family"):
-        name = getattr(made, key)
-        if len(name) > LONGEST:
-            what = f"the {key} of {made} has {len(name)} characters, ECS allows {LONGEST}: {name[:40]}…"
+    rule = made.job.rule if made.job else ""
+    names = {"cluster": made.cluster, "ecs_service": made.ecs_service, "family": made.family, "rule": rule}
+    for key, name in names.items():
+        who, most = LONGEST[key]
+        if len(name) > most:
+            what = f"the {key} of {made} has {len(name)} characters, {who} allows {most}: {name[:40]}…"
             yield Fault(made.origins.get(key, place.origin), what)
 
 
@@ -186,12 +214,12 @@ def _made(place: Place, merged: Merged) -> Target:
     values = merged.values
     return Target(
         environment=place.environment,
-        name=place.service,
+        name=place.name,
         images=place.images,
         access=Access(values["account"], values["region"], *map(values.get, ("profile", "role", "external_id"))),
         cluster=_filled(values["cluster"], place),
-        ecs_service=_filled(values.get("ecs_service", place.service), place),
-        family=values.get("family", f"{place.project}-{place.environment}-{place.service}"),
+        ecs_service="" if place.job is not None else _filled(values.get("ecs_service", place.name), place),
+        family=values.get("family", f"{place.project}-{place.environment}-{place.name}"),
         wave=values.get("wave", 1),
         cpu=values.get("cpu"),
         memory=values.get("memory"),
@@ -199,23 +227,33 @@ def _made(place: Place, merged: Merged) -> Target:
         secrets=values.get("secrets", {}),
         vars=values.get("vars", {}),
         origins=merged.origins,
+        job=None if place.job is None else _job(place, place.job, merged),
     )
+
+
+def _job(place: Place, job: Mapping[str, Any], merged: Merged) -> JobSettings:
+    """Return what starts the job. Adds the origin of its schedule to the merged ones."""
+    values, schedule = merged.values, job.get("schedule", "")
+    if schedule:
+        merged.origins["schedule"] = Origin(PROJECT_FILE, dotted("jobs", place.name, "schedule"))
+    return JobSettings(schedule, values.get("schedule_role", ""), _filled(values.get("rule", ""), place))
 
 
 def _filled(text: str, place: Place) -> str:
     """Return the text with the placeholders {tenant}, {tier} and {service}, and no others, filled in."""
-    names = {"tenant": place.environment.tenant, "tier": place.environment.tier, "service": place.service}
+    names = {"tenant": place.environment.tenant, "tier": place.environment.tier, "service": place.name}
     for name, value in names.items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
 
 def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Yield the tiers and services that project.toml does not have, and environments with the same shown name."""
+    """Yield the tiers, services and jobs that project.toml does not have, and environments with the same shown name."""
     tenants = tuple(tenants)
     for source in (project, *tenants):
         for path in _setting_tables(source):
             yield from _unknown(project, "service", source, *path)
+            yield from _unknown(project, "job", source, *path)
     for tenant in tenants:
         yield from _unknown(project, "tier", tenant)
     yield from _shown_alike(tenants)
@@ -230,12 +268,14 @@ def without_tier(tenants: Iterable[Source]) -> Iterator[Fault]:
 
 
 def _unknown(project: Source, kind: str, source: Source, *path: str) -> Iterator[Fault]:
-    """Yield a fault for each service or tier in that table of the source that project.toml does not have."""
+    """Yield a fault for each service, job or tier in that table of the source that project.toml does not have."""
     known = table(project.data, f"{kind}s")
     for name in table(source.data, *path, f"{kind}s"):
         if name not in known:
             at = source.origin(dotted(*path, f"{kind}s", name))
-            yield Fault(at, f"there is no {kind} '{name}' in {project.file}", suggestion(name, known))
+            other = next((each for each in KINDS if name in table(project.data, each)), "")
+            to_do = f"it is a {other[:-1]}: write {dotted(other, name)}" if other else suggestion(name, known)
+            yield Fault(at, f"there is no {kind} '{name}' in {project.file}", to_do)
 
 
 def _setting_tables(source: Source) -> Iterator[tuple[str, ...]]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from deploytasks import cron
 from deploytasks.config import images_of_services, schema
 from deploytasks.config.check import fits
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
 from deploytasks.config.names import RESERVED_TIER_NAMES, promotion_order
 from deploytasks.durations import seconds
-from deploytasks.model import Access, Image, Registry, Service, Tier, Webhook
+from deploytasks.model import Access, Image, Job, Registry, Service, Tier, Webhook
 from deploytasks.spelling import suggestion
 
 MOST_TIERS = 5
@@ -24,6 +25,7 @@ def faults_in(source: Source) -> Iterator[Fault]:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
     yield from _shared_repositories(source)
     yield from images_of_services.faults_in(source)
+    yield from _jobs(source)
     yield from _role_elsewhere(source)
     yield from _webhook_elsewhere(source)
     yield from _tier_names(source)
@@ -32,6 +34,17 @@ def faults_in(source: Source) -> Iterator[Fault]:
         timeout = table(source.data, "tiers", name).get("timeout")
         if isinstance(timeout, str) and seconds(timeout) == 0:
             yield Fault(source.origin(dotted("tiers", name, "timeout")), "is zero")
+
+
+def _jobs(source: Source) -> Iterator[Fault]:
+    """Yield a fault for each job with a service's name, or with a schedule that Scheduler would refuse."""
+    for name, found in table(source.data, "jobs").items():
+        if name in table(source.data, "services"):
+            what = f"'{name}' is the name of a service too"
+            yield Fault(source.origin(dotted("jobs", name)), what, "give the job a name of its own")
+        schedule = found.get("schedule") if isinstance(found, dict) else None
+        for what, to_do in cron.faults(schedule) if isinstance(schedule, str) else ():
+            yield Fault(source.origin(dotted("jobs", name, "schedule")), what, to_do)
 
 
 def order_of_tiers(source: Source) -> tuple[str, ...]:
@@ -176,6 +189,19 @@ def services(file: schema.ProjectFile) -> tuple[Service, ...]:
             before_deploy=tuple(map(tuple, table.before_deploy)),
         )
         for name, table in file.services.items()
+    )
+
+
+def jobs(file: schema.ProjectFile) -> tuple[Job, ...]:
+    """Return the jobs in file order."""
+    return tuple(
+        Job(
+            name=name,
+            image=table.image or images_of_services.default_image(name, file.images),
+            uses=table.uses,
+            schedule=table.schedule,
+        )
+        for name, table in file.jobs.items()
     )
 
 

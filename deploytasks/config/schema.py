@@ -80,6 +80,13 @@ EcsName = Annotated[
         "letters, digits, _ and -, and the placeholders {tenant} {tier} {service}",
     ),
 ]
+Rule = Annotated[
+    str,
+    _like(
+        r"(?:[A-Za-z0-9._-]|\{tenant\}|\{tier\}|\{service\})+",
+        "the name of an EventBridge rule: letters, digits, . _ and -, and the placeholders {tenant} {tier} {service}",
+    ),
+]
 Family = Annotated[str, _like("[A-Za-z0-9_-]{1,255}", "at most 255 letters, digits, _ and -; no placeholders")]
 Size = Annotated[
     Annotated[int, Meta(ge=1)] | Annotated[str, _like(r"[0-9]*\.?[0-9]+(?: ?[A-Za-z]+)?", "")],
@@ -116,7 +123,7 @@ Value = Annotated[Any, Meta(description="text, finite numbers, true, false, list
 
 
 class Settings(Struct, forbid_unknown_fields=True):
-    """What may differ from one environment to the next."""
+    """What may differ from one environment to the next, for services and jobs alike."""
 
     account: Account | None = None
     region: Region | None = None
@@ -124,7 +131,6 @@ class Settings(Struct, forbid_unknown_fields=True):
     role: Role | None = None
     external_id: ExternalId | None = None
     cluster: EcsName | None = None
-    ecs_service: EcsName | None = None
     family: Family | None = None
     wave: Count | None = None
     cpu: Size | None = None
@@ -135,10 +141,27 @@ class Settings(Struct, forbid_unknown_fields=True):
     vars: dict[str, Value] | None = None
 
 
-class Layer(Settings, forbid_unknown_fields=True):
-    """Settings, and those that hold for one service only."""
+class ServiceSettings(Settings, forbid_unknown_fields=True):
+    """Settings of one service."""
 
-    services: dict[Name, Settings] | None = None
+    ecs_service: EcsName | None = None
+
+
+class JobSettings(Settings, forbid_unknown_fields=True):
+    """Settings of one job."""
+
+    schedule_role: Role | None = None
+    rule: Rule | None = None
+
+
+class Layer(Settings, forbid_unknown_fields=True):
+    """Settings, and those that hold for one service or one job only."""
+
+    ecs_service: EcsName | None = None
+    schedule_role: Role | None = None
+    rule: Rule | None = None
+    services: dict[Name, ServiceSettings] | None = None
+    jobs: dict[Name, JobSettings] | None = None
 
 
 class Tenant(Layer, forbid_unknown_fields=True, kw_only=True):
@@ -197,6 +220,16 @@ class ServiceTable(Struct, forbid_unknown_fields=True):
     ] = ()
 
 
+class JobTable(Struct, forbid_unknown_fields=True):
+    """[jobs.<job>]: the image that it runs, and when; not a settings layer."""
+
+    image: Name | None = None
+    uses: Names = ()
+    schedule: Annotated[
+        Text, Meta(description='an EventBridge Scheduler expression, such as "cron(0 3 * * ? *)" or "rate(1 hour)"')
+    ] = ""
+
+
 class TierTable(Struct, forbid_unknown_fields=True, kw_only=True):
     """[tiers.<tier>]: its policy, and under `settings` the settings of its environments."""
 
@@ -217,6 +250,7 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
     registry: RegistryTable
     images: dict[Name, ImageTable]
     services: dict[Name, ServiceTable]
+    jobs: dict[Name, JobTable] = {}
     tiers: dict[Name, TierTable]
     defaults: Layer | None = None
     notify: NotifyTable | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint, DeployError, Invalid, raise_all
-from deploytasks.model import Image, Project, Scope, Service, Target, Tier
+from deploytasks.model import Image, Job, Project, Scope, Service, Target, Tier
 from deploytasks.spelling import suggestion
 
 
@@ -97,7 +97,7 @@ def _complaints(project: Project, scope: Scope) -> Iterator[Complaint]:
 def unknown_names(project: Project, scope: Scope) -> Iterator[Complaint]:
     """Yield a complaint for each name in the scope's flags that the project does not have."""
     yield from unknown("--tenant", scope.tenants, project.tenants)
-    yield from unknown("--service", scope.services, [service.name for service in project.services])
+    yield from unknown("--service", scope.services, [each.name for each in project.services_and_jobs])
     yield from unknown("--image", scope.images, [image.name for image in project.images])
     yield from unknown("--exclude", scope.exclude, project.tenants)
 
@@ -118,11 +118,11 @@ def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> Deplo
     return Invalid.of(where, what, "see which there are: inv envs.list")
 
 
-def services(project: Project, text: str | None) -> tuple[Service, ...]:
-    """Return the services that `--service` names; all if it is not given."""
-    wanted = names("service", text)
-    _refuse_unknown("--service", wanted, (service.name for service in project.services))
-    return tuple(service for service in project.services if not wanted or service.name in wanted)
+def services(project: Project, text: str | None) -> tuple[Service | Job, ...]:
+    """Return the services and jobs that `--service` names; all if it is not given."""
+    wanted, known = names("service", text), project.services_and_jobs
+    _refuse_unknown("--service", wanted, (each.name for each in known))
+    return tuple(each for each in known if not wanted or each.name in wanted)
 
 
 def images(project: Project, text: str | None) -> tuple[Image, ...]:

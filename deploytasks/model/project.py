@@ -199,6 +199,11 @@ class Project(Struct, frozen=True):
     webhook: Webhook | None = None
     sessions: SessionFactory | None = None
 
+    @property
+    def services_and_jobs(self) -> tuple[Service | Job, ...]:
+        """The services, then the jobs: no two have one name."""
+        return (*self.services, *self.jobs)
+
     def tier(self, name: str) -> Tier:
         """Return the tier of that name, which must exist: tasks are made from the tiers themselves."""
         return next(tier for tier in self.tiers if tier.name == name)

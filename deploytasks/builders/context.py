@@ -15,7 +15,7 @@ def visible(context: Path, dockerfile: Path) -> frozenset[str]:
 
     Raises: Invalid if `.dockerignore` is malformed.
     """
-    return frozenset(_with_parents(_walk(context, _matcher(context, dockerfile), "")))
+    return frozenset(_walk(context, _matcher(context, dockerfile), ""))
 
 
 def _matcher(context: Path, dockerfile: Path) -> dockerignore.Matcher:
@@ -27,22 +27,16 @@ def _matcher(context: Path, dockerfile: Path) -> dockerignore.Matcher:
 
 
 def _walk(context: Path, matcher: dockerignore.Matcher, below: str) -> Iterator[str]:
+    """Yield the visible paths: an ignored directory is one of them if an exception (`!kept/file`) needs it."""
     with os.scandir(context / below) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
-        if not matcher.ignores(path):
+        enters = entry.is_dir(follow_symlinks=False) and not matcher.ignores_tree(path)
+        inside = [*_walk(context, matcher, path)] if enters else []
+        if inside or not matcher.ignores(path):
             yield path
-        if entry.is_dir(follow_symlinks=False) and not matcher.ignores_tree(path):
-            yield from _walk(context, matcher, path)
-
-
-def _with_parents(paths: Iterator[str]) -> Iterator[str]:
-    """Yield the paths and their parents: an ignored directory is visible if an exception (`!kept/file`) needs it."""
-    for path in paths:
-        yield path
-        while path := os.path.dirname(path):  # noqa: PTH120 - thousands of strings, no Path needed
-            yield path
+        yield from inside
 
 
 def pack(context: Path, dockerfile: Path, into: IO[bytes]) -> str:

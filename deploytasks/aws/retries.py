@@ -33,6 +33,7 @@ CONFIG = Config(
     connect_timeout=4,
     read_timeout=30,
     user_agent=f"deploytasks botocore/{__version__}",  # else botocore assembles its own for each request
+    proxies={},  # the shared connections know them; else each client looks through the whole environment, twice
 )
 FIRST = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 7}))
 """For STS. The timeouts are the same for all, because all clients share the first one's connections."""

@@ -1,6 +1,8 @@
 """One image that several services run, and a service that runs several images: tagged, gated and shown once."""
 
 import json
+from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
@@ -169,3 +171,19 @@ def test_an_image_that_a_template_names_and_no_list_is_refused_with_the_known_on
     ran = shop.inv("envs.check")
     assert ran.code == 2
     assert "'nginx' is not set" in ran.stderr and "known: api" in ran.stderr
+
+
+def test_what_ran_at_a_time_is_restored_with_every_image_of_then(beside: Shop):
+    assert beside.inv("release.prod").code == 0
+    at = datetime.now(UTC)
+    Event().wait(1 - at.microsecond / 1_000_000)  # release tags tell their time to the second
+    older = beside.commits["older"]
+    assert beside.inv("tag.prod", "--image", "nginx", "--commit", older, "--allow-older", "--override", "x").code == 0
+    assert beside.inv("deploy.prod").code == 0
+    ran = beside.inv("release.rollback", "prod", "--at", at.isoformat(), "--tenant", "t1", "--json")
+    assert (ran.code, ran.summary["outcomes"]) == (0, {"deployed": 1}), ran.stderr
+    newer, nginx = beside.commits["newer"], repository(beside, "nginx").tags
+    assert [images(beside, "prod", number)["proxy"] for number in (1, 2)] == [
+        f"nginx@{nginx[newer]}",
+        f"nginx@{nginx[older]}",
+    ]

@@ -16,10 +16,10 @@ from deploytasks.commands.lock import hold_of
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.situation import look_at_targets
 from deploytasks.errors import Complaint, DeployError
-from deploytasks.model import DesiredImage, EcrImage, Live, LockState, Target
+from deploytasks.model import DesiredImage, EcrImage, Live, LockState, Target, desired_by
 from deploytasks.rules import releases
 from deploytasks.rules.image_index import ImageIndex, index_images
-from deploytasks.rules.observed import ours, what_runs
+from deploytasks.rules.observed import digest_key, ours, what_runs
 from deploytasks.rules.releases import past_of
 
 
@@ -28,7 +28,7 @@ class RestorePoint(Struct, frozen=True):
 
     It `is_unfinished` if an earlier rollback to it was not finished.
 
-    `others` are the targets that ran another image then than `desired_images` has of theirs.
+    `others` are the targets that ran other images then than `desired_images` has of theirs.
     """
 
     name: str = ""
@@ -228,31 +228,39 @@ def _then(
 def _other(
     context: Context, found: Found, point: RestorePoint, target: Target, then: Then
 ) -> DesiredImage | Complaint | None:
-    """Return the image of the revision then if it is not the point's, or a complaint if ECR does not hold it."""
+    """Return the images of the revision then if they are not the point's, or a complaint if ECR does not hold one."""
     if then.revision is None:
         return None
-    held, number = found.indexes[target.image], then.revision.arn.rpartition("/")[2]
-    desired = next(desired for desired in point.desired_images if desired.name == target.image)
-    digest = _digest(context, held, desired, then, target)
-    image = held.by_digest.get(digest)
-    if image is None:
-        how = "which ran then" if then.how == ran_at.ECS_SAYS else then.how
-        what = f"ECR does not hold the image of {number}, {how}"
-        to_do = f"leave it out: --exclude {target.environment.tenant}; or name a release or commit: --to"
-        return Complaint(str(target), what, to_do)
-    return (
-        None
-        if image.digest == desired.digest
-        else desired_images.of_image(context, context.project.image(desired.name), image)
-    )
+    desired, ran = desired_by(target, point.desired_images), []
+    for each in (desired, *desired.uses):
+        digest = _digest(context, found.indexes[each.name], each, then, target)
+        image = found.indexes[each.name].by_digest.get(digest)
+        if image is None and not (digest == "" and each.name != target.image):
+            return _not_held(target, then)
+        is_other = image is not None and image.digest != each.digest
+        ran.append(desired_images.of_image(context, context.project.image(each.name), image) if is_other else each)
+    own, *uses = ran
+    other = replace(own, uses=tuple(uses))
+    return other if other != desired else None
+
+
+def _not_held(target: Target, then: Then) -> Complaint:
+    number = then.revision.arn.rpartition("/")[2] if then.revision else ""
+    how = "which ran then" if then.how == ran_at.ECS_SAYS else then.how
+    what = f"ECR does not hold the image of {number}, {how}"
+    to_do = f"leave it out: --exclude {target.environment.tenant}; or name a release or commit: --to"
+    return Complaint(str(target), what, to_do)
 
 
 def _digest(context: Context, held: ImageIndex, desired: DesiredImage, then: Then, target: Target) -> str:
-    """Return the digest that our container of the revision ran, or will run: a tier tag will name the desired image."""
-    tier, revision, uri = context.tier, then.revision, target.images[target.image]
+    """Return the image's digest that the revision ran, or will run: a tier tag will name the desired image.
+
+    Empty if no container of the revision runs the image.
+    """
+    tier, revision, uri = context.tier, then.revision, target.images[desired.name]
     record, definition = (revision.record, revision.definition) if revision else ({}, {})
     containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", [])
-    for container in ours(containers, uri, tier.name, record.get("digest", "")):
+    for container in ours(containers, uri, tier.name, record.get(digest_key(desired.name, target.image), "")):
         name, _, digest = str(container["image"]).partition("@")
         tag = name.removeprefix(f"{uri}:")
         if tag == tier.name and not digest and tier.tag == "mutable":

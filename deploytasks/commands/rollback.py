@@ -188,9 +188,8 @@ def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
 
 
 def _desired(point: RestorePoint, wanted: Mapping[str, DesiredImage], target: Target) -> DesiredImage:
-    """Return the target's images of then; if its revision of then ran another one of its own, that."""
-    desired = desired_by(target, wanted.values())
-    return replace(point.others[target], uses=desired.uses) if target in point.others else desired
+    """Return the target's images of then; if its revision of then ran others, those."""
+    return point.others.get(target) or desired_by(target, wanted.values())
 
 
 def _held(context: Context, found: Found) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ cluster = "{tenant}-{tier}"
 [tiers.dev]
 [tiers.prod]
 """
+FILLED = "; may use {account} {region} {tenant} {tier} {service}"
+"""How the advice on a value that takes placeholders ends."""
 
 
 def write(root: Path, project: str = PROJECT, **tenants: str) -> Path:

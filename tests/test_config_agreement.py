@@ -181,10 +181,3 @@ def test_an_images_name_that_is_no_repository_needs_one_beside_it(tmp_path, name
         "    give another repository"
     )
     loaded(tmp_path, f'{PROJECT}[images.{name}]\nrepository = "fine"\n[services.{name}]\n')
-
-
-@pytest.mark.parametrize("key", ["cluster", "ecs_service"])
-def test_a_name_that_its_placeholders_make_too_long_is_refused(tmp_path, key):
-    mb = "\n".join(line for line in MB.splitlines() if not line.startswith(key))
-    said = refusal(tmp_path, mb=f'{key} = "{"x" * 250}-{{tier}}{{service}}"\n{mb}')
-    assert said.startswith(f"envs/mb.toml:1: {key}: the {key} of mb-dev/api has 257 characters, ECS allows 255: xxx")

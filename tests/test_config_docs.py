@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploytasks.config import placeholders
 from deploytasks.config.load import load
 from deploytasks.config.names import RESERVED_TIER_NAMES
 from deploytasks.config.schema import (
@@ -48,6 +49,11 @@ def test_the_documented_files_mean_what_their_comments_say(project):
     assert (dev.family, prod.family, worker.family) == ("shop-mb-dev-api", "mb-shop-api", "shop-mb-prod-worker")
     assert (dev.cpu, prod.cpu, worker.cpu) == (1024, 1024, 512)
     assert (dev.access.account, prod.access.account) == ("222222222222", "333333333333")
+    assert [each.access.role for each in (dev, prod)] == [f"arn:aws:iam::{n * 12}:role/deploy" for n in "23"]
+    assert prod.secrets == {
+        "DATABASE_URL": "arn:aws:secretsmanager:us-east-1:333333333333:secret:shop/db",
+        "SESSION_KEY": "/shop/mb/session-key",
+    }
     assert (prod.cluster, prod.ecs_service, prod.env["LOG_LEVEL"]) == ("mb-prod", "api", "error")
     assert project.webhook == Webhook("ssm", "/shop/slack")
     role = "arn:aws:iam::{}:role/scheduler"
@@ -91,6 +97,11 @@ def test_every_setting_stands_in_the_doc():
     text = EXAMPLES["envs/mb.toml"]
     missing = [key for key in Layer.__struct_fields__ if not re.search(rf"\b{key}\b( =|[\].])", text)]
     assert missing == []
+
+
+def test_every_key_that_takes_placeholders_and_every_placeholder_stands_in_the_doc():
+    section = DOC[DOC.index("## Placeholders") : DOC.index("## Notifications")]
+    assert [name for name in (*placeholders.KEYS, *placeholders.ALL.split()) if f"`{name}`" not in section] == []
 
 
 def test_every_reserved_name_stands_in_the_doc():

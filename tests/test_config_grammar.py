@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.envs_files import MB, PROJECT, only_target, refusal
+from tests.envs_files import FILLED, MB, PROJECT, only_target, refusal
 
 MORE = MB + "[tiers.prod.services.api]\n"
 
@@ -24,7 +24,7 @@ MORE = MB + "[tiers.prod.services.api]\n"
         ),
         ('profile = ""', "text, not empty, no blanks around it"),
         ('profile = " mb"', "text, not empty, no blanks around it"),
-        ('role = "deploy"', 'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"'),
+        ('role = "deploy"', f'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"{FILLED}'),
         ('external_id = "x"', "the external id that the role's trust policy asks for"),
         ('family = "{tenant}"', "at most 255 letters, digits, _ and -; no placeholders"),
         ("wave = 0", "a whole number, 1 or more"),
@@ -44,7 +44,7 @@ MORE = MB + "[tiers.prod.services.api]\n"
         ),
         (
             "secrets.X = 5",
-            "a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one\n"
+            f"a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one{FILLED}\n"
             '    quote it: X = "…"',
         ),
         ('env.X = ["a"]', "text in quotes, a whole number, or false to remove an inherited one"),
@@ -65,20 +65,17 @@ def test_a_wrong_value_is_told_what_is_wanted(tmp_path, line, wanted):
     assert said.count("envs/") == 1
 
 
-@pytest.mark.parametrize("name", ["{tenant}-{stage}", "{tenant", "a}", "{0.__class__}", "{tenant!r}", "a b", ""])
-def test_only_three_placeholders_stand_in_a_cluster(tmp_path, name):
+@pytest.mark.parametrize("name", ["{tenant", "a}", "a b", "", "{}", "{\u0442ier}"])
+def test_letters_digits_and_placeholders_stand_in_a_cluster(tmp_path, name):
     said = refusal(tmp_path, mb=MB.replace("{tenant}-{tier}", name))
-    assert said == (
-        f'envs/mb.toml:3: cluster: can\'t be "{name}"\n'
-        "    wanted: letters, digits, _ and -, and the placeholders {tenant} {tier} {service}"
-    )
+    assert said == f'envs/mb.toml:3: cluster: can\'t be "{name}"\n    wanted: letters, digits, _ and -{FILLED}'
 
 
 def test_what_stands_under_secrets_is_never_shown(tmp_path):
     said = refusal(tmp_path, mb='secrets.DB = "postgres://u:hunter2@db"\n' + MB)
     assert said == (
         "envs/mb.toml:1: secrets.DB: can't be this\n"
-        "    wanted: a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one"
+        f"    wanted: a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one{FILLED}"
     )
 
 

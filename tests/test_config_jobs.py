@@ -8,7 +8,7 @@ from deploytasks.config.layers import settings
 from deploytasks.config.load import load
 from deploytasks.config.schema import json_schema
 from deploytasks.model import Job, JobSettings, Origin
-from tests.envs_files import MB, PROJECT, loaded, refusal, write
+from tests.envs_files import FILLED, MB, PROJECT, loaded, refusal, write
 
 ROLE = 'schedule_role = "arn:aws:iam::222222222222:role/scheduler"\n'
 NIGHTLY = PROJECT + '[jobs.nightly]\nschedule = "cron(0 3 * * ? *)"\n'
@@ -161,8 +161,7 @@ def test_a_rule_is_shown_and_nothing_of_jobs_at_a_service(tmp_path):
             BY_HAND,
             MB + 'rule = "a/b"\n',
             'envs/mb.toml:6: tiers.prod.rule: can\'t be "a/b"\n'
-            "    wanted: the name of an EventBridge rule: letters, digits, . _ and -, and the placeholders {tenant} "
-            "{tier} {service}",
+            f"    wanted: the name of an EventBridge rule: letters, digits, . _ and -{FILLED}",
         ),
         (
             BY_HAND,

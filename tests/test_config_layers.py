@@ -108,9 +108,3 @@ def test_merging_changes_no_layer():
     first, second = {"vars": {"a": {"x": 1}}}, {"vars": {"a": {"y": 2}}}
     merged(first, second)
     assert (first, second) == ({"vars": {"a": {"x": 1}}}, {"vars": {"a": {"y": 2}}})
-
-
-def test_names_in_braces_are_never_code(tmp_path):
-    """A placeholder's value is not looked at again."""
-    mb = MB.replace("{tenant}-{tier}", "{service}-{tenant}{tier}")
-    assert only_target(tmp_path, mb=mb).cluster == "api-mbprod"

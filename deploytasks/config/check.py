@@ -13,23 +13,27 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from deploytasks.config import placeholders
 from deploytasks.config.files import Fault, Source
 from deploytasks.config.former import brought_up_to_date
 from deploytasks.config.lines import dotted
 from deploytasks.config.schema import (
     Below,
+    EcsName,
     ImageTable,
     JobSettings,
     JobTable,
     Layer,
     ProjectFile,
     Region,
+    Rule,
     Secret,
     ServiceSettings,
     ServiceTable,
     Settings,
     Size,
     Tenant,
+    TenantRole,
     Text,
     TierTable,
     Value,
@@ -49,6 +53,7 @@ class _Bad:
 BAD: Final = _Bad()
 _LONG: Final = 1_024
 _CONFIDENTIAL: Final = frozenset({"secrets", "notify"})
+_TAKING_PLACEHOLDERS: Final = (TenantRole, EcsName, Rule, Secret)
 
 
 def checked(source: Source, faults: list[Fault]) -> Source:
@@ -91,9 +96,11 @@ class _Walk:
         if is_map:
             return self.entries(value, bare, path)
         if not fits(value, kind):
+            if isinstance(value, str) and kind in _TAKING_PLACEHOLDERS and self.unknown_placeholder(value, path):
+                return BAD
             return self.wrong(value, _wanted(value, kind, path), path)
         region = value if kind is Region else region_of(value) if kind is Secret else ""
-        if not region or partition_of(region):
+        if not region or "{" in region or partition_of(region):
             return value
         self.fault(f"there is no AWS region '{region}'", advice(region), path)
         return BAD
@@ -121,6 +128,17 @@ class _Walk:
         advice = hint(key, kind)
         self.fault(f"unknown key '{key}'", advice.to_do, (*path, key), path)
         return advice.meant
+
+    def unknown_placeholder(self, value: str, path: tuple[str, ...]) -> bool:
+        """Report the first unknown placeholder, and return whether there is one.
+
+        What may be confidential is shown only where it is a misspelt placeholder.
+        """
+        found = next(placeholders.unknown(value), "")
+        if not found or (_CONFIDENTIAL & {*path} and not placeholders.meant(found)):
+            return False
+        self.fault(f"there is no placeholder {found}", placeholders.advice(found), path)
+        return True
 
     def wrong(self, value: Any, wanted: str, path: tuple[str, ...]) -> Any:
         """Report an invalid value. Values under `secrets` and `notify` may be confidential and are not shown."""

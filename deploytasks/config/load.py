@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from deploytasks.config import policy
+from deploytasks.config import placeholders, policy
 from deploytasks.config.check import BAD, checked
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.images_of_services import uris
@@ -89,8 +89,7 @@ def _project(root: Path, file: ProjectFile, tenants: Sequence[str], targets: tup
 
 
 REQUIRED = ("account", "region", "cluster")
-LONGEST = {"cluster": ("ECS", 255), "ecs_service": ("ECS", 255), "family": ("ECS", 255), "rule": ("EventBridge", 64)}
-"""Who limits each name to how many characters. Sources: the ECS API reference, botocore's model of EventBridge."""
+_LIMITS = {**placeholders.KEYS, "family": placeholders.KEYS["ecs_service"]}
 
 
 class Place(Struct, frozen=True):
@@ -113,7 +112,7 @@ def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
     checks = (_missing, _role_elsewhere, _in_env_and_secrets, _start_of_job)
     found = [fault for check in checks for fault in check(place, merged)]
     if not found and not _has_bad(merged.values):
-        made = _made(place, merged)
+        made = _made(place, Merged(_filled(place, merged.values), merged.origins))
         found = list(_too_long(place, made))
         if not found:
             return made
@@ -161,7 +160,7 @@ def _role_elsewhere(place: Place, merged: Merged) -> Iterator[Fault]:
     account = merged.values.get("account")
     for key in ("role",) if place.job is None else ("role", "schedule_role"):
         role = merged.values.get(key)
-        if isinstance(role, str) and isinstance(account, str) and policy.account_of(role) != account:
+        if isinstance(role, str) and isinstance(account, str) and policy.account_of(role) not in (account, "{account}"):
             what = f"is a role of account {policy.account_of(role)}, but {place.environment} is account {account}"
             whose = f"the account is from {merged.origins['account']}"
             yield Fault(merged.origins[key], what, f"{whose}\ngive {place.environment} a role of its own account")
@@ -197,13 +196,22 @@ def _in_env_and_secrets(place: Place, merged: Merged) -> Iterator[Fault]:
 
 
 def _too_long(place: Place, made: Target) -> Iterator[Fault]:
-    rule = made.job.rule if made.job else ""
-    names = {"cluster": made.cluster, "ecs_service": made.ecs_service, "family": made.family, "rule": rule}
-    for key, name in names.items():
-        who, most = LONGEST[key]
-        if len(name) > most:
-            what = f"the {key} of {made} has {len(name)} characters, {who} allows {most}: {name[:40]}…"
-            yield Fault(made.origins.get(key, place.origin), what)
+    """Yield a fault for each name that is too long now that its placeholders are filled in."""
+    job = made.job or JobSettings()
+    named = {
+        "role": made.access.role or "",
+        "cluster": made.cluster,
+        "ecs_service": made.ecs_service,
+        "family": made.family,
+        "schedule_role": job.schedule_role,
+        "rule": job.rule,
+    }
+    for key, value in named.items():
+        if why := placeholders.too_long(_LIMITS[key], value):
+            yield Fault(made.origins.get(key, place.origin), f"the {key} of {made} {why}")
+    for name, value in made.secrets.items():
+        if why := placeholders.too_long(_LIMITS["secrets"], value):
+            yield Fault(made.origins[f"secrets.{dotted(name)}"], f"the secret {name} of {made} {why}")
 
 
 def _has_bad(values: dict[str, Any]) -> bool:
@@ -217,8 +225,8 @@ def _made(place: Place, merged: Merged) -> Target:
         name=place.name,
         images=place.images,
         access=Access(values["account"], values["region"], *map(values.get, ("profile", "role", "external_id"))),
-        cluster=_filled(values["cluster"], place),
-        ecs_service="" if place.job is not None else _filled(values.get("ecs_service", place.name), place),
+        cluster=values["cluster"],
+        ecs_service="" if place.job is not None else values.get("ecs_service", place.name),
         family=values.get("family", f"{place.project}-{place.environment}-{place.name}"),
         wave=values.get("wave", 1),
         cpu=values.get("cpu"),
@@ -236,15 +244,13 @@ def _job(place: Place, job: Mapping[str, Any], merged: Merged) -> JobSettings:
     values, schedule = merged.values, job.get("schedule", "")
     if schedule:
         merged.origins["schedule"] = Origin(PROJECT_FILE, dotted("jobs", place.name, "schedule"))
-    return JobSettings(schedule, values.get("schedule_role", ""), _filled(values.get("rule", ""), place))
+    return JobSettings(schedule, values.get("schedule_role", ""), values.get("rule", ""))
 
 
-def _filled(text: str, place: Place) -> str:
-    """Return the text with the placeholders {tenant}, {tier} and {service}, and no others, filled in."""
-    names = {"tenant": place.environment.tenant, "tier": place.environment.tier, "service": place.name}
-    for name, value in names.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
+def _filled(place: Place, values: Mapping[str, Any]) -> dict[str, Any]:
+    environment = place.environment
+    meanings = {"tenant": environment.tenant, "tier": environment.tier, "service": place.name}
+    return placeholders.filled(values, meanings | {key: values[key] for key in ("account", "region")})
 
 
 def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, json
 
+from deploytasks.config import placeholders
 from deploytasks.config.names import NAME
 from deploytasks.model.builders import AUTO, WANTED
 
@@ -43,11 +44,14 @@ Text = Annotated[
 ]
 Account = Annotated[str, _like("[0-9]{12}", "the 12 digits of an AWS account, in quotes")]
 Region = Annotated[str, _like("[a-z]{2,}(?:-[a-z]+)+-[0-9]+", 'an AWS region, such as "us-east-1"')]
-Role = Annotated[
+_FILLED = f"; may use {placeholders.ALL}"
+_A_ROLE = 'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"'
+Role = Annotated[str, _like(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-z|~]+", f"{_A_ROLE}; no placeholders")]
+TenantRole = Annotated[
     str,
     _like(
-        r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+",
-        'a role\'s ARN, such as "arn:aws:iam::222222222222:role/deploy"',
+        rf"arn:aws[a-z-]*:iam::(?:[0-9]{{12}}|\{{account\}}):role/(?:[!-z|~]|{placeholders.ANY})+",
+        _A_ROLE + _FILLED,
     ),
 ]
 ExternalId = Annotated[
@@ -76,15 +80,15 @@ Duration = Annotated[
 EcsName = Annotated[
     str,
     _like(
-        r"(?:[A-Za-z0-9_-]|\{tenant\}|\{tier\}|\{service\})+",
-        "letters, digits, _ and -, and the placeholders {tenant} {tier} {service}",
+        rf"(?:[A-Za-z0-9_-]|{placeholders.ANY})+",
+        f"letters, digits, _ and -{_FILLED}",
     ),
 ]
 Rule = Annotated[
     str,
     _like(
-        r"(?:[A-Za-z0-9._-]|\{tenant\}|\{tier\}|\{service\})+",
-        "the name of an EventBridge rule: letters, digits, . _ and -, and the placeholders {tenant} {tier} {service}",
+        rf"(?:[A-Za-z0-9._-]|{placeholders.ANY})+",
+        f"the name of an EventBridge rule: letters, digits, . _ and -{_FILLED}",
     ),
 ]
 Family = Annotated[str, _like("[A-Za-z0-9_-]{1,255}", "at most 255 letters, digits, _ and -; no placeholders")]
@@ -103,10 +107,15 @@ _Gone = Annotated[bool, Meta(extra_json_schema={"const": False})]
 Variable = Annotated[
     str | int | _Gone, Meta(description="text in quotes, a whole number, or false to remove an inherited one")
 ]
-_SECRET = r"arn:aws[a-z-]*:(?:secretsmanager|ssm):[a-z0-9-]+:[0-9]{12}:[!-~]+|(?!arn:)[A-Za-z0-9_./-]+"
+_SECRET_ARN = (
+    r"arn:aws[a-z-]*:(?:secretsmanager|ssm):(?:[a-z0-9-]+|\{region\}):(?:[0-9]{12}|\{account\}):"
+    rf"(?:[!-z|~]|{placeholders.ANY})+"
+)
 Secret = Annotated[
-    Annotated[str, _like(_SECRET, "")] | _Gone,
-    Meta(description="a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one"),
+    Annotated[str, _like(rf"{_SECRET_ARN}|(?!arn:)(?:[A-Za-z0-9_./-]|{placeholders.ANY})+", "")] | _Gone,
+    Meta(
+        description=f"a secret's or parameter's ARN, a parameter's name, or false to remove an inherited one{_FILLED}"
+    ),
 ]
 _VARIABLE = r"env:[A-Za-z_][A-Za-z0-9_]*"
 _PARAMETER = r"ssm:(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9_./-]+"
@@ -128,7 +137,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     account: Account | None = None
     region: Region | None = None
     profile: Text | None = None
-    role: Role | None = None
+    role: TenantRole | None = None
     external_id: ExternalId | None = None
     cluster: EcsName | None = None
     family: Family | None = None
@@ -150,7 +159,7 @@ class ServiceSettings(Settings, forbid_unknown_fields=True):
 class JobSettings(Settings, forbid_unknown_fields=True):
     """Settings of one job."""
 
-    schedule_role: Role | None = None
+    schedule_role: TenantRole | None = None
     rule: Rule | None = None
 
 
@@ -158,7 +167,7 @@ class Layer(Settings, forbid_unknown_fields=True):
     """Settings, and those that hold for one service or one job only."""
 
     ecs_service: EcsName | None = None
-    schedule_role: Role | None = None
+    schedule_role: TenantRole | None = None
     rule: Rule | None = None
     services: dict[Name, ServiceSettings] | None = None
     jobs: dict[Name, JobSettings] | None = None

@@ -1,6 +1,7 @@
 """`make bench`: the ratios that the targets are about, measured in one interleaved run, each beside its mark.
 
-Then, on rollouts that really take three minutes, how soon their ends are noticed and at what cost.
+Then, on rollouts that really take three minutes, how soon their ends are noticed and at what cost; and how soon a
+command that is stopped has freed its lock.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import others, waiting
+from benchmarks import others, stopping, waiting
 from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio
 from benchmarks.stage import Serving, Stage, set_up
 from benchmarks.targets import MANY, TARGETS, Target
@@ -175,6 +176,8 @@ def _measure(args: argparse.Namespace) -> None:
         _compare(targets, args)
     if not only or only & waiting.NUMBERS:
         waiting.measure(rollout_s=args.rollout_s)
+    if not only or only & stopping.NUMBERS:
+        stopping.measure(args.rounds)
 
 
 def _compare(targets: Sequence[Target], args: argparse.Namespace) -> None:

@@ -46,15 +46,21 @@ def measure(rollout_s: float) -> None:
     delays = waited.delays_s()
     total, looks = sum(waited.calls.values()), sum(waited.calls.get(name, 0) for name in READS)
     what = f"waiting for {TENANTS} rollouts of {rollout_s:g} s"
-    print(f"\n{'#':>2}  {what:<59}  {'found':>6}  {'at most':>7}")
-    _show(6, "mean seconds from a rollout's end to the line that tells it", statistics.mean(delays), 0.8)
-    _show(6, "calls a tenant to look, from the first to the last", looks / TENANTS, 45)
-    _show(7, "seconds from the slowest's end to the command's", waited.left_at - max(waited.ended.values()), 1.5)
+    title(what)
+    show(6, "mean seconds from a rollout's end to the line that tells it", statistics.mean(delays), 0.8)
+    show(6, "calls a tenant to look, from the first to the last", looks / TENANTS, 45)
+    show(7, "seconds from the slowest's end to the command's", waited.left_at - max(waited.ended.values()), 1.5)
     print(f"    delays: median {statistics.median(delays):.2f} s, longest {delays[-1]:.2f} s")
     print(f"    {total / TENANTS:.1f} calls a tenant in all: {_listed(waited.calls)}")
 
 
-def _show(number: int, what: str, found: float, mark: float) -> None:
+def title(what: str) -> None:
+    """Print what the rows below are about."""
+    print(f"\n{'#':>2}  {what:<59}  {'found':>6}  {'at most':>7}")
+
+
+def show(number: int, what: str, found: float, mark: float) -> None:
+    """Print what was found beside its mark."""
     print(f"{number:>2}  {what:<59}  {found:>6.2f}  {mark:>7.2f}  {'ok' if found <= mark else 'MISSED'}")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import others, scale
+from benchmarks import others, scale, stopping
 from benchmarks.measure import Case, Sample, interleave, ratio
 from benchmarks.scale import Begun
 from benchmarks.stage import Serving
@@ -82,3 +82,10 @@ def test_ecs_deploy_gets_each_tenants_keys(tmp_path: Path):
     lines = (tmp_path / "ecs-deploy.sh").read_text().splitlines()
     assert lines[0] == "set -eu"
     assert lines[2].startswith("AWS_ACCESS_KEY_ID=ASIA100000000002ROLE /venv/bin/ecs deploy t2-prod api -t ccc")
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize("silent", stopping.SITUATIONS.values(), ids=stopping.SITUATIONS)
+def test_a_command_that_is_stopped_is_timed_from_the_signal_on(tmp_path: Path, silent: bool):
+    found = stopping.stopped(tmp_path, silent=silent)
+    assert 0 < found.heard_s <= found.ended_s

@@ -23,6 +23,8 @@ NO_ENGINE = "unix:///nonexistent/docker.sock"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
 _ATTEMPTS = 3
+STEADY_S = 1.0
+"""So long must a task run before the emulator calls its rollout complete."""
 
 _RUN = """
 import os, shutil, signal, sys, threading
@@ -32,6 +34,9 @@ def follow_parent():
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=follow_parent, daemon=True).start()
 from ministack.app import main
+from ministack.services import ecs
+assert ecs._ECS_DEPLOYMENT_STEADY_DELAY  # there is no variable for it
+ecs._ECS_DEPLOYMENT_STEADY_DELAY = float(os.environ["STEADY_S"])
 try:
     main()
 finally:
@@ -81,10 +86,11 @@ def installed() -> bool:
 
 
 @contextmanager
-def running(*, engine: str = "") -> Iterator[Emulator]:
+def running(*, engine: str = "", steady_s: float = STEADY_S) -> Iterator[Emulator]:
     """An emulator that answers; afterwards it is gone, with its containers and files.
 
-    `engine` is the DOCKER_HOST it uses; NO_ENGINE makes it pretend that tasks run.
+    `engine` is the DOCKER_HOST it uses; NO_ENGINE makes it pretend that tasks run. A rollout is complete once its tasks
+    have run for `steady_s`.
 
     Raises:
         EmulatorFailed: it is not installed, or did not answer in time.
@@ -92,16 +98,16 @@ def running(*, engine: str = "") -> Iterator[Emulator]:
     if not installed():
         raise EmulatorFailed(f"the emulator is not installed: run `{HOW_TO_INSTALL}`")
     with tempfile.TemporaryDirectory(prefix="deploytasks-emulator-") as home:
-        emulator = _started(Path(home), engine)
+        emulator = _started(Path(home), engine, steady_s)
         try:
             yield emulator
         finally:
             _stop(emulator.process)
 
 
-def _started(home: Path, engine: str) -> Emulator:
+def _started(home: Path, engine: str, steady_s: float) -> Emulator:
     for _ in range(_ATTEMPTS):  # the free port may be taken by somebody else before the emulator binds it
-        emulator = _start(home, _free_port(), engine)
+        emulator = _start(home, _free_port(), engine, steady_s)
         try:
             if _answers(emulator):
                 return emulator
@@ -112,7 +118,7 @@ def _started(home: Path, engine: str) -> Emulator:
     raise EmulatorFailed(f"the emulator did not start:\n{emulator.log.read_text()[-2000:]}")
 
 
-def _start(home: Path, port: int, engine: str) -> Emulator:
+def _start(home: Path, port: int, engine: str, steady_s: float) -> Emulator:
     log = home / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -120,7 +126,7 @@ def _start(home: Path, port: int, engine: str) -> Emulator:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(home, port, engine),
+            env={**_environment(home, port, engine), "STEADY_S": str(steady_s)},
             cwd=home,
             start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
         )

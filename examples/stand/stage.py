@@ -38,9 +38,10 @@ def setting() -> Iterator[Stage]:
 
 
 @contextmanager
-def emulator_with_engine() -> Iterator[Emulator]:
+def emulator_with_engine(steady_s: float = emulator.STEADY_S) -> Iterator[Emulator]:
     """An emulator that runs containers; afterwards none of them nor of their images is left on the engine."""
-    with ExitStack() as afterwards, emulator.running() as running:  # the emulator ends first: it restarts its tasks
+    # The emulator ends first: it restarts its tasks.
+    with ExitStack() as afterwards, emulator.running(steady_s=steady_s) as running:
         afterwards.callback(engine.clear, running.registry, running.label)
         yield running
 

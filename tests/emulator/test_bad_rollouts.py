@@ -23,24 +23,24 @@ def _change(world, code):
     return world.commit("Change the service")
 
 
-def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(world):
-    world.edit("templates/api.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
-    world.edit("envs/project.toml", "[tiers.dev]", '[tiers.dev]\ntimeout = "12s"')
-    world.commit("Do without the circuit breaker")
-    _released(world)
-    first = sight.digest(world, "dev")
-    port = sight.targets(world, "dev")["mb"].vars["port"]
-    _change(world, f'import os, sys\nif os.environ["PORT"] == "{port}":\n    sys.exit("no luck")')
+def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(doubtful):
+    doubtful.edit("templates/api.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
+    doubtful.edit("envs/project.toml", "[tiers.dev]", '[tiers.dev]\ntimeout = "40s"')
+    doubtful.commit("Do without the circuit breaker")
+    _released(doubtful)
+    first = sight.digest(doubtful, "dev")
+    port = sight.targets(doubtful, "dev")["mb"].vars["port"]
+    _change(doubtful, f'import os, sys\nif os.environ["PORT"] == "{port}":\n    sys.exit("no luck")')
 
-    released = world.inv("release.dev")
+    released = doubtful.inv("release.dev")
 
     said = released.stdout + released.stderr
     assert released.returncode == 1, said
-    assert "not finished after 12 s" in said
+    assert "not finished after 40 s" in said
     assert "It was restored to " in said
     assert "no luck" in said
-    assert sight.digests(world, "dev") == {"main": {sight.digest(world, "dev")}, "mb": {first}}
-    cells = json.loads(world.inv("status", "--tier", "dev", "--json").stdout)["cells"]
+    assert sight.digests(doubtful, "dev") == {"main": {sight.digest(doubtful, "dev")}, "mb": {first}}
+    cells = json.loads(doubtful.inv("status", "--tier", "dev", "--json").stdout)["cells"]
     assert {cell["target"]: cell["standing"] for cell in cells} == {"dev/api": "completed", "mb-dev/api": "rolled back"}
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from deploytasks import builders
-from deploytasks.builders import Job, Login
+from deploytasks.builders import BuildRequest, Login
 from deploytasks.builders.registry import Reference, is_loopback, opened
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Build, Image
@@ -45,13 +45,13 @@ def context(tmp_path: Path) -> Path:
     return root
 
 
-def job(registry, context, dockerfile, *, platforms=("linux/amd64",), labels=None) -> Job:
+def request(registry, context, dockerfile, *, platforms=("linux/amd64",), labels=None) -> BuildRequest:
     (context / "Dockerfile").write_text(dockerfile)
     service = Image("api", "api", context="examples/api", platforms=platforms, builder="append")
-    return Job(Build(service, COMMIT, COMMIT), context, f"{registry.host}/api:{COMMIT}", labels or {})
+    return BuildRequest(Build(service, COMMIT, COMMIT), context, f"{registry.host}/api:{COMMIT}", labels or {})
 
 
-def build(made: Job, login: Login | None = None, told: list | None = None) -> str:
+def build(made: BuildRequest, login: Login | None = None, told: list | None = None) -> str:
     return builders.build_and_push(made, login, (told if told is not None else []).append)
 
 
@@ -94,14 +94,14 @@ def files(registry: Registry, position=-1) -> list[str]:
 
 
 def test_from_scratch_one_layer_is_pushed_under_the_reference(registry, context):
-    digest = build(job(registry, context, "FROM scratch\nWORKDIR /srv\nCOPY app.py .\n"))
+    digest = build(request(registry, context, "FROM scratch\nWORKDIR /srv\nCOPY app.py .\n"))
     assert registry.tags["api"] == {COMMIT: digest}
     assert registry.manifest("api", COMMIT)["mediaType"] == OCI
     assert files(registry) == ["srv", "srv/app.py"]
 
 
 def test_the_same_files_are_the_same_image_and_nothing_is_pushed_twice(registry, context):
-    made = job(registry, context, "FROM scratch\nCOPY . /srv/\n", labels={"a": "b"})
+    made = request(registry, context, "FROM scratch\nCOPY . /srv/\n", labels={"a": "b"})
     first = build(made)
     pushed = [path for method, path in registry.requests if method == "POST"]
     (context / "app.py").touch()
@@ -112,7 +112,7 @@ def test_the_same_files_are_the_same_image_and_nothing_is_pushed_twice(registry,
 def test_the_image_is_the_base_s_plus_one_layer_and_what_the_dockerfile_says(registry, context):
     base(registry)
     text = f'FROM {registry.host}/base:1\nENV A=1\nLABEL l=m\nEXPOSE 80\nUSER 10\nCOPY app.py /srv\nENTRYPOINT ["py"]\n'
-    build(job(registry, context, text, labels={"org.opencontainers.image.created": "2020-11-12T10:30:00+00:00"}))
+    build(request(registry, context, text, labels={"org.opencontainers.image.created": "2020-11-12T10:30:00+00:00"}))
     config = registry.config("api", COMMIT)
     assert config["config"] == {
         "Env": ["PATH=/bin", "A=1"],
@@ -130,7 +130,7 @@ def test_the_image_is_the_base_s_plus_one_layer_and_what_the_dockerfile_says(reg
 
 def test_every_diff_id_is_that_of_its_layer(registry, context):
     base(registry)
-    build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
+    build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
     layers = registry.manifest("api", COMMIT)["layers"]
     found = [digest_of(gzip.decompress(registry.blobs["api"][each["digest"]])) for each in layers]
     assert found == registry.config("api", COMMIT)["rootfs"]["diff_ids"]
@@ -139,7 +139,7 @@ def test_every_diff_id_is_that_of_its_layer(registry, context):
 @pytest.mark.parametrize("media_type", [OCI, DOCKER])
 def test_the_image_speaks_its_base_s_dialect(registry, context, media_type):
     base(registry, media_type=media_type)
-    build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
+    build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
     said = registry.manifest("api", COMMIT)
     assert said["mediaType"] == media_type
     family = "vnd.oci.image" if media_type == OCI else "vnd.docker"
@@ -148,7 +148,7 @@ def test_the_image_speaks_its_base_s_dialect(registry, context, media_type):
 
 def test_a_dockerfile_that_adds_no_file_adds_no_layer(registry, context):
     base(registry)
-    build(job(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
+    build(request(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
     config = registry.config("api", COMMIT)
     assert len(registry.manifest("api", COMMIT)["layers"]) == len(config["rootfs"]["diff_ids"]) == 1
     assert config["history"][1]["empty_layer"] is True
@@ -157,8 +157,8 @@ def test_a_dockerfile_that_adds_no_file_adds_no_layer(registry, context):
 def test_the_build_and_the_push_are_told_of(registry, context):
     base(registry)
     told = []
-    digest = build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"), told=told)
-    assert {(each.step, each.image) for each in told} == {("build", "api"), ("push", "api")}
+    digest = build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"), told=told)
+    assert {(each.step, each.about) for each in told} == {("build", "api"), ("push", "api")}
     assert told[0].message == f"FROM {registry.host}/base:1, appended to without an engine"
     assert told[-1].message == f"pushed {registry.host}/api:{COMMIT} as {digest}"
 
@@ -169,21 +169,21 @@ def uploads(registry):
 
 def test_a_base_of_the_same_registry_is_mounted_not_pushed(registry, context):
     base(registry)
-    build(job(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
+    build(request(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
     assert len(uploads(registry)) == 1  # the configuration
 
 
 def test_a_registry_that_mounts_nothing_is_given_the_base_s_layer(registry, context):
     registry.mounts = False
     base(registry)
-    build(job(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
+    build(request(registry, context, f"FROM {registry.host}/base:1\nENV A=1\n"))
     assert len(uploads(registry)) == 2
 
 
 def test_a_base_of_another_registry_is_copied(registry, context):
     with serving() as other:
         base(other)
-        build(job(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n"))
+        build(request(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n"))
     assert len(registry.manifest("api", COMMIT)["layers"]) == 2
 
 
@@ -191,7 +191,7 @@ def test_a_private_base_of_another_registry_is_read_with_the_user_s_password(reg
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with serving(password=("ada", "s3cret")) as other:
         base(other)
-        made = job(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n")
+        made = request(registry, context, f"FROM {other.host}/base:1\nCOPY . /app/\n")
         (tmp_path / "config.json").write_text(json.dumps({"credsStore": "not-installed"}))
         with pytest.raises(BuildFailed, match="not allowed to read"):
             build(made)
@@ -210,10 +210,10 @@ def test_of_an_index_the_platform_s_image_is_the_base(registry, context):
     index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
     registry.put_manifest("base", "all", INDEX, index)
     text = f"FROM {registry.host}/base:all\nCOPY . /app/\n"
-    build(job(registry, context, text, platforms=("linux/arm64/v8",)))
+    build(request(registry, context, text, platforms=("linux/arm64/v8",)))
     assert registry.config("api", COMMIT)["architecture"] == "arm64"
     with pytest.raises(Refusal) as caught:
-        build(job(registry, context, text, platforms=("linux/s390x",)))
+        build(request(registry, context, text, platforms=("linux/s390x",)))
     assert "base:all is not made for linux/s390x, but for linux/amd64, linux/arm64" in str(caught.value)
 
 
@@ -240,7 +240,7 @@ def test_of_an_index_the_nearest_variant_that_runs_is_the_base(registry, context
         entries.append({"digest": digest, "platform": platform})
     index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
     registry.put_manifest("base", "all", INDEX, index)
-    made = job(registry, context, f"FROM {registry.host}/base:all\nCOPY . /app/\n", platforms=(wanted,))
+    made = request(registry, context, f"FROM {registry.host}/base:all\nCOPY . /app/\n", platforms=(wanted,))
     if taken is None:
         with pytest.raises(Refusal, match="base:all is not made for linux/amd64, but for linux/amd64/v3"):
             build(made)
@@ -252,16 +252,16 @@ def test_of_an_index_the_nearest_variant_that_runs_is_the_base(registry, context
 def test_a_base_for_another_platform_is_refused(registry, context):
     base(registry, architecture="arm64")
     with pytest.raises(Refusal, match="base:1 is not made for linux/amd64, but for linux/arm64"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))
 
 
 def test_a_base_named_by_digest_is_checked_against_it(registry, context):
     digest = base(registry)
     text = f"FROM {registry.host}/base@{digest}\nCOPY . /app/\n"
-    build(job(registry, context, text))
+    build(request(registry, context, text))
     registry.manifests["base"][digest] = (OCI, registry.manifests["base"][digest][1] + b" ")
     with pytest.raises(BuildFailed, match=f"for {digest}"):
-        build(job(registry, context, text))
+        build(request(registry, context, text))
 
 
 def test_a_base_layer_that_is_not_what_its_digest_says_is_not_taken(registry, context):
@@ -269,7 +269,7 @@ def test_a_base_layer_that_is_not_what_its_digest_says_is_not_taken(registry, co
     layer = registry.manifest("base", "1")["layers"][0]["digest"]
     registry.blobs["base"][layer] = b"something else"
     with pytest.raises(BuildFailed, match=r"could not read .*expected digest"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
 
 
 def test_a_base_packed_otherwise_than_gzip_is_refused(registry, context):
@@ -278,13 +278,13 @@ def test_a_base_packed_otherwise_than_gzip_is_refused(registry, context):
     said["layers"][0] |= {"digest": registry.put_blob("base", b"\x28\xb5\x2f\xfd zstd"), "mediaType": "tar+zstd"}
     registry.put_manifest("base", "1", OCI, json.dumps(said).encode())
     with pytest.raises(Refusal, match=r"\(tar\+zstd\) is not a gzipped tar"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"))
 
 
 def test_a_base_with_onbuild_instructions_is_refused(registry, context):
     base(registry, OnBuild=["RUN x"])
     with pytest.raises(Refusal, match="ONBUILD"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_the_login_opens_its_own_registry(context):
     with serving(password=("AWS", "s3cret")) as registry:
         base(registry)
         login = Login(registry.host, "AWS", "s3cret")
-        assert build(job(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"), login)
+        assert build(request(registry, context, f"FROM {registry.host}/base:1\nCOPY . /app/\n"), login)
 
 
 @pytest.mark.parametrize("password", ["wrong", None])
@@ -340,7 +340,7 @@ def test_a_refused_login_is_a_plain_message_without_the_password(context, passwo
     with serving(password=("AWS", "s3cret")) as registry:
         login = Login(registry.host, "AWS", password) if password else None
         with pytest.raises(BuildFailed) as caught:
-            build(job(registry, context, "FROM scratch\nCOPY . /app/\n"), login)
+            build(request(registry, context, "FROM scratch\nCOPY . /app/\n"), login)
     assert str(caught.value).startswith(f"{registry.host}/api: not allowed to push the layer\n    log in")
     assert "wrong" not in str(caught.value)
 
@@ -351,7 +351,7 @@ def test_the_login_is_not_shown_to_another_registry(registry, context):
         base(other)
         other.fault = lambda method, path: seen.append(path)
         with pytest.raises(BuildFailed, match="not allowed to read the manifest"):
-            build(job(registry, context, f"FROM {other.host}/base:1\n"), Login(registry.host, "AWS", "s3cret"))
+            build(request(registry, context, f"FROM {other.host}/base:1\n"), Login(registry.host, "AWS", "s3cret"))
     assert len(seen) == 1
 
 
@@ -361,17 +361,17 @@ def test_a_login_does_not_show_its_password():
 
 def test_an_immutable_tag_that_names_another_image_is_the_registry_s_own_message(registry, context):
     registry.immutable = True
-    build(job(registry, context, "FROM scratch\nCOPY . /app/\n"))
+    build(request(registry, context, "FROM scratch\nCOPY . /app/\n"))
     (context / "app.py").write_text("changed")
     with pytest.raises(BuildFailed, match="already exists in the 'api' repository and cannot be overwritten"):
-        build(job(registry, context, "FROM scratch\nCOPY . /app/\n"))
+        build(request(registry, context, "FROM scratch\nCOPY . /app/\n"))
 
 
 def test_a_missing_repository_says_what_makes_it(registry, context):
     said = json.dumps({"errors": [{"code": "NAME_UNKNOWN", "message": "no repository 'api'"}]}).encode()
     registry.fault = lambda method, path: (404, said) if method == "POST" else None
     with pytest.raises(BuildFailed) as caught:
-        build(job(registry, context, "FROM scratch\nCOPY . /app/\n"))
+        build(request(registry, context, "FROM scratch\nCOPY . /app/\n"))
     assert str(caught.value) == (
         f"{registry.host}/api: could not push the layer: no repository 'api'\n"
         "    check the name; a missing repository is made by `inv envs.bootstrap`"
@@ -380,24 +380,24 @@ def test_a_missing_repository_says_what_makes_it(registry, context):
 
 def test_a_base_that_is_not_there_is_named(registry, context):
     with pytest.raises(BuildFailed, match="base: could not read the manifest 9: manifest unknown"):
-        build(job(registry, context, f"FROM {registry.host}/base:9\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:9\n"))
 
 
 @pytest.mark.parametrize("answer", [(500, b"oops"), (503, b'{"errors": []}')])
 def test_a_registry_that_fails_is_a_plain_message(registry, context, answer):
     registry.fault = lambda method, path: answer if method == "PUT" else None
     with pytest.raises(BuildFailed, match=f"could not push the layer: HTTP {answer[0]}"):
-        build(job(registry, context, "FROM scratch\nCOPY . /app/\n"))
+        build(request(registry, context, "FROM scratch\nCOPY . /app/\n"))
 
 
 def test_something_that_is_no_registry_is_a_plain_message(registry, context):
     registry.fault = lambda method, path: (200, b"<html>")
     with pytest.raises(BuildFailed, match="none of a registry's"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))
 
 
 def test_a_registry_that_does_not_answer_is_a_plain_message(registry, context):
-    made = job(registry, context, "FROM localhost:1/base:1\n")
+    made = request(registry, context, "FROM localhost:1/base:1\n")
     with pytest.raises(BuildFailed, match="localhost:1/base: the registry does not answer"):
         build(made)
 
@@ -407,11 +407,11 @@ def test_a_registry_that_answers_with_another_manifest_than_was_pushed_is_a_fail
     other = registry.manifests["api"][registry.tags["api"][COMMIT]][1]
     registry.fault = lambda method, path: (200, other) if method == "GET" and COMMIT in path else None
     with pytest.raises(BuildFailed, match="but the registry answers sha256:"):
-        build(job(registry, context, "FROM scratch\nCOPY . /app/\n"))
+        build(request(registry, context, "FROM scratch\nCOPY . /app/\n"))
 
 
 def test_a_missing_dockerfile_is_refused_with_the_setting(registry, context):
-    made = job(registry, context, "")
+    made = request(registry, context, "")
     (context / "Dockerfile").unlink()
     with pytest.raises(Refusal) as caught:
         build(made)
@@ -421,7 +421,7 @@ def test_a_missing_dockerfile_is_refused_with_the_setting(registry, context):
 
 def test_a_dockerfile_that_needs_an_engine_is_refused_before_the_registry_is_asked(registry, context):
     with pytest.raises(Refusal, match="examples/api/Dockerfile:2: RUN needs a Docker engine"):
-        build(job(registry, context, "FROM scratch\nRUN make\n"))
+        build(request(registry, context, "FROM scratch\nRUN make\n"))
     assert registry.requests == []
 
 
@@ -444,7 +444,7 @@ def test_ecr_s_way_of_asking_is_answered_with_the_login():
 def test_a_base_of_an_old_schema_is_refused(registry, context):
     registry.put_manifest("base", "1", "application/vnd.docker.distribution.manifest.v1+json", b'{"schemaVersion": 1}')
     with pytest.raises(Refusal, match=r"is a application/vnd.docker.distribution.manifest.v1\+json, and no image"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))
 
 
 def test_a_base_whose_configuration_is_no_json_is_a_plain_message(registry, context):
@@ -452,11 +452,11 @@ def test_a_base_whose_configuration_is_no_json_is_a_plain_message(registry, cont
     said["config"]["digest"] = registry.put_blob("base", b"not json")
     registry.put_manifest("base", "1", OCI, json.dumps(said).encode())
     with pytest.raises(BuildFailed, match=r"its configuration sha256:\w+ is not JSON"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))
 
 
 def test_a_registry_that_cannot_even_look_is_a_plain_message(registry, context):
     registry.fault = lambda method, path: (500, b"") if method == "HEAD" else None
     base(registry)
     with pytest.raises(BuildFailed, match=r"could not look for sha256:.*: HTTP 500\n    try again"):
-        build(job(registry, context, f"FROM {registry.host}/base:1\n"))
+        build(request(registry, context, f"FROM {registry.host}/base:1\n"))

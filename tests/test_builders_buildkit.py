@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploytasks import builders
-from deploytasks.builders import Job
+from deploytasks.builders import BuildRequest
 from deploytasks.errors import DeployError
 from deploytasks.model import Build, Image
 from tests.registry import serving
@@ -115,8 +115,10 @@ def by_buildkit(context: Path, scratch: Path) -> tuple[dict[str, Any], dict[str,
 
 def by_append(context: Path) -> tuple[dict[str, Any], dict[str, str]]:
     with serving() as registry:
-        job = Job(Build(Image("api", "api", builder="append"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1")
-        builders.build_and_push(job, None, [].append)
+        request = BuildRequest(
+            Build(Image("api", "api", builder="append"), "c" * 40, "c" * 40), context, f"{registry.host}/api:1"
+        )
+        builders.build_and_push(request, None, [].append)
         files: dict[str, str] = {}
         for layer in registry.manifest("api", "1")["layers"]:
             files |= members(registry.blobs["api"][layer["digest"]])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from deploytasks import builders
-from deploytasks.builders import Job
+from deploytasks.builders import BuildRequest
 from deploytasks.errors import Complaint, Refusal
 from deploytasks.model import Build, Image, Platform
 from deploytasks.model.builders import BUILDERS
@@ -25,9 +25,9 @@ def service(builder="auto", platforms=("linux/amd64",)) -> Image:
     return Image("api", "api", builder=builder, platforms=platforms)
 
 
-def job(tmp_path, host="localhost:1", *, made=service()) -> Job:  # noqa: B008 - frozen
+def request(tmp_path, host="localhost:1", *, made=service()) -> BuildRequest:  # noqa: B008 - frozen
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    return Job(Build(made, COMMIT, COMMIT), tmp_path, f"{host}/api:{COMMIT}")
+    return BuildRequest(Build(made, COMMIT, COMMIT), tmp_path, f"{host}/api:{COMMIT}")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_append_never_asks_for_an_engine(monkeypatch):
 
 def test_docker_without_an_engine_is_refused_naming_the_socket_and_what_to_do(no_engine, tmp_path):
     with pytest.raises(Refusal) as caught:
-        builders.build_and_push(job(tmp_path, made=service("docker")), None, lambda event: None)
+        builders.build_and_push(request(tmp_path, made=service("docker")), None, lambda event: None)
     assert str(caught.value) == (
         f"docker: no Docker engine answers at {no_engine}\n"
         "    start it, or set DOCKER_HOST;\n"
@@ -66,14 +66,14 @@ def test_any_address_without_an_engine_is_no_traceback(monkeypatch, address):
 
 def test_auto_builds_and_pushes_without_an_engine(no_engine, tmp_path):
     with serving() as registry:
-        digest = builders.build_and_push(job(tmp_path, registry.host), None, lambda event: None)
+        digest = builders.build_and_push(request(tmp_path, registry.host), None, lambda event: None)
         assert registry.tags["api"] == {COMMIT: digest}
 
 
 @pytest.mark.parametrize("platforms", [("linux/amd64", "linux/arm64"), ()])
 def test_one_platform_is_built_and_more_are_refused_for_now(tmp_path, platforms):
     with pytest.raises(Refusal, match=r"images.api.platforms: . platforms \(.*\), and one can be built"):
-        builders.build_and_push(job(tmp_path, made=service(platforms=platforms)), None, lambda event: None)
+        builders.build_and_push(request(tmp_path, made=service(platforms=platforms)), None, lambda event: None)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploytasks.builders import Job, Login, credentials
-from deploytasks.builders.job import BuildLog
+from deploytasks.builders import BuildRequest, Login, credentials
+from deploytasks.builders.request import BuildLog
 from deploytasks.model import Build, Image
 
 OURS = Login("ours.example.com", "AWS", "s3cret")
@@ -30,8 +30,8 @@ def known(tmp_path: Path, dockerfile: str, settings: dict) -> tuple[dict, list[s
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "Dockerfile").write_text(dockerfile)
     told: list = []
-    job = Job(Build(Image("api", "api"), "c", "c"), tmp_path, "ours.example.com/api:c")
-    found = credentials.of_bases(job, OURS, BuildLog("api", told.append))
+    request = BuildRequest(Build(Image("api", "api"), "c", "c"), tmp_path, "ours.example.com/api:c")
+    found = credentials.of_bases(request, OURS, BuildLog("api", told.append))
     return {host: entry.get("Username", entry.get("username")) for host, entry in found.items()}, [
         each.message for each in told
     ]

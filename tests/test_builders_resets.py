@@ -11,12 +11,12 @@ import pytest
 from docker import DockerClient
 
 from deploytasks.builders import docker
-from deploytasks.builders.job import BuildLog, Job
 from deploytasks.builders.registry import Reference, opened
+from deploytasks.builders.request import BuildLog, BuildRequest
 from deploytasks.errors import BuildFailed
 from deploytasks.model import Build, Image
 from tests.registry import Registry, serving
-from tests.test_builders_append import COMMIT, base, build, context, job, naps, registry
+from tests.test_builders_append import COMMIT, base, build, context, naps, registry, request
 
 __all__ = ["context", "naps", "registry"]
 MOMENTS = ["before", "after"]
@@ -24,7 +24,7 @@ MOMENTS = ["before", "after"]
 
 def made(registry: Registry, context: Path) -> Any:
     base(registry)
-    return job(registry, context, f"FROM {registry.host}/base:1\nCOPY app.py /srv/\n")
+    return request(registry, context, f"FROM {registry.host}/base:1\nCOPY app.py /srv/\n")
 
 
 def requests_of_a_build(context: Path) -> int:
@@ -132,7 +132,7 @@ class Engine(BaseHTTPRequestHandler):
 def engine_pushes(*pushes: dict[str, Any]) -> str:
     Engine.pushes = list(pushes)
     service = Image("api", "api", context="api")
-    wanted = Job(Build(service, COMMIT, COMMIT), Path(), f"registry.example.com/api:{COMMIT}")
+    wanted = BuildRequest(Build(service, COMMIT, COMMIT), Path(), f"registry.example.com/api:{COMMIT}")
     with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         try:

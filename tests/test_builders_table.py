@@ -25,8 +25,8 @@ from deploytasks.errors import Complaint
 def missing():
     return None
 
-def build_and_push(job, login, log):
-    return f"fired {job.ref}"
+def build_and_push(request, login, log):
+    return f"fired {request.ref}"
 """
 ASKED = """
 import json, sys
@@ -49,7 +49,7 @@ def said(call, *arguments):
 
 root = Path(sys.argv[1])
 kiln = Image("api", "api", builder="kiln", platforms=("linux/amd64", "linux/arm64"))
-job = builders.Job(Build(kiln, "c" * 40, "c" * 40), root, "there/api:1")
+request = builders.BuildRequest(Build(kiln, "c" * 40, "c" * 40), root, "there/api:1")
 print(json.dumps({
     "accepted": loaded(root, with_builder("kiln")).images[0].builder,
     "refused": refusal(root, with_builder("klin")),
@@ -57,7 +57,7 @@ print(json.dumps({
     "chosen": builders.choose(Image("api", "api")).name,
     "cold": said(builders.choose, kiln, lambda row: Complaint(row.name, "is cold", "light it")),
     "too many": str(replace(kiln, platforms=("linux/amd64",) * 3).unbuildable),
-    "built": builders.build_and_push(job, None, print),
+    "built": builders.build_and_push(request, None, print),
     "RUN": said(dockerfile.parse, "FROM scratch\\nRUN x", "Dockerfile"),
     "undocumented": sorted(set(told(BUILDERS)) - set(documented())),
 }))

@@ -1,4 +1,4 @@
-"""Build a job's image and push it; return the pushed image's digest.
+"""Build a request's image and push it; return the pushed image's digest.
 
     docker      BuildKit or the engine builds, the engine pushes: any Dockerfile
     append      no engine, no root: files on top of a base, pushed by this package; Dockerfiles that run nothing
@@ -14,12 +14,12 @@ from pathlib import PurePosixPath
 from typing import Protocol, cast
 
 from deploytasks.builders.base import labels_of
-from deploytasks.builders.job import BuildLog, Job, Login, labels
+from deploytasks.builders.request import BuildLog, BuildRequest, Login, labels
 from deploytasks.errors import Complaint, Refusal
 from deploytasks.model import Image, OnEvent, Platform
 from deploytasks.model.builders import NEEDS_NONE, Builder, candidates
 
-__all__ = ["Job", "Login", "build_and_push", "choose", "labels", "labels_of", "missing", "refused"]
+__all__ = ["BuildRequest", "Login", "build_and_push", "choose", "labels", "labels_of", "missing", "refused"]
 
 
 class _Module(Protocol):
@@ -27,18 +27,18 @@ class _Module(Protocol):
 
     def missing(self) -> Complaint | None: ...
     def check(self, text: str, name: str, platform: Platform) -> None: ...
-    def build_and_push(self, job: Job, login: Login | None, log: BuildLog) -> str: ...
+    def build_and_push(self, request: BuildRequest, login: Login | None, log: BuildLog) -> str: ...
 
 
-def build_and_push(job: Job, login: Login | None, tell: OnEvent) -> str:
-    """Build the job's image, push it under its reference, and return the pushed manifest's digest.
+def build_and_push(request: BuildRequest, login: Login | None, tell: OnEvent) -> str:
+    """Build the request's image, push it under its reference, and return the pushed manifest's digest.
 
     Raises: Refusal if nothing was started (no engine, a Dockerfile that needs one, several platforms),
     BuildFailed if the build or the push failed.
     """
-    if complaint := job.build.image.unbuildable:
+    if complaint := request.build.image.unbuildable:
         raise Refusal(complaint)
-    return _module(choose(job.build.image)).build_and_push(job, login, BuildLog(job.image, tell))
+    return _module(choose(request.build.image)).build_and_push(request, login, BuildLog(request.image, tell))
 
 
 def refused(image: Image, text: str) -> tuple[Complaint, ...]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from deploytasks.builders import context, credentials, dockerfile, layer, recipe, registry
 from deploytasks.builders.base import DOCKER_MANIFEST, OCI_MANIFEST, BaseImage, read_base, take_over
-from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.layer import Layer
 from deploytasks.builders.recipe import Recipe
 from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.request import BuildLog, BuildRequest, Login
 from deploytasks.builders.tree import Tree
 from deploytasks.errors import Refusal
 from deploytasks.model import Platform
@@ -32,26 +32,26 @@ _MEDIA_TYPES = {
 }
 
 
-def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
-    """Build the image, push it under the job's reference, and return the manifest's digest.
+def build_and_push(request: BuildRequest, login: Login | None, log: BuildLog) -> str:
+    """Build the image, push it under the request's reference, and return the manifest's digest.
 
     Raises: Refusal if the Dockerfile needs an engine, BuildFailed if a file is missing or a registry refuses.
     """
-    instructions = dockerfile.parse(_text(job), job.shown_dockerfile)
-    given = recipe.base(instructions, job.platform)
-    target = Reference.parse(job.ref, job.image)
+    instructions = dockerfile.parse(_text(request), request.shown_dockerfile)
+    given = recipe.base(instructions, request.platform)
+    target = Reference.parse(request.ref, request.image)
     log.build(f"FROM {given.image}, appended to without an engine")
-    reader = credentials.login_to(Reference.parse(given.image, given.where), job, login, log)
-    base = read_base(given, job.platform, reader, log)
+    reader = credentials.login_to(Reference.parse(given.image, given.where), request, login, log)
+    base = read_base(given, request.platform, reader, log)
     todo = recipe.evaluate(instructions, given, base.config.get("config") or {})
     with (
         tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch,
         registry.opened(target, login, log.push) as repository,
     ):
         tree = take_over(base, repository, reader, log)
-        added = _pack(job, todo, tree, Path(scratch, "layer"), log)
+        added = _pack(request, todo, tree, Path(scratch, "layer"), log)
         config = Path(scratch, "config")
-        config.write_bytes(_json(_config(base, job, todo, added)))
+        config.write_bytes(_json(_config(base, request, todo, added)))
         return _push(base, config, added, repository, log)
 
 
@@ -64,18 +64,18 @@ def check(text: str, name: str, platform: Platform) -> None:
     recipe.base(dockerfile.parse(text, name), platform)
 
 
-def _text(job: Job) -> str:
+def _text(request: BuildRequest) -> str:
     try:
-        return job.dockerfile.read_text(encoding="utf-8")
+        return request.dockerfile.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        advice = f"write one, or set images.{job.image}.dockerfile (it is relative to the context)"
-        raise Refusal.of(job.shown_dockerfile, f"cannot be read: {error}", advice) from error
+        advice = f"write one, or set images.{request.image}.dockerfile (it is relative to the context)"
+        raise Refusal.of(request.shown_dockerfile, f"cannot be read: {error}", advice) from error
 
 
-def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Layer | None:
+def _pack(request: BuildRequest, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Layer | None:
     """Return the recipe's one layer, None if it adds no file."""
-    seen = context.visible(job.context, job.dockerfile)
-    entries = layer.entries(job.context, seen, todo.steps, tree)
+    seen = context.visible(request.context, request.dockerfile)
+    entries = layer.entries(request.context, seen, todo.steps, tree)
     if not entries:
         return None
     packed = layer.pack(entries, path)
@@ -83,16 +83,16 @@ def _pack(job: Job, todo: Recipe, tree: Tree, path: Path, log: BuildLog) -> Laye
     return packed
 
 
-def _config(base: BaseImage, job: Job, todo: Recipe, added: Layer | None) -> dict[str, Any]:
+def _config(base: BaseImage, request: BuildRequest, todo: Recipe, added: Layer | None) -> dict[str, Any]:
     """Return the image's configuration: the base's with the recipe's changes, our labels, and one more line of history.
 
     A base without history is given none, since the history's length must match the layers'.
     """
-    created = job.labels.get(_CREATED, _EPOCH)
-    config = {**todo.config, "Labels": {**(todo.config.get("Labels") or {}), **job.labels}}
+    created = request.labels.get(_CREATED, _EPOCH)
+    config = {**todo.config, "Labels": {**(todo.config.get("Labels") or {}), **request.labels}}
     kept = {key: value for key, value in base.config.items() if key not in _OF_THE_BASE_ALONE}
     diff_ids = [*kept["rootfs"]["diff_ids"], *([added.diff_id] if added else [])]
-    line = {"created": created, "created_by": f"deploytasks: {job.shown_dockerfile}"}
+    line = {"created": created, "created_by": f"deploytasks: {request.shown_dockerfile}"}
     history = [*(kept.get("history") or ()), line if added else {**line, "empty_layer": True}]
     has_history = kept.get("history") or not base.layers
     rootfs = {"type": "layers", "diff_ids": diff_ids}

@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from deploytasks.builders import recipe, registry
-from deploytasks.builders.job import BuildLog, Login
 from deploytasks.builders.recipe import Base
 from deploytasks.builders.registry import Manifest, Reference, Repository
+from deploytasks.builders.request import BuildLog, Login
 from deploytasks.builders.tree import Tree
 from deploytasks.errors import BuildFailed, Refusal
 from deploytasks.model import Platform

@@ -20,9 +20,9 @@ from docker import auth
 from docker.errors import DockerException
 
 from deploytasks.builders import dockerfile
-from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.recipe import SCRATCH
 from deploytasks.builders.registry import HUB, Reference
+from deploytasks.builders.request import BuildLog, BuildRequest, Login
 from deploytasks.errors import DeployError
 
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)|^\s*COPY\s+(?:--\S+\s+)*--from=(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -30,12 +30,12 @@ _STAGE = re.compile(r"^\s*FROM\s.*\sAS\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
-def of_bases(job: Job, login: Login | None, log: BuildLog) -> dict[str, Mapping[str, str]]:
+def of_bases(request: BuildRequest, login: Login | None, log: BuildLog) -> dict[str, Mapping[str, str]]:
     """Return registry → credentials, in a Docker engine's form; a registry without any is read anonymously."""
     known: dict[str, Mapping[str, str]] = {}
     users = auth.load_config()
     ours = login.host if login else ""
-    for host in dict.fromkeys(host for host in _hosts(job) if host != ours):
+    for host in dict.fromkeys(host for host in _hosts(request) if host != ours):
         name = auth.INDEX_URL if host == HUB else host
         try:
             with warnings.catch_warnings(action="ignore"):  # a helper that is not installed is reported below
@@ -50,27 +50,27 @@ def of_bases(job: Job, login: Login | None, log: BuildLog) -> dict[str, Mapping[
     return known
 
 
-def login_to(reference: Reference, job: Job, login: Login | None, log: BuildLog) -> Login | None:
+def login_to(reference: Reference, request: BuildRequest, login: Login | None, log: BuildLog) -> Login | None:
     """Return the login for a base's registry, ours or the user's own; None to read it anonymously."""
     if login and login.host == reference.host:
         return login
-    known = of_bases(job, login, log).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
+    known = of_bases(request, login, log).get(auth.INDEX_URL if reference.host == HUB else reference.host, {})
     fields = {key.lower(): value for key, value in known.items()}
     if not (fields.get("username") and fields.get("password")):
         return None
     return Login(reference.host, fields["username"], fields["password"])
 
 
-def _hosts(job: Job) -> Iterator[str]:
+def _hosts(request: BuildRequest) -> Iterator[str]:
     """Yield the registries of the images that the Dockerfile names."""
-    text = job.dockerfile.read_text(encoding="utf-8", errors="replace")
+    text = request.dockerfile.read_text(encoding="utf-8", errors="replace")
     arguments = dict(_ARG.findall(text))
     stages = {SCRATCH, *_STAGE.findall(text)}
     for base, source in _FROM.findall(text):
         if (base or source) in stages or source.isdecimal():
             continue
         try:
-            reference = Reference.parse(dockerfile.expand(base or source, arguments), job.image)
+            reference = Reference.parse(dockerfile.expand(base or source, arguments), request.image)
         except (DeployError, dockerfile.Malformed):
             continue
         yield reference.host

@@ -23,8 +23,8 @@ from docker.context import ContextAPI
 from docker.errors import DockerException, create_api_error_from_http_exception
 
 from deploytasks.builders import context, credentials
-from deploytasks.builders.job import BuildLog, Job, Login
 from deploytasks.builders.registry import Reference, again, sounds_passing
+from deploytasks.builders.request import BuildLog, BuildRequest, Login
 from deploytasks.errors import BuildFailed, Complaint, Refusal
 from deploytasks.model import Platform
 
@@ -83,18 +83,18 @@ def address() -> str:
     return os.environ.get("DOCKER_HOST") or str(ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT_SOCKET)
 
 
-def build_and_push(job: Job, login: Login | None, log: BuildLog) -> str:
-    """Build the image, push it under the job's reference, and return the manifest's digest.
+def build_and_push(request: BuildRequest, login: Login | None, log: BuildLog) -> str:
+    """Build the image, push it under the request's reference, and return the manifest's digest.
 
     Raises: BuildFailed with the last lines of output of the engine or the registry.
     """
-    with _plainly(job.image, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
+    with _plainly(request.image, "Docker failed"), closing(docker.from_env(timeout=_PUSH_TIMEOUT_S)) as client:
         if _has_buildx():
-            _build_by_buildx(job, log)
+            _build_by_buildx(request, log)
         else:
-            _build_by_engine(client, job, login, log)
-        _check_platform(client, job)
-        return _push(client, job, login, log)
+            _build_by_engine(client, request, login, log)
+        _check_platform(client, request)
+        return _push(client, request, login, log)
 
 
 def _has_buildx() -> bool:
@@ -104,38 +104,38 @@ def _has_buildx() -> bool:
     return subprocess.run([program, "buildx", "version"], capture_output=True, check=False).returncode == 0
 
 
-def _build_by_buildx(job: Job, log: BuildLog) -> None:
-    """Build the image into the engine's store, under the job's reference, by BuildKit."""
+def _build_by_buildx(request: BuildRequest, log: BuildLog) -> None:
+    """Build the image into the engine's store, under the request's reference, by BuildKit."""
     command = ["docker", "buildx", "build", "--load", "--provenance=false", "--progress=plain"]
-    command += ["--platform", str(job.platform), "--tag", job.ref, "--file", str(job.dockerfile)]
-    command += [part for name, value in job.labels.items() for part in ("--label", f"{name}={value}")]
+    command += ["--platform", str(request.platform), "--tag", request.ref, "--file", str(request.dockerfile)]
+    command += [part for name, value in request.labels.items() for part in ("--label", f"{name}={value}")]
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with (
         credentials.without_missing_helpers() as settings,
-        _process([*command, str(job.context)], {**os.environ, **settings}) as process,
+        _process([*command, str(request.context)], {**os.environ, **settings}) as process,
     ):
         for line in _lines(cast(Iterable[str], process.stdout)):
             last.append(line)
             if not line.lstrip().startswith(_CHATTER):
                 log.build(line)
     if process.returncode != 0:
-        raise BuildFailed.of(job.image, "docker buildx build failed", "\n".join(last))
+        raise BuildFailed.of(request.image, "docker buildx build failed", "\n".join(last))
 
 
-def _build_by_engine(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> None:
-    """Build the image into the engine's store, under the job's reference, by the engine's own builder."""
+def _build_by_engine(client: docker.DockerClient, request: BuildRequest, login: Login | None, log: BuildLog) -> None:
+    """Build the image into the engine's store, under the request's reference, by the engine's own builder."""
     if login:
         said = {"username": login.username, "password": login.password, "serveraddress": login.host}
-        with _plainly(job.image, f"the registry {login.host} does not let {login.username} in"):
+        with _plainly(request.image, f"the registry {login.host} does not let {login.username} in"):
             _ask_engine(client, "auth", json=said)
-    with tempfile.TemporaryFile() as packed, _plainly(job.image, "the build failed"):
-        name = context.pack(job.context, job.dockerfile, packed)
-        asked = {"t": job.ref, "dockerfile": name, "labels": json.dumps(dict(job.labels)), "rm": "1"}
-        known = credentials.of_bases(job, login, log)
+    with tempfile.TemporaryFile() as packed, _plainly(request.image, "the build failed"):
+        name = context.pack(request.context, request.dockerfile, packed)
+        asked = {"t": request.ref, "dockerfile": name, "labels": json.dumps(dict(request.labels)), "rm": "1"}
+        known = credentials.of_bases(request, login, log)
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": auth.encode_header(known).decode()}
-        params = {**asked, "platform": str(job.platform)}
+        params = {**asked, "platform": str(request.platform)}
         with _ask_engine(client, "build", params=params, headers=headers, data=packed, stream=True) as response:
-            _follow_build(map(json.loads, filter(str.strip, response.iter_lines(decode_unicode=True))), job, log)
+            _follow_build(map(json.loads, filter(str.strip, response.iter_lines(decode_unicode=True))), request, log)
 
 
 def _ask_engine(client: docker.DockerClient, what: str, **request: Any) -> requests.Response:
@@ -153,7 +153,7 @@ _CHATTER = ("--->", "Removing intermediate container", "Successfully ")
 _PUSH_CHATTER = (": Preparing", ": Waiting", ": Layer already exists")
 
 
-def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -> None:
+def _follow_build(items: Iterable[Mapping[str, Any]], request: BuildRequest, log: BuildLog) -> None:
     last, error = deque[str](maxlen=_LAST_LINES), ""
     for item in items:
         for line in _lines([_said(item)]):
@@ -162,7 +162,7 @@ def _follow_build(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -
                 log.build(line)
         error = str(item.get("error", error)).strip()
     if error:
-        raise BuildFailed.of(job.image, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
+        raise BuildFailed.of(request.image, f"the build failed: {error}", "\n".join([*last, *_buildx_advice(error)]))
 
 
 def _buildx_advice(error: str) -> list[str]:
@@ -170,37 +170,37 @@ def _buildx_advice(error: str) -> list[str]:
     return [_INSTALL_BUILDX] if any(word in error.lower() for word in _BUILDKIT_WORDS) else []
 
 
-def _check_platform(client: docker.DockerClient, job: Job) -> None:
+def _check_platform(client: docker.DockerClient, request: BuildRequest) -> None:
     """Raise BuildFailed unless the image is for the platform that was asked for, whatever this machine's own is."""
-    about = client.images.get(job.ref).attrs
+    about = client.images.get(request.ref).attrs
     built = Platform(about["Os"], about["Architecture"], about.get("Variant", ""))
-    if not job.platform.accepts(built):
-        what = f"built for {built}, and not for {job.platform}: a base image is for another platform"
-        raise BuildFailed.of(job.image, what, "take a base that has the platform, or set the image's `platforms`")
+    if not request.platform.accepts(built):
+        what = f"built for {built}, and not for {request.platform}: a base image is for another platform"
+        raise BuildFailed.of(request.image, what, "take a base that has the platform, or set the image's `platforms`")
 
 
-def _push(client: docker.DockerClient, job: Job, login: Login | None, log: BuildLog) -> str:
+def _push(client: docker.DockerClient, request: BuildRequest, login: Login | None, log: BuildLog) -> str:
     """Push the reference, and return the digest that the registry gave it.
 
     The engine has recorded that digest for the same image.
     """
-    reference = Reference.parse(job.ref, job.image)
-    repository, auth = job.ref.removesuffix(f":{reference.tag}"), None
+    reference = Reference.parse(request.ref, request.image)
+    repository, auth = request.ref.removesuffix(f":{reference.tag}"), None
     if login and login.host == reference.host:
         auth = {"username": login.username, "password": login.password}
 
     def push() -> str:
         items = client.api.push(repository, tag=reference.tag, stream=True, decode=True, auth_config=auth)
-        return _follow_push(cast(Iterable[Mapping[str, Any]], items), job, log)
+        return _follow_push(cast(Iterable[Mapping[str, Any]], items), request, log)
 
     digest = again(push, sounds_passing, log.push)
-    if f"{repository}@{digest}" not in client.images.get(job.ref).attrs["RepoDigests"]:
-        raise BuildFailed.of(job.image, f"the engine does not know the digest {digest} it has pushed", "try again")
+    if f"{repository}@{digest}" not in client.images.get(request.ref).attrs["RepoDigests"]:
+        raise BuildFailed.of(request.image, f"the engine does not know the digest {digest} it has pushed", "try again")
     log.push(f"pushed {reference} as {digest}")
     return digest
 
 
-def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) -> str:
+def _follow_push(items: Iterable[Mapping[str, Any]], request: BuildRequest, log: BuildLog) -> str:
     digest, error, last = "", "", deque[str](maxlen=_LAST_LINES)
     for item in items:
         for line in _lines([_said(item)]):
@@ -211,7 +211,7 @@ def _follow_push(items: Iterable[Mapping[str, Any]], job: Job, log: BuildLog) ->
         digest = (item.get("aux") or {}).get("Digest", digest)
     if error or not digest:
         what = f"the push failed: {error}" if error else "the push ended without a digest"
-        raise BuildFailed.of(job.image, what, "\n".join(last))
+        raise BuildFailed.of(request.image, what, "\n".join(last))
     return digest
 
 

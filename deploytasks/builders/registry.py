@@ -17,7 +17,7 @@ from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
 from msgspec import Struct
 from urllib3.exceptions import ProtocolError
 
-from deploytasks.builders.job import Login
+from deploytasks.builders.request import Login
 from deploytasks.errors import BuildFailed, Refusal
 
 PAUSES_S = (1.0, 3.0, 9.0)

@@ -28,7 +28,7 @@ from deploytasks.model import (
 )
 
 if TYPE_CHECKING:
-    from deploytasks.builders import Job
+    from deploytasks.builders import BuildRequest
 
 
 def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Build, ...]:
@@ -91,13 +91,13 @@ def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImag
     return desired
 
 
-def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "Job":
-    from deploytasks.builders import Job, labels
+def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "BuildRequest":
+    from deploytasks.builders import BuildRequest, labels
 
     project = context.project
     created = git.committed_at(project.root, build.commit)
     made = {build_context.ARTIFACTS_LABEL: laid.artifacts} if laid.artifacts else {}
-    return Job(
+    return BuildRequest(
         build=build,
         context=laid.context,
         ref=f"{project.registry.host}/{build.image.repository}:{build.commit_tag}",

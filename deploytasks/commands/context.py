@@ -167,9 +167,9 @@ def before_any_change() -> Iterator[None]:
         raise NotReady(unwritable(error)) from error
 
 
-def say(context: Context, step: str, message: str, image: str | None = None) -> None:
+def say(context: Context, step: str, message: str, about: str | None = None) -> None:
     """Send the listener a message about a step."""
-    context.tell(Told(step, message, image))
+    context.tell(Told(step, message, about))
 
 
 def whoami_here() -> Author:

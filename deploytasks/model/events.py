@@ -10,11 +10,14 @@ from deploytasks.model.project import Target
 
 
 class Told(Struct, frozen=True):
-    """A message; `step` is one word (`lock build push tag observe register …`), `message` a sentence."""
+    """A message; `step` is one word (`lock build push tag observe register …`), `message` a sentence.
+
+    It is `about` an image or a target, or about the command as a whole.
+    """
 
     step: str
     message: str
-    image: str | None = None
+    about: str | None = None
 
 
 class Planned(Struct, frozen=True):

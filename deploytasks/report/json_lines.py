@@ -27,7 +27,7 @@ class JsonLines(Reporter):
     def _tell(self, event: Event) -> None:
         match event:
             case Told():
-                self._write("told", {"step": event.step, "image": event.image, "message": event.message})
+                self._write("told", {"step": event.step, "about": event.about, "message": event.message})
             case Logged():
                 self._write("log", logged_json(event))
             case Planned():

@@ -83,7 +83,7 @@ def told(event: Told, at: datetime, width: int) -> list[Line]:
     indent = "  " if event.step == "build" else ""
     said = lines_of(event.message)
     tone: Tone = "dim" if event.step == "build" else "plain"
-    return [stamped(at, event.image or event.step, Span(indent + each, tone), width) for each in said]
+    return [stamped(at, event.about or event.step, Span(indent + each, tone), width) for each in said]
 
 
 def logged(event: Logged, width: int) -> list[Line]:

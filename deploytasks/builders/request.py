@@ -1,4 +1,4 @@
-"""The input of a builder: the job, and the registry's login."""
+"""The input of a builder: the request, and the registry's login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BuildRequest:
     """One image to build: `context` is the directory that it is built from, `ref` the reference it is pushed under.
 
     `laid_at` is the Dockerfile's path, if it is not where the image says, below the context.

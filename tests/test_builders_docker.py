@@ -108,7 +108,7 @@ DOCKER_BUILDKIT={buildkit} exec {program} build "$@"
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def request(
+def build_request(
     registry,
     context,
     text=DOCKERFILE,
@@ -155,7 +155,7 @@ def pulled(engine, registry: Registry, made: BuildRequest, digest: str) -> str:
 
 @pytest.mark.parametrize("builder", ["append", "docker"])
 def test_what_is_pushed_runs_by_its_digest(engine, registry, context, builder):
-    made = request(registry, context, builder=builder)
+    made = build_request(registry, context, builder=builder)
     image = pulled(engine, registry, made, build(made))
     assert ran(engine, image) == "hello"
     assert ran(engine, image, "sh", "-c", "echo $GREETING; pwd; id -u") == "hello world\n/app\n10\n"
@@ -164,7 +164,7 @@ def test_what_is_pushed_runs_by_its_digest(engine, registry, context, builder):
 def test_both_builders_make_the_same_image_of_a_dockerfile(registry, context, without_buildx):
     configs, contents = [], []
     for builder in ("append", "docker"):
-        build(request(registry, context, builder=builder))
+        build(build_request(registry, context, builder=builder))
         config = registry.config("api", COMMIT)
         wanted = ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Labels")
         configs.append({name: config["config"].get(name) for name in wanted})
@@ -178,16 +178,16 @@ def test_an_appended_file_behind_a_link_of_the_base_hides_nothing(engine, regist
     (context / "bin").symlink_to("usr/bin")
     (context / "usr/bin").mkdir(parents=True)
     shutil.move(context / "busybox", context / "usr/bin/busybox")
-    build(request(registry, context, "FROM scratch\nCOPY . /\n", builder="append"))
+    build(build_request(registry, context, "FROM scratch\nCOPY . /\n", builder="append"))
     text = f'FROM {registry.host}/api:{COMMIT}\nCOPY hello.txt /bin/\nCMD ["/bin/busybox", "ls", "/usr/bin"]\n'
-    made = request(registry, context, text, builder="append")
+    made = build_request(registry, context, text, builder="append")
     image = pulled(engine, registry, made, build(made))
     assert ran(engine, image) == "busybox\nhello.txt\n"
 
 
 def test_the_engine_s_digest_is_the_registry_s(registry, context, without_buildx):
     told = []
-    digest = build(request(registry, context), told=told)
+    digest = build(build_request(registry, context), told=told)
     assert registry.tags["api"] == {COMMIT: digest}
     assert registry.config("api", COMMIT)["config"]["Labels"] == {"team": "shop", "commit": COMMIT}
     assert any(each.step == "build" and each.message.startswith("Step 1/") for each in told)
@@ -196,7 +196,7 @@ def test_the_engine_s_digest_is_the_registry_s(registry, context, without_buildx
 
 def test_buildx_builds_where_its_plugin_is_and_the_engine_pushes(engine, registry, context, with_buildx):
     told = []
-    made = request(registry, context, labels={"commit": COMMIT, "note": "two words; $HOME"})
+    made = build_request(registry, context, labels={"commit": COMMIT, "note": "two words; $HOME"})
     image = pulled(engine, registry, made, build(made, told=told))
     assert ran(engine, image) == "hello"
     assert registry.config("api", COMMIT)["config"]["Labels"]["note"] == "two words; $HOME"
@@ -207,13 +207,13 @@ def test_buildx_builds_where_its_plugin_is_and_the_engine_pushes(engine, registr
 
 def test_a_build_that_fails_by_buildx_shows_its_last_lines(registry, context, with_buildx):
     with pytest.raises(BuildFailed, match=r"api: docker buildx build failed\n(.*\n)*.*no-such-file"):
-        build(request(registry, context, "FROM scratch\nCOPY no-such-file /\n"))
+        build(build_request(registry, context, "FROM scratch\nCOPY no-such-file /\n"))
     assert registry.tags == {}
 
 
 def test_a_build_that_fails_in_the_engine_shows_its_last_lines(registry, context, without_buildx):
     with pytest.raises(BuildFailed, match=r"api: the build failed: .*no-such-file.*\n    Step 1/") as caught:
-        build(request(registry, context, "FROM scratch\nCOPY no-such-file /\n"))
+        build(build_request(registry, context, "FROM scratch\nCOPY no-such-file /\n"))
     assert caught.value.code == 1
     assert registry.tags == {}
 
@@ -223,24 +223,24 @@ def test_a_build_that_fails_in_the_engine_shows_its_last_lines(registry, context
 )
 def test_buildkit_s_syntax_without_buildx_says_what_to_install(registry, context, without_buildx, line):
     with pytest.raises(BuildFailed, match="install the buildx plugin"):
-        build(request(registry, context, f"FROM scratch\n{line}\n"))
+        build(build_request(registry, context, f"FROM scratch\n{line}\n"))
 
 
 def test_the_platform_is_checked_on_what_was_built(engine, registry, context, without_buildx):
-    build(request(registry, context, "FROM scratch\nCOPY hello.txt /\n", platform="linux/amd64"))
+    build(build_request(registry, context, "FROM scratch\nCOPY hello.txt /\n", platform="linux/amd64"))
     text = f"FROM {registry.host}/api:{COMMIT}\nCOPY hello.txt /again\n"
     with pytest.raises(BuildFailed, match=r"linux/arm64"):
-        build(request(registry, context, text, platform="linux/arm64"))
+        build(build_request(registry, context, text, platform="linux/arm64"))
 
 
 def test_a_dockerfile_may_lie_outside_its_context(engine, registry, context, without_buildx):
-    made = request(registry, context, dockerfile="../Other.dockerfile")
+    made = build_request(registry, context, dockerfile="../Other.dockerfile")
     assert ran(engine, pulled(engine, registry, made, build(made))) == "hello"
 
 
 def test_an_ignore_file_of_the_dockerfile_s_own_is_obeyed_by_the_engine_too(registry, context, without_buildx):
     (context / "Dockerfile.dockerignore").write_text("hello.txt\n")
-    build(request(registry, context))
+    build(build_request(registry, context))
     assert {"app/hello.txt", "app/secret.env"} & listed(registry) == {"app/secret.env"}
 
 
@@ -252,9 +252,9 @@ def test_the_login_pushes_and_pulls_a_private_base_and_is_written_nowhere(
     monkeypatch.setenv("DOCKER_CONFIG", str(settings))
     with serving(password=("AWS", "s3cret")) as registry:
         login = Login(registry.host, "AWS", "s3cret")
-        build(request(registry, context, builder="append"), login)
+        build(build_request(registry, context, builder="append"), login)
         forget(engine, registry)
-        digest = build(request(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
+        digest = build(build_request(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
         assert registry.tags["api"] == {COMMIT: digest}
         forget(engine, registry)
     assert list(settings.iterdir()) == []
@@ -263,17 +263,17 @@ def test_the_login_pushes_and_pulls_a_private_base_and_is_written_nowhere(
 def test_a_wrong_password_is_a_plain_message_without_it(engine, context, without_buildx):
     with serving(password=("AWS", "s3cret")) as registry:
         with pytest.raises(BuildFailed, match=f"api: the registry {registry.host} does not let AWS in") as caught:
-            build(request(registry, context), login=Login(registry.host, "AWS", "wr0ng"))
+            build(build_request(registry, context), login=Login(registry.host, "AWS", "wr0ng"))
         forget(engine, registry)
     assert "wr0ng" not in str(caught.value)
 
 
 def test_an_error_in_the_push_s_stream_is_an_error(registry, context, without_buildx):
-    build(request(registry, context))
+    build(build_request(registry, context))
     registry.immutable = True
     (context / "hello.txt").write_text("changed")
     with pytest.raises(BuildFailed, match=r"api: the push failed: .*already exists in the 'api' repository"):
-        build(request(registry, context))
+        build(build_request(registry, context))
 
 
 def test_a_registry_that_is_not_there_fails_the_push(engine, context, without_buildx):
@@ -286,7 +286,7 @@ def test_a_registry_that_is_not_there_fails_the_push(engine, context, without_bu
 @pytest.mark.parametrize("way", ["without_buildx", "with_buildx"])
 def test_an_image_for_another_platform_says_so(registry, context, request, way):
     request.getfixturevalue(way)
-    build(request(registry, context, "FROM scratch\nCOPY hello.txt /\n", platform="linux/arm64"))
+    build(build_request(registry, context, "FROM scratch\nCOPY hello.txt /\n", platform="linux/arm64"))
     assert registry.config("api", COMMIT)["architecture"] == "arm64"
 
 
@@ -301,7 +301,7 @@ def test_an_interrupted_build_leaves_no_process_behind(registry, context, monkey
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        builders.build_and_push(request(registry, context), None, interrupt)
+        builders.build_and_push(build_request(registry, context), None, interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int(noted.read_text()), 0)
 
@@ -321,7 +321,7 @@ def test_a_credential_helper_that_is_not_installed_stops_no_build(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with serving(password=("AWS", "s3cret")) as registry:
         login = Login(registry.host, "AWS", "s3cret")
-        build(request(registry, context), login=login)
-        digest = build(request(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
+        build(build_request(registry, context), login=login)
+        digest = build(build_request(registry, context, f"FROM {registry.host}/api:{COMMIT}\nLABEL a=b\n"), login=login)
         assert registry.tags["api"] == {COMMIT: digest}
         forget(engine, registry)

@@ -277,7 +277,7 @@ def test_an_error_in_the_push_s_stream_is_an_error(registry, context, without_bu
 
 
 def test_a_registry_that_is_not_there_fails_the_push(engine, context, without_buildx):
-    made = request(Registry(host="localhost:1"), context)
+    made = build_request(Registry(host="localhost:1"), context)
     with pytest.raises(BuildFailed, match="api: the push failed: "):
         build(made)
     forget(engine, Registry(host="localhost:1"))

@@ -1,11 +1,13 @@
 """The benchmarks add up: slow commands run once, ratios stay within a round, scale is computed from what was seen."""
 
+import cProfile
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from benchmarks import others, scale, stopping
+from benchmarks import others, profile, scale, stopping
 from benchmarks.measure import Case, Sample, interleave, ratio
 from benchmarks.scale import Begun
 from benchmarks.stage import Serving
@@ -39,6 +41,13 @@ def test_a_ratio_is_taken_within_the_rounds_in_which_all_its_cases_ran():
     rounds = [{"ours": sample(1), "theirs": sample(20)}, {"ours": sample(9)}]
     found = ratio(rounds, lambda samples: samples["ours"].seconds / samples["theirs"].seconds, ("ours", "theirs"))
     assert found == 1 / 20
+
+
+def test_a_profile_counts_a_built_in_function_to_the_library_that_calls_it():
+    measured = cProfile.Profile()
+    measured.runcall(textwrap.dedent, "  a\n  b\n" * 2000)
+    found = profile.by_library(measured)
+    assert found["textwrap"] > found.get("~", 0.0)
 
 
 def test_no_target_asks_for_a_case_that_it_does_not_name():

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from msgspec import Struct, field
 
 from deploytasks.commands.context import Context, say
 from deploytasks.commands.observe import observe
 from deploytasks.model import Live, Rollout, Target
-from deploytasks.rules import shards
+from deploytasks.rules import order, shards
 
 Waves = tuple[tuple[Rollout, ...], ...]
 
@@ -74,24 +75,20 @@ class Barrier:
     def _await(self, earlier: Sequence[Target], wave: int) -> str:
         """Wait until all have arrived; return "" or why the wave must not begin: a target is lost, or a timeout."""
         tier, began = self._context.tier, self._clock()
-        timeout_s = (tier.timeout_s + tier.soak_s) * len({target.wave for target in earlier})
-        pending, said_at, unlucky = tuple(earlier), -_SAID_EVERY_S, dict[Target, str]()
-        while pending:
-            found = self._watched(pending)
+        timeout_s = sum(tier.timeout_s * order.most_stages(wave) + tier.soak_s for wave in _by_wave(earlier))
+        coming, said_at, unlucky = dict.fromkeys(earlier, ""), -_SAID_EVERY_S, dict[Target, str]()
+        while coming:
+            found = self._watched(tuple(coming))
             unlucky |= found.lost
             if unlucky and tier.on_failure == "stop":
                 return f"an earlier wave did not go well: {_named(unlucky)}"
-            pending, waited = tuple(found.coming), self._clock() - began
-            if pending and waited >= timeout_s:
-                return "" if tier.on_failure == "continue" else f"after {waited:.0f} s: {_named(found.coming)}"
-            if pending and waited - said_at >= _SAID_EVERY_S:
+            coming, waited = _still_coming(found.coming, unlucky), self._clock() - began
+            if coming and waited >= timeout_s:
+                return "" if tier.on_failure == "continue" else f"after {waited:.0f} s: {_named(coming)}"
+            if coming and waited - said_at >= _SAID_EVERY_S:
                 said_at = waited
-                say(
-                    self._context,
-                    "wait",
-                    f"wave {wave} waits for {len(pending)} of earlier waves: {_named(found.coming)}",
-                )
-            if pending:
+                say(self._context, "wait", f"wave {wave} waits for {len(coming)} of earlier waves: {_named(coming)}")
+            if coming:
                 self._sleep(min(max(_SHORTEST_S, waited / 10), _LONGEST_S))
         return ""
 
@@ -125,6 +122,17 @@ class Barrier:
 
     def _earlier(self, wave: int) -> tuple[Target, ...]:
         return tuple(target for target in self._context.targets if target.wave < wave)
+
+
+def _by_wave(targets: Iterable[Target]) -> list[list[Target]]:
+    ordered = sorted(targets, key=lambda target: target.wave)
+    return [list(members) for _, members in groupby(ordered, key=lambda target: target.wave)]
+
+
+def _still_coming(coming: dict[Target, str], lost: dict[Target, str]) -> dict[Target, str]:
+    """Return the targets that may still come, since no lost one of their environment goes first."""
+    first = order.earlier((*coming, *lost)) if lost else {}
+    return {target: why for target, why in coming.items() if lost.keys().isdisjoint(first.get(target, ()))}
 
 
 def _named(found: dict[Target, str]) -> str:

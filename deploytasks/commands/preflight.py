@@ -17,7 +17,7 @@ from deploytasks.commands.observe import no_service, observe
 from deploytasks.config.select import upstream_targets
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
 from deploytasks.model import DesiredImage, EcrImage, Image, Live, LockState, Target
-from deploytasks.rules import gate, plan
+from deploytasks.rules import gate, order, plan
 from deploytasks.rules.image_index import index_images
 
 Answer = TypeVar("Answer")
@@ -131,11 +131,24 @@ def _foreign_accounts(context: Context, image: str = "") -> dict[str, Target]:
 
 
 def wave_rules(context: Context) -> Iterator[Complaint]:
-    """Yield a complaint about `--no-wait` with several waves: it can't tell whether earlier ones succeeded."""
+    """Yield complaints about `--no-wait` with several waves, or with services of which one comes after another.
+
+    It can't tell whether what goes first succeeded.
+    """
     waves = {target.wave for target in context.targets}
     if not context.options.wait and len(waves) > 1:
         to_do = "leave --no-wait out, or name tenants of one wave with --tenant"
         yield Complaint(context.tier.name, f"--no-wait with {len(waves)} waves", to_do)
+    if not context.options.wait and (later := _later(context.targets)):
+        to_do = "leave --no-wait out, or name services that come after no other one with --service"
+        yield Complaint(context.tier.name, f"--no-wait with services in order: {listed(later)}", to_do)
+
+
+def _later(targets: Iterable[Target]) -> list[str]:
+    """Return the services that come after others, each with those, in words: `worker after web`."""
+    before = order.earlier(target for target in targets if target.job is None)
+    names = {target.name: " and ".join(one.name for one in first) for target, first in before.items() if first}
+    return [f"{name} after {first}" for name, first in names.items()]
 
 
 def taggable(

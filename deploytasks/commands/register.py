@@ -21,7 +21,7 @@ def register(project: Project, scope: Scope, options: Options, tell: OnEvent = q
     context = begin(Command.REGISTER, project, scope, options, tell)
     with lock(context) as notes:
         whole, left_out = planned(context, notes)
-        changed = [tuple(rollout for rollout in wave if rollout.request) for wave in whole.waves]
+        changed = [tuple(replace(each, after=()) for each in wave if each.request) for wave in whole.waves]
         told = (*whole.notes, f"only registered: {UNTOUCHED}")
         whole = replace(whole, waves=tuple(filter(None, changed)), notes=told if any(changed) else whole.notes)
         tell(Planned(whole))

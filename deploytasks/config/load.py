@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from deploytasks.config import placeholders, policy
+from deploytasks.config import placeholders, policy, service_order
 from deploytasks.config.check import BAD, checked
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.images_of_services import uris
@@ -36,8 +36,9 @@ def load(root: Path, sessions: SessionFactory | None = None) -> Project:
         faults.append(Fault(Origin("envs/", ""), "there is no tenant", _HOW_TO_ADD_ONE))
     faults.extend(policy.faults_in(project))
     faults.extend(disagreements(project, tenants))
-    targets = tuple(_targets(project, tenants, faults))
+    targets = tuple(service_order.placed(project, _targets(project, tenants, faults)))
     faults.extend(clashes(targets))
+    faults.extend(service_order.wave_faults(targets))
     if faults:
         raise Invalid(*complaints(root, faults))
     made = _project(root, policy.typed(project), [tenant.name for tenant in tenants], targets)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from deploytasks import cron
-from deploytasks.config import images_of_services, schema
+from deploytasks.config import images_of_services, schema, service_order
 from deploytasks.config.check import fits
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
@@ -25,6 +25,7 @@ def faults_in(source: Source) -> Iterator[Fault]:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
     yield from _shared_repositories(source)
     yield from images_of_services.faults_in(source)
+    yield from service_order.faults_in(source)
     yield from _jobs(source)
     yield from _role_elsewhere(source)
     yield from _webhook_elsewhere(source)

@@ -68,6 +68,8 @@ class Rollout(Struct, frozen=True):
     unrecorded: Mapping[str, str] = field(default_factory=dict)
     fallback: Fallback | None = None
     steps: Steps | None = None
+    after: tuple[str, ...] = ()
+    """The targets of its environment that must end well before it begins, by name."""
 
     @property
     def image(self) -> str:

@@ -143,7 +143,8 @@ class Target(Struct, frozen=True):
     `job` is None for a service; `ecs_service` is empty for a job.
 
     `images` maps each image that its template names to its repository's URI, the target's own image first. `origins`
-    maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none.
+    maps a dotted setting (`env.LOG_LEVEL`) to the place its value comes from; our own defaults have none. `after` names
+    the services that it comes after in its environment, directly or through others, there or not.
     """
 
     environment: Environment
@@ -161,6 +162,7 @@ class Target(Struct, frozen=True):
     vars: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     job: JobSettings | None = None
+    after: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.environment}/{self.name}"

@@ -92,6 +92,7 @@ def _rollout_json(rollout: Rollout, secrets: frozenset[str]) -> dict[str, Any]:
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
         "back_to": None if rollout.request else revision_name(rollout.revision) or None,
+        "after": rollout.after,
         "before": [masked_words(words, secrets) for words in rollout.steps.commands] if rollout.steps else [],
     }
 
@@ -127,6 +128,7 @@ def _waves(plan: Plan) -> list[Sheet]:
             ),
             table(_COLUMNS, map(_row, wave)),
             *_first(wave, secrets),
+            *_then(wave),
         )
         for wave in plan.waves
         if wave
@@ -139,6 +141,18 @@ def _first(wave: Sequence[Rollout], secrets: frozenset[str]) -> list[Line]:
     return [
         line(f"{service}: first, in each environment where it has not run for this image: {_said(listed, secrets)}")
         for service, listed in commands.items()
+    ]
+
+
+def _then(wave: Sequence[Rollout]) -> list[Line]:
+    """Return one line for each stage of the wave after the first: what begins once what went well."""
+    stages: dict[tuple[str, ...], dict[str, None]] = {}
+    for rollout in wave:
+        if rollout.after:
+            stages.setdefault(rollout.after, {})[rollout.target.name] = None
+    return [
+        line(f"then {' and '.join(names)}, after {' and '.join(first)}, in each environment")
+        for first, names in stages.items()
     ]
 
 

@@ -248,10 +248,20 @@ class Before:
 
         """
         environment = rollout.target.environment
-        if environment not in self._locks:
-            return
-        with self._locks[environment]:
-            self._run_all(environment, resources)
+        if environment in self._locks:
+            with self._locks[environment]:
+                self._run_all(environment, resources)
+        self.raise_if_failed(rollout)
+
+    def raise_if_failed(self, rollout: Rollout) -> None:
+        """Raise the error if a step of the rollout's environment has failed.
+
+        Raises:
+            AwsError: a step of this rollout failed, the lock was lost, or the command was interrupted.
+            Held: a step of another service failed.
+
+        """
+        environment = rollout.target.environment
         if environment not in self._failed:
             return
         target, error = self._failed[environment]

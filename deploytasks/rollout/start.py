@@ -30,11 +30,24 @@ def start(rollout: Rollout, resources: Resources, before: Before) -> UnderWay | 
         with contained(str(rollout.target)):
             return _started(rollout, resources, before)
     except AwsError as error:
-        detail = error.render_at(str(rollout.target), rollout.target.environment.tier)
-        return _not_started(outcome_of(rollout, "failed", detail), error)
+        return _not_started(rollout, error)
 
 
-def _not_started(failed: Result, error: AwsError) -> Result:
+def held_back(rollout: Rollout, why: str, before: Before) -> Result:
+    """Return the result of a rollout that must not begin, because one that goes first did not end well.
+
+    The reason is `why`, unless `before_deploy` failed in its environment.
+    """
+    try:
+        before.raise_if_failed(rollout)
+    except AwsError as error:
+        return _not_started(rollout, error)
+    return outcome_of(rollout, "not attempted", why)
+
+
+def _not_started(rollout: Rollout, error: AwsError) -> Result:
+    detail = error.render_at(str(rollout.target), rollout.target.environment.tier)
+    failed = outcome_of(rollout, "failed", detail)
     match error:
         case StepFailed():
             return replace(failed, tasks=error.tasks, step=error.step)

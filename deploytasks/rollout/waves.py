@@ -4,7 +4,6 @@
 them when they are due and concludes those that ended; threads call AWS, so that no tenant waits for another.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from deploytasks.rollout.follow import UnderWay, next_look_s, of_one_cluster, po
 from deploytasks.rollout.resources import Resources
 from deploytasks.rollout.restore import concluded
 from deploytasks.rollout.soak import Soak
-from deploytasks.rollout.start import start
+from deploytasks.rollout.start import held_back, start
+from deploytasks.rollout.turns import Turns
 
 _SILENT_S = 60.0
 """Report an unchanged rollout again after so long: CI engines end a job that stays silent."""
@@ -54,9 +54,9 @@ def carry_out(
 ) -> tuple[Result, ...]:
     """Roll out the plan, wave after wave, and return the results; with `wait=False`, start the rollouts only.
 
-    One target's failure never stops another target of its wave. Every wave, the last included, is followed by the
-    soak. The next wave starts only if all targets went well and stayed healthy, unless the tier's `on_failure` is
-    `continue`, and if `before_wave`, where it is given, has no objection.
+    A target's failure stops only those of its environment that come after it. Every wave, the last included, is
+    followed by the soak. The next wave starts only if all targets went well and stayed healthy, unless the tier's
+    `on_failure` is `continue`, and if `before_wave`, where it is given, has no objection.
 
     Raises:
         Interrupted: Ctrl-C; names the rollouts that go on at AWS.
@@ -72,7 +72,7 @@ def carry_out(
                 results += _passed_over(wave, why, resources)
                 continue
             with _naming_the_rest(plan, number + 1, resources):
-                results += Wave(work, wait=wait).run(wave)
+                results += Wave(work, wait=wait).run(wave, results)
         with _naming_the_rest(plan, len(plan.waves), resources):
             results = soak(results) if wait else results
     return tuple(results)
@@ -149,16 +149,17 @@ class Wave:
         self._due: dict[Target, float] = {}
         self._told_at: dict[Target, float] = {}
         self._results: dict[Target, Result] = {}
+        self._turns = Turns()
 
-    def run(self, wave: Sequence[Rollout]) -> list[Result]:
-        """Roll out the wave; return its results, in its order.
+    def run(self, wave: Sequence[Rollout], earlier: Iterable[Result] = ()) -> list[Result]:
+        """Roll out the wave; return its results, in its order. `earlier` are those of earlier waves.
 
         Raises:
             Interrupted: names the rollouts that go on at AWS.
 
         """
-        queue = deque(wave)
-        self._until_ended(wave, lambda: self._launch(queue, len(wave)))
+        self._turns = Turns(wave, earlier)
+        self._until_ended(wave, lambda: self._launch(len(wave)))
         return [self._results[rollout.target] for rollout in wave]
 
     def conclude(self, ended: Sequence[UnderWay]) -> list[Result]:
@@ -185,14 +186,13 @@ class Wave:
             self._say_what_is_open(wave)
             raise Interrupted(*self._left_behind(wave, self._settle())) from None
 
-    def _launch(self, queue: deque[Rollout], total: int) -> None:
-        """Start rollouts until as many are under way as the tier's `parallel` allows."""
-        done_or_waiting = len(self._results) + len(queue)
-        while queue and total - done_or_waiting < self._tier.parallel:
-            rollout = queue.popleft()
-            done_or_waiting -= 1
-            begin = partial(start, before=self._work.before)
-            self._submit(self._work.beginning, begin, rollout, then=self._started)
+    def _launch(self, total: int) -> None:
+        """Start rollouts whose turn it is, until as many are under way as the tier's `parallel` allows."""
+        for rollout, why in self._turns.never():
+            self._end(held_back(rollout, why, self._work.before))
+        begin = partial(start, before=self._work.before)
+        while total - len(self._results) - len(self._turns) < self._tier.parallel and (ready := self._turns.next()):
+            self._submit(self._work.beginning, begin, ready, then=self._started)
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., Any], given: Any, *, then: Then) -> None:
         self._jobs[pool.submit(job, given, self._resources)] = then
@@ -255,6 +255,7 @@ class Wave:
 
     def _end(self, result: Result) -> None:
         self._results[result.target] = result
+        self._turns.end(result)
         self._resources.tell(Ended(result))
 
     def _say_what_is_open(self, wave: Iterable[Rollout]) -> None:

@@ -26,6 +26,7 @@ from deploytasks.model import (
     Target,
     Tier,
 )
+from deploytasks.rules import order
 from deploytasks.rules.observed import has_arrived, is_inactive, named_by, record, tagged, what_runs
 
 _MOVED = "the tag names another image than runs here"
@@ -171,9 +172,20 @@ def back(rollout: Rollout, revision: str, *, moves: bool = False) -> Rollout:
 
 
 def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
-    """Return the rollouts grouped and ordered by their targets' waves, in file order within each."""
+    """Return the rollouts grouped and ordered by their targets' waves, in file order within each.
+
+    Those that touch their target wait for those of its environment that go first, unless these have nothing to do.
+    """
     ordered = sorted(rollouts, key=lambda each: each.target.wave)
-    return tuple(tuple(members) for _, members in groupby(ordered, key=lambda each: each.target.wave))
+    idle = {each.target for each in ordered if each.action == "nothing"}
+    first = order.earlier(each.target for each in ordered)
+    placed = (
+        each
+        if each.action in ("follow", "nothing")
+        else replace(each, after=tuple(other.name for other in first[each.target] if other not in idle))
+        for each in ordered
+    )
+    return tuple(tuple(members) for _, members in groupby(placed, key=lambda each: each.target.wave))
 
 
 def _decide(candidate: Candidate, *, force: bool) -> tuple[Action, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-_CHANGING = "build tag.TIER deploy.TIER deploy.register release.TIER release.matrix"
+_CHANGING = "build build.IMAGE tag.TIER deploy.TIER deploy.register release.TIER release.matrix"
 _ROLLING_OUT = "deploy.TIER release.TIER release.rollback"
 _SHOWING = "deploy.wait deploy.continue deploy.stop deploy.diff deploy.logs"
 _TARGETS = f"{_ROLLING_OUT} deploy.register {_SHOWING} status"
@@ -18,8 +18,8 @@ class Flag:
     """A flag as it is typed, without its dashes.
 
     `default` says what it takes: a text or nothing, or a switch, which is spelled `--no-NAME` where it is on by
-    default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's. A flag for `whole`
-    tiers does not go with `--shard`, since every shard must mean its part of the same whole.
+    default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's, `IMAGE` for every
+    image's. A flag for `whole` tiers does not go with `--shard`: every shard must mean its part of the same whole.
     """
 
     name: str
@@ -51,7 +51,9 @@ FLAGS = (
     ),
     Flag("image", "only these images: app,nginx", "build tag.TIER tag.list"),
     Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True),
-    Flag("commit", "the git revision to take", "build tag.TIER release.TIER release.matrix", resumed="same"),
+    Flag(
+        "commit", "the git revision to take", "build build.IMAGE tag.TIER release.TIER release.matrix", resumed="same"
+    ),
     Flag(
         "to",
         "a release tag or commit instead of what the tier tag names",
@@ -168,7 +170,8 @@ FLAGS = (
     Flag(
         "json",
         "JSON only, on stdout",
-        f"{_TARGETS} build tag.TIER tag.list deploy.run release.history envs.list envs.show envs.check lock.status",
+        f"{_TARGETS} build build.IMAGE tag.TIER tag.list deploy.run release.history envs.list envs.show envs.check "
+        "lock.status",
         default=False,
     ),
 )

@@ -18,7 +18,7 @@ from tests.test_endpoint_rollouts import PAUSE
 
 EVERY_TASK = tasks_of(Path(__file__).parent.parent)
 OF_OTHER_TIERS = {f"{room}.{tier}" for room in ("tag", "deploy", "release") for tier in ("dev", "staging")}
-"""They are the same code as prod's."""
+"""They are the same code as prod's; and `build.api` as `build.all`."""
 MORE = {"lock.release": ["--yes"], "envs.bootstrap": ["--yes"], "release.matrix": ["--run", "7"]}
 """What a task needs besides where nobody answers its questions, and no CI engine runs it."""
 
@@ -120,7 +120,7 @@ def with_a_sidecar(shop: Shop) -> None:
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 SHOWN = {
-    "build": "ecr.GetAuthorizationToken",
+    "build.all": "ecr.GetAuthorizationToken",
     "tag.prod": "ecr.BatchGetImage ecr.DescribeImages ecr.PutImage",
     "deploy.prod": "ecs.TagResource ecs.UpdateService",
     "deploy.prod of new services": "ecs.CreateService",
@@ -149,7 +149,7 @@ UNCALLED = {
 }
 """The operations that `aws/` can call and no task calls yet; which does, shows it in a scene."""
 SCENES = {
-    **{name: Scene(name) for name in EVERY_TASK if name not in OF_OTHER_TIERS},
+    **{name: Scene(name) for name in EVERY_TASK if name not in {*OF_OTHER_TIERS, "build.api"}},
     "tag.prod": Scene("tag.prod", aws=untagged),
     "release.prod": Scene("release.prod", aws=untagged),
     "release.prod with steps and a webhook": Scene(

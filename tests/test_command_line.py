@@ -4,6 +4,7 @@ Most of these are forked from a process that has imported `inv`; those that hang
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,7 +54,15 @@ MISTYPED = {
     "build deploy.wait prod -- ls": "inv deploy.wait: it does not take '-- ls'\n",
     "release.prod --lst": "inv release.prod: there is no flag '--lst'\n    did you mean '--list'?",
     "release.prod --wati": "inv release.prod: there is no flag '--wati'\n    did you mean '--wait'?",
-    "build.api": "inv build.api: there is no task 'build.api'\n    did you mean 'build --image api'?",
+    "build.apo": "inv build.apo: there is no task 'build.apo'\n    did you mean 'build.app'?",
+    "build.app build.ngnix": "inv build.ngnix: there is no task 'build.ngnix'\n    did you mean 'build.nginx'?",
+    "build.app --image nginx": "inv build.app: it does not take '--image'\n    --image is a flag of build, tag.list, ",
+    "build app": "inv build: it does not take 'app'\n    write it with a dot: inv build.app\n",
+    "build nginx": "inv build: it does not take 'nginx'\n    write it with a dot: inv build.nginx\n",
+    "--help biuld": "inv --help biuld: there is no task 'biuld'\n    did you mean 'build'?",
+    "status --commit x": "inv status: it does not take '--commit'\n"
+    "    --commit is a flag of build.app, build.nginx, build and ",
+    "tag.list.app": "inv tag.list.app: there is no task 'tag.list.app'\n    did you mean 'tag.list --image app'?",
     "build.prod": "inv build.prod: there is no task 'build.prod'\n    did you mean 'build'?",
     "status.prod": "inv status.prod: there is no task 'status.prod'\n    did you mean 'status --tier prod'?",
     "deploy.wait.dev": "inv deploy.wait.dev: there is no task 'deploy.wait.dev'\n    did you mean 'deploy.wait dev'?",
@@ -69,7 +78,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "tasks.py").write_text((ROOT / "tasks.py").read_text())
     (root / "envs").mkdir()
     tiers = '[tiers.dev]\ntag = "mutable"\n[tiers.staging]\nafter = "dev"\n[tiers.prod]\nafter = "staging"\n'
-    (root / "envs" / "project.toml").write_text(tiers)
+    (root / "envs" / "project.toml").write_text(f"[images.app]\n[images.nginx]\n{tiers}")
     return root
 
 
@@ -155,6 +164,21 @@ def test_help_after_a_task_shows_that_tasks_help(inv: Inv, shop: Path, words: st
     code, out, err = inv(shop, *words.split())
     assert (code, err) == (0, "")
     assert f"[--core-opts] {words.split()[0]} " in out and "--tenant" in out
+
+
+@pytest.mark.parametrize(
+    "words", ["build --help", "--help build", "build.all -h", "build.app --help", "--help build.app"]
+)
+def test_help_shows_what_building_all_images_or_one_takes(inv: Inv, shop: Path, words: str):
+    code, out, err = inv(shop, *words.split())
+    assert (code, err) == (0, "")
+    task = next(word for word in words.split() if word.startswith("build"))
+    assert f"[--core-opts] {task} " in out and ("--image" in out) == (task != "build.app")
+
+
+def test_the_list_has_a_task_for_each_image_and_one_for_all(inv: Inv, shop: Path):
+    _, out, _ = inv(shop, "--list")
+    assert re.findall(r"^  (build.*?)  ", out, re.MULTILINE) == ["build.all (build)", "build.app", "build.nginx"]
 
 
 def test_help_behind_two_dashes_is_a_word_of_the_command(inv: Inv, shop: Path):

@@ -84,6 +84,13 @@ def test_a_tier_may_not_be_called_as_a_task(tmp_path, name):
     assert said.startswith(f"envs/project.toml:13: tiers.{name}: '{name}' is the name of another task\n")
 
 
+def test_an_image_may_not_be_called_as_the_task_that_builds_all(tmp_path):
+    assert refusal(tmp_path, PROJECT.replace("[images.api]", "[images.all]")) == (
+        "envs/project.toml:6: images.all: 'all' is the name of another task\n"
+        "    choose another name: inv build.all builds every image"
+    )
+
+
 def test_there_are_at_most_five_tiers(tmp_path):
     more = "".join(f'[tiers.t{number}]\ntag = "mutable"\nafter = "dev"\n' for number in range(4))
     assert "envs/project.toml:8: tiers: 6 tiers are more than 5\n" in refusal(tmp_path, PROJECT + more)

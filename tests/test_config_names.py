@@ -1,9 +1,9 @@
-"""Tiers' names for the list of tasks: whatever can be read, and never an error."""
+"""Tiers' and images' names for the list of tasks: whatever can be read, and never an error."""
 
 import pytest
 
 from deploytasks.config.load import load
-from deploytasks.config.names import promotion_order, tier_names
+from deploytasks.config.names import promotion_order, tier_names, tiers_and_images
 from tests.envs_files import PROJECT, write
 
 
@@ -35,8 +35,25 @@ def test_whatever_stands_in_the_file_the_readable_names_are_told(tmp_path, text,
     assert tier_names(write(tmp_path, text)) == names
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (PROJECT, ("api",)),
+        ("[images.web]\n[images.app]\ncontext = 3\n", ("web", "app")),
+        ("[images.all]\n[images.Bad]\n[images.a_b]\nimages.x = 1\n", ()),
+        ("[images.app]\n[nonsense]\n[nonsense]\n[images.nginx]\n", ("app", "nginx")),
+        ("[images.all]\n[images.app]\n= broken", ("app",)),
+        ("images = 3", ()),
+        ("[[images]]", ()),
+        (f"x = {'[' * 9000}", ()),
+    ],
+)
+def test_an_image_has_a_task_wherever_its_name_can_be_read(tmp_path, text, names):
+    assert tiers_and_images(write(tmp_path, text))[1] == names
+
+
 def test_a_file_that_cannot_be_read_has_no_names(tmp_path):
-    assert tier_names(tmp_path) == ()
+    assert tiers_and_images(tmp_path) == ((), ())
     (tmp_path / "envs" / "project.toml").mkdir(parents=True)
     assert tier_names(tmp_path) == ()
 

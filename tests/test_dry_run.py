@@ -35,7 +35,7 @@ def tasks_of(root: Path) -> dict[str, list[Any]]:
 def words_for(name: str, arguments: list[Any], page: Path, commit: str) -> list[str]:
     """A command line of the task that does all that it can: with every file that it could write."""
     flags = {each.names[0] for each in arguments}
-    takes = flags & ({"commit", "to"} if positional_of(arguments) else {"commit"}) if name != "build" else set()
+    takes = flags & ({"commit", "to"} if positional_of(arguments) else {"commit"}) if "build" not in name else set()
     written = [f"--{each.names[0]}={page}" for each in arguments if (each.help or "").startswith("write ")]
     return [name, *positional_of(arguments), *NEEDED.get(name, []), *written, *(f"--{flag}={commit}" for flag in takes)]
 

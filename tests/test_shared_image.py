@@ -1,6 +1,7 @@
 """One image that several services run, and a service that runs several images: tagged, gated and shown once."""
 
 import json
+import re
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -187,3 +188,21 @@ def test_what_ran_at_a_time_is_restored_with_every_image_of_then(beside: Shop):
         f"nginx@{nginx[newer]}",
         f"nginx@{nginx[older]}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "built"),
+    [
+        ("build", "api nginx"),
+        ("build.all --image nginx", "nginx"),
+        ("build.nginx", "nginx"),
+        ("build.api build.nginx", "api nginx"),
+        ("build.nginx build build.nginx", "nginx api nginx"),
+    ],
+)
+def test_an_images_own_task_builds_that_image_alone_and_several_stand_on_a_line(beside: Shop, words: str, built: str):
+    """Invoke leaves out a task that is named twice."""
+    commit = beside.commits["newer"]
+    ran = beside.inv(*re.sub(r"(build[.\w]*)", rf"\1 --commit {commit}", words).split())
+    assert ran.code == 0, ran.stderr
+    assert re.findall(r"(\w+) +\w+ is already in ECR", ran.stdout) == built.split()

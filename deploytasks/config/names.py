@@ -1,11 +1,11 @@
-"""Read the tiers' names, in promotion order, for listing tasks.
+"""Read the names of tiers, in promotion order, and of images, for listing tasks.
 
 Uses the standard library alone and never complains; `load` reports what is wrong.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 RESERVED_TIER_NAMES = frozenset(
@@ -13,27 +13,43 @@ RESERVED_TIER_NAMES = frozenset(
 )
 """The names of other tasks in the namespaces `tag`, `deploy` and `release`."""
 
+_KINDS = ("tiers", "images")
+ALL_IMAGES = "all"
+"""The name of the task in the namespace `build` that builds every image; no image has it."""
+
 NAME = r"[a-z][a-z0-9-]{0,62}"
-"""The pattern of project, tenant, tier and service names: legal in image tags, SSM paths and ECS families alike."""
+"""The pattern of project, tenant, tier, image and service names: legal in tags, SSM paths and ECS families alike."""
 
 
 def tier_names(root: Path) -> tuple[str, ...]:
     """Return the names of the readable tiers of envs/project.toml in promotion order; () if it can't be read."""
+    return tiers_and_images(root)[0]
+
+
+def tiers_and_images(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the readable tiers in promotion order, and of the images in file order, by one look."""
     try:
         text = (root / "envs" / "project.toml").read_text("utf-8").removeprefix("\ufeff")
     except (OSError, ValueError):
-        return ()
-    return promotion_order({name: _after(table) for name, table in _tiers(text).items() if may_be_tier(name)})
+        return (), ()
+    tiers, images = _tables(text)
+    after = {name: _after(table) for name, table in tiers.items() if may_be_tier(name)}
+    return promotion_order(after), tuple(name for name in images if may_be_image(name))
 
 
 def is_name(text: str) -> bool:
-    """Return whether the name is valid for a project, tenant, tier or service."""
+    """Return whether the name is valid for a project, tenant, tier, image or service."""
     return re.fullmatch(NAME, text) is not None
 
 
 def may_be_tier(name: str) -> bool:
     """Return whether the name is valid for a tier: a legal name that no other task has."""
     return is_name(name) and name not in RESERVED_TIER_NAMES
+
+
+def may_be_image(name: str) -> bool:
+    """Return whether the name is valid for an image: a legal name that no other task has."""
+    return is_name(name) and name != ALL_IMAGES
 
 
 def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -51,16 +67,20 @@ def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
     return tuple(placed)
 
 
-def _tiers(text: str) -> Mapping[str, object]:
-    """Return the tables of the tiers.
+def _tables(text: str) -> Iterator[Mapping[str, object]]:
+    """Yield the tables of the tiers and those of the images.
 
-    If the file is not TOML, return at least the names, so that the tiers' tasks can report the error.
+    If the file is not TOML, yield at least the names, so that their tasks can report the error.
     """
     try:
-        tiers = tomllib.loads(text).get("tiers")
+        data = tomllib.loads(text)
     except (ValueError, RecursionError):
-        return dict.fromkeys(re.findall(rf"^\[tiers\.({NAME})\]", text, re.MULTILINE))
-    return tiers if isinstance(tiers, dict) else {}
+        for kind in _KINDS:
+            yield dict.fromkeys(re.findall(rf"^\[{kind}\.({NAME})\]", text, re.MULTILINE))
+        return
+    for kind in _KINDS:
+        found = data.get(kind)
+        yield found if isinstance(found, dict) else {}
 
 
 def _after(table: object) -> str | None:

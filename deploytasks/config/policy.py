@@ -9,7 +9,7 @@ from deploytasks.config import images_of_services, schema, service_order
 from deploytasks.config.check import fits
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
-from deploytasks.config.names import RESERVED_TIER_NAMES, promotion_order
+from deploytasks.config.names import ALL_IMAGES, RESERVED_TIER_NAMES, promotion_order
 from deploytasks.durations import seconds
 from deploytasks.model import Access, Image, Job, Registry, Service, Tier, Webhook
 from deploytasks.spelling import suggestion
@@ -29,6 +29,10 @@ def faults_in(source: Source) -> Iterator[Fault]:
     yield from _jobs(source)
     yield from _role_elsewhere(source)
     yield from _webhook_elsewhere(source)
+    if ALL_IMAGES in table(source.data, "images"):
+        what = f"'{ALL_IMAGES}' is the name of another task"
+        to_do = f"choose another name: inv build.{ALL_IMAGES} builds every image"
+        yield Fault(source.origin(dotted("images", ALL_IMAGES)), what, to_do)
     yield from _tier_names(source)
     yield from _tier_order(source)
     for name in table(source.data, "tiers"):

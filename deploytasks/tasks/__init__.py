@@ -11,21 +11,21 @@ from deploytasks.tasks.early import answer_early, collect_seldom, keeping_byteco
 
 
 def namespace(root: Path) -> Collection:
-    """Return all tasks of the project in `root`, with those of each tier that envs/project.toml names.
+    """Return all tasks of the project in `root`, with those of each tier and image that envs/project.toml names.
 
-    If that file can't be read, the tasks of its tiers are missing; all others are there.
+    If that file can't be read, the tasks of its tiers and images are missing; all others are there.
     """
     answer_early()
     collect_seldom()
     with keeping_bytecode():  # these imports take a while, and Ctrl-C is answered during it
-        from deploytasks.config.names import tier_names
+        from deploytasks.config.names import tiers_and_images
         from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
         from deploytasks.tasks.in_ci import reporting
 
-    tiers = tier_names(root)
+    tiers, images = tiers_and_images(root)
     tasks = Collection()
-    tasks.add_task(build.build(root))
     tasks.add_task(status.status(root))
+    tasks.add_collection(build.collection(root, images))
     for room in (tag, deploy, release):
         tasks.add_collection(room.collection(root, tiers))
     tasks.add_collection(envs.collection(root))

@@ -78,6 +78,10 @@ class CommandLine:
         named = (name for name, aliases in names if any(each in word for each in (name, *aliases) for word in words))
         return frozenset(id(self._tasks[name]) for name in named)
 
+    def _names(self) -> frozenset[str]:
+        """Return what tasks can be called by, aliases and groups with a default task included."""
+        return frozenset(each for name, aliases in self._tasks.task_names.items() for each in (name, *aliases))
+
     def _is_root(self) -> bool:
         """Return whether a loaded module holds these tasks under a name that Invoke takes for the root namespace."""
         modules = [module for module in reversed(sys.modules.values()) if module is not None]  # tasks.py is a late one
@@ -99,7 +103,7 @@ class CommandLine:
         except ParseError:
             return  # it concerns Invoke's own flags, and Invoke explains it
         asked, is_list = core[0].args.help.value, core[0].args.list.value
-        if isinstance(asked, str) and asked not in self._tasks.task_names:
+        if isinstance(asked, str) and asked not in self._names():
             raise self._unknown_help(asked)
         if core[0].args.complete.value:
             self._named = None
@@ -144,7 +148,7 @@ class CommandLine:
     def _help_if_asked(self, words: Sequence[str]) -> None:
         """Show a task's help and exit if `--help` stands anywhere after the task's name."""
         at = next((place for place, word in enumerate(words) if word in _HELP), 0)
-        named = [word for word in words[:at] if word in self._tasks.task_names]
+        named = [word for word in words[:at] if word in self._names()]
         if named:
             Program(namespace=self._tasks, binary="inv[oke]").run(["inv", "--help", named[-1]])
 
@@ -157,7 +161,7 @@ class CommandLine:
         from deploytasks.tasks.mistyped import Known
 
         self._named = None
-        contexts = {str(each.name): each for each in self._tasks.to_contexts()}
+        contexts = {str(name): each for each in self._tasks.to_contexts() for name in (*each.aliases, each.name)}
         groups = tuple(self._tasks.collections)
         return Known(contexts, Program().initial_context, groups, tier_names(self._root))
 

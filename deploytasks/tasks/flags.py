@@ -25,11 +25,11 @@ TIER = {"tier": "the tier, as envs/project.toml names it"}
 """The help of the positional argument `tier`."""
 
 
-def task(row: str, tier: str = "", /, **positional: str) -> Callable[[Body], Task[Any]]:
+def task(row: str, name: str = "", /, **positional: str) -> Callable[[Body], Task[Any]]:
     """Return a decorator that makes a task whose flags are those that the table gives `row`.
 
-    `row` is what a person types, with `TIER` for the `tier`; `positional` maps arguments to their help. The body takes
-    `(c, *positional, **given)`, where `given` maps each flag's parameter to its value.
+    `row` is what a person types, with `TIER` or `IMAGE` for the `name` of one; `positional` maps arguments to their
+    help. The body takes `(c, *positional, **given)`, where `given` maps each flag's parameter to its value.
     """
 
     def made(body: Body) -> Task[Any]:
@@ -40,7 +40,7 @@ def task(row: str, tier: str = "", /, **positional: str) -> Callable[[Body], Tas
         vars(body)["__signature__"] = Signature([*needed, *flags])
         return Task(
             body,
-            name=tier or row.rpartition(".")[2],
+            name=name or row.rpartition(".")[2],
             positional=tuple(positional),
             auto_shortflags=False,
             help={**positional, **{flag.name: flag.help for flag in own}},

@@ -14,7 +14,7 @@ _MOST_TAKERS = 3
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What may be typed: tasks by name, Invoke's own flags, groups of tasks, tiers."""
+    """What may be typed: tasks by name and, before it, by alias; Invoke's own flags; groups of tasks; tiers."""
 
     tasks: Mapping[str, ParserContext]
     core: ParserContext
@@ -45,6 +45,8 @@ def _split(name: str, known: Known) -> str:
     context = known.tasks.get(task)
     if context is None or not word:
         return ""
+    if task in known.groups:
+        return task if word in known.tiers else ""
     positional = [str(each.name) for each in context.positional_args]
     if positional and (positional != ["tier"] or word in known.tiers):
         return f"{task} {word}"
@@ -134,12 +136,20 @@ class _Reader:
             self._awaits = flag if core.takes_value and not (core.optional or has_value) else ""
 
     def _unknown_flag(self, flag: str) -> Complaint:
-        takers = [name for name, context in self._known.tasks.items() if flag in context.flags]
+        takers = self._takers(flag)
         if not (self._task and takers):
             return Complaint(self._where, f"there is no flag '{flag}'", self._meant(flag))
         more = f" and {len(takers) - _MOST_TAKERS} more" if len(takers) > _MOST_TAKERS else ""
         to_do = f"{flag} is a flag of {', '.join(takers[:_MOST_TAKERS])}{more}\ninv --help {self._task} shows its flags"
         return Complaint(self._where, f"it does not take '{flag}'", to_do)
+
+    def _takers(self, flag: str) -> list[str]:
+        """Return the tasks with the flag, each under one name."""
+        names: dict[int, str] = {}
+        for name, context in self._known.tasks.items():
+            if flag in context.flags:
+                names.setdefault(id(context), name)
+        return [*names.values()]
 
     def _meant(self, flag: str) -> str:
         flags, switched_on = _long(self._context), [*self._context.inverse_flags.values()]
@@ -174,10 +184,17 @@ class _Reader:
         return unknown_task(word, self._known)
 
     def _is_meant_as_value(self, word: str) -> bool:
-        is_no_task = word in self._known.tiers or not nearest(word, self._known.tasks)
-        return bool(self._task) and word not in self._known.groups and is_no_task
+        is_no_task = word in self._known.tiers or self._joined(word) or not nearest(word, self._known.tasks)
+        return bool(self._task and is_no_task) and word not in self._known.groups
+
+    def _joined(self, word: str) -> str:
+        """Return the task that a dot makes of the present one and the word; "" if there is none."""
+        joined = f"{self._task}.{word}"
+        return joined if joined in self._known.tasks else ""
 
     def _place_for(self, word: str) -> str:
+        if joined := self._joined(word):
+            return f"write it with a dot: inv {joined}"
         if word in self._known.tiers and "--tier" in self._context.flags and not self._context.positional_args:
             return f"inv {self._task} --tier {word}"
         return f"inv --help {self._task} shows its flags"

@@ -119,6 +119,20 @@ class Shop:
         (self.root / f"templates/{name}.json.j2").write_text(template)
         run_everywhere(self.endpoint.cloud, self.endpoint.world, name)
 
+    def add_job(self, name: str = "nightly", table: str = 'schedule = "cron(0 3 * * ? *)"', *tiers: str) -> None:
+        """One more job of the image `api`, in `prod` and these tiers, with a template like the service's."""
+        file = self.root / "envs/project.toml"
+        file.write_text(f'{file.read_text()}\n[jobs.{name}]\nimage = "api"\n{table}\n')
+        for number in (1, 2):
+            role = f'jobs.{name}.schedule_role = "arn:aws:iam::{tenant_account(number)}:role/schedule"\n'
+            self.edit(f"envs/t{number}.toml", "cluster = ", f"{role}cluster = ")
+            for tier in {"dev", "staging"} - set(tiers):
+                self.edit(f"envs/t{number}.toml", f"[tiers.{tier}]", f"[tiers.{tier}]\njobs.{name}.absent = true")
+        template = (self.root / "templates/api.json.j2").read_text()
+        ports = '      "portMappings": [{"containerPort": {{ vars.port }}}],\n'
+        assert ports in template
+        (self.root / f"templates/{name}.json.j2").write_text(template.replace(ports, ""))
+
     def tags(self) -> dict[str, str]:
         """Tag → digest of the repository."""
         return dict(self.endpoint.cloud.account(REGISTRY).repositories["api"].tags)

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from unittest.mock import patch
 
+from tests.cloud.accounts import REGION
+from tests.cloud.ecs_definitions import register
 from tests.cloud.ecs_fates import Death, Fate
+from tests.cloud.events import Rule as EventsRule
+from tests.cloud.events import add_rule
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.oneoffs import container, with_log, writes
@@ -114,6 +119,50 @@ def dying(shop: Shop) -> None:
     shop.endpoint.cloud.fates = lambda _account, _service, _revision: fate
 
 
+def with_job(shop: Shop) -> None:
+    shop.add_job()
+
+
+def with_job_of_rule(shop: Shop) -> None:
+    shop.add_job("nightly", "")
+    for number in (1, 2):
+        shop.edit(f"envs/t{number}.toml", "cluster = ", 'jobs.nightly.rule = "nightly-{tier}"\ncluster = ')
+
+
+def scheduled(shop: Shop) -> None:
+    """Each job's schedule is there, made by hand, and names an older revision."""
+    for number in (1, 2):
+        account, target = shop.endpoint.cloud.account(tenant_account(number)), job_target(shop, number)
+        name = f"shop-t{number}-prod-nightly"
+        account.schedules[REGION, "default", name] = {
+            "Name": name,
+            "GroupName": "default",
+            "Arn": f"arn:aws:scheduler:{REGION}:{account.id}:schedule/default/{name}",
+            "ScheduleExpression": "rate(1 day)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "State": "ENABLED",
+            "CreationDate": 0,
+            "Target": target,
+        }
+
+
+def ruled(shop: Shop) -> None:
+    for number in (1, 2):
+        target = {**job_target(shop, number), "Id": "ecs"}
+        add_rule(shop.endpoint.cloud.account(tenant_account(number)), EventsRule("nightly-prod"), target)
+
+
+def job_target(shop: Shop, number: int) -> dict[str, Any]:
+    """Return what a schedule or rule has as its target, with the job's first revision, which there is from now on."""
+    account = shop.endpoint.cloud.account(tenant_account(number))
+    revision = register(account, {"family": f"shop-t{number}-prod-nightly", "containerDefinitions": []})
+    return {
+        "Arn": f"arn:aws:ecs:{REGION}:{account.id}:cluster/t{number}-prod",
+        "RoleArn": f"arn:aws:iam::{account.id}:role/schedule",
+        "EcsParameters": {"TaskDefinitionArn": revision.arn},
+    }
+
+
 def with_a_sidecar(shop: Shop) -> None:
     container(shop)["essential"] = False
 
@@ -125,6 +174,9 @@ SHOWN = {
     "deploy.prod": "ecs.TagResource ecs.UpdateService",
     "deploy.prod of new services": "ecs.CreateService",
     "deploy.prod of what dies": "logs.GetLogEvents",
+    "deploy.prod of a new job": "scheduler.CreateSchedule",
+    "deploy.prod of a job": "scheduler.GetSchedule scheduler.UpdateSchedule",
+    "deploy.prod of a job of a rule": "events.DescribeRule events.ListTargetsByRule events.PutTargets",
     "deploy.register": "ecr.GetDownloadUrlForLayer ecs.RegisterTaskDefinition iam.GetRole ssm.GetParameters "
     "secretsmanager.DescribeSecret",
     "deploy.run beside a sidecar": "ecs.RunTask ecs.StopTask",
@@ -143,11 +195,6 @@ SHOWN = {
     "lock.release": "ssm.DeleteParameter ssm.GetParameter",
 }
 """The operations that a scene is here to show, as `service.Operation`: each is broken in every way there."""
-UNCALLED = {
-    *("scheduler.CreateSchedule", "scheduler.GetSchedule", "scheduler.UpdateSchedule"),
-    *("events.DescribeRule", "events.ListTargetsByRule", "events.PutTargets"),
-}
-"""The operations that `aws/` can call and no task calls yet; which does, shows it in a scene."""
 SCENES = {
     **{name: Scene(name) for name in EVERY_TASK if name not in {*OF_OTHER_TIERS, "build.api"}},
     "tag.prod": Scene("tag.prod", aws=untagged),
@@ -158,6 +205,9 @@ SCENES = {
     "deploy.register": Scene("deploy.register", with_parameters),
     "deploy.prod of new services": Scene("deploy.prod", with_service_template, without_services),
     "deploy.prod of what dies": Scene("deploy.prod", aws=dying),
+    "deploy.prod of a new job": Scene("deploy.prod", with_job),
+    "deploy.prod of a job": Scene("deploy.prod", with_job, scheduled),
+    "deploy.prod of a job of a rule": Scene("deploy.prod", with_job_of_rule, ruled),
     "deploy.run beside a sidecar": Scene("deploy.run", aws=with_a_sidecar),
     "deploy.logs": Scene("deploy.logs", aws=logged),
     "deploy.continue": Scene("deploy.continue", aws=waiting_at_hooks),

@@ -14,17 +14,19 @@ from botocore.model import ServiceModel
 from deploytasks.aws import ecs, tasks
 from deploytasks.aws.botocore_session import loader
 from deploytasks.aws.session import Clients
-from deploytasks.commands.observe import observe
+from deploytasks.commands import observe as observing
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError
-from deploytasks.model import Access, Author, Deployment, Environment, Target
+from deploytasks.model import Access, Author, Deployment, Environment, Live, Reading, Target
 from deploytasks.service_models import JsonFiles, _whole_model
 from deploytasks.template import shape
+from deploytasks.template.render import Renderer
 from tests.cloud.accounts import AwsError as Answered
 from tests.cloud.accounts import Call
 from tests.cloud.ecs_rollouts import add_task, open_service, settle, start
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, World, tenant_account
+from tests.given import project
 
 ACCESS = Access(tenant_account(1), "us-east-1", role=f"arn:aws:iam::{tenant_account(1)}:role/deploy")
 
@@ -53,6 +55,10 @@ def add_service(cloud: Endpoint, name: str, desired: int = 1) -> None:
     service = open_service(account, account.clusters["t1-prod"], name, desired)
     start(account, service, account.families["shop-t1-prod-api"][0]).ends_at = 0.0
     settle(account, service)
+
+
+def observe(clients: Clients, targets: list[Target], *, reading: Reading) -> tuple[Live, ...]:
+    return observing.observe(clients, targets, renderer=Renderer(project(Path())), reading=reading)
 
 
 def client(clients: Clients | None = None) -> Any:

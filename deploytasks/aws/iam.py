@@ -9,6 +9,7 @@ from deploytasks.aws.secrets import ECS_TASKS, MISSING
 
 SCHEDULER, EVENTS = "scheduler.amazonaws.com", "events.amazonaws.com"
 """The service principals that run tasks on a schedule, and as a rule's target."""
+UNSCHEDULING = f"does not trust {SCHEDULER}"
 
 
 def role_fault(client: Any, role: str, service: str = ECS_TASKS) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploytasks.aws.errors import translated
-from deploytasks.rules.schedule import DEFAULT_GROUP
+from deploytasks.model import DEFAULT_GROUP
 
 
 def get_schedule(client: Any, where: str, name: str, group: str = DEFAULT_GROUP) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ class Barrier:
         return watch
 
     def _look(self, targets: Iterable[Target]) -> tuple[Live, ...]:
-        return observe(self._context.clients, targets, reading="unpinned")
+        return observe(self._context.clients, targets, renderer=self._context.renderer, reading="unpinned")
 
     def _is_out_of_sight(self, live: Live | None, target: Target) -> bool:
         self._unseen[target] = self._unseen.get(target, 0) + 1 if live and live.complaint else 0

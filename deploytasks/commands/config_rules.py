@@ -102,9 +102,13 @@ def held(
 
 def _keys(context: Context, live: Live, desired: DesiredImage) -> str:
     if not live.exists or live.definition is None:
-        return "create the service"
+        return f"create the {'job' if live.target.job else 'service'}"
     request = rollouts.render(context, live.target, desired)[0]
-    return f"change the definition: {listed(differing(canonical(live.definition, request), canonical(request)))}"
+    keys = {
+        "definition": differing(canonical(live.definition, request), canonical(request)),
+        "schedule": rollouts.schedule_changes(context, live, desired, request),
+    }
+    return " and ".join(f"change the {what}: {listed(found)}" for what, found in keys.items() if found)
 
 
 def _is_strict(context: Context) -> bool:

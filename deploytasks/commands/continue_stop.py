@@ -11,12 +11,13 @@ from typing import Any
 from deploytasks.aws import service_deployments
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import reach
-from deploytasks.commands.observe import no_service, observe
+from deploytasks.commands.observe import NO_ROLLOUT, no_service, observe
 from deploytasks.commands.preflight import unfit
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Intervention, Live, Project, Target
 from deploytasks.model.service_deployments import ServiceDeployment
+from deploytasks.template.render import Renderer
 
 _AGAIN_S = (0.5, 1.0, 2.0, 4.0)
 """Pauses between looks that do not find the service deployment of a rollout which the service shows under way.
@@ -50,8 +51,11 @@ def _each(
     project: Project, targets: Iterable[Target], intervene: Intervene, otherwise: str
 ) -> tuple[Intervention, ...]:
     clients = reach(project)
-    lives = observe(clients, targets, reading="none")
-    return tuple(each(partial(_intervention, project.name, clients, intervene, otherwise), lives))
+    listed = tuple(targets)
+    targets = [target for target in listed if not target.job]
+    lives = observe(clients, targets, renderer=Renderer(project), reading="none")
+    done = each(partial(_intervention, project.name, clients, intervene, otherwise), lives)
+    return (*done, *(Intervention(target, NO_ROLLOUT) for target in listed if target.job))
 
 
 def _intervention(project: str, clients: Clients, intervene: Intervene, otherwise: str, live: Live) -> Intervention:

@@ -28,6 +28,7 @@ from deploytasks.model import (
 )
 from deploytasks.spelling import suggestion
 from deploytasks.template.canonical import canonical
+from deploytasks.template.render import Renderer
 
 
 class Rendered(Struct, frozen=True):
@@ -52,7 +53,7 @@ def differences(project: Project, scope: Scope) -> tuple[Difference, ...]:
     """
     context = begin_to_look(Command.DEPLOY, project, scope, Options(), quiet)
     lives, rendered = together(
-        lambda: observe(context.clients, context.targets, reading="none"),
+        lambda: observe(context.clients, context.targets, renderer=context.renderer, reading="none"),
         lambda: _rendered(context),
     )
     found = tuple(_from_rendered(live, rendered[live.target]) for live in lives)
@@ -77,7 +78,8 @@ def across(project: Project, scope: Scope, name: str) -> tuple[Difference, ...]:
     if not pairs:
         raise Invalid.of("--across", f"{name} would be compared with itself", "name another one, or another --tenant")
     asked = dict.fromkeys([*pairs, *filter(None, pairs.values())])
-    lives = {live.target: live for live in observe(reach(project), asked, reading="none")}
+    seen = observe(reach(project), asked, renderer=Renderer(project), reading="none")
+    lives = {live.target: live for live in seen}
     return tuple(_between(lives[left], lives[right] if right else None, name) for left, right in pairs.items())
 
 

@@ -30,6 +30,7 @@ from deploytasks.rules.releases import (
     told_by,
     told_when_minted,
 )
+from deploytasks.template.render import Renderer
 
 _ROUNDS = 3
 """How many targets' revisions are searched, one after the other, for a release without a record yet."""
@@ -61,7 +62,7 @@ def history(project: Project, tier: Tier, services: Sequence[Service | Job], las
     images = [image for image in project.images if image.name in named]
     gated = [tier.name] if tier.after else []
     lives, (swept, passed) = together(
-        lambda: observe(clients, targets, reading="all"),
+        lambda: observe(clients, targets, renderer=Renderer(project), reading="all"),
         lambda: (sweep(project, clients, images), overridden(project, clients, gated)),
     )
     read = [live for live in lives if not swept.images.keys().isdisjoint(live.target.images)]

@@ -13,6 +13,7 @@ from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import EcrImage, Image, Live, Project, RepositoryImages
 from deploytasks.rules.image_index import ImageIndex, index_images
 from deploytasks.rules.observed import what_runs
+from deploytasks.template.render import Renderer
 
 
 def list_images(project: Project, images: Sequence[Image]) -> tuple[RepositoryImages, ...]:
@@ -25,7 +26,10 @@ def list_images(project: Project, images: Sequence[Image]) -> tuple[RepositoryIm
     """
     clients, wanted = reach(project), {image.name for image in images}
     targets = [target for target in project.targets if not wanted.isdisjoint(target.images)]
-    lives, swept = together(lambda: observe(clients, targets, reading="all"), lambda: sweep(project, clients, images))
+    lives, swept = together(
+        lambda: observe(clients, targets, renderer=Renderer(project), reading="all"),
+        lambda: sweep(project, clients, images),
+    )
     return tuple(_listing(image, swept, lives) for image in images)
 
 

@@ -53,13 +53,13 @@ class Watched(Struct, frozen=True):
 
 def watch(project: Project, targets: Sequence[Target]) -> Watched:
     """Return the log sources of the targets' containers, from their live definitions."""
-    clients = reach(project)
-    lives, renderer = observe(clients, targets, reading="none"), Renderer(project)
+    clients, renderer = reach(project), Renderer(project)
+    lives = observe(clients, targets, renderer=renderer, reading="none")
     lives = tuple(kept_back(project, renderer, live) for live in lives)
     found = {live.target: cloudwatch.sources(live.target, live.definition or {}) for live in lives}
     return Watched(
         clients=clients,
-        sources=_told_apart(clients, project, [source for sources in found.values() for source in sources]),
+        sources=_told_apart(clients, project, renderer, [source for sources in found.values() for source in sources]),
         definitions=tuple(live.definition for live in lives if live.definition),
         complaints=tuple(_unreadable(live) for live in lives if not found[live.target]),
         notes=tuple(note for live in lives if found[live.target] for note in _elsewhere(live)),
@@ -169,7 +169,9 @@ class _Reader:
             self._tell(Told("logs", complaint.text, complaint.where))
 
 
-def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -> tuple[Source, ...]:
+def _told_apart(
+    clients: Clients, project: Project, renderer: Renderer, sources: Sequence[Source]
+) -> tuple[Source, ...]:
     """Return the sources, each with the names of other targets of any tier that write to the same streams.
 
     Other targets in these accounts are observed with the credentials of the targets whose lines are read: their own
@@ -185,7 +187,7 @@ def _told_apart(clients: Clients, project: Project, sources: Sequence[Source]) -
     writers: dict[Streams | str, set[str]] = {}
     for source in sources:
         writers.setdefault(source.streams, set()).add(str(source.target))
-    for live in observe(clients, others, reading="none"):
+    for live in observe(clients, others, renderer=renderer, reading="none"):
         for place in _written(live):
             writers.setdefault(place, set()).add(str(live.target))
     return tuple(replace(source, shared_with=_others(writers, source)) for source in sources)

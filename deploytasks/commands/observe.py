@@ -1,7 +1,8 @@
 """What a plan or the board needs to know of AWS, read in one place and in all accounts at once.
 
-Four steps, each for all targets in parallel: the credentials' account, the services, their definitions and task lists,
-what the tasks run. What a step can't read of a target becomes that target's complaint; the other targets go on.
+Four steps, each for all targets in parallel: the credentials' account, the services and what starts jobs, their
+definitions and task lists, what the tasks run. What a step can't read of a target becomes that target's complaint; the
+other targets go on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,15 +16,18 @@ from msgspec.structs import replace
 
 from deploytasks.aws import ecs, tasks
 from deploytasks.aws.session import Clients
+from deploytasks.commands import jobs
 from deploytasks.concurrency import each
-from deploytasks.errors import AwsError, Complaint, Unforeseen, contained
+from deploytasks.errors import AwsError, Complaint, Invalid, Unforeseen, contained
 from deploytasks.model import Access, Live, Reading, Target
 from deploytasks.rules import soak
 from deploytasks.rules.observed import is_pinned, is_vague, our_containers, recorded_digest
+from deploytasks.template.render import Renderer
 
 Group = tuple[Access, str, list[Any]]
 """An account, a cluster, and what is asked of the cluster in one call."""
 Look = Callable[[], Any]
+NO_ROLLOUT = "a job has no rollout: each of its runs takes what its schedule, or its newest revision, names"
 
 
 class TaskList(Struct, frozen=True):
@@ -33,13 +37,13 @@ class TaskList(Struct, frozen=True):
     arns: tuple[str, ...] = ()
 
 
-def observe(clients: Clients, targets: Iterable[Target], *, reading: Reading) -> tuple[Live, ...]:
+def observe(clients: Clients, targets: Iterable[Target], *, renderer: Renderer, reading: Reading) -> tuple[Live, ...]:
     """Return each target as observed, in the order given. One that can't be read has a complaint.
 
     Credentials are checked first: a target is never read, let alone changed, in another account than its file's.
-    `reading` says of which targets to read the tasks.
+    `reading` says of which services to read the tasks. The `renderer` tells the names of jobs' schedules.
     """
-    lives = _services(clients, tuple(targets))
+    lives = _found(clients, renderer, tuple(targets))
     early = lives if reading == "all" else ()
     looks: list[Look] = [*(partial(_defined, clients, live) for live in lives), *_listings(clients, early)]
     answers = each(call, looks)
@@ -53,7 +57,9 @@ def observe(clients: Clients, targets: Iterable[Target], *, reading: Reading) ->
 
 
 def no_service(target: Target) -> str:
-    """Return what is wrong with a target whose service does not exist."""
+    """Return what is wrong with a target whose service or job does not exist."""
+    if target.job:
+        return f"the job {target.name} was not deployed here yet"
     return f"there is no ECS service {target.ecs_service} in cluster {target.cluster}"
 
 
@@ -70,12 +76,25 @@ def _with_crashes(clients: Clients, live: Live) -> Live:
     return replace(live, crashing=found)
 
 
-def _services(clients: Clients, targets: Sequence[Target]) -> tuple[Live, ...]:
+def _found(clients: Clients, renderer: Renderer, targets: Sequence[Target]) -> tuple[Live, ...]:
+    """Return the targets by their services' descriptions, and by what starts their jobs."""
     wrong = dict(each(partial(_account, clients), dict.fromkeys(target.access for target in targets)))
-    groups = _grouped(((each.access, each.cluster, each) for each in targets if not wrong[each.access]), 10)
-    looked = each(partial(_looked, clients), groups)
-    seen = {live.target: live for lives in looked for live in lives}
+    reached = [each for each in targets if not wrong[each.access]]
+    groups = _grouped(((each.access, each.cluster, each) for each in reached if not each.job), 10)
+    looks: list[Look] = [partial(_looked, clients, group) for group in groups]
+    looks += (partial(_job, clients, renderer, each) for each in reached if each.job)
+    seen = {live.target: live for lives in each(call, looks) for live in lives}
     return tuple(seen.get(each) or _elsewhere(each, wrong[each.access]) for each in targets)
+
+
+def _job(clients: Clients, renderer: Renderer, target: Target) -> tuple[Live, ...]:
+    try:
+        with contained(str(target)):
+            return (jobs.look(clients, renderer, target),)
+    except AwsError as error:
+        return (_unseen(target, error),)
+    except Invalid as error:
+        return (Live(target, complaint=error.complaints[0]),)
 
 
 def _account(clients: Clients, access: Access) -> tuple[Access, AwsError | str]:
@@ -117,13 +136,16 @@ def _unseen(target: Target, error: AwsError) -> Live:
 def _defined(clients: Clients, live: Live) -> Live:
     try:
         with contained(str(live.target)):
-            return live if live.complaint else ecs.defined(clients.of("ecs", live.target.access), live)
+            if live.complaint or live.definition:
+                return live
+            live = ecs.defined(clients.of("ecs", live.target.access), live)
+            return jobs.settled(live) if live.target.job else live
     except AwsError as error:
         return _unseen(live.target, error)
 
 
 def _listings(clients: Clients, lives: Iterable[Live]) -> list[Look]:
-    return [partial(_listed, clients, live) for live in lives if live.primary]
+    return [partial(_listed, clients, live) for live in lives if live.primary and not live.target.job]
 
 
 def _listed(clients: Clients, live: Live) -> TaskList:

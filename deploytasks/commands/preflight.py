@@ -58,7 +58,7 @@ def ready(context: Context, lives: Sequence[Live]) -> Iterator[Complaint]:
         if live.complaint:
             yield _named(live, live.complaint)
         elif not live.exists:
-            yield from _missing_service(context, live)
+            yield from _missing_service(context, live) if not live.target.job else ()
         else:
             yield from unfit(live, context.project.name)
 
@@ -206,7 +206,7 @@ def gated(context: Context, desired_images: Sequence[DesiredImage]) -> list[Comp
     if context.options.override or context.tier.after is None or not unpassed:
         return []
     before = upstream_targets(context.project, context.tier, context.targets)
-    lives = observe(context.clients, before, reading="unpinned")
+    lives = observe(context.clients, before, renderer=context.renderer, reading="unpinned")
     shut = gate.gate(context.tier, unpassed, lives)
     return gate.gate(context.tier, unpassed, lives, _commits(context)) if shut else []
 
@@ -248,12 +248,13 @@ def unfit(live: Live, project: str) -> Iterator[Complaint]:
 
 
 def foreign(live: Live, project: str) -> Iterator[Complaint]:
-    """Yield a complaint about a service that another project rolled out."""
+    """Yield a complaint about a service or job that another project rolled out."""
     for record in (live.service_tags, live.revision_tags):
         owner = record.get("project", project)
         if owner != project:
-            what = f"the service belongs to project {owner}, this is {project}"
-            yield Complaint(str(live.target), what, "fix `cluster` or `ecs_service` in envs/")
+            kind, keys = ("job", "`family`") if live.target.job else ("service", "`cluster` or `ecs_service`")
+            what = f"the {kind} belongs to project {owner}, this is {project}"
+            yield Complaint(str(live.target), what, f"fix {keys} in envs/")
             return
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from deploytasks import concurrency
 from deploytasks.aws import iam, secrets
 from deploytasks.aws.errors import may_pass, reason
-from deploytasks.commands import rollouts
+from deploytasks.commands import rollouts, schedules
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import AwsError, Complaint, Invalid, listed
@@ -26,6 +26,7 @@ _ASKED_HERE_ALONE = frozenset({"secretsmanager", "iam"})
 _TO_DO = {
     secrets.DELETED: "restore it (aws secretsmanager restore-secret), or name another: {place}",
     secrets.UNTRUSTING: "let its trust policy allow that service sts:AssumeRole, or name another: {place}",
+    iam.UNSCHEDULING: "let its trust policy allow that service sts:AssumeRole, or no schedule starts: {place}",
 }
 
 
@@ -74,7 +75,7 @@ def _found(context: Context, lives: Iterable[Live], desired_images: Iterable[Des
         for one in _references(context, live, desired):
             access = replace(live.target.access, region=one.region or live.target.access.region)
             region = "" if one.kind == "role" else access.region
-            key = (one.kind, access.account, region, one.account or access.account, one.name)
+            key = (one.kind, access.account, region, one.account or access.account, one.name, one.principal)
             found.setdefault(key, Named(one, access)).targets.append(live.target)
     return list(found.values())
 
@@ -85,7 +86,9 @@ def _references(context: Context, live: Live, desired: DesiredImage | None) -> I
         return ()
     try:
         changes = rollouts.changes(context, live, desired)
-        return references(rollouts.render(context, live.target, desired)[0]) if changes else ()
+        definition = rollouts.render(context, live.target, desired)[0]
+        wanted = rollouts.schedule(context, live, desired, definition)
+        return [*references(definition), *schedules.roles(wanted, live)] if changes else ()
     except Invalid:
         return ()
 
@@ -151,7 +154,7 @@ def _looked_up(context: Context, batch: Sequence[Named]) -> list[Seen]:
         case "secret":
             return [Seen(one, secrets.secret_fault(client, one.reference.name))]
         case "role":
-            return [Seen(one, iam.role_fault(client, one.reference.name))]
+            return [Seen(one, iam.role_fault(client, one.reference.name, one.reference.principal or secrets.ECS_TASKS))]
         case "parameter":
             gone = secrets.missing_parameters(client, [each.reference.name for each in batch])
             return [Seen(each, secrets.MISSING if each.reference.name in gone else "") for each in batch]
@@ -160,8 +163,10 @@ def _looked_up(context: Context, batch: Sequence[Named]) -> list[Seen]:
 def _complaint(renderer: Renderer, named: Named, fault: str) -> Complaint:
     reference, target = named.reference, named.targets[0]
     asked_for = {key for key, value in target.secrets.items() if value == reference.text}
-    origins = [str(target.origins[f"secrets.{key}"]) for key in asked_for if f"secrets.{key}" in target.origins]
-    place = next(iter(origins), f"{reference.key} in templates/{target.name}.json.j2")
+    keys = [*(f"secrets.{key}" for key in asked_for), reference.key]
+    origins = [str(target.origins[key]) for key in keys if key in target.origins]
+    kind = ".schedule" if reference.principal else ""
+    place = next(iter(origins), f"{reference.key} in templates/{target.name}{kind}.json.j2")
     where = f" in account {named.access.account}" + f", {named.access.region}" * (reference.kind != "role")
     what = f"the {reference.kind} {renderer.veiled(reference.shown)} {fault}{where * (not reference.account)}"
     return Complaint(

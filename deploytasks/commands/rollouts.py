@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from deploytasks import __version__
 from deploytasks.aws import ecs
+from deploytasks.commands import jobs
 from deploytasks.commands.config_version import read_for
 from deploytasks.commands.context import Context
 from deploytasks.commands.ran_at import Then
@@ -14,6 +15,7 @@ from deploytasks.model import (
     NOBODY,
     Definition,
     DesiredImage,
+    JobSchedule,
     Live,
     Project,
     Rollout,
@@ -25,6 +27,7 @@ from deploytasks.model import (
 from deploytasks.rules import plan
 from deploytasks.rules.observed import Container, container_of, digest_key, given, is_inactive, tagged
 from deploytasks.rules.plan import Candidate
+from deploytasks.rules.schedule import changes as changed_keys
 from deploytasks.template.canonical import same
 from deploytasks.template.check import joined
 from deploytasks.template.render import Renderer
@@ -37,7 +40,8 @@ def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[C
     found: list[tuple[Target, Complaint]] = []
     for target in context.targets:
         try:
-            render(context, target, desired_by(target, desired_images))
+            desired = desired_by(target, desired_images)
+            jobs.asked(context.renderer, target, _known(desired), render(context, target, desired)[0])
         except Invalid as error:
             found += ((target, each) for each in error.complaints)
     return joined(found)
@@ -46,7 +50,7 @@ def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[C
 def unfit_for_steps(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
     """Yield complaints about targets whose definition has no container to run `before_deploy` in."""
     for target in context.targets:
-        if not context.project.service(target.name).before_deploy:
+        if not _before_deploy(context, target):
             continue
         if not container_of(_given(context, target, desired_by(target, desired_images)), target.name):
             uri = target.images[target.image]
@@ -96,7 +100,8 @@ def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> 
         images=_images_then(context.tier, known, desired),
         tags=_audit(context, desired, revision.record.get("config", "")),
         live=live,
-        fallback=plan.fallback(live),
+        fallback=None if live.target.job else plan.fallback(live),
+        schedule=_kept_schedule(live) or schedule(context, live, desired, {}),
     )
     back = plan.back(back, revision.arn, moves=any("@" not in name for name in back.images.values()))
     back = replace(back, reason=f"{back.reason} ({then.how})") if then.how else back
@@ -105,6 +110,16 @@ def _return(context: Context, live: Live, desired: DesiredImage, then: Then) -> 
     copy = ecs.copied(context.clients.of("ecs", live.target.access), revision.definition, {})
     why = f"{back.reason}; a copy is registered, since that revision is inactive"
     return replace(back, action="update", reason=why, request=copy, revision="")
+
+
+def _kept_schedule(live: Live) -> JobSchedule | None:
+    """Return what only points the job's schedule or rule at another revision; None if there is none."""
+    if live.schedule is None:
+        return None
+    told = live.schedule.told
+    names = {key: told[key] for key in ("Name", "GroupName") if key in told}
+    place = {"Target": {"Arn": told["Target"]["Arn"]}} if "Target" in told else {}
+    return JobSchedule(live.target.family, live.target.cluster, "", template={**names, **place})
 
 
 def _images_then(tier: Tier, known: Live, desired: DesiredImage) -> dict[str, str]:
@@ -139,15 +154,22 @@ def config_name(context: Context) -> str:
 
 
 def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> tuple[Live, ...]:
-    """Return the targets whose service is missing, or whose definition a rollout would change."""
+    """Return the targets that are missing, or whose definition or schedule a rollout would change."""
     listed = tuple(desired_images)
     seen = (live for live in lives if not live.complaint)
     return tuple(live for live in seen if changes(context, live, desired_by(live.target, listed)))
 
 
 def changes(context: Context, live: Live, desired: DesiredImage) -> bool:
-    """Return whether a rollout would change the target's definition; an image still to be built does."""
-    return _is_unbuilt(desired) or not _same(render(context, live.target, desired)[0], live)
+    """Return whether a rollout would change the target's definition or schedule; an image still to be built does."""
+    request = render(context, live.target, desired)[0]
+    return _is_unbuilt(desired) or not _same(request, live) or bool(schedule_changes(context, live, desired, request))
+
+
+def schedule_changes(context: Context, live: Live, desired: DesiredImage, request: Definition) -> tuple[str, ...]:
+    """Return the dotted keys that a rollout would change of what starts the job, the revision aside."""
+    wanted = schedule(context, live, desired, request)
+    return changed_keys(wanted, live.schedule) if wanted else ()
 
 
 def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -> Rollout:
@@ -162,9 +184,20 @@ def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -
         request=request,
         create=create if not live.exists else None,
         tags=_audit(context, desired, config),
-        steps=plan.steps(live.target, context.project.service(live.target.name).before_deploy, desired),
+        steps=plan.steps(live.target, _before_deploy(context, live.target), desired),
+        schedule=schedule(context, live, desired, request),
     )
     return plan.rollout(candidate, force=context.options.force)
+
+
+def _before_deploy(context: Context, target: Target) -> tuple[tuple[str, ...], ...]:
+    return () if target.job else context.project.service(target.name).before_deploy
+
+
+def schedule(context: Context, live: Live, desired: DesiredImage, request: Definition) -> JobSchedule | None:
+    """Return what should start a job, with the revision that runs; another one replaces it once it is registered."""
+    revision = live.primary.revision if live.primary else ""
+    return jobs.asked(context.renderer, live.target, _known(desired), request, revision)
 
 
 def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:

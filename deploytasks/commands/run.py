@@ -55,11 +55,12 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     """
     author = whoami_here()
     clients = reach(project)
-    (live,) = observe(clients, [target], reading="none")
+    renderer = Renderer(project)
+    (live,) = observe(clients, [target], renderer=renderer, reading="none")
     if live.complaint:
         raise NotReady(live.complaint)
     raise_all(NotReady, list(preflight.foreign(live, project.name)))
-    definition = _definition(kept_back(project, Renderer(project), live))
+    definition = _definition(kept_back(project, renderer, live))
     container = _container(live)
     with before_any_change():
         service = ecs.service_of(clients.of("ecs", target.access), target)

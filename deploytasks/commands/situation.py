@@ -21,6 +21,7 @@ from deploytasks.commands import (
     preflight,
     references,
     rollouts,
+    schedules,
 )
 from deploytasks.commands.context import Context, before_any_change, say
 from deploytasks.commands.lock import hold_of
@@ -77,7 +78,7 @@ def look_at_targets(context: Context, reading: Reading | None = None) -> tuple[L
     count = len(context.targets)
     say(context, "observe", f"{count} target{'s' * (count > 1)} of {context.tier.name}")
     usual: Reading = "unpinned" if context.tier.pin == "tag" or context.options.only_behind else "vague"
-    return observe(context.clients, context.targets, reading=reading or usual)
+    return observe(context.clients, context.targets, renderer=context.renderer, reading=reading or usual)
 
 
 def target_checks(
@@ -88,6 +89,7 @@ def target_checks(
         lambda: preflight.ready(context, lives),
         lambda: rollouts.renders(context, desired),
         lambda: rollouts.unfit_for_steps(context, desired),
+        lambda: schedules.unstartable(context, lives, desired),
         lambda: preflight.wave_rules(context),
         lambda: drift.service_template_notes(context, lives, desired),
     )

@@ -28,12 +28,11 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
 
     Its notes say what could not be judged because the registry could not be read, or a template's variable is missing.
     """
-    clients, at = reach(project), datetime.now(UTC)
+    clients, renderer, at = reach(project), Renderer(project), datetime.now(UTC)
     lives, (indexes, passed, unread) = together(
-        lambda: observe(clients, targets, reading="all"),
+        lambda: observe(clients, targets, renderer=renderer, reading="all"),
         lambda: _image_indexes(project, clients, targets),
     )
-    renderer = Renderer(project)
     changed, unjudged = drifted(project, renderer, lives)
     older = _older(project, renderer, [live for live in lives if live.target in changed])
     known = Evidences(project.name, indexes, changed, {one.release: one.reason for one in passed.overrides}, older)

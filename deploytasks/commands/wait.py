@@ -9,7 +9,7 @@ from deploytasks import concurrency, tags
 from deploytasks import rollout as the_rollout
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, begin_to_look, quiet, say
-from deploytasks.commands.observe import no_service, observe
+from deploytasks.commands.observe import NO_ROLLOUT, no_service, observe
 from deploytasks.commands.outcome import from_the_hook, resumed_by
 from deploytasks.commands.resume import again, resumable
 from deploytasks.commands.rollouts import kept_back
@@ -51,7 +51,7 @@ def wait(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet
 
     """
     context = begin_to_look(Command.WAIT, project, scope, options, tell)
-    seen = observe(context.clients, context.targets, reading="none")
+    seen = observe(context.clients, context.targets, renderer=context.renderer, reading="none")
     lives = tuple(kept_back(project, context.renderer, live) for live in seen)
     images = _images(context, lives)
     stands = {live.target: _stand(context, live, images) for live in lives}
@@ -82,6 +82,8 @@ def _stand(context: Context, live: Live, images: Mapping[str, EcrImage]) -> Roll
     """Return the target's rollout to follow, or its result if it has ended."""
     reason = "a rollout is under way"
     rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live), live=live)
+    if live.target.job:
+        return the_rollout.outcome_of(rollout, "unchanged", NO_ROLLOUT, live.primary)
     if problem := _unseen(live):
         return the_rollout.outcome_of(rollout, "failed", problem)
     if deployment := _under_way(live):

@@ -1,7 +1,7 @@
 """The values that the other packages exchange: what is desired, observed and planned, and how it ended.
 
 Everything here is frozen, knows nothing of AWS and does no I/O. The modules stand in the order in which a command
-uses them: `project`, `asked`, `config`, `images`, `live`, `outcomes`, `plans`, `events`, `views`.
+uses them: `project`, `asked`, `config`, `images`, `jobs`, `live`, `outcomes`, `plans`, `events`, `views`.
 """
 
 from deploytasks.model.asked import Author, LockState, Options, Override, Scope, Shard, TierLock, Unfinished
@@ -20,6 +20,7 @@ from deploytasks.model.images import (
     image_name,
     placeholder,
 )
+from deploytasks.model.jobs import DEFAULT_GROUP, JobSchedule, Schedule
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
@@ -70,6 +71,7 @@ from deploytasks.model.views import (
 )
 
 __all__ = [
+    "DEFAULT_GROUP",
     "IDENTIFYING",
     "MASK",
     "NOBODY",
@@ -103,6 +105,7 @@ __all__ = [
     "Image",
     "Intervention",
     "Job",
+    "JobSchedule",
     "JobSettings",
     "Live",
     "LockState",
@@ -131,6 +134,7 @@ __all__ = [
     "Resume",
     "Revision",
     "Rollout",
+    "Schedule",
     "Scope",
     "Service",
     "SessionFactory",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from deploytasks.errors import Complaint
+from deploytasks.model.jobs import Schedule
 from deploytasks.model.project import Target
 
 Evidence = Literal["seen", "recorded", "defined"]
@@ -92,6 +93,8 @@ class Live(Struct, frozen=True):
     """What DescribeServices reports for the keys of a CreateService request."""
     crashing: str = ""
     """How the PRIMARY deployment's tasks keep dying since it completed; empty if they don't, or it was not checked."""
+    schedule: Schedule | None = None
+    """What starts the job; None for a service, and for a job that nothing starts by itself."""
 
     @property
     def primary(self) -> Deployment | None:

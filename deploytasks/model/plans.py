@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from deploytasks.errors import DONE, FAILED
 from deploytasks.model.asked import Shard
 from deploytasks.model.images import Build, DesiredImage, TagStep
+from deploytasks.model.jobs import JobSchedule
 from deploytasks.model.live import Definition, Deployment, Evidence, Live
 from deploytasks.model.outcomes import OUTCOMES, Outcome, OutcomeRow
 from deploytasks.model.project import Target, Tier
@@ -62,7 +63,7 @@ class Rollout(Struct, frozen=True):
     deployment: Deployment | None = None
     """The deployment to follow, if it is not the live PRIMARY one."""
     revision: str = ""
-    """The ARN of the revision that was registered for `request`; without a request, of the one to restore."""
+    """The ARN of the revision that was registered for `request`; without a request, of the one to restore or keep."""
     adopted: bool = False
     """The revision was registered by an earlier attempt, and nothing has run it yet."""
     unrecorded: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +71,8 @@ class Rollout(Struct, frozen=True):
     steps: Steps | None = None
     after: tuple[str, ...] = ()
     """The targets of its environment that must end well before it begins, by name."""
+    schedule: JobSchedule | None = None
+    """What is to start a job; None for a service, and for a job that is run by hand."""
 
     @property
     def image(self) -> str:

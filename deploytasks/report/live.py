@@ -128,7 +128,7 @@ def _cells(row: Row) -> list[Words]:
     return [
         str(row.target),
         Span(revision_name(known.revision), brief=revision_number(known.revision)),
-        f"{known.running}/{known.desired}",
+        "" if row.target.job else f"{known.running}/{known.desired}",
         Span(row.result.outcome, row.result.row.tone) if row.result else state,
         Span(_last_words(row), "dim"),
     ]

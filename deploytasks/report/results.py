@@ -143,12 +143,12 @@ def _row(result: Result, shared: str | None) -> list[Span]:
 
 
 def _tasks(result: Result) -> str:
-    return "" if result.row.is_untouched else f"{result.running}/{result.desired}"
+    return "" if result.row.is_untouched or result.target.job else f"{result.running}/{result.desired}"
 
 
 def _detail(result: Result) -> str:
     """Return the result's detail; if it was deployed with zero desired tasks, that is mentioned."""
-    if result.desired or not result.row.runs:
+    if result.desired or not result.row.runs or result.target.job:
         return result.detail
     return f"{result.detail}; {_ZERO}" if result.detail else _ZERO
 

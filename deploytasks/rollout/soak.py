@@ -55,7 +55,7 @@ class Soak(Struct):
 
     def _due(self, results: Sequence[Result]) -> tuple[float, list[Result]]:
         """Return how long to watch, in seconds, and which results; 0 if there is nothing to watch."""
-        well = [each for each in results if each.row.runs and each.deployment]
+        well = [each for each in results if each.row.runs and each.deployment and not each.target.job]
         new = [each for each in well if each.target not in self.watched]
         if self.plan.tier.soak_s and any(each.outcome == "deployed" for each in new):
             return max(self.plan.tier.soak_s, _SHORT_S * any(map(is_short, new))), well

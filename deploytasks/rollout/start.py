@@ -13,6 +13,7 @@ from deploytasks.aws.lock_holders import LockLost
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Result, Rollout, primary_of
+from deploytasks.rollout import jobs
 from deploytasks.rollout.before_deploy import Before, Held, StepFailed
 from deploytasks.rollout.finish import outcome_of
 from deploytasks.rollout.follow import UnderWay, under_way
@@ -53,7 +54,7 @@ def _not_started(rollout: Rollout, error: AwsError) -> Result:
             return replace(failed, tasks=error.tasks, step=error.step)
         case Held() | LockLost():
             return replace(failed, outcome="not attempted")
-        case Overtaken():
+        case Overtaken() | jobs.Repointed():
             return replace(failed, outcome="superseded")
         case _:
             return failed
@@ -61,6 +62,8 @@ def _not_started(rollout: Rollout, error: AwsError) -> Result:
 
 def _started(rollout: Rollout, resources: Resources, before: Before) -> UnderWay | Result:
     match rollout.action:
+        case _ if rollout.target.job:
+            return jobs.carried_out(rollout, resources)
         case "nothing":
             return outcome_of(rollout, "unchanged", "", rollout.live.primary if rollout.live else None)
         case "follow" if followed := rollout.deployment or (rollout.live and rollout.live.primary):

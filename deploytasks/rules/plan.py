@@ -13,12 +13,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from deploytasks import tags
+from deploytasks.errors import listed
 from deploytasks.model import (
     Action,
     Definition,
     DesiredImage,
     EcrImage,
     Fallback,
+    JobSchedule,
     Live,
     Rollout,
     Steps,
@@ -28,6 +30,7 @@ from deploytasks.model import (
 )
 from deploytasks.rules import order
 from deploytasks.rules.observed import has_arrived, is_inactive, named_by, record, tagged, what_runs
+from deploytasks.rules.schedule import changes
 
 _MOVED = "the tag names another image than runs here"
 
@@ -44,6 +47,7 @@ class Candidate(Struct, frozen=True):
     create: Definition | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     steps: Steps | None = None
+    schedule: JobSchedule | None = None
 
 
 def tag_steps(
@@ -103,19 +107,30 @@ def is_there(desired: DesiredImage, present: EcrImage | None) -> bool:
 def rollout(candidate: Candidate, *, force: bool) -> Rollout:
     """Return the rollout of one target."""
     action, reason = _usable(candidate.live, *_decide(candidate, force=force))
+    kept = _kept(candidate) if action == "update" else ""
     return Rollout(
         target=candidate.target,
         action=action,
         reason=reason,
         desired=candidate.desired,
         images=candidate.images,
-        request=candidate.request if action in ("create", "update") else None,
+        request=candidate.request if action in ("create", "update") and not kept else None,
         create=candidate.create if action == "create" else None,
         tags=candidate.tags,
         live=candidate.live,
-        fallback=fallback(candidate.live),
+        revision=kept,
+        fallback=None if candidate.target.job else fallback(candidate.live),
         steps=candidate.steps if action in ("create", "update", "force") else None,
+        schedule=candidate.schedule,
     )
+
+
+def _kept(candidate: Candidate) -> str:
+    """Return the ARN of the job's revision if only its schedule changes."""
+    live = candidate.live
+    if not candidate.target.job or not candidate.same or live.primary is None or is_inactive(live.definition):
+        return ""
+    return live.primary.revision
 
 
 def _usable(live: Live, action: Action, reason: str) -> tuple[Action, str]:
@@ -164,6 +179,7 @@ def back(rollout: Rollout, revision: str, *, moves: bool = False) -> Rollout:
         number = revision.rpartition("/")[2]
         return replace(rollout, action="update", reason=f"back to {number}", revision=revision)
     under_way = primary.rollout_state == "IN_PROGRESS"
+    moves = moves and not rollout.target.job  # each run of a job takes the image that the tag names
     if moves and rollout.live and not _brings(rollout.live, rollout.desired, under_way=under_way):
         return replace(rollout, action="force", reason=_MOVED)
     if under_way:
@@ -191,9 +207,11 @@ def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
 def _decide(candidate: Candidate, *, force: bool) -> tuple[Action, str]:
     live, desired = candidate.live, candidate.desired
     if not live.exists:
-        return "create", "the service is not there yet"
+        return "create", f"the {'job' if candidate.target.job else 'service'} is not there yet"
     if not candidate.same:
         return "update", _what_changes(live, desired)
+    if candidate.target.job:
+        return _decide_job(live, desired, candidate.schedule)
     primary = live.primary
     under_way = primary is not None and primary.rollout_state == "IN_PROGRESS"
     if force and not (under_way and _is_promised(live, desired)):
@@ -203,6 +221,18 @@ def _decide(candidate: Candidate, *, force: bool) -> tuple[Action, str]:
     if not _brings(live, desired, under_way=under_way):
         return "force", _MOVED
     return ("follow", "this rollout is already under way") if under_way else ("nothing", "it runs this already")
+
+
+def _decide_job(live: Live, desired: DesiredImage, wanted: JobSchedule | None) -> tuple[Action, str]:
+    if is_inactive(live.definition):
+        return "update", "a copy is registered, since its revision is inactive"
+    if wanted and live.schedule is None:
+        return "update", "the schedule is not there yet"
+    if keys := changes(wanted, live.schedule) if wanted else ():
+        return "update", f"its {'rule' if live.schedule and live.schedule.is_rule else 'schedule'}: {listed(keys)}"
+    if not has_arrived(live, desired):
+        return "nothing", "each of its runs takes the image that the tag names"
+    return "nothing", "it runs this already"
 
 
 def _brings(live: Live, desired: DesiredImage, *, under_way: bool) -> bool:

@@ -12,13 +12,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct, field
-
 from deploytasks.errors import Complaint
-from deploytasks.model import Definition
-
-DEFAULT_GROUP = "default"
-"""The group of a schedule that names none."""
+from deploytasks.model import DEFAULT_GROUP, Definition, Schedule
+from deploytasks.model import JobSchedule as JobSchedule
 
 _DEFAULTS: Mapping[str, Any] = {
     "ActionAfterCompletion": "NONE",
@@ -35,37 +31,6 @@ _DEFAULTS: Mapping[str, Any] = {
 """Scheduler's defaults by dotted key. Sources: its user guide and the API reference of CreateSchedule and RunTask."""
 _UNORDERED = frozenset({"CapacityProviderStrategy", "PlacementConstraints", "SecurityGroups", "Subnets", "Tags"})
 _TIMES = frozenset({"EndDate", "StartDate"})
-
-
-class JobSchedule(Struct, frozen=True):
-    """What a job's schedule is made of. `template` is the object that its template renders; None without one.
-
-    `family` is the job's, `cluster` a name or ARN, `revision` the ARN of the definition to run. `expression` and `role`
-    are the settings, empty if they are not set. `ecs` are the EcsParameters of a job without a template.
-    """
-
-    family: str
-    cluster: str
-    revision: str
-    expression: str = ""
-    role: str = ""
-    template: Mapping[str, Any] | None = None
-    ecs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def named(self) -> Mapping[str, Any]:
-        """Return the keys that the template names."""
-        return self.template or {}
-
-    @property
-    def name(self) -> str:
-        """Return the schedule's name: the family's, unless the template names another."""
-        return str(self.named.get("Name", self.family))
-
-    @property
-    def group(self) -> str:
-        """Return the group that the schedule is in."""
-        return str(self.named.get("GroupName", DEFAULT_GROUP))
 
 
 def ecs_parameters(variables: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
@@ -123,6 +88,20 @@ def repointed(target: Mapping[str, Any], revision: str, named: Mapping[str, Any]
     made = _overlaid(_overlaid(target, named or {}), {"EcsParameters": {"TaskDefinitionArn": revision}})
     whole: dict[str, Any] = _exclusive({"Target": made}, named or {})["Target"]
     return whole
+
+
+def pointed(job: JobSchedule, there: Schedule | None) -> dict[str, Any]:
+    """Return what makes the job's schedule, or the target of its rule, as wished: the request, or the whole target."""
+    if there and there.is_rule:
+        return repointed(there.told, job.revision, job.named.get("Target"))
+    return request(job, there.told if there else None)
+
+
+def changes(job: JobSchedule, there: Schedule | None) -> tuple[str, ...]:
+    """Return the dotted keys that `pointed` would change, the revision's among them; all keys without a schedule."""
+    if there and there.is_rule:
+        return differing_keys({"Target": pointed(job, there)}, {"Target": there.told})
+    return differing_keys(pointed(job, there), there.told if there else {})
 
 
 def differing_keys(asked: Mapping[str, Any], live: Mapping[str, Any]) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ class Reference(Struct, frozen=True):
     """One reference, by the `name` to ask its service with: a secret's or role's name or ARN, a parameter's name.
 
     A parameter whose ARN does not tell `x` from `/x` is called `parameter/x`. `account` and `region` are those of its
-    ARN, "" if they are the target's. `key` and `text` are what the request says: `executionRoleArn` and its value.
+    ARN, "" if they are the target's. `key` and `text` are what the request says: `executionRoleArn` and its value. A
+    role must trust the service `principal`, "" for the one of ECS's tasks.
     """
 
     kind: Kind
@@ -28,6 +29,7 @@ class Reference(Struct, frozen=True):
     region: str
     key: str
     text: str
+    principal: str = ""
 
     @property
     def shown(self) -> str:
@@ -39,11 +41,16 @@ def references(request: Definition) -> Iterator[Reference]:
     """Yield what the RegisterTaskDefinition request names."""
     for key in _ROLES:
         if text := str(request.get(key) or ""):
-            account = text.split(":")[4] if text.count(":") >= 5 else ""
-            yield Reference("role", text, account, "", key, text)
+            yield role(key, text)
     for key, text in _texts(request, request_shape("RegisterTaskDefinition")):
         if found := _referred(key, text):
             yield found
+
+
+def role(key: str, text: str, principal: str = "") -> Reference:
+    """Return the reference to a role, named by `key`, that must trust the service `principal`."""
+    account = text.split(":")[4] if text.count(":") >= 5 else ""
+    return Reference("role", text, account, "", key, text, principal)
 
 
 def _texts(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:

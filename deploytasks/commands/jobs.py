@@ -1,0 +1,97 @@
+"""Jobs: what starts them and what they run, as AWS has it, and what starts them by `envs/` and templates."""
+
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from msgspec.structs import replace
+
+from deploytasks.aws import jobs
+from deploytasks.aws.session import Clients
+from deploytasks.commands.revisions import newest_first
+from deploytasks.model import Definition, Deployment, DesiredImage, JobSchedule, Live, Target
+from deploytasks.rules.observed import begun_at, has_begun
+from deploytasks.rules.schedule import ecs_parameters, revision_of
+from deploytasks.template.render import Renderer
+from deploytasks.template.schedule import placeholder_revision
+
+_SEARCHED = 50
+"""How many revisions of a job that is run by hand are searched for the newest that has begun."""
+
+
+def look(clients: Clients, renderer: Renderer, target: Target) -> Live:
+    """Return the job as observed: what starts it, and the revision that this names, else the newest that has begun.
+
+    Raises:
+        AwsError: an AWS call failed, the schedule is another family's, or the rule does not tell which target is the
+            job's.
+        Invalid: its schedule's template does not tell the schedule's name.
+
+    """
+    schedule = jobs.found(clients, target, wanted(renderer, target))
+    if schedule:
+        runs = _runs(revision_of(schedule.told))
+        return Live(target, exists=True, deployments=(runs,), schedule=schedule, arn=runs.revision)
+    return _of_newest(clients, target)
+
+
+def settled(live: Live) -> Live:
+    """Return the described job with the full ARN of its revision, and when that began."""
+    definition = live.definition or {}
+    arn = str(definition.get("taskDefinitionArn", ""))
+    at = begun_at(live.revision_tags, definition.get("registeredAt"))
+    return replace(live, deployments=(_runs(arn, at),), arn=arn) if arn else live
+
+
+def wanted(renderer: Renderer, target: Target) -> JobSchedule | None:
+    """Return what should start the job, as far as no image and no revision decides it; None if nothing should."""
+    return asked(renderer, target, renderer.tried(target), {})
+
+
+def asked(
+    renderer: Renderer, target: Target, desired: DesiredImage, definition: Definition, revision: str = ""
+) -> JobSchedule | None:
+    """Return what should start the job; None for a service, and for a job that is run by hand.
+
+    Raises:
+        Invalid: its schedule's template is wrong.
+
+    """
+    if target.job is None:
+        return None
+    template = _template(renderer, target, desired)
+    if template is None and not target.job.schedule and not target.job.rule:
+        return None
+    return JobSchedule(
+        target.family,
+        target.cluster,
+        revision or placeholder_revision(target),
+        target.job.schedule,
+        target.job.schedule_role,
+        template,
+        ecs_parameters(target.vars, definition),
+    )
+
+
+def _template(renderer: Renderer, target: Target, desired: DesiredImage) -> dict[str, Any] | None:
+    return None
+
+
+def _of_newest(clients: Clients, target: Target) -> Live:
+    revisions = islice(newest_first(clients, target, at_once=1), _SEARCHED)
+    newest = next((each for each in revisions if has_begun(each.record)), None)
+    if newest is None:
+        return Live(target)
+    return Live(
+        target,
+        exists=True,
+        deployments=(_runs(newest.arn),),
+        definition=newest.definition,
+        revision_tags=newest.record,
+        arn=newest.arn,
+    )
+
+
+def _runs(revision: str, at: datetime | None = None) -> Deployment:
+    """Return a job's revision as a deployment that is complete: each of its runs takes that revision."""
+    return Deployment("job", "PRIMARY", "COMPLETED", revision, created_at=at)

@@ -1,0 +1,322 @@
+"""Jobs, whole commands against the simulated AWS: what starts them is pointed at what was released."""
+
+from typing import Any
+
+import pytest
+
+from tests.cloud.accounts import REGION, Account, AwsError, Call
+from tests.cloud.ecs_definitions import register
+from tests.cloud.events import Rule, add_rule
+from tests.cloud.world import tenant_account
+from tests.commands import Shop
+
+RULE = 'jobs.nightly.rule = "{tenant}-{tier}-nightly"'
+
+
+def account(shop: Shop, number: int = 1) -> Account:
+    return shop.endpoint.cloud.account(tenant_account(number))
+
+
+def schedule(shop: Shop, number: int = 1) -> dict[str, Any]:
+    found: dict[str, Any] = account(shop, number).schedules[REGION, "default", f"shop-t{number}-prod-nightly"]
+    return found
+
+
+def revision_in(told: dict[str, Any]) -> str:
+    return str(told["EcsParameters"]["TaskDefinitionArn"]).rpartition("/")[2]
+
+
+def runs(shop: Shop, number: int = 1) -> str:
+    """The revision that the schedule names: its family and number."""
+    return revision_in(schedule(shop, number)["Target"])
+
+
+def record(shop: Shop, revision: int, number: int = 1) -> dict[str, str]:
+    """Our tags on a revision of the job."""
+    tags = account(shop, number).families[f"shop-t{number}-prod-nightly"][revision - 1].tags
+    return {key.removeprefix("deploytasks:"): value for key, value in tags.items()}
+
+
+def outcomes(shop: Shop, *words: str) -> dict[str, str]:
+    ran = shop.inv(*words, "--json")
+    return {f"{each['environment']}/{each['service']}": each["outcome"] for each in ran.summary["results"]}
+
+
+def by_rule(shop: Shop, *families: str) -> Rule:
+    """The job is the target of a rule that runs these families, one ECS target each."""
+    shop.add_job(table="")
+    shop.edit("envs/t1.toml", "cluster = ", f"{RULE}\ncluster = ")
+    shop.edit("envs/t2.toml", "cluster = ", "jobs.nightly.absent = true\ncluster = ")
+    arn = f"arn:aws:ecs:{REGION}:{tenant_account(1)}"
+    targets = [
+        {
+            "Id": family,
+            "Arn": f"{arn}:cluster/t1-prod",
+            "RoleArn": "arn:aws:iam::1:role/rule",
+            "Input": "{}",
+            "EcsParameters": {"TaskDefinitionArn": f"{arn}:task-definition/{family}:1", "TaskCount": 2},
+        }
+        for family in families
+    ]
+    for family in families:
+        register(account(shop), {"family": family, "containerDefinitions": []})
+    return add_rule(account(shop), Rule("t1-prod-nightly", "rate(1 day)"), *targets)
+
+
+def test_a_deploy_creates_the_schedule_of_a_job(shop: Shop):
+    shop.add_job()
+    ran = shop.inv("deploy.prod")
+    assert ran.code == 0
+    made = schedule(shop)
+    assert (made["ScheduleExpression"], runs(shop)) == ("cron(0 3 * * ? *)", "shop-t1-prod-nightly:1")
+    assert made["Target"]["RoleArn"] == f"arn:aws:iam::{tenant_account(1)}:role/schedule"
+    assert "its schedule runs it from its next start on" in ran.stdout
+
+
+def test_the_revision_is_marked_as_begun_before_the_schedule_names_it(shop: Shop):
+    shop.add_job()
+    seen: list[bool] = []
+
+    def fault(call: Call) -> None:
+        if call.operation == "CreateSchedule" and call.account == tenant_account(1):
+            seen.append("at" in record(shop, 1))
+
+    shop.endpoint.fault = fault
+    assert shop.inv("deploy.prod").code == 0
+    assert seen == [True]
+
+
+def test_a_second_deploy_leaves_the_job_as_it_is(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    before = shop.writes()
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "unchanged"
+    assert shop.writes() == before
+
+
+def test_what_somebody_set_on_a_schedule_stays_when_a_new_definition_is_deployed(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    mine = {"State": "DISABLED", "Description": "by hand", "ScheduleExpressionTimezone": "Europe/Berlin"}
+    schedule(shop).update(mine)
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, runs(shop)) == (0, "shop-t1-prod-nightly:2")
+    assert {key: schedule(shop)[key] for key in mine} == mine
+    assert "its schedule is disabled: nothing starts it" in ran.stdout
+
+
+def test_a_changed_expression_updates_the_schedule_and_registers_nothing(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/project.toml", "cron(0 3 * * ? *)", "cron(0 5 * * ? *)")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, runs(shop)) == (0, "shop-t1-prod-nightly:1")
+    assert schedule(shop)["ScheduleExpression"] == "cron(0 5 * * ? *)"
+    assert "its schedule: ScheduleExpression" in ran.stdout
+
+
+def test_a_schedule_that_was_deleted_is_made_again(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    account(shop).schedules.clear()
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert runs(shop) == "shop-t1-prod-nightly:1"
+
+
+def test_a_schedule_of_another_family_is_refused_before_anything_is_written(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    ecs = schedule(shop)["Target"]["EcsParameters"]
+    ecs["TaskDefinitionArn"] = ecs["TaskDefinitionArn"].replace("nightly:1", "billing:1")
+    before = shop.writes()
+    ran = shop.inv("deploy.prod", "--force")
+    assert (ran.code, shop.writes()) == (2, before)
+    assert "it exists and runs the family shop-t1-prod-billing, not shop-t1-prod-nightly" in ran.stderr
+
+
+def test_a_revision_registered_before_a_sudden_death_is_adopted(shop: Shop):
+    shop.add_job()
+    assert shop.inv("deploy.register", "prod").code == 0
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert (runs(shop), len(account(shop).families["shop-t1-prod-nightly"])) == ("shop-t1-prod-nightly:1", 1)
+
+
+@pytest.mark.parametrize("operation", ["CreateSchedule", "GetSchedule"])
+def test_a_call_that_is_denied_is_that_jobs_alone(shop: Shop, operation: str):
+    shop.add_job()
+    shop.refuse(operation, "AccessDeniedException", tenant_account(2))
+    ran = shop.inv("deploy.prod", "--json")
+    if operation == "GetSchedule":  # seen in the preflight
+        assert ran.code == 2 and f"{operation}: AccessDeniedException" in ran.stderr
+        return
+    found = {f"{each['environment']}/{each['service']}": each["outcome"] for each in ran.summary["results"]}
+    assert (ran.code, found["t1-prod/nightly"], found["t2-prod/nightly"]) == (1, "deployed", "failed")
+    assert record(shop, 1, 2)["ended"] == "failed"
+
+
+def test_a_schedule_that_somebody_else_pointed_elsewhere_meanwhile_is_left_alone(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+
+    def fault(call: Call) -> None:
+        if call.operation == "RegisterTaskDefinition":
+            ecs = schedule(shop)["Target"]["EcsParameters"]
+            ecs["TaskDefinitionArn"] = ecs["TaskDefinitionArn"].replace("nightly:1", "nightly:9")
+
+    shop.endpoint.fault = fault
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "superseded"
+    assert runs(shop) == "shop-t1-prod-nightly:9"
+
+
+def test_a_lost_answer_of_an_update_counts_once_the_schedule_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+
+    def fault(call: Call) -> AwsError | None:
+        if call.operation == "UpdateSchedule" and runs(shop) == "shop-t1-prod-nightly:1":
+            schedule(shop)["Target"] = call.ask["Target"]
+        return AwsError("InternalServerException", "lost", 500) if call.operation == "UpdateSchedule" else None
+
+    shop.endpoint.fault = fault
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+
+
+def test_a_role_that_scheduler_may_not_assume_is_told_before_anything_is_written(shop: Shop):
+    shop.add_job()
+    account(shop).trust["schedule"] = {"Statement": []}
+    account(shop, 2).missing.add("schedule")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    one, two = (f"the role arn:aws:iam::{tenant_account(number)}:role/schedule" for number in (1, 2))
+    assert f"{one} does not trust scheduler.amazonaws.com" in ran.stderr
+    assert "or no schedule starts: envs/t1.toml:" in ran.stderr
+    assert f"{two} does not exist" in ran.stderr
+
+
+def test_a_schedule_that_could_start_no_task_is_refused(shop: Shop):
+    shop.add_job()
+    for number in (1, 2):
+        shop.edit(f"envs/t{number}.toml", 'subnets = ["subnet-1", "subnet-2"]\n', "")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert "t1-prod/nightly: schedule shop-t1-prod-nightly: its tasks have the network mode awsvpc" in ran.stderr
+
+
+def test_a_rule_gets_its_target_back_whole_with_the_new_revision(shop: Shop):
+    rule = by_rule(shop, "shop-t1-prod-nightly")
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    target = rule.targets["shop-t1-prod-nightly"]
+    assert revision_in(target) == "shop-t1-prod-nightly:2"
+    assert (target["Input"], target["EcsParameters"]["TaskCount"]) == ("{}", 2)
+    before = shop.writes()
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "unchanged"
+    assert shop.writes() == before
+
+
+def test_a_rules_only_ecs_target_is_the_jobs_whatever_it_ran(shop: Shop):
+    rule = by_rule(shop, "by-hand")
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert revision_in(rule.targets["by-hand"]) == "shop-t1-prod-nightly:1"
+
+
+@pytest.mark.parametrize(
+    ("families", "said"),
+    [
+        ((), "rule t1-prod-nightly: it has no ECS target"),
+        (("one", "two"), "rule t1-prod-nightly: 2 of its targets run ECS tasks: one, two"),
+    ],
+)
+def test_a_rule_that_does_not_tell_its_target_is_refused(shop: Shop, families: tuple[str, ...], said: str):
+    by_rule(shop, *families)
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert said in ran.stderr
+
+
+def test_a_rule_that_is_not_there_is_refused(shop: Shop):
+    by_rule(shop)
+    account(shop).rules.clear()
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert "rule t1-prod-nightly: there is none of that name" in ran.stderr
+
+
+def test_a_target_that_events_refuses_is_a_failed_job(shop: Shop):
+    by_rule(shop, "shop-t1-prod-nightly").failing.add("shop-t1-prod-nightly")
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "failed"
+
+
+def test_a_job_that_is_run_by_hand_has_only_its_revision_marked(shop: Shop):
+    shop.add_job(table="")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, account(shop).schedules) == (0, {})
+    assert "at" in record(shop, 1)
+    assert "nothing starts it by itself" in ran.stdout
+    before = shop.writes()
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "unchanged"
+    assert shop.writes() == before
+
+
+def test_a_registered_revision_that_has_not_begun_is_not_what_a_job_run_by_hand_runs(shop: Shop):
+    shop.add_job(table="")
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+    shop.inv("deploy.register", "prod")
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert "at" in record(shop, 2)
+
+
+def test_a_moved_tag_needs_no_deployment_of_a_job_whose_definition_names_it(shop: Shop):
+    shop.add_job("nightly", 'schedule = "rate(1 day)"', "dev")
+    assert shop.inv("deploy.dev").code == 0
+    family = account(shop).families["shop-t1-dev-nightly"]
+    assert shop.inv("tag.dev", "--commit", shop.commits["older"], "--allow-older").code == 0
+    ran = shop.inv("deploy.dev", "--json")
+    told = {f"{each['environment']}/{each['service']}": each for each in ran.summary["results"]}["t1-dev/nightly"]
+    assert (told["outcome"], told["detail"]) == ("unchanged", "each of its runs takes the image that the tag names")
+    assert len(family) == 1
+    assert family[0].tags["deploytasks:commit"] == shop.commits["older"]
+
+
+def test_the_gate_asks_the_job_of_the_tier_before(shop: Shop):
+    shop.add_job("nightly", 'schedule = "rate(1 day)"', "staging")
+    del shop.endpoint.cloud.account("012345678922").repositories["api"].tags["prod-20260203T040506Z"]
+    ran = shop.inv("release.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert "t1-staging/nightly: the job is not there" in ran.stderr
+
+
+def test_on_hold_a_changed_schedule_is_refused_with_its_keys(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    assert shop.inv("release.rollback", "prod", "--to", shop.commits["older"]).code == 0
+    shop.edit("envs/project.toml", "cron(0 3 * * ? *)", "cron(0 5 * * ? *)")
+    ran = shop.inv("deploy.prod")
+    assert ran.code == 2
+    assert "this would change the schedule: ScheduleExpression" in ran.stderr
+
+
+@pytest.mark.parametrize("words", [("deploy.wait", "prod"), ("deploy.stop", "prod"), ("deploy.continue", "prod")])
+def test_a_job_has_no_rollout_to_wait_for_or_to_stop(shop: Shop, words: tuple[str, ...]):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    ran = shop.inv(*words)
+    assert ran.code == 0
+    assert "a job has no rollout" in ran.stdout
+
+
+def test_a_job_is_not_attempted_where_its_environments_service_failed(shop: Shop):
+    shop.add_job()
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+    shop.refuse("UpdateService", "ServerException", tenant_account(1))
+    found = outcomes(shop, "deploy.prod")
+    assert (found["t1-prod/api"], found["t1-prod/nightly"], found["t2-prod/nightly"]) == (
+        "failed",
+        "not attempted",
+        "deployed",
+    )
+    assert account(shop).schedules == {}

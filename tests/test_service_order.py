@@ -109,15 +109,21 @@ def test_what_is_absent_is_no_constraint_but_what_goes_before_it_is(tmp_path):
     assert names(tuple(each for each in found if each.name != "c")) == [["a"]]
 
 
-def test_each_waits_for_the_earlier_stages_of_its_own_environment_in_no_later_wave():
+def test_each_waits_for_what_it_comes_after_in_its_own_environment_and_in_no_later_wave():
     web, worker = target(service="web"), target(service="worker", after=("web",))
     lone, mailer = target("mb", service="worker", after=("web",)), target(service="mailer", after=("web",), wave=2)
-    other = target(service="search", wave=3)
-    assert order.earlier((web, worker, lone, mailer, other)) == {
+    other, nightly = target(service="search", wave=3), target(service="nightly", wave=2, job=JobSettings())
+    assert order.earlier((web, worker, lone, mailer, other, nightly)) == {
         **dict.fromkeys((web, lone, other), ()),
         worker: (web,),
         mailer: (web,),
+        nightly: (web, worker, mailer),
     }
+
+
+def test_what_it_does_not_come_after_is_nothing_to_wait_for():
+    web, search, worker = target(service="web"), target(service="search"), target(service="worker", after=("web",))
+    assert order.earlier((web, search, worker))[worker] == (web,)
 
 
 def rollout(one: Target, action: plan.Action = "update") -> Rollout:

@@ -7,10 +7,9 @@ from deploytasks.model import Environment, Target
 
 
 def stages(targets: Iterable[Target]) -> tuple[tuple[Target, ...], ...]:
-    """Return one environment's targets in stages, each to begin once those before it ended well.
+    """Return one environment's targets in stages: each comes in the first one after all that it comes after.
 
-    A service comes in the first stage after all services that it comes after; those that are not among the targets
-    are no constraint. The jobs are the last stage.
+    What is not among the targets is no constraint. The jobs are the last stage.
     """
     members = tuple(targets)
     services = {target.name: target for target in members if target.job is None}
@@ -30,16 +29,13 @@ def stages(targets: Iterable[Target]) -> tuple[tuple[Target, ...], ...]:
 def earlier(targets: Iterable[Target]) -> dict[Target, tuple[Target, ...]]:
     """Return, by target, those of its environment that must end well before it begins.
 
-    These are the targets of the earlier stages; one of a later wave is no constraint. A target of the first stage has
-    none.
+    For a service, those that its `after` names; for a job, all services. One of a later wave is no constraint.
     """
     found: dict[Target, tuple[Target, ...]] = {}
     for members in _environments(targets):
-        before: tuple[Target, ...] = ()
-        for stage in stages(members):
-            for target in stage:
-                found[target] = tuple(each for each in before if each.wave <= target.wave)
-            before += stage
+        for target in members:
+            services = (each for each in members if each.job is None and each.wave <= target.wave)
+            found[target] = tuple(each for each in services if target.job or each.name in target.after)
     return found
 
 

@@ -68,6 +68,22 @@ def relation(root: Path, new: str, present: str) -> Relation:
     return "unknown" if _is_shallow(root) else "diverged"
 
 
+def oldest(root: Path, commit_tags: Sequence[str]) -> str:
+    """Return the first commit tag whose commit is the ancestor of all the others' commits; "" if git can't tell.
+
+    Commits that a whole clone does not have are left out: their branch was deleted. Never raise.
+    """
+    known = _first_lines(root, sorted(set(map(_clean, commit_tags))))
+    ours = [tag for tag in commit_tags if _clean(tag) in known]
+    try:
+        if not ours or (len(ours) < len(commit_tags) and _is_shallow(root)):
+            return ""
+        base = run(root, "merge-base", "--octopus", *map(_clean, ours)).stdout.strip()
+    except Invalid:
+        return ""
+    return next((tag for tag in ours if _clean(tag) == base), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The differences between the working tree and HEAD, by path below the repository's top, without ignored files.
@@ -80,9 +96,12 @@ class Changes:
     inside: tuple[str, ...] = ()
 
 
-def changes(root: Path) -> Changes:
-    """Return which paths are changed or staged, and which are untracked; a directory has a trailing slash."""
-    asked = ("status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=none")
+def changes(root: Path, pathspecs: Iterable[str] = ()) -> Changes:
+    """Return which paths are changed or staged, and which are untracked; a directory has a trailing slash.
+
+    Pathspecs limit them to what they match.
+    """
+    asked = ("status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=none", "--", *pathspecs)
     tracked, untracked, inside = list[str](), list[str](), list[str]()
     for line in filter(None, ask(root, "--no-optional-locks", *asked).split("\0")):
         kind, _, rest = line.partition(" ")

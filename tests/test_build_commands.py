@@ -146,6 +146,27 @@ def test_a_commit_that_is_in_ecr_with_other_artifacts_is_refused_and_not_replace
     assert registry.tags["api"] == before
 
 
+def test_an_image_with_paths_is_reused_only_with_the_artifacts_that_are_here(jar: Shop, registry: Registry):
+    jar.edit("envs/project.toml", 'context = "api"', 'context = "api"\npaths = ["api/**"]')
+    first = commit(jar)
+    assert jar.inv("build").code == 0
+    write(jar, "docs.md", "one")
+    second = commit(jar)
+    assert "1 image reused" in jar.inv("build").stdout
+    write(jar, "docs.md", "two")
+    third = commit(jar)
+    write(jar, "api/build/libs/app.jar", "another")
+    assert "1 image built" in jar.inv("build").stdout
+    repository = jar.endpoint.cloud.account(REGISTRY).repositories["api"]
+    assert repository.tags[first] == repository.tags[second] != repository.tags[third]
+    write(jar, "docs.md", "three")
+    fourth = commit(jar)
+    write(jar, "docs.md", "four")
+    commit(jar)
+    ran = jar.inv("build", "--commit", fourth)
+    assert (ran.code, "is not checked out" in ran.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("gone", ["api/build/libs/app.jar", "api/build"])
 def test_artifacts_that_are_not_there_are_refused(jar: Shop, registry: Registry, gone: str):
     subprocess.run(["rm", "-r", str(jar.root / gone)], check=True)

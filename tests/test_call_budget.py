@@ -1,5 +1,6 @@
 """What a release may ask of AWS: so many calls once, so many for each tenant, and not one more."""
 
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from deploytasks.aws.operations import OPERATIONS
 from deploytasks.aws.session import Clients
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
+from deploytasks.git import head_commit
 from deploytasks.model import Access, Environment, Options, Project, Report, Scope
 from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
@@ -129,6 +131,29 @@ def test_a_release_asks_so_much_once_and_so_much_of_each_tenant(stage: Stage, te
     assert unfenced(endpoint, tenants, images=1) == budget(
         RELEASE_ONCE, tenants, LOOK_EACH, GATE_EACH, WRITE_EACH, FOLLOW_EACH
     )
+
+
+def test_an_image_that_is_reused_costs_one_look_and_its_tag(stage: Stage, tmp_path: Path) -> None:
+    (_, endpoint), root = stage(1), tmp_path / "repo"
+    file = root / "envs/project.toml"
+    file.write_text(file.read_text().replace('context = "."', 'context = "."\npaths = ["templates/**"]'))
+    for number in (1, 2):
+        (root / "docs.md").write_text(str(number))
+        for words in (["add", "-A"], ["commit", "-qm", "Docs"]):
+            subprocess.run(["git", "-C", root, *words], check=True)
+        if number == 1:
+            endpoint.cloud.account(REGISTRY_ACCOUNT).repositories["api"].push(head_commit(root))
+    shop = load(root)
+    commands.build(shop, Scope("dev"), Options(dry_run=True))
+    looked = endpoint.operations()
+    assert (looked["BatchGetImage"], looked["DescribeImages"], looked["PutImage"]) == (2, 1, 0)
+    endpoint.calls.clear()
+    commands.build(shop, Scope("dev"), Options())
+    put = {"BatchGetImage": 1, "PutImage": 1, "DescribeImages": 1}  # in place of a login, a push and a look
+    assert endpoint.operations() == looked + Counter(put)
+    endpoint.calls.clear()
+    commands.build(shop, Scope("dev"), Options())
+    assert endpoint.operations() == looked - Counter({"BatchGetImage": 1})
 
 
 @pytest.mark.parametrize("tenants", [1, 2, 12])

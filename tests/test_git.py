@@ -231,6 +231,26 @@ def test_relation_in_a_shallow_clone_is_unknown_unless_an_ancestor_is_found(repo
     assert git.relation(tmp_path / "shallower", side, third) == "unknown"
 
 
+def test_the_oldest_of_commits_is_the_ancestor_of_all_others(repo, tmp_path):
+    first, second = commit(repo, "a"), commit(repo, "b")
+    run(repo, "checkout", "-q", "-b", "side", first)
+    side = commit(repo, "side")
+    gone = "f" * 40
+    for commits, oldest in {
+        (second, first): first,
+        (second, side, first): first,
+        (second, side): "",
+        (second, gone, first): first,
+        (second, gone): second,
+        (gone, "e" * 40): "",
+        (second, f"{first}-dirty-0123abcd"): f"{first}-dirty-0123abcd",
+    }.items():
+        assert git.oldest(repo, commits) == oldest
+    run(tmp_path, "clone", "-q", "--depth=1", "--branch=main", repo.as_uri(), "shallow")
+    assert git.oldest(tmp_path / "shallow", (second, first)) == "", "what a shallow clone lacks may be older"
+    assert git.oldest(tmp_path, (second, first)) == ""
+
+
 def test_a_commit_s_time_has_its_zone(repo):
     made = commit(repo, "a")
     assert git.committed_at(repo, made) == datetime(2020, 11, 12, 10, 30, tzinfo=UTC)

@@ -11,6 +11,7 @@ from deploytasks.commands import build_context, ownership
 from deploytasks.commands.context import Context, begin, quiet, say
 from deploytasks.commands.outcome import report
 from deploytasks.commands.resume import resumable
+from deploytasks.commands.reuse import put, reuses
 from deploytasks.commands.situation import looked
 from deploytasks.errors import AwsError, BuildFailed, NotReady, unwritable
 from deploytasks.model import (
@@ -40,8 +41,8 @@ def builds(context: Context, desired_images: Iterable[DesiredImage]) -> tuple[Bu
         if desired.image is None:
             image = context.project.image(desired.name)
             missing.append(Build(image, desired.commit_tag[:40], desired.commit_tag))
-        else:
-            say(context, "build", f"{tags.short(desired.commit_tag)} is already in ECR", desired.name)
+        elif not desired.reuse:
+            say(context, "build", f"{tags.short(desired.asked or desired.commit_tag)} is already in ECR", desired.name)
     return tuple(missing)
 
 
@@ -57,7 +58,11 @@ def build_all(
     """
     to_build = {build.image.name: build for build in missing}
     return tuple(
-        _built(context, desired, to_build[desired.name]) if desired.name in to_build else desired
+        _built(context, desired, to_build[desired.name])
+        if desired.name in to_build
+        else put(context, desired, desired.reuse)
+        if desired.reuse
+        else desired
         for desired in desired_images
     )
 
@@ -124,15 +129,19 @@ def build(project: Project, scope: Scope, options: Options, tell: OnEvent = quie
     """
     context = begin(Command.BUILD, project, scope, options, tell)
     found = looked(context)
-    whole = Plan(context.tier, builds=builds(context, found.desired), notes=found.notes)
+    whole = Plan(context.tier, builds(context, found.desired), notes=found.notes, reuses=reuses(found.desired))
     build_missing(context, whole, found.desired)
     return report(context, whole)
 
 
 def build_missing(context: Context, whole: Plan, wanted: Sequence[DesiredImage]) -> tuple[DesiredImage, ...]:
-    """Build the plan's images; return the desired images with them. In a dry run, those to be built stay without."""
-    if context.options.dry_run or not whole.builds:
+    """Build or reuse the plan's images; return the desired images with them. In a dry run, those to be built lack one.
+
+    Only a plan with builds is shown: a commit tag on an image that is there already is put beside other steps.
+    """
+    if context.options.dry_run or not (whole.builds or whole.reuses):
         return tuple(wanted)
-    context.tell(Planned(whole))
+    if whole.builds:
+        context.tell(Planned(whole))
     with resumable(context, "the tier is unchanged"):
         return build_all(context, wanted, whole.builds)

@@ -13,7 +13,8 @@ from deploytasks import git, source, tags
 from deploytasks.aws import ecr
 from deploytasks.commands.context import Context, say
 from deploytasks.errors import BuildFailed, Complaint, Invalid, listed
-from deploytasks.model import Build, Command, DesiredImage, Image
+from deploytasks.git import Changes
+from deploytasks.model import Build, Command, DesiredImage, EcrImage, Image
 from deploytasks.source import Place, Store
 
 
@@ -30,8 +31,8 @@ def commit_tag(context: Context) -> str:
         return head
     changes = git.changes(root)
     with git.snapshot(root) as (tree, reading):
-        places = _places(context, source.of_commit(root, tree, reading))
-        dirty = any(_contained((*changes.tracked, *changes.untracked), places))
+        found = _concerning(context, source.of_commit(root, tree, reading), changes)
+        dirty = any(each.tracked or each.untracked for each in found)
         return tags.dirty_tag(head, tree) if dirty else head
 
 
@@ -56,11 +57,11 @@ def _uncommitted(context: Context) -> Iterator[Complaint]:
     changes = git.changes(root)
     if not (changes.tracked or changes.untracked):
         return
-    places = _places(context, source.of_commit(root, "HEAD"))
-    untracked = list(_contained(changes.untracked, places))
+    found = _concerning(context, source.of_commit(root, "HEAD"), changes)
+    untracked = sorted({path for each in found for path in each.untracked})
     if untracked:
         say(context, "commit", f"not in the image, since git does not know them: {listed(untracked)}")
-    changed = list(_contained(changes.tracked, places))
+    changed = sorted({path for each in found for path in each.tracked})
     if changed:
         what = f"uncommitted changes of what an image contains: {listed(changed)}"
         inside = " (a submodule's own changes, in the submodule)" if changes.inside else ""
@@ -82,8 +83,9 @@ def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[
             except Invalid as error:
                 yield from error.complaints
                 continue
+            yield from source.unmatched(image, source.parts(context.project.root, image, store, found.place), store)
             if store.environment:
-                yield from _changed_inside(context, found.place)
+                yield from _changed_inside(context, image, found.place, store)
             yield from filter(None, [image.unbuildable])
             yield from refused(image, found.recipe)
 
@@ -93,14 +95,15 @@ def _artifacts(context: Context, desired_images: Sequence[DesiredImage]) -> Iter
     for desired in desired_images:
         if desired.name in images:
             image = images[desired.name]
-            with suppress(Invalid), _store(context, desired.commit_tag) as store:
+            with suppress(Invalid), _store(context, desired.asked or desired.commit_tag) as store:
                 place = source.locate(context.project.root, image, store)
                 yield from artifact_complaints(context, image, desired, store, place)
 
 
-def _changed_inside(context: Context, place: Place) -> Iterator[Complaint]:
+def _changed_inside(context: Context, image: Image, place: Place, store: Store) -> Iterator[Complaint]:
     """Yield changed files inside a submodule: not even --allow-dirty takes them, since git has no object for them."""
-    for path in _contained(git.changes(context.project.root).inside, [place]):
+    root = context.project.root
+    for path in _of_image(root, image, place, store, git.changes(root)).inside:
         yield Complaint(path, "the submodule has uncommitted changes of its own", "commit them in the submodule")
 
 
@@ -145,20 +148,21 @@ def _store(context: Context, commit_tag: str) -> Iterator[Store]:
         yield source.of_commit(root, tree, reading)
 
 
-def _places(context: Context, store: Store) -> list[Place]:
-    """Return the locations of the selected images' contexts; `_unbuildable` reports those that are missing."""
-    places = []
+def _concerning(context: Context, store: Store, changes: Changes) -> list[Changes]:
+    """Return the changes that concern each selected image; `_unbuildable` reports contexts that are missing."""
+    root, found = context.project.root, []
     for image in context.images:
         with suppress(Invalid):
-            places.append(source.locate(context.project.root, image, store))
-    return places
+            found.append(_of_image(root, image, source.locate(root, image, store), store, changes))
+    return found
 
 
-def _contained(paths: Iterable[str], places: Sequence[Place]) -> Iterator[str]:
-    """Yield the paths that at least one of the contexts contains."""
-    for path in paths:
-        if any(place.has(path.rstrip("/")) for place in places):
-            yield path
+def _of_image(root: Path, image: Image, place: Place, store: Store, changes: Changes) -> Changes:
+    """Return the changes in the image's context; if it has `paths`, those that they match, and of its own files."""
+    if image.paths:
+        changes = git.changes(root, source.parts(root, image, store, place).pathspecs)
+    kinds = (changes.tracked, changes.untracked, changes.inside)
+    return Changes(*(tuple(path for path in kind if place.has(path.rstrip("/"))) for kind in kinds))
 
 
 ARTIFACTS_LABEL = "deploytasks.artifacts"
@@ -215,14 +219,32 @@ def artifacts_hash(artifacts: Sequence[str], top: Path) -> str:
     return whole.hexdigest()
 
 
-def _others(context: Context, image: Image, desired: DesiredImage, store: Store, place: Place) -> Iterator[Complaint]:
-    """Yield a complaint if ECR's image of the commit was built with other artifacts; it is never replaced."""
+def has_these_artifacts(context: Context, image: Image, desired: DesiredImage, store: Store, place: Place) -> bool:
+    """Return whether ECR's image was built with the artifacts that a build of the commit asked for would take here."""
+    if not image.artifacts or desired.image is None:
+        return True
+    if desired.asked != git.head_commit(context.project.root) or any(_unmatched(image, store, place)):
+        return False
+    with suppress(BuildFailed):
+        return _recorded(context, desired.image) == artifacts_hash(artifact_paths(image, store, place), store.work)
+    return False
+
+
+def _recorded(context: Context, found: EcrImage) -> str:
+    """Return the hash of the artifacts that ECR's image was built with. Raises: BuildFailed if it can't be read."""
     from deploytasks.builders import Login, labels_of  # requests, which only artifacts need here
 
-    user, password = ecr.login(context.ecr, desired.repository)
+    user, password = ecr.login(context.ecr, found.repository)
     login = Login(context.project.registry.host, user, password)
+    return labels_of(f"{login.host}/{found.repository}@{found.digest}", login).get(ARTIFACTS_LABEL, "none")
+
+
+def _others(context: Context, image: Image, desired: DesiredImage, store: Store, place: Place) -> Iterator[Complaint]:
+    """Yield a complaint if ECR's image of the commit was built with other artifacts; it is never replaced."""
+    if desired.image is None:
+        return
     try:
-        recorded = labels_of(f"{login.host}/{desired.repository}@{desired.digest}", login).get(ARTIFACTS_LABEL, "none")
+        recorded = _recorded(context, desired.image)
     except BuildFailed as error:
         say(
             context,
@@ -233,9 +255,10 @@ def _others(context: Context, image: Image, desired: DesiredImage, store: Store,
         return
     here = artifacts_hash(artifact_paths(image, store, place), store.work)
     if recorded != here:
-        commit = tags.short(desired.commit_tag)
-        what = f"{commit} is in ECR with other artifacts ({recorded[:12]}) than those that are here ({here[:12]})"
-        advice = f"--commit {desired.commit_tag} takes the image that ECR has; commit what changed them to make another"
+        asked = desired.asked or desired.commit_tag
+        there = f"{tags.short(asked)} is in ECR with other artifacts"
+        what = f"{there} ({recorded[:12]}) than those that are here ({here[:12]})"
+        advice = f"--commit {asked} takes the image that ECR has; commit what changed them to make another"
         yield Complaint(f"images.{image.name}.artifacts", what, advice)
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from deploytasks import git, tags
 from deploytasks.aws import ecr
-from deploytasks.commands import build_context
+from deploytasks.commands import build_context, origins, reuse
 from deploytasks.commands.context import Context, say
 from deploytasks.concurrency import together
 from deploytasks.config.select import tiers_before
@@ -29,9 +29,9 @@ def of(context: Context) -> tuple[DesiredImage, ...]:
 
 
 def to_build(context: Context) -> tuple[DesiredImage, ...]:
-    """Return the images of --commit, HEAD by default; `digest` is None if ECR has no such image."""
+    """Return the images of --commit, HEAD by default; `digest` is None if ECR has none that could be reused either."""
     commit_tag = build_context.commit_tag(context)
-    return tuple(_each(context, _at_commit, commit_tag))
+    return tuple(_each(context, _at_commit_or_earlier, commit_tag))
 
 
 def to_release(context: Context) -> tuple[DesiredImage, ...]:
@@ -48,7 +48,8 @@ def to_tag(context: Context) -> tuple[DesiredImage, ...]:
     """
     after = context.tier.after
     if context.options.commit:
-        return _built(context, _as_asked(context, "--commit", context.options.commit))
+        find = _at_commit if after else _at_commit_or_earlier
+        return _built(context, _as_asked(context, "--commit", context.options.commit, find))
     if after is None:
         return _built(context, to_build(context))
     desired_images = tuple(_each(context, named, after))
@@ -76,27 +77,38 @@ def present(context: Context) -> dict[str, EcrImage]:
     """Return image → what the tier tag names now, without images for which it names nothing."""
 
     def find(image: Image) -> dict[str, EcrImage]:
-        return ecr.find(context.ecr, image.repository, [context.tier.name])
+        return origins.find(context, image.repository, [context.tier.name])
 
     wanted = context.images
     found = together(*(partial(find, image) for image in wanted))
     return {image.name: tagged[context.tier.name] for image, tagged in zip(wanted, found, strict=True) if tagged}
 
 
-def _each(context: Context, find: Callable[[Context, Image, str], DesiredImage], tag: str) -> list[DesiredImage]:
+Find = Callable[[Context, Image, str], DesiredImage]
+
+
+def _each(context: Context, find: Find, tag: str) -> list[DesiredImage]:
     """Return what `find` returns for each image; if several fail, raise with the complaints of all."""
     return together(*(partial(find, context, image, tag) for image in context.images))
 
 
-def _as_asked(context: Context, flag: str, rev: str) -> tuple[DesiredImage, ...]:
+def _as_asked(context: Context, flag: str, rev: str, find: Find | None = None) -> tuple[DesiredImage, ...]:
     """Return the images of the commit given with the flag; a full commit tag needs no git."""
     commit_tag = rev if tags.is_commit(rev) else git.resolve(context.project.root, rev, flag)
-    return tuple(_each(context, _at_commit, commit_tag))
+    return tuple(_each(context, find or _at_commit, commit_tag))
 
 
 def _at_commit(context: Context, image: Image, commit_tag: str) -> DesiredImage:
-    found = ecr.find(context.ecr, image.repository, [commit_tag]).get(commit_tag)
-    return _desired(image, found, commit_tag, context.tier.name)
+    found = origins.find(context, image.repository, [commit_tag]).get(commit_tag)
+    desired = _desired(image, found, commit_tag, context.tier.name)
+    if found is None or found.origin in ("", commit_tag):
+        return desired
+    return replace(desired, commit_tag=found.origin, asked=commit_tag)
+
+
+def _at_commit_or_earlier(context: Context, image: Image, commit_tag: str) -> DesiredImage:
+    desired = _at_commit(context, image, commit_tag)
+    return desired if desired.image else reuse.nearest(context, image, desired)
 
 
 def named(context: Context, image: Image, tag: str) -> DesiredImage:
@@ -107,7 +119,8 @@ def named(context: Context, image: Image, tag: str) -> DesiredImage:
 
 def of_image(context: Context, image: Image, found: EcrImage | None) -> DesiredImage:
     """Return what was found of the image as desired, with the commit and the newest release among its tags."""
-    commit_tag = next(iter(tags.commits(found.tags)), "") if found else ""
+    (found,) = origins.known_origins(context.project.root, [found]) if found else (None,)
+    commit_tag = next(iter(found.commits), "") if found else ""
     return _desired(image, found, commit_tag, context.tier.name)
 
 

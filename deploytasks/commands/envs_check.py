@@ -23,6 +23,7 @@ def complaints(project: Project) -> Iterator[Complaint]:
         found = _committed(project.root, image, store) if store else list(_missing(project.root, image))
         if store and _is_laid(project.root, image):
             found = [each for each in found if not each.where.startswith("images.")]
+        found += _unmatched(project.root, image) if store else []
         builds = (image.context, image.dockerfile) != (".", "Dockerfile")
         yield from (each for each in found if builds or not each.where.endswith(".dockerfile"))
 
@@ -34,6 +35,17 @@ def _committed(root: Path, image: Image, store: Store) -> list[Complaint]:
     except Invalid as error:
         return [each for each in error.complaints if each.where.startswith("images.") or "dockerignore" in each.where]
     return []
+
+
+def _unmatched(root: Path, image: Image) -> Iterator[Complaint]:
+    """Yield complaints about patterns of `paths` that match no file, committed or not yet, ignored ones left out."""
+    for pattern in image.paths:
+        try:
+            asked = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--")
+            if not git.ask(root, *asked, source.pathspec(root, image, pattern)):
+                yield source.matches_nothing(image, pattern, "the repository")
+        except Invalid as error:
+            yield from error.complaints
 
 
 def _is_laid(root: Path, image: Image) -> bool:

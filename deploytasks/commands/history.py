@@ -13,6 +13,7 @@ from deploytasks.commands.config_deploys import config_deploys
 from deploytasks.commands.context import reach
 from deploytasks.commands.images import sweep, unseen
 from deploytasks.commands.observe import observe
+from deploytasks.commands.origins import known_origins
 from deploytasks.commands.overrides import overridden
 from deploytasks.commands.revisions import Trail
 from deploytasks.concurrency import each, together
@@ -68,6 +69,11 @@ def history(project: Project, tier: Tier, services: Sequence[Service | Job], las
     read = [live for live in lives if not swept.images.keys().isdisjoint(live.target.images)]
     past = past_of(tier.name, swept.images, read)
     shown = list(past.minted)[:last]
+    held = {
+        name: known_origins(project.root, images, list(past.minted)[: last + 1])
+        for name, images in swept.images.items()
+    }
+    past = past_of(tier.name, held, read)
     trails = [Trail(clients, live) for live in past.lives if live.primary and shown]
     cut = _read_back(past, trails, shown, last)
     seen = history_of(past, last, _records(past, trails, shown, passed.overrides))
@@ -92,7 +98,7 @@ def _is_rollback(project: Project, past: Past, row: Release) -> bool:
     if found is None:
         return False
     before, now, came_first = found
-    commits = (next(iter(tags.commits(image.tags)), "") for image in (now, before))
+    commits = (next(iter(image.commits), "") for image in (now, before))
     relation = git.relation(project.root, *commits)
     return came_first if relation == "unknown" else relation == "older"
 

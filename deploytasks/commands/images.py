@@ -1,6 +1,7 @@
 """List what ECR has of each image, and where each runs. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from msgspec import Struct, field
 
@@ -8,6 +9,7 @@ from deploytasks.aws import ecr
 from deploytasks.aws.session import Clients
 from deploytasks.commands.context import guard_registry, reach, registry_client
 from deploytasks.commands.observe import observe
+from deploytasks.commands.origins import known_origins
 from deploytasks.concurrency import each, together
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import EcrImage, Image, Live, Project, RepositoryImages
@@ -30,7 +32,7 @@ def list_images(project: Project, images: Sequence[Image]) -> tuple[RepositoryIm
         lambda: observe(clients, targets, renderer=Renderer(project), reading="all"),
         lambda: sweep(project, clients, images),
     )
-    return tuple(_listing(image, swept, lives) for image in images)
+    return tuple(_listing(project.root, image, swept, lives) for image in images)
 
 
 class Sweep(Struct, frozen=True):
@@ -65,13 +67,13 @@ def sweep(project: Project, clients: Clients, images: Sequence[Image]) -> Sweep:
     return Sweep({name: answer for name, answer in swept.items() if not isinstance(answer, Complaint)}, unread)
 
 
-def _listing(image: Image, swept: Sweep, lives: Iterable[Live]) -> RepositoryImages:
+def _listing(root: Path, image: Image, swept: Sweep, lives: Iterable[Live]) -> RepositoryImages:
     own = [live for live in lives if image.name in live.target.images]
     if complaint := swept.unread.get(image.name):
         notes = (f"{image.name} could not be read: {complaint}", *unseen(own))
         return RepositoryImages(image.name, image.repository, (), notes=notes, is_read=False)
     held = swept.images[image.name]
-    tagged = tuple(one for one in held if one.tags)
+    tagged = known_origins(root, (one for one in held if one.tags))
     runs = _runs(image.name, index_images(held), own)
     return RepositoryImages(image.name, image.repository, tagged, runs, unseen(own))
 

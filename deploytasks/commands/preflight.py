@@ -14,6 +14,7 @@ from deploytasks.aws.locks import freeing
 from deploytasks.commands.context import Context
 from deploytasks.commands.images import sweep
 from deploytasks.commands.observe import no_service, observe
+from deploytasks.commands.origins import known_origins
 from deploytasks.config.select import upstream_targets
 from deploytasks.errors import AwsError, Complaint, DeployError, NotReady, listed, once, raise_all
 from deploytasks.model import DesiredImage, EcrImage, Image, Live, LockState, Target
@@ -219,8 +220,8 @@ def _commits(context: Context) -> dict[str, str]:
     known: dict[str, str] = {}
     with suppress(DeployError):
         for held in sweep(context.project, context.clients, context.images).images.values():
-            by_digest = index_images(held).by_digest
-            known |= {digest: next(iter(tags.commits(image.tags)), "") for digest, image in by_digest.items()}
+            by_digest = index_images(known_origins(context.project.root, held)).by_digest
+            known |= {digest: next(iter(image.commits), "") for digest, image in by_digest.items()}
     return known
 
 
@@ -260,14 +261,15 @@ def foreign(live: Live, project: str) -> Iterator[Complaint]:
 
 def _older(context: Context, desired: DesiredImage, present: EcrImage | None) -> Iterator[Complaint]:
     """Yield a complaint about going backwards, or not being able to tell; --allow-older permits it."""
-    before = tags.commits(present.tags) if present else ()
+    before = _compared(present) if present else ()
     if not present or not before or present.digest == desired.digest:
         return
     root = context.project.root
-    relations = [git.relation(root, desired.commit_tag, commit) for commit in before]
+    asked = desired.asked or desired.commit_tag
+    relations = [git.relation(root, asked, commit) for commit in before]
     if {"same", "newer"} & set(relations):
         return
-    here, there = tags.short(desired.commit_tag), f"{context.tier.name}'s present {tags.short(before[0])}"
+    here, there = tags.short(asked), f"{context.tier.name}'s present {tags.short(before[0])}"
     match relations[0]:
         case "older":
             what, to_do = f"{here} is older than {there}", "--allow-older, if it is meant"
@@ -277,3 +279,8 @@ def _older(context: Context, desired: DesiredImage, present: EcrImage | None) ->
             what = f"history does not tell whether {here} is newer than {there}"
             to_do = "fetch all of it (fetch-depth: 0 in CI, git fetch --unshallow); --allow-older if it is meant"
     yield Complaint(f"{context.tier.name}/{desired.name}", what, to_do)
+
+
+def _compared(present: EcrImage) -> tuple[str, ...]:
+    """Return the commits of the present image to compare with: whatever is newer than one is newer than its origin."""
+    return (present.origin,) if present.origin else present.commits

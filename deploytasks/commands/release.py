@@ -8,6 +8,7 @@ from deploytasks.commands.context import Context, begin, quiet
 from deploytasks.commands.definitions import register_all
 from deploytasks.commands.lock import lock
 from deploytasks.commands.outcome import report, roll_out
+from deploytasks.commands.reuse import reuses
 from deploytasks.commands.situation import looked
 from deploytasks.commands.tag import put_tags
 from deploytasks.model import Command, OnEvent, Options, Plan, Planned, Project, Report, Scope
@@ -35,12 +36,12 @@ def prepared(context: Context, notes: tuple[str, ...]) -> tuple[Plan, tuple[str,
     Return the plan, whose rollouts remain, and notes on the targets left out.
     """
     found = looked(context)
-    missing = Plan(context.tier, builds=builds(context, found.desired))
+    missing = Plan(context.tier, builds(context, found.desired), reuses=reuses(found.desired))
     desired = build_missing(context, missing, found.desired)
     steps = plan.tag_steps(context.tier, desired, found.present, datetime.now(UTC))
     waves = rollouts.rollouts(found.chosen, found.lives, plan.with_releases(desired, steps))
     to_build = missing.builds if context.options.dry_run else ()
-    whole = Plan(context.tier, to_build, steps, waves, (*notes, *found.notes))
+    whole = Plan(context.tier, to_build, steps, waves, (*notes, *found.notes), missing.reuses)
     context.tell(Planned(whole))
     whole = register_all(context, whole)
     put_tags(context, whole)

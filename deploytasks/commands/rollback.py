@@ -206,7 +206,7 @@ def _held(context: Context, found: Found) -> tuple[str, ...]:
 
 def _reason(tier: str, found: Found, point: RestorePoint) -> str:
     here = ", ".join(
-        dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in tags.commits(image.tags)[:1])
+        dict.fromkeys(tags.short(commit) for image in found.present.values() for commit in image.commits[:1])
     )
     there = ", ".join(dict.fromkeys(tags.short(desired.commit_tag) for desired in point.desired_images))
     named = (

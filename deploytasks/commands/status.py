@@ -13,6 +13,7 @@ from deploytasks.commands.context import reach
 from deploytasks.commands.drift import drifted
 from deploytasks.commands.images import sweep
 from deploytasks.commands.observe import observe
+from deploytasks.commands.origins import known_origins
 from deploytasks.commands.overrides import Overridden, overridden
 from deploytasks.concurrency import together
 from deploytasks.errors import Complaint, DeployError
@@ -20,6 +21,7 @@ from deploytasks.model import Board, Live, Project, Target
 from deploytasks.rules import board
 from deploytasks.rules.board import Evidences
 from deploytasks.rules.image_index import ImageIndex, index_images
+from deploytasks.rules.observed import what_runs
 from deploytasks.template.render import Renderer
 
 
@@ -33,6 +35,7 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
         lambda: observe(clients, targets, renderer=renderer, reading="all"),
         lambda: _image_indexes(project, clients, targets),
     )
+    indexes = {name: _shown(project, name, index, lives) for name, index in indexes.items()}
     changed, unjudged = drifted(project, renderer, lives)
     older = _older(project, renderer, [live for live in lives if live.target in changed])
     known = Evidences(project.name, indexes, changed, {one.release: one.reason for one in passed.overrides}, older)
@@ -40,6 +43,14 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
     notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))
     return replace(seen, notes=notes, holds=passed.holds, locks=passed.locks)
+
+
+def _shown(project: Project, name: str, index: ImageIndex, lives: Iterable[Live]) -> ImageIndex:
+    """Return the index; the images that run, or that a tier tag names, have their origin."""
+    runs = {digest for live in lives if name in live.target.images for digest in what_runs(live, name)[0]}
+    images = {image.digest: image for image in index.by_digest.values()}
+    shown = {*runs, *(tier.name for tier in project.tiers)}
+    return index_images(known_origins(project.root, images.values(), shown)) if index.known else index
 
 
 def _older(project: Project, renderer: Renderer, lives: Sequence[Live]) -> dict[Target, str]:

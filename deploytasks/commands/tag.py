@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 from deploytasks.aws import ecr, parameters, tags
+from deploytasks.commands.build import build_missing
 from deploytasks.commands.context import Context, begin, quiet, registry_ssm, say
 from deploytasks.commands.lock import lock
 from deploytasks.commands.outcome import report
 from deploytasks.commands.resume import resumable
+from deploytasks.commands.reuse import reuses
 from deploytasks.commands.situation import looked
 from deploytasks.model import Command, OnEvent, Options, Override, Plan, Planned, Project, Report, Scope
 from deploytasks.rules import plan
@@ -52,8 +54,10 @@ def tag(project: Project, scope: Scope, options: Options, tell: OnEvent = quiet)
     context = begin(Command.TAG, project, scope, options, tell)
     with lock(context) as notes:
         found = looked(context)
-        steps = plan.tag_steps(context.tier, found.desired, found.present, datetime.now(UTC))
-        whole = Plan(context.tier, tag_steps=steps, notes=(*notes, *found.notes))
+        shared = reuses(found.desired)
+        desired = build_missing(context, Plan(context.tier, reuses=shared), found.desired)
+        steps = plan.tag_steps(context.tier, desired, found.present, datetime.now(UTC))
+        whole = Plan(context.tier, tag_steps=steps, notes=(*notes, *found.notes), reuses=shared)
         tell(Planned(whole))
         put_tags(context, whole)
         return report(context, whole)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from deploytasks import concurrency, tags
 from deploytasks import rollout as the_rollout
-from deploytasks.aws import ecr
+from deploytasks.commands import origins
 from deploytasks.commands.context import Context, begin_to_look, quiet, say
 from deploytasks.commands.observe import NO_ROLLOUT, no_service, observe
 from deploytasks.commands.outcome import from_the_hook, resumed_by
@@ -169,7 +169,7 @@ def _images(context: Context, lives: Iterable[Live]) -> dict[str, EcrImage]:
 
 def _held(context: Context, repository: str, digests: Sequence[str]) -> dict[str, EcrImage]:
     try:
-        return ecr.find(context.ecr, repository, digests)
+        return origins.find(context, repository, digests)
     except AwsError as error:
         say(context, "observe", f"what the tasks of {repository} run is compared with nothing: {error.complaints[0]}")
         return {}

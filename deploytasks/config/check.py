@@ -21,6 +21,7 @@ from deploytasks.config.schema import (
     Below,
     EcsName,
     ImageTable,
+    Inside,
     JobSettings,
     JobTable,
     Layer,
@@ -180,7 +181,8 @@ def _description(kind: Any) -> str:
 def _wanted(value: Any, kind: Any, path: tuple[str, ...]) -> str:
     """Return the description of a valid value, and how to write this one if its meaning is clear."""
     wanted = _description(kind)
-    if (kind is Text or kind is Below) and isinstance(value, str) and (len(value) > _LONG or not value.isprintable()):
+    is_text = any(kind is each for each in (Text, Below, Inside))
+    if is_text and isinstance(value, str) and (len(value) > _LONG or not value.isprintable()):
         wanted += f"; no control characters, and at most {_LONG:,} characters"
     is_bare = isinstance(value, int | float | date | time) and not isinstance(value, bool) and kind is not Size
     if is_bare and fits(str(value), kind):

@@ -1,5 +1,6 @@
 """Read what envs/project.toml says beside settings: the registry, how services are built, each tier's policy."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -168,18 +169,28 @@ def webhook(file: schema.ProjectFile) -> Webhook | None:
 
 def images(file: schema.ProjectFile) -> tuple[Image, ...]:
     """Return the images in file order."""
-    return tuple(
-        Image(
-            name=name,
-            repository=table.repository or images_of_services.default_repository(file.project.name, name),
-            context=table.context,
-            dockerfile=table.dockerfile,
-            platforms=table.platforms,
-            builder=table.builder,
-            paths=table.paths,
-            artifacts=table.artifacts,
-        )
-        for name, table in file.images.items()
+    return tuple(_image(name, table, file.project.name) for name, table in file.images.items())
+
+
+def image_in(text: str, name: str) -> Image | None:
+    """Return the image as the text of another commit's project.toml describes it; None if that has no valid table."""
+    try:
+        whole = tomllib.loads(text)
+        return _image(name, msgspec.convert(whole["images"][name], schema.ImageTable), str(whole["project"]["name"]))
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, KeyError, TypeError):
+        return None
+
+
+def _image(name: str, table: schema.ImageTable, project: str) -> Image:
+    return Image(
+        name=name,
+        repository=table.repository or images_of_services.default_repository(project, name),
+        context=table.context,
+        dockerfile=table.dockerfile,
+        platforms=table.platforms,
+        builder=table.builder,
+        paths=table.paths,
+        artifacts=table.artifacts,
     )
 
 

@@ -72,6 +72,13 @@ Below = Annotated[
         'a path or glob below, such as "build/*.jar"',
     ),
 ]
+Inside = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,1024}}$)(?!/)(?:\.\./)*(?!(?:.*/)?\.\.(?:/|$)){_DARK}(?:{_ANY}*{_DARK})?",
+        'a path or glob in the repository, relative to the root, such as "src/**" or "../lib/**"',
+    ),
+]
 Platform = Annotated[str, _like("[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?", 'such as "linux/amd64"')]
 Duration = Annotated[
     str,
@@ -212,7 +219,7 @@ class ImageTable(Struct, forbid_unknown_fields=True):
         tuple[Platform, ...], Meta(min_length=1, description='a list of platforms, such as ["linux/amd64"]')
     ] = ("linux/amd64",)
     builder: Annotated[BuilderName, Meta(description=_either(WANTED))] = AUTO
-    paths: Annotated[tuple[Below, ...], Meta(description='a list of paths in the repository, such as ["src/**"]')] = ()
+    paths: Annotated[tuple[Inside, ...], Meta(description='a list of paths in the repository, such as ["src/**"]')] = ()
     artifacts: Annotated[
         tuple[Below, ...], Meta(description='a list of paths below the context, such as ["build/libs/*.jar"]')
     ] = ()

@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from deploytasks import tags
 from deploytasks.model.project import Image, Target, Tier
 
 _SPELLINGS = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -56,6 +57,13 @@ class EcrImage(Struct, frozen=True):
     pushed_at: datetime | None = None
     platforms: tuple[Platform, ...] = ()
     config: str = ""
+    origin: str = ""
+    """Of several commit tags, that of the commit that is the ancestor of the others; "" if not known."""
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """Return its commit tags: first the one that it is shown as, the others sorted, clean ones first."""
+        return tuple(sorted(tags.commits(self.tags), key=lambda tag: tag != self.origin))
 
 
 class Build(Struct, frozen=True):
@@ -66,10 +74,21 @@ class Build(Struct, frozen=True):
     commit_tag: str
 
 
+class Reuse(Struct, frozen=True):
+    """An image in ECR that is a later commit's too: it gets that one's `commit_tag`; `since` is its own."""
+
+    image: str
+    repository: str
+    digest: str
+    commit_tag: str
+    since: str
+
+
 class DesiredImage(Struct, frozen=True):
     """The digest of one image that a tier should run; None until it is built (only in a dry run).
 
-    For a target, `uses` are the further images that its template names.
+    `commit_tag` is the one that the image is shown as. `asked` is the one that was asked for, if that is another: of
+    several commits that have the same image. For a target, `uses` are the further images that its template names.
     """
 
     name: str
@@ -79,6 +98,14 @@ class DesiredImage(Struct, frozen=True):
     release: str | None = None
     image: EcrImage | None = None
     uses: tuple["DesiredImage", ...] = ()
+    asked: str = ""
+
+    @property
+    def reuse(self) -> Reuse | None:
+        """Return what gives the image the tag of the commit that was asked for; None if it has that."""
+        if not self.asked or self.image is None or self.asked in self.image.tags:
+            return None
+        return Reuse(self.name, self.repository, self.image.digest, self.asked, self.commit_tag)
 
     def is_met_by(self, digests: Iterable[str]) -> bool:
         """Return whether every digest is the desired image's own or a child of its index; False without digests."""

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from deploytasks.errors import DONE, FAILED
 from deploytasks.model.asked import Shard
-from deploytasks.model.images import Build, DesiredImage, TagStep
+from deploytasks.model.images import Build, DesiredImage, Reuse, TagStep
 from deploytasks.model.jobs import JobSchedule
 from deploytasks.model.live import Definition, Deployment, Evidence, Live
 from deploytasks.model.outcomes import OUTCOMES, Outcome, OutcomeRow
@@ -83,6 +83,8 @@ class Rollout(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What a command will do, in order: builds, tag steps, then waves of rollouts. Empty parts mean nothing to do.
 
+    `reuses` are images that are not built, since nothing that they contain changed.
+
     `notes` are findings that are no reason to refuse: who holds the lock, what could not be checked.
     """
 
@@ -91,6 +93,7 @@ class Plan(Struct, frozen=True):
     tag_steps: tuple[TagStep, ...] = ()
     waves: tuple[tuple[Rollout, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    reuses: tuple[Reuse, ...] = ()
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
@@ -100,8 +103,9 @@ class Plan(Struct, frozen=True):
     @property
     def is_nothing(self) -> bool:
         """Return whether carrying out the plan would change nothing."""
-        moves = any(step.mint or step.move for step in self.tag_steps)
-        return not (self.builds or moves or any(rollout.action != "nothing" for rollout in self.rollouts))
+        tags = any(step.mint or step.move for step in self.tag_steps)
+        rolls = any(rollout.action != "nothing" for rollout in self.rollouts)
+        return not (self.builds or self.reuses or tags or rolls)
 
 
 class DeadTask(Struct, frozen=True):

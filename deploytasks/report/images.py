@@ -52,7 +52,7 @@ def as_json(listings: Sequence[RepositoryImages], tiers: Sequence[str]) -> list[
 
 def labels(image: EcrImage, tiers: Sequence[str]) -> Labels:
     """Return the image's tags by kind; releases newest first, whatever their tier."""
-    commits = tags.commits(image.tags)
+    commits = image.commits
     releases = tuple(sorted(filter(_is_release, image.tags), key=lambda tag: tag.rpartition("-")[2], reverse=True))
     known = {*commits, *releases, *tiers}
     return Labels(

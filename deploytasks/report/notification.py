@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.errors import ended_as
 from deploytasks.model import Event, Heading, Plan, Planned, Report, Result
@@ -73,7 +74,8 @@ KINDS = (
 class Notifying(Around):
     """Sends the messages that are due while it passes every event on. `close` waits until they are sent.
 
-    Send no message for a no-op, nor for a command that was refused before it began.
+    Send no message for a no-op, nor for one more commit tag on an image, nor for a command that was refused before it
+    began.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Notifying(Around):
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Planned):
-            self._is_open = not event.plan.is_nothing
+            self._is_open = not replace(event.plan, reuses=()).is_nothing
         self._notify(event=event)
         super()._tell(event)
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from deploytasks.model import Build, Plan, Rollout, TagStep
+from deploytasks.model import Build, Plan, Reuse, Rollout, TagStep
 from deploytasks.report.masking import masked_words
 from deploytasks.report.secrets import secret_values
 from deploytasks.report.sheet import Column, Line, Sheet, Span, Tone, line, stacked, table
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 def sheet(plan: Plan) -> Sheet:
     """Return the plan for people, in the order in which it is carried out."""
-    parts = [(*map(_build, plan.builds), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
+    parts = [(*map(_build, plan.builds), *map(_reuse, plan.reuses), *map(_tag_step, plan.tag_steps)), *_waves(plan)]
     nothing = (line("nothing to do"),) if plan.is_nothing else ()
     return stacked(*parts, nothing, notes(plan))
 
@@ -47,6 +47,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "tier": plan.tier.name,
         "nothing_to_do": plan.is_nothing,
         "builds": [build_json(build) for build in plan.builds],
+        **reused(plan),
         "tags": [tag_json(step) for step in plan.tag_steps],
         "waves": [[_rollout_json(rollout, secrets) for rollout in wave] for wave in plan.waves],
         "notes": plan.notes,
@@ -62,6 +63,24 @@ def build_json(build: Build) -> dict[str, Any]:
         "tag": build.commit_tag,
         "platforms": build.image.platforms,
     }
+
+
+def reused(plan: Plan) -> dict[str, Any]:
+    """Return for programs the images that are not built, with the commit `since` which nothing of theirs changed.
+
+    Empty if there are none.
+    """
+    rows = [
+        {
+            "image": reuse.image,
+            "repository": reuse.repository,
+            "tag": reuse.commit_tag,
+            "since": reuse.since,
+            "digest": reuse.digest,
+        }
+        for reuse in plan.reuses
+    ]
+    return {"reused": rows} if rows else {}
 
 
 def tag_json(step: TagStep) -> dict[str, Any]:
@@ -99,6 +118,11 @@ def _rollout_json(rollout: Rollout, secrets: frozenset[str]) -> dict[str, Any]:
 
 def _build(build: Build) -> Line:
     what = f"{build.image.name}: {short_commit(build.commit_tag)} for {', '.join(build.image.platforms)}"
+    return line(Span("build ", "strong"), what)
+
+
+def _reuse(reuse: Reuse) -> Line:
+    what = f"{reuse.image}: reused, nothing that it contains changed since {short_commit(reuse.since)}"
     return line(Span("build ", "strong"), what)
 
 

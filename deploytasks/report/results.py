@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from deploytasks.model import OUTCOMES, DeadTask, Outcome, Plan, Report, Result
-from deploytasks.report.plan import build_json, tag_json
+from deploytasks.report.plan import build_json, reused, tag_json
 from deploytasks.report.sheet import Block, Column, Line, Sheet, Span, line, stacked, table
 from deploytasks.report.text import (
     counted,
@@ -61,6 +61,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "exit": report.exit_code,
         "outcomes": outcomes(report.results),
         "builds": [build_json(build) for build in report.plan.builds],
+        **reused(report.plan),
         "tags": [tag_json(step) for step in report.plan.tag_steps],
         **_registered(report.plan),
         "results": [result_json(result) for result in report.results],
@@ -192,5 +193,6 @@ def _without_rollouts(plan: Plan) -> str:
     if plan.is_nothing:
         return "nothing was changed"
     built, moved = len(plan.builds), sum(step.mint or step.move for step in plan.tag_steps)
-    said = [f"{counted(built, 'image')} built"] if built else []
-    return ", ".join([*said, f"{counted(moved, 'service')} tagged"] if moved else said) or "nothing was rolled out"
+    counts = {"built": (built, "image"), "reused": (len(plan.reuses), "image"), "tagged": (moved, "service")}
+    said = [f"{counted(number, kind)} {done}" for done, (number, kind) in counts.items() if number]
+    return ", ".join(said) or "nothing was rolled out"

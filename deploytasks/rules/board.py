@@ -156,7 +156,7 @@ def _wanted(index: ImageIndex, tier: str, digests: Iterable[str]) -> str:
 def _called(index: ImageIndex, digest: str) -> str:
     """Return the commit tag of the digest's image, or the image's digest if it has none."""
     image = index.by_digest.get(digest)
-    return next(iter(tags.commits(image.tags)), image.digest) if image else digest
+    return next(iter(image.commits), image.digest) if image else digest
 
 
 def _release(image: EcrImage | None, told: Mapping[str, str], tier: str) -> str:

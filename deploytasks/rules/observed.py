@@ -200,8 +200,8 @@ def has_arrived(live: Live, desired: DesiredImage) -> bool:
 
 
 def commit_of(image: EcrImage | None, kept: Mapping[str, str]) -> str:
-    """Return the recorded commit; if ECR knows the image and it has no such commit tag, the image's first commit."""
-    recorded, known = kept.get("commit", ""), tags.commits(image.tags) if image else ()
+    """Return the recorded commit; if ECR knows the image and it has no such commit tag, the one it is shown as."""
+    recorded, known = kept.get("commit", ""), image.commits if image else ()
     return recorded if recorded in known or not known else known[0]
 
 

@@ -71,7 +71,7 @@ def _tag_step(tier: Tier, desired: DesiredImage, present: EcrImage | None, relea
     there = is_there(desired, present)
     carried = tags.newest_release(desired.image.tags, tier.name) if desired.image and there else None
     chosen = carried or release
-    before = tags.commits(present.tags) if present else ()
+    before = present.commits if present else ()
     return TagStep(
         image=desired.name,
         repository=desired.repository,

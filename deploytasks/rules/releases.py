@@ -136,8 +136,8 @@ def returned(past: Past, row: Release) -> tuple[EcrImage, EcrImage, bool] | None
 
 
 def _commit(image: EcrImage, recorded: str) -> str:
-    """Return the recorded commit if the image carries it, else the image's first; "" if it has none."""
-    carried = tags.commits(image.tags)
+    """Return the recorded commit if the image carries it, else the one it is shown as; "" if it has none."""
+    carried = image.commits
     return recorded if recorded in carried else next(iter(carried), "")
 
 

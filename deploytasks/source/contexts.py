@@ -25,9 +25,14 @@ class Place(Struct, frozen=True):
     dockerfile: str
     matcher: Matcher
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Return the paths of the Dockerfile and of its ignore files, which need not exist."""
+        return tuple(filter(None, (self.dockerfile, *ignore_files(self.directory, self.dockerfile))))
+
     def has(self, path: str) -> bool:
         """Return whether a path below the top is the Dockerfile, one of its ignore files, or visible to the image."""
-        if path in (self.dockerfile, *_ignore_files(self.directory, self.dockerfile)):
+        if path in self.own:
             return True
         relative = below(path, self.directory)
         return relative is not None and not (relative and self.matcher.ignores(relative))
@@ -72,7 +77,7 @@ def find(root: Path, image: Image, store: Store) -> BuildContext:
     place = _located(listing, root, image)
     raise_all(Invalid, list(_opened(listing, place)))
     real = listing.follow(place.dockerfile)
-    wanted = {*_ignore_files(place.directory, place.dockerfile), place.dockerfile, real}
+    wanted = {*ignore_files(place.directory, place.dockerfile), place.dockerfile, real}
     wanted |= {entry.path for entry in listing.below(place.directory) if place.has(entry.path)}
     files = tuple(entry for path, entry in listing.files.items() if path in wanted)
     pointers = lfs.pointers(files)
@@ -106,7 +111,7 @@ def _directory(listing: Listing, image: Image, root: Path) -> str:
         advice = "it is relative to the directory of tasks.py; an image is made from files of its commit"
         raise Invalid.of(where, f"{image.context!r} leads out of the repository", advice) from None
     if found not in listing.directories:
-        what = f"there is no directory {normal(path)} in {_shown(listing.store)}"
+        what = f"there is no directory {normal(path)} in {shown(listing.store)}"
         raise Invalid.of(where, what, _nearest(path, listing.directories, "commit it, or fix the key"))
     return found
 
@@ -121,18 +126,19 @@ def _dockerfile(listing: Listing, image: Image, path: str) -> str:
     except Outside:
         raise Invalid.of(where, f"{image.dockerfile!r} leads out of the repository", "move it in") from None
     if not is_file:
-        what = f"there is no file {normal(path)} in {_shown(listing.store)}"
+        what = f"there is no file {normal(path)} in {shown(listing.store)}"
         raise Invalid.of(where, what, _nearest(path, listing.files, "commit it, or fix the key (relative to context)"))
     return found
 
 
-def _ignore_files(directory: str, dockerfile: str) -> tuple[str, str]:
+def ignore_files(directory: str, dockerfile: str) -> tuple[str, str]:
+    """Return where the ignore file of a Dockerfile may be: its own, and the context's."""
     return f"{dockerfile}.dockerignore", posixpath.join(directory, ".dockerignore")
 
 
 def _matcher(listing: Listing, directory: str, dockerfile: str) -> Matcher:
     """Return the matcher of the Dockerfile's own ignore file, else of the context's."""
-    for path in _ignore_files(directory, dockerfile):
+    for path in ignore_files(directory, dockerfile):
         try:
             found = listing.follow(path)
         except Outside:
@@ -165,12 +171,13 @@ def _unfetched(files: Iterable[Entry]) -> Iterator[Complaint]:
         absent = store.missing(ids)
         missing = [names[store, each] for each in ids if each in absent]
         if missing:
-            what = f"this partial clone lacks files of {_shown(store)}: {listed(missing)}"
+            what = f"this partial clone lacks files of {shown(store)}: {listed(missing)}"
             place = f" -C {store.at}" if store.at else ""
             yield Complaint("git", what, f"git{place} fetch --refetch --no-filter origin")
 
 
-def _shown(store: Store) -> str:
+def shown(store: Store) -> str:
+    """Return what the store's tree is, for people."""
     return f"commit {store.tree[:12]}" if not store.environment else "the working tree (ignored files apart)"
 
 

@@ -45,7 +45,7 @@ FLAGS = (
     Flag("tier", "only these tiers: dev,prod", "status"),
     Flag(
         "service",
-        "only these services: api,worker",
+        "only these services and jobs: api,nightly",
         f"{_TARGETS} deploy.run release.history envs.show envs.render",
         whole=True,
     ),

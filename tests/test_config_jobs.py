@@ -272,6 +272,31 @@ def test_each_complaint_about_a_job_whole(tmp_path, project, mb, said):
     assert refusal(tmp_path, project, mb=mb) == said
 
 
+LONG = NIGHTLY.replace("[jobs.nightly]", f"[jobs.{'n' * 53}]")
+"""A family of 65 characters, `shop-mb-dev-nnn…`, of 66 in prod."""
+
+
+def test_a_schedules_name_that_is_too_long_is_told_where_no_template_gives_another(tmp_path):
+    name = "n" * 53
+    to_do = f'\n    64 are allowed: set a shorter `family` in envs/, or a "Name" in templates/{name}.schedule.json.j2'
+    said = [
+        f"the schedule of mb-{tier}/{name} has a name of {size} characters: shop-mb-{tier}-{name}{to_do}"
+        for tier, size in (("dev", 65), ("prod", 66))
+    ]
+    at = f"envs/project.toml:14: jobs.{name}.schedule: "
+    assert refusal(tmp_path, LONG, mb=ROLE + MB) == f"{at}{said[0]}\n{at}{said[1]}"
+    loaded(tmp_path, LONG.replace("n" * 53, "n" * 51), mb=ROLE + MB)
+    loaded(tmp_path, LONG.replace("schedule =", "# schedule ="), mb=MB)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / f"templates/{name}.schedule.json.j2").write_text("{}")
+    loaded(tmp_path, LONG, mb=ROLE + MB)
+
+
+def test_a_family_that_is_too_long_for_a_schedule_is_told_at_its_place(tmp_path):
+    said = refusal(tmp_path, NIGHTLY, mb=ROLE + MB + f'jobs.nightly.family = "{"f" * 65}"\n')
+    assert said.startswith("envs/mb.toml:7: tiers.prod.jobs.nightly.family: the schedule of mb-prod/nightly has a name")
+
+
 def test_a_wrong_value_hides_no_other_complaint_and_makes_none(tmp_path):
     said = refusal(tmp_path, BY_HAND + "schedule = 3\n", mb=MB)
     assert said.splitlines()[0] == "envs/project.toml:14: jobs.nightly.schedule: can't be 3"

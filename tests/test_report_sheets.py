@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Board, Cell, EcrImage, LockState, Origin, RepositoryImages, TierLock
+from deploytasks.model import Board, Cell, EcrImage, JobSettings, LockState, Origin, RepositoryImages, TierLock
 from deploytasks.model.marks import WORDS
 from deploytasks.report import board, images, locks, settings
 from deploytasks.report.paint import plain
@@ -182,6 +182,8 @@ def test_settings_that_look_secret_are_masked_but_references_are_not():
 def test_a_clean_check_counts_what_it_checked():
     listed = [target(), target(service="worker"), target("mb")]
     assert plain(settings.checked_sheet(listed)) == "2 environments, 3 targets: all good\n"
+    told = plain(settings.checked_sheet(listed, ["not checked: x"]))
+    assert told == "not checked: x\n2 environments, 3 targets: all good\n"
 
 
 def test_environments_read_as_expected():
@@ -189,6 +191,14 @@ def test_environments_read_as_expected():
     listed = [target(), target(service="worker"), target("mb"), apart]
     expect("environments.txt", plain(settings.environments_sheet(listed), 100))
     expect("environments.json", as_text(settings.environments_json(listed)))
+
+
+def test_environments_with_jobs_read_as_expected():
+    job = replace(target(service="nightly"), job=JobSettings("rate(1 hour)"))
+    by_hand = replace(target("mb", "reindex"), job=JobSettings())
+    listed = [target(), job, target("mb"), target("mb", "worker"), by_hand, replace(by_hand, name="x", wave=2)]
+    expect("environments-with-jobs.txt", plain(settings.environments_sheet(listed), 100))
+    assert [each["jobs"] for each in settings.environments_json(listed)] == [["nightly"], ["reindex"], ["x"]]
 
 
 def test_the_lock_reads_as_expected():

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Access, Environment, Target
+from deploytasks.model import Access, Environment, Origin, Target
 from deploytasks.rules.schedule import JobSchedule
 from deploytasks.template import schedule
 from deploytasks.template.schedule import (
@@ -186,15 +187,18 @@ def test_what_nobody_names_is_missing():
     assert found == ["the key 'ScheduleExpression' is missing", "the key 'RoleArn' is missing"]
 
 
-def test_without_a_template_the_place_is_the_target():
+def test_without_a_template_the_place_is_the_setting():
     long = job(expression="rate(x days)")
     long = JobSchedule("f" * 65, long.cluster, long.revision, long.expression, long.role)
-    complaints = without_template([*schedule_problems(long, REGION), Problem((), "a", "b")], target())
-    assert [each.where for each in complaints] == ["mb-prod/nightly: schedule"] * 3
+    there = replace(target(), origins={"schedule_role": Origin("envs/mb.toml", "schedule_role")})
+    role = Problem(("Target", "RoleArn"), "c")
+    complaints = without_template([*schedule_problems(long, REGION), Problem((), "a", "b"), role], there)
+    assert [each.where for each in complaints[:-1]] == ["schedule: mb-prod/nightly"] * 3
+    assert str(complaints[-1]) == "envs/mb.toml: schedule_role: mb-prod/nightly: Target.RoleArn: c"
     assert complaints[0].what.startswith("Name: 'ffff") and complaints[1].what.startswith(
         "ScheduleExpression: the value"
     )
-    assert complaints[2] == Complaint("mb-prod/nightly: schedule", "a", "b")
+    assert complaints[2] == Complaint("schedule: mb-prod/nightly", "a", "b", file="schedule")
 
 
 def test_without_names_of_containers_none_is_unknown():

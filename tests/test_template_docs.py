@@ -4,7 +4,8 @@ import re
 
 from msgspec.structs import replace
 
-from deploytasks.template.check import check_all
+from deploytasks.model import JobSettings
+from deploytasks.template.check import check_all, rendered
 from deploytasks.template.language import SEEN
 from tests.cloud.world import IMAGE
 from tests.template_stage import ROOT, project, target, write
@@ -26,6 +27,17 @@ def test_each_example_is_a_request_that_ecs_takes(tmp_path):
     for definition in definitions:
         write(tmp_path, definition, service)
         assert check_all(whole) == ()
+
+
+def test_the_example_of_a_schedule_is_one_that_scheduler_takes(tmp_path):
+    (example,) = blocks("jinja nightly.schedule.json.j2")
+    job = JobSettings("cron(0 3 * * ? *)", "arn:aws:iam::222222222222:role/schedule")
+    there = replace(target(), name="nightly", ecs_service="", family="shop-mb-dev-nightly", job=job)
+    (definition, _) = blocks("jinja api.json.j2")
+    write(tmp_path, definition, **{"nightly.json": definition, "nightly.schedule.json": example})
+    whole = project(tmp_path, there)
+    assert check_all(whole) == ()
+    assert rendered(whole, [there])["nightly.schedule"]["State"] == "ENABLED"
 
 
 def test_the_messages_shown_are_those_of_the_example(tmp_path):

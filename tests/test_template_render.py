@@ -170,7 +170,7 @@ def test_an_immutable_tier_pinned_to_its_tag_names_the_release_and_before_that_t
 
 
 def test_a_target_is_shown_with_an_image_that_nobody_built():
-    (container,) = rendered(project(ROOT), target("prod"))["containerDefinitions"]
+    (container,) = rendered(project(ROOT), [target("prod")])["api"]["containerDefinitions"]
     assert container["image"] == "registry.example/shop/api@sha256:" + "0" * 64
 
 

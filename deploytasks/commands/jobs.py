@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,7 +10,7 @@ from deploytasks.aws.session import Clients
 from deploytasks.commands.revisions import newest_first
 from deploytasks.model import Definition, Deployment, DesiredImage, JobSchedule, Live, Target
 from deploytasks.rules.observed import begun_at, has_begun
-from deploytasks.rules.schedule import ecs_parameters, revision_of
+from deploytasks.rules.schedule import job_schedule, revision_of
 from deploytasks.template.render import Renderer
 from deploytasks.template.schedule import placeholder_revision
 
@@ -59,22 +58,10 @@ def asked(
     """
     if target.job is None:
         return None
-    template = _template(renderer, target, desired)
+    template = renderer.schedule(target, desired)
     if template is None and not target.job.schedule and not target.job.rule:
         return None
-    return JobSchedule(
-        target.family,
-        target.cluster,
-        revision or placeholder_revision(target),
-        target.job.schedule,
-        target.job.schedule_role,
-        template,
-        ecs_parameters(target.vars, definition),
-    )
-
-
-def _template(renderer: Renderer, target: Target, desired: DesiredImage) -> dict[str, Any] | None:
-    return None
+    return job_schedule(target, revision or placeholder_revision(target), template, definition)
 
 
 def _of_newest(clients: Clients, target: Target) -> Live:

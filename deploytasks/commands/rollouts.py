@@ -29,7 +29,7 @@ from deploytasks.rules.observed import Container, container_of, digest_key, give
 from deploytasks.rules.plan import Candidate
 from deploytasks.rules.schedule import changes as changed_keys
 from deploytasks.template.canonical import same
-from deploytasks.template.check import joined
+from deploytasks.template.check import joined, shared_schedules
 from deploytasks.template.render import Renderer
 
 UNBUILT = "(to be built)"
@@ -44,7 +44,7 @@ def renders(context: Context, desired_images: Sequence[DesiredImage]) -> tuple[C
             jobs.asked(context.renderer, target, _known(desired), render(context, target, desired)[0])
         except Invalid as error:
             found += ((target, each) for each in error.complaints)
-    return joined(found)
+    return joined([*found, *shared_schedules(context.renderer, context.targets)])
 
 
 def unfit_for_steps(context: Context, desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:

@@ -1,13 +1,13 @@
 """Load envs/*.toml as a Project: read, check each file, check them together, merge, make targets; or all complaints."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from deploytasks.config import placeholders, policy, service_order
+from deploytasks.config import agreement, placeholders, policy, service_order
 from deploytasks.config.check import BAD, checked
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.images_of_services import uris
@@ -16,7 +16,6 @@ from deploytasks.config.lines import dotted
 from deploytasks.config.schema import ProjectFile
 from deploytasks.errors import Invalid
 from deploytasks.model import Access, Environment, JobSettings, Origin, Project, SessionFactory, Target
-from deploytasks.spelling import suggestion
 
 
 def load(root: Path, sessions: SessionFactory | None = None) -> Project:
@@ -28,16 +27,17 @@ def load(root: Path, sessions: SessionFactory | None = None) -> Project:
     faults: list[Fault] = []
     sources = [checked(source, faults) for source in read_envs(root, faults)]
     tenants = [source for source in sources if not source.is_project]
-    faults.extend(without_tier(tenants))
+    faults.extend(agreement.without_tier(tenants))
     project = next((source for source in sources if source.is_project), None)
     if project is None:
         raise Invalid(*complaints(root, faults))
     if not (tenants or faults):
         faults.append(Fault(Origin("envs/", ""), "there is no tenant", _HOW_TO_ADD_ONE))
     faults.extend(policy.faults_in(project))
-    faults.extend(disagreements(project, tenants))
+    faults.extend(agreement.disagreements(project, tenants))
     targets = tuple(service_order.placed(project, _targets(project, tenants, faults)))
-    faults.extend(clashes(targets))
+    faults.extend(agreement.clashes(targets))
+    faults.extend(agreement.long_schedules(root, targets))
     faults.extend(service_order.wave_faults(targets))
     if faults:
         raise Invalid(*complaints(root, faults))
@@ -119,35 +119,6 @@ def target(place: Place, merged: Merged, faults: list[Fault]) -> Target | None:
             return made
     faults.extend(found)
     return None
-
-
-def clashes(targets: Iterable[Target]) -> Iterator[Fault]:
-    """Yield a fault for targets that share an ECS service, or a task definition family in one account."""
-    known = tuple(targets)
-    of_ecs = tuple(each for each in known if each.job is None)
-    by_service = _pairs(of_ecs, lambda each: (each.access.account, each.access.region, each.cluster, each.ecs_service))
-    for one, other in by_service:
-        what = f"{one} and {other} are the same ECS service: {one.cluster}/{one.ecs_service}, {_whereabouts(one)}"
-        at = one.origins.get("ecs_service", one.origins["cluster"])
-        yield Fault(at, what, "give one of them another account, cluster or ecs_service")
-    by_family = _pairs(known, lambda each: (each.access.account, each.access.region, each.family))
-    for one, other in by_family:
-        what = f"{one} and {other} share the task definition family {one.family}, {_whereabouts(one)}"
-        at = one.origins.get("family", one.origins["account"])
-        yield Fault(at, what, "give one of them another account or family")
-
-
-def _pairs(targets: tuple[Target, ...], identity: Callable[[Target], Hashable]) -> Iterator[tuple[Target, Target]]:
-    """Yield each target that repeats an identity, with the first target that has it."""
-    first: dict[Hashable, Target] = {}
-    for each in targets:
-        other = first.setdefault(identity(each), each)
-        if (other.environment, other.name) != (each.environment, each.name):
-            yield each, other
-
-
-def _whereabouts(target: Target) -> str:
-    return f"account {target.access.account}, {target.access.region}"
 
 
 def _missing(place: Place, merged: Merged) -> Iterator[Fault]:
@@ -252,53 +223,3 @@ def _filled(place: Place, values: Mapping[str, Any]) -> dict[str, Any]:
     environment = place.environment
     meanings = {"tenant": environment.tenant, "tier": environment.tier, "service": place.name}
     return placeholders.filled(values, meanings | {key: values[key] for key in ("account", "region")})
-
-
-def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Yield the tiers, services and jobs that project.toml does not have, and environments with the same shown name."""
-    tenants = tuple(tenants)
-    for source in (project, *tenants):
-        for path in _setting_tables(source):
-            yield from _unknown(project, "service", source, *path)
-            yield from _unknown(project, "job", source, *path)
-    for tenant in tenants:
-        yield from _unknown(project, "tier", tenant)
-    yield from _shown_alike(tenants)
-
-
-def without_tier(tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Yield a fault for each tenant without any environment: an empty file is most likely a mistake."""
-    for tenant in tenants:
-        if tenant.data.get("tiers") == {}:
-            what = f"'{tenant.name}' has no tier"
-            yield Fault(tenant.origin("tiers"), what, "add a table such as [tiers.dev]; it may be empty", shown="")
-
-
-def _unknown(project: Source, kind: str, source: Source, *path: str) -> Iterator[Fault]:
-    """Yield a fault for each service, job or tier in that table of the source that project.toml does not have."""
-    known = table(project.data, f"{kind}s")
-    for name in table(source.data, *path, f"{kind}s"):
-        if name not in known:
-            at = source.origin(dotted(*path, f"{kind}s", name))
-            other = next((each for each in KINDS if name in table(project.data, each)), "")
-            to_do = f"it is a {other[:-1]}: write {dotted(other, name)}" if other else suggestion(name, known)
-            yield Fault(at, f"there is no {kind} '{name}' in {project.file}", to_do)
-
-
-def _setting_tables(source: Source) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of the tables of settings in a file."""
-    yield ("defaults",) if source.is_project else ()
-    for tier in table(source.data, "tiers"):
-        yield ("tiers", tier, "settings") if source.is_project else ("tiers", tier)
-
-
-def _shown_alike(tenants: Iterable[Source]) -> Iterator[Fault]:
-    """Yield a fault for environments whose shown names are the same."""
-    first: dict[str, str] = {}
-    for tenant in tenants:
-        for tier in table(tenant.data, "tiers"):
-            shown = str(Environment(tenant.name, tier))
-            owner = first.setdefault(shown, f"{tenant.file}: tiers.{tier}")
-            if owner != f"{tenant.file}: tiers.{tier}":
-                at = tenant.origin(dotted("tiers", tier))
-                yield Fault(at, f"is shown as '{shown}', and so is {owner}", "rename the tenant's file or the tier")

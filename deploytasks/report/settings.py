@@ -26,32 +26,36 @@ def as_json(settings: Iterable[Row]) -> dict[str, Any]:
 
 
 def services_sheet(settings: Mapping[str, Iterable[Row]]) -> Sheet:
-    """Return the settings of an environment for people, one table per service."""
+    """Return the settings of an environment for people, one table per service or job."""
     return tuple(block for name, rows in settings.items() for block in (line(Span(name, "strong")), *sheet(rows)))
 
 
 def services_json(settings: Mapping[str, Iterable[Row]]) -> dict[str, Any]:
-    """Return the settings of an environment for programs, by service."""
+    """Return the settings of an environment for programs, by service or job."""
     return {name: as_json(rows) for name, rows in settings.items()}
 
 
-def checked_sheet(targets: Sequence[Target]) -> Sheet:
-    """Return what `inv envs.check` prints if nothing is wrong."""
+def checked_sheet(targets: Sequence[Target], unchecked: Sequence[str] = ()) -> Sheet:
+    """Return what `inv envs.check` prints if nothing is wrong; `unchecked` is what this machine can't check."""
     counts = checked_json(targets)
-    return (line(Span(f"{counts['environments']} environments, {counts['targets']} targets: all good", "good")),)
+    good = f"{counts['environments']} environments, {counts['targets']} targets: all good"
+    return (*map(line, unchecked), line(Span(good, "good")))
 
 
-def checked_json(targets: Sequence[Target]) -> dict[str, int]:
+def checked_json(targets: Sequence[Target], unchecked: Sequence[str] = ()) -> dict[str, Any]:
     """Return the counts of `checked_sheet` for programs."""
-    return {"environments": len({target.environment for target in targets}), "targets": len(targets), "complaints": 0}
+    environments = len({target.environment for target in targets})
+    return {"environments": environments, "targets": len(targets), "complaints": 0, "notes": list(unchecked)}
 
 
 def environments_sheet(targets: Sequence[Target]) -> Sheet:
-    """Return the environments of these targets; services with another account, region, cluster or wave get own rows."""
-    names = ("environment", "account", "region", "cluster", "wave", "services")
-    columns = [Column(name, "whole" if name in ("environment", "account") else "fold") for name in names]
+    """Return the environments of these targets; those with another account, region, cluster or wave get own rows."""
+    names = ("environment", "account", "region", "cluster", "wave", "services", "jobs")
+    shown = names if any(target.job for target in targets) else names[:-1]
+    columns = [Column(name, "whole" if name in ("environment", "account") else "fold") for name in shown]
     laid_out = [
-        (str(environment), *map(str, place), ", ".join(services)) for environment, place, services in _places(targets)
+        (str(environment), *map(str, place), *map(", ".join, members))[: len(shown)]
+        for environment, place, members in _places(targets)
     ]
     return (table(columns, laid_out),) if laid_out else (line("no environments"),)
 
@@ -65,21 +69,23 @@ def environments_json(targets: Sequence[Target]) -> list[dict[str, Any]]:
             "tier": environment.tier,
             **dict(zip(("account", "region", "cluster", "wave"), place, strict=True)),
             "services": services,
+            "jobs": jobs,
         }
-        for environment, place, services in _places(targets)
+        for environment, place, (services, jobs) in _places(targets)
     ]
 
 
 _Place = tuple[str, str, str, int]
 
 
-def _places(targets: Sequence[Target]) -> list[tuple[Environment, _Place, list[str]]]:
-    found: dict[tuple[Environment, _Place], list[str]] = {}
+def _places(targets: Sequence[Target]) -> list[tuple[Environment, _Place, tuple[list[str], list[str]]]]:
+    """Return each environment's places, with the services and the jobs there."""
+    found: dict[tuple[Environment, _Place], tuple[list[str], list[str]]] = {}
     for environment, members in groupby(targets, key=lambda target: target.environment):
         for target in members:
             place = (target.access.account, target.access.region, target.cluster, target.wave)
-            found.setdefault((environment, place), []).append(target.name)
-    return [(environment, place, services) for (environment, place), services in found.items()]
+            found.setdefault((environment, place), ([], []))[target.job is not None].append(target.name)
+    return [(environment, place, members) for (environment, place), members in found.items()]
 
 
 def _place(origin: Origin | None) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.errors import Complaint
-from deploytasks.model import DEFAULT_GROUP, Definition, Schedule
+from deploytasks.model import DEFAULT_GROUP, Definition, JobSettings, Schedule, Target
 from deploytasks.model import JobSchedule as JobSchedule
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -33,6 +33,13 @@ _UNORDERED = frozenset({"CapacityProviderStrategy", "PlacementConstraints", "Sec
 _TIMES = frozenset({"EndDate", "StartDate"})
 
 
+def job_schedule(target: Target, revision: str, named: Mapping[str, Any] | None, definition: Definition) -> JobSchedule:
+    """Return what is to start a job's target; `named` is what its schedule's template names, None without one."""
+    job = target.job or JobSettings()
+    ecs = ecs_parameters(target.vars, definition)
+    return JobSchedule(target.family, target.cluster, revision, job.schedule, job.schedule_role, named, ecs)
+
+
 def ecs_parameters(variables: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
     """Return the EcsParameters of a job without a template: its network from `vars`, its launch type by its definition.
 
@@ -42,12 +49,17 @@ def ecs_parameters(variables: Mapping[str, Any], definition: Definition) -> dict
     launch_type = next((each for each in ("FARGATE", "EXTERNAL") if each in asked), "EC2")
     if definition.get("networkMode") != "awsvpc" or not variables.get("subnets"):
         return {"LaunchType": launch_type}
-    network: dict[str, Any] = {"Subnets": list(variables["subnets"])}
+    network: dict[str, Any] = {"Subnets": _listed(variables["subnets"])}
     if variables.get("security_groups"):
-        network["SecurityGroups"] = list(variables["security_groups"])
+        network["SecurityGroups"] = _listed(variables["security_groups"])
     if "assign_public_ip" in variables:
         network["AssignPublicIp"] = "ENABLED" if variables["assign_public_ip"] in (True, "ENABLED") else "DISABLED"
     return {"LaunchType": launch_type, "NetworkConfiguration": {"awsvpcConfiguration": network}}
+
+
+def _listed(value: Any) -> Any:
+    """Return a tuple as a list; anything else as it is, for the check of the request to refuse."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def request(job: JobSchedule, live: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def collection(root: Path) -> Collection:
 def _list(root: Path) -> Task[Any]:
     @flags.task("envs.list")
     def list_environments(c: Context, **given: Any) -> None:
-        """List every environment with its account, cluster, wave and services."""
+        """List every environment with its account, cluster, wave, services and jobs."""
         from deploytasks.config.load import load
         from deploytasks.report import settings
 
@@ -54,13 +54,13 @@ def _show(root: Path) -> Task[Any]:
 def _render(root: Path) -> Task[Any]:
     @flags.task("envs.render", **_ENV)
     def render(c: Context, env: str, **given: Any) -> None:
-        """Print the task definition that an environment's template gives, as JSON, for an image of zeros."""
+        """Print the task definitions and schedules of an environment's templates, as JSON, for an image of zeros."""
         from deploytasks.config import select
         from deploytasks.config.load import load
         from deploytasks.template.check import rendered
 
         project = load(root)
-        renders = {each.name: rendered(project, each) for each in select.environment(project, env, given["service"])}
+        renders = rendered(project, select.environment(project, env, given["service"]))
         shell.show_exactly(next(iter(renders.values())) if len(renders) == 1 else renders)
 
     return render
@@ -74,13 +74,12 @@ def _check(root: Path) -> Task[Any]:
         from deploytasks.config.load import load
         from deploytasks.errors import Invalid, raise_all
         from deploytasks.report import settings
-        from deploytasks.template.check import check_all
+        from deploytasks.template.check import check_all, unchecked
 
         project = load(root)
         raise_all(Invalid, [*check_all(project), *envs_check.complaints(project)])
-        shell.show(
-            settings.checked_sheet(project.targets), settings.checked_json(project.targets), as_json=given["json"]
-        )
+        seen = project.targets, unchecked(project)
+        shell.show(settings.checked_sheet(*seen), settings.checked_json(*seen), as_json=given["json"])
 
     return check
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path as FilePath
 from traceback import walk_tb
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 from msgspec import Struct
@@ -29,18 +29,40 @@ class Draft(Struct, frozen=True):
     text: str = ""
 
 
-class Asked(Struct, frozen=True):
-    """A request to render a document: the template's name, and what it is rendered for."""
+Kind = Literal["RegisterTaskDefinition", "CreateService", "CreateSchedule"]
+_MIDDLE: Mapping[Kind, str] = {"RegisterTaskDefinition": "", "CreateService": ".service", "CreateSchedule": ".schedule"}
 
-    name: str
+
+class Asked(Struct, frozen=True):
+    """A request to render a document: which of AWS's requests, and what it is rendered for."""
+
+    kind: Kind
     target: Target
     desired: DesiredImage
     tier: Tier
 
     @property
-    def is_service(self) -> bool:
-        """Whether it is a CreateService request."""
-        return self.name == f"{self.target.name}.service.json.j2"
+    def name(self) -> str:
+        """The name of its template, in `templates/`."""
+        return f"{self.target.name}{_MIDDLE[self.kind]}.json.j2"
+
+    @property
+    def misplaced(self) -> Complaint | None:
+        """Why the target, a service or a job, may not have this template; None if it may."""
+        job = self.target.job
+        if self.kind == "CreateService" and job:
+            to_do = f"remove it; a job is started by its schedule: templates/{self.target.name}.schedule.json.j2"
+            return self._complaint("a job has no ECS service", to_do)
+        if self.kind == "CreateSchedule" and not job:
+            return self._complaint("a service has no schedule", "remove it; a job has one: [jobs.<job>]")
+        if self.kind == "CreateSchedule" and job and job.rule:
+            what = f"the rule '{job.rule}' starts the job, and a schedule would too"
+            return self._complaint(what, "remove the template, or `rule` in envs/")
+        return None
+
+    def _complaint(self, what: str, to_do: str) -> Complaint:
+        file = f"templates/{self.name}"
+        return Complaint(f"{file}: {self.target}", what, to_do, file=file)
 
     @property
     def images(self) -> dict[str, str]:
@@ -58,6 +80,7 @@ class Drafts:
         self.project, self.environ = project, environ
         self.confided: set[str] = set()
         self.hidden: set[str] = set()
+        self._there: dict[str, bool] = {}
         self._last = threading.local()
         self._loader = Loader(project.root / "templates")
         self._jinja = environment(self._loader, self._env_var)
@@ -84,6 +107,11 @@ class Drafts:
 
     def exists(self, name: str) -> bool:
         """Return whether there is such a template, valid or not."""
+        if name not in self._there:
+            self._there[name] = self._exists(name)
+        return self._there[name]
+
+    def _exists(self, name: str) -> bool:
         try:
             self._jinja.get_template(name)
         except TemplateNotFound:

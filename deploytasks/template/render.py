@@ -1,17 +1,19 @@
-"""Render a target's requests from its service's templates, and check them; nothing here asks AWS.
+"""Render a target's requests from the templates of its service or job, and check them; nothing here asks AWS.
 
-`templates/<service>.json.j2` is the task definition, the optional `<service>.service.json.j2` creates the service.
+`templates/<name>.json.j2` is the task definition. The optional `<service>.service.json.j2` creates the service, and the
+optional `<job>.schedule.json.j2` says what the job's schedule is to be.
 """
 
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from deploytasks.errors import Complaint, Invalid
+from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, hidden_in, placeholder
 from deploytasks.template import confidential
 from deploytasks.template.confidential import StandIn
@@ -19,7 +21,8 @@ from deploytasks.template.rules import definition_rules, platform_rules, service
 from deploytasks.template.shape import Problem, problems, request_shape
 
 if TYPE_CHECKING:
-    from deploytasks.template.drafts import Asked, Draft, Drafts
+    from deploytasks.rules.schedule import JobSchedule
+    from deploytasks.template.drafts import Asked, Draft, Drafts, Kind
 
 
 class Renderer:
@@ -59,13 +62,19 @@ class Renderer:
         """
         return self._checked(self._asked(target, desired))
 
-    def complaints(self, target: Target, desired: DesiredImage, found: Iterable[Problem]) -> tuple[Complaint, ...]:
-        """Return problems of the definition that were found elsewhere as complaints with the template's lines."""
+    def complaints(
+        self,
+        target: Target,
+        desired: DesiredImage,
+        found: Iterable[Problem],
+        kind: "Kind" = "RegisterTaskDefinition",
+    ) -> tuple[Complaint, ...]:
+        """Return problems of the request that were found elsewhere as complaints with the template's lines."""
         listed = list(found)
         if not listed:
             return ()
         try:
-            self._drafts.refuse(self._drafts.draft(self._asked(target, desired)), listed)
+            self._drafts.refuse(self._drafts.draft(self._asked(target, desired, kind)), listed)
         except Invalid as error:
             return error.complaints
         return ()
@@ -76,18 +85,52 @@ class Renderer:
         Raises:
             Invalid: as `definition` does.
         """
-        asked = self._asked(target, desired, ".service")
+        asked = self._asked(target, desired, "CreateService")
         return self._checked(asked) if self._drafts.exists(asked.name) else None
+
+    def schedule(self, target: Target, desired: DesiredImage) -> dict[str, Any] | None:
+        """Return what the template of the job's schedule names; None without one.
+
+        A schedule without a template is checked too.
+
+        Raises:
+            Invalid: as `definition` does.
+        """
+        asked = self._asked(target, desired, "CreateSchedule")
+        if self._drafts.exists(asked.name):
+            return self._checked(asked)
+        if target.job and target.job.schedule and asked not in self._made:
+            from deploytasks.template import schedule  # cron and time zones, which only jobs need
+
+            found = schedule.target_problems(target, None, self._definition_beside(asked))
+            raise_all(Invalid, schedule.without_template(found, target))
+            self._made[asked] = {}
+        return None
+
+    def job_schedule(self, target: Target, desired: DesiredImage, revision: str = "") -> "JobSchedule | None":
+        """Return what the job's schedule for the revision, or a placeholder, is made of; None if it is to have none.
+
+        Raises:
+            Invalid: as `definition` does.
+        """
+        named = self.schedule(target, desired)
+        if named is None and not (target.job and target.job.schedule):
+            return None
+        from deploytasks.rules.schedule import job_schedule
+        from deploytasks.template.schedule import placeholder_revision
+
+        definition = self.definition(target, desired)
+        return job_schedule(target, revision or placeholder_revision(target), named, definition)
 
     def tried(self, target: Target) -> DesiredImage:
         """Return a placeholder for the target's image, and for those that its template names besides."""
         own, *uses = (placeholder(self._project.image(name)) for name in target.images)
         return replace(own, uses=tuple(uses))
 
-    def _asked(self, target: Target, desired: DesiredImage, kind: str = "") -> "Asked":
+    def _asked(self, target: Target, desired: DesiredImage, kind: "Kind" = "RegisterTaskDefinition") -> "Asked":
         from deploytasks.template.drafts import Asked
 
-        return Asked(f"{target.name}{kind}.json.j2", target, desired, self._project.tier(target.environment.tier))
+        return Asked(kind, target, desired, self._project.tier(target.environment.tier))
 
     def hidden_in(self, target: Target, definition: Definition) -> Definition:
         """Return the registered definition with every part hidden that its template takes from variables."""
@@ -103,34 +146,64 @@ class Renderer:
     def _checked(self, asked: "Asked") -> dict[str, Any]:
         if known := self._made.get(asked):
             return known
+        beside = self._definition_beside(asked)
         try:
+            raise_all(Invalid, [asked.misplaced] if asked.misplaced else [])
             draft = self._drafts.draft(asked)
             request = self._request(asked, draft)
-            for found in self._problems(request, asked):
+            for found in self._problems(request, asked, beside):
                 self._drafts.refuse(draft, found)
         except Invalid as error:
             raise self._without_values(error, asked) from None
         self._made[asked] = self._marked(request, asked)
         return self._made[asked]
 
-    def _request(self, asked: "Asked", draft: "Draft") -> dict[str, Any]:
-        target = asked.target
-        if asked.is_service:
-            return {"serviceName": target.ecs_service, "cluster": target.cluster, **self._drafts.object(draft)}
-        return {"family": target.family, **self._drafts.object(draft)}
+    def _definition_beside(self, asked: "Asked") -> dict[str, Any]:
+        """Return the definition that the schedule asked for runs; {} for any other request, or if it has complaints.
 
-    def _problems(self, request: Mapping[str, Any], asked: "Asked") -> Iterator[Iterable[Problem]]:
-        """Yield what does not fit ECS's shape of the request, then what breaks a rule, which needs one that fits."""
+        Rendered before the schedule, since `confides` tells of the last template.
+        """
+        with suppress(Invalid):
+            return self.definition(asked.target, asked.desired) if asked.kind == "CreateSchedule" else {}
+        return {}
+
+    def _request(self, asked: "Asked", draft: "Draft") -> dict[str, Any]:
+        target, named = asked.target, self._drafts.object(draft)
+        match asked.kind:
+            case "RegisterTaskDefinition":
+                return {"family": target.family, **named}
+            case "CreateService":
+                return {"serviceName": target.ecs_service, "cluster": target.cluster, **named}
+            case _:
+                return named
+
+    def _problems(
+        self, request: Mapping[str, Any], asked: "Asked", beside: Mapping[str, Any]
+    ) -> Iterator[Iterable[Problem]]:
+        """Yield what does not fit AWS's shape of the request, then what breaks a rule, which needs one that fits."""
         target = asked.target
-        if asked.is_service:
-            yield problems(request, request_shape("CreateService"))
-            yield service_rules(request, target)
-        else:
-            yield problems(request, request_shape("RegisterTaskDefinition"))
-            yield [
-                *definition_rules(request, target, asked.images[target.image]),
-                *self._of_unbuilt(request, asked.desired),
-            ]
+        match asked.kind:
+            case "CreateSchedule":
+                from deploytasks.template.schedule import target_problems
+
+                yield target_problems(target, request, beside)
+            case "CreateService":
+                yield problems(request, request_shape("CreateService"))
+                yield service_rules(request, target)
+            case _:
+                yield self._shape_problems(request, target)
+                yield [
+                    *definition_rules(request, target, asked.images[target.image]),
+                    *self._of_unbuilt(request, asked.desired),
+                ]
+
+    @staticmethod
+    def _shape_problems(request: Mapping[str, Any], target: Target) -> Iterator[Problem]:
+        if target.job is None:
+            return problems(request, request_shape("RegisterTaskDefinition"))
+        from deploytasks.template.schedule import definition_problems
+
+        return definition_problems(request)
 
     @cached_property
     def _stand_ins(self) -> tuple["Renderer", ...]:

@@ -15,13 +15,20 @@ from deploytasks import cron
 from deploytasks.errors import Complaint
 from deploytasks.model import Target
 from deploytasks.regions import partition_of
-from deploytasks.rules.schedule import JobSchedule, request
+from deploytasks.rules.schedule import JobSchedule, job_schedule, request
 from deploytasks.template.rules import region_rules
 from deploytasks.template.shape import Path, Problem, dotted, nearest, problems, request_shape
 
 LONGEST_NAME = 64
 """The most characters of a schedule's name. Source: botocore's model of Scheduler, Name."""
 _ECS = ("Target", "EcsParameters")
+_SETTINGS: Mapping[str | int, str] = {
+    "RoleArn": "schedule_role",
+    "Subnets": "vars.subnets",
+    "SecurityGroups": "vars.security_groups",
+    "AssignPublicIp": "vars.assign_public_ip",
+}
+"""Where in envs/ the members come from that no template makes; the others from `schedule`."""
 _OBJECTS: tuple[tuple[str, ...], ...] = (("FlexibleTimeWindow",), ("Target",), _ECS)
 
 
@@ -67,12 +74,24 @@ def unchecked(job: JobSchedule) -> str:
     return f"time zone {zone}: this machine has no tz database" if zone and not _is_zone("UTC") else ""
 
 
+def target_problems(
+    target: Target, named: Mapping[str, Any] | None, definition: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Find what is wrong with the schedule of a job's target, of which its template names this; None without one."""
+    containers = [each["name"] for each in definition.get("containerDefinitions", ())]
+    job = job_schedule(target, placeholder_revision(target), named, definition)
+    return schedule_problems(job, target.access.region, containers)
+
+
 def without_template(found: Iterable[Problem], target: Target) -> list[Complaint]:
-    """Return the complaints about a schedule that no template makes: their place is the target."""
-    return [
-        Complaint(f"{target}: schedule", f"{dotted(each.path)}: {each.what}" if each.path else each.what, each.to_do)
-        for each in found
-    ]
+    """Return the complaints about a schedule that no template makes: their place is the setting in envs/."""
+    made: list[Complaint] = []
+    for each in found:
+        setting = next((_SETTINGS[step] for step in each.path if step in _SETTINGS), "schedule")
+        place = str(target.origins.get(setting, setting))
+        what = f"{dotted(each.path)}: {each.what}" if each.path else each.what
+        made.append(Complaint(f"{place}: {target}", what, each.to_do, file=place))
+    return made
 
 
 def _for_another(key: str, operation: str) -> tuple[str, str] | None:

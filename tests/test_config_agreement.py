@@ -176,7 +176,7 @@ def test_two_images_never_share_a_repository(tmp_path):
     said = refusal(tmp_path, PROJECT + '[images.web]\nrepository = "shop/api"\n[services.web]\n')
     assert said == (
         "envs/project.toml:14: images.web.repository: is the repository of 'api' too: 'shop/api'\n"
-        "    an image is found by its commit: give each image its own"
+        "    both would be pushed under the same commit tag: give each image its own"
     )
 
 

@@ -244,8 +244,6 @@ def test_a_rule_is_shown_and_nothing_of_jobs_at_a_service(tmp_path):
         (
             PROJECT + '[images.web]\n[jobs.nightly]\nimage = "wep"\n',
             MB,
-            "envs/project.toml:13: images.web: no service or job runs the image 'web'\n"
-            '    name it in a service or job: image = "web", or uses = ["web"]; or remove it\n'
             "envs/project.toml:15: jobs.nightly.image: there is no image 'wep'\n"
             "    did you mean 'web'?\n"
             "    known: api, web",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from deploytasks.config import placeholders
 from deploytasks.config.files import Fault, Source
@@ -62,7 +63,7 @@ def checked(source: Source, faults: list[Fault]) -> Source:
     kind = ProjectFile if source.is_project else Tenant
     source = brought_up_to_date(source, faults) if source.is_project else source
     walk = _Walk(source, faults)
-    return Source(source.file, source.name, walk.struct(source.data, kind, ()))
+    return replace(source, data=walk.struct(source.data, kind, ()))
 
 
 class _Walk:
@@ -275,6 +276,8 @@ def _place_outside_what_runs(key: str, kind: type[Struct]) -> str:
         return f"only a service has `{key}`; jobs are rolled out after all services of their environment"
     if kind is ServiceTable and key in _JOB:
         return "only a job has a schedule: [jobs.<job>]"
+    if key in _BUILD:
+        return "how an image is built belongs under [images.<image>]"
     word = "job" if kind is JobTable else "service"
     return f"a {word}'s settings belong in a layer, such as [defaults.{word}s.<{word}>]" if key in _SETTINGS else ""
 

@@ -85,11 +85,15 @@ _LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class Source(Struct, frozen=True):
-    """One parsed file of envs/: `file` is relative to the root, `name` is the file's name without `.toml`."""
+    """One parsed file of envs/: `file` is relative to the root, `name` is the file's name without `.toml`.
+
+    `moved` maps dotted keys of the data to those that stand in the file, where they differ.
+    """
 
     file: str
     name: str
     data: dict[str, Any]
+    moved: dict[str, str] = {}
 
     @property
     def is_project(self) -> bool:
@@ -98,7 +102,7 @@ class Source(Struct, frozen=True):
 
     def origin(self, key: str) -> Origin:
         """Return the origin of a dotted key in this file."""
-        return Origin(self.file, key)
+        return Origin(self.file, self.moved.get(key, key))
 
 
 def read_envs(root: Path, faults: list[Fault]) -> tuple[Source, ...]:

@@ -1,12 +1,14 @@
 """Refuse the layout in which a service said how its image is built, with the lines to write instead."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.lines import dotted
+from deploytasks.config.names import is_name
 from deploytasks.config.schema import ImageTable, ServiceTable
+from deploytasks.spelling import nearest
 
 _MOVED = frozenset(ImageTable.__struct_fields__) - {*ServiceTable.__struct_fields__}
 
@@ -16,28 +18,42 @@ def brought_up_to_date(source: Source, faults: list[Fault]) -> Source:
 
     Adds a fault to `faults` for each service whose table says how an image is built.
     """
-    services, images = table(source.data, "services"), dict(table(source.data, "images"))
-    changed = dict(services)
-    for name, found in services.items():
-        moved = {key: value for key, value in found.items() if key in _MOVED} if isinstance(found, dict) else {}
-        if moved or (isinstance(found, dict) and not source.data.get("images")):
-            changed[name] = {key: value for key, value in found.items() if key not in _MOVED}
-            images.setdefault(name, moved)
-            what = "how an image is built belongs in a table of its own, since several services may run one image"
-            to_do = f"write instead\n{_written('images', name, moved)}\n{_written('services', name, changed[name])}"
-            at = source.origin(dotted("services", name, *list(moved)[:1]))
-            faults.append(Fault(at, what, to_do, shown=dotted("services", name)))
-    if changed == services:
+    services, images = dict(table(source.data, "services")), dict(table(source.data, "images"))
+    moved: dict[str, str] = {}
+    for name in _former(source):
+        found = services[name]
+        image = found["image"] if isinstance(found.get("image"), str) else name
+        is_new = image not in images
+        built = {key: value for key, value in found.items() if key in _MOVED}
+        images[image] = {**table(images, image), **built}
+        services[name] = {key: value for key, value in found.items() if key not in _MOVED}
+        moved |= {dotted("images", image, key): dotted("services", name, key) for key in built}
+        moved |= {dotted("images", image): dotted("services", name)} if is_new else {}
+        what = "how an image is built belongs in a table of its own, since several services may run one image"
+        instead = "write instead" if is_new else f"write instead, and in place of [{dotted('images', image)}]"
+        to_do = f"{instead}\n{_written('images', image, images[image])}\n{_written('services', name, services[name])}"
+        at = source.origin(dotted("services", name, *list(built)[:1]))
+        faults.append(Fault(at, what, to_do, shown=dotted("services", name)))
+    if not moved:
         return source
-    return Source(source.file, source.name, {**source.data, "services": changed, "images": images})
+    return Source(source.file, source.name, {**source.data, "services": services, "images": images}, moved)
+
+
+def _former(source: Source) -> Iterator[str]:
+    """Yield the services that say how an image is built, and all where the file has no images at all."""
+    has_images = bool(source.data.get("images")) or any(nearest(key, ("images",)) for key in source.data)
+    for name, found in table(source.data, "services").items():
+        if is_name(name) and isinstance(found, dict) and (not has_images or _MOVED & {*found}):
+            yield name
 
 
 def _written(kind: str, name: str, values: Mapping[str, Any]) -> str:
-    """Return the table as TOML; a value that is neither text nor a list of it is left to the reader."""
-    lines = [f"{key} = {_value(value)}" for key, value in values.items()]
+    """Return the table as TOML; a value that no table of these can have is left to the reader."""
+    lines = [f"{dotted(key)} = {_value(value)}" for key, value in values.items()]
     return "\n".join([f"[{dotted(kind, name)}]", *lines])
 
 
 def _value(value: Any) -> str:
-    is_plain = isinstance(value, str | list) and not any(isinstance(each, dict) for each in value)
-    return json.dumps(value, ensure_ascii=False) if is_plain else "…"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | int) else "…"

@@ -6,15 +6,15 @@ from deploytasks import regions
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.layers import KINDS
 from deploytasks.config.lines import dotted
-from deploytasks.spelling import suggestion
+from deploytasks.spelling import nearest, suggestion
 
 
 def faults_in(source: Source) -> Iterator[Fault]:
     """Yield services and jobs of an image that does not exist, and images that none of them runs."""
-    known, used = table(source.data, "images"), set[str]()
+    known, named = table(source.data, "images"), set[str]()
     for kind, name in ((each, name) for each in KINDS for name in table(source.data, each)):
         own, uses = _named(source, kind, name)
-        used |= {own, *uses}
+        named |= {own, *uses}
         yield from _own_faults(source, (kind, name), own) if known else ()
         place = source.origin(dotted(kind, name, "uses"))
         for image in uses:
@@ -23,8 +23,9 @@ def faults_in(source: Source) -> Iterator[Fault]:
                 yield Fault(place, what, "leave it out of `uses`")
             elif image not in known:
                 yield Fault(place, f"there is no image '{image}'", suggestion(image, known))
-    for image in known:
-        if image not in used:
+    meant = named | {nearest(image, known) for image in named - {*known}}
+    for image in known if "" not in named and named else ():
+        if image not in meant:
             to_do = f'name it in a service or job: image = "{image}", or uses = ["{image}"]; or remove it'
             yield Fault(source.origin(dotted("images", image)), f"no service or job runs the image '{image}'", to_do)
 

@@ -117,7 +117,9 @@ def _shared_repositories(source: Source) -> Iterator[Fault]:
         owner = owners.setdefault(repository, name)
         if owner != name:
             what = f"is the repository of '{owner}' too: '{repository}'"
-            yield Fault(source.origin(key), what, "an image is found by its commit: give each image its own")
+            yield Fault(
+                source.origin(key), what, "both would be pushed under the same commit tag: give each image its own"
+            )
 
 
 def _role_elsewhere(source: Source) -> Iterator[Fault]:

@@ -49,6 +49,7 @@ FLAGS = (
         f"{_TARGETS} deploy.run release.history envs.show envs.render",
         whole=True,
     ),
+    Flag("job", "this job, by its own command unless one follows: nightly", "deploy.run"),
     Flag("image", "only these images: app,nginx", "build tag.TIER tag.list"),
     Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True),
     Flag(

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from deploytasks.aws import follow_task
 from tests.cloud.accounts import REGION, Account, AwsError, Call
 from tests.cloud.ecs_definitions import register
+from tests.cloud.ecs_tasks import Script
 from tests.cloud.events import Rule, add_rule
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
@@ -320,3 +322,65 @@ def test_a_job_is_not_attempted_where_its_environments_service_failed(shop: Shop
         "deployed",
     )
     assert account(shop).schedules == {}
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A one-off task is looked at often."""
+    monkeypatch.setattr(follow_task, "POLL_S", 0.01)
+    monkeypatch.setattr(follow_task, "QUIET_S", 0.05)
+
+
+@pytest.mark.waits
+def test_a_job_is_run_by_hand_as_its_schedule_would_and_by_its_own_command(shop: Shop, soon: None):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    schedule(shop)["Target"]["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]["Subnets"] = ["subnet-9"]
+    shop.endpoint.cloud.scripts = lambda _command: Script(exit=3)
+    ran = shop.inv("deploy.run", "prod", "--tenant", "t1", "--job", "nightly")
+    assert ran.code == 3
+    (task,) = account(shop).one_offs.values()
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-9"], "securityGroups": ["sg-1"]}}
+    assert task.ask["networkConfiguration"] == network
+    assert (task.ask["launchType"], task.ask["overrides"]) == ("FARGATE", {"containerOverrides": []})
+    assert task.ask["taskDefinition"].endswith("task-definition/shop-t1-prod-nightly:1")
+
+
+@pytest.mark.waits
+def test_a_job_that_nothing_starts_runs_where_its_variables_say(
+    shop: Shop, soon: None, monkeypatch: pytest.MonkeyPatch
+):
+    shop.add_job(table="")
+    shop.inv("deploy.prod")
+    monkeypatch.setattr("sys.argv", ["inv", "deploy.run", "--", "./report", "--all"])
+    ran = shop.inv("deploy.run", "prod", "--tenant", "t1", "--job", "nightly", "--", "./report", "--all")
+    assert ran.code == 0
+    (task,) = account(shop).one_offs.values()
+    assert task.ask["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
+    assert task.ask["overrides"]["containerOverrides"] == [{"name": "nightly", "command": ["./report", "--all"]}]
+
+
+def test_a_job_that_never_started_ends_with_125(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.endpoint.cloud.scripts = lambda _command: Script(refused="RESOURCE:MEMORY")
+    assert shop.inv("deploy.run", "prod", "--tenant", "t1", "--job", "nightly").code == 125
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--job", "nightly", "--service", "api"), "--job: it goes with no --service"),
+        (("--job", "api"), "--job: api is a service"),
+        (("--job", "nightli"), "--job: there is no job 'nightli'"),
+        (("--service", "nightly"), "--service: nightly is a job"),
+        (("--job", ""), "--job"),
+        (("--job", "nightly"), "the job nightly was not deployed here yet"),
+    ],
+)
+def test_what_is_no_job_that_can_be_run_is_refused(shop: Shop, flags: tuple[str, ...], said: str):
+    shop.add_job()
+    command = () if "--job" in flags else ("--", "true")
+    ran = shop.inv("deploy.run", "prod", "--tenant", "t1", *flags, *command)
+    assert (ran.code, account(shop).one_offs) == (2, {})
+    assert said in ran.stderr

@@ -21,11 +21,20 @@ _TOKEN_LIVES = timedelta(hours=24)
 """How long ECS remembers a client token at most: the first task with one can't be older."""
 
 
+_OF_PLACE = frozenset(
+    {
+        *("capacityProviderStrategy", "launchType", "platformVersion", "placementConstraints", "placementStrategy"),
+        "networkConfiguration",
+    }
+)
+
+
 class OneOff(Struct, frozen=True):
     """What to run: the words, in which container, of which revision (an ARN), and `place`, RunTask's members.
 
-    If the container is not `essential`, the task does not end with it. `mark` replaces the author in the task's
-    `startedBy`. With a `token` of its own it runs once, however often it is requested.
+    Without words it runs the definition's own command. If the container is not `essential`, the task does not end with
+    it. `mark` replaces the author in the task's `startedBy`. With a `token` of its own it runs once, however often it
+    is requested.
     """
 
     target: Target
@@ -68,6 +77,21 @@ def place(service: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
+def place_of_job(ecs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where and how the tasks of a schedule, or of a rule's target, run, as RunTask's members.
+
+    Source: botocore's models: EcsParameters have RunTask's members, with a capital letter.
+    """
+    return {key: value for key, value in _camel(ecs).items() if key in _OF_PLACE and value}
+
+
+def _camel(value: Any) -> Any:
+    """Return the value with keys that begin with a small letter, as ECS writes them."""
+    if isinstance(value, Mapping):
+        return {key[:1].lower() + key[1:]: _camel(each) for key, each in value.items()}
+    return [_camel(each) for each in value] if isinstance(value, list) else value
+
+
 def is_essential(definition: Mapping[str, Any], container: str) -> bool:
     """Return whether the task ends with the container."""
     named = (each for each in definition.get("containerDefinitions", []) if each["name"] == container)
@@ -108,7 +132,7 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
             answer = client.run_task(
                 cluster=target.cluster,
                 taskDefinition=one_off.revision,
-                overrides={"containerOverrides": [{"name": one_off.container, "command": list(one_off.words)}]},
+                overrides={"containerOverrides": _commands(one_off)},
                 count=1,
                 startedBy=one_off.mark or _started_by(author),
                 tags=aws_tags.to_ecs(tags),
@@ -123,6 +147,10 @@ def start(client: Any, one_off: OneOff, author: Author, tags: Mapping[str, str])
     if not answer["tasks"]:
         raise AwsError(*(_no_place(target, failure) for failure in answer.get("failures") or [{}]))
     return _started(one_off, answer["tasks"][0])
+
+
+def _commands(one_off: OneOff) -> list[dict[str, Any]]:
+    return [{"name": one_off.container, "command": list(one_off.words)}] if one_off.words else []
 
 
 def perhaps(one_off: OneOff, author: Author) -> Complaint:

@@ -1,4 +1,7 @@
-"""Run a command once in an environment, with the definition that its service runs: migrations, consoles, repairs."""
+"""Run a command once in an environment, with the definition that its service runs: migrations, consoles, repairs.
+
+A job runs with the definition that its schedule names, and without a command by its own.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +17,14 @@ from deploytasks.aws.errors import may_pass
 from deploytasks.aws.follow_task import Following, FollowResources
 from deploytasks.aws.run_task import OneOff
 from deploytasks.aws.session import Clients
-from deploytasks.commands import preflight
+from deploytasks.commands import jobs, preflight
 from deploytasks.commands.context import before_any_change, quiet, reach, whoami_here
 from deploytasks.commands.observe import no_service, observe
 from deploytasks.commands.rollouts import kept_back
 from deploytasks.errors import AwsError, CommandFailed, Interrupted, NotReady, raise_all
 from deploytasks.model import Author, Definition, Exited, Live, OnEvent, Project, Target, Told
 from deploytasks.rules.observed import container_of, is_inactive, our_containers
+from deploytasks.rules.schedule import ecs_parameters, request
 from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer
 
@@ -47,7 +51,9 @@ class Prepared(Struct, frozen=True):
 
 
 def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
-    """Return the command ready to run with the definition that the target's service runs; start nothing.
+    """Return the command ready to run with the definition that the target runs; start nothing.
+
+    Without words, it is the definition's own command.
 
     Raises:
         NotReady: it may not be run, and why.
@@ -62,17 +68,28 @@ def prepare(project: Project, target: Target, words: Sequence[str]) -> Prepared:
     raise_all(NotReady, list(preflight.foreign(live, project.name)))
     definition = _definition(kept_back(project, renderer, live))
     container = _container(live)
-    with before_any_change():
-        service = ecs.service_of(clients.of("ecs", target.access), target)
     one_off = OneOff(
         target=target,
         revision=definition["taskDefinitionArn"],
         container=container,
         words=tuple(words),
-        place=run_task.place(service),
+        place=_place(clients, renderer, live, definition),
         essential=run_task.is_essential(definition, container),
     )
     return Prepared(project, author, clients, one_off, definition, live.revision_tags)
+
+
+def _place(clients: Clients, renderer: Renderer, live: Live, definition: Definition) -> Mapping[str, Any]:
+    """Return where the service's own tasks run, or those that the job's schedule starts, as RunTask's members."""
+    target = live.target
+    if target.job is None:
+        with before_any_change():
+            return run_task.place(ecs.service_of(clients.of("ecs", target.access), target))
+    wanted = jobs.asked(renderer, target, renderer.tried(target), definition)
+    if live.schedule is None and wanted is None:
+        return run_task.place_of_job(ecs_parameters(target.vars, definition))
+    told = live.schedule.told if live.schedule else request(wanted) if wanted else {}
+    return run_task.place_of_job(told.get("Target", told)["EcsParameters"])
 
 
 def run(
@@ -193,7 +210,7 @@ def _stop(begun: list[Following]) -> str:
 def _definition(live: Live) -> Definition:
     where, target = str(live.target), live.target
     if not live.exists:
-        to_do = f"inv deploy.{target.environment.tier} makes it, where it has a template"
+        to_do = f"inv deploy.{target.environment.tier} makes it{'' if target.job else ', where it has a template'}"
         raise NotReady.of(where, no_service(target), to_do)
     if live.definition is None:
         what = f"its deployment controller is {live.controller}, whose services have no task definition of their own"
@@ -211,7 +228,8 @@ def _container(live: Live) -> str:
     revision = (live.definition or {})["taskDefinitionArn"].rpartition("/")[2]
     where, tier = str(target), target.environment.tier
     if names:
+        kind = "job" if target.job else "service"
         what = f"{len(names)} containers of {revision} run {uri}: {', '.join(names)}"
-        raise NotReady.of(where, what, f"call the one that runs commands {target.name}, as the service is")
+        raise NotReady.of(where, what, f"call the one that runs commands {target.name}, as the {kind} is")
     to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
     raise NotReady.of(where, f"no container of {revision} runs {uri}", to_do)

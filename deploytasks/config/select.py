@@ -161,13 +161,17 @@ def anywhere(project: Project, tiers: str | None, scope: Scope) -> tuple[Target,
     return found
 
 
-def one(project: Project, scope: Scope) -> Target:
-    """Return the one target that the scope selects.
+def one(project: Project, scope: Scope, job: str = "") -> Target:
+    """Return the one service of an environment that the scope selects, or the one job of that name.
 
     Raises:
-        Invalid: the scope selects several, or names what does not exist.
+        Invalid: the scope selects several or none, or it or `job` names what does not exist.
     """
-    found = select(project, scope)
+    _refuse_other_kind(project, scope, job)
+    chosen = select(project, replace(scope, services=(job,)) if job else scope)
+    found = tuple(target for target in chosen if bool(target.job) is bool(job))
+    if not found:
+        raise nothing_left(scope.tier, scope)
     if len(found) > 1:
         tenants = dict.fromkeys(f"--tenant {target.environment.tenant}" for target in found)
         services = dict.fromkeys(f"--service {target.name}" for target in found)
@@ -176,6 +180,16 @@ def one(project: Project, scope: Scope) -> Target:
         to_do = f"name one, such as {flags}; there are {', '.join(map(str, found[:8]))}{more}"
         raise Invalid.of(scope.tier, f"{len(found)} targets are meant, and a command runs in one", to_do)
     return found[0]
+
+
+def _refuse_other_kind(project: Project, scope: Scope, job: str) -> None:
+    """Refuse a job that is called a service, and a service that is called a job."""
+    jobs = [each.name for each in project.jobs]
+    if job and job in (each.name for each in project.services):
+        raise Invalid.of("--job", f"{job} is a service", f"a command runs in it by: --service {job} -- CMD…")
+    _refuse_unknown("--job", [job] if job else (), jobs)
+    if named := [name for name in scope.services if name in jobs]:
+        raise Invalid.of("--service", f"{named[0]} is a job", f"it is run by: --job {named[0]}")
 
 
 def _refuse_unknown(where: str, wanted: Iterable[str], known: Iterable[str]) -> None:

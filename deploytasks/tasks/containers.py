@@ -48,8 +48,8 @@ def logs(root: Path, scope: "Scope", since: timedelta, *, follow: bool, as_json:
         shell.warn(f"{command}: {_nothing_since(since)}")
 
 
-def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
-    """Run the command; its output goes to stdout, and messages about it to stderr.
+def run(root: Path, scope: "Scope", job: str, words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """Run the command, or the job; its output goes to stdout, and messages about it to stderr.
 
     Raises:
         NotReady: nothing was started.
@@ -64,7 +64,7 @@ def run(root: Path, scope: "Scope", words: Sequence[str], *, dry_run: bool, as_j
     from deploytasks.report.log import Log, exited_json
 
     project = load(root)
-    target, command = config_select.one(project, scope), f"deploy.run {scope.tier}"
+    target, command = config_select.one(project, scope, job), f"deploy.run {scope.tier}"
     with Log(command, sys.stdout, sys.stderr, "json" if as_json else "bare") as log:
         prepared = commands.prepare(project, target, words)
         log.keep_back([prepared.definition], [target])

@@ -178,10 +178,12 @@ def _logs(root: Path) -> Task[Any]:
 def _run(root: Path) -> Task[Any]:
     @flags.task("deploy.run", **flags.TIER)
     def run(c: Context, tier: str, **given: Any) -> None:
-        """Run a command once, as a task of a service: deploy.run TIER --tenant T --service S -- CMD..."""
+        """Run a command once as a task of a service, or run a job: deploy.run TIER --tenant T --service S -- CMD..."""
         from deploytasks.tasks import containers
 
         scope, options = flags.asked(c, tier, given)
-        containers.run(root, scope, flags.words_after_dashes(c, tier), dry_run=options.dry_run, as_json=given["json"])
+        job = flags.job(given)
+        words = flags.words_after_dashes(c, tier, optional=bool(job))
+        containers.run(root, scope, job, words, dry_run=options.dry_run, as_json=given["json"])
 
     return run

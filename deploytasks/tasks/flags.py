@@ -218,13 +218,28 @@ def moment(flag: str, given: str | None) -> datetime | None:
     return at
 
 
-def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
+def job(given: Mapping[str, Any]) -> str:
+    """Return the job that `--job` names, "" if it is not given.
+
+    Raises:
+        Invalid: it is given and empty, or `--service` is given too.
+
+    """
+    from deploytasks.errors import Invalid
+
+    named = text("job", given["job"]) or ""
+    if named and given["service"] is not None:
+        raise Invalid.of("--job", "it goes with no --service: a job is none", "name one of the two")
+    return named
+
+
+def words_after_dashes(context: Context, tier: str, *, optional: bool = False) -> tuple[str, ...]:
     """Return the command after `--`, word for word as the shell passed it: Invoke's remainder joins them with blanks.
 
     If the process was started with other words than Invoke parsed, split the remainder as a shell would.
 
     Raises:
-        Invalid: there is no command.
+        Invalid: there is no command, and it is not optional.
 
     """
     from deploytasks.errors import Invalid
@@ -235,6 +250,8 @@ def words_after_dashes(context: Context, tier: str) -> tuple[str, ...]:
             words = shlex.split(context.remainder)
         except ValueError as error:
             raise Invalid.of("deploy.run", f"no words can be made of it: {error}", "fix its quotes") from error
+    if not words and optional:
+        return ()
     if not words or not words[0].strip():
         example = f"inv deploy.run {tier} --tenant T --service S -- ./manage migrate"
         raise Invalid.of("deploy.run", "there is no command to run", f"give it after two dashes: {example}")

@@ -20,6 +20,7 @@ from tests.cloud.ecs_fates import Fate
 from tests.cloud.ecs_rollouts import settle, start
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import World, tenant_account
+from tests.commands import Shop
 from tests.rollouts import BREAKER, DIES, fated
 
 BEGAN = 1_800_000_000.0
@@ -63,16 +64,17 @@ class Stage:
         made.remember(3)
         return made
 
-    def service(self, number: int) -> Any:
-        return self.endpoint.cloud.account(tenant_account(number)).clusters[f"t{number}-prod"].services["api"]
+    def service(self, number: int, name: str = "api") -> Any:
+        return self.endpoint.cloud.account(tenant_account(number)).clusters[f"t{number}-prod"].services[name]
 
-    def deploy(self, *numbers: int) -> None:
-        """Another runner rolls out to these tenants, and is done with it."""
-        scope = Scope("prod", tenants=tuple(f"t{n}" for n in numbers))
-        report = commands.deploy(load(self.root), scope, Options(wait=False, allow_dirty=True))
-        assert {result.outcome for result in report.results} <= {"started", "unchanged"}
-        for number in numbers:
-            settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number))
+    def deploy(self, *numbers: int, services: tuple[str, ...] = ("api",)) -> None:
+        """Another runner rolls these services of these tenants out, and is done with it."""
+        for service in services:
+            scope = Scope("prod", tenants=tuple(f"t{n}" for n in numbers), services=(service,))
+            report = commands.deploy(load(self.root), scope, Options(wait=False, allow_dirty=True))
+            assert {result.outcome for result in report.results} <= {"started", "unchanged"}
+            for number in numbers:
+                settle(self.endpoint.cloud.account(tenant_account(number)), self.service(number, service))
 
     def restored(self, number: int) -> None:
         """The tenant's first revision runs again, by a new deployment."""
@@ -145,6 +147,30 @@ def test_it_waits_no_longer_than_each_earlier_wave_may_take(stage: Stage, wave: 
     why = barrier(wave)
     assert why.startswith("after ") and "t1-prod/api: it still runs sha256:" in why
     assert timeout_s <= stage.now - began < timeout_s + 15
+
+
+def with_worker(stage: Stage) -> None:
+    """Each tenant has a worker too, which is rolled out after the api."""
+    Shop(stage.root, stage.endpoint, {}, lambda: ("", "")).add_running_service("worker", keys='after = ["api"]')
+
+
+@pytest.mark.slow
+def test_it_waits_as_long_as_each_stage_of_an_earlier_wave_may_take(stage: Stage):
+    with_worker(stage)
+    barrier, began = stage.barrier(timeout="60s", soak="5s"), stage.now
+    assert barrier(2).startswith("after ")
+    assert 2 * 60 + 5 <= stage.now - began < 2 * 60 + 5 + 15
+
+
+def test_where_the_tier_goes_on_nobody_waits_for_what_comes_after_a_lost_one(stage: Stage):
+    with_worker(stage)
+    barrier = stage.barrier(on_failure="continue")
+    stage.deploy(1, services=("api", "worker"))
+    stage.deploy(2)
+    stage.now += 60
+    stage.restored(2)
+    assert barrier(2) == ""
+    assert stage.slept == []
 
 
 def test_a_target_that_was_restored_is_lost(stage: Stage):

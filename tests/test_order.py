@@ -2,7 +2,12 @@
 
 import json
 import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -13,20 +18,31 @@ from tests.cloud.ecs_definitions import Revision
 from tests.cloud.ecs_fates import Death, Fate
 from tests.cloud.ecs_services import Service
 from tests.cloud.ecs_tasks import Script
-from tests.cloud.world import tenant_account
-from tests.commands import Shop
+from tests.cloud.world import run_everywhere, tenant_account
+from tests.commands import REGISTRY, Shop
+from tests.proxy import Cut, Rule
 from tests.rollouts import BREAKER
+from tests.test_kill import Releases
+from tests.warm import warmed
 
 pytestmark = pytest.mark.waits
 
 
-@pytest.fixture
-def ordered(shop: Shop) -> Shop:
-    """Two tenants with `api`, `worker` after it, and `mailer` after that; a rollout takes a moment."""
+NAMES = ("api", "worker", "mailer")
+
+
+def ordered_by(shop: Shop) -> Shop:
+    """The shop with `worker` after `api`, and `mailer` after that."""
     shop.add_running_service("worker", keys='after = ["api"]')
     shop.add_running_service("mailer", keys='after = ["worker"]')
-    shop.endpoint.cloud.rollout_s = 0.2
     return shop
+
+
+@pytest.fixture
+def ordered(shop: Shop) -> Shop:
+    """Two tenants with services in order; a rollout takes a moment."""
+    shop.endpoint.cloud.rollout_s = 0.2
+    return ordered_by(shop)
 
 
 def touched(shop: Shop) -> list[str]:
@@ -67,8 +83,7 @@ def said(shop_ran: Any, target: str) -> str:
 
 def rolled_out_one_after_another(shop: Shop, *numbers: int) -> bool:
     """Whether in each environment no service's last deployment began before that of the one that goes first ended."""
-    names = ("api", "worker", "mailer")
-    last = [[shop.service(number, "prod", name).deployments[0] for name in names] for number in numbers or (1, 2)]
+    last = [[shop.service(number, "prod", name).deployments[0] for name in NAMES] for number in numbers or (1, 2)]
     return all(first.ends_at <= then.created_at for each in last for first, then in pairwise(each))
 
 
@@ -282,7 +297,64 @@ def test_the_plan_says_the_order(ordered: Shop):
     assert waits == {"api": [], "worker": ["api"], "mailer": ["api", "worker"]}
 
 
+def test_what_only_registers_says_nothing_of_an_order(ordered: Shop):
+    ran = ordered.inv("deploy.register", "prod", "--dry-run")
+    assert ("mailer" in ran.stdout, "then mailer" in ran.stdout) == (True, False)
+
+
 def test_a_plan_in_which_nothing_waits_says_nothing_of_an_order(ordered: Shop):
     assert ordered.inv("deploy.prod", "--service", "api,worker").code == 0
     assert "then mailer" not in ordered.inv("deploy.prod", "--dry-run").stdout
-    assert "then" not in ordered.inv("deploy.register", "prod", "--dry-run").stdout
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+    folder = tmp_path_factory.mktemp("kill-order")
+    with warmed(folder, 2) as warm:
+        yield Releases(folder / "repo", warm)
+
+
+def killed_at(releases: Releases, root: Path, number: int) -> str:
+    """What is wrong after t1's n-th update is the last thing that a killed release did, and the same command again."""
+    with releases.one(root) as release:
+        shop = Shop(root, release.endpoint, {}, lambda: ("", ""))
+        for name in ("worker", "mailer"):
+            run_everywhere(release.endpoint.cloud, release.endpoint.world, name)
+        kill = Rule(Cut("after", release.kill), "UpdateService", tenant_account(1), skip=number, times=1)
+        first, second = release.run(kill), release.run()
+        begun = [sum("has started" in event for event in shop.service(1, "prod", name).events) for name in NAMES]
+        if (first.code, second.code, begun) == (-signal.SIGKILL, 0, [2, 2, 2]) and rolled_out_one_after_another(shop):
+            return ""
+        return f"update {number}: {first.code}, {second.code}, {begun}\n{second}"
+
+
+def test_killed_between_two_services_the_same_command_again_takes_the_order_up(releases: Releases, tmp_path: Path):
+    root = tmp_path / "ordered"
+    copytree(releases.root, root)
+    with releases.one(root) as release:
+        ordered_by(Shop(root, release.endpoint, {}, lambda: ("", ""))).commit()
+    with ThreadPoolExecutor(2) as pool:
+        wrong = list(pool.map(partial(killed_at, releases, root), range(len(NAMES))))
+    assert [each for each in wrong if each] == []
+
+
+def test_without_its_lock_a_release_begins_no_later_service(ordered: Shop):
+    def stolen(call: Call) -> None:
+        if call.operation == "UpdateService" and call.ask["service"] == "api":
+            held = ordered.endpoint.cloud.account(REGISTRY).parameters["/deploytasks/shop/prod/lock"]
+            held["Value"] = json.dumps({**json.loads(held["Value"]), "by": "bob", "token": "bob's"})
+
+    ordered.endpoint.fault = stolen
+    ran = ordered.inv("deploy.prod", "--tenant", "t1", "--json")
+    assert list(ends(ran).values()) == ["deployed", "not attempted", "not attempted"]
+    assert "bob" in said(ran, "t1-prod/worker")
+    assert said(ran, "t1-prod/mailer").endswith("worker, which goes first in t1-prod, ended as not attempted")
+
+
+def test_the_soak_comes_once_after_all_services_of_the_wave(ordered: Shop):
+    ordered.soak("1s")
+    found = touched(ordered)
+    ran = ordered.inv("deploy.prod", "--tenant", "t1", "--json")
+    assert (ran.code, len(found)) == (0, 3)
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [line["message"] for line in lines if line.get("step") == "soak"] == ["3 targets watched for 1 s"]

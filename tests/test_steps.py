@@ -2,18 +2,16 @@
 
 import json
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploytasks.aws import follow_task
 from tests.cloud.accounts import AwsError, Call
-from tests.cloud.ecs_rollouts import open_service, settle, start
 from tests.cloud.ecs_services import NETWORK
 from tests.cloud.ecs_tasks import Script
 from tests.cloud.world import tenant_account
-from tests.commands import REGISTRY, Shop
+from tests.commands import Shop
 
 pytestmark = pytest.mark.waits
 ACCOUNT = tenant_account(1)
@@ -229,16 +227,8 @@ def test_a_template_that_leaves_open_which_container_runs_them_is_refused_before
     assert migrating.writes() == {}
 
 
-def with_worker(shop: Shop, number: int) -> Any:
-    """The tenant's service `worker`, which has its own image, and runs what `api` runs."""
-    account, registry = shop.endpoint.cloud.account(tenant_account(number)), shop.endpoint.cloud.account(REGISTRY)
-    api = registry.repositories["api"]
-    registry.repositories.setdefault("shop/worker", replace(api, name="shop/worker", tags=dict(api.tags)))
-    cluster = account.clusters[f"t{number}-prod"]
-    service = open_service(account, cluster, "worker", desired=1, at=account.cloud.clock() - 3600)
-    start(account, service, account.families[f"shop-t{number}-prod-api"][0], at=account.cloud.clock() - 3600)
-    settle(account, service)
-    return service
+def deployments(shop: Shop, number: int) -> list[str]:
+    return [shop.service(number, "prod", name).deployments[0].id for name in ("api", "worker")]
 
 
 @pytest.mark.parametrize("of", ["api", "worker"])
@@ -248,17 +238,12 @@ def test_no_service_of_an_environment_is_touched_before_the_steps_of_all_its_ser
 ):
     monkeypatch.setattr(follow_task, "QUIET_S", 0.2)
     monkeypatch.setattr(follow_task, "POLL_S", 0.1)
-    shop.add_service("worker")
-    project = shop.root / "envs/project.toml"
-    project.write_text(f"{project.read_text()}\n[defaults.services.worker.vars]\nport = 80\n")
+    shop.add_running_service("worker")
     shop.edit("envs/project.toml", f"[services.{of}]\n", f'[services.{of}]\nbefore_deploy = [["./manage", "{of}"]]\n')
     for number in (1, 2):
         file = shop.root / f"envs/t{number}.toml"
         file.write_text(file.read_text() + wave)
-    workers = {number: with_worker(shop, number) for number in (1, 2)}
-    before = {
-        number: [workers[number].deployments[0].id, shop.service(number, "prod").deployments[0].id] for number in (1, 2)
-    }
+    before = {number: deployments(shop, number) for number in (1, 2)}
     done: list[str] = []
 
     def scripts(command: list[str]) -> Script:
@@ -276,5 +261,5 @@ def test_no_service_of_an_environment_is_touched_before_the_steps_of_all_its_ser
         why = f"not touched, because before_deploy of {of} failed in {lost}-prod"
         assert ends[f"{lost}-prod/{'worker' if of == 'api' else 'api'}"] == ("not attempted", why)
     number = int(lost[1:])
-    assert before[number] == [workers[number].deployments[0].id, shop.service(number, "prod").deployments[0].id]
+    assert before[number] == deployments(shop, number)
     assert "deployed" in {outcome for name, (outcome, _) in ends.items() if not name.startswith(lost)}

@@ -68,6 +68,15 @@ def test_a_service_in_an_earlier_wave_than_one_that_goes_first_is_refused(tmp_pa
     )
 
 
+def test_a_job_in_an_earlier_wave_than_a_service_is_refused(tmp_path):
+    project = services(web="") + '[jobs.nightly]\nimage = "api"\n'
+    assert refusal(tmp_path, project, mb=MB + "services.web.wave = 2\n") == (
+        "envs/mb.toml:6: tiers.prod.services.web.wave: nightly comes after 'web', but in an earlier wave\n"
+        "    give 'web' no later wave than what comes after it"
+    )
+    assert loaded(tmp_path, project, mb=MB + "services.web.wave = 2\njobs.nightly.wave = 2\n")
+
+
 def test_a_later_wave_than_that_of_what_goes_first_is_no_fault(tmp_path):
     project = services(web="", worker='["web"]')
     assert loaded(tmp_path, project, mb=MB + "services.worker.wave = 2\n")

@@ -42,20 +42,21 @@ def placed(source: Source, targets: Iterable[Target]) -> Iterator[Target]:
 
 
 def wave_faults(targets: Iterable[Target]) -> Iterator[Fault]:
-    """Yield targets in a later wave than one that comes after them."""
+    """Yield services in a later wave than one that comes after them, or than a job."""
     environments: dict[Environment, dict[str, Target]] = {}
     for target in targets:
         environments.setdefault(target.environment, {})[target.name] = target
     for members in environments.values():
-        early: dict[str, list[str]] = {}
-        for target in members.values():
-            for other in target.after:
-                if other in members and members[other].wave > target.wave:
-                    early.setdefault(other, []).append(target.name)
-        for other, names in early.items():
-            who = f"{listed(names)} come{'s' * (len(names) == 1)} after '{other}', but in an earlier wave"
-            place = members[other].origins["wave"]
-            yield Fault(place, who, f"give '{other}' no later wave than what comes after it")
+        for other in members.values():
+            early = [one.name for one in members.values() if one.wave < other.wave and _is_after(one, other)]
+            if early:
+                who = f"{listed(early)} come{'s' * (len(early) == 1)} after '{other.name}', but in an earlier wave"
+                to_do = f"give '{other.name}' no later wave than what comes after it"
+                yield Fault(other.origins["wave"], who, to_do)
+
+
+def _is_after(target: Target, other: Target) -> bool:
+    return other.name in target.after or (target.job is not None and other.job is None)
 
 
 def _named(source: Source, service: str) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from tests.gates import runs_older
 pytestmark = pytest.mark.waits
 
 
+PROXY = '{"name": "proxy", "image": {{ images.nginx | tojson }}, "essential": false},'
+
+
 @pytest.fixture
 def two(shop: Shop) -> Shop:
     """Two services of one image in every environment."""
@@ -38,8 +41,7 @@ def beside(shop: Shop) -> Shop:
         "[services.api]\n",
         '[images.nginx]\nrepository = "nginx"\n[services.api]\nuses = ["nginx"]\n',
     )
-    proxy = '{"name": "proxy", "image": {{ images.nginx | tojson }}, "essential": false},'
-    shop.edit("templates/api.json.j2", '"containerDefinitions": [', f'"containerDefinitions": [{proxy}')
+    shop.edit("templates/api.json.j2", '"containerDefinitions": [', f'"containerDefinitions": [{PROXY}')
     return shop
 
 
@@ -206,3 +208,59 @@ def test_an_images_own_task_builds_that_image_alone_and_several_stand_on_a_line(
     ran = beside.inv(*re.sub(r"(build[.\w]*)", rf"\1 --commit {commit}", words).split())
     assert ran.code == 0, ran.stderr
     assert re.findall(r"(\w+) +\w+ is already in ECR", ran.stdout) == built.split()
+
+
+DIFFERS = "the service template differs; it is read only where the service does not exist yet"
+
+
+def write_service_template(shop: Shop, service: str, text: str) -> None:
+    (shop.root / f"templates/{service}.service.json.j2").write_text(text)
+
+
+@pytest.mark.parametrize("words", ["deploy.diff prod", "deploy.prod --dry-run", "release.prod --dry-run"])
+def test_each_service_of_an_image_is_compared_with_its_own_service_template(two: Shop, words: str):
+    write_service_template(two, "api", '{"enableECSManagedTags": true}')
+    write_service_template(two, "worker", '{"desiredCount": 7, "enableExecuteCommand": true}')
+    said = two.inv(*words.split()).stdout
+    assert f"t1-prod/api, t2-prod/api: {DIFFERS}: enableECSManagedTags\n" in said
+    assert f"t1-prod/worker, t2-prod/worker: {DIFFERS}: enableExecuteCommand\n" in said
+    assert "t1-prod/worker, t2-prod/worker: desiredCount is 7 in the service template and 2 live" in said
+    assert said.count(DIFFERS) == 2
+
+
+def test_equal_differences_of_several_services_are_told_together(two: Shop):
+    for service in ("api", "worker"):
+        write_service_template(two, service, '{"enableECSManagedTags": true}')
+    said = two.inv("deploy.prod", "--dry-run").stdout
+    assert f"t1-prod/api, t1-prod/worker, t2-prod/api, t2-prod/worker: {DIFFERS}: enableECSManagedTags\n" in said
+
+
+def test_a_service_selected_alone_is_compared_alone(two: Shop):
+    for service in ("api", "worker"):
+        write_service_template(two, service, '{"enableECSManagedTags": true}')
+    for words in (["deploy.diff", "prod"], ["deploy.prod", "--dry-run"]):
+        said = two.inv(*words, "--service", "worker").stdout
+        assert f"t1-prod/worker, t2-prod/worker: {DIFFERS}: enableECSManagedTags\n" in said
+        assert said.count(DIFFERS) == 1
+
+
+def test_a_service_template_sees_the_images_that_its_service_uses(beside: Shop):
+    proxy = '{"tags": [{"key": "proxy", "value": {{ images.nginx.partition("@")[0] | tojson }}}]}'
+    write_service_template(beside, "api", proxy)
+    for words in (["deploy.diff", "prod"], ["deploy.prod", "--dry-run"]):
+        ran = beside.inv(*words)
+        assert f"t1-prod/api, t2-prod/api: {DIFFERS}: tags\n" in ran.stdout, ran.stdout + ran.stderr
+    for number in (1, 2):
+        host = f"{REGISTRY}.dkr.ecr.us-east-1.amazonaws.com"
+        beside.service(number, "prod").tags["proxy"] = f"{host}/nginx"
+    assert DIFFERS not in beside.inv("deploy.diff", "prod").stdout
+
+
+def test_a_used_image_that_the_tier_does_not_name_hides_no_other_service(beside: Shop):
+    beside.add_running_service("worker")
+    beside.edit("templates/worker.json.j2", PROXY, "")
+    write_service_template(beside, "worker", '{"enableECSManagedTags": true}')
+    del repository(beside, "nginx").tags["prod"]
+    ran = beside.inv("deploy.diff", "prod")
+    assert f"t1-prod/worker, t2-prod/worker: {DIFFERS}: enableECSManagedTags\n" in ran.stdout
+    assert (ran.code, "nginx: prod names no image yet" in ran.stdout + ran.stderr) == (1, True)

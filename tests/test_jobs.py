@@ -1,5 +1,6 @@
 """Jobs, whole commands against the simulated AWS: what starts them is pointed at what was released."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from deploytasks.aws import follow_task
 from tests.cloud.accounts import REGION, Account, AwsError, Call
 from tests.cloud.ecs_definitions import register
-from tests.cloud.ecs_tasks import Script
+from tests.cloud.ecs_tasks import Script, run_task
 from tests.cloud.events import Rule, add_rule
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
@@ -384,3 +385,75 @@ def test_what_is_no_job_that_can_be_run_is_refused(shop: Shop, flags: tuple[str,
     ran = shop.inv("deploy.run", "prod", "--tenant", "t1", *flags, *command)
     assert (ran.code, account(shop).one_offs) == (2, {})
     assert said in ran.stderr
+
+
+def cells(shop: Shop) -> dict[str, dict[str, Any]]:
+    """The cells of the board, by target; what is of no tenant's prod is left out."""
+    document = json.loads(shop.inv("status", "--tier", "prod", "--json").stdout)
+    return {cell["target"]: cell for cell in document["cells"]}
+
+
+def ran_before(shop: Shop, **given: Any) -> None:
+    """The job's task of t1 ran and ended so, on its schedule."""
+    shop.endpoint.cloud.scripts = lambda _command: Script(**given)
+    cluster, revision = "t1-prod", schedule(shop)["Target"]["EcsParameters"]["TaskDefinitionArn"]
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
+    ask = {"cluster": cluster, "taskDefinition": revision, "networkConfiguration": network}
+    run_task(account(shop), {**ask, "overrides": {}})
+
+
+def test_the_board_shows_what_starts_a_job_and_that_no_run_is_known(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    cell = cells(shop)["t1-prod/nightly"]
+    assert cell["job"] == {"starts": "cron(0 3 * * ? *)", "enabled": True, "last_run": None}
+    assert (cell["standing"], cell["marks"]) == ("completed", [])
+    assert cell["commit"] == shop.commits["newer"]
+    shown = shop.inv("status", "--tier", "prod").stdout
+    assert "cron(0 3 * * ? *)" in shown and "last run not known" in shown
+    assert shop.inv("status", "--tier", "prod", "--check").code == 0
+
+
+def test_the_board_shows_how_a_jobs_last_run_ended(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    ran_before(shop, exit=3, lasts_s=0)
+    cell = cells(shop)["t1-prod/nightly"]
+    assert cell["job"]["last_run"]["exit_code"] == 3
+    assert cell["marks"] == []
+    assert "last run: exit 3" in shop.inv("status", "--tier", "prod").stdout
+
+
+def test_a_disabled_schedule_carries_a_mark_unless_its_template_says_so(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    schedule(shop)["State"] = "DISABLED"
+    cell = cells(shop)["t1-prod/nightly"]
+    assert (cell["marks"], cell["job"]["enabled"]) == (["disabled"], False)
+    assert shop.inv("status", "--tier", "prod", "--check").code == 3
+
+
+def test_a_schedule_that_somebody_changed_has_drifted(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    schedule(shop)["ScheduleExpression"] = "cron(0 4 * * ? *)"
+    assert cells(shop)["t1-prod/nightly"]["marks"] == ["drifted"]
+
+
+def test_a_job_that_was_not_deployed_is_missing_and_a_foreign_schedule_is_no_job_that_can_be_seen(shop: Shop):
+    shop.add_job()
+    assert cells(shop)["t1-prod/nightly"]["standing"] == "missing"
+    shop.inv("deploy.prod")
+    ecs = schedule(shop)["Target"]["EcsParameters"]
+    ecs["TaskDefinitionArn"] = ecs["TaskDefinitionArn"].replace("nightly:1", "billing:1")
+    cell = cells(shop)["t1-prod/nightly"]
+    assert (cell["standing"], "runs the family shop-t1-prod-billing" in cell["complaint"]) == ("unseen", True)
+
+
+def test_a_job_whose_definition_names_the_tag_is_shown_with_what_the_tag_names(shop: Shop):
+    shop.add_job("nightly", 'schedule = "rate(1 day)"', "dev")
+    shop.inv("deploy.dev")
+    shop.inv("tag.dev", "--commit", shop.commits["older"], "--allow-older")
+    document = json.loads(shop.inv("status", "--tier", "dev", "--json").stdout)
+    (cell,) = (each for each in document["cells"] if each["target"] == "t1-dev/nightly")
+    assert (cell["commit"], cell["marks"]) == (shop.commits["older"], [])

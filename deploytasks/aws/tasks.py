@@ -6,7 +6,7 @@ from typing import Any
 from deploytasks.aws import logs
 from deploytasks.aws.errors import translated
 from deploytasks.errors import AwsError
-from deploytasks.model import Access, DeadTask, Deployment, Target
+from deploytasks.model import Access, DeadTask, Deployment, LastRun, Target
 from deploytasks.rules import task_deaths
 from deploytasks.rules.observed import ours
 from deploytasks.rules.task_deaths import gravity, stopped_at
@@ -47,6 +47,26 @@ def tasks_of(
 ) -> list[dict[str, Any]]:
     """Return the tasks that `task_arns` names, described."""
     return described(client, target.cluster, task_arns(client, target, desired_status, started_by))
+
+
+def last_run(client: Any, target: Target) -> LastRun | None:
+    """Return how the job's last run ended; None if none stopped in the last hour.
+
+    Source: ecs ListTasks, by family; a stopped task stays listed for an hour.
+
+    """
+    with translated(str(target)):
+        pages = client.get_paginator("list_tasks").paginate(
+            cluster=target.cluster, family=target.family, desiredStatus="STOPPED"
+        )
+        arns = [arn for page in pages for arn in page["taskArns"]]
+    stopped = [each for each in described(client, target.cluster, arns) if each.get("lastStatus") == "STOPPED"]
+    if not stopped:
+        return None
+    task = max(stopped, key=stopped_at)
+    codes = [code for code in task_deaths.exit_codes(task) if code is not None]
+    worst = next((code for code in codes if code), 0 if codes else None)
+    return LastRun(task.get("stoppedAt"), worst, "" if worst == 0 else task.get("stoppedReason", ""))
 
 
 def task_digests(

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from deploytasks.commands import rollouts
+from deploytasks.commands import jobs, rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import Complaint, Invalid, listed
 from deploytasks.model import Definition, DesiredImage, Live, Project, Target, desired_by, shown
 from deploytasks.rules.observed import digest_key, pinned, record, what_runs
+from deploytasks.rules.schedule import changes
 from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer
 from deploytasks.template.service import differing_keys
@@ -31,9 +32,18 @@ def drifted(
 
 
 def _differs(project: Project, renderer: Renderer, live: Live) -> bool:
-    """Return whether it differs from what is rendered for its pinned images, and the recorded commit and release."""
+    """Return whether it differs from what is rendered for its pinned images, and the recorded commit and release.
+
+    What starts a job counts too.
+    """
     own, *uses = (_running(project, live, name) for name in live.target.images)
-    return not same(renderer.definition(live.target, replace(own, uses=tuple(uses))), live.definition or {})
+    desired = replace(own, uses=tuple(uses))
+    rendered = renderer.definition(live.target, desired)
+    if not same(rendered, live.definition or {}):
+        return True
+    revision = live.primary.revision if live.primary else ""
+    wanted = jobs.asked(renderer, live.target, desired, rendered, revision)
+    return bool(wanted and changes(wanted, live.schedule))
 
 
 def _running(project: Project, live: Live, name: str) -> DesiredImage:

@@ -1,14 +1,17 @@
 """Jobs: what starts them and what they run, as AWS has it, and what starts them by `envs/` and templates."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 
 from msgspec.structs import replace
 
-from deploytasks.aws import jobs
+from deploytasks.aws import jobs, tasks
 from deploytasks.aws.session import Clients
 from deploytasks.commands.revisions import newest_first
-from deploytasks.model import Definition, Deployment, DesiredImage, JobSchedule, Live, Target
+from deploytasks.concurrency import each
+from deploytasks.errors import AwsError
+from deploytasks.model import Definition, Deployment, DesiredImage, JobSchedule, LastRun, Live, Target
 from deploytasks.rules.observed import begun_at, has_begun
 from deploytasks.rules.schedule import job_schedule, revision_of
 from deploytasks.template.render import Renderer
@@ -42,6 +45,26 @@ def settled(live: Live) -> Live:
     return replace(live, deployments=(_runs(arn, at),), arn=arn) if arn else live
 
 
+def last_runs(clients: Clients, lives: Iterable[Live]) -> dict[Target, LastRun]:
+    """Return how the jobs' last runs ended, as far as ECS still knows and may be asked."""
+    targets = [live.target for live in lives if live.target.job and live.exists]
+
+    def asked(target: Target) -> LastRun | None:
+        try:
+            return tasks.last_run(clients.of("ecs", target.access), target)
+        except AwsError:
+            return None
+
+    found = zip(targets, each(asked, targets), strict=True)
+    return {target: last for target, last in found if last}
+
+
+def idle(renderer: Renderer, lives: Iterable[Live]) -> frozenset[Target]:
+    """Return the jobs whose schedule is disabled because its template says so."""
+    found = ((live.target, wanted(renderer, live.target)) for live in lives if live.target.job and live.schedule)
+    return frozenset(target for target, one in found if one and one.named.get("State") == "DISABLED")
+
+
 def wanted(renderer: Renderer, target: Target) -> JobSchedule | None:
     """Return what should start the job, as far as no image and no revision decides it; None if nothing should."""
     return asked(renderer, target, renderer.tried(target), {})
@@ -66,7 +89,7 @@ def asked(
 
 def _of_newest(clients: Clients, target: Target) -> Live:
     revisions = islice(newest_first(clients, target, at_once=1), _SEARCHED)
-    newest = next((each for each in revisions if has_begun(each.record)), None)
+    newest = next((one for one in revisions if has_begun(one.record)), None)
     if newest is None:
         return Live(target)
     return Live(

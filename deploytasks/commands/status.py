@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from deploytasks import git
 from deploytasks.aws.session import Clients
-from deploytasks.commands import config_rules
+from deploytasks.commands import config_rules, jobs
 from deploytasks.commands.config_version import config_of
 from deploytasks.commands.context import reach
 from deploytasks.commands.drift import drifted
@@ -38,7 +38,15 @@ def status(project: Project, targets: Sequence[Target]) -> Board:
     indexes = {name: _shown(project, name, index, lives) for name, index in indexes.items()}
     changed, unjudged = drifted(project, renderer, lives)
     older = _older(project, renderer, [live for live in lives if live.target in changed])
-    known = Evidences(project.name, indexes, changed, {one.release: one.reason for one in passed.overrides}, older)
+    known = Evidences(
+        project.name,
+        indexes,
+        changed,
+        {one.release: one.reason for one in passed.overrides},
+        older,
+        jobs.last_runs(clients, lives),
+        jobs.idle(renderer, lives),
+    )
     seen = board.board([tier.name for tier in project.tiers], lives, known, at)
     seen = board.titled(seen, git.subjects(project.root, {cell.commit for cell in seen.cells}))
     notes = (*unread, *passed.notes, *(f"drift could not be judged: {each}" for each in unjudged))

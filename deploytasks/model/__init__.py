@@ -21,7 +21,7 @@ from deploytasks.model.images import (
     image_name,
     placeholder,
 )
-from deploytasks.model.jobs import DEFAULT_GROUP, JobSchedule, Schedule
+from deploytasks.model.jobs import DEFAULT_GROUP, JobSchedule, JobStand, LastRun, Schedule
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
@@ -108,6 +108,8 @@ __all__ = [
     "Job",
     "JobSchedule",
     "JobSettings",
+    "JobStand",
+    "LastRun",
     "Live",
     "LockState",
     "Logged",

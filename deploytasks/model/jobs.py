@@ -1,6 +1,7 @@
 """What starts jobs: what their schedules are to be, and what AWS has."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
@@ -52,3 +53,19 @@ class Schedule(Struct, frozen=True):
     is_enabled: bool
     told: Mapping[str, Any]
     is_rule: bool = False
+
+
+class LastRun(Struct, frozen=True):
+    """How the last run of a job that ECS still knows ended; `exit_code` is None if its container never exited."""
+
+    at: datetime | None
+    exit_code: int | None
+    reason: str = ""
+
+
+class JobStand(Struct, frozen=True):
+    """A job on the board: what starts it, "" for nothing; whether that is enabled; how its last run ended, if known."""
+
+    starts: str
+    is_enabled: bool = True
+    last: LastRun | None = None

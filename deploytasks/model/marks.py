@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from deploytasks.model.live import Evidence
 
-Mark = Literal["behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "inactive", "rolling"]
+Mark = Literal[
+    "behind", "mixed", "drifted", "foreign", "crashing", "short", "failed", "disabled", "inactive", "rolling"
+]
 """What deserves attention on a target; `MARKS` has the row of each."""
 
 Stranger = Literal["image", "revision"]
@@ -23,7 +25,7 @@ Standing = Literal[
     "deployed by CODE_DEPLOY",
     "deployed by EXTERNAL",
 ]
-"""The state of a target's last rollout; `missing`: there is no such service, `unseen`: it could not be observed.
+"""The state of a target's last rollout; `missing`: there is no such service or job, `unseen`: it could not be observed.
 
 For a service with another deployment controller, only the controller is reported.
 """
@@ -49,11 +51,12 @@ class Word(Struct, frozen=True):
 MARKS = (
     Word("behind", "the tier's tag names another image", 7),
     Word("mixed", "tenants of this tier, or tasks of this service, run different images", 6),
-    Word("drifted", "the live definition differs from the rendered one", 8),
+    Word("drifted", "the live definition, or a job's schedule, differs from the rendered one", 8),
     Word("foreign", "the image is not in ECR, or the revision is not ours", 5),
     Word("crashing", "tasks keep dying since the last rollout completed", 1, "bad"),
     Word("short", "fewer tasks run than are desired", 4, "bad"),
     Word("failed", "the last rollout failed, or was rolled back and what runs is not what is wanted", 2, "bad"),
+    Word("disabled", "the job's schedule or rule is disabled, and its template does not say so: nothing starts it", 13),
     Word("inactive", "the revision that runs was deregistered; the next rollout registers a copy", 9),
     Word("rolling", "a rollout is under way", 12, "info"),
 )
@@ -70,7 +73,7 @@ STANDING_WORDS = (
         "its ECS service has an external deployment controller; deploytasks leaves it alone",
         11,
     ),
-    Word("missing", "the environment has no such ECS service yet", 3, "bad"),
+    Word("missing", "the environment has no such ECS service or job yet", 3, "bad"),
     Word("unseen", "it could not be looked at; the board says why", 0, "bad"),
 )
 """The standings that deserve a second look and have no mark."""

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from deploytasks.errors import Complaint
 from deploytasks.model.asked import Author, LockState
 from deploytasks.model.images import EcrImage
+from deploytasks.model.jobs import JobStand
 from deploytasks.model.live import Definition, Evidence
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.project import Target
@@ -63,6 +64,8 @@ class Cell(Struct, frozen=True):
     checkout: str = ""
     """How this checkout relates to the running config, if the target drifted and the checkout may be older."""
     complaint: Complaint | None = None
+    job: JobStand | None = None
+    """What starts it, if it is a job that was deployed."""
 
     @property
     def as_wanted(self) -> bool:

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from deploytasks.errors import listed
-from deploytasks.model import NOT_OURS, Board, Cell, Target
+from deploytasks.model import NOT_OURS, Board, Cell, JobStand, Target
 from deploytasks.model.marks import EVIDENCE, STANDINGS, WORDS, foreign
 from deploytasks.report.locks import held, lock_json, locked
 from deploytasks.report.sheet import Block, Column, Entry, Sheet, Span, Tone, entry, line, stacked, table
@@ -23,6 +24,7 @@ from deploytasks.report.text import (
 from deploytasks.report.unseen import hindrances
 
 _HOW_TO_READ = "commit, running/desired tasks, subject · release · how the last rollout stands, its age, who began it"
+_OF_JOBS = "of a job: what starts it, when its revision was deployed, and how its last run ended where ECS still knows"
 _LONGEST_SUBJECT = 28  # so that three tiers stand side by side in 140 columns
 
 
@@ -108,7 +110,13 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "crashing": cell.crashing or None,
         "checkout": cell.checkout or None,
         "complaint": str(cell.complaint) if cell.complaint else None,
+        **({"job": _job_json(cell.job)} if cell.job else {}),
     }
+
+
+def _job_json(job: JobStand) -> dict[str, Any]:
+    last = job.last and {"at": iso(job.last.at), "exit_code": job.last.exit_code, "reason": job.last.reason or None}
+    return {"starts": job.starts or None, "enabled": job.is_enabled, "last_run": last}
 
 
 def _row_name(target: Target, *, several: bool) -> str:
@@ -122,22 +130,48 @@ def _entry(cell: Cell | None, board: Board) -> Entry:
         return entry(Span("-", "dim"))
     if cell.standing in STANDINGS:
         return entry(Span(cell.standing, "warn" if cell.standing in NOT_OURS.values() else "bad"))
-    what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {cell.running}/{cell.desired}"
+    what = f"{short_commit(cell.commit or next(iter(cell.digests), '')) or 'not known'} {runs_by(cell)}"
+    is_well = bool(cell.job) or cell.running >= cell.desired > 0
     tones = {WORDS[mark].tone for mark in cell.marks}
     worst: Tone = "bad" if "bad" in tones else "good" if "info" in tones else "warn"
     return entry(
-        Span(f"{what} {_cut(cell.subject)}".strip(), "plain" if cell.running >= cell.desired > 0 else "warn", what),
+        Span(f"{what} {_cut(cell.subject)}".strip(), "plain" if is_well else "warn", what),
         Span(cell.release, "dim", brief=cell.release.removeprefix(f"{cell.target.environment.tier}-").rstrip("Z")),
-        Span(_rollout(cell, board), "dim", brief=f"{cell.standing} {age(cell.since, board.at)}"),
+        Span(_rollout(cell, board), "dim", brief=_brief(cell, board)),
         Span(", ".join(cell.marks), worst),
     )
 
 
+def runs_by(cell: Cell) -> str:
+    """Return how many tasks run; of a job, what starts it."""
+    if cell.job is None:
+        return f"{cell.running}/{cell.desired}"
+    return f"{cell.job.starts or 'run by hand'}{'' if cell.job.is_enabled else ', disabled'}"
+
+
+def last_run(cell: Cell, at: datetime) -> str:
+    """Return how the job's last run ended; "" for a service."""
+    if cell.job is None:
+        return ""
+    if (last := cell.job.last) is None:
+        return "last run not known"
+    how = f"exit {last.exit_code}" if last.exit_code is not None else last.reason or "it never started"
+    return f"last run {age(last.at, at)} ago: {how}" if last.at else f"last run: {how}"
+
+
 def _rollout(cell: Cell, board: Board) -> str:
     """Return the state of the last rollout, and the evidence for the digest unless a task reported it."""
+    if cell.job:
+        deployed = f"deployed {age(cell.since, board.at)} ago" if cell.since else ""
+        by = f"{deployed} by {cell.by}" if deployed and cell.by else deployed
+        return ", ".join(filter(None, [by, last_run(cell, board.at)]))
     ago = f" {age(cell.since, board.at)} ago" if cell.since else ""
     by = f" by {cell.by}" if cell.by else ""
     return f"{cell.standing}{ago}{by}" + (f", {cell.evidence}" if cell.evidence not in ("seen", None) else "")
+
+
+def _brief(cell: Cell, board: Board) -> str:
+    return last_run(cell, board.at) or f"{cell.standing} {age(cell.since, board.at)}"
 
 
 def _cut(text: str) -> str:
@@ -190,4 +224,5 @@ def _legend(board: Board) -> Sheet:
     words = [f"{word.name}: {word.meaning}" for word in WORDS.values() if word.name in there]
     unseen = {cell.evidence for cell in board.cells} - {"seen"}
     words += [f"{word}: {meaning}" for word, meaning in EVIDENCE.items() if word in unseen]
-    return tuple(line(Span(each, "dim")) for each in [_HOW_TO_READ, *words])
+    of_jobs = [_OF_JOBS] if any(cell.job for cell in board.cells) else []
+    return tuple(line(Span(each, "dim")) for each in [_HOW_TO_READ, *of_jobs, *words])

@@ -13,6 +13,8 @@ from deploytasks.model import (
     Cell,
     EcrImage,
     Evidence,
+    JobStand,
+    LastRun,
     Live,
     Mark,
     Standing,
@@ -21,14 +23,14 @@ from deploytasks.model import (
     UsedImage,
 )
 from deploytasks.rules.image_index import ImageIndex
-from deploytasks.rules.observed import brought_by, commit_of, is_inactive, our_containers, record, what_runs
+from deploytasks.rules.observed import brought_by, commit_of, is_inactive, our_containers, record, tagged, what_runs
 
 
 class Evidences(Struct, frozen=True):
     """The inputs of the board other than the observed targets: `drifted` targets, and each image's index.
 
     `overrides` maps a release to the reason it was let past the gate, `older` a drifted target to a note that the
-    checkout's age explains the drift.
+    checkout's age explains the drift, `last_runs` a job to how its last run ended.
     """
 
     project: str
@@ -36,10 +38,14 @@ class Evidences(Struct, frozen=True):
     drifted: Collection[Target] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     older: Mapping[Target, str] = field(default_factory=dict)
+    last_runs: Mapping[Target, LastRun] = field(default_factory=dict)
+    idle: Collection[Target] = ()
+    """The jobs whose template says that their schedule is disabled."""
 
 
 def board(tiers: Sequence[str], lives: Sequence[Live], known: Evidences, at: datetime) -> Board:
     """Return the board of the targets as observed `at` that time; `tiers` are the project's, in promotion order."""
+    lives = [_by_tag(live, known) for live in lives]
     mixed = _mixed(lives, known)
     seen = {live.target.environment.tier for live in lives}
     return Board(
@@ -86,7 +92,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         override=told.get("override", "") or known.overrides.get(release, ""),
         digests=digests,
         runs=tuple(dict.fromkeys(_called(index, digest) for digest in digests)),
-        evidence=evidence,
+        evidence=None if live.target.job and evidence == "seen" else evidence,
         wanted=wanted,
         uses=uses,
         revision=live.primary.revision,
@@ -96,7 +102,29 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
         detail=live.failure,
         crashing=live.crashing,
         checkout=known.older.get(live.target, ""),
+        job=_job(live, known),
     )
+
+
+def _by_tag(live: Live, known: Evidences) -> Live:
+    """Return a job with what the tier's tag names of each image that its definition names by that: it will run that."""
+    if live.target.job is None or live.complaint:
+        return live
+    tier, uris = live.target.environment.tier, live.target.images
+    moving = [name for name in uris if f"{uris[name]}:{tier}" in tagged(live, name)]
+    named = {name: known.indexes[name].by_tag.get(tier) for name in moving}
+    return replace(live, digests={name: (image.digest,) for name, image in named.items() if image})
+
+
+def _job(live: Live, known: Evidences) -> JobStand | None:
+    """Return what starts the job; None for a service."""
+    if live.target.job is None:
+        return None
+    last, found = known.last_runs.get(live.target), live.schedule
+    if found is None:
+        return JobStand("", last=last)
+    starts = f"rule {found.name} {found.expression}".rstrip() if found.is_rule else found.expression
+    return JobStand(starts, found.is_enabled, last)
 
 
 def _uses(live: Live, known: Evidences) -> Iterator[UsedImage]:
@@ -119,6 +147,7 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
         "short": live.running < live.desired,
         "foreign": foreign,
         "drifted": drifted,
+        "disabled": bool(live.schedule and not live.schedule.is_enabled and live.target not in known.idle),
         "inactive": is_inactive(live.definition),
         "rolling": standing == "rolling",
     }

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from deploytasks.model import Board, Cell, LockState
 from deploytasks.model.marks import EVIDENCE, STANDINGS, TIER_MARKS, WORDS, Tone, Word, foreign
-from deploytasks.report.board import counts, headline
+from deploytasks.report.board import counts, headline, last_run, runs_by
 from deploytasks.report.locks import held, locked
 from deploytasks.report.text import age, iso, lines_of, minute, one_line, revision_name, revision_number, short_commit
 
@@ -120,10 +120,10 @@ def _known(cell: Cell, at: datetime) -> _Values:
         "full": _full(cell),
         "release": cell.release,
         "certified": _moment(cell.certified_at),
-        "tasks": f"{cell.running}/{cell.desired} running{how}",
-        "desired": cell.desired,
+        "tasks": f"{runs_by(cell)}{'' if cell.job else ' running'}{how}",
+        "desired": cell.desired or bool(cell.job),
         "evidence": EVIDENCE[cell.evidence] if cell.evidence else "",
-        "standing": cell.standing,
+        "standing": f"{last_run(cell, at)}; deployed" if cell.job else cell.standing,
         "since": iso(cell.since),
         "ago": f"for {ago}" if cell.standing == "rolling" else f"{ago} ago",
         "by": cell.by,

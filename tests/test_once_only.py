@@ -106,7 +106,7 @@ def test_that_a_task_cannot_be_recorded_is_said_before_it_runs(migrating: Shop):
     migrating.endpoint.fault = fault
     ran = migrating.inv("release.prod", "--json")
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
-    said = [line["message"] for line in lines if line.get("step") in ("record", "step") and "t1" in line["image"]]
+    said = [line["message"] for line in lines if line.get("step") in ("record", "step") and "t1" in line["about"]]
     assert (told_at[0], len(tasks(migrating))) == (0, 1)
     assert said[0].startswith("step 1 of 1, ./manage migrate: it runs, but cannot be recorded, so that a release more")
     assert said[1].startswith("step 1 of 1, ./manage migrate: task ")

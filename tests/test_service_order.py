@@ -3,10 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from deploytasks.model import JobSettings, Plan, Rollout, Target
+from deploytasks.model import JobSettings, Plan, Result, Rollout, Target
 from deploytasks.report import plan as plan_report
 from deploytasks.report.markdown import markdown
 from deploytasks.report.paint import plain
+from deploytasks.rollout.turns import Turns
 from deploytasks.rules import order, plan
 from tests.envs_files import MB, PROJECT, loaded, refusal
 from tests.given import desired, live, target, tier
@@ -165,8 +166,22 @@ def test_an_environment_has_as_many_stages_as_its_longest_way():
 
 def test_a_plan_tells_the_order_once_for_all_environments_in_text_and_markdown():
     mailer = target(service="mailer", after=("web", "worker"))
-    there = (WEB, WORKER, mailer, target("mb", service="web"), target("mb", service="worker", after=("web",)))
+    there = (WEB, mailer, WORKER, target("mb", service="web"), target("mb", service="worker", after=("web",)))
     sheet = plan_report.sheet(Plan(tier(), waves=plan.waves(map(rollout, there))))
     order = ("then worker, after web, in each environment", "then mailer, after web and worker, in each environment")
     assert plain(sheet).endswith("\n".join(order) + "\n")
     assert "<br>\n".join(order) in markdown("Plan", sheet)
+
+
+def test_the_one_that_failed_is_named_wherever_it_stands_in_the_file():
+    """`mailer` comes after `worker`, and that after `web`, which is last in the file, and fails."""
+    mailer, worker, web = target(service="mailer", after=("worker", "web")), WORKER, WEB
+    (wave,) = plan.waves(map(rollout, (worker, mailer, web)))
+    turns = Turns(wave)
+    assert turns.next() == wave[2] and turns.next() is None
+    turns.end(Result(web, "rolled back"))
+    ((held, why),) = turns.never()
+    assert (held.target, why) == (worker, "not touched, because web, which goes first in prod, ended as rolled back")
+    turns.end(Result(worker, "not attempted"))
+    assert list(turns.never()) == [(wave[1], why)]
+    assert len(turns) == 0

@@ -169,14 +169,14 @@ def _first(wave: Sequence[Rollout], secrets: frozenset[str]) -> list[Line]:
 
 
 def _then(wave: Sequence[Rollout]) -> list[Line]:
-    """Return one line for each stage of the wave after the first: what begins once what went well."""
+    """Return lines on what begins once what ended well; one that others wait for is told before them."""
     stages: dict[tuple[str, ...], dict[str, None]] = {}
     for rollout in wave:
         if rollout.after:
             stages.setdefault(rollout.after, {})[rollout.target.name] = None
     return [
         line(f"then {' and '.join(names)}, after {' and '.join(first)}, in each environment")
-        for first, names in stages.items()
+        for first, names in sorted(stages.items(), key=lambda stage: len(stage[0]))
     ]
 
 

@@ -57,7 +57,8 @@ class Turns:
         """Return why the rollout must not begin: one that goes first did not end well. "" if it may."""
         environment = rollout.target.environment
         known = (self._ended.get((environment, name)) for name in rollout.after)
-        bad = next((result for result in known if result and not result.row.is_good), None)
-        if bad is None:
+        bad = [result for result in known if result and not result.row.is_good]
+        if not bad:
             return ""
-        return f"not touched, because {bad.target.name}, which goes first in {environment}, ended as {bad.outcome}"
+        first = next((result for result in bad if not result.row.is_untouched), bad[0])
+        return f"not touched, because {first.target.name}, which goes first in {environment}, ended as {first.outcome}"

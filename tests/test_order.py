@@ -219,6 +219,16 @@ def test_no_wait_is_allowed_with_one_service_alone(ordered: Shop):
     assert (ran.code, ran.summary["outcomes"]) == (0, {"started": 2})
 
 
+def test_a_job_is_no_reason_to_refuse_no_wait_though_it_comes_after_all_services(shop: Shop):
+    shop.add_job()
+    ran = shop.inv("deploy.prod", "--no-wait", "--json")
+    assert ran.code == 0, ran.stderr
+    assert {target: outcome for target, outcome in ends(ran).items() if target.startswith("t1")} == {
+        "t1-prod/api": "started",
+        "t1-prod/nightly": "deployed",
+    }
+
+
 def test_a_rollback_goes_back_in_the_same_order(ordered: Shop):
     older = ordered.commits["older"]
     assert ordered.inv("release.prod", "--commit", older, "--allow-older", "--override", "test").code == 0

@@ -15,6 +15,62 @@ SETTINGS: dict[str, Any] = {
     "vars": {"port": 8080, "subnets": ["subnet-1", "subnet-2"]},
 }
 
+DEFINITION = """\
+{#- The task definition of api. -#}
+{
+  "family": "{{ family }}",
+  "requiresCompatibilities": ["{{ vars.launch_type | default('FARGATE') }}"],
+  "networkMode": "{{ vars.network_mode | default('awsvpc') }}",
+  "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
+  "cpu": "{{ cpu }}",
+  "memory": "{{ memory }}",
+  "executionRoleArn": "arn:aws:iam::{{ account }}:role/{{ vars.execution_role | default('ecsTaskExecutionRole') }}",
+  "containerDefinitions": [
+    {
+      "name": "{{ service }}",
+      "image": "{{ image }}",
+      "portMappings": [{"containerPort": {{ vars.port }}}],
+      "environment": {{ dict(env, PORT=vars.port, TENANT=tenant, TIER=tier) | environment }},
+      "secrets": {{ secrets | secrets }},
+      "logConfiguration": {
+        "logDriver": "awslogs",
+        "options": {
+          "awslogs-group": "/ecs/{{ family }}",
+          "awslogs-create-group": "true",
+          "awslogs-region": "{{ region }}",
+          "awslogs-stream-prefix": "{{ service }}"
+        }
+      }
+    }
+  ]
+}
+"""
+"""A template of a RegisterTaskDefinition request."""
+
+SERVICE = """\
+{#- The ECS service of api. -#}
+{
+  "desiredCount": {{ vars.desired_count | default(1) }},
+  "launchType": "{{ vars.launch_type | default('FARGATE') }}",
+  {%- if vars.network_mode | default('awsvpc') == 'awsvpc' %}
+  "networkConfiguration": {
+    "awsvpcConfiguration": {
+      "subnets": {{ vars.subnets }},
+      "securityGroups": {{ vars.security_groups | default([]) }},
+      "assignPublicIp": "{{ vars.assign_public_ip | default('DISABLED') }}"
+    }
+  },
+  {%- endif %}
+  "deploymentConfiguration": {
+    "deploymentCircuitBreaker": {"enable": true, "rollback": true},
+    "minimumHealthyPercent": 100,
+    "maximumPercent": 200
+  },
+  "propagateTags": "TASK_DEFINITION"
+}
+"""
+"""A template of a CreateService request."""
+
 
 def target(tier: str = "dev", tenant: str = "mb", **settings: Any) -> Target:
     environment = Environment(tenant, tier)
@@ -52,8 +108,3 @@ def write(root: Path, template: str, service: str | None = None, **others: str) 
     for name, text in files.items():
         (folder / f"{name}.j2").write_text(text)
     return root
-
-
-def shipped(name: str = "api.json.j2") -> str:
-    """The text of a template that the repository ships."""
-    return (ROOT / "templates" / name).read_text()

@@ -1,4 +1,4 @@
-"""The example service does what its docstring says, and its Dockerfile suits both builders."""
+"""The example program does what its docstring says, and its Dockerfile suits both builders."""
 
 import json
 import os
@@ -8,24 +8,31 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploytasks.builders import dockerfile
 
-API = Path(__file__).resolve().parents[1] / "examples" / "api"
+APP = Path(__file__).resolve().parents[1] / "examples" / "app"
 
 
-@pytest.fixture
-def service():
+@contextmanager
+def running(command):
     given = {"PORT": "0", "HOST": "127.0.0.1", "TIER": "dev", "TENANT": "mb"}
     process = subprocess.Popen(
-        [sys.executable, str(API / "app.py")], env={**os.environ, **given}, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(APP / "app.py"), command], env={**os.environ, **given}, stderr=subprocess.PIPE, text=True
     )
     with process:
         yield process
         process.kill()
+
+
+@pytest.fixture
+def service():
+    with running("web") as process:
+        yield process
 
 
 def address(service) -> str:
@@ -49,11 +56,19 @@ def test_it_says_what_it_is_and_that_it_is_well(service):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_well_when_it_is_stopped(service, number):
-    address(service)
-    service.send_signal(number)
-    assert service.wait(timeout=10) == 0
+@pytest.mark.parametrize("command", ["web", "worker"])
+def test_it_ends_well_when_it_is_stopped(command, number):
+    with running(command) as service:
+        assert service.stderr.readline().endswith(': {"tier": "dev", "tenant": "mb"}\n')
+        service.send_signal(number)
+        assert service.wait(timeout=10) == 0
+
+
+def test_another_command_is_refused_with_those_that_there_are():
+    with running("serve") as service:
+        assert service.stderr.readline() == "usage: app.py web|worker\n"
+        assert service.wait(timeout=10) == 1
 
 
 def test_its_dockerfile_needs_no_engine():
-    assert dockerfile.parse((API / "Dockerfile").read_text(), "examples/api/Dockerfile")
+    assert dockerfile.parse((APP / "Dockerfile").read_text(), "examples/app/Dockerfile")

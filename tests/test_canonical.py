@@ -17,7 +17,7 @@ from deploytasks.template.canonical import NAMED_TAGS, canonical, same
 from deploytasks.template.render import Renderer
 from deploytasks.template.shape import read_only_keys, request_shape
 from tests import clients
-from tests.template_stage import ROOT, project, target
+from tests.template_stage import DEFINITION, project, target, write
 
 words = st.text("abcdef", min_size=1, max_size=3)
 
@@ -380,10 +380,9 @@ def test_a_port_of_the_task_is_the_hosts_too_in_its_own_or_the_hosts_network(net
     assert canonical(said) == canonical(silent)
 
 
-def test_the_canonical_form_says_only_what_matters():
-    definition = as_ecs_tells_it(
-        Renderer(project(ROOT)).definition(target(), DesiredImage("api", "shop/api", "c", None)), list
-    )
+def test_the_canonical_form_says_only_what_matters(tmp_path):
+    renderer = Renderer(project(write(tmp_path, DEFINITION)))
+    definition = as_ecs_tells_it(renderer.definition(target(), DesiredImage("api", "shop/api", "c", None)), list)
     assert not read_only_keys() & set(canonical(definition))
     assert canonical(definition)["containerDefinitions"][0] == {
         "environment": [

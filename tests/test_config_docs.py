@@ -37,16 +37,16 @@ def project(tmp_path):
 
 def test_the_documented_files_mean_what_their_comments_say(project):
     assert [str(target) for target in project.targets] == [
-        "mb-dev/api",
+        "mb-dev/web",
         "mb-dev/nightly",
-        "mb-prod/api",
+        "mb-prod/web",
         "mb-prod/worker",
         "mb-prod/nightly",
         "mb-prod/reindex",
     ]
     dev, nightly_dev, prod, worker, nightly, reindex = project.targets
     assert dev.env == {"LOG_LEVEL": "info", "FEATURE_BULK_ORDERS": "on", "WORKERS": "4"}
-    assert (dev.family, prod.family, worker.family) == ("shop-mb-dev-api", "mb-shop-api", "shop-mb-prod-worker")
+    assert (dev.family, prod.family, worker.family) == ("shop-mb-dev-web", "mb-shop-web", "shop-mb-prod-worker")
     assert (dev.cpu, prod.cpu, worker.cpu) == (1024, 1024, 512)
     assert (dev.access.account, prod.access.account) == ("222222222222", "333333333333")
     assert [each.access.role for each in (dev, prod)] == [f"arn:aws:iam::{n * 12}:role/deploy" for n in "23"]
@@ -54,7 +54,7 @@ def test_the_documented_files_mean_what_their_comments_say(project):
         "DATABASE_URL": "arn:aws:secretsmanager:us-east-1:333333333333:secret:shop/db",
         "SESSION_KEY": "/shop/mb/session-key",
     }
-    assert (prod.cluster, prod.ecs_service, prod.env["LOG_LEVEL"]) == ("mb-prod", "api", "error")
+    assert (prod.cluster, prod.ecs_service, prod.env["LOG_LEVEL"]) == ("mb-prod", "web", "error")
     assert project.webhook == Webhook("ssm", "/shop/slack")
     role = "arn:aws:iam::{}:role/scheduler"
     assert nightly_dev.job == JobSettings("cron(0 3 * * ? *)", role.format("222222222222"))
@@ -62,7 +62,7 @@ def test_the_documented_files_mean_what_their_comments_say(project):
         "shop-mb-prod-nightly",
         JobSettings("cron(0 3 * * ? *)", role.format("333333333333")),
     )
-    assert (reindex.image, reindex.job) == ("api", JobSettings(rule="mb-prod-reindex"))
+    assert (reindex.image, reindex.job) == ("app", JobSettings(rule="mb-prod-reindex"))
     assert worker.vars == {"subnets": ["subnet-2a", "subnet-2b"], "queues": {"fast": 4, "slow": 1}}
 
 

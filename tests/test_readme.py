@@ -26,7 +26,8 @@ def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path)
     (text,) = re.findall(r"```toml\n(# envs/acme.toml\n.*?)```", README, re.DOTALL)
     (tmp_path / "envs" / "acme.toml").write_text(text)
     project = load(tmp_path)
-    assert "acme-prod/api" in map(str, project.targets)
+    acme = [target for target in project.targets if target.environment.tenant == "acme"]
+    assert [str(target) for target in acme] == ["acme-prod/web", "acme-prod/worker"]
     assert check_all(project) == ()
 
 
@@ -37,8 +38,11 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
     steps = {
         "envs/project.toml": "[project] with name, [registry] with account and region",
         "envs/main.toml": "account, region, cluster, and a [tiers.NAME] table",
-        "templates/api.json.j2": "the JSON of a RegisterTaskDefinition request",
-        "examples/api/Dockerfile": "images.api.context: there is no directory examples/api",
+        "templates/web.json.j2": "the JSON of a RegisterTaskDefinition request",
+        "templates/worker.json.j2": "templates/worker.json.j2",
+        "templates/shared/task.j2": "",
+        "templates/shared/log.j2": "",
+        "examples/app/Dockerfile": "images.app.context: there is no directory examples/app",
     }
     for file, told in steps.items():
         ran = subprocess.run(
@@ -56,7 +60,7 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
 def test_every_task_that_it_lists_exists_and_none_is_left_out():
     table = README[README.index("| task | does |") : README.index("Flags:")]
     listed = {
-        name.replace("<tier>", "dev").replace("<image>", "api")
+        name.replace("<tier>", "dev").replace("<image>", "app")
         for name in re.findall(r"[a-z]+\.(?:<tier>|<image>|[a-z]+)", table)
     }
     short = set(re.findall(r"`([a-z]+)(?: ENV| TIER)?`", table))

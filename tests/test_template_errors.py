@@ -5,9 +5,7 @@ import pytest
 from deploytasks.errors import Invalid
 from deploytasks.template.check import check_all
 from deploytasks.template.render import Renderer
-from tests.template_stage import project, shipped, target, write
-
-SHIPPED = shipped()
+from tests.template_stage import DEFINITION, SERVICE, project, target, write
 
 
 def said(root, template, service=None, *, environ=None, **settings):
@@ -22,8 +20,8 @@ def said(root, template, service=None, *, environ=None, **settings):
 
 
 def edited(old, new):
-    assert old in SHIPPED
-    return SHIPPED.replace(old, new, 1)
+    assert old in DEFINITION
+    return DEFINITION.replace(old, new, 1)
 
 
 CASES = {
@@ -175,8 +173,8 @@ def test_the_map_env_is_not_taken_for_ecspressos(tmp_path):
 
 def test_a_described_service_is_refused_with_what_to_keep(tmp_path):
     whole = '{"services": [{"serviceArn": "arn:x"}], "failures": []}'
-    assert "this is the output of `aws ecs describe-services`" in said(tmp_path, SHIPPED, whole)
-    told = said(tmp_path, SHIPPED, '{"serviceArn": "arn:x", "events": [], "runningCount": 1, "propagateTags": ""}')
+    assert "this is the output of `aws ecs describe-services`" in said(tmp_path, DEFINITION, whole)
+    told = said(tmp_path, DEFINITION, '{"serviceArn": "arn:x", "events": [], "runningCount": 1, "propagateTags": ""}')
     assert [line.partition("mb-dev/api: ")[2] for line in told.splitlines()[::2]] == [
         *(f"{key}: only ECS writes this" for key in ("serviceArn", "events", "runningCount")),
         "propagateTags: '' is none of its values",
@@ -193,14 +191,14 @@ def test_nulls_are_keys_that_are_not_there(tmp_path):
 
 
 def test_a_byte_order_mark_is_read_over(tmp_path):
-    assert has_nothing_wrong(tmp_path, "\ufeff" + SHIPPED)
+    assert has_nothing_wrong(tmp_path, "\ufeff" + DEFINITION)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
-@pytest.mark.parametrize("name", ["api.json.j2", "api.service.json.j2"])
-def test_another_encoding_is_refused_with_what_to_do(tmp_path, encoding, name):
-    write(tmp_path, SHIPPED, shipped("api.service.json.j2"))
-    (tmp_path / "templates" / name).write_bytes(f"{{# é #}}{shipped(name)}".encode(encoding))
+@pytest.mark.parametrize(("name", "text"), [("api.json.j2", DEFINITION), ("api.service.json.j2", SERVICE)])
+def test_another_encoding_is_refused_with_what_to_do(tmp_path, encoding, name, text):
+    write(tmp_path, DEFINITION, SERVICE)
+    (tmp_path / "templates" / name).write_bytes(f"{{# é #}}{text}".encode(encoding))
     (complaint,) = check_all(project(tmp_path, target()))
     assert str(complaint) == f"templates/{name}: mb-dev/api: it is not UTF-8 (UTF-16, perhaps)\n    save it as UTF-8"
 
@@ -211,14 +209,14 @@ def test_a_missing_template_is_named(tmp_path):
 
 
 def test_a_setting_that_a_template_wants_and_envs_lacks_is_named(tmp_path):
-    assert said(tmp_path, SHIPPED, cpu=None) == (
+    assert said(tmp_path, DEFINITION, cpu=None) == (
         "templates/api.json.j2:7: mb-dev/api: cpu is not set\n"
         "    set it in envs/, for all under [defaults] of envs/project.toml"
     )
-    assert said(tmp_path, SHIPPED, vars={"prot": 1}) == (
+    assert said(tmp_path, DEFINITION, vars={"prot": 1}) == (
         "templates/api.json.j2:14: mb-dev/api: 'port' is not set\n    did you mean 'prot'?"
     )
-    assert said(tmp_path, SHIPPED, vars={}).endswith("'port' is not set\n    set it in envs/")
+    assert said(tmp_path, DEFINITION, vars={}).endswith("'port' is not set\n    set it in envs/")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +233,7 @@ def test_a_setting_that_a_template_wants_and_envs_lacks_is_named(tmp_path):
     ],
 )
 def test_a_size_that_fargate_has_not_is_refused_and_the_choice_told(tmp_path, cpu, memory, message):
-    assert message in said(tmp_path, SHIPPED, cpu=cpu, memory=memory)
+    assert message in said(tmp_path, DEFINITION, cpu=cpu, memory=memory)
 
 
 def test_all_that_does_not_fit_is_said_at_once(tmp_path):
@@ -295,17 +293,17 @@ def test_an_error_in_an_included_file_names_that_file(tmp_path):
 
 
 def test_a_service_template_is_checked_too(tmp_path):
-    unknown = said(tmp_path, SHIPPED, '{"desiredCont": 1}')
+    unknown = said(tmp_path, DEFINITION, '{"desiredCont": 1}')
     assert unknown == (
         "templates/api.service.json.j2:1: mb-dev/api: desiredCont: unknown key\n    did you mean 'desiredCount'?"
     )
-    broken = said(tmp_path, SHIPPED, "{% if %}")
+    broken = said(tmp_path, DEFINITION, "{% if %}")
     assert broken.startswith("templates/api.service.json.j2:1: mb-dev/api: Expected an expression")
 
 
 def test_a_service_template_agrees_with_envs_and_names_no_revision(tmp_path):
     text = '{"serviceName": "web", "cluster": "c", "taskDefinition": "x"}'
-    assert [line.partition("mb-dev/api: ")[2] for line in said(tmp_path, SHIPPED, text).splitlines()[::2]] == [
+    assert [line.partition("mb-dev/api: ")[2] for line in said(tmp_path, DEFINITION, text).splitlines()[::2]] == [
         "serviceName: 'web', but envs/ says 'api'",
         "cluster: 'c', but envs/ says 'mb-dev'",
         "taskDefinition: the revision is set here",
@@ -321,7 +319,7 @@ def test_what_came_from_the_environment_is_never_shown(tmp_path):
 
 
 def test_the_check_of_a_good_project_has_nothing_to_say(tmp_path):
-    whole = project(write(tmp_path, SHIPPED, shipped("api.service.json.j2")), target(), target("prod", "acme"))
+    whole = project(write(tmp_path, DEFINITION, SERVICE), target(), target("prod", "acme"))
     assert check_all(whole) == ()
 
 

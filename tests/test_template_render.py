@@ -12,7 +12,7 @@ from deploytasks.model import DesiredImage, Image, image_name, placeholder
 from deploytasks.template.check import rendered
 from deploytasks.template.language import SEEN, Loader, environment, to_json
 from deploytasks.template.render import Renderer
-from tests.template_stage import ROOT, project, shipped, target, write
+from tests.template_stage import DEFINITION, project, target, write
 
 IMAGE = "registry.example/shop/api@sha256:" + "a" * 64
 DESIRED = DesiredImage(
@@ -33,41 +33,8 @@ def labels(root, **expressions):
     return definition(root, BARE % (f', "dockerLabels": {{{text}}}', ""))["containerDefinitions"][0]["dockerLabels"]
 
 
-def test_the_shipped_template_is_a_fargate_task_that_logs_to_cloudwatch():
-    shown = Renderer(project(ROOT)).definition(target(), DESIRED)
-    assert shown["requiresCompatibilities"] == ["FARGATE"]
-    assert (shown["family"], shown["networkMode"], shown["cpu"], shown["memory"]) == (
-        *("shop-mb-dev-api", "awsvpc", "256", "512"),
-    )
-    (container,) = shown["containerDefinitions"]
-    assert (container["name"], container["image"]) == ("api", "registry.example/shop/api:dev")
-    assert container["portMappings"] == [{"containerPort": 8080}]
-    given = {each["name"]: each["value"] for each in container["environment"]}
-    assert given == {"LOG_LEVEL": "info", "PORT": "8080", "TENANT": "mb", "TIER": "dev"}
-    assert container["secrets"] == [{"name": "DATABASE_URL", "valueFrom": "arn:db"}]
-    assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/shop-mb-dev-api"
-
-
-def test_the_shipped_templates_run_on_ec2_in_the_hosts_network_where_vars_say_so():
-    there = target(vars={"port": 9000, "launch_type": "EC2", "network_mode": "host"})
-    renderer = Renderer(project(ROOT))
-    shown, service = renderer.definition(there, DESIRED), renderer.service(there, DESIRED)
-    assert (shown["requiresCompatibilities"], shown["networkMode"]) == (["EC2"], "host")
-    assert service is not None
-    assert service["launchType"] == "EC2"
-    assert "networkConfiguration" not in service
-
-
-def test_the_shipped_service_template_rolls_back_by_itself():
-    service = Renderer(project(ROOT)).service(target(), DESIRED)
-    assert service is not None
-    assert (service["serviceName"], service["cluster"], service["desiredCount"]) == ("api", "mb-dev", 1)
-    assert service["deploymentConfiguration"]["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
-    assert service["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
-
-
 def test_a_service_without_a_template_of_its_own_is_never_created(tmp_path):
-    assert Renderer(project(write(tmp_path, shipped()))).service(target(), DESIRED) is None
+    assert Renderer(project(write(tmp_path, DEFINITION))).service(target(), DESIRED) is None
 
 
 def test_a_template_sees_who_and_what_it_is_rendered_for(tmp_path):
@@ -138,15 +105,15 @@ def test_a_template_cannot_change_what_other_targets_see(tmp_path):
 
 def test_many_threads_render_the_same_as_one(tmp_path):
     targets = [target(cpu=256, env={"N": str(number)}) for number in range(200)]
-    renderer = Renderer(project(write(tmp_path, shipped()), *targets))
+    renderer = Renderer(project(write(tmp_path, DEFINITION), *targets))
     with ThreadPoolExecutor(8) as pool:
         rendered = list(pool.map(lambda each: renderer.definition(each, DESIRED), targets))
     numbers = [each["containerDefinitions"][0]["environment"][0]["value"] for each in rendered]
     assert numbers == [str(number) for number in range(200)]
 
 
-def test_what_is_rendered_survives_a_trip_through_json():
-    shown = Renderer(project(ROOT)).definition(target(), DESIRED)
+def test_what_is_rendered_survives_a_trip_through_json(tmp_path):
+    shown = definition(tmp_path, DEFINITION)
     assert json.loads(json.dumps(shown)) == shown
 
 
@@ -157,20 +124,21 @@ def test_what_is_rendered_survives_a_trip_through_json():
         ("prod", None, "registry.example/shop/api@sha256:" + "a" * 64),
     ],
 )
-def test_an_image_is_named_as_the_tier_pins_it(tier, release, name):
-    whole = project(ROOT)
+def test_an_image_is_named_as_the_tier_pins_it(tmp_path, tier, release, name):
+    whole = project(tmp_path)
     assert image_name(target(tier), whole.tier(tier), DESIRED) == name
 
 
-def test_an_immutable_tier_pinned_to_its_tag_names_the_release_and_before_that_the_commit():
-    whole = project(ROOT)
+def test_an_immutable_tier_pinned_to_its_tag_names_the_release_and_before_that_the_commit(tmp_path):
+    whole = project(tmp_path)
     tier = replace(whole.tier("prod"), pin="tag")
     assert image_name(target("prod"), tier, DESIRED).endswith("shop/api:prod-20260101T000000Z")
     assert image_name(target("prod"), tier, replace(DESIRED, release=None)).endswith(f"shop/api:{'c' * 40}")
 
 
-def test_a_target_is_shown_with_an_image_that_nobody_built():
-    (container,) = rendered(project(ROOT), [target("prod")])["api"]["containerDefinitions"]
+def test_a_target_is_shown_with_an_image_that_nobody_built(tmp_path):
+    whole = project(write(tmp_path, DEFINITION))
+    (container,) = rendered(whole, [target("prod")])["api"]["containerDefinitions"]
     assert container["image"] == "registry.example/shop/api@sha256:" + "0" * 64
 
 

@@ -35,7 +35,7 @@ class Step:
 FIRST = (
     Step("inv --list", "what there is"),
     Step("inv envs.check", "two tenants, three tiers: all their files and templates, checked offline"),
-    Step("inv release.dev", "build this commit, tag it, deploy it to every tenant's dev"),
+    Step("inv release.dev", "build one image of this commit, tag it, deploy it to every dev: web, and then worker"),
     Step("inv release.staging", "promote: nothing is built, ECR re-tags what runs in dev"),
     Step("inv release.prod", "promote once more; prod pins digests"),
 )
@@ -47,7 +47,7 @@ SECOND = (
 )
 DYING = Step(
     "inv release.dev",
-    "it starts, and dies 8 seconds later: seen in the soak, restored, with its last log line",
+    "both services start, and die 8 seconds later: seen in the soak, restored, with their last log lines",
     code=1,
 )
 MISSPELT = Step("inv release.staging", "a wrong key in a tenant's file stops everything before it starts", code=2)
@@ -115,9 +115,9 @@ def _show(world: World, step: Step) -> None:
 
 
 def _change(world: World) -> None:
-    """A second commit, which changes what the service says."""
-    world.edit("examples/api/app.py", "return 200, about()", 'return 200, about() | {"news": "bulk orders"}')
-    _say("\n# somebody gives the service some news to tell\n$ git commit --all --message 'Offer bulk orders'")
+    """A second commit, which changes what web says."""
+    world.edit("examples/app/app.py", "return 200, about()", 'return 200, about() | {"news": "bulk orders"}')
+    _say("\n# somebody gives web some news to tell\n$ git commit --all --message 'Offer bulk orders'")
     world.commit("Offer bulk orders")
 
 
@@ -134,9 +134,9 @@ def _let_it_die(stage: Stage) -> int:
 
 
 def break_it(world: World) -> None:
-    """A commit whose service runs for 8 seconds and dies; dev soaks for 20 from now on, and nobody else does."""
-    world.edit("examples/api/app.py", "from threading import Thread\n", "from threading import Thread, Timer\n")
-    world.edit("examples/api/app.py", "    with server:\n", f"{_DEATH}    with server:\n")
+    """A commit whose services run for 8 seconds and die; dev soaks for 20 from now on, and nobody else does."""
+    world.edit("examples/app/app.py", "from threading import Thread\n", "from threading import Thread, Timer\n")
+    world.edit("examples/app/app.py", "    command()\n", f"{_DEATH}    command()\n")
     project = world.root / "envs/project.toml"
     project.write_text(project.read_text().replace('soak = "0s"', 'soak = "20s"', 1))
     world.commit("Forget the database")
@@ -158,13 +158,13 @@ def _misspell(world: World) -> None:
 
 
 def _look(stage: Stage) -> None:
-    """What the containers themselves say, where there are any."""
+    """What the containers of web themselves say, where there are any."""
     if stage.engine is None:
         return
     from deploytasks.config.load import load
 
     _say("\n# what the containers say")
-    for target in load(stage.world.root).targets:
+    for target in [each for each in load(stage.world.root).targets if each.name == "web"]:
         address = f"http://127.0.0.1:{target.vars['port']}/"
         _say(f"{target!s:24} {address}  {_answer(address)}")
 

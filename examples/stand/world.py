@@ -1,7 +1,7 @@
 """The whole stage: the emulator's accounts, and a scratch git repository whose files name them.
 
 The repository holds what somebody has who copied deploytasks into theirs: tasks.py, deploytasks/, envs/, templates/
-and the example service. Only what must differ on one machine without a real AWS is changed: the registry, the base
+and the example program. Only what must differ on one machine without a real AWS is changed: the registry, the base
 image, the network of the containers, which is the host's, and therefore a port of its own for every environment.
 """
 
@@ -20,7 +20,7 @@ from examples.stand import accounts
 from examples.stand.base_image import ARCHITECTURE
 from examples.stand.emulator import ROOT, Emulator
 
-_PARTS = ("tasks.py", "deploytasks", "envs", "templates", "examples/api")
+_PARTS = ("tasks.py", "deploytasks", "envs", "templates", "examples/app")
 _MOST_ENVIRONMENTS = 50
 _IGNORED = "__pycache__/\n"
 _SOMEBODY_ELSES = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "CIRCLE", "GIT_", "PYTHON")
@@ -108,7 +108,7 @@ def _copy(root: Path) -> None:
 def _settle(root: Path, emulator: Emulator, base: str) -> None:
     """The files name this machine: its registry, its base image, its kind of processor, its network, its ports."""
     project = root / "envs/project.toml"
-    service, definition = root / "templates/api.service.json.j2", root / "templates/api.json.j2"
+    service, definition = root / "templates/web.service.json.j2", root / "templates/web.json.j2"
     registry = f'[registry]\naccount = "{accounts.REGISTRY_ACCOUNT}"\nhost = "{emulator.registry}"'
     _replace(project, r"\[registry\]\naccount *= *\"\d+\"", registry)
     _replace(project, r"^(\[images\.[\w-]+\])$", rf'\1\nplatforms = ["linux/{ARCHITECTURE}"]')
@@ -119,8 +119,8 @@ def _settle(root: Path, emulator: Emulator, base: str) -> None:
     _replace(
         definition, r'^ *"portMappings": .*\n', ""
     )  # the emulator maps ports even in the host's network, and fails
-    _replace(definition, "X86_64", {"arm64": "ARM64"}.get(ARCHITECTURE, "X86_64"))
-    _replace(root / "examples/api/Dockerfile", r"^ARG BASE=.*$", f"ARG BASE={base}")
+    _replace(root / "templates/shared/task.j2", "X86_64", {"arm64": "ARM64"}.get(ARCHITECTURE, "X86_64"))
+    _replace(root / "examples/app/Dockerfile", r"^ARG BASE=.*$", f"ARG BASE={base}")
     ports = iter(_free_ports(_MOST_ENVIRONMENTS))
     for tenant in sorted((root / "envs").glob("*.toml")):
         if tenant != project:

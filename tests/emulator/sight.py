@@ -12,8 +12,9 @@ from examples.stand.world import World
 
 
 def targets(world: World, tier: str) -> dict[str, Target]:
-    """Tenant → its target in the tier; the example has one service."""
-    return {each.environment.tenant: each for each in load(world.root).targets if each.environment.tier == tier}
+    """Tenant → what runs as `web` in the tier; `worker` runs the same image."""
+    found = [each for each in load(world.root).targets if (each.environment.tier, each.name) == (tier, "web")]
+    return {each.environment.tenant: each for each in found}
 
 
 def service(world: World, target: Target) -> dict[str, Any]:
@@ -83,4 +84,4 @@ def everything(world: World) -> str:
 
 
 def _images(world: World) -> list[dict[str, Any]]:
-    return accounts.client(world.emulator, "ecr").describe_images(repositoryName="shop/api")["imageDetails"]
+    return accounts.client(world.emulator, "ecr").describe_images(repositoryName="shop/app")["imageDetails"]

@@ -19,12 +19,12 @@ def _released(world, tier="dev"):
 
 
 def _change(world, code):
-    world.edit("examples/api/app.py", "import json\n", f"import json\n{code}\n")
+    world.edit("examples/app/app.py", "import json\n", f"import json\n{code}\n")
     return world.commit("Change the service")
 
 
 def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(doubtful):
-    doubtful.edit("templates/api.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
+    doubtful.edit("templates/web.service.json.j2", BREAKER, BREAKER.replace("true", "false"))
     doubtful.edit("envs/project.toml", "[tiers.dev]", '[tiers.dev]\ntimeout = "40s"')
     doubtful.commit("Do without the circuit breaker")
     _released(doubtful)
@@ -41,7 +41,10 @@ def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(doubtful):
     assert "no luck" in said
     assert sight.digests(doubtful, "dev") == {"main": {sight.digest(doubtful, "dev")}, "mb": {first}}
     cells = json.loads(doubtful.inv("status", "--tier", "dev", "--json").stdout)["cells"]
-    assert {cell["target"]: cell["standing"] for cell in cells} == {"dev/api": "completed", "mb-dev/api": "rolled back"}
+    assert {cell["target"]: cell["standing"] for cell in cells} == {
+        **{"dev/web": "completed", "dev/worker": "completed"},
+        **{"mb-dev/web": "rolled back", "mb-dev/worker": "completed"},
+    }
 
 
 def test_an_image_that_starts_and_dies_is_unhealthy_and_restored(world):
@@ -53,7 +56,7 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_restored(world):
 
     said = released.stdout + released.stderr
     assert released.returncode == 1, said
-    assert "1 unhealthy, 1 not attempted" in said
+    assert "2 unhealthy, 2 not attempted" in said
     assert re.search(r"in the soak: \d tasks? died \(crashed: exit 1", said), said
     assert "| there is no database" in said and "It was restored to " in said
     assert sight.digests(world, "dev") == {"main": {first}, "mb": {first}}
@@ -62,12 +65,12 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_restored(world):
 def test_tasks_before_a_deploy_really_run_and_one_that_fails_leaves_the_service_alone(world):
     code = "import os, sys; print('migrating', os.environ['TENANT']); sys.exit(os.path.exists('/app/broken'))"
     command = json.dumps(["python3", "-c", code])
-    world.edit("envs/project.toml", "[services.api]", f"[services.api]\nbefore_deploy = [{command}]")
+    world.edit("envs/project.toml", "[services.web]", f"[services.web]\nbefore_deploy = [{command}]")
     world.commit("Migrate first")
     said = _released(world)
     assert "migrating main" in said and "migrating mb" in said
     first = sight.digest(world, "dev")
-    world.edit("examples/api/app.py", "import json\n", "import json\n# changed\n")
+    world.edit("examples/app/app.py", "import json\n", "import json\n# changed\n")
     world.edit("envs/project.toml", "os.path.exists('/app/broken')", "7")
     world.commit("Migrate in vain")
 
@@ -93,6 +96,7 @@ def test_a_rollback_brings_the_image_and_the_definition_of_then_and_holds_the_ti
     assert back.returncode == 0, back.stdout + back.stderr
     assert sight.digests(world, "staging") == {"main": {first}, "mb": {first}}
     results = json.loads(back.stdout.splitlines()[-1])["results"]
-    assert {each["revision"] for each in results} == {each[0].rpartition("/")[2] for each in revisions.values()}
+    of_web = {each[0].rpartition("/")[2] for each in revisions.values()}
+    assert {each["revision"] for each in results} == of_web | {each.replace("-web:", "-worker:") for each in of_web}
     refused = world.inv("release.staging")
     assert (refused.returncode, "holds it since" in refused.stderr) == (2, True)

@@ -12,7 +12,7 @@ from examples.stand import accounts
 from tests.emulator import sight
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulator, pytest.mark.timeout(180)]
-RUN = ("deploy.run", "dev", "--tenant", "mb", "--service", "api", "--")
+RUN = ("deploy.run", "dev", "--tenant", "mb", "--service", "web", "--")
 
 
 def test_a_command_runs_in_the_services_image_and_environment_and_its_end_is_ours(shared):
@@ -26,7 +26,7 @@ def test_a_command_runs_in_the_services_image_and_environment_and_its_end_is_our
     assert "the command ended with exit code 3" in ran.stderr
     (stopped,) = (each for arn, each in _one_offs(shared).items() if arn not in before)
     assert stopped["startedBy"].startswith("deploytasks/")
-    assert len(sight.containers(shared)) == 2
+    assert len(sight.containers(shared)) == 4
 
 
 def test_a_command_that_does_not_exist_never_started(shared):
@@ -48,16 +48,16 @@ def test_ctrl_c_ends_the_container_too(shared):
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
-        assert len(sight.containers(shared)) == 3
+        assert len(sight.containers(shared)) == 5
         os.kill(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "was stopped" in stderr
     deadline = time.monotonic() + 20
-    while len(sight.containers(shared)) > 2 and time.monotonic() < deadline:
+    while len(sight.containers(shared)) > 4 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert len(sight.containers(shared)) == 2
+    assert len(sight.containers(shared)) == 4
 
 
 def test_the_lines_of_services_and_of_stopped_one_offs_stand_in_one_log(shared):
@@ -66,12 +66,12 @@ def test_the_lines_of_services_and_of_stopped_one_offs_stand_in_one_log(shared):
     (stopped,) = _one_offs(shared).keys() - before.keys()
     (service,) = (each["taskArn"] for each in sight.tasks(shared, sight.targets(shared, "dev")["mb"]))
 
-    ran = shared.inv("deploy.logs", "dev", "--tenant", "mb", "--json")
+    ran = shared.inv("deploy.logs", "dev", "--tenant", "mb", "--service", "web", "--json")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     *lines, summary = map(json.loads, ran.stdout.splitlines())
     assert summary["lines"] == len(lines)
-    assert {line["target"] for line in lines} == {"mb-dev/api"}
+    assert {line["target"] for line in lines} == {"mb-dev/web"}
     assert [line["message"] for line in lines if stopped.endswith(line["task"])] == ["migrated"]
     assert any(service.endswith(line["task"]) for line in lines)
 

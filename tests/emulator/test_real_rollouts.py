@@ -30,7 +30,7 @@ def test_two_accounts_run_the_registry_accounts_image_as_containers(world):
     assert sight.digests(world, "dev") == {"main": {built}, "mb": {built}}
     assert len({target.access.account for target in sight.targets(world, "dev").values()}) == 2
     images = [image for image in sight.containers(world) if image.endswith(built)]
-    assert images == [f"{world.emulator.registry}/shop/api@{built}"] * 2
+    assert images == [f"{world.emulator.registry}/shop/app@{built}"] * 4
 
 
 def test_with_pin_tag_a_moved_tag_changes_what_both_run_without_a_new_revision(world):
@@ -79,16 +79,17 @@ def test_a_crashing_second_image_is_rolled_back_and_the_other_tenant_reported(wo
     looked = world.inv("status", "--tier", "dev", "--check", "--json")
     cells = {cell["target"]: cell for cell in json.loads(looked.stdout)["cells"]}
     assert looked.returncode == 3, looked.stderr
-    assert cells["mb-dev/api"]["standing"] == "rolled back"
-    assert cells["mb-dev/api"]["marks"] == ["failed", "behind", "mixed"]
-    assert cells["dev/api"]["marks"] == ["mixed"]
-    assert cells["dev/api"]["evidence"] == "seen"
+    assert cells["mb-dev/web"]["standing"] == "rolled back"
+    assert cells["mb-dev/web"]["marks"] == ["failed", "behind", "mixed"]
+    assert cells["dev/web"]["marks"] == ["mixed"]
+    assert cells["dev/web"]["evidence"] == "seen"
 
 
 def test_a_wrong_account_in_one_tenants_file_stops_everything_before_the_first_write(world):
     _change(world)
     account = sight.targets(world, "dev")["mb"].access.account
-    world.edit("envs/mb.toml", f'account = "{account}"', 'account = "999999999999"')
+    role = f'role = "arn:aws:iam::{account}:role/deploy"'
+    world.edit("envs/mb.toml", f'account = "{account}"', f'account = "999999999999"\n{role}')
     world.commit("Mistake the account")
     before = _everything_of(world, account)
 
@@ -125,7 +126,7 @@ def _promote(world, *tiers):
 
 def _change(world, code=""):
     """One more commit; `code` goes to the head of the service's program, and a comment that was never there before."""
-    world.edit("examples/api/app.py", "import json\n", f"import json\n# {uuid4()}\n{code}")
+    world.edit("examples/app/app.py", "import json\n", f"import json\n# {uuid4()}\n{code}")
     world.commit("Change the service")
 
 

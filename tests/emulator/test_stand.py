@@ -96,4 +96,4 @@ def _left_on_engine(port: str) -> list[str]:
             ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}"),
         )
     ]
-    return [name for names in listed for name in names if f"localhost:{port}/shop/api" in name]
+    return [name for names in listed for name in names if f"localhost:{port}/shop/app" in name]

@@ -25,8 +25,8 @@ def test_one_commit_goes_through_all_tiers_of_all_tenants(released):
 
 def test_an_image_carries_its_project_as_a_label(released):
     ecr = accounts.client(released.emulator, "ecr")
-    (image,) = find(ecr, "shop/api", ["dev"]).values()
-    assert aws_ecr.image_config(ecr, "shop/api", image.config).labels[LABEL] == "shop"
+    (image,) = find(ecr, "shop/app", ["dev"]).values()
+    assert aws_ecr.image_config(ecr, "shop/app", image.config).labels[LABEL] == "shop"
 
 
 def test_a_second_time_changes_nothing(released):
@@ -61,7 +61,7 @@ def test_the_gate_refuses_what_the_tier_before_does_not_run(released):
 
 
 def test_an_image_that_is_built_for_another_processor_is_refused(released):
-    template = released.root / "templates/api.json.j2"
+    template = released.root / "templates/shared/task.j2"
     text, before = template.read_text(), sight.everything(released)
     here, other = ("X86_64", "ARM64") if "X86_64" in text else ("ARM64", "X86_64")
     template.write_text(text.replace(here, other))
@@ -70,7 +70,7 @@ def test_an_image_that_is_built_for_another_processor_is_refused(released):
 
     template.write_text(text)
     assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert f"runtimePlatform.cpuArchitecture: {other}, but the image shop/api@sha256:" in refused.stderr
+    assert f"runtimePlatform.cpuArchitecture: {other}, but the image shop/app@sha256:" in refused.stderr
     assert sight.everything(released) == before
 
 
@@ -91,7 +91,7 @@ def test_status_says_what_every_environment_runs(released):
     board = released.inv("status", "--json")
 
     assert board.returncode == 0, board.stderr
-    assert [cell["commit"] for cell in json.loads(board.stdout)["cells"]] == [_first_commit(released)] * 6
+    assert [cell["commit"] for cell in json.loads(board.stdout)["cells"]] == [_first_commit(released)] * 12
 
 
 def test_a_release_in_json_is_lines_of_json_with_the_summary_last(pretended):
@@ -117,6 +117,6 @@ def _first_commit(world):
 
 
 def _second_commit(world):
-    with (world.root / "examples/api/app.py").open("a") as program:
+    with (world.root / "examples/app/app.py").open("a") as program:
         program.write("# changed\n")
     world.commit("Change the service")

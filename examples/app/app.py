@@ -1,13 +1,17 @@
-"""A small HTTP service that says where it is: the tier and tenant that its task definition gave it."""
+"""What one image holds for several services: `app.py web` answers HTTP, `app.py worker` works in the background.
+
+Both say where they are: the tier and tenant that their task definition gave them.
+"""
 
 import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import FrameType
-from typing import Any
 
 
 def about() -> dict[str, str]:
@@ -41,21 +45,52 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT, finish what is being answered, and exit with 0."""
+def web() -> None:
+    """Serve until a signal, and finish what is being answered."""
     port = int(os.environ.get("PORT", "8080"))
     server = ThreadingHTTPServer((os.environ.get("HOST", ""), port), Handler)
     server.daemon_threads = False  # closing waits for what is being answered
-
-    def stop(number: int, frame: FrameType | None) -> Any:
-        Thread(target=server.shutdown).start()  # shutdown() waits for the loop that this handler interrupts
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    print(f"listening on port {server.server_port}: {json.dumps(about())}", file=sys.stderr, flush=True)  # noqa: T201
+    on_signal(lambda: Thread(target=server.shutdown).start())  # shutdown() waits for the loop that is interrupted
+    log(f"listening on port {server.server_port}")
     with server:
         server.serve_forever()
-    print("stopped", file=sys.stderr, flush=True)  # noqa: T201
+    log("stopped")
+
+
+def worker() -> None:
+    """Work until a signal, and finish what is at hand."""
+    stopping: list[bool] = []
+    on_signal(lambda: stopping.append(True))
+    log("waiting for orders")
+    while not stopping:
+        time.sleep(0.5)
+    log("stopped")
+
+
+def on_signal(do: Callable[[], None]) -> None:
+    """Do it at SIGTERM, with which ECS stops a task, and at SIGINT."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        do()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def log(text: str) -> None:
+    """Write a line to the task's log."""
+    print(f"{text}: {json.dumps(about())}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+COMMANDS = {"web": web, "worker": worker}
+
+
+def main() -> None:
+    """Run the command that is named."""
+    command = COMMANDS.get(" ".join(sys.argv[1:]))
+    if command is None:
+        sys.exit(f"usage: app.py {'|'.join(COMMANDS)}")
+    command()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Jobs, whole commands against the simulated AWS: what starts them is pointed at what was released."""
 
 import json
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from tests.cloud.accounts import REGION, Account, AwsError, Call
 from tests.cloud.ecs_definitions import register
 from tests.cloud.ecs_tasks import Script, run_task
 from tests.cloud.events import Rule, add_rule
+from tests.cloud.logs import write_log
 from tests.cloud.world import tenant_account
 from tests.commands import Shop
 
@@ -457,3 +460,145 @@ def test_a_job_whose_definition_names_the_tag_is_shown_with_what_the_tag_names(s
     document = json.loads(shop.inv("status", "--tier", "dev", "--json").stdout)
     (cell,) = (each for each in document["cells"] if each["target"] == "t1-dev/nightly")
     assert (cell["commit"], cell["marks"]) == (shop.commits["older"], [])
+
+
+def test_the_diff_shows_what_a_deploy_would_change_of_a_schedule(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    assert shop.inv("deploy.diff", "prod").code == 0
+    shop.edit("envs/project.toml", "cron(0 3 * * ? *)", "cron(0 5 * * ? *)")
+    ran = shop.inv("deploy.diff", "prod")
+    assert ran.code == 3
+    lines = [line.strip() for line in ran.stdout.splitlines() if line.startswith(("+ ", "- "))]
+    assert [line.split('"')[1] for line in lines] == ["ScheduleExpression"] * 2
+    assert "cron(0 5 * * ? *)" in lines[1]
+
+
+def test_the_diff_shows_the_schedule_of_a_job_that_is_not_there_yet(shop: Shop):
+    shop.add_job()
+    ran = shop.inv("deploy.diff", "prod", "--service", "nightly")
+    assert ran.code == 3
+    assert "(not deployed yet)" in ran.stdout and "cron(0 3 * * ? *)" in ran.stdout
+    assert "TaskDefinitionArn" not in ran.stdout
+
+
+def test_a_secret_in_the_input_of_a_schedule_is_masked_in_the_diff(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    command = {"name": "nightly", "environment": [{"name": "DB_PASSWORD", "value": "hunter2-hunter2"}]}
+    with_template(shop, json.dumps({"Target": {"Input": json.dumps({"containerOverrides": [command]})}}))
+    ran = shop.inv("deploy.diff", "prod", "--service", "nightly")
+    assert (ran.code, "hunter2" in ran.stdout) == (3, False), ran.stdout
+
+
+def with_template(shop: Shop, text: str) -> None:
+    """The schedule of the job has this template."""
+    (shop.root / "templates/nightly.schedule.json.j2").write_text(text)
+
+
+WHOLE = """{
+  "Name": "nightly-{{ tenant }}", "ScheduleExpressionTimezone": "Europe/Berlin", "State": "DISABLED",
+  "Target": {
+    "RoleArn": "arn:aws:iam::{{ account }}:role/schedule",
+    "EcsParameters": {
+      "LaunchType": "FARGATE",
+      "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": {{ vars.subnets | tojson }}}}
+    }
+  }
+}"""
+
+
+def test_what_a_schedules_template_names_is_kept_so_its_name_and_state_too(shop: Shop):
+    shop.add_job()
+    with_template(shop, WHOLE)
+    ran = shop.inv("deploy.prod")
+    assert ran.code == 0, ran.stderr
+    made = account(shop).schedules[REGION, "default", "nightly-t1"]
+    assert (made["ScheduleExpressionTimezone"], made["State"]) == ("Europe/Berlin", "DISABLED")
+    made["State"] = "ENABLED"
+    assert cells(shop)["t1-prod/nightly"]["marks"] == ["drifted"]
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert account(shop).schedules[REGION, "default", "nightly-t1"]["State"] == "DISABLED"
+    assert cells(shop)["t1-prod/nightly"]["marks"] == []
+
+
+def back_and_forth(shop: Shop) -> None:
+    """The older commit was released, then the newer one: the job ran revision 1, and runs 2."""
+    shop.add_job("nightly", 'schedule = "rate(1 day)"')
+    options = ("--override", "it is a test", "--allow-older")
+    for commit in (shop.commits["older"], shop.commits["newer"]):
+        ran = shop.inv("release.prod", "--commit", commit, *options)
+        assert ran.code == 0, ran.stderr
+
+
+def test_a_rollback_points_the_schedule_at_the_revision_of_then_and_leaves_the_rest(shop: Shop):
+    back_and_forth(shop)
+    assert runs(shop) == "shop-t1-prod-nightly:2"
+    schedule(shop).update({"State": "DISABLED", "ScheduleExpression": "rate(2 days)"})
+    ran = shop.inv("release.rollback", "prod")
+    assert ran.code == 0, ran.stderr
+    assert runs(shop) == "shop-t1-prod-nightly:1"
+    assert (schedule(shop)["State"], schedule(shop)["ScheduleExpression"]) == ("DISABLED", "rate(2 days)")
+    assert len(account(shop).families["shop-t1-prod-nightly"]) == 2
+    assert cells(shop)["t1-prod/nightly"]["commit"] == shop.commits["older"]
+
+
+def test_a_rollback_to_a_time_asks_no_service_deployments_of_a_job(shop: Shop):
+    back_and_forth(shop)
+    shop.endpoint.calls.clear()
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ran = shop.inv("release.rollback", "prod", "--at", at, "--service", "nightly")
+    assert ran.code == 0, ran.stderr
+    assert shop.endpoint.operations()["ListServiceDeployments"] == 0
+    assert runs(shop) == "shop-t1-prod-nightly:2"
+
+
+def test_a_kill_between_the_mark_and_the_update_leaves_the_old_revision_and_the_next_deploy_finishes(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+    shop.interrupt(lambda call: call.operation == "UpdateSchedule", then=lambda: None)
+    ran = shop.inv("deploy.prod")
+    assert ran.code in (0, 130)
+    shop.endpoint.fault = None
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] in ("deployed", "unchanged")
+    assert runs(shop) != "shop-t1-prod-nightly:1"
+
+
+def test_the_log_of_a_jobs_recent_runs_is_shown(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    write_log(account(shop), "/ecs/shop-t1-prod-nightly", "nightly/nightly/task1", "counted 3 orders")
+    ran = shop.inv("deploy.logs", "prod", "--tenant", "t1", "--service", "nightly")
+    assert (ran.code, "counted 3 orders" in ran.stdout) == (0, True), ran.stderr
+
+
+def asked(shop: Shop, *words: str) -> Counter[str]:
+    """The calls of a command, without those that read the lock."""
+    shop.endpoint.calls.clear()
+    assert shop.inv(*words).code == 0
+    return Counter({name: count for name, count in shop.endpoint.operations().items() if name != "GetParameter"})
+
+
+def test_a_job_that_stays_costs_one_look_at_its_schedule_and_one_at_its_definition(shop: Shop):
+    shop.inv("deploy.prod")
+    without = asked(shop, "deploy.prod")
+    shop.add_job()
+    shop.inv("deploy.prod")
+    assert asked(shop, "deploy.prod") - without == Counter(GetSchedule=2, DescribeTaskDefinition=2)
+    board = asked(shop, "status", "--tier", "prod")
+    assert (board["GetSchedule"], board["ListTasks"], board["DescribeTasks"]) == (2, 4, 2)
+
+
+def test_a_job_that_changes_is_looked_at_once_more_before_its_schedule_is_updated(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    unchanged = asked(shop, "deploy.prod")
+    for number in (1, 2):
+        shop.edit(f"envs/t{number}.toml", "jobs.nightly.", "jobs.nightly.cpu = 2048\njobs.nightly.")
+        shop.edit(f"envs/t{number}.toml", "cpu = 1024", "cpu = 1024\njobs.nightly.memory = 4096")
+    changed = asked(shop, "deploy.prod")
+    image = Counter(GetDownloadUrlForLayer=1, GetObject=1)
+    named = Counter(DescribeSecret=4, GetRole=4)  # the execution role, and the schedule's
+    written = Counter(ListTaskDefinitions=2, RegisterTaskDefinition=2, TagResource=2, UpdateSchedule=2)
+    assert changed - unchanged == image + named + written + Counter(GetSchedule=2)

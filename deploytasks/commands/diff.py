@@ -1,23 +1,27 @@
 """Compare live definitions with rendered ones, or with those of another environment. Read-only."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks import tags
-from deploytasks.commands import config_rules, desired_images, drift, rollouts
+from deploytasks.commands import config_rules, desired_images, drift, jobs, rollouts
 from deploytasks.commands.context import Context, begin_to_look, quiet, reach
 from deploytasks.commands.observe import observe
 from deploytasks.concurrency import each, together
 from deploytasks.config.select import select
-from deploytasks.errors import AwsError, Complaint, Invalid
+from deploytasks.errors import AwsError, Complaint, Invalid, once
 from deploytasks.model import (
     Command,
     Definition,
     DesiredImage,
     Difference,
     Image,
+    JobSchedule,
     Live,
     Options,
     Project,
@@ -26,6 +30,7 @@ from deploytasks.model import (
     desired_by,
     tenants_of,
 )
+from deploytasks.rules.schedule import changes, pointed
 from deploytasks.spelling import suggestion
 from deploytasks.template.canonical import canonical
 from deploytasks.template.render import Renderer
@@ -34,12 +39,13 @@ from deploytasks.template.render import Renderer
 class Rendered(Struct, frozen=True):
     """What a deploy would register, in canonical form, and its name in the diff; if None, `complaints` say why.
 
-    `create` is the CreateService request if there is a service template.
+    `create` is the CreateService request if there is a service template, `schedule` what is to start a job.
     """
 
     name: str
     definition: Definition | None = None
     create: Definition | None = None
+    schedule: JobSchedule | None = None
     complaints: tuple[Complaint, ...] = ()
 
 
@@ -107,25 +113,52 @@ def _request(context: Context, target: Target, wanted: Sequence[DesiredImage | C
     desired = context.renderer.tried(target) if complaints else desired_by(target, known)
     try:
         made, create = rollouts.render(context, target, desired)
+        schedule = jobs.asked(context.renderer, target, desired, made)
     except Invalid as error:
         complaints += error.complaints
     if complaints:
         return Rendered(f"rendered {target}", complaints=tuple(complaints))
-    return Rendered(
-        f"rendered {target} for {tags.short(desired.commit_tag) or desired.digest}", canonical(made), create
-    )
+    name = f"rendered {target} for {tags.short(desired.commit_tag) or desired.digest}"
+    return Rendered(name, canonical(made), create, schedule)
 
 
 def _from_rendered(live: Live, rendered: Rendered) -> Difference:
+    before, after = _canonical(live, rendered.definition), rendered.definition
+    if rendered.schedule and after is not None and not live.complaint:
+        before, after = _with_schedule(live, rendered.schedule, before, after)
     return Difference(
         target=live.target,
         left=_called(live),
         right=rendered.name,
-        before=_canonical(live, rendered.definition),
-        after=rendered.definition,
-        complaints=(*_unseen(live), *rendered.complaints),
+        before=before,
+        after=after,
+        complaints=tuple(once([*_unseen(live), *rendered.complaints])),
         notes=tuple(drift.service_notes(rendered.create, live)),
     )
+
+
+def _with_schedule(
+    live: Live, wanted: JobSchedule, before: Definition | None, after: Definition
+) -> tuple[Definition | None, Definition]:
+    """Return both definitions with what starts the job beside them, if a deploy would change that."""
+    there = live.schedule
+    asked = replace(wanted, revision=live.primary.revision) if live.primary else wanted
+    if not changes(asked, there):
+        return before, after
+    key = "rule target" if there and there.is_rule else "schedule"
+    sent = _plain(pointed(asked, there))
+    if live.primary is None:
+        del sent["Target"]["EcsParameters"]["TaskDefinitionArn"]  # which one is known once it is registered
+    return ({**before, key: _plain(there.told)} if before and there else before), {**after, key: sent}
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the object as JSON has it, with times as text, and the input of its target as the JSON that it holds."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, default=str))
+    target = plain.get("Target", plain)
+    with suppress(ValueError, TypeError):
+        target["Input"] = json.loads(target.get("Input"))
+    return plain
 
 
 def _between(left: Live, right: Live | None, name: str) -> Difference:
@@ -168,7 +201,8 @@ def _without_family(live: Live) -> Definition | None:
 def _called(live: Live) -> str:
     if live.complaint:
         return f"live {live.target} (not seen)"
-    revision = live.primary.revision.rpartition("/")[2] if live.primary else "(no service yet)"
+    none = "(not deployed yet)" if live.target.job else "(no service yet)"
+    revision = live.primary.revision.rpartition("/")[2] if live.primary else none
     return f"live {live.target} {revision}"
 
 

@@ -93,7 +93,9 @@ def _began(revision: Revision) -> datetime:
 
 
 def _told(client: Any, target: Target, listed: Callable[[], Iterator[service_deployments.Ran]]) -> Then | None:
-    """Return the first that did not fail; None if the role or the region does not let ECS tell."""
+    """Return the first that did not fail; None of a job, and if the role or the region does not let ECS tell."""
+    if target.job:
+        return None
     try:
         return _first_good(client, target, islice(listed(), _REVISIONS))
     except AwsError as error:

@@ -12,9 +12,10 @@ from deploytasks.model import Hidden, Job, JobSettings, Project, Target
 from deploytasks.template import schedule
 from deploytasks.template.check import check_all, rendered, unchecked
 from deploytasks.template.render import Renderer
+from tests.template_stage import DEFINITION as OF_SERVICE
 from tests.template_stage import project as project_of
-from tests.template_stage import shipped, write
 from tests.template_stage import target as service
+from tests.template_stage import write
 
 ROLE = "arn:aws:iam::222222222222:role/schedule"
 SCHEDULED = JobSettings("cron(0 3 * * ? *)", ROLE)
@@ -50,7 +51,7 @@ def stage(root: Path, *targets: Target, schedule: str | None = None, definition:
     names = dict.fromkeys(each.name for each in targets)
     files = {f"{name}.json": definition for name in names}
     files |= {f"{name}.schedule.json": schedule for name in names if schedule is not None}
-    write(root, shipped(), **files)
+    write(root, OF_SERVICE, **files)
     return replace(project_of(root, *targets), jobs=tuple(Job(name, "api") for name in names))
 
 
@@ -240,7 +241,7 @@ def test_a_broken_definition_is_told_once_and_its_schedule_is_still_checked(tmp_
 
 def test_a_service_template_of_a_job_and_a_schedule_of_a_service_are_told(tmp_path):
     whole = stage(tmp_path, target())
-    write(tmp_path, shipped(), **{"nightly.service.json": "{}", "api.schedule.json": "{}"})
+    write(tmp_path, OF_SERVICE, **{"nightly.service.json": "{}", "api.schedule.json": "{}"})
     assert complaints(replace(whole, targets=(service(), target()))) == [
         "templates/api.schedule.json.j2: mb-dev/api: a service has no schedule\n"
         "    remove it; a job has one: [jobs.<job>]",
@@ -266,7 +267,7 @@ def test_the_template_is_told_also_if_the_other_schedule_has_none(tmp_path):
     for first, second in (("nightly", "weekly"), ("weekly", "nightly")):
         whole = stage(tmp_path, target(name=first), target(name=second))
         write(
-            tmp_path, shipped(), **{"weekly.schedule.json": edited(SCHEDULE, "{{ family }}-x", "shop-mb-dev-nightly")}
+            tmp_path, OF_SERVICE, **{"weekly.schedule.json": edited(SCHEDULE, "{{ family }}-x", "shop-mb-dev-nightly")}
         )
         (said,) = complaints(whole)
         assert said.startswith(

@@ -1,8 +1,9 @@
 """Jobs: what starts them and what they run, as AWS has it, and what starts them by `envs/` and templates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -27,7 +28,6 @@ def look(clients: Clients, renderer: Renderer, target: Target) -> Live:
     Raises:
         AwsError: an AWS call failed, the schedule is another family's, or the rule does not tell which target is the
             job's.
-        Invalid: its schedule's template does not tell the schedule's name.
 
     """
     schedule = jobs.found(clients, target, wanted(renderer, target))
@@ -66,8 +66,11 @@ def idle(renderer: Renderer, lives: Iterable[Live]) -> frozenset[Target]:
 
 
 def wanted(renderer: Renderer, target: Target) -> JobSchedule | None:
-    """Return what should start the job, as far as no image and no revision decides it; None if nothing should."""
-    return asked(renderer, target, renderer.tried(target), {})
+    """Return what should start the job, as far as no image and no revision decides it; None if nothing should.
+
+    Its template is not checked here, so that what runs is shown whatever is wrong with it.
+    """
+    return _made(target, renderer.unchecked_schedule(target), {})
 
 
 def asked(
@@ -79,10 +82,14 @@ def asked(
         Invalid: its schedule's template is wrong.
 
     """
-    if target.job is None:
-        return None
-    template = renderer.schedule(target, desired)
-    if template is None and not target.job.schedule and not target.job.rule:
+    return _made(target, renderer.schedule(target, desired), definition, revision) if target.job else None
+
+
+def _made(
+    target: Target, template: Mapping[str, Any] | None, definition: Definition, revision: str = ""
+) -> JobSchedule | None:
+    job = target.job
+    if template is None and not (job and (job.schedule or job.rule)):
         return None
     return job_schedule(target, revision or placeholder_revision(target), template, definition)
 

@@ -1,6 +1,7 @@
 """The plan for a tier's targets: rendered, compared with what runs, decided."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -154,10 +155,16 @@ def config_name(context: Context) -> str:
 
 
 def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> tuple[Live, ...]:
-    """Return the targets that are missing, or whose definition or schedule a rollout would change."""
-    listed = tuple(desired_images)
-    seen = (live for live in lives if not live.complaint)
-    return tuple(live for live in seen if changes(context, live, desired_by(live.target, listed)))
+    """Return the targets that are missing, or whose definition or schedule a rollout would change.
+
+    Targets with a wrong template are left to `renders`, which reports all of them.
+    """
+    listed, found = tuple(desired_images), list[Live]()
+    for live in lives:
+        with suppress(Invalid):
+            if not live.complaint and changes(context, live, desired_by(live.target, listed)):
+                found.append(live)
+    return tuple(found)
 
 
 def changes(context: Context, live: Live, desired: DesiredImage) -> bool:

@@ -107,6 +107,14 @@ class Renderer:
             self._made[asked] = {}
         return None
 
+    def unchecked_schedule(self, target: Target) -> dict[str, Any] | None:
+        """Return what the template of the job's schedule names, unchecked, for placeholder images.
+
+        None if there is no template, or if it does not render to a JSON object.
+        """
+        asked = self._asked(target, self.tried(target), "CreateSchedule")
+        return self._plain(asked) if self._drafts.exists(asked.name) else None
+
     def job_schedule(self, target: Target, desired: DesiredImage, revision: str = "") -> "JobSchedule | None":
         """Return what the job's schedule for the revision, or a placeholder, is made of; None if it is to have none.
 

@@ -80,6 +80,12 @@ def test_of_an_image_with_several_commits_the_recorded_one_was_released():
     assert history_of(held, 20, [record(FIRST, "ann", commit=C)]).releases[0].commit == A
 
 
+def test_of_an_image_with_several_commits_and_no_record_the_ancestor_of_the_others_was_released():
+    held = past(api=[replace(image("1", A, B, FIRST), origin=B)])
+    assert history_of(held, 20, []).releases[0].commit == B
+    assert history_of(held, 20, [record(FIRST, "ann", commit=A)]).releases[0].commit == A
+
+
 def test_the_earliest_record_tells_who_released():
     records = [record(SECOND, "late", at(2, 9)), record(SECOND, "ann", at(2, 1)), record(SECOND, "unknown when")]
     assert told(past(api=THREE), records)[SECOND].kept["by"] == "ann"

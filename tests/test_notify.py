@@ -77,6 +77,16 @@ def test_a_release_is_told_at_its_start_and_at_its_end(told: Shop, webhook: Rece
     assert webhook.requests[0]["Content-Type"].startswith("application/json")
 
 
+def test_one_more_commit_tag_on_an_image_is_not_told(told: Shop, webhook: Receiver):
+    told.edit("envs/project.toml", 'context = "."', 'context = "."\npaths = ["templates/**"]')
+    told.endpoint.cloud.account(REGISTRY).repositories["api"].push(told.commit())
+    assert told.inv("release.dev").code == 0
+    webhook.messages.clear()
+    told.git("commit", "-q", "--allow-empty", "-m", "Docs")
+    assert "api: reused" in told.inv("release.dev").stdout
+    assert webhook.messages == []
+
+
 def test_a_failed_target_is_told_with_its_reason_and_the_command_that_goes_on(told: Shop, webhook: Receiver):
     told.refuse("UpdateService", "AccessDeniedException", tenant_account(2))
     assert told.inv("deploy.prod").code == 1

@@ -150,6 +150,8 @@ def test_a_change_that_is_taken_back_counts_as_one(shop: Shop, repository: Repos
 
 
 def test_of_a_merge_counts_what_it_brings_to_its_first_parent(shop: Shop, repository: Repository):
+    for name, value in (("log.diffMerges", "combined"), ("diff.renames", "copies"), ("log.follow", "true")):
+        run(shop.root, "config", name, value)
     run(shop.root, "checkout", "-qb", "side")
     write(shop, "docs/side.md", "one")
     commit(shop)
@@ -158,6 +160,14 @@ def test_of_a_merge_counts_what_it_brings_to_its_first_parent(shop: Shop, reposi
     assert not builds(shop)
     run(shop.root, "checkout", "-q", "side")
     write(shop, "src/app/more.py", "one")
+    commit(shop)
+    run(shop.root, "revert", "-n", "HEAD")
+    commit(shop)
+    run(shop.root, "checkout", "-q", "main")
+    run(shop.root, "merge", "-q", "--no-ff", "-m", "Neither", "side")
+    assert not builds(shop), "what was taken back before the merge changes nothing"
+    run(shop.root, "checkout", "-q", "side")
+    write(shop, "src/app/more.py", "two")
     repository.push(commit(shop))  # the nearest in ECR, but no first parent
     run(shop.root, "checkout", "-q", "main")
     run(shop.root, "merge", "-q", "--no-ff", "-m", "Source", "side")
@@ -175,6 +185,33 @@ def test_the_images_table_counts_by_what_it_says_and_the_rest_of_envs_does_not(s
     repository.push(run(shop.root, "rev-parse", "HEAD"), "linux/arm64")
     docs(shop)
     assert "reused" in shop.inv("build", "--dry-run").stdout
+
+
+def test_an_envs_file_that_paths_name_counts_as_any_other(shop: Shop, repository: Repository):
+    shop.edit("envs/project.toml", '"poetry.lock"', '"envs/*.toml"')
+    repository.push(commit(shop))
+    docs(shop)
+    assert not builds(shop)
+    shop.edit("envs/project.toml", 'LOG_LEVEL = "info"', 'LOG_LEVEL = "warning"')
+    assert builds_then(shop)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_an_image_whose_envs_are_not_the_commits_is_built(
+    shop: Shop, repository: Repository, tmp_path: Path, is_link: bool
+):
+    (shop.root / "envs").rename(tmp_path / "envs")
+    if is_link:
+        (shop.root / "envs").symlink_to(tmp_path / "envs")
+    else:
+        write(shop, ".gitignore", "envs\n")
+    shop.commits_config = False
+    commit(shop)
+    repository.push(docs(shop))
+    docs(shop, "three")
+    if not is_link:
+        (tmp_path / "envs").rename(shop.root / "envs")
+    assert builds(shop)
 
 
 def test_a_commit_is_built_if_its_table_is_not_the_one_that_counts_now(shop: Shop, repository: Repository):
@@ -218,6 +255,9 @@ def test_a_pattern_that_matches_nothing_is_refused_by_the_check_and_by_a_build(s
     ran = shop.inv("build")
     assert ran.code == 2
     assert f"'poetry.lok' matches no file of commit {run(shop.root, 'rev-parse', 'HEAD')[:12]}" in ran.stderr
+    repository.push(run(shop.root, "rev-parse", "HEAD"))  # by another tool
+    docs(shop)
+    assert shop.inv("build").code == 2
     write(shop, "poetry.lok", "new")
     assert shop.inv("envs.check").code == 0, "it may be about to be committed"
 
@@ -296,6 +336,16 @@ def test_the_same_image_is_never_backwards_and_another_one_is_compared_by_the_co
     assert repository.tags["dev"] == repository.tags[before]
 
 
+def test_what_a_tier_was_before_is_the_ancestor_too(shop: Shop, repository: Repository):
+    before = run(shop.root, "rev-parse", "HEAD")
+    first_by_name(shop)
+    assert shop.inv("release.dev").code == 0
+    write(shop, "src/app/main.py", "two")
+    newer = commit(shop)
+    repository.push(newer)
+    assert f"dev → {newer[:7]} (was {before[:7]})" in said(shop.inv("tag.dev", "--dry-run").stdout)
+
+
 def test_a_tag_that_can_not_be_put_leaves_the_tier_as_it_is(shop: Shop, repository: Repository):
     docs(shop)
     tags = dict(repository.tags)
@@ -366,7 +416,9 @@ def test_a_submodule_below_a_pattern_counts_by_its_commit(shop: Shop, repository
     assert not builds(shop)
     write(shop, "vendor/sub/a.py", "two")
     run(shop.root / "vendor/sub", "commit", "-qam", "Two")
-    assert builds_then(shop)
+    commit(shop)
+    run(shop.root, "config", "diff.ignoreSubmodules", "all")
+    assert builds(shop)
 
 
 def test_outside_of_a_repository_a_full_commit_is_still_found(shop: Shop, repository: Repository, tmp_path: Path):
@@ -377,3 +429,25 @@ def test_outside_of_a_repository_a_full_commit_is_still_found(shop: Shop, reposi
     assert ran.code == 2
     assert "commit fffffff is not in ECR" in ran.stderr
     assert before in repository.tags
+
+
+def test_the_gate_names_the_ancestor_of_an_images_commits(shop: Shop, repository: Repository):
+    before = run(shop.root, "rev-parse", "HEAD")
+    first_by_name(shop)
+    assert shop.inv("release.dev").code == 0
+    write(shop, "src/app/main.py", "two")
+    newer = commit(shop)
+    repository.push(newer)
+    ran = shop.inv("release.staging", "--commit", newer)
+    assert ran.code == 2
+    assert f"it runs {before[:7]}, so {newer[:7]} may not go to staging" in ran.stderr
+
+
+def test_a_rollback_from_an_image_of_several_commits_names_their_ancestor(shop: Shop, repository: Repository):
+    before = run(shop.root, "rev-parse", "HEAD")
+    first_by_name(shop)
+    assert shop.inv("release.dev").code == 0
+    assert shop.inv("release.rollback", "dev").code == 0
+    assert f"rolled back from {before[:7]} to {shop.commits['newer'][:7]}" in said(shop.inv("lock.status").stdout)
+    ran = shop.inv("release.rollback", "dev", "--to", run(shop.root, "rev-parse", "HEAD"), "--dry-run")
+    assert before[:7] in ran.stdout

@@ -83,7 +83,8 @@ def _unbuildable(context: Context, missing: Sequence[DesiredImage]) -> Iterator[
             except Invalid as error:
                 yield from error.complaints
                 continue
-            yield from source.unmatched(image, source.parts(context.project.root, image, store, found.place), store)
+            if image.paths:
+                yield from source.unmatched(image, source.parts(context.project.root, image, store, found.place), store)
             if store.environment:
                 yield from _changed_inside(context, image, found.place, store)
             yield from filter(None, [image.unbuildable])

@@ -6,6 +6,7 @@ The patterns are git's own globs: `*` stays in a directory, `**/` goes through a
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,9 +25,10 @@ _NOTHING = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _GLOB = re.compile(r"[*?\[\\]")
 _COMMIT = re.compile(r"\n?(?P<commit>[0-9a-f]{40})")
 _WALK = (
-    *("-c", "log.showRoot=true", "-c", "log.follow=false", "log", "--first-parent", "--sparse", "-m", "--raw"),
-    *("--no-abbrev", "--no-renames", "--no-relative", "--ignore-submodules=none", "--no-show-signature", "-z"),
+    *("-c", "log.diffMerges=first-parent", "log", "--first-parent", "--sparse", "-m", "--raw", "--no-abbrev"),
+    *("--no-renames", "--ignore-submodules=none", "--no-show-signature", "-z"),
 )
+"""One entry a commit, also for those that change nothing of the paths. Nobody's own git settings count."""
 
 
 class Step(Struct, frozen=True):
@@ -39,7 +41,7 @@ class Step(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What makes an image: git's pathspecs by pattern of `paths`, its own files, and the file with its table.
 
-    All are paths from the repository's top.
+    All are paths from the repository's top; `settings` is "" if that file is outside.
     """
 
     patterns: Mapping[str, tuple[str, ...]]
@@ -58,18 +60,14 @@ class Parts(Struct, frozen=True):
 
 
 def parts(root: Path, image: Image, store: Store, place: Place) -> Parts:
-    """Return what makes the image in the store's commit.
-
-    Raises: Invalid if a pattern, or the path of project.toml, leads out of the repository.
-    """
+    """Return what makes the image in the store's commit. Raises: Invalid if a pattern leads out of the repository."""
     listing = Listing(store)
     submodules = [path for path, entry in listing.files.items() if entry.is_submodule]
     prefix = git.ask(root, "rev-parse", "--show-prefix")
-    try:
+    files = frozenset((*place.own, *map(listing.follow, place.own)))
+    settings = ""
+    with suppress(Outside):
         settings = listing.follow(posixpath.join(prefix, "envs/project.toml"))
-        files = frozenset((*place.own, *map(listing.follow, place.own)))
-    except Outside as error:
-        raise Invalid.of(str(error), "leads out of the repository", "move it in") from None
     found = {pattern: tuple(_pathspecs(image, prefix, pattern, submodules)) for pattern in image.paths}
     return Parts(found, files, settings)
 
@@ -99,6 +97,8 @@ def earlier(parts: Parts, store: Store, is_same_table: Callable[[str], bool]) ->
 
     Raises: Invalid if this clone lacks objects.
     """
+    if not parts.settings:
+        return ()
     is_named = parts.settings in _files(store, parts.pathspecs)  # then any change of the file counts
     asked = (f"--max-count={MOST_COMMITS + 1}", "--format=%H", store.tree, "--", *parts.pathspecs)
     steps = _steps(store.ask(*_WALK, *asked, _literal(parts.settings)))

@@ -1,7 +1,7 @@
 """`make bench`: the ratios that the targets are about, measured in one interleaved run, each beside its mark.
 
-Then, on rollouts that really take three minutes, how soon their ends are noticed and at what cost; and how soon a
-command that is stopped has freed its lock.
+Then, what a target costs where a tenant has several; on rollouts that really take three minutes, how soon their ends
+are noticed and at what cost; and how soon a command that is stopped has freed its lock.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import others, stopping, waiting
+from benchmarks import others, several, stopping, waiting
 from benchmarks.measure import Case, CommandFailed, Rounds, interleave, ratio
 from benchmarks.stage import Serving, Stage, set_up
 from benchmarks.targets import MANY, TARGETS, Target
@@ -174,6 +174,8 @@ def _measure(args: argparse.Namespace) -> None:
     targets = [target for target in TARGETS if not only or target.number in only]
     if targets:
         _compare(targets, args)
+    if not only or only & several.NUMBERS:
+        several.measure(args.rounds)
     if not only or only & waiting.NUMBERS:
         waiting.measure(rollout_s=args.rollout_s)
     if not only or only & stopping.NUMBERS:

@@ -16,14 +16,15 @@ from typing import Any
 
 from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT
-from tests.cloud.world import Age
+from tests.cloud.world import ONE_SERVICE, Age, Runs
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What the endpoint serves: so many `tenants`, `shared` of them an account, whose rollouts last `rollout_s`.
 
-    `spread` is how much these differ, and `limits` whether callers are throttled as AWS does.
+    `spread` is how much these differ, and `limits` whether callers are throttled as AWS does. Each environment has the
+    services and jobs of `runs`.
     """
 
     tenants: int
@@ -31,11 +32,12 @@ class Serving:
     spread: float = 0.0
     limits: bool = False
     shared: int = 1
+    runs: Runs = ONE_SERVICE
 
     def arguments(self) -> list[str]:
         """The endpoint's command line."""
         told = {"tenants": self.tenants, "rollout-s": self.rollout_s, "rollout-spread": self.spread}
-        told["shared-accounts"] = self.shared
+        told |= {"shared-accounts": self.shared, "services": self.runs.services, "jobs": self.runs.jobs}
         return [f"--{name}={value}" for name, value in told.items()] + ["--limits"] * self.limits
 
 
@@ -74,7 +76,7 @@ def set_up(folder: Path, sizes: Sequence[int], serving: Serving, policy: str = "
     projects = {size: folder / f"tenants-{size}" for size in sizes}
     commits: Mapping[Age, str] = {}
     for size, root in projects.items():
-        commits = project.write(root, size, serving.shared, policy)
+        commits = project.write(root, size, serving.shared, policy, serving.runs)
     empty = folder / "empty"
     empty.mkdir()
     (empty / "tasks.py").touch()

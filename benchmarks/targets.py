@@ -1,6 +1,7 @@
 """The targets: what is compared with what, and the mark that each ratio is held to. None of the marks is a time.
 
-The numbers are those of the targets; 9 is the board of one tier. 6 and 7 are `waiting`'s, 10 is `stopping`'s.
+The numbers are those of the targets; 9 is the board of one tier. 6 and 7 are `waiting`'s, 10 is `stopping`'s, 11 is
+`several`'s.
 """
 
 from collections.abc import Callable, Mapping

@@ -129,9 +129,8 @@ class Shop:
             for tier in {"dev", "staging"} - set(tiers):
                 self.edit(f"envs/t{number}.toml", f"[tiers.{tier}]", f"[tiers.{tier}]\njobs.{name}.absent = true")
         template = (self.root / "templates/api.json.j2").read_text()
-        ports = '      "portMappings": [{"containerPort": {{ vars.port }}}],\n'
-        assert ports in template
-        (self.root / f"templates/{name}.json.j2").write_text(template.replace(ports, ""))
+        assert project.PORTS in template
+        (self.root / f"templates/{name}.json.j2").write_text(template.replace(project.PORTS, ""))
 
     def tags(self) -> dict[str, str]:
         """Tag → digest of the repository."""

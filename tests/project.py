@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, key_for
-from tests.cloud.world import SERVICE, Age, tenant_account, tenant_name
+from tests.cloud.world import EXPRESSION, ONE_SERVICE, SERVICE, Age, Runs, tenant_account, tenant_name
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = """\
@@ -56,6 +56,17 @@ LOG_LEVEL = "info"
 HTTP_TIMEOUT = "30"
 [defaults.services.{service}]
 vars.port = 8080
+"""
+FURTHER_SERVICE = """\
+[services.{name}]
+[defaults.services.{name}]
+vars.port = 8081
+"""
+JOB = """\
+[jobs.{name}]
+schedule = "{schedule}"
+[defaults.jobs.{name}]
+schedule_role = "arn:aws:iam::{{account}}:role/schedule"
 """
 TENANT = """\
 account = "{account}"
@@ -112,6 +123,8 @@ TEMPLATE = """\
   ]
 }
 """
+PORTS = '      "portMappings": [{"containerPort": {{ vars.port }}}],\n'
+"""What of the template a job must not have."""
 
 
 def inv() -> str:
@@ -134,12 +147,12 @@ def environment(url: str, home: Path, account: str = REGISTRY_ACCOUNT) -> dict[s
     }
 
 
-def write(root: Path, tenants: int, shared: int = 1, policy: str = "") -> Mapping[Age, str]:
+def write(root: Path, tenants: int, shared: int = 1, policy: str = "", runs: Runs = ONE_SERVICE) -> Mapping[Age, str]:
     """The repository is there; its two commits are those that an endpoint's images are to carry.
 
     So many tenants as `shared` says have one account in common; `policy` is what the tier `prod` says besides.
     """
-    commits, files = _made(tenants, shared, policy)
+    commits, files = _made(tenants, shared, policy, runs)
     for name, content in files.items():
         path = root / name
         (path.parent if content is not None else path).mkdir(parents=True, exist_ok=True)
@@ -149,27 +162,31 @@ def write(root: Path, tenants: int, shared: int = 1, policy: str = "") -> Mappin
 
 
 @cache
-def _made(tenants: int, shared: int, policy: str) -> tuple[Mapping[Age, str], Mapping[Path, bytes | None]]:
+def _made(tenants: int, shared: int, policy: str, runs: Runs) -> tuple[Mapping[Age, str], Mapping[Path, bytes | None]]:
     """Return the commits and the content of each file, None for a folder: git makes a repository once a process."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         _git(root, "init", "-q", "-b", "main")
         older = _commit(root, {"Dockerfile": "FROM scratch\n"})
         newer = _commit(root, {"Dockerfile": "FROM scratch\nLABEL release=two\n"})
-        _commit(root, _files(tenants, shared, policy))
+        _commit(root, _files(tenants, shared, policy, runs))
         paths = [path for path in root.rglob("*") if path.suffix != ".sample"]  # hooks that git never runs
         found = {path.relative_to(root): path.read_bytes() if path.is_file() else None for path in paths}
     return {"older": older, "newer": newer}, found
 
 
-def _files(tenants: int, shared: int, policy: str) -> dict[str, str]:
+def _files(tenants: int, shared: int, policy: str, runs: Runs) -> dict[str, str]:
     names = ((tenant_name(number), tenant_account(number, shared)) for number in range(1, tenants + 1))
     tenant_files = {
         f"envs/{name}.toml": TENANT.format(name=name, account=account, region=REGION) for name, account in names
     }
     settings = PROJECT.format(registry=REGISTRY_ACCOUNT, region=REGION, service=SERVICE, policy=policy)
-    for_all = {"tasks.py": TASKS, "envs/project.toml": settings, f"templates/{SERVICE}.json.j2": TEMPLATE}
-    return {**for_all, ".gitignore": "__pycache__/\n", **tenant_files}
+    settings += "".join(FURTHER_SERVICE.format(name=name) for name in runs.service_names[1:])
+    settings += "".join(JOB.format(name=name, schedule=EXPRESSION) for name in runs.job_names)
+    assert PORTS in TEMPLATE
+    templates = dict.fromkeys(runs.service_names, TEMPLATE) | dict.fromkeys(runs.job_names, TEMPLATE.replace(PORTS, ""))
+    for_all = {"tasks.py": TASKS, "envs/project.toml": settings, ".gitignore": "__pycache__/\n"}
+    return {**for_all, **{f"templates/{name}.json.j2": text for name, text in templates.items()}, **tenant_files}
 
 
 def _commit(root: Path, files: Mapping[str, str]) -> str:

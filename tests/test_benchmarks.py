@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import others, profile, scale, stopping
+from benchmarks import others, profile, scale, several, stopping
 from benchmarks.measure import Case, Sample, interleave, ratio
 from benchmarks.scale import Begun
 from benchmarks.stage import Serving
 from benchmarks.targets import TARGETS
+from tests.cloud.world import Runs
 
 
 def case(name: str, **members: bool) -> Case:
@@ -50,6 +51,11 @@ def test_a_profile_counts_a_built_in_function_to_the_library_that_calls_it():
     assert found["textwrap"] > found.get("~", 0.0)
 
 
+def test_what_three_services_and_a_job_take_is_divided_by_four():
+    samples = {"deploy one": sample(1), "deploy several": sample(2)}
+    assert several.a_target(samples, "deploy", "seconds") == 2 / 4
+
+
 def test_no_target_asks_for_a_case_that_it_does_not_name():
     for target in TARGETS:
         assert target.of({name: sample(1) for name in target.cases}) in (0, 1)
@@ -71,8 +77,9 @@ def test_operations_of_one_bucket_wait_together():
 
 
 def test_the_endpoint_is_told_what_it_serves():
-    told = Serving(4, rollout_s=9, spread=0.5, limits=True, shared=2).arguments()
-    assert told == ["--tenants=4", "--rollout-s=9", "--rollout-spread=0.5", "--shared-accounts=2", "--limits"]
+    told = Serving(4, rollout_s=9, spread=0.5, limits=True, shared=2, runs=Runs(3, 1)).arguments()
+    world = ["--tenants=4", "--rollout-s=9", "--rollout-spread=0.5", "--shared-accounts=2", "--services=3", "--jobs=1"]
+    assert told == [*world, "--limits"]
     assert "--limits" not in Serving(4).arguments()
 
 

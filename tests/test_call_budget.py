@@ -24,7 +24,7 @@ from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.ecs_rollouts import open_service, settle, start
 from tests.cloud.endpoint import Endpoint
-from tests.cloud.world import Age, World
+from tests.cloud.world import ONE_SERVICE, Age, Runs, World
 from tests.commands import WRITES
 
 Stage = Callable[..., tuple[Project, Endpoint]]
@@ -44,6 +44,8 @@ LOOK_ONCE = {
 }
 # Where something changes, also what the image is built for: its config blob, once a command.
 DEPLOY_ONCE = {**LOOK_ONCE, "GetDownloadUrlForLayer": 1, "GetObject": 1}
+DRY_ONCE = {**DEPLOY_ONCE, "PutParameter": 0, "DeleteParameter": 0, "BatchGetImage": 2, "DescribeImages": 2}
+DRY_ONCE |= {"DescribeRepositories": 1}
 # For each tenant: its keys and what it runs; where that changes, whether its newest revision is one that an earlier
 # attempt registered (described only where it is not what runs), and the writes.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
@@ -63,6 +65,15 @@ SEE_ONCE = {"GetCallerIdentity": 1, "DescribeImages": 1, "GetParametersByPath": 
 SEE_EACH = {**LOOK_EACH, "ListTasks": 1, "DescribeTasks": 1}
 # Where it waits: one look at a rollout that is over by then, ECS's word on it, and its tasks' digests.
 FOLLOW_EACH = {"DescribeServices": 1, "DescribeServiceDeployments": 1, "ListTasks": 1, "DescribeTasks": 1}
+
+# Three services and a job of one image: the registry is asked as for one service, and each account and cluster too. For
+# each of the four: its definition, the family's newest revision, and the writes. For a job, one look at its schedule,
+# and one more just before that is updated; the role by which it starts is looked up once an account.
+SEVERAL = Runs(services=3, jobs=1)
+ACCOUNT, CLUSTER, SCHEDULE_ROLE = {"AssumeRole": 1}, {"DescribeServices": 1}, {"GetRole": 1}
+LOOK_RUN, LOOK_JOB = {"DescribeTaskDefinition": 1}, {"GetSchedule": 1}
+WRITE_RUN = {"ListTaskDefinitions": 1, "RegisterTaskDefinition": 1, "TagResource": 1}
+WRITE_SERVICE, WRITE_JOB = {"DescribeServices": 1, "UpdateService": 1}, {"GetSchedule": 1, "UpdateSchedule": 1}
 
 
 class Clock:
@@ -85,10 +96,10 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     A deploy has something to do as well: what runs names its image by a tag, what we render by the digest.
     """
 
-    def set_up(tenants: int, shared: int = 1) -> tuple[Project, Endpoint]:
-        commits = project.write(tmp_path / "repo", tenants, shared)
+    def set_up(tenants: int, shared: int = 1, runs: Runs = ONE_SERVICE) -> tuple[Project, Endpoint]:
+        commits = project.write(tmp_path / "repo", tenants, shared, runs=runs)
         tagged: dict[str, Age] = {"dev": "newer", "staging": "newer", "prod": "older"}
-        world = World(tenants, commits, tagged=tagged, shared=shared)
+        world = World(tenants, commits, tagged=tagged, shared=shared, runs=runs)
         endpoint = stack.enter_context(Endpoint(world, latency_s=0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_for(REGISTRY_ACCOUNT))
@@ -108,14 +119,20 @@ def budget(once: Counts, tenants: int, *each: Counts) -> Counter[str]:
     return total
 
 
-def unfenced(endpoint: Endpoint, tenants: int, images: int = 0) -> Counter[str]:
+def of_several(services: Counts, jobs: Counts, both: Counts) -> Counter[str]:
+    """What the services and the jobs of SEVERAL cost in one environment: each of either, and each of both."""
+    parts = ((SEVERAL.services, services), (SEVERAL.jobs, jobs), (SEVERAL.targets, both))
+    return Counter({name: times * count for times, counts in parts for name, count in counts.items()})
+
+
+def unfenced(endpoint: Endpoint, targets: int, images: int = 0) -> Counter[str]:
     """The calls, without those that read the lock before a write: one an image, and one a target at most.
 
     Targets that begin at the same time share a reading.
     """
     counted = endpoint.operations()
     fenced = counted["GetParameter"] - DEPLOY_ONCE["GetParameter"]
-    assert images + 1 <= fenced <= images + tenants
+    assert images + 1 <= fenced <= images + targets
     counted["GetParameter"] -= fenced
     return counted
 
@@ -220,6 +237,45 @@ def test_what_runs_already_costs_a_look_and_no_write(stage: Stage) -> None:
     endpoint.calls.clear()
     assert outcomes(commands.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
     assert endpoint.operations() == budget(LOOK_ONCE, 2, LOOK_EACH)
+
+
+@pytest.mark.parametrize("tenants", [1, 2])
+def test_services_and_jobs_of_one_image_ask_the_registry_the_account_and_the_cluster_once(
+    stage: Stage, tenants: int
+) -> None:
+    shop, endpoint = stage(tenants, runs=SEVERAL)
+    look = [of_several({}, LOOK_JOB, LOOK_RUN), CLUSTER]
+    commands.release(shop, Scope("prod"), Options(dry_run=True))
+    gate = look  # at the tier before
+    assert endpoint.operations() == budget(DRY_ONCE, tenants, ACCOUNT, *look, *gate, NAMED_EACH, SCHEDULE_ROLE)
+    endpoint.calls.clear()
+    assert outcomes(commands.deploy(shop, Scope("prod"), Options(wait=False))) == {"started", "deployed"}
+    write = of_several(WRITE_SERVICE, WRITE_JOB, WRITE_RUN)
+    assert unfenced(endpoint, tenants * SEVERAL.targets) == budget(
+        DEPLOY_ONCE, tenants, ACCOUNT, *look, NAMED_EACH, SCHEDULE_ROLE, write
+    )
+    endpoint.calls.clear()
+    assert outcomes(commands.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
+    assert endpoint.operations() == budget(LOOK_ONCE, tenants, ACCOUNT, *look)
+
+
+@pytest.mark.parametrize("tenants", [1, 2])
+def test_the_board_describes_the_services_of_a_cluster_together_and_looks_once_at_each_schedule(
+    stage: Stage, tenants: int
+) -> None:
+    shop, endpoint = stage(tenants, runs=SEVERAL)
+    board = commands.status(shop, [target for target in shop.targets if target.environment.tier == "prod"])
+    assert {cell.standing for cell in board.cells} == {"completed"}
+    seen = of_several({}, LOOK_JOB, {**LOOK_RUN, "ListTasks": 1})  # of a job, those that stopped in the last hour
+    assert endpoint.operations() == budget(SEE_ONCE, tenants, ACCOUNT, CLUSTER, seen, {"DescribeTasks": 1})
+
+
+def test_what_follows_a_job_is_nothing(stage: Stage) -> None:
+    shop, endpoint = stage(1, runs=SEVERAL)
+    assert outcomes(commands.deploy(shop, Scope("prod"), Options())) == {"deployed"}
+    counted = endpoint.operations()
+    followed = {name: counted[name] for name in ("DescribeServiceDeployments", "ListTasks", "DescribeTasks")}
+    assert all(1 <= count <= SEVERAL.services for count in followed.values()), followed
 
 
 @pytest.mark.parametrize("tenants", [1, 2, 12])

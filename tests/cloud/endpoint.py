@@ -21,7 +21,7 @@ from tests.cloud.accounts import Answer, AwsError, Call, Cloud, Operation
 from tests.cloud.ecs_rollouts import last_rollouts
 from tests.cloud.limits import Limits
 from tests.cloud.wire import JSON, XML, Connection, Request, refuse, respond
-from tests.cloud.world import World, prepare
+from tests.cloud.world import Runs, World, prepare
 
 SERVICES: Mapping[str, Mapping[str, Operation]] = {
     "ecs": ecs.OPERATIONS,
@@ -208,11 +208,14 @@ def main() -> None:
     parser.add_argument("--rollout-spread", type=float, default=0, help="0.2: up to a fifth longer or shorter")
     parser.add_argument("--limits", action="store_true", help="throttle as AWS does")
     parser.add_argument("--shared-accounts", type=int, default=1, metavar="N", help="so many tenants share an account")
+    parser.add_argument("--services", type=int, default=1, help="so many services an environment, of one image")
+    parser.add_argument("--jobs", type=int, default=0, help="so many jobs an environment, of the same image")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--commits", nargs=2, metavar=("OLDER", "NEWER"), default=("a" * 40, "b" * 40))
     args = parser.parse_args()
     older, newer = args.commits
-    world = World(args.tenants, {"older": older, "newer": newer}, shared=args.shared_accounts)
+    runs = Runs(args.services, args.jobs)
+    world = World(args.tenants, {"older": older, "newer": newer}, shared=args.shared_accounts, runs=runs)
     rollouts = {"rollout_s": args.rollout_s, "spread": args.rollout_spread}
     endpoint = Endpoint(world, latency_s=args.latency_ms / 1000, limited=args.limits, port=args.port, **rollouts)
     asyncio.run(_serve_until_told(endpoint))

@@ -85,6 +85,23 @@ def test_a_foreign_target_says_what_is_foreign_about_it(situation: str):
     assert cells(given)[0].foreign == expected
 
 
+def beside(tenant: str, digest: str) -> Live:
+    """A target of the tenant whose sidecar runs that digest of the image `nginx`."""
+    uris = {"api": f"{HOST}/api", "nginx": f"{HOST}/nginx"}
+    named = definition(f"{uris['api']}@{OLD_DIGEST}")
+    sidecar = {"name": "proxy", "image": f"{uris['nginx']}@{digest}"}
+    both = {**named, "containerDefinitions": [*named["containerDefinitions"], sidecar]}
+    return seen(target=target(tenant, images=uris), definition=both)
+
+
+def test_a_further_image_is_judged_as_the_targets_own_is():
+    stranger = "sha256:" + "9" * 64
+    indexes = {"api": index_images(LISTING), "nginx": index_images((image(OLD), image(NEW)))}
+    lives = [beside("main", OLD_DIGEST), beside("mb", stranger)]
+    found = board(["prod"], lives, Evidences("shop", indexes), NOW).cells
+    assert [(cell.marks, cell.foreign) for cell in found] == [(("mixed",), ()), (("mixed", "foreign"), ("image",))]
+
+
 def test_a_drifted_target_is_told():
     assert cells(seen(), drifted={target()})[0].marks == ("drifted",)
     assert cells(seen(failure="it died"), drifted={target()})[0].marks == ("failed", "drifted")

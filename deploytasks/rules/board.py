@@ -76,7 +76,7 @@ def _cell(live: Live, known: Evidences, *, mixed: bool) -> Cell:
     told = kept if kept.get("commit") == commit else {}
     release = _release(image, told, tier)
     wanted, uses = _wanted(index, tier, digests), tuple(_uses(live, known))
-    foreign = _foreign(live, known, digests)
+    foreign = _foreign(live, known)
     return Cell(
         target=live.target,
         standing=_standing(live),
@@ -129,11 +129,16 @@ def _job(live: Live, known: Evidences) -> JobStand | None:
 
 def _uses(live: Live, known: Evidences) -> Iterator[UsedImage]:
     """Yield what the target runs of the images beside its own that its definition gives to a container."""
-    for name in live.target.images:
-        if name != live.target.image and our_containers(live, name):
-            index, digests = known.indexes[name], what_runs(live, name)[0]
-            runs = tuple(dict.fromkeys(_called(index, digest) for digest in digests))
-            yield UsedImage(name, digests, runs, _wanted(index, live.target.environment.tier, digests))
+    for name in _given(live)[1:]:
+        index, digests = known.indexes[name], what_runs(live, name)[0]
+        runs = tuple(dict.fromkeys(_called(index, digest) for digest in digests))
+        yield UsedImage(name, digests, runs, _wanted(index, live.target.environment.tier, digests))
+
+
+def _given(live: Live) -> tuple[str, ...]:
+    """Return the target's own image, and of the others those that its definition gives to a container."""
+    own, *others = live.target.images
+    return (own, *(name for name in others if our_containers(live, name)))
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
@@ -154,11 +159,11 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
     return tuple(mark for mark, holds in found.items() if holds)
 
 
-def _foreign(live: Live, known: Evidences, digests: tuple[str, ...]) -> tuple[Stranger, ...]:
-    """Return what about the target is unknown here; if the registry could not be read, no image counts as unknown."""
-    index = known.indexes[live.target.image]
+def _foreign(live: Live, known: Evidences) -> tuple[Stranger, ...]:
+    """Return what about the target is unknown here; an image whose repository could not be read does not count."""
+    runs = ((known.indexes[name], what_runs(live, name)[0]) for name in _given(live))
     found: dict[Stranger, bool] = {
-        "image": index.known and not index.by_digest.keys() >= set(digests),
+        "image": any(index.known and not index.by_digest.keys() >= set(digests) for index, digests in runs),
         "revision": not brought_by(live, known.project),
     }
     return tuple(stranger for stranger, holds in found.items() if holds)
@@ -195,15 +200,14 @@ def _release(image: EcrImage | None, told: Mapping[str, str], tier: str) -> str:
 
 
 def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
-    """Return (tier, service) pairs that run more than one image, across tenants or within one target."""
-    running: dict[tuple[str, str, Evidence | None], set[str]] = {}
-    for live in lives:
-        if not live.complaint:
-            index = known.indexes[live.target.image]
-            digests, evidence = what_runs(live, live.target.image)
-            kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them
-            running.setdefault((*_place(live), kind), set()).update(index.whole(digest) for digest in digests)
-    return {(tier, service) for (tier, service, _), digests in running.items() if len(digests) > 1}
+    """Return (tier, service) pairs that run different digests of an image, across tenants or within one target."""
+    running: dict[tuple[str, str, str, Evidence | None], set[str]] = {}
+    runs = ((live, name) for live in lives if not live.complaint for name in _given(live))
+    for each, name in runs:
+        index, (digests, evidence) = known.indexes[name], what_runs(each, name)
+        kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them
+        running.setdefault((*_place(each), name, kind), set()).update(index.whole(digest) for digest in digests)
+    return {(tier, service) for (tier, service, *_), digests in running.items() if len(digests) > 1}
 
 
 def _place(live: Live) -> tuple[str, str]:

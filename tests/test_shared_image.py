@@ -264,3 +264,18 @@ def test_a_used_image_that_the_tier_does_not_name_hides_no_other_service(beside:
     ran = beside.inv("deploy.diff", "prod")
     assert f"t1-prod/worker, t2-prod/worker: {DIFFERS}: enableECSManagedTags\n" in ran.stdout
     assert (ran.code, "nginx: prod names no image yet" in ran.stdout + ran.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("pin", ["digest", "tag"])
+def test_a_service_whose_images_were_released_at_different_times_has_not_drifted(beside: Shop, pin: str):
+    beside.edit("envs/project.toml", "[tiers.prod]", f'[tiers.prod]\npin = "{pin}"')
+    named = '"tags": [{"key": "release", "value": "{{ release }}"}], "containerDefinitions":'
+    beside.edit("templates/api.json.j2", '"containerDefinitions":', named)
+    assert beside.inv("release.prod", "--allow-dirty").code == 0
+    older = beside.commits["older"]
+    assert beside.inv("tag.prod", "--image", "nginx", "--commit", older, "--allow-older", "--override", "x").code == 0
+    assert beside.inv("deploy.prod", "--allow-dirty").code == 0
+    assert revision(beside).tags["release"] == revision(beside).tags["deploytasks:release"]
+    cells = json.loads(beside.inv("status", "--tier", "prod", "--json").stdout)["cells"]
+    assert {tuple(cell["marks"]) for cell in cells} == {()}
+    assert beside.inv("deploy.prod", "--json", "--allow-dirty").summary["outcomes"] == {"unchanged": 2}

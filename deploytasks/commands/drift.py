@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from deploytasks import tags
 from deploytasks.commands import jobs, rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import Complaint, Invalid, listed
 from deploytasks.model import Definition, DesiredImage, Live, Project, Target, desired_by, shown
-from deploytasks.rules.observed import digest_key, pinned, record, what_runs
+from deploytasks.rules.observed import digest_key, pinned, record, tagged, what_runs
 from deploytasks.rules.schedule import changes
 from deploytasks.template.canonical import same
 from deploytasks.template.render import Renderer
@@ -51,7 +52,14 @@ def _running(project: Project, live: Live, name: str) -> DesiredImage:
     image, kept = project.image(name), record(live)
     recorded = tuple(filter(None, [kept.get(digest_key(name, live.target.image))]))
     digests = pinned(live, name) or recorded or what_runs(live, name)[0]
-    return DesiredImage(name, image.repository, kept.get("commit", ""), next(iter(digests), None), kept.get("release"))
+    release = _named_release(live, name) or kept.get("release")
+    return DesiredImage(name, image.repository, kept.get("commit", ""), next(iter(digests), None), release)
+
+
+def _named_release(live: Live, name: str) -> str:
+    """Return the release tag by which the definition names the image; it may be older than the target's release."""
+    found = (each.rpartition(":")[2] for each in tagged(live, name))
+    return next((tag for tag in found if tags.is_release(tag, live.target.environment.tier)), "")
 
 
 _MOST_KEYS = 20

@@ -248,7 +248,7 @@ def _audit(context: Context, desired: DesiredImage, config: str) -> dict[str, st
         "project": context.project.name,
         "commit": desired.commit_tag,
         **{digest_key(each.name, desired.name): each.digest or "" for each in images},
-        "release": max(each.release or "" for each in images),
+        "release": desired.newest_release,
         "config": config,
         "version": __version__,
         "by": context.author.by,

@@ -107,6 +107,11 @@ class DesiredImage(Struct, frozen=True):
             return None
         return Reuse(self.name, self.repository, self.image.digest, self.asked, self.commit_tag)
 
+    @property
+    def newest_release(self) -> str:
+        """Return the newest release of the image and of those in `uses`: it is the target's; "" if none has one."""
+        return max(each.release or "" for each in (self, *self.uses))
+
     def is_met_by(self, digests: Iterable[str]) -> bool:
         """Return whether every digest is the desired image's own or a child of its index; False without digests."""
         known = tuple(digests)

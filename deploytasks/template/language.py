@@ -80,7 +80,7 @@ def seen(project: Project, target: Target, desired: DesiredImage, images: Mappin
         "image": images[target.image],
         "images": images,
         "commit": desired.commit_tag,
-        "release": desired.release or "",
+        "release": desired.newest_release,
         "family": target.family,
         **{name: size for name, size in sizes.items() if size is not None},
         "account": target.access.account,

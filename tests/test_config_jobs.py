@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from deploytasks.config import select
 from deploytasks.config.layers import settings
 from deploytasks.config.load import load
 from deploytasks.config.schema import json_schema
-from deploytasks.model import Job, JobSettings, Origin
+from deploytasks.errors import Invalid
+from deploytasks.model import Job, JobSettings, Origin, Scope
 from tests.envs_files import FILLED, MB, PROJECT, loaded, refusal, write
 
 ROLE = 'schedule_role = "arn:aws:iam::222222222222:role/scheduler"\n'
@@ -310,3 +312,15 @@ def test_editors_know_jobs_in_every_layer():
     assert {"schedule_role", "rule", "jobs"} <= {*tables["Layer"]["properties"]}
     assert "ecs_service" not in tables["JobSettings"]["properties"]
     assert not {"schedule_role", "rule"} & {*tables["ServiceSettings"]["properties"]}
+
+
+def test_service_selects_jobs_too(tmp_path):
+    project = loaded(tmp_path, BY_HAND, mb=MB)
+    chosen = select.select(project, Scope("prod", services=("nightly",)))
+    assert [str(target) for target in chosen] == ["mb-prod/nightly"]
+    assert select.environment(project, "mb-prod", "nightly") == chosen
+    assert [each.name for each in select.services(project, None)] == ["api", "nightly"]
+    said = "--service: there is no service 'nigthly'\n    did you mean 'nightly'?\n    known: api, nightly"
+    with pytest.raises(Invalid) as refused:
+        select.select(project, Scope("prod", services=("nigthly",)))
+    assert str(refused.value) == said

@@ -58,7 +58,7 @@ def test_the_end_reads_as_expected(name):
 
 def test_a_tag_step_tells_what_was_tagged():
     assert notification.ended(HEADING, Report("tag.prod", Plan(PROD, (), (tag_step(),))), 2.0)["text"] == (
-        "✔ *shop prod*: inv release.prod is done: 1 service tagged in 2s\n"
+        "✔ *shop prod*: inv release.prod is done: 1 image tagged in 2s\n"
         "commit 1a2b3c4 Offer &lt;b&gt;bulk&lt;/b&gt; orders &amp; more\n"
         "release prod-20260102T030400Z\n"
         "by ann@desk, <https://ci.example/shop/runs/7?a=1&amp;b=2|CI run>"

@@ -117,7 +117,7 @@ def test_repeated_progress_is_one_line():
 
 def test_a_command_without_rollouts_tells_what_it_built_and_tagged():
     made = Plan(PROD, (build(),), (tag_step(),))
-    assert plain(results.sheet(Report("tag.prod", made))) == "1 image built, 1 service tagged\n"
+    assert plain(results.sheet(Report("tag.prod", made))) == "1 image built, 1 image tagged\n"
     assert plain(results.sheet(Report("build", Plan(PROD)))) == "nothing was changed\n"
 
 

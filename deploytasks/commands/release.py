@@ -1,7 +1,5 @@
 """Build, tag and deploy, as one."""
 
-from datetime import UTC, datetime
-
 from deploytasks.commands import rollouts
 from deploytasks.commands.build import build_missing, builds
 from deploytasks.commands.context import Context, begin, quiet
@@ -10,7 +8,7 @@ from deploytasks.commands.lock import lock
 from deploytasks.commands.outcome import report, roll_out
 from deploytasks.commands.reuse import reuses
 from deploytasks.commands.situation import looked
-from deploytasks.commands.tag import put_tags
+from deploytasks.commands.tag import put_tags, steps_to
 from deploytasks.model import Command, OnEvent, Options, Plan, Planned, Project, Report, Scope
 from deploytasks.rules import plan
 
@@ -38,7 +36,7 @@ def prepared(context: Context, notes: tuple[str, ...]) -> tuple[Plan, tuple[str,
     found = looked(context)
     missing = Plan(context.tier, builds(context, found.desired), reuses=reuses(found.desired))
     desired = build_missing(context, missing, found.desired)
-    steps = plan.tag_steps(context.tier, desired, found.present, datetime.now(UTC))
+    steps = steps_to(context, desired, found.present)
     waves = rollouts.rollouts(found.chosen, found.lives, plan.with_releases(desired, steps))
     to_build = missing.builds if context.options.dry_run else ()
     whole = Plan(context.tier, to_build, steps, waves, (*notes, *found.notes), missing.reuses)

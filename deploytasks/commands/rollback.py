@@ -4,7 +4,6 @@ Images and definitions are restored as AWS kept them. Nothing is built, and noth
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -19,7 +18,7 @@ from deploytasks.commands.ownership import Ownership
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.restore_points import Found, RestorePoint, found_by, is_partial, nowhere, restore_points
 from deploytasks.commands.resume import exact
-from deploytasks.commands.tag import put_tags
+from deploytasks.commands.tag import put_tags, steps_to
 from deploytasks.errors import Complaint, DeployError, listed, once
 from deploytasks.model import (
     Command,
@@ -173,11 +172,7 @@ def _without_image(context: Context, found: Found, point: RestorePoint) -> Itera
 
 
 def _plan(context: Context, found: Found, point: RestorePoint) -> Plan:
-    steps = (
-        ()
-        if is_partial(context)
-        else plan.tag_steps(context.tier, point.desired_images, found.present, datetime.now(UTC))
-    )
+    steps = () if is_partial(context) else steps_to(context, point.desired_images, found.present)
     wanted = {
         desired.name: desired
         for desired in (plan.with_releases(point.desired_images, steps) if steps else point.desired_images)

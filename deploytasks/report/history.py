@@ -15,7 +15,7 @@ from deploytasks.report.text import MOST_NAMES, counted, iso, lines_of, minute, 
 
 _COLUMNS = (
     Column("release", "whole"),
-    Column("services"),
+    Column("of"),
     Column("commit"),
     Column("config"),
     Column("time (UTC)", "whole"),
@@ -70,12 +70,12 @@ def _rows(history: History, environ: Mapping[str, str]) -> Iterator[list[Words |
 
 
 def _row(release: Release, history: History) -> list[Words | Entry]:
-    services = ", ".join(release.digests) if set(release.digests) != set(history.images) else ""
+    images = ", ".join(release.digests) if set(release.digests) != set(history.images) else ""
     commit = short_commit(release.commit or next(iter(release.digests.values())))
     override = f'--override "{release.override}"' if release.override else ""
     return [
         entry(Span(release.tag, "strong" if release.runs_in else "plain"), Span("rollback" * release.rollback, "warn")),
-        Span(services),
+        Span(images),
         entry(Span(f"{commit} {release.subject}".strip())),
         _config(release.config),
         Span(minute(release.certified_at), "dim"),
@@ -86,9 +86,10 @@ def _row(release: Release, history: History) -> list[Words | Entry]:
 
 def _config_row(deploy: ConfigDeploy, history: History, environ: Mapping[str, str]) -> list[Words | Entry]:
     kind = "rollback" if deploy.rollback else "config only"
+    is_one_of_several = len(history.images) > 1 or len({each.service for each in history.config_deploys}) > 1
     return [
         entry(Span(kind, "warn" if deploy.rollback else "plain"), Span(deploy.ended, "bad")),
-        Span(deploy.service if len(history.images) > 1 else ""),
+        Span(deploy.service if is_one_of_several else ""),
         entry(Span(short_commit(deploy.commit)), Span(listed(_keys(deploy, environ), MOST_NAMES))),
         _config(deploy.config),
         Span(minute(deploy.at), "dim"),

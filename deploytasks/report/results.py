@@ -193,6 +193,6 @@ def _without_rollouts(plan: Plan) -> str:
     if plan.is_nothing:
         return "nothing was changed"
     built, moved = len(plan.builds), sum(step.mint or step.move for step in plan.tag_steps)
-    counts = {"built": (built, "image"), "reused": (len(plan.reuses), "image"), "tagged": (moved, "service")}
+    counts = {"built": (built, "image"), "reused": (len(plan.reuses), "image"), "tagged": (moved, "image")}
     said = [f"{counted(number, kind)} {done}" for done, (number, kind) in counts.items() if number]
     return ", ".join(said) or "nothing was rolled out"

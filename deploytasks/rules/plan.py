@@ -51,13 +51,18 @@ class Candidate(Struct, frozen=True):
 
 
 def tag_steps(
-    tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, EcrImage], now: datetime
+    tier: Tier,
+    desired_images: Sequence[DesiredImage],
+    present: Mapping[str, EcrImage],
+    now: datetime,
+    spent: str | None = None,
 ) -> tuple[TagStep, ...]:
     """Return the steps that point the tier at the desired images; `present` is what its tier tag names now, by image.
 
-    All images that move share one release tag. A release tag that was minted earlier but not reached is reused.
+    All images that move share one release tag. A release tag that was minted earlier but not reached is reused, unless
+    it is `spent`.
     """
-    release = _release(tier, desired_images, present, now)
+    release = _release(tier, desired_images, present, now, spent)
     return tuple(_tag_step(tier, desired, present.get(desired.name), release) for desired in desired_images)
 
 
@@ -85,12 +90,18 @@ def _tag_step(tier: Tier, desired: DesiredImage, present: EcrImage | None, relea
     )
 
 
-def _release(tier: Tier, desired_images: Sequence[DesiredImage], present: Mapping[str, EcrImage], now: datetime) -> str:
+def _release(
+    tier: Tier,
+    desired_images: Sequence[DesiredImage],
+    present: Mapping[str, EcrImage],
+    now: datetime,
+    spent: str | None,
+) -> str:
     moving = [desired for desired in desired_images if not is_there(desired, present.get(desired.name))]
     commits = {desired.commit_tag for desired in moving}
     minted = _newest(tier, (desired.image for desired in desired_images if desired.commit_tag in commits))
     reached = _newest(tier, (present.get(desired.name) for desired in moving))
-    if minted and minted > (reached or ""):
+    if minted and minted > (reached or "") and minted != spent:
         return minted
     return tags.next_release(tier.name, now, max(filter(None, (minted, reached)), default=None))
 

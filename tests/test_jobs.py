@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from deploytasks.aws import follow_task
+from deploytasks.aws import follow_task, lock_holders, locks
 from tests.cloud.accounts import REGION, Account, AwsError, Call
 from tests.cloud.ecs_definitions import register
 from tests.cloud.ecs_tasks import Script, run_task
 from tests.cloud.events import Rule, add_rule
 from tests.cloud.logs import write_log
 from tests.cloud.world import tenant_account
-from tests.commands import Shop
+from tests.commands import REGISTRY, Shop
 
 RULE = 'jobs.nightly.rule = "{tenant}-{tier}-nightly"'
 
@@ -602,3 +602,93 @@ def test_a_job_that_changes_is_looked_at_once_more_before_its_schedule_is_update
     named = Counter(DescribeSecret=4, GetRole=4)  # the execution role, and the schedule's
     written = Counter(ListTaskDefinitions=2, RegisterTaskDefinition=2, TagResource=2, UpdateSchedule=2)
     assert changed - unchanged == image + named + written + Counter(GetSchedule=2)
+
+
+def cut_off(shop: Shop, operation: str) -> None:
+    """From that call on nothing that the command asks is answered, as if it were dead."""
+    dead: list[bool] = []
+
+    def fault(call: Call) -> AwsError | None:
+        if call.operation == operation:
+            dead.append(True)
+        return AwsError("AccessDeniedException", "nobody is there") if dead else None
+
+    shop.endpoint.fault = fault
+
+
+def test_after_a_death_just_before_the_update_the_same_command_finishes(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+    cut_off(shop, "UpdateSchedule")
+    assert shop.inv("deploy.prod").code == 1
+    shop.endpoint.fault = None
+    assert runs(shop) == "shop-t1-prod-nightly:1"
+    shop.inv("lock.release", "prod", "--yes")
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert runs(shop) == "shop-t1-prod-nightly:3"  # revision 2 has begun, and may have failed
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize(("operation", "begun"), [("RegisterTaskDefinition", False), ("TagResource", True)])
+def test_a_command_that_lost_its_lock_touches_no_schedule(
+    shop: Shop, operation: str, begun: bool, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (lock_holders, locks):
+        monkeypatch.setattr(module, "SURE_S", (0.01, 0.01))
+    monkeypatch.setattr(lock_holders, "_FRESH_S", 0.0)
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")
+
+    def fault(call: Call) -> None:
+        if call.operation == operation:
+            shop.endpoint.cloud.account(REGISTRY).parameters.pop("/deploytasks/shop/prod/lock", None)
+
+    shop.endpoint.fault = fault
+    found = outcomes(shop, "deploy.prod", "--service", "nightly", "--tenant", "t1")
+    assert (found["t1-prod/nightly"], runs(shop)) == ("not attempted", "shop-t1-prod-nightly:1")
+    assert ("at" in record(shop, 2)) is begun
+
+
+def test_a_job_whose_revision_was_deregistered_gets_a_copy(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    account(shop).families["shop-t1-prod-nightly"][0].members["status"] = "INACTIVE"
+    assert cells(shop)["t1-prod/nightly"]["marks"] == ["inactive"]
+    assert outcomes(shop, "deploy.prod")["t1-prod/nightly"] == "deployed"
+    assert runs(shop) == "shop-t1-prod-nightly:2"
+
+
+def test_a_job_calls_for_no_soak(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.soak("1s")
+    shop.edit("envs/project.toml", "cron(0 3 * * ? *)", "cron(0 5 * * ? *)")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, "soak" in ran.stdout) == (0, False)
+
+
+def test_a_role_that_may_not_tag_is_told_what_is_lost_and_the_job_is_deployed(shop: Shop):
+    shop.add_job()
+    shop.refuse("TagResource", "AccessDeniedException", tenant_account(1))
+    ran = shop.inv("deploy.prod", "--service", "nightly")
+    assert (ran.code, runs(shop)) == (0, "shop-t1-prod-nightly:1")
+    assert "rollback and history will not know this revision" in ran.stdout
+
+
+def test_a_role_of_several_jobs_is_looked_up_once_an_account(shop: Shop):
+    shop.add_job()
+    shop.add_job("weekly")
+    shop.inv("deploy.prod")
+    assert shop.endpoint.operations()["GetRole"] == 4  # in two accounts the execution role, and the schedules'
+
+
+def test_a_role_that_two_services_assume_must_trust_both(shop: Shop):
+    shop.add_job()
+    shop.edit("envs/t1.toml", "role/schedule", "role/execution")
+    only_ecs = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    account(shop).trust["execution"] = {"Statement": [only_ecs]}
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert "role/execution does not trust scheduler.amazonaws.com" in ran.stderr

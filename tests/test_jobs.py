@@ -315,6 +315,15 @@ def test_a_job_has_no_rollout_to_wait_for_or_to_stop(shop: Shop, words: tuple[st
     assert "a job has no rollout" in ran.stdout
 
 
+def test_a_job_that_cannot_be_seen_is_no_success_of_waiting(shop: Shop):
+    shop.add_job()
+    shop.inv("deploy.prod")
+    shop.refuse("GetSchedule", "AccessDeniedException", tenant_account(2))
+    ran = shop.inv("deploy.wait", "prod", "--json")
+    found = {f"{each['environment']}/{each['service']}": each["outcome"] for each in ran.summary["results"]}
+    assert (ran.code, found["t1-prod/nightly"], found["t2-prod/nightly"]) == (1, "unchanged", "failed")
+
+
 def test_a_job_is_not_attempted_where_its_environments_service_failed(shop: Shop):
     shop.add_job()
     shop.edit("envs/t1.toml", "cpu = 1024", "cpu = 512")

@@ -82,7 +82,7 @@ def _stand(context: Context, live: Live, images: Mapping[str, EcrImage]) -> Roll
     """Return the target's rollout to follow, or its result if it has ended."""
     reason = "a rollout is under way"
     rollout = Rollout(live.target, "follow", reason, _desired(context, live, images), _names(live), live=live)
-    if live.target.job:
+    if live.target.job and not live.complaint:
         return the_rollout.outcome_of(rollout, "unchanged", NO_ROLLOUT, live.primary)
     if problem := _unseen(live):
         return the_rollout.outcome_of(rollout, "failed", problem)

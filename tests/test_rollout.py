@@ -12,7 +12,7 @@ from deploytasks import rollout as rollouts
 from deploytasks.aws.errors import translated
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
-from deploytasks.model import Author, Deployment, Environment, Event, Plan, Progress, Rollout
+from deploytasks.model import Author, Deployment, DesiredImage, Environment, Event, Plan, Progress, Rollout
 from deploytasks.report.results import result_json
 from deploytasks.rollout import follow
 from deploytasks.rules.verdict import Verdict
@@ -23,8 +23,10 @@ from tests.given import OLD
 from tests.rollouts import (
     BREAKER,
     DIES,
+    IMAGE,
     TIER,
     carry_out,
+    container,
     digest_of,
     fated,
     is_look,
@@ -94,6 +96,19 @@ def test_tasks_that_run_another_digest_are_a_failure_that_names_both(cloud, cloc
     (result,), _ = carry_out(cloud, clock, (rollout(cloud, 1, desired=wrong),))
     assert result.outcome == "failed"
     assert wrong.digest in result.detail and digest_of(cloud, "prod") in result.detail
+
+
+def test_a_further_image_that_is_not_the_desired_one_is_named(cloud, clock):
+    ordinary, ran, wanted = rollout(cloud, 1), digest_of(cloud, OLD), "sha256:" + "9" * 64
+    proxy = {**container(f"{IMAGE}@{ran}"), "name": "proxy"}
+    request = {**ordinary.request, "containerDefinitions": [*ordinary.request["containerDefinitions"], proxy]}
+    desired = replace(ordinary.desired, uses=(DesiredImage("nginx", "nginx", "b" * 40, wanted),))
+    images = {**ordinary.images, "nginx": f"{IMAGE}@{ran}"}
+    there = target(1, images={"api": IMAGE, "nginx": IMAGE})
+    made = rollout(cloud, 1, target=there, request=request, desired=desired, images=images)
+    (result,), _ = carry_out(cloud, clock, (made,))
+    assert (result.outcome, result.digest) == ("failed", ordinary.desired.digest)
+    assert f"its tasks run {ran} of nginx, and not {wanted}" in result.detail
 
 
 def test_zero_desired_is_deployed_and_counted(cloud, clock):

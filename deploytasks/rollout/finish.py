@@ -96,8 +96,11 @@ def _compared(result: Result, rollout: Rollout, running: Sequence[Mapping[str, A
     for each in (desired, *desired.uses):
         ran = digests if each is desired else _digests(rollout, running, each)
         if each.digest and ran and not each.is_met_by(ran):
-            detail = f"its tasks run {', '.join(ran)}, and not {each.digest}"
-            return replace(result, outcome="failed", detail=detail, digest=ran[0], evidence="seen")
+            of = "" if each is desired else f" of {each.name}"
+            detail = f"its tasks run {', '.join(ran)}{of}, and not {each.digest}"
+            return replace(
+                result, outcome="failed", detail=detail, digest=next(iter(digests), result.digest), evidence="seen"
+            )
     if desired.digest is None:
         return replace(result, digest=next(iter(digests), None), evidence="seen" if digests else None)
     evidence: Evidence = "seen" if digests else "defined" if "@" in rollout.image else "recorded"

@@ -102,7 +102,7 @@ def held(
 
 def _keys(context: Context, live: Live, desired: DesiredImage) -> str:
     if not live.exists or live.definition is None:
-        return f"create the {'job' if live.target.job else 'service'}"
+        return f"create the {live.target.kind}"
     request = rollouts.render(context, live.target, desired)[0]
     keys = {
         "definition": differing(canonical(live.definition, request), canonical(request)),

@@ -162,13 +162,14 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _between(left: Live, right: Live | None, name: str) -> Difference:
-    where, service = str(left.target), left.target.name
+    where, kind = str(left.target), left.target.kind
     if right is None:
-        complaint = Complaint(where, f"{name} has no service {service} to compare with")
+        complaint = Complaint(where, f"{name} has no {kind} {left.target.name} to compare with")
         return Difference(left.target, _called(left), name, complaints=(complaint,))
     complaints = [*_unseen(left), *_unseen(right)]
     if not complaints and not left.exists and not right.exists:
-        complaints.append(Complaint(where, f"there is no ECS service, here or in {right.target.environment}"))
+        missing = "ECS service" if kind == "service" else "deployed job"
+        complaints.append(Complaint(where, f"there is no {missing}, here or in {right.target.environment}"))
     return Difference(
         target=left.target,
         left=_called(left),

@@ -253,8 +253,8 @@ def foreign(live: Live, project: str) -> Iterator[Complaint]:
     for record in (live.service_tags, live.revision_tags):
         owner = record.get("project", project)
         if owner != project:
-            kind, keys = ("job", "`family`") if live.target.job else ("service", "`cluster` or `ecs_service`")
-            what = f"the {kind} belongs to project {owner}, this is {project}"
+            keys = "`family`" if live.target.job else "`cluster` or `ecs_service`"
+            what = f"the {live.target.kind} belongs to project {owner}, this is {project}"
             yield Complaint(str(live.target), what, f"fix {keys} in envs/")
             return
 

@@ -1,6 +1,6 @@
 """Run a command once in an environment, with the definition that its service runs: migrations, consoles, repairs.
 
-A job runs with the definition that its schedule names, and without a command by its own.
+A job runs with the definition that its schedule names; without a command, it runs the definition's own.
 """
 
 import time
@@ -228,8 +228,7 @@ def _container(live: Live) -> str:
     revision = (live.definition or {})["taskDefinitionArn"].rpartition("/")[2]
     where, tier = str(target), target.environment.tier
     if names:
-        kind = "job" if target.job else "service"
         what = f"{len(names)} containers of {revision} run {uri}: {', '.join(names)}"
-        raise NotReady.of(where, what, f"call the one that runs commands {target.name}, as the {kind} is")
+        raise NotReady.of(where, what, f"call the one that runs commands {target.name}, as the {target.kind} is")
     to_do = f"inv deploy.{tier} brings it; inv deploy.diff {tier} shows the definition that runs"
     raise NotReady.of(where, f"no container of {revision} runs {uri}", to_do)

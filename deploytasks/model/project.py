@@ -171,6 +171,11 @@ class Target(Struct, frozen=True):
         return hash((self.environment, self.name))
 
     @property
+    def kind(self) -> Literal["service", "job"]:
+        """What it is, as messages call it."""
+        return "job" if self.job else "service"
+
+    @property
     def image(self) -> str:
         """The name of the image that it runs from."""
         return next(iter(self.images))

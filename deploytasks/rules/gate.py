@@ -66,7 +66,7 @@ def _doubt(live: Live, desired: DesiredImage, commits: Mapping[str, str]) -> tup
     if live.complaint:
         return f"it cannot be seen ({live.complaint.what})", live.complaint.to_do or "fix that"
     if not live.exists:
-        return f"the {'job' if live.target.job else 'service'} is not there", again
+        return f"the {live.target.kind} is not there", again
     digests, evidence = what_runs(live, desired.name)
     unsure = bool(live.failure) and evidence == "recorded"  # the record may be of the rollout that failed
     if unsure or not desired.is_met_by(digests):

@@ -218,7 +218,7 @@ def waves(rollouts: Iterable[Rollout]) -> tuple[tuple[Rollout, ...], ...]:
 def _decide(candidate: Candidate, *, force: bool) -> tuple[Action, str]:
     live, desired = candidate.live, candidate.desired
     if not live.exists:
-        return "create", f"the {'job' if candidate.target.job else 'service'} is not there yet"
+        return "create", f"the {candidate.target.kind} is not there yet"
     if not candidate.same:
         return "update", _what_changes(live, desired)
     if candidate.target.job:

@@ -24,6 +24,15 @@ from deploytasks.template.check import joined
 from deploytasks.template.rules import names_platform, platform_rules
 
 
+class _Given(Struct, frozen=True):
+    """One of a target's images, as ECR has it; `desired` is what the target is rendered for."""
+
+    target: Target
+    desired: DesiredImage
+    image: DesiredImage
+    found: EcrImage
+
+
 def misfits(
     context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
 ) -> Iterator[Complaint | Note]:
@@ -32,28 +41,25 @@ def misfits(
     Only targets whose definition or image would change are checked. Images of another project are refused too.
     """
     asked = list(_asked(context, lives, desired_images))
-    images = {(each.repository, each.digest): (each, image) for _, _, each, image in asked}
-    answers = concurrency.each(partial(_read, context), (image for _, image in images.values()))
+    images = {(each.found.repository, each.found.digest): each for each in asked}
+    answers = concurrency.each(partial(_read, context), (each.found for each in images.values()))
     read = dict(zip(images, answers, strict=True))
-    found = [(target, desired, each, read[each.repository, each.digest]) for target, desired, each, _ in asked]
     yield from joined(
-        (target, complaint)
-        for target, desired, each, known in found
-        if isinstance(known, _Known)
-        for complaint in _complaints(context, target, desired, each, known.platforms)
+        (each.target, complaint)
+        for each in asked
+        if isinstance(known := read[each.found.repository, each.found.digest], _Known)
+        for complaint in _complaints(context, each, known.platforms)
     )
     for key, known in read.items():
         if isinstance(known, _Known) and known.project not in ("", context.project.name):
-            yield ownership.foreign_image(context.project, images[key][0], known.project)
+            yield ownership.foreign_image(context.project, images[key].image, known.project)
     if unread := [each for each in read.values() if isinstance(each, AwsError)]:
         why = listed(list(dict.fromkeys(map(reason, unread))), 2)
         yield Note(f"not checked: the platform of {len(unread)} image{'s' * (len(unread) > 1)} ({why})")
 
 
-def _asked(
-    context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]
-) -> Iterator[tuple[Target, DesiredImage, DesiredImage, EcrImage]]:
-    """Yield the targets that would change, if their definition names a platform, and each image that it gives out.
+def _asked(context: Context, lives: Iterable[Live], desired_images: Iterable[DesiredImage]) -> Iterator[_Given]:
+    """Yield each image that the definition of a target gives to a container, if it would change and names a platform.
 
     Of targets that could not be read, include only those for which AWS itself has answered, for example that the
     cluster is missing.
@@ -68,7 +74,7 @@ def _asked(
             request = rollouts.render(context, live.target, desired)[0]
             if names_platform(request) and _is_new(context, live, desired):
                 used = (each for each in (desired, *desired.uses) if _is_given(context, live.target, request, each))
-                yield from ((live.target, desired, each, each.image) for each in used if each.image)
+                yield from (_Given(live.target, desired, each, each.image) for each in used if each.image)
 
 
 def _is_given(context: Context, target: Target, request: Definition, image: DesiredImage) -> bool:
@@ -103,10 +109,8 @@ def _read(context: Context, image: EcrImage) -> _Known | AwsError:
         return error
 
 
-def _complaints(
-    context: Context, target: Target, desired: DesiredImage, image: DesiredImage, platforms: Sequence[Platform]
-) -> tuple[Complaint, ...]:
-    request = rollouts.render(context, target, desired)[0]
+def _complaints(context: Context, one: _Given, platforms: Sequence[Platform]) -> tuple[Complaint, ...]:
+    request, image = rollouts.render(context, one.target, one.desired)[0], one.image
     shown = f"the image {image.repository}@{str(image.digest)[:19]} (commit {tags.short(image.commit_tag)})"
     found = platform_rules(request, platforms, shown)
-    return context.renderer.complaints(target, desired, found)
+    return context.renderer.complaints(one.target, one.desired, found)

@@ -6,7 +6,7 @@ from pathlib import Path
 from deploytasks.config.files import Fault, Source, table
 from deploytasks.config.layers import KINDS
 from deploytasks.config.lines import dotted
-from deploytasks.model import Environment, Target
+from deploytasks.model import LONGEST_SCHEDULE_NAME, Environment, Target
 from deploytasks.spelling import suggestion
 
 
@@ -60,21 +60,17 @@ def _shown_alike(tenants: Iterable[Source]) -> Iterator[Fault]:
                 yield Fault(at, f"is shown as '{shown}', and so is {owner}", "rename the tenant's file or the tier")
 
 
-LONGEST_SCHEDULE = 64
-"""The most characters of a schedule's name. Source: botocore's model of Scheduler, Name."""
-
-
 def long_schedules(root: Path, targets: Iterable[Target]) -> Iterator[Fault]:
     """Yield a fault for each schedule without a template whose name, the family, is too long.
 
     A template may name another one, which is checked with the template.
     """
     for target in targets:
-        is_long = target.job and target.job.schedule and len(target.family) > LONGEST_SCHEDULE
+        is_long = target.job and target.job.schedule and len(target.family) > LONGEST_SCHEDULE_NAME
         template = f"templates/{target.name}.schedule.json.j2"
         if is_long and not (root / template).exists():
             what = f"the schedule of {target} has a name of {len(target.family)} characters: {target.family}"
-            to_do = f'{LONGEST_SCHEDULE} are allowed: set a shorter `family` in envs/, or a "Name" in {template}'
+            to_do = f'{LONGEST_SCHEDULE_NAME} are allowed: set a shorter `family` in envs/, or a "Name" in {template}'
             yield Fault(target.origins.get("family", target.origins["schedule"]), what, to_do)
 
 

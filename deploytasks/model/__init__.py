@@ -21,7 +21,7 @@ from deploytasks.model.images import (
     image_name,
     placeholder,
 )
-from deploytasks.model.jobs import DEFAULT_GROUP, JobSchedule, JobStand, LastRun, Schedule
+from deploytasks.model.jobs import DEFAULT_GROUP, LONGEST_SCHEDULE_NAME, JobSchedule, JobStand, LastRun, Schedule
 from deploytasks.model.live import IDENTIFYING, Definition, Deployment, Evidence, Live, Reading, Revision, primary_of
 from deploytasks.model.marks import Mark, Standing, Stranger
 from deploytasks.model.outcomes import OUTCOMES, Outcome, Resume
@@ -74,6 +74,7 @@ from deploytasks.model.views import (
 __all__ = [
     "DEFAULT_GROUP",
     "IDENTIFYING",
+    "LONGEST_SCHEDULE_NAME",
     "MASK",
     "NOBODY",
     "NOT_OURS",

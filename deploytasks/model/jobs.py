@@ -10,6 +10,10 @@ DEFAULT_GROUP = "default"
 """The group of a schedule that names none."""
 
 
+LONGEST_SCHEDULE_NAME = 64
+"""The most characters of a schedule's name. Source: botocore's model of Scheduler, Name."""
+
+
 class JobSchedule(Struct, frozen=True):
     """What a job's schedule is made of. `template` is the object that its template renders; None without one.
 

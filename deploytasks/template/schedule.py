@@ -13,14 +13,12 @@ from botocore.model import StructureShape
 
 from deploytasks import cron
 from deploytasks.errors import Complaint
-from deploytasks.model import Target
+from deploytasks.model import LONGEST_SCHEDULE_NAME, Target
 from deploytasks.regions import partition_of
 from deploytasks.rules.schedule import JobSchedule, job_schedule, request
 from deploytasks.template.rules import region_rules
 from deploytasks.template.shape import Path, Problem, dotted, nearest, problems, request_shape
 
-LONGEST_NAME = 64
-"""The most characters of a schedule's name. Source: botocore's model of Scheduler, Name."""
 _ECS = ("Target", "EcsParameters")
 _SETTINGS: Mapping[str | int, str] = {
     "RoleArn": "schedule_role",
@@ -125,8 +123,8 @@ def _unfit_objects(named: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _name(made: Mapping[str, Any]) -> Iterator[Problem]:
     name = made["Name"]
-    if isinstance(name, str) and len(name) > LONGEST_NAME:
-        what = f"'{name}' has {len(name)} characters, and a schedule's name at most {LONGEST_NAME}"
+    if isinstance(name, str) and len(name) > LONGEST_SCHEDULE_NAME:
+        what = f"'{name}' has {len(name)} characters, and a schedule's name at most {LONGEST_SCHEDULE_NAME}"
         yield Problem(("Name",), what, 'set a shorter `family` in envs/, or a "Name" in the job\'s schedule template')
         return
     yield from problems(name, request_shape("CreateSchedule", "scheduler").members["Name"], ("Name",))

@@ -107,11 +107,11 @@ def test_of_very_many_names_only_so_many_are_listed():
         ),
         (
             Scope("prod", services=("worker",)),
-            "prod: no service of any environment is left by --service worker\n    see which there are: inv envs.list",
+            "prod: no target of any environment is left by --service worker\n    see which there are: inv envs.list",
         ),
         (
             Scope("prod", tenants=("mb",), exclude=("mb",)),
-            "prod: no service of any environment is left by --tenant mb --exclude mb\n"
+            "prod: no target of any environment is left by --tenant mb --exclude mb\n"
             "    see which there are: inv envs.list",
         ),
     ],

@@ -253,7 +253,7 @@ def test_what_was_left_under_way_is_followed_and_not_started_again(shop: Shop):
 def test_flags_that_leave_no_target_are_refused(shop: Shop, flags: list[str], more: list[str]):
     ran = shop.inv("status", *flags, *more)
     assert (ran.code, ran.stdout) == (2, "")
-    assert f"status: no service of any environment is left by {' '.join(flags)}" in ran.stderr
+    assert f"status: no target of any environment is left by {' '.join(flags)}" in ran.stderr
 
 
 def test_who_does_not_wait_sees_the_new_deployments_tasks_and_what_follows_them(shop: Shop):

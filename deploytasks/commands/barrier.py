@@ -130,7 +130,7 @@ def _by_wave(targets: Iterable[Target]) -> list[list[Target]]:
 
 
 def _still_coming(coming: dict[Target, str], lost: dict[Target, str]) -> dict[Target, str]:
-    """Return the targets that may still come, since no lost one of their environment goes first."""
+    """Return the targets that may still come: those that come after no lost target of their environment."""
     first = order.earlier((*coming, *lost)) if lost else {}
     return {target: why for target, why in coming.items() if lost.keys().isdisjoint(first.get(target, ()))}
 

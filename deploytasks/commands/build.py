@@ -57,14 +57,13 @@ def build_all(
 
     """
     to_build = {build.image.name: build for build in missing}
-    return tuple(
-        _built(context, desired, to_build[desired.name])
-        if desired.name in to_build
-        else put(context, desired, desired.reuse)
-        if desired.reuse
-        else desired
-        for desired in desired_images
-    )
+    return tuple(_made(context, desired, to_build.get(desired.name)) for desired in desired_images)
+
+
+def _made(context: Context, desired: DesiredImage, build: Build | None) -> DesiredImage:
+    if build:
+        return _built(context, desired, build)
+    return put(context, desired, desired.reuse) if desired.reuse else desired
 
 
 def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImage:
@@ -74,7 +73,7 @@ def _built(context: Context, desired: DesiredImage, build: Build) -> DesiredImag
     login = Login(context.project.registry.host, user, password)
     try:
         with build_context.laid_out(context, build) as laid:
-            digest = build_and_push(_job(context, build, laid), login, context.tell)
+            digest = build_and_push(_request(context, build, laid), login, context.tell)
     except OSError as error:
         raise NotReady(unwritable(error)) from error
     except BuildFailed:
@@ -96,7 +95,7 @@ def _adopted(context: Context, desired: DesiredImage, built: str) -> DesiredImag
     return desired
 
 
-def _job(context: Context, build: Build, laid: build_context.LaidOut) -> "BuildRequest":
+def _request(context: Context, build: Build, laid: build_context.LaidOut) -> "BuildRequest":
     from deploytasks.builders import BuildRequest, labels
 
     project = context.project

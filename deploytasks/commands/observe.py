@@ -27,7 +27,7 @@ from deploytasks.template.render import Renderer
 Group = tuple[Access, str, list[Any]]
 """An account, a cluster, and what is asked of the cluster in one call."""
 Look = Callable[[], Any]
-NO_ROLLOUT = "a job has no rollout: each of its runs takes what its schedule, or its newest revision, names"
+NO_ROLLOUT = "a job has no rollout: each run takes the revision that its schedule names, else the newest"
 
 
 class TaskList(Struct, frozen=True):

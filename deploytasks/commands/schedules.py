@@ -1,4 +1,4 @@
-"""Checks of what will start jobs, before the first write: that ECS would start their tasks, and by which role."""
+"""Check what will start jobs, before the first write: whether ECS would start their tasks, and the role for it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ from deploytasks.template.references import Reference, role
 
 
 def unstartable(context: Context, lives: Iterable[Live], desired_images: Sequence[DesiredImage]) -> Iterator[Complaint]:
-    """Yield complaints about changed jobs whose tasks ECS would refuse to start, unseen each time.
+    """Yield complaints about changed jobs whose tasks ECS would refuse to start each time, with nobody told.
 
     Jobs with a wrong template are left to other checks.
     """

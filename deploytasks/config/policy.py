@@ -1,4 +1,4 @@
-"""Read what envs/project.toml says beside settings: the registry, how services are built, each tier's policy."""
+"""Read what envs/project.toml says beside settings: the registry, images, what runs from them, and tiers' policies."""
 
 import tomllib
 from collections.abc import Iterator, Mapping

@@ -114,7 +114,7 @@ def nothing_left(where: str, scope: Scope, tiers: tuple[str, ...] = ()) -> Deplo
     """Return the refusal of flags that select no target; `tiers` are the names given by `--tier`."""
     named = {"--tier": tiers, "--tenant": scope.tenants, "--service": scope.services, "--exclude": scope.exclude}
     flags = " ".join(f"{flag} {','.join(each)}" for flag, each in named.items() if each)
-    what = f"no service of any environment is left by {flags}" if flags else "no tenant has it"
+    what = f"no target of any environment is left by {flags}" if flags else "no tenant has it"
     return Invalid.of(where, what, "see which there are: inv envs.list")
 
 

@@ -73,7 +73,7 @@ _ROWS = (
     OutcomeRow("unhealthy", "tasks died in the soak, or too few run", "bad", "fix", has_dead_tasks=True, restores=True),
     OutcomeRow(
         "not attempted",
-        "an earlier wave or one that goes first went wrong, another's `before_deploy` failed, or the lock was lost",
+        "an earlier wave, a target that goes first or a `before_deploy` step failed, or the lock was lost",
         "warn",
         is_untouched=True,
     ),

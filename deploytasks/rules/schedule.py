@@ -74,7 +74,7 @@ def request(job: JobSchedule, live: Mapping[str, Any] | None = None) -> dict[str
 
 
 def unstartable(asked: Mapping[str, Any], definition: Definition) -> Complaint | None:
-    """Return why ECS would refuse to start the schedule's tasks, each time anew and unseen; None if nothing is known.
+    """Return why ECS would refuse to start the schedule's tasks, which nobody is told; None if nothing is known.
 
     Sources: RunTask's documentation of networkConfiguration; Scheduler's of LaunchType.
     """
@@ -103,7 +103,7 @@ def repointed(target: Mapping[str, Any], revision: str, named: Mapping[str, Any]
 
 
 def pointed(job: JobSchedule, there: Schedule | None) -> dict[str, Any]:
-    """Return what makes the job's schedule, or the target of its rule, as wished: the request, or the whole target."""
+    """Return what to send for the job: the request of its schedule, or the whole target of its rule."""
     if there and there.is_rule:
         return repointed(there.told, job.revision, job.named.get("Target"))
     return request(job, there.told if there else None)

@@ -64,9 +64,15 @@ def test_it_ends_well_when_it_is_stopped(command, number):
         assert service.wait(timeout=10) == 0
 
 
+def test_the_job_runs_once_and_ends_well():
+    with running("nightly") as job:
+        assert job.stderr.read() == 'counted the orders of the day: {"tier": "dev", "tenant": "mb"}\n'
+        assert job.wait(timeout=10) == 0
+
+
 def test_another_command_is_refused_with_those_that_there_are():
     with running("serve") as service:
-        assert service.stderr.readline() == "usage: app.py web|worker\n"
+        assert service.stderr.readline() == "usage: app.py web|worker|nightly\n"
         assert service.wait(timeout=10) == 1
 
 

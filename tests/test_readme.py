@@ -27,7 +27,7 @@ def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path)
     (tmp_path / "envs" / "acme.toml").write_text(text)
     project = load(tmp_path)
     acme = [target for target in project.targets if target.environment.tenant == "acme"]
-    assert [str(target) for target in acme] == ["acme-prod/web", "acme-prod/worker"]
+    assert [str(target) for target in acme] == ["acme-prod/web", "acme-prod/worker", "acme-prod/nightly"]
     assert check_all(project) == ()
 
 
@@ -39,9 +39,10 @@ def test_what_it_says_to_copy_is_enough_to_be_told_what_to_write_next(tmp_path: 
         "envs/project.toml": "[project] with name, [registry] with account and region",
         "envs/main.toml": "account, region, cluster, and a [tiers.NAME] table",
         "templates/web.json.j2": "the JSON of a RegisterTaskDefinition request",
-        "templates/worker.json.j2": "templates/worker.json.j2",
-        "templates/shared/task.j2": "",
-        "templates/shared/log.j2": "",
+        "templates/worker.json.j2": "there is no templates/worker.json.j2",
+        "templates/nightly.json.j2": "there is no templates/nightly.json.j2",
+        "templates/shared/task.j2": "there is no templates/shared/task.j2",
+        "templates/shared/log.j2": "there is no templates/shared/log.j2",
         "examples/app/Dockerfile": "images.app.context: there is no directory examples/app",
     }
     for file, told in steps.items():

@@ -1,4 +1,4 @@
-"""The project in envs/, templates/ and examples/: one image, from which several services run."""
+"""The project in envs/, templates/ and examples/: one image, from which two services and a job run."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.config.load import load
-from deploytasks.template.check import check_all
+from deploytasks.template.check import check_all, rendered
 from deploytasks.template.render import Renderer
 from tests.template_stage import ROOT
 
@@ -33,7 +33,7 @@ def test_every_environment_runs_one_image_in_its_own_account():
     assert check_all(PROJECT) == ()
     assert {image for each in PROJECT.targets for image in each.images.items()} == {("app", f"{HOST}/shop/app")}
     assert [str(each) for each in PROJECT.targets if each.environment.tier == "dev"] == [
-        *("dev/web", "dev/worker", "mb-dev/web", "mb-dev/worker")
+        *("dev/web", "dev/worker", "dev/nightly", "mb-dev/web", "mb-dev/worker", "mb-dev/nightly")
     ]
     for each in PROJECT.targets:
         account = {"main": "111111111111", "mb": "222222222222"}[each.environment.tenant]
@@ -59,17 +59,43 @@ def test_web_is_a_fargate_task_that_logs_to_cloudwatch():
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/shop-mb-dev-web"
 
 
-def test_worker_differs_from_web_in_its_command_and_has_no_port():
-    web, worker = definition(target("web")), definition(target("worker"))
+@pytest.mark.parametrize("name", ["worker", "nightly"])
+def test_worker_and_nightly_differ_from_web_in_their_command_and_have_no_port(name):
+    web, worker = definition(target("web")), definition(target(name))
     (one,), (other,) = web.pop("containerDefinitions"), worker.pop("containerDefinitions")
     assert {key for key in web if web[key] != worker[key]} == {"family"}
     assert {key for key in {*one, *other} if one.get(key) != other.get(key)} == {
         *("name", "command", "portMappings", "environment", "logConfiguration")
     }
-    assert (one["command"][-1], other["command"][-1]) == ("web", "worker")
+    assert (one["command"][-1], other["command"][-1]) == ("web", name)
     assert [each for each in one["environment"] if each not in other["environment"]] == [
         {"name": "PORT", "value": "8080"}
     ]
+
+
+def schedule(there):
+    return rendered(PROJECT, [there])["nightly.schedule"]
+
+
+@pytest.mark.parametrize(("environment", "zone"), [("dev", "UTC"), ("mb-prod", "Europe/Berlin")])
+def test_nightly_starts_at_three_in_the_tenants_own_time_zone(environment, zone):
+    there = target("nightly", environment)
+    made, number = schedule(there), there.access.account[0]
+    assert (made["ScheduleExpression"], made["ScheduleExpressionTimezone"]) == ("cron(0 3 * * ? *)", zone)
+    assert made["Target"]["RoleArn"] == f"arn:aws:iam::{there.access.account}:role/scheduler"
+    assert made["Target"]["EcsParameters"]["LaunchType"] == "FARGATE"
+    assert made["Target"]["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"] == {
+        "Subnets": [f"subnet-{number}a", f"subnet-{number}b"],
+        "SecurityGroups": [f"sg-{number}"],
+        "AssignPublicIp": "DISABLED",
+    }
+
+
+def test_nightly_too_runs_on_ec2_in_the_hosts_network_where_vars_say_so():
+    there = replace(target("nightly"), vars={"launch_type": "EC2", "network_mode": "host"})
+    assert definition(there)["networkMode"] == "host"
+    ecs = schedule(there)["Target"]["EcsParameters"]
+    assert (ecs["LaunchType"], "NetworkConfiguration" in ecs) == ("EC2", False)
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])
@@ -102,6 +128,6 @@ def test_a_mistake_in_a_shared_file_is_told_once_for_all_that_include_it(tmp_pat
     shared.write_text(shared.read_text().replace("{{ cpu }}", "{{ cpuu }}"))
     (complaint,) = check_all(load(tmp_path))
     assert str(complaint) == (
-        "templates/shared/task.j2:6: dev/web, dev/worker, staging/web and 9 more: a template sees no 'cpuu'\n"
+        "templates/shared/task.j2:6: dev/web, dev/worker, dev/nightly and 15 more: a template sees no 'cpuu'\n"
         "    did you mean 'cpu'?"
     )

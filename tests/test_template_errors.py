@@ -292,6 +292,13 @@ def test_an_error_in_an_included_file_names_that_file(tmp_path):
     assert said(tmp_path, "{% include 'part.j2' %}").startswith("templates/part.j2:3: mb-dev/api: a template sees no")
 
 
+def test_a_missing_file_is_told_where_it_is_included(tmp_path):
+    assert said(tmp_path, "\n{% include 'part.j2' %}") == (
+        "templates/api.json.j2:2: mb-dev/api: there is no templates/part.j2\n"
+        "    write it, or correct its name where it is included"
+    )
+
+
 def test_a_service_template_is_checked_too(tmp_path):
     unknown = said(tmp_path, DEFINITION, '{"desiredCont": 1}')
     assert unknown == (

@@ -132,7 +132,7 @@ class Drafts:
         try:
             text = self._jinja.get_template(name).render(draft.context)
         except Exception as error:  # a template's expressions are code, and may fail in any way
-            what, _, to_do = _told(error).partition("\n")
+            what, _, to_do = _told(error, name).partition("\n")
             file, line = self._position(error, name)
             to_do = template_lines.on_failed_line(self._line(file, line)) or to_do
             raise self._invalid(Draft(file, target, draft.context), line, what, to_do) from error
@@ -220,16 +220,18 @@ _HOW_TO_WRITE_ONE = """\
 write it: the JSON of a RegisterTaskDefinition request, in which {{ image }} stands for the image
 docs/templates.md in deploytasks' own repository begins with the smallest one"""
 
+_HOW_TO_INCLUDE_ONE = "write it, or correct its name where it is included"
+
 _TOO_MUCH = {
     True: ("what it renders is nested too deeply", "use fewer levels"),
     False: ("what it renders holds a number of thousands of digits", "quote it, if it is text"),
 }
 
 
-def _told(error: Exception) -> str:
-    """Return what is wrong, and on the next line what to do."""
+def _told(error: Exception, name: str) -> str:
+    """Return what is wrong with the template of that name, and on the next line what to do."""
     if isinstance(error, TemplateNotFound):
-        return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE}"
+        return f"there is no templates/{error.name}\n{_HOW_TO_WRITE_ONE if error.name == name else _HOW_TO_INCLUDE_ONE}"
     if isinstance(error, UnicodeDecodeError):
         return _NOT_UTF_8
     if isinstance(error, RecursionError):

@@ -1,6 +1,6 @@
-"""What one image holds for several services: `app.py web` answers HTTP, `app.py worker` works in the background.
+"""What one image holds: `app.py web` answers HTTP, `app.py worker` works in the background, `app.py nightly` runs once.
 
-Both say where they are: the tier and tenant that their task definition gave them.
+All say where they are: the tier and tenant that their task definition gave them.
 """
 
 import json
@@ -67,6 +67,11 @@ def worker() -> None:
     log("stopped")
 
 
+def nightly() -> None:
+    """Do what is due every night, and end."""
+    log("counted the orders of the day")
+
+
 def on_signal(do: Callable[[], None]) -> None:
     """Do it at SIGTERM, with which ECS stops a task, and at SIGINT."""
 
@@ -82,7 +87,7 @@ def log(text: str) -> None:
     print(f"{text}: {json.dumps(about())}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-COMMANDS = {"web": web, "worker": worker}
+COMMANDS = {"web": web, "worker": worker, "nightly": nightly}
 
 
 def main() -> None:

@@ -15,14 +15,6 @@ REGION = "us-east-1"
 _PULL = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
 
 _EXECUTION_ROLE = "ecsTaskExecutionRole"
-_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-)
 
 
 def client(emulator: Emulator, service: str, account: str = REGISTRY_ACCOUNT) -> Any:
@@ -42,7 +34,7 @@ def make_base_repository(emulator: Emulator) -> None:
 
 
 def make(emulator: Emulator, project: Project) -> None:
-    """Every repository, cluster, secret and role that the project's files name exists; the services do not, yet."""
+    """Every repository, cluster, secret and role that the project's files name exists; no service or schedule, yet."""
     accounts = sorted({target.access.account for target in project.targets})
     for image in project.images:
         _make_repository(emulator, image.repository, [tier.name for tier in project.tiers], accounts)
@@ -54,7 +46,18 @@ def make(emulator: Emulator, project: Project) -> None:
         name = arn.partition(":secret:")[2]
         client(emulator, "secretsmanager", account).create_secret(Name=name, SecretString="emulated")
     for account in accounts:
-        client(emulator, "iam", account).create_role(RoleName=_EXECUTION_ROLE, AssumeRolePolicyDocument=_TRUST)
+        _make_role(emulator, account, _EXECUTION_ROLE, "ecs-tasks.amazonaws.com")
+    for account, arn in sorted(
+        {(each.access.account, each.job.schedule_role) for each in project.targets if each.job is not None}
+    ):
+        _make_role(emulator, account, arn.rpartition("/")[2], "scheduler.amazonaws.com")
+
+
+def _make_role(emulator: Emulator, account: str, name: str, service: str) -> None:
+    """The service may assume it."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client(emulator, "iam", account).create_role(RoleName=name, AssumeRolePolicyDocument=trust)
 
 
 def _make_repository(emulator: Emulator, name: str, tiers: Iterable[str], accounts: Iterable[str]) -> None:

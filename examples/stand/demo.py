@@ -35,7 +35,7 @@ class Step:
 FIRST = (
     Step("inv --list", "what there is"),
     Step("inv envs.check", "two tenants, three tiers: all their files and templates, checked offline"),
-    Step("inv release.dev", "build one image of this commit, tag it, deploy it to every dev: web, and then worker"),
+    Step("inv release.dev", "build one image of this commit, tag it, deploy it to every dev: web, worker, nightly"),
     Step("inv release.staging", "promote: nothing is built, ECR re-tags what runs in dev"),
     Step("inv release.prod", "promote once more; prod pins digests"),
 )
@@ -45,6 +45,7 @@ SECOND = (
     Step("inv deploy.prod --dry-run", "what a deploy of prod would do: it runs what its tag names"),
     Step("inv release.prod --commit HEAD", "staging does not run the second commit, so the gate refuses it", code=2),
 )
+NIGHTLY = Step("inv deploy.run dev --tenant mb --job nightly", "one tenant's job, run by hand before the night comes")
 DYING = Step(
     "inv release.dev",
     "both services start, and die 8 seconds later: seen in the soak, restored, with their last log lines",
@@ -83,6 +84,7 @@ def _perform(stage: Stage) -> int:
     for step in FIRST:
         _show(world, step)
     _look(stage)
+    by_hand = _run_the_job(stage)
     _change(world)
     for step in SECOND:
         _show(world, step)
@@ -90,7 +92,7 @@ def _perform(stage: Stage) -> int:
     dying = _let_it_die(stage)
     _misspell(world)
     _show(world, MISSPELT)
-    return len(FIRST) + len(SECOND) + dying + 1
+    return len(FIRST) + by_hand + len(SECOND) + dying + 1
 
 
 def _introduction(stage: Stage) -> str:
@@ -112,6 +114,15 @@ def _show(world: World, step: Step) -> None:
         _say(f"(exit code {code})")
     if code != step.code:
         raise Unexpected(f"`{step.command}` ended with exit code {code} instead of {step.code}")
+
+
+def _run_the_job(stage: Stage) -> int:
+    """How many commands were run."""
+    if stage.engine is None:
+        _say("\n# left out here: a job that is run by hand. Pretended tasks never end")
+        return 0
+    _show(stage.world, NIGHTLY)
+    return 1
 
 
 def _change(world: World) -> None:

@@ -17,6 +17,16 @@ def targets(world: World, tier: str) -> dict[str, Target]:
     return {each.environment.tenant: each for each in found}
 
 
+def schedules(world: World, account: str) -> dict[str, dict[str, Any]]:
+    """Every schedule of the account, as GetSchedule has it, by its name."""
+    scheduler = accounts.client(world.emulator, "scheduler", account)
+    names = [each["Name"] for each in scheduler.list_schedules()["Schedules"]]
+    found = {name: scheduler.get_schedule(Name=name) for name in names}
+    return {
+        name: {key: value for key, value in each.items() if key != "ResponseMetadata"} for name, each in found.items()
+    }
+
+
 def service(world: World, target: Target) -> dict[str, Any]:
     """The ECS service as DescribeServices has it."""
     ecs = accounts.client(world.emulator, "ecs", target.access.account)
@@ -80,6 +90,7 @@ def everything(world: World) -> str:
         ecs = accounts.client(world.emulator, "ecs", target.access.account)
         found = ecs.describe_services(cluster=target.cluster, services=[target.ecs_service], include=["TAGS"])
         state[str(target)] = [found["services"], ecs.list_task_definitions()["taskDefinitionArns"]]
+        state[target.access.account] = schedules(world, target.access.account)
     return json.dumps(state, default=str, indent=1, sort_keys=True)
 
 

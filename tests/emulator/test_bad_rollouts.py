@@ -56,7 +56,7 @@ def test_an_image_that_starts_and_dies_is_unhealthy_and_restored(world):
 
     said = released.stdout + released.stderr
     assert released.returncode == 1, said
-    assert "2 unhealthy, 2 not attempted" in said
+    assert "2 unhealthy, 3 not attempted" in said
     assert re.search(r"in the soak: \d tasks? died \(crashed: exit 1", said), said
     assert "| there is no database" in said and "It was restored to " in said
     assert sight.digests(world, "dev") == {"main": {first}, "mb": {first}}
@@ -97,6 +97,8 @@ def test_a_rollback_brings_the_image_and_the_definition_of_then_and_holds_the_ti
     assert sight.digests(world, "staging") == {"main": {first}, "mb": {first}}
     results = json.loads(back.stdout.splitlines()[-1])["results"]
     of_web = {each[0].rpartition("/")[2] for each in revisions.values()}
-    assert {each["revision"] for each in results} == of_web | {each.replace("-web:", "-worker:") for each in of_web}
+    assert {each["revision"] for each in results} == {
+        each.replace("-web:", f"-{name}:") for each in of_web for name in ("web", "worker", "nightly")
+    }
     refused = world.inv("release.staging")
     assert (refused.returncode, "holds it since" in refused.stderr) == (2, True)

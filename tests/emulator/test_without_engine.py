@@ -23,6 +23,18 @@ def test_one_commit_goes_through_all_tiers_of_all_tenants(released):
         assert len(sight.release_tags(released, tier)) == 1
 
 
+def test_a_tenants_schedules_start_the_revisions_that_were_released(released):
+    for target in sight.targets(released, "dev").values():
+        account = target.access.account
+        schedules = sight.schedules(released, account)
+        assert {
+            name: each["Target"]["EcsParameters"]["TaskDefinitionArn"].rpartition("/")[2]
+            for name, each in schedules.items()
+        } == {name: f"{name}:1" for name in schedules}
+        assert len(schedules) == 3
+        assert {each["Target"]["RoleArn"] for each in schedules.values()} == {f"arn:aws:iam::{account}:role/scheduler"}
+
+
 def test_an_image_carries_its_project_as_a_label(released):
     ecr = accounts.client(released.emulator, "ecr")
     (image,) = find(ecr, "shop/app", ["dev"]).values()
@@ -91,7 +103,7 @@ def test_status_says_what_every_environment_runs(released):
     board = released.inv("status", "--json")
 
     assert board.returncode == 0, board.stderr
-    assert [cell["commit"] for cell in json.loads(board.stdout)["cells"]] == [_first_commit(released)] * 12
+    assert [cell["commit"] for cell in json.loads(board.stdout)["cells"]] == [_first_commit(released)] * 18
 
 
 def test_a_release_in_json_is_lines_of_json_with_the_summary_last(pretended):

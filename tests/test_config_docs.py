@@ -128,7 +128,7 @@ def test_editors_get_a_schema_that_knows_every_table_and_no_null(kind):
 
 def test_the_schema_says_what_is_required_and_what_is_the_default():
     tables = json_schema("project")["$defs"]
-    assert tables["ProjectFile"]["required"] == ["project", "registry", "images", "services", "tiers"]
+    assert tables["ProjectFile"]["required"] == ["project", "registry", "images", "tiers"]
     assert tables["TierTable"]["required"] == ["tag"]
     assert tables["TierTable"]["properties"]["parallel"]["default"] == 20
     assert "default" not in tables["TierTable"]["properties"]["after"]

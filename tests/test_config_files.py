@@ -57,8 +57,8 @@ def test_nesting_without_end_is_named(tmp_path):
 def test_nothing_at_all_is_a_complaint(tmp_path):
     assert refusal_of(tmp_path) == (
         "envs/project.toml: there is no such file\n"
-        "    write it: [project] with name, [registry] with account and region, and a table each [services.NAME] and"
-        " [tiers.NAME]\n"
+        "    write it: [project] with name, [registry] with account and region, and a table each [images.NAME],\n"
+        "    [services.NAME] and [tiers.NAME]\n"
         "    docs/envs.md in deploytasks' own repository shows a complete one"
     )
 

@@ -67,14 +67,14 @@ UNFIT = {
         "envs/project.toml:8: images.web.repository: is the repository of 'app' too: 'shop/app'\n"
         "    both would be pushed under the same commit tag: give each image its own",
     ),
-    "images, but no service": (
+    "images, but nothing that runs": (
         APP,
-        "envs/project.toml: there is no service\n    add a table [services.<name>]",
+        "envs/project.toml: there is no service and no job\n    add a table [services.<name>] or [jobs.<name>]",
     ),
     "neither": (
         "",
         "envs/project.toml: there is no image\n    add a table [images.<name>]\n"
-        "envs/project.toml: there is no service\n    add a table [services.<name>]",
+        "envs/project.toml: there is no service and no job\n    add a table [services.<name>] or [jobs.<name>]",
     ),
     "a misspelt [images]": (
         "[image.app]\n[services.web]\n",

@@ -16,13 +16,9 @@ def test_the_files_we_ship_are_right():
     project = load(REPOSITORY)
     assert project.name == "shop"
     assert project.tenants == ("main", "mb")
+    environments = ("dev", "staging", "prod", "mb-dev", "mb-staging", "mb-prod")
     assert [str(each) for each in project.targets] == [
-        "dev/api",
-        "staging/api",
-        "prod/api",
-        "mb-dev/api",
-        "mb-staging/api",
-        "mb-prod/api",
+        f"{environment}/{name}" for environment in environments for name in ("web", "worker", "nightly")
     ]
     assert [(tier.name, tier.tag, tier.after, tier.pin) for tier in project.tiers] == [
         ("dev", "mutable", None, "tag"),

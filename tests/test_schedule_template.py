@@ -123,7 +123,7 @@ REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
     (
         {"Target": {"RoleArn": f"arn:aws-cn:iam::{ACCOUNT}:role/schedule"}},
         "Target.RoleArn",
-        "an ARN of partition aws-cn, but the service runs in eu-central-1, of partition aws",
+        "an ARN of partition aws-cn, but the target is in eu-central-1, of partition aws",
     ),
     (ecs(TaskDefinitionArn="nightly:1"), "Target.EcsParameters.TaskDefinitionArn", "the revision is set here"),
     (ecs(TaskCount=0), "Target.EcsParameters.TaskCount", "0 where at least 1 is due"),

@@ -204,7 +204,7 @@ CASES: dict[str, tuple[dict[str, str], JobSettings, str]] = {
     "no template that helps": (
         {},
         JobSettings("cron(0 3 * * ? *)", "arn:aws-cn:iam::222222222222:role/schedule"),
-        "schedule_role: mb-dev/nightly: Target.RoleArn: an ARN of partition aws-cn, but the service runs in "
+        "schedule_role: mb-dev/nightly: Target.RoleArn: an ARN of partition aws-cn, but the target is in "
         "eu-central-1, of partition aws\n"
         "    name one of this partition: arn:aws:…",
     ),

@@ -122,19 +122,19 @@ UNREACHABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "a log region of another partition": (
         logging("us-east-1"),
         "cn-north-1",
-        f"{OPTION}: region us-east-1, of partition aws, but the service runs in cn-north-1, of partition aws-cn\n"
+        f"{OPTION}: region us-east-1, of partition aws, but the target is in cn-north-1, of partition aws-cn\n"
         "    name a region of partition aws-cn; {{ region }} is the target's own",
     ),
     "a role of another partition": (
         on_ec2(taskRoleArn="arn:aws:iam::222222222222:role/task"),
         "us-gov-west-1",
-        "taskRoleArn: an ARN of partition aws, but the service runs in us-gov-west-1, of partition aws-us-gov\n"
+        "taskRoleArn: an ARN of partition aws, but the target is in us-gov-west-1, of partition aws-us-gov\n"
         "    name one of this partition: arn:aws-us-gov:…",
     ),
     "a secret of another partition": (
         reading("arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:a"),
         "eu-west-1",
-        f"{AT}.secrets[0].valueFrom: an ARN of partition aws-cn, but the service runs in eu-west-1, of partition aws",
+        f"{AT}.secrets[0].valueFrom: an ARN of partition aws-cn, but the target is in eu-west-1, of partition aws",
     ),
     "a partition that does not exist": (
         reading("arn:asw:ssm:eu-west-1:222222222222:parameter/a"),

@@ -122,7 +122,8 @@ def table(data: Any, *path: str) -> dict[str, Any]:
 
 
 _HOW_TO_BEGIN = """\
-write it: [project] with name, [registry] with account and region, and a table each [services.NAME] and [tiers.NAME]
+write it: [project] with name, [registry] with account and region, and a table each [images.NAME],
+[services.NAME] and [tiers.NAME]
 docs/envs.md in deploytasks' own repository shows a complete one"""
 
 

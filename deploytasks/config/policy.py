@@ -21,9 +21,12 @@ MOST_TIERS = 5
 
 def faults_in(source: Source) -> Iterator[Fault]:
     """Yield the faults of project.toml that the check of single keys can't find."""
-    for kind in ("images", "services", "tiers"):
+    for kind in ("images", "tiers"):
         if source.data.get(kind) == {}:
             yield Fault(source.origin(kind), f"there is no {kind[:-1]}", f"add a table [{kind}.<name>]", shown="")
+    if not (source.data.get("services") or source.data.get("jobs")):
+        to_do = "add a table [services.<name>] or [jobs.<name>]"
+        yield Fault(source.origin("services"), "there is no service and no job", to_do, shown="")
     yield from _shared_repositories(source)
     yield from images_of_services.faults_in(source)
     yield from service_order.faults_in(source)

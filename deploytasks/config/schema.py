@@ -265,7 +265,7 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
     project: ProjectTable
     registry: RegistryTable
     images: dict[Name, ImageTable]
-    services: dict[Name, ServiceTable]
+    services: dict[Name, ServiceTable] = {}
     jobs: dict[Name, JobTable] = {}
     tiers: dict[Name, TierTable]
     defaults: Layer | None = None

@@ -186,7 +186,7 @@ def _problems(value: Any, path: Path, here: str, own: Partition) -> Iterator[Pro
         case str() if value.startswith("arn:") and value.count(":") >= _COLONS:
             _, partition, _, region, *_ = value.split(":")
             if partition != own.name:
-                what = f"an ARN of partition {partition}, but the service runs in {here}"
+                what = f"an ARN of partition {partition}, but the target is in {here}"
                 yield Problem(path, what, f"name one of this partition: arn:{own.name}:…")
             elif region:
                 yield from _region(region, path, here, own)
@@ -197,7 +197,7 @@ def _region(region: str, path: Path, here: str, own: Partition) -> Iterator[Prob
     if found is None:
         yield Problem(path, f"there is no AWS region '{region}'", advice(region))
     elif found != own:
-        what = f"region {region}, of partition {found.name}, but the service runs in {here}"
+        what = f"region {region}, of partition {found.name}, but the target is in {here}"
         yield Problem(path, what, f"name a region of partition {own.name}; {{{{ region }}}} is the target's own")
 
 

@@ -13,6 +13,7 @@ from tests.given import deployment, live, target
 
 ONE, TWO = "prod-20260101T000000Z", "prod-20260102T000000Z"
 FAMILY = "arn:aws:ecs:us-east-1:111111111111:task-definition/shop-prod-api"
+NGINX = {"digest.nginx": "8"}
 MARKS = {"key": "deploytasks:tags", "value": "-"}
 
 
@@ -53,8 +54,10 @@ def trail(*revisions: Revision, tenant: str = "main", runs: int = -1, **service:
         ([revision(1, "256"), revision(2, "512", record={"project": "bill"})], []),
         ([revision(1, "256"), revision(2, "256", tags=[{"key": "robot", "value": "x"}])], []),
         ([revision(1, "256", digest=""), revision(2, "256", digest="")], []),
+        ([revision(1, "256", record=NGINX), revision(2, "512", record=NGINX)], ["512"]),
+        ([revision(1, "256", record=NGINX), revision(2, "512", record={"digest.nginx": "9"})], []),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_a_begun_revision_with_another_definition_of_the_same_release_is_one(
     revisions: list[Revision], configs: list[str]

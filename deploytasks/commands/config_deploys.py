@@ -78,18 +78,19 @@ def _before(live: Live, one: Revision, earlier: Sequence[Revision]) -> Revision 
     If the service's own tags record the release, no revision was registered when the release was deployed.
     """
     newest_first = list(reversed(earlier))
-    if same := next((each for each in newest_first if _image(each) == _image(one)), None):
+    if same := next((each for each in newest_first if _released(each.record) == _released(one.record)), None):
         return same
     kept, at = live.service_tags, _began(one)
-    recorded, written = (kept.get("digest"), kept.get("release")), kept.get("at", "")
-    if not at or recorded != _image(one) or not "" < written <= f"{at:%Y-%m-%dT%H:%M:%SZ}":
+    written, is_its = kept.get("at", ""), _released(kept) == _released(one.record)
+    if not at or not is_its or not "" < written <= f"{at:%Y-%m-%dT%H:%M:%SZ}":
         return None
     digest = one.record.get("digest")
     return next((each for each in newest_first if each.record.get("digest") == digest), next(iter(newest_first), None))
 
 
-def _image(revision: Revision) -> tuple[str | None, str | None]:
-    return revision.record.get("digest"), revision.record.get("release")
+def _released(record: Mapping[str, str]) -> dict[str, str]:
+    """Return what the record tells of the release: its tag, and the digest of each image."""
+    return {key: value for key, value in record.items() if key == "release" or key.partition(".")[0] == "digest"}
 
 
 def _way_back(trail: Trail, known: Sequence[Revision]) -> Iterator[Change]:

@@ -6,7 +6,7 @@ from deploytasks.rules import observed
 from deploytasks.rules.observed import container_of, given, ours
 from tests.cloud.world import IMAGE
 from tests.commands import REGISTRY, Shop
-from tests.given import HOST, NEW, NEW_DIGEST, OLD, OLD_DIGEST, live
+from tests.given import HOST, NEW, NEW_DIGEST, OLD, OLD_DIGEST, live, target
 
 REPOSITORY = f"{HOST}/api"
 
@@ -67,6 +67,15 @@ def test_what_a_definition_pins_is_our_containers_alone():
     seen = live(definition=both, revision_tags={"digest": NEW_DIGEST})
     assert observed.pinned(seen, "api") == (NEW_DIGEST,)
     assert observed.what_runs(seen, "api") == ((NEW_DIGEST,), "defined")
+
+
+def test_a_further_image_that_no_container_was_given_needs_no_pin():
+    both = target(images={"api": f"{HOST}/api", "nginx": f"{HOST}/nginx"})
+    alone = live(target=both, runs=f"{HOST}/api@{NEW_DIGEST}")
+    proxy = {"name": "proxy", "image": f"{HOST}/nginx:prod"}
+    beside = live(target=both, definition={"containerDefinitions": [{"name": "api", "image": PINNED}, proxy]})
+    assert (observed.images_of(alone), observed.is_pinned(alone)) == (("api",), True)
+    assert (observed.images_of(beside), observed.is_pinned(beside)) == (("api", "nginx"), False)
 
 
 SIDECARS = {"by tag": f"{IMAGE}:proxy-1.27", "by digest": f"{IMAGE}@sha256:{{}}", "by an old commit": f"{IMAGE}:{{}}"}

@@ -23,7 +23,7 @@ from deploytasks.model import (
     UsedImage,
 )
 from deploytasks.rules.image_index import ImageIndex
-from deploytasks.rules.observed import brought_by, commit_of, is_inactive, our_containers, record, tagged, what_runs
+from deploytasks.rules.observed import brought_by, commit_of, images_of, is_inactive, record, tagged, what_runs
 
 
 class Evidences(Struct, frozen=True):
@@ -129,16 +129,10 @@ def _job(live: Live, known: Evidences) -> JobStand | None:
 
 def _uses(live: Live, known: Evidences) -> Iterator[UsedImage]:
     """Yield what the target runs of the images beside its own that its definition gives to a container."""
-    for name in _given(live)[1:]:
+    for name in images_of(live)[1:]:
         index, digests = known.indexes[name], what_runs(live, name)[0]
         runs = tuple(dict.fromkeys(_called(index, digest) for digest in digests))
         yield UsedImage(name, digests, runs, _wanted(index, live.target.environment.tier, digests))
-
-
-def _given(live: Live) -> tuple[str, ...]:
-    """Return the target's own image, and of the others those that its definition gives to a container."""
-    own, *others = live.target.images
-    return (own, *(name for name in others if our_containers(live, name)))
 
 
 def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: bool) -> tuple[Mark, ...]:
@@ -161,7 +155,7 @@ def _marks(live: Live, known: Evidences, *, behind: bool, mixed: bool, foreign: 
 
 def _foreign(live: Live, known: Evidences) -> tuple[Stranger, ...]:
     """Return what about the target is unknown here; an image whose repository could not be read does not count."""
-    runs = ((known.indexes[name], what_runs(live, name)[0]) for name in _given(live))
+    runs = ((known.indexes[name], what_runs(live, name)[0]) for name in images_of(live))
     found: dict[Stranger, bool] = {
         "image": any(index.known and not index.by_digest.keys() >= set(digests) for index, digests in runs),
         "revision": not brought_by(live, known.project),
@@ -202,7 +196,7 @@ def _release(image: EcrImage | None, told: Mapping[str, str], tier: str) -> str:
 def _mixed(lives: Iterable[Live], known: Evidences) -> set[tuple[str, str]]:
     """Return (tier, service) pairs that run different digests of an image, across tenants or within one target."""
     running: dict[tuple[str, str, str, Evidence | None], set[str]] = {}
-    runs = ((live, name) for live in lives if not live.complaint for name in _given(live))
+    runs = ((live, name) for live in lives if not live.complaint for name in images_of(live))
     for each, name in runs:
         index, (digests, evidence) = known.indexes[name], what_runs(each, name)
         kind = None if index.known else evidence  # a task names a child, a definition its index: ECR relates them

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from deploytasks import tags
 from deploytasks.errors import Complaint
 from deploytasks.model import DesiredImage, Live, Tier
-from deploytasks.rules.observed import is_alone, our_containers, record, what_runs
+from deploytasks.rules.observed import images_of, is_alone, record, what_runs
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _OVERRIDE = '--override "reason"'
@@ -55,9 +55,7 @@ def _gated(tier: Tier, desired: DesiredImage, upstream: Sequence[Live], commits:
 
 def _runs(live: Live, image: str) -> bool:
     """Return whether the target should run the image; a further one only if its definition names it, where known."""
-    if image == live.target.image or live.definition is None:
-        return image in live.target.images
-    return image in live.target.images and bool(our_containers(live, image))
+    return image in (live.target.images if live.definition is None else images_of(live))
 
 
 def _doubt(live: Live, desired: DesiredImage, commits: Mapping[str, str]) -> tuple[str, str]:

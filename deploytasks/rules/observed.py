@@ -111,8 +111,14 @@ def _moves(live: Live, image: str) -> bool:
 
 
 def is_pinned(live: Live) -> bool:
-    """Return whether the definition names the digest of every image."""
-    return all(pinned(live, image) for image in live.target.images)
+    """Return whether the definition names the digest of every image that it gives to a container."""
+    return all(pinned(live, image) for image in images_of(live))
+
+
+def images_of(live: Live) -> tuple[str, ...]:
+    """Return the target's own image, and of the further ones those that its definition gives to a container."""
+    own, *further = live.target.images
+    return (own, *(image for image in further if our_containers(live, image)))
 
 
 def tagged(live: Live, image: str) -> list[str]:
@@ -187,7 +193,8 @@ def has_failed(live: Live) -> bool:
 
 def named_by(live: Live, desired: DesiredImage) -> tuple[DesiredImage, ...]:
     """Return the target's desired image, and of the further ones those that its definition gives to a container."""
-    return (desired, *(each for each in desired.uses if our_containers(live, each.name)))
+    images = images_of(live)
+    return (desired, *(each for each in desired.uses if each.name in images))
 
 
 def has_arrived(live: Live, desired: DesiredImage) -> bool:

@@ -141,7 +141,7 @@ def test_as_json_every_line_is_an_event_and_the_last_one_the_summary(shop: Shop)
     writes(shop, "started", task="0123456789abcdef")
     ran = shop.inv("deploy.logs", "prod", "--json")
     told, line, summary = map(json.loads, ran.stdout.splitlines())
-    assert (told["event"], told["service"]) == ("told", "t2-prod/api")
+    assert (told["event"], told["about"]) == ("told", "t2-prod/api")
     shown = {key: line[key] for key in ("event", "target", "task", "container", "message")}
     assert shown == {
         "event": "log",

@@ -65,7 +65,7 @@ class Log:
                 self.lines += 1
                 self._out.write(self._json("log", logged_json(line)) if self._form == "json" else self._text(line))
             case Told(step, message, subject) if self._form == "json":
-                self._out.write(self._json("told", {"step": step, "service": subject, "message": message}))
+                self._out.write(self._json("told", {"step": step, "about": subject, "message": message}))
             case Told(step, message, subject):
                 self._aside.write(harmless(f"{subject or step}: {message}") + "\n")
             case _:

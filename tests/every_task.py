@@ -23,7 +23,7 @@ from tests.test_endpoint_rollouts import PAUSE
 
 EVERY_TASK = tasks_of(Path(__file__).parent.parent)
 OF_OTHER_TIERS = {f"{room}.{tier}" for room in ("tag", "deploy", "release") for tier in ("dev", "staging")}
-"""They are the same code as prod's; and `build.api` as `build.all`."""
+"""They are the same code as prod's; and `build.app` as `build.all`."""
 MORE = {"lock.release": ["--yes"], "envs.bootstrap": ["--yes"], "release.matrix": ["--run", "7"]}
 """What a task needs besides where nobody answers its questions, and no CI engine runs it."""
 
@@ -196,7 +196,7 @@ SHOWN = {
 }
 """The operations that a scene is here to show, as `service.Operation`: each is broken in every way there."""
 SCENES = {
-    **{name: Scene(name) for name in EVERY_TASK if name not in {*OF_OTHER_TIERS, "build.api"}},
+    **{name: Scene(name) for name in EVERY_TASK if name not in {*OF_OTHER_TIERS, "build.app"}},
     "tag.prod": Scene("tag.prod", aws=untagged),
     "release.prod": Scene("release.prod", aws=untagged),
     "release.prod with steps and a webhook": Scene(

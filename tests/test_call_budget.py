@@ -19,7 +19,9 @@ from deploytasks.aws.session import Clients
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
 from deploytasks.git import head_commit
-from deploytasks.model import Access, Environment, Options, Project, Report, Scope
+from deploytasks.model import Access, Definition, Environment, Options, Project, Report, Scope
+from deploytasks.template import render
+from deploytasks.template.canonical import same
 from tests import project
 from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.ecs_rollouts import open_service, settle, start
@@ -268,6 +270,19 @@ def test_the_board_describes_the_services_of_a_cluster_together_and_looks_once_a
     assert {cell.standing for cell in board.cells} == {"completed"}
     seen = of_several({}, LOOK_JOB, {**LOOK_RUN, "ListTasks": 1})  # of a job, those that stopped in the last hour
     assert endpoint.operations() == budget(SEE_ONCE, tenants, ACCOUNT, CLUSTER, seen, {"DescribeTasks": 1})
+
+
+def test_what_runs_is_compared_once_with_what_is_rendered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, _ = stage(2, runs=SEVERAL)
+    compared: list[str] = []
+
+    def counted(request: Definition, live: Definition) -> bool:
+        compared.append(request["family"])
+        return same(request, live)
+
+    monkeypatch.setattr(render, "same", counted)
+    commands.deploy(shop, Scope("prod"), Options(dry_run=True))
+    assert sorted(compared) == sorted(target.family for target in shop.targets if target.environment.tier == "prod")
 
 
 def test_what_follows_a_job_is_nothing(stage: Stage) -> None:

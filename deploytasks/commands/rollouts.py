@@ -29,7 +29,6 @@ from deploytasks.rules import plan
 from deploytasks.rules.observed import Container, container_of, digest_key, given, is_inactive, tagged
 from deploytasks.rules.plan import Candidate
 from deploytasks.rules.schedule import changes as changed_keys
-from deploytasks.template.canonical import same
 from deploytasks.template.check import joined, shared_schedules
 from deploytasks.template.render import Renderer
 
@@ -170,7 +169,11 @@ def changed(context: Context, lives: Iterable[Live], desired_images: Iterable[De
 def changes(context: Context, live: Live, desired: DesiredImage) -> bool:
     """Return whether a rollout would change the target's definition or schedule; an image still to be built does."""
     request = render(context, live.target, desired)[0]
-    return _is_unbuilt(desired) or not _same(request, live) or bool(schedule_changes(context, live, desired, request))
+    return (
+        _is_unbuilt(desired)
+        or not _same(context.renderer, request, live)
+        or bool(schedule_changes(context, live, desired, request))
+    )
 
 
 def schedule_changes(context: Context, live: Live, desired: DesiredImage, request: Definition) -> tuple[str, ...]:
@@ -187,7 +190,7 @@ def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -
         desired=desired,
         images={each.name: _image(context, live.target, each) for each in (desired, *desired.uses)},
         live=live,
-        same=not _is_unbuilt(desired) and _same(request, live),
+        same=not _is_unbuilt(desired) and _same(context.renderer, request, live),
         request=request,
         create=create if not live.exists else None,
         tags=_audit(context, desired, config),
@@ -214,9 +217,9 @@ def kept_back(project: Project, renderer: Renderer, live: Live) -> Live:
     return replace(live, definition=renderer.hidden_in(live.target, live.definition))
 
 
-def _same(request: Definition, live: Live) -> bool:
+def _same(renderer: Renderer, request: Definition, live: Live) -> bool:
     """Return whether what runs equals what was rendered, however AWS spells it."""
-    return live.definition is not None and same(request, live.definition)
+    return live.definition is not None and renderer.is_same(request, live.definition)
 
 
 def render(context: Context, target: Target, desired: DesiredImage) -> tuple[Definition, Definition | None]:

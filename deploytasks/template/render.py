@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, hidden_in, placeholder
 from deploytasks.template import confidential
+from deploytasks.template.canonical import same
 from deploytasks.template.confidential import StandIn
 from deploytasks.template.rules import definition_rules, platform_rules, service_rules
 from deploytasks.template.shape import Problem, problems, request_shape
@@ -32,6 +33,7 @@ class Renderer:
         self._project = project
         self._environ = environ
         self._made: dict[Asked, dict[str, Any]] = {}
+        self._compared: dict[tuple[int, int], tuple[Definition, Definition, bool]] = {}
         self._lock = threading.Lock()
         self._known: Drafts | None = None
 
@@ -61,6 +63,16 @@ class Renderer:
             Invalid: with everything that is wrong, and the template's line.
         """
         return self._checked(self._asked(target, desired))
+
+    def is_same(self, request: Definition, live: Definition) -> bool:
+        """Return whether the live definition is what ECS makes of the rendered request, comparing each pair once.
+
+        Neither may change afterwards. Both are kept: their ids stay theirs.
+        """
+        key = (id(request), id(live))
+        if key not in self._compared:
+            self._compared[key] = (request, live, same(request, live))
+        return self._compared[key][2]
 
     def complaints(
         self,

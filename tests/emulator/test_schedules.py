@@ -55,13 +55,13 @@ def test_a_rules_target_moves_to_another_revision_and_keeps_the_rest(emulator_wi
 @pytest.mark.timeout(180)
 def test_a_job_is_released_with_its_services_and_its_schedule_follows_every_change(pretended):
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    envs, template = pretended.root / "envs/project.toml", pretended.root / "templates/nightly.json.j2"
-    job = '\n[jobs.nightly]\nschedule = "cron(0 3 * * ? *)"\n[defaults.jobs.nightly]\n'
+    envs, template = pretended.root / "envs/project.toml", pretended.root / "templates/weekly.json.j2"
+    job = '\n[jobs.weekly]\nschedule = "cron(0 3 * * ? *)"\n[defaults.jobs.weekly]\n'
     role = 'schedule_role = "arn:aws:iam::{account}:role/schedule"\n'
     envs.write_text(envs.read_text() + job + role)
     template.write_text((pretended.root / "templates/worker.json.j2").read_text())
     pretended.commit("Count at night")
-    targets = [each for each in load(pretended.root).of_tier("dev") if each.job]
+    targets = [each for each in load(pretended.root).of_tier("dev") if each.name == "weekly"]
     for account in {each.access.account for each in targets}:
         iam = accounts.client(pretended.emulator, "iam", account)
         iam.create_role(RoleName="schedule", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
@@ -81,7 +81,7 @@ def test_a_job_is_released_with_its_services_and_its_schedule_follows_every_chan
     assert {running(pretended, each) for each in targets} == {2}
     assert {scheduled(pretended, each)["ScheduleExpression"] for each in targets} == {"cron(0 5 * * ? *)"}
 
-    shown = json.loads(pretended.inv("status", "--tier", "dev", "--service", "nightly", "--json").stdout)
+    shown = json.loads(pretended.inv("status", "--tier", "dev", "--service", "weekly", "--json").stdout)
     assert [(cell["standing"], cell["job"]["starts"]) for cell in shown["cells"]] == [
         ("completed", "cron(0 5 * * ? *)")
     ] * len(targets)

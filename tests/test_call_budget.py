@@ -23,10 +23,11 @@ from deploytasks.model import Access, Definition, Environment, Options, Project,
 from deploytasks.template import render
 from deploytasks.template.canonical import same
 from tests import project
-from tests.cloud.accounts import REGISTRY_ACCOUNT, AwsError, key_for
+from tests.cloud.accounts import REGION, REGISTRY_ACCOUNT, AwsError, key_for
 from tests.cloud.ecs_rollouts import open_service, settle, start
 from tests.cloud.endpoint import Endpoint
-from tests.cloud.world import ONE_SERVICE, Age, Runs, World
+from tests.cloud.events import Rule, add_rule
+from tests.cloud.world import EXPRESSION, ONE_SERVICE, Age, Runs, World, tenant_account
 from tests.commands import WRITES
 
 Stage = Callable[..., tuple[Project, Endpoint]]
@@ -259,6 +260,27 @@ def test_services_and_jobs_of_one_image_ask_the_registry_the_account_and_the_clu
     endpoint.calls.clear()
     assert outcomes(commands.deploy(shop, Scope("prod"), Options())) == {"unchanged"}
     assert endpoint.operations() == budget(LOOK_ONCE, tenants, ACCOUNT, *look)
+
+
+@pytest.mark.parametrize("way", ["rule", "hand"])
+def test_a_job_without_a_schedule_is_found_by_its_rule_or_by_its_newest_revision(
+    stage: Stage, tmp_path: Path, way: str
+) -> None:
+    (_, endpoint), file = stage(1, runs=SEVERAL), tmp_path / "repo/envs/project.toml"
+    text, rule = file.read_text(), 'rule = "{tenant}-{tier}-nightly"'
+    asked, role = f'schedule = "{EXPRESSION}"\n', 'schedule_role = "arn:aws:iam::{account}:role/schedule"'
+    assert asked in text and role in text
+    file.write_text(text.replace(asked, "").replace(role, rule if way == "rule" else ""))
+    account = endpoint.cloud.account(tenant_account(1))
+    run = account.schedules[REGION, "default", "shop-t1-prod-nightly"]["Target"]
+    add_rule(account, Rule("t1-prod-nightly", "rate(1 day)"), {**run, "Id": "1"})
+    shop, options = load(tmp_path / "repo"), Options(wait=False, allow_dirty=True)
+    assert outcomes(commands.deploy(shop, Scope("prod"), options)) == {"started", "deployed"}
+    counted = endpoint.operations()
+    rules = {name: counted[name] for name in ("DescribeRule", "ListTargetsByRule", "PutTargets", "GetSchedule")}
+    assert rules == dict(zip(rules, (2, 2, 1, 0) if way == "rule" else (0, 0, 0, 0), strict=True))
+    assert counted["ListTaskDefinitions"] == SEVERAL.targets + (way == "hand")
+    assert counted["DescribeTaskDefinition"] == SEVERAL.targets
 
 
 @pytest.mark.parametrize("tenants", [1, 2])

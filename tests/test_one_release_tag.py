@@ -1,12 +1,13 @@
 """One release has one tag over all its images, whatever commits they are of and wherever it died."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
 
 from tests.cloud.accounts import AwsError, Call
 from tests.commands import Ran, Shop
-from tests.test_shared_image import beside, images, repository
+from tests.test_shared_image import PROXY, beside, images, repository
 
 __all__ = ["beside"]
 pytestmark = pytest.mark.waits
@@ -81,3 +82,30 @@ def test_a_release_that_died_is_not_taken_up_where_its_tag_names_another_image_b
     for tags in releases(staged).values():
         assert len(tags) == 2 and min(tags) == spent
     assert images(staged)["proxy"] == f"nginx@{repository(staged, 'nginx').tags['staging']}"
+
+
+def test_a_release_that_moves_a_used_image_alone_is_told_under_its_own_tag(beside: Shop):
+    assert beside.inv("release.prod").code == 0
+    stage(beside, "nginx")
+    ran = beside.inv("release.prod", "--override", "x", "--json")
+    (made,) = releases(beside)["nginx"]
+    assert (ran.summary["release"], {each["release"] for each in ran.summary["results"]}) == (made, {made})
+    assert ran.summary["outcomes"] == {"deployed": 2}
+
+
+def test_a_target_that_went_back_to_before_an_image_was_used_does_not_run_it(beside: Shop):
+    uses = '[images.nginx]\nrepository = "nginx"\n[services.api]\nuses = ["nginx"]\n'
+    container = f'"containerDefinitions": [{PROXY}'
+    beside.edit("envs/project.toml", uses, "[services.api]\n")
+    beside.edit("templates/api.json.j2", container, '"containerDefinitions": [')
+    assert beside.inv("release.prod").code == 0
+    beside.edit("envs/project.toml", "[services.api]\n", uses)
+    beside.edit("templates/api.json.j2", '"containerDefinitions": [', container)
+    beside.commit()
+    for name in ("api", "nginx"):
+        stage(beside, name)
+    assert release(beside).code == 0
+    assert beside.inv("release.rollback", "prod").code == 0
+    assert "proxy" not in images(beside)
+    back, gone, *_ = json.loads(beside.inv("release.history", "prod", "--json").stdout)["releases"]
+    assert (back["runs_in"], gone["runs_in"]) == (["t1-prod", "t2-prod"], [])

@@ -176,8 +176,9 @@ def _about(heading: Heading, plan: Plan, targets: str = "") -> list[str]:
 
 
 def _release(plan: Plan) -> str:
-    """Return the release that everything in the plan shares; "" if there is none, or several."""
-    named = {step.release for step in plan.tag_steps} or {rollout.desired.release or "" for rollout in plan.rollouts}
+    """Return the release that the plan makes, else the one that everything in it shares; "" if none, or several."""
+    made = {step.release for step in plan.tag_steps if step.mint or step.move}
+    named = made or {rollout.desired.newest_release for rollout in plan.rollouts}
     return next(iter(named)) if len(named) == 1 else ""
 
 

@@ -107,7 +107,7 @@ def _rollout_json(rollout: Rollout, secrets: frozenset[str]) -> dict[str, Any]:
         "image": rollout.image if rollout.desired.digest else None,
         "commit": rollout.desired.commit_tag,
         "digest": rollout.desired.digest,
-        "release": rollout.desired.release,
+        "release": rollout.desired.newest_release or None,
         "revision": _running_revision(rollout) or None,
         "new_revision": rollout.request is not None,
         "back_to": None if rollout.request else revision_name(rollout.revision) or None,

@@ -117,7 +117,7 @@ def outcome_of(rollout: Rollout, outcome: Outcome, detail: str, deployment: Depl
         revision=deployment.revision if deployment else "",
         deployment=deployment,
         commit_tag=rollout.desired.commit_tag,
-        release=rollout.desired.release,
+        release=rollout.desired.newest_release or None,
         digest=rollout.desired.digest,
         evidence="defined" if outcome == "unchanged" and "@" in rollout.image else None,
         running=live.running if live else 0,

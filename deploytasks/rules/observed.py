@@ -87,6 +87,8 @@ def what_runs(live: Live, image: str) -> tuple[tuple[str, ...], Evidence | None]
         return seen, "seen"
     if defined := pinned(live, image):
         return defined, "defined"
+    if image != live.target.image and live.definition is not None and not our_containers(live, image):
+        return (), None  # a further image is recorded for the target, whether its definition names it or not
     recorded = record(live).get(digest_key(image, live.target.image))
     return ((recorded,), "recorded") if recorded else ((), None)
 

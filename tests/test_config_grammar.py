@@ -142,6 +142,12 @@ def test_names_of_variables_are_checked(tmp_path, line):
         ),
         (
             "[tiers.prod]\n",
+            '[services.api]\nafter = ["db"]\n[tiers.prod]\n',
+            "envs/mb.toml:6: services.api: unknown key 'after'\n"
+            "    what a service runs belongs only in envs/project.toml, under [services.<service>]",
+        ),
+        (
+            "[tiers.prod]\n",
             "[tiers.prod.settings]\ncpu = 1\n",
             "envs/mb.toml:5: tiers.prod: unknown key 'settings'\n"
             "    settings belong here directly, without a table of that name",

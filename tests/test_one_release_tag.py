@@ -109,3 +109,15 @@ def test_a_target_that_went_back_to_before_an_image_was_used_does_not_run_it(bes
     assert "proxy" not in images(beside)
     back, gone, *_ = json.loads(beside.inv("release.history", "prod", "--json").stdout)["releases"]
     assert (back["runs_in"], gone["runs_in"]) == (["t1-prod", "t2-prod"], [])
+
+
+def test_of_a_release_of_two_commits_each_row_says_where_its_own_image_runs(staged: Shop):
+    assert staged.inv("release.prod", "--override", "x").code == 0
+    stage(staged, "nginx")
+    assert staged.inv("release.prod", "--override", "x", "--tenant", "t2").code == 0
+    rows = json.loads(staged.inv("release.history", "prod", "--json").stdout)["releases"]
+    assert [(*row["digests"], row["runs_in"]) for row in rows[:3]] == [
+        ("nginx", ["t2-prod"]),
+        ("api", ["t1-prod", "t2-prod"]),
+        ("nginx", ["t1-prod"]),
+    ]

@@ -283,7 +283,7 @@ def _place_outside_what_runs(key: str, kind: type[Struct]) -> str:
 
 
 def _place_outside_settings(key: str, kind: type[Struct]) -> str:
-    if key in _POLICY:
+    if key in _POLICY and not (kind is ServiceSettings and key in _SERVICE):
         return "a tier's policy belongs only in envs/project.toml, under [tiers.<tier>]"
     if key in _BUILD:
         return "how an image is built belongs only in envs/project.toml, under [images.<image>]"

@@ -93,7 +93,7 @@ def history_of(past: Past, last: int, records: Iterable[Record]) -> History:
     configs = told(past, (one for one in listed if one.kept.get("config")))
     rows = [row for tag in list(past.minted)[:last] for row in _rows(past, tag, who.get(tag))]
     rows = [replace(row, config=configs[row.tag].kept["config"]) if row.tag in configs else row for row in rows]
-    placed = tuple(replace(row, runs_in=_places(past, runs.get(row.tag, []), row)) for row in rows)
+    placed = tuple(replace(row, runs_in=_places(past, runs, row)) for row in rows)
     return History(past.tier, tuple(past.images), placed, older=max(0, len(past.minted) - last))
 
 
@@ -141,19 +141,18 @@ def _commit(image: EcrImage, recorded: str) -> str:
     return recorded if recorded in carried else next(iter(carried), "")
 
 
-def _runs(past: Past) -> dict[str, list[Target]]:
-    """Return release tag → the targets that run it now."""
+Runs = Mapping[tuple[str, str], Sequence[Target]]
+"""Release tag and image → the targets that run that image of the release now."""
+
+
+def _runs(past: Past) -> Runs:
     held = {name: index_images(images) for name, images in past.images.items()}
-    runs: dict[str, list[Target]] = {}
+    runs: dict[tuple[str, str], list[Target]] = {}
     for live in past.lives:
-        found = (
-            held[name].by_digest.get(digest)
-            for name in live.target.images
-            if name in held
-            for digest in what_runs(live, name)[0]
-        )
-        for tag in {_release(image, live) for image in found if image}:
-            runs.setdefault(tag, []).append(live.target)
+        for name in held.keys() & live.target.images.keys():
+            found = (held[name].by_digest.get(digest) for digest in what_runs(live, name)[0])
+            for tag in {_release(image, live) for image in found if image}:
+                runs.setdefault((tag, name), []).append(live.target)
     return runs
 
 
@@ -163,8 +162,9 @@ def _release(image: EcrImage, live: Live) -> str:
     return recorded if recorded in carried else next(reversed(carried), "")
 
 
-def _places(past: Past, running: Sequence[Target], row: Release) -> tuple[str, ...]:
+def _places(past: Past, runs: Runs, row: Release) -> tuple[str, ...]:
     """Return the environments where all targets of the row's images run it; elsewhere the targets that do."""
+    running = {target for name in row.digests for target in runs.get((row.tag, name), ())}
     there = [live.target for live in past.lives if not row.digests.keys().isdisjoint(live.target.images)]
     missing = {target.environment for target in there if target not in running}
     ours = (target for target in there if target in running)

@@ -58,6 +58,10 @@ UNFIT = {
         'envs/project.toml:8: services.web.image: can\'t be ["app"]\n'
         "    wanted: lower-case letters, digits and dashes, a letter first, at most 63",
     ),
+    "a used image that is named twice": (
+        APP + '[images.nginx]\n[services.web]\nimage = "app"\nuses = ["nginx", "nginx"]\n',
+        "envs/project.toml:10: services.web.uses: names 'nginx' 2 times\n    name it once",
+    ),
     "`uses` that is no list": (
         APP + '[services.web]\nuses = "app"\n',
         'envs/project.toml:8: services.web.uses: can\'t be "app"\n    wanted: a list of names, such as ["web"]',

@@ -353,3 +353,15 @@ def test_what_a_hold_of_some_tenants_keeps_away_is_told_as_it_is(released: Shop)
 def test_a_release_and_a_time_are_not_both_taken(shop: Shop):
     ran = shop.inv("release.rollback", "prod", "--to", "older", "--at", "2026-11-23")
     assert (ran.code, ran.stderr.splitlines()[0]) == (2, "--at: can't be combined with --to")
+
+
+def test_where_definitions_name_the_tier_tag_some_targets_cannot_go_back_alone(shop: Shop):
+    assert shop.inv("tag.dev", "--commit", shop.commits["older"], "--allow-older").code == 0
+    assert shop.inv("deploy.dev").code == 0
+    before = shop.writes()
+    ran = shop.inv("release.rollback", "dev", "--tenant", "t1")
+    assert (ran.code, shop.writes()) == (2, before)
+    assert ran.stderr.startswith(
+        "dev: the definitions name api:dev, which all tenants and services share, so some of them can't go back alone\n"
+        "    take all back: inv release.rollback dev\n"
+    )

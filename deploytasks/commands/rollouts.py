@@ -14,6 +14,7 @@ from deploytasks.commands.ran_at import Then
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.model import (
     NOBODY,
+    Command,
     Definition,
     DesiredImage,
     JobSchedule,
@@ -133,19 +134,21 @@ def _images_then(tier: Tier, known: Live, desired: DesiredImage) -> dict[str, st
 
 
 def pin_rules(context: Context, desired_images: Iterable[DesiredImage]) -> Iterator[Complaint]:
-    """Yield complaints if the definitions name a tag and `--to` or `--at` asks for another image than it names."""
+    """Yield complaints if the definitions name a tag, and `--to`, or a rollback of some targets, another image."""
     if context.tier.pin != "tag" or not (context.options.to or context.options.at):
         return
-    flag = "--at" if context.options.at else "--to"
+    tier, goes_back = context.tier.name, context.command is Command.ROLLBACK
     for desired in desired_images:
-        if context.tier.tag == "mutable":
-            what = (
-                f"the definitions name {desired.repository}:{context.tier.name}, so {flag} cannot choose another image"
-            )
-            yield Complaint(context.tier.name, what, f"move the tag: inv release.{context.tier.name} --commit …")
+        named = f"the definitions name {desired.repository}:{tier}"
+        if context.tier.tag == "mutable" and goes_back:
+            what = f"{named}, which all tenants and services share, so some of them can't go back alone"
+            yield Complaint(tier, what, f"take all back: inv release.rollback {tier}")
+        elif context.tier.tag == "mutable":
+            to_do = f"move the tag: inv release.{tier} --commit …"
+            yield Complaint(tier, f"{named}, so --to cannot choose another image", to_do)
         elif desired.release is None:
-            what = f"{desired.commit_tag[:7]} has no release tag of {context.tier.name} that a definition could name"
-            yield Complaint(context.tier.name, what, f"inv tag.{context.tier.name} --commit {desired.commit_tag}")
+            what = f"{desired.commit_tag[:7]} has no release tag of {tier} that a definition could name"
+            yield Complaint(tier, what, f"inv tag.{tier} --commit {desired.commit_tag}")
 
 
 def config_name(context: Context) -> str:

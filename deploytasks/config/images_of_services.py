@@ -17,7 +17,9 @@ def faults_in(source: Source) -> Iterator[Fault]:
         named |= {own, *uses}
         yield from _own_faults(source, (kind, name), own) if known else ()
         place = source.origin(dotted(kind, name, "uses"))
-        for image in uses:
+        for image in dict.fromkeys(uses):
+            if uses.count(image) > 1:
+                yield Fault(place, f"names '{image}' {uses.count(image)} times", "name it once")
             if image == own:
                 what = f"'{own}' is the {kind[:-1]}'s own image, which its template names {{{{ image }}}}"
                 yield Fault(place, what, "leave it out of `uses`")

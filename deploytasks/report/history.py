@@ -120,7 +120,7 @@ def _release_json(release: Release) -> dict[str, Any]:
         "release": release.tag,
         "certified_at": iso(release.certified_at),
         "rollback": release.rollback,
-        "services": list(release.digests),
+        "images": list(release.digests),
         "digests": release.digests,
         "commit": release.commit or None,
         "subject": release.subject or None,

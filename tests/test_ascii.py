@@ -10,7 +10,7 @@ from invoke.program import Program
 
 from deploytasks import namespace
 from tests.commands import Shop
-from tests.test_dry_run import AFTER_DASHES, tasks_of, words_for
+from tests.test_dry_run import AFTER_DASHES, SHOPS_TASKS, tasks_of, words_for
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,7 +26,7 @@ def on_ascii(shop: Shop, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
 
 
 @pytest.mark.parametrize("github", ["", "true"])
-@pytest.mark.parametrize("name", tasks_of(ROOT))
+@pytest.mark.parametrize("name", SHOPS_TASKS)
 def test_every_task_speaks_to_an_ascii_console(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, github: str):
     monkeypatch.setenv("GITHUB_ACTIONS", github)
     arguments = tasks_of(shop.root)[name]

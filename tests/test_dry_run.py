@@ -32,6 +32,10 @@ def tasks_of(root: Path) -> dict[str, list[Any]]:
     return {name: tasks[name].get_arguments() for name in tasks.task_names}
 
 
+SHOPS_TASKS = [name.replace("build.app", "build.api") for name in tasks_of(ROOT)]
+"""The tasks of the tests' repository: those of this one, with its own image."""
+
+
 def words_for(name: str, arguments: list[Any], page: Path, commit: str) -> list[str]:
     """A command line of the task that does all that it can: with every file that it could write."""
     flags = {each.names[0] for each in arguments}
@@ -88,7 +92,7 @@ def dry_lines(shop: Shop, name: str, arguments: list[Any]) -> list[list[str]]:
     return [*lines, [*words, "--dry-run", *rest] if "dry-run" in flags else [*words, *rest]]
 
 
-@pytest.mark.parametrize("name", [name.replace("build.app", "build.api") for name in tasks_of(ROOT)])  # its image
+@pytest.mark.parametrize("name", SHOPS_TASKS)
 def test_no_task_changes_anything_in_a_dry_run(dry: Shop, name: str):
     arguments = tasks_of(dry.root)[name]
     said = [tried(dry, words) for words in dry_lines(dry, name, arguments)]

@@ -7,7 +7,7 @@ from deploytasks.config.load import load
 from tests.cloud.ecr import Repository
 from tests.commands import REGISTRY, Ran, Shop
 from tests.proxy import DENIED, Cut, Proxy, Rule, Watch
-from tests.test_dry_run import ROOT, tasks_of, words_for
+from tests.test_dry_run import SHOPS_TASKS, tasks_of, words_for
 
 pytestmark = pytest.mark.waits
 
@@ -18,7 +18,7 @@ READING = {
 }
 OF_THE_PROJECT_ALONE = {"lock.acquire", "lock.release"}
 """What these change is named by the project, and by nothing that two of them could share."""
-CHANGING = sorted({*tasks_of(ROOT)} - READING - OF_THE_PROJECT_ALONE)
+CHANGING = sorted({*SHOPS_TASKS} - READING - OF_THE_PROJECT_ALONE)
 
 
 def repositories(shop: Shop) -> dict[str, Repository]:

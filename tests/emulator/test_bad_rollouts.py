@@ -42,8 +42,8 @@ def test_without_a_circuit_breaker_a_crashing_image_is_restored_by_us(doubtful):
     assert sight.digests(doubtful, "dev") == {"main": {sight.digest(doubtful, "dev")}, "mb": {first}}
     cells = json.loads(doubtful.inv("status", "--tier", "dev", "--json").stdout)["cells"]
     assert {cell["target"]: cell["standing"] for cell in cells} == {
-        **{"dev/web": "completed", "dev/worker": "completed"},
-        **{"mb-dev/web": "rolled back", "mb-dev/worker": "completed"},
+        **{"dev/web": "completed", "dev/worker": "completed", "dev/nightly": "completed"},
+        **{"mb-dev/web": "rolled back", "mb-dev/worker": "completed", "mb-dev/nightly": "completed"},
     }
 
 

@@ -21,7 +21,7 @@ define usable
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-emulator demo quick test test-oldest check format bench status build envs clean
+.PHONY: help setup setup-emulator demo quick test test-long test-oldest check format bench status build envs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## / { sub("%", "<tier>", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,11 @@ demo: setup ## a whole release on an emulated AWS: two tenants, three tiers, und
 quick: setup ## the quick tests, of every part of the package, in less than a minute
 	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
-test: setup ## all tests; those that need a Docker engine say so where none answers
-	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup ## all tests but the long ones; those that need a Docker engine say so where none answers
+	@$(BIN)/pytest -m "not long" --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-long: setup ## the tests that `make test` leaves out, since they take minutes: real crashes, answers spoilt for good
+	@$(BIN)/pytest -m long --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-oldest: $(OLDEST) ## the quick tests, with the oldest releases that pyproject.toml allows
 	@OLDEST=1 .venv-oldest/bin/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)

@@ -136,6 +136,7 @@ def test_every_operation_may_be_answered_with_nonsense_once(shop: Shop, proxy: P
     assert bool(played.locks) is (SCENES[name].task in KEEP_LOCK)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600 if EVERY_CALL else 600)
 @pytest.mark.parametrize("name", SCENES)
 def test_whatever_is_answered_badly_for_good_ends_its_target_alone_with_the_lock_free_and_what_to_do(

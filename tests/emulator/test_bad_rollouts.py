@@ -8,7 +8,7 @@ import pytest
 from examples.stand.demo import break_it
 from tests.emulator import sight
 
-pytestmark = [pytest.mark.docker, pytest.mark.emulator, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.docker, pytest.mark.emulator, pytest.mark.timeout(600), pytest.mark.long]
 BREAKER = '"deploymentCircuitBreaker": {"enable": true, "rollback": true}'
 
 

@@ -555,7 +555,7 @@ def test_a_rollback_points_the_schedule_at_the_revision_of_then_and_leaves_the_r
 def test_a_rollback_to_a_time_asks_no_service_deployments_of_a_job(shop: Shop):
     back_and_forth(shop)
     shop.endpoint.calls.clear()
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = datetime.now(UTC).isoformat()
     ran = shop.inv("release.rollback", "prod", "--at", at, "--service", "nightly")
     assert ran.code == 0, ran.stderr
     assert shop.endpoint.operations()["ListServiceDeployments"] == 0

@@ -23,6 +23,7 @@ REGION, ACCOUNT = "eu-central-1", "222222222222"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/schedule"
 CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/mb-prod"
 ROLES = request_shape("CreateSchedule", "scheduler").members["Target"].members["RoleArn"].metadata["pattern"]
+NAMES = request_shape("CreateSchedule", "scheduler").members["Name"].metadata["pattern"]
 VPC = "Target.EcsParameters.NetworkConfiguration.awsvpcConfiguration"
 
 
@@ -73,10 +74,10 @@ REFUSED: tuple[tuple[dict[str, Any], str, str], ...] = (
         "Target.Input",
         "an object where a string that holds JSON is due",
     ),
-    ({"Name": "a b"}, "Name", "'a b' does not match [0-9a-zA-Z-_.]+"),
+    ({"Name": "a b"}, "Name", f"'a b' does not match {NAMES}"),
     ({"Name": 5}, "Name", "5 where a string is due"),
     ({"Name": "n" * 65}, "Name", f"'{'n' * 65}' has 65 characters, and a schedule's name at most 64"),
-    ({"GroupName": "a/b"}, "GroupName", "'a/b' does not match [0-9a-zA-Z-_.]+"),
+    ({"GroupName": "a/b"}, "GroupName", f"'a/b' does not match {NAMES}"),
     ({"Arn": "x"}, "Arn", "only EventBridge Scheduler writes this"),
     ({"State": "ON"}, "State", "'ON' is none of its values"),
     ({"Sate": "ENABLED"}, "Sate", "unknown key"),

@@ -40,6 +40,12 @@ def partitions() -> tuple[Partition, ...]:
     )
 
 
+def partition_name(region: str) -> str:
+    """Return what an ARN of the region names as its partition; `aws` if the region is in none that is known."""
+    partition = partition_of(region)
+    return partition.name if partition else "aws"
+
+
 def partition_of(region: str) -> Partition | None:
     """Return the partition of the region, None if botocore does not list the region."""
     return next((each for each in partitions() if region in each.regions), None)

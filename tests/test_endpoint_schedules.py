@@ -11,8 +11,8 @@ from deploytasks.aws import events as aws_events
 from deploytasks.aws import scheduler as aws_scheduler
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
-from deploytasks.model import Access, Author
-from deploytasks.rules.schedule import JobSchedule, differing_keys, repointed, request, revision_of
+from deploytasks.model import Access, Author, JobSchedule
+from deploytasks.rules.schedule import differing_keys, repointed, request, revision_of
 from tests import clients
 from tests.cloud.accounts import REGION, Account
 from tests.cloud.endpoint import Endpoint

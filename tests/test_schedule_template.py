@@ -7,8 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
-from deploytasks.model import Access, Environment, Origin, Target
-from deploytasks.rules.schedule import JobSchedule
+from deploytasks.model import Access, Environment, JobSchedule, Origin, Target
 from deploytasks.template import schedule
 from deploytasks.template.schedule import (
     definition_problems,

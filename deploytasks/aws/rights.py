@@ -7,7 +7,7 @@ from deploytasks.aws import operations, parameters
 from deploytasks.aws.iam import EVENTS, SCHEDULER
 from deploytasks.aws.operations import Resource, Right, Role, Use
 from deploytasks.aws.secrets import ECS_TASKS
-from deploytasks.regions import partition_of
+from deploytasks.regions import partition_name
 
 _PUSHED = Right("registry", "change", "repository")
 BESIDES = (
@@ -44,8 +44,7 @@ def statements(role: Role, use: Use, arns: Mapping[Resource, Sequence[str]]) -> 
 
 def own_arns(project: str, account: str, region: str) -> dict[Resource, Sequence[str]]:
     """Return the ARNs of the resources that follow from the project and its registry, in the region's partition."""
-    partition = partition_of(region)
-    begin = f"arn:{partition.name if partition else 'aws'}"
+    begin = f"arn:{partition_name(region)}"
     return {
         "any": ["*"],
         "repository": [f"{begin}:ecr:{region}:{account}:repository/*"],

@@ -104,7 +104,7 @@ def _request(context: Context, build: Build, laid: build_context.LaidOut) -> "Bu
     return BuildRequest(
         build=build,
         context=laid.context,
-        ref=f"{project.registry.host}/{build.image.repository}:{build.commit_tag}",
+        ref=f"{project.uri(build.image)}:{build.commit_tag}",
         labels={
             **labels(build.commit_tag, created, git.origin_url(project.root)),
             ownership.LABEL: project.name,

@@ -62,8 +62,9 @@ class Context(Struct, frozen=True):
     @property
     def images(self) -> tuple[Image, ...]:
         """Return the selected images, else those of the selected targets, in file order."""
-        wanted = self.scope.images or {name for target in self.targets for name in target.images}
-        return tuple(image for image in self.project.images if image.name in wanted)
+        if not self.scope.images:
+            return self.project.images_of(self.targets)
+        return tuple(image for image in self.project.images if image.name in self.scope.images)
 
     @property
     def ecr(self) -> Any:

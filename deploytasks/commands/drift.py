@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec.structs import replace
-
 from deploytasks import tags
 from deploytasks.commands import jobs, rollouts
 from deploytasks.commands.context import Context
 from deploytasks.commands.preflight import Note
 from deploytasks.errors import Complaint, Invalid, listed
-from deploytasks.model import Definition, DesiredImage, Live, Project, Target, desired_by, shown
+from deploytasks.model import Definition, DesiredImage, Live, Project, Target, desired_by, joined, shown
 from deploytasks.rules.observed import digest_key, pinned, record, tagged, what_runs
 from deploytasks.rules.schedule import changes
 from deploytasks.template.canonical import same
@@ -37,8 +35,7 @@ def _differs(project: Project, renderer: Renderer, live: Live) -> bool:
 
     What starts a job counts too.
     """
-    own, *uses = (_running(project, live, name) for name in live.target.images)
-    desired = replace(own, uses=tuple(uses))
+    desired = joined(_running(project, live, name) for name in live.target.images)
     rendered = renderer.definition(live.target, desired)
     if not same(rendered, live.definition or {}):
         return True

@@ -73,7 +73,7 @@ def _asked(context: Context, lives: Iterable[Live], desired_images: Iterable[Des
         with suppress(Invalid):  # other checks report what is wrong with the template
             request = rollouts.render(context, live.target, desired)[0]
             if names_platform(request) and _is_new(context, live, desired):
-                used = (each for each in (desired, *desired.uses) if _is_given(context, live.target, request, each))
+                used = (each for each in desired.with_uses if _is_given(context, live.target, request, each))
                 yield from (_Given(live.target, desired, each, each.image) for each in used if each.image)
 
 

@@ -16,7 +16,7 @@ from deploytasks.commands.lock import hold_of
 from deploytasks.commands.ran_at import Then
 from deploytasks.commands.situation import look_at_targets
 from deploytasks.errors import Complaint, DeployError
-from deploytasks.model import DesiredImage, EcrImage, Live, LockState, Target, desired_by
+from deploytasks.model import DesiredImage, EcrImage, Live, LockState, Target, desired_by, joined
 from deploytasks.rules import releases
 from deploytasks.rules.image_index import ImageIndex, index_images
 from deploytasks.rules.observed import digest_key, ours, what_runs
@@ -232,15 +232,14 @@ def _other(
     if then.revision is None:
         return None
     desired, ran = desired_by(target, point.desired_images), []
-    for each in (desired, *desired.uses):
+    for each in desired.with_uses:
         digest = _digest(context, found.indexes[each.name], each, then, target)
         image = found.indexes[each.name].by_digest.get(digest)
         if image is None and not (digest == "" and each.name != target.image):
             return _not_held(target, then)
         is_other = image is not None and image.digest != each.digest
         ran.append(desired_images.of_image(context, context.project.image(each.name), image) if is_other else each)
-    own, *uses = ran
-    other = replace(own, uses=tuple(uses))
+    other = joined(ran)
     return other if other != desired else None
 
 

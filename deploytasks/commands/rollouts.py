@@ -126,7 +126,7 @@ def _kept_schedule(live: Live) -> JobSchedule | None:
 def _images_then(tier: Tier, known: Live, desired: DesiredImage) -> dict[str, str]:
     """Return the name of each image in the revision of then: the tier's tag where that is named, else the digest."""
     named = {}
-    for each in (desired, *desired.uses):
+    for each in desired.with_uses:
         uri = known.target.images[each.name]
         moving = f"{uri}:{tier.name}"
         named[each.name] = moving if moving in tagged(known, each.name) else f"{uri}@{each.digest}"
@@ -191,7 +191,7 @@ def _rollout(context: Context, live: Live, desired: DesiredImage, config: str) -
     candidate = Candidate(
         target=live.target,
         desired=desired,
-        images={each.name: _image(context, live.target, each) for each in (desired, *desired.uses)},
+        images={each.name: _image(context, live.target, each) for each in desired.with_uses},
         live=live,
         same=not _is_unbuilt(desired) and _same(context.renderer, request, live),
         request=request,
@@ -232,7 +232,7 @@ def render(context: Context, target: Target, desired: DesiredImage) -> tuple[Def
 
 
 def _is_unbuilt(desired: DesiredImage) -> bool:
-    return any(each.digest is None for each in (desired, *desired.uses))
+    return any(each.digest is None for each in desired.with_uses)
 
 
 def _known(desired: DesiredImage) -> DesiredImage:
@@ -249,7 +249,7 @@ def _image(context: Context, target: Target, desired: DesiredImage) -> str:
 
 def _audit(context: Context, desired: DesiredImage, config: str) -> dict[str, str]:
     """Return the record that AWS keeps for us on the revision, or on the service."""
-    images = (desired, *desired.uses)
+    images = desired.with_uses
     return {
         "project": context.project.name,
         "commit": desired.commit_tag,

@@ -73,8 +73,7 @@ def _image_indexes(
 
     Each repository is listed once.
     """
-    wanted = {name for target in targets for name in target.images}
-    images = [image for image in project.images if image.name in wanted]
+    images = project.images_of(targets)
     unknown = {image.name: ImageIndex() for image in images}
     try:
         swept = sweep(project, clients, images)

@@ -31,6 +31,7 @@ from deploytasks.model import (
     Rollout,
     Scope,
     Target,
+    joined,
     unsuccessful,
 )
 from deploytasks.rules import observed
@@ -131,7 +132,7 @@ def _names(live: Live) -> dict[str, str]:
 def _desired(context: Context, live: Live, images: Mapping[str, EcrImage]) -> DesiredImage:
     """Return what the rollout brings, as far as known; only an image that ECR knows can be compared with tasks."""
     tier, record = context.tier.name, observed.record(live)
-    own, *uses = (
+    return joined(
         DesiredImage(
             name=name,
             repository=context.project.image(name).repository,
@@ -143,7 +144,6 @@ def _desired(context: Context, live: Live, images: Mapping[str, EcrImage]) -> De
         for name in live.target.images
         for found in [images.get(_promised(live, name))]
     )
-    return replace(own, uses=tuple(uses))
 
 
 def _promised(live: Live, image: str) -> str:

@@ -48,15 +48,11 @@ def wave_faults(targets: Iterable[Target]) -> Iterator[Fault]:
         environments.setdefault(target.environment, {})[target.name] = target
     for members in environments.values():
         for other in members.values():
-            early = [one.name for one in members.values() if one.wave < other.wave and _is_after(one, other)]
+            early = [one.name for one in members.values() if one.wave < other.wave and one.comes_after(other)]
             if early:
                 who = f"{listed(early)} come{'s' * (len(early) == 1)} after '{other.name}', but in an earlier wave"
                 to_do = f"give '{other.name}' no later wave than what comes after it"
                 yield Fault(other.origins["wave"], who, to_do)
-
-
-def _is_after(target: Target, other: Target) -> bool:
-    return other.name in target.after or (target.job is not None and other.job is None)
 
 
 def _named(source: Source, service: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from deploytasks.model.images import (
     TagStep,
     desired_by,
     image_name,
+    joined,
     placeholder,
 )
 from deploytasks.model.jobs import DEFAULT_GROUP, LONGEST_SCHEDULE_NAME, JobSchedule, JobStand, LastRun, Schedule
@@ -160,6 +161,7 @@ __all__ = [
     "hidden_in",
     "image_name",
     "is_hidden",
+    "joined",
     "masked",
     "placeholder",
     "primary_of",

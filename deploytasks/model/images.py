@@ -101,6 +101,11 @@ class DesiredImage(Struct, frozen=True):
     asked: str = ""
 
     @property
+    def with_uses(self) -> "tuple[DesiredImage, ...]":
+        """Return the image itself, then those in `uses`."""
+        return (self, *self.uses)
+
+    @property
     def reuse(self) -> Reuse | None:
         """Return what gives the image the tag of the commit that was asked for; None if it has that."""
         if not self.asked or self.image is None or self.asked in self.image.tags:
@@ -110,7 +115,7 @@ class DesiredImage(Struct, frozen=True):
     @property
     def newest_release(self) -> str:
         """Return the newest release of the image and of those in `uses`: it is the target's; "" if none has one."""
-        return max(each.release or "" for each in (self, *self.uses))
+        return max(each.release or "" for each in self.with_uses)
 
     def is_met_by(self, digests: Iterable[str]) -> bool:
         """Return whether every digest is the desired image's own or a child of its index; False without digests."""
@@ -122,7 +127,12 @@ class DesiredImage(Struct, frozen=True):
 def desired_by(target: Target, desired_images: Iterable[DesiredImage]) -> DesiredImage:
     """Return the desired image of the target, with the further images that its template names."""
     by_name = {desired.name: desired for desired in desired_images}
-    own, *uses = (by_name[name] for name in target.images)
+    return joined(by_name[name] for name in target.images)
+
+
+def joined(images: Iterable[DesiredImage]) -> DesiredImage:
+    """Return the first image with the others as its `uses`; there must be one."""
+    own, *uses = images
     return replace(own, uses=tuple(uses))
 
 

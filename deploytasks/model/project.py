@@ -180,6 +180,10 @@ class Target(Struct, frozen=True):
         """The name of the image that it runs from."""
         return next(iter(self.images))
 
+    def comes_after(self, other: "Target") -> bool:
+        """Return whether it comes after the other, of the same environment: a job comes after every service."""
+        return other.job is None and (self.job is not None or other.name in self.after)
+
 
 def tenants_of(targets: Iterable[Target]) -> tuple[str, ...]:
     """Return the targets' tenants, each once, in their order."""
@@ -218,6 +222,11 @@ class Project(Struct, frozen=True):
     def of_tier(self, name: str) -> tuple[Target, ...]:
         """Return all targets of the tier, in file order."""
         return tuple(target for target in self.targets if target.environment.tier == name)
+
+    def images_of(self, targets: Iterable[Target]) -> tuple[Image, ...]:
+        """Return the images that the targets' templates name, in file order."""
+        named = {name for target in targets for name in target.images}
+        return tuple(image for image in self.images if image.name in named)
 
     def uri(self, image: Image) -> str:
         """Return what names of the image begin with: ECR's `repositoryUri`, `host/repository`."""

@@ -93,7 +93,7 @@ def _compared(result: Result, rollout: Rollout, running: Sequence[Mapping[str, A
     """
     desired = rollout.desired
     digests = _digests(rollout, running, desired)
-    for each in (desired, *desired.uses):
+    for each in desired.with_uses:
         ran = digests if each is desired else _digests(rollout, running, each)
         if each.digest and ran and not each.is_met_by(ran):
             of = "" if each is desired else f" of {each.name}"

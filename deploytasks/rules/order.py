@@ -34,8 +34,8 @@ def earlier(targets: Iterable[Target]) -> dict[Target, tuple[Target, ...]]:
     found: dict[Target, tuple[Target, ...]] = {}
     for members in _environments(targets):
         for target in members:
-            services = (each for each in members if each.job is None and each.wave <= target.wave)
-            found[target] = tuple(each for each in services if target.job or each.name in target.after)
+            before = (each for each in members if each.wave <= target.wave)
+            found[target] = tuple(each for each in before if target.comes_after(each))
     return found
 
 

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploytasks.errors import Complaint
-from deploytasks.model import DEFAULT_GROUP, Definition, JobSettings, Schedule, Target
-from deploytasks.model import JobSchedule as JobSchedule
+from deploytasks.model import DEFAULT_GROUP, Definition, JobSchedule, JobSettings, Schedule, Target
 
 _DEFAULTS: Mapping[str, Any] = {
     "ActionAfterCompletion": "NONE",

@@ -6,8 +6,8 @@ from itertools import chain
 from typing import Any
 
 from deploytasks.errors import Complaint, Invalid, listed
-from deploytasks.model import Project, Target
-from deploytasks.rules.schedule import JobSchedule, request
+from deploytasks.model import JobSchedule, Project, Target
+from deploytasks.rules.schedule import request
 from deploytasks.template.render import Renderer
 from deploytasks.template.shape import Problem
 

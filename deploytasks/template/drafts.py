@@ -67,7 +67,7 @@ class Asked(Struct, frozen=True):
     @property
     def images(self) -> dict[str, str]:
         """Each image's name in the request, the target's own first."""
-        return {each.name: image_name(self.target, self.tier, each) for each in (self.desired, *self.desired.uses)}
+        return {each.name: image_name(self.target, self.tier, each) for each in self.desired.with_uses}
 
 
 class Drafts:

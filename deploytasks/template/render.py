@@ -11,10 +11,18 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from deploytasks.errors import Complaint, Invalid, raise_all
-from deploytasks.model import Definition, DesiredImage, Platform, Project, Target, hidden_in, placeholder
+from deploytasks.model import (
+    Definition,
+    DesiredImage,
+    JobSchedule,
+    Platform,
+    Project,
+    Target,
+    hidden_in,
+    joined,
+    placeholder,
+)
 from deploytasks.template import confidential
 from deploytasks.template.canonical import same
 from deploytasks.template.confidential import StandIn
@@ -22,7 +30,6 @@ from deploytasks.template.rules import definition_rules, platform_rules, service
 from deploytasks.template.shape import Problem, problems, request_shape
 
 if TYPE_CHECKING:
-    from deploytasks.rules.schedule import JobSchedule
     from deploytasks.template.drafts import Asked, Draft, Drafts, Kind
 
 
@@ -144,8 +151,7 @@ class Renderer:
 
     def tried(self, target: Target) -> DesiredImage:
         """Return a placeholder for the target's image, and for those that its template names besides."""
-        own, *uses = (placeholder(self._project.image(name)) for name in target.images)
-        return replace(own, uses=tuple(uses))
+        return joined(placeholder(self._project.image(name)) for name in target.images)
 
     def _asked(self, target: Target, desired: DesiredImage, kind: "Kind" = "RegisterTaskDefinition") -> "Asked":
         from deploytasks.template.drafts import Asked
@@ -269,7 +275,7 @@ class Renderer:
 
         The platforms of an image that is built are read from ECR.
         """
-        for each in (desired, *desired.uses):
+        for each in desired.with_uses:
             if each.image is None:
                 image = self._project.image(each.name)
                 platforms = [Platform.parse(one) for one in image.platforms]

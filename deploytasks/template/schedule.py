@@ -13,9 +13,9 @@ from botocore.model import StructureShape
 
 from deploytasks import cron
 from deploytasks.errors import Complaint
-from deploytasks.model import LONGEST_SCHEDULE_NAME, Target
-from deploytasks.regions import partition_of
-from deploytasks.rules.schedule import JobSchedule, job_schedule, request
+from deploytasks.model import LONGEST_SCHEDULE_NAME, JobSchedule, Target
+from deploytasks.regions import partition_name
+from deploytasks.rules.schedule import job_schedule, request
 from deploytasks.template.rules import region_rules
 from deploytasks.template.shape import Path, Problem, dotted, nearest, problems, request_shape
 
@@ -32,9 +32,8 @@ _OBJECTS: tuple[tuple[str, ...], ...] = (("FlexibleTimeWindow",), ("Target",), _
 
 def placeholder_revision(target: Target) -> str:
     """Return an ARN of the target's family, with which a schedule is tried before there is a revision."""
-    partition = partition_of(target.access.region)
     place = f"{target.access.region}:{target.access.account}"
-    return f"arn:{partition.name if partition else 'aws'}:ecs:{place}:task-definition/{target.family}:1"
+    return f"arn:{partition_name(target.access.region)}:ecs:{place}:task-definition/{target.family}:1"
 
 
 def definition_problems(asked: Mapping[str, Any]) -> Iterator[Problem]:

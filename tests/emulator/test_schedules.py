@@ -7,8 +7,8 @@ import pytest
 
 from deploytasks.aws import events, scheduler
 from deploytasks.config.load import load
-from deploytasks.model import Target
-from deploytasks.rules.schedule import JobSchedule, differing_keys, repointed, request, revision_of, rule_target
+from deploytasks.model import JobSchedule, Target
+from deploytasks.rules.schedule import differing_keys, repointed, request, revision_of, rule_target
 from examples.stand import accounts
 from examples.stand.world import World
 

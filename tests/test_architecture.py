@@ -39,6 +39,8 @@ MAY_IMPORT = {
     "commands": BASE | {"config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
     "report": {"model", "tags", "errors"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template"},
+    "adoption": BASE | {"config", "git"},
+    "__main__": {"tasks", "adoption", "errors"},
     "__init__": {"tasks"},
 }
 """Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is not a command."""

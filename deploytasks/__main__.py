@@ -1,0 +1,50 @@
+"""`python -m deploytasks VERB`: set up a repository, and keep its copy of this package up to date.
+
+Exit codes are those of the tasks, but 2 for a mistyped verb or flag, as argparse has it: nothing was changed.
+"""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+VERBS = {
+    "version": "say which copy of deploytasks this is",
+}
+"""Each verb with what it does; its file is `deploytasks/adoption/<verb>.py`, and only the one asked for is loaded."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb, and return the exit code."""
+    from deploytasks.errors import DeployError
+    from deploytasks.tasks import shell
+
+    try:
+        with shell.interruptible():
+            shell.require_streams()
+            verb, given = _parsed(arguments)
+            for text in verb.run(given):
+                shell.say(text)
+    except DeployError as error:
+        shell.warn(str(error))
+        return error.code
+    return 0
+
+
+def _parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
+    """Return the verb's module and its parsed flags."""
+    parser = ArgumentParser(prog="python -m deploytasks", allow_abbrev=False)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
+    asked = next((each for each in arguments if each in VERBS), "")
+    modules = {name: import_module(f"deploytasks.adoption.{name}") for name in VERBS if name == asked}
+    for name, does in VERBS.items():
+        own = verbs.add_parser(name, help=does, description=does, allow_abbrev=False)
+        if name in modules:
+            modules[name].arguments(own)
+    given = parser.parse_args(arguments)
+    return modules[given.verb], given
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

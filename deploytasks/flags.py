@@ -160,12 +160,13 @@ FLAGS = (
     ),
     Flag("last", "so many releases, 20 unless told", "release.history", default="20"),
     Flag("check", "exit 3 if any target needs attention", "status", default=False),
+    Flag("check", "exit 3 if a schema is not this version's, and write nothing", "envs.schema", default=False),
     Flag("html", "write the board to this file too, as one page", "status"),
     Flag(
         "dry-run",
         "show the plan and change nothing",
         f"{_CHANGING} release.rollback deploy.continue deploy.stop deploy.run status envs.bootstrap lock.acquire "
-        "lock.release",
+        "lock.release envs.schema",
         default=False,
     ),
     Flag(

@@ -34,7 +34,7 @@ from msgspec.structs import replace
 from pathlib import Path
 from deploytasks import builders
 from deploytasks.builders import dockerfile
-from deploytasks.config.schema import json_schema
+from deploytasks.config.json_schema import json_schema
 from deploytasks.errors import Complaint, Refusal
 from deploytasks.model import Build, Image
 from deploytasks.model.builders import BUILDERS

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploytasks.config import placeholders
+from deploytasks.config.json_schema import json_schema
 from deploytasks.config.load import load
 from deploytasks.config.names import ALL_IMAGES, RESERVED_TIER_NAMES
 from deploytasks.config.schema import (
@@ -18,7 +19,6 @@ from deploytasks.config.schema import (
     RegistryTable,
     ServiceTable,
     TierTable,
-    json_schema,
 )
 from deploytasks.model import JobSettings, Webhook
 from tests.envs_files import MB, PROJECT, refusal

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from deploytasks.config import select
+from deploytasks.config.json_schema import json_schema
 from deploytasks.config.layers import settings
 from deploytasks.config.load import load
-from deploytasks.config.schema import json_schema
 from deploytasks.errors import Invalid
 from deploytasks.model import Job, JobSettings, Origin, Scope
 from tests.envs_files import FILLED, MB, PROJECT, loaded, refusal, write

@@ -8,8 +8,9 @@ import pytest
 
 from deploytasks.config import placeholders
 from deploytasks.config.check import fits
+from deploytasks.config.json_schema import json_schema
 from deploytasks.config.layers import settings
-from deploytasks.config.schema import Layer, json_schema
+from deploytasks.config.schema import Layer
 from tests.envs_files import FILLED, MB, PROJECT, loaded, only_target, refusal
 
 KNOWN = "    known: {account} {region} {tenant} {tier} {service}"

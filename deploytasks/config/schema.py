@@ -1,19 +1,18 @@
 """The grammar of the two kinds of files in envs/: every key, what it may hold, and what it is for.
 
-`check` walks these structs to check a file; editors get them as JSON Schema. A description ends the line
-"wanted: …" of a complaint.
+`check` walks these structs to check a file; editors get them as JSON Schema (`json_schema.py`, which says what each key
+is for). A description ends the line "wanted: …" of a complaint.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
 from deploytasks.config import placeholders
 from deploytasks.config.names import NAME
 from deploytasks.model.builders import AUTO, WANTED
 
-Kind = Literal["project", "tenant"]
 if TYPE_CHECKING:
     BuilderName = str
 else:
@@ -270,22 +269,3 @@ class ProjectFile(Struct, forbid_unknown_fields=True, kw_only=True):
     tiers: dict[Name, TierTable]
     defaults: Layer | None = None
     notify: NotifyTable | None = None
-
-
-def json_schema(kind: Kind) -> dict[str, Any]:
-    """Return the JSON Schema of one kind of file, for editors."""
-    root: type[Struct] = ProjectFile if kind == "project" else Tenant
-    schema: dict[str, Any] = _without_null(json.schema(root))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _without_null(schema: Any) -> Any:
-    """Return the same schema without `null`, which TOML does not have."""
-    match schema:
-        case {"anyOf": [only, {"type": "null"}], **rest}:
-            return {**_without_null(only), **{key: each for key, each in rest.items() if key != "default"}}
-        case dict():
-            return {key: _without_null(each) for key, each in schema.items()}
-        case list():
-            return [_without_null(each) for each in schema]
-    return schema

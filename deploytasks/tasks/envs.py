@@ -1,4 +1,4 @@
-"""`inv envs.list`, `show ENV`, `render ENV`, `check` and `bootstrap`."""
+"""`inv envs.list`, `show ENV`, `render ENV`, `check`, `schema` and `bootstrap`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ _ENV = {"env": "an environment as `inv envs.list` shows it: dev, mb-prod"}
 
 def collection(root: Path) -> Collection:
     """Return the namespace `envs`."""
-    return Collection("envs", _list(root), _show(root), _render(root), _check(root), _bootstrap(root))
+    return Collection("envs", _list(root), _show(root), _render(root), _check(root), _schema(root), _bootstrap(root))
 
 
 def _list(root: Path) -> Task[Any]:
@@ -70,7 +70,7 @@ def _check(root: Path) -> Task[Any]:
     @flags.task("envs.check")
     def check(c: Context, **given: Any) -> None:
         """Check every file, template and environment, offline."""
-        from deploytasks.commands import envs_check
+        from deploytasks.commands import envs_check, envs_schema
         from deploytasks.config.load import load
         from deploytasks.errors import Invalid, raise_all
         from deploytasks.report import settings
@@ -78,10 +78,34 @@ def _check(root: Path) -> Task[Any]:
 
         project = load(root)
         raise_all(Invalid, [*check_all(project), *envs_check.complaints(project)])
-        seen = project.targets, unchecked(project)
+        seen = project.targets, [*unchecked(project), *envs_schema.notes(root)]
         shell.show(settings.checked_sheet(*seen), settings.checked_json(*seen), as_json=given["json"])
 
     return check
+
+
+def _schema(root: Path) -> Task[Any]:
+    @flags.task("envs.schema")
+    def schema(c: Context, **given: Any) -> None:
+        """Write the JSON Schemas by which editors complete and check the files of envs/."""
+        from deploytasks.commands import envs_schema
+        from deploytasks.errors import Different
+
+        outdated, dry = envs_schema.outdated(root), flags.is_dry(c, given["dry_run"])
+        if outdated and given["check"]:
+            raise Different.of(", ".join(outdated), "missing, or not this version's", "inv envs.schema writes it")
+        for file, text in outdated.items():
+            if not dry:
+                shell.write(root / file, text, to_do=f"make {root / file} a file that you may write")
+            shell.say(f"{file}: {'would be written' if dry else 'written'}")
+        if not outdated:
+            shell.say("both schemas are this version's")
+        for file, line in envs_schema.unreferred(root):
+            shell.say(f"{file}: editors find its schema by this first line: {line}")
+        if dry:
+            shell.say(shell.DRY_RUN)
+
+    return schema
 
 
 def _bootstrap(root: Path) -> Task[Any]:

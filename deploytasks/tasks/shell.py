@@ -77,10 +77,11 @@ def raise_if_lost(why: str) -> None:
         raise Failure.of("stdout", f"not everything could be written: {why}", "make room, or send it elsewhere")
 
 
-def write(file: Path, text: str) -> None:
-    """Write the text to the file atomically: a reader sees either the old text or the new one.
+def write(file: Path, text: str, to_do: str = "name another file") -> None:
+    """Write the text to the file atomically: a reader sees either the old text or the new one. Make its folder.
 
-    A link stays a link, and its target is written. A pipe or a device is written to directly.
+    A link stays a link, and its target is written. A pipe or a device is written to directly. `to_do` is the advice if
+    the file can't be written.
 
     Raises:
         Failure: the file could not be written.
@@ -90,12 +91,13 @@ def write(file: Path, text: str) -> None:
 
     file = Path(os.path.realpath(file))
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and not file.is_file():
             file.write_text(text, "utf-8")
         else:
             _replace(file, text)
     except OSError as error:
-        to_do = "make room, or name another file" if is_full(error) else "name another file"
+        to_do = f"make room, or {to_do}" if is_full(error) else to_do
         raise Failure.of(str(file), f"it could not be written: {error.strerror}", to_do) from error
 
 

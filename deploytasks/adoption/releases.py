@@ -1,0 +1,103 @@
+"""A release of this package, read from a folder or a wheel: where it is, its files, and what it requires."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import deploytasks
+from deploytasks.adoption import stamp
+
+PACKAGE = "deploytasks"
+How = Literal["copy", "installed", "editable", "unstamped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a version of this package is, and how it came there; what it requires, as pip takes it."""
+
+    version: str
+    folder: Path
+    how: How
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version of this package: its files by path, and what it requires."""
+
+    version: str
+    files: Mapping[str, bytes]
+    requires: tuple[str, ...] = ()
+
+    @property
+    def stamp(self) -> stamp.Stamp:
+        """Return the stamp of a copy that is made of it."""
+        hashes = {path: stamp.digest(content) for path, content in self.files.items()}
+        return stamp.Stamp(self.version, hashes, self.requires)
+
+
+def read(place: Place) -> Release:
+    """Return what is there."""
+    return Release(place.version, stamp.tree(place.folder), place.requires)
+
+
+def running() -> Place:
+    """Return where the package is that runs this."""
+    folder = Path(deploytasks.__file__).resolve().parent
+    if found := copy(folder.parent):
+        return found
+    known = next((each for each in _distributions(sys.path) if each.folder.resolve() == folder), None)
+    return known or Place(deploytasks.__version__, folder, "unstamped", _asked_for(folder.parent / "pyproject.toml"))
+
+
+def _asked_for(project: Path) -> tuple[str, ...]:
+    """Return what the package requires by its own checkout; nothing outside of one."""
+    document = tomllib.loads(project.read_text("utf-8")) if project.is_file() else {}
+    about = document.get("project", {})
+    return tuple(about["dependencies"]) if about.get("name") == PACKAGE else ()
+
+
+def copy(root: Path) -> Place | None:
+    """Return the stamped copy in the root of a repository; None if there is none.
+
+    Raises: Refusal if its stamp can't be read.
+    """
+    folder = root / PACKAGE
+    found = stamp.read(folder)
+    return Place(found.version, folder, "copy", found.requires) if found else None
+
+
+def installed(root: Path) -> Place | None:
+    """Return the package that is installed, whatever folder of that name is in `root`; None if none is."""
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != root.resolve()]
+    return next(_distributions(elsewhere), None)
+
+
+def _distributions(path: list[str]) -> Iterator[Place]:
+    for each in distributions(name=PACKAGE, path=path):
+        source = _editable(each)
+        folder = source / PACKAGE if source else Path(str(each.locate_file(PACKAGE)))
+        yield Place(each.version, folder, "editable" if source else "installed", requirements(each))
+
+
+def _editable(distribution: Distribution) -> Path | None:
+    """Return the folder that an editable install reads.
+
+    Source: "Recording the Direct URL Origin of installed distributions", packaging.python.org.
+    """
+    document = json.loads(distribution.read_text("direct_url.json") or "{}")
+    if not document.get("dir_info", {}).get("editable"):
+        return None
+    return Path(url2pathname(urlsplit(document["url"]).path))
+
+
+def requirements(distribution: Distribution) -> tuple[str, ...]:
+    """Return what the package requires, without that of its extras."""
+    return tuple(each for each in distribution.requires or () if "extra ==" not in each)

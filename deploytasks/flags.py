@@ -1,4 +1,7 @@
-"""The flags, one row each, from which Invoke's signatures, `--help` and the commands that resume work derive."""
+"""The flags and positional arguments, one row each.
+
+Invoke's signatures, `--help`, the commands that resume work, and completion in shells derive from them.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +15,33 @@ _LOCKING = "tag.TIER deploy.TIER deploy.register release.TIER release.matrix rel
 Resumed = Literal["", "same", "all"]
 """Who repeats the flag in the command that goes on: nobody, the `same` command again, or `all` that finish its work."""
 
+Kind = Literal["tiers", "tenants", "services", "jobs", "images", "environments", "releases", "files"]
+"""What may stand there: names of the project, releases of the tier, or files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A positional argument of these `tasks`, which must be given; `values` is what completes it."""
+
+    name: str
+    help: str
+    tasks: str
+    values: tuple[Kind, ...] = ()
+
+
+ARGUMENTS = (
+    Argument(
+        "tier",
+        "the tier, as envs/project.toml names it",
+        f"deploy.register {_SHOWING} deploy.run release.history release.rollback release.matrix lock.release",
+        ("tiers",),
+    ),
+    Argument("tier", "the tier to lock", "lock.acquire", ("tiers",)),
+    Argument(
+        "env", "an environment as `inv envs.list` shows it: dev, mb-prod", "envs.show envs.render", ("environments",)
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -20,6 +50,9 @@ class Flag:
     `default` says what it takes: a text or nothing, or a switch, which is spelled `--no-NAME` where it is on by
     default. `tasks` are those that take it, separated by blanks; `TIER` stands for every tier's, `IMAGE` for every
     image's. A flag for `whole` tiers does not go with `--shard`: every shard must mean its part of the same whole.
+
+    `values` is what completes it, `choices` are the words that it takes; with `several`, it takes more than one, with
+    commas between them.
     """
 
     name: str
@@ -28,6 +61,9 @@ class Flag:
     default: str | bool | None = None
     resumed: Resumed = ""
     whole: bool = False
+    values: tuple[Kind, ...] = ()
+    choices: tuple[str, ...] = ()
+    several: bool = False
 
     @property
     def parameter(self) -> str:
@@ -41,17 +77,26 @@ class Flag:
 
 
 FLAGS = (
-    Flag("tenant", "only these tenants: mb,acme", f"{_TARGETS} deploy.run", whole=True),
-    Flag("tier", "only these tiers: dev,prod", "status"),
+    Flag(
+        "tenant",
+        "only these tenants: mb,acme",
+        f"{_TARGETS} deploy.run",
+        whole=True,
+        values=("tenants",),
+        several=True,
+    ),
+    Flag("tier", "only these tiers: dev,prod", "status", values=("tiers",), several=True),
     Flag(
         "service",
         "only these services and jobs: api,nightly",
         f"{_TARGETS} deploy.run release.history envs.show envs.render",
         whole=True,
+        values=("services", "jobs"),
+        several=True,
     ),
-    Flag("job", "this job, by its own command unless one follows: nightly", "deploy.run"),
-    Flag("image", "only these images: app,nginx", "build tag.TIER tag.list"),
-    Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True),
+    Flag("job", "this job, by its own command unless one follows: nightly", "deploy.run", values=("jobs",)),
+    Flag("image", "only these images: app,nginx", "build tag.TIER tag.list", values=("images",), several=True),
+    Flag("exclude", "all tenants but these: mb,acme", _TARGETS, whole=True, values=("tenants",), several=True),
     Flag(
         "commit", "the git revision to take", "build build.IMAGE tag.TIER release.TIER release.matrix", resumed="same"
     ),
@@ -61,6 +106,7 @@ FLAGS = (
         "deploy.TIER deploy.register release.rollback",
         resumed="same",
         whole=True,
+        values=("releases",),
     ),
     Flag(
         "at",
@@ -133,13 +179,25 @@ FLAGS = (
         resumed="all",
         whole=True,
     ),
-    Flag("format", "github: a matrix for fromJSON; gitlab: a child pipeline", "release.matrix", default="github"),
+    Flag(
+        "format",
+        "github: a matrix for fromJSON; gitlab: a child pipeline",
+        "release.matrix",
+        default="github",
+        choices=("github", "gitlab"),
+    ),
     Flag(
         "include",
         "a file of the repository with the `default:` of GitLab's jobs: .gitlab/shard.yml",
         "release.matrix",
+        values=("files",),
     ),
-    Flag("across", "compare with this tenant, or environment, instead of with the templates", "deploy.diff"),
+    Flag(
+        "across",
+        "compare with this tenant, or environment, instead of with the templates",
+        "deploy.diff",
+        values=("tenants", "environments"),
+    ),
     Flag("since", "how far to look back: 30s, 10m, 2h", "deploy.logs", default="10m"),
     Flag("follow", "go on until Ctrl-C", "deploy.logs", default=False),
     Flag(
@@ -161,7 +219,7 @@ FLAGS = (
     Flag("last", "so many releases, 20 unless told", "release.history", default="20"),
     Flag("check", "exit 3 if any target needs attention", "status", default=False),
     Flag("check", "exit 3 if a schema is not this version's, and write nothing", "envs.schema", default=False),
-    Flag("html", "write the board to this file too, as one page", "status"),
+    Flag("html", "write the board to this file too, as one page", "status", values=("files",)),
     Flag(
         "dry-run",
         "show the plan and change nothing",
@@ -185,6 +243,16 @@ READING_A_COMMAND = ("deploy.run",)
 def of_task(task: str) -> tuple[Flag, ...]:
     """Return the flags of a task: `deploy.wait`, or `deploy.TIER` for every tier's."""
     return tuple(flag for flag in FLAGS if task in flag.tasks.split())
+
+
+def arguments_of(task: str) -> tuple[Argument, ...]:
+    """Return the positional arguments of a task: `deploy.wait`."""
+    return tuple(argument for argument in ARGUMENTS if task in argument.tasks.split())
+
+
+def choices(task: str, name: str) -> tuple[str, ...]:
+    """Return the words that a task's flag takes."""
+    return next(flag.choices for flag in of_task(task) if flag.name == name)
 
 
 def of_resumed(*, again: bool) -> tuple[Flag, ...]:

@@ -7,7 +7,7 @@ from msgspec.structs import fields
 
 from deploytasks import flags, namespace
 from deploytasks.commands import resume
-from deploytasks.flags import FLAGS, Flag
+from deploytasks.flags import ARGUMENTS, FLAGS, Argument, Flag
 from deploytasks.model import Options, Shard
 
 PROJECT = """
@@ -35,6 +35,13 @@ def test_a_row_is_a_flag_of_its_tasks_with_its_help_and_of_no_others(monkeypatch
     takers = sorted(task for task in namespace(root).task_names if "only_new" in flags_of(root, task))
     assert takers == ["deploy.dev", "deploy.wait"]
     assert flags_of(root, "deploy.dev")["only_new"] == "only targets without a service"
+
+
+def test_a_row_is_a_positional_argument_of_its_tasks(monkeypatch: pytest.MonkeyPatch, root: Path):
+    row = Argument("why", "the reason, in words", "deploy.wait")
+    monkeypatch.setattr(flags, "ARGUMENTS", (*ARGUMENTS, row))
+    positional = [each for each in namespace(root)["deploy.wait"].get_arguments() if each.positional]
+    assert [(each.name, each.help) for each in positional][-1] == ("why", "the reason, in words")
 
 
 def test_a_row_that_is_resumed_is_spelled_in_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch):

@@ -49,6 +49,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("SHOWN", "tests/every_task.py"),
         ("notifies", "deploytasks/model/commands.py"),
         ("KINDS", "deploytasks/report/notification.py"),
+        ("ARGUMENTS", "deploytasks/flags.py"),
         ("SEEN", "deploytasks/template/language.py"),
         ("seen", "deploytasks/template/language.py"),
         ("environment", "deploytasks/template/language.py"),

@@ -49,7 +49,7 @@ def _deploy(root: Path, tier: str) -> Task[Any]:
 
 
 def _register(root: Path) -> Task[Any]:
-    @flags.task("deploy.register", **flags.TIER)
+    @flags.task("deploy.register")
     def register(c: Context, tier: str, **given: Any) -> None:
         """Register what a deploy would roll out; move no tag, touch no service."""
         from deploytasks import commands
@@ -63,7 +63,7 @@ def _register(root: Path) -> Task[Any]:
 
 
 def _wait(root: Path) -> Task[Any]:
-    @flags.task("deploy.wait", **flags.TIER)
+    @flags.task("deploy.wait")
     def wait(c: Context, tier: str, **given: Any) -> None:
         """Follow whatever rollout is under way to its end; change nothing."""
         from deploytasks import commands
@@ -76,7 +76,7 @@ def _wait(root: Path) -> Task[Any]:
 
 
 def _continue(root: Path) -> Task[Any]:
-    @flags.task("deploy.continue", **flags.TIER)
+    @flags.task("deploy.continue")
     def proceed(c: Context, tier: str, **given: Any) -> None:
         """Let rollouts that wait on a hook go on."""
         from deploytasks import commands
@@ -89,7 +89,7 @@ def _continue(root: Path) -> Task[Any]:
 
 
 def _stop(root: Path) -> Task[Any]:
-    @flags.task("deploy.stop", **flags.TIER)
+    @flags.task("deploy.stop")
     def stop(c: Context, tier: str, **given: Any) -> None:
         """Stop rollouts under way: ECS goes back to what ran before, or leaves them with --abort."""
         from deploytasks import commands
@@ -124,7 +124,7 @@ def _intervene(root: Path, scope: "Scope", work: "Intervene", *, dry_run: bool, 
 
 
 def _diff(root: Path) -> Task[Any]:
-    @flags.task("deploy.diff", **flags.TIER)
+    @flags.task("deploy.diff")
     def diff(c: Context, tier: str, **given: Any) -> None:
         """Show how live definitions differ from the rendered ones, or from another tenant's; exit 3 if they do."""
         from deploytasks import commands
@@ -164,7 +164,7 @@ def _judge(found: Sequence["Difference"]) -> None:
 
 
 def _logs(root: Path) -> Task[Any]:
-    @flags.task("deploy.logs", **flags.TIER)
+    @flags.task("deploy.logs")
     def logs(c: Context, tier: str, **given: Any) -> None:
         """Show the recent log lines of a tier's targets, or follow them."""
         from deploytasks.tasks import containers
@@ -176,7 +176,7 @@ def _logs(root: Path) -> Task[Any]:
 
 
 def _run(root: Path) -> Task[Any]:
-    @flags.task("deploy.run", **flags.TIER)
+    @flags.task("deploy.run")
     def run(c: Context, tier: str, **given: Any) -> None:
         """Run a command once as a task of a service, or run a job: deploy.run TIER --tenant T --service S -- CMD..."""
         from deploytasks.tasks import containers

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from deploytasks.errors import Complaint
 
 
-_ENV = {"env": "an environment as `inv envs.list` shows it: dev, mb-prod"}
-
-
 def collection(root: Path) -> Collection:
     """Return the namespace `envs`."""
     return Collection("envs", _list(root), _show(root), _render(root), _check(root), _schema(root), _bootstrap(root))
@@ -36,7 +33,7 @@ def _list(root: Path) -> Task[Any]:
 
 
 def _show(root: Path) -> Task[Any]:
-    @flags.task("envs.show", **_ENV)
+    @flags.task("envs.show")
     def show(c: Context, env: str, **given: Any) -> None:
         """Show an environment's merged settings, each with the file and line that it came from."""
         from deploytasks.config import select
@@ -52,7 +49,7 @@ def _show(root: Path) -> Task[Any]:
 
 
 def _render(root: Path) -> Task[Any]:
-    @flags.task("envs.render", **_ENV)
+    @flags.task("envs.render")
     def render(c: Context, env: str, **given: Any) -> None:
         """Print the task definitions and schedules of an environment's templates, as JSON, for an image of zeros."""
         from deploytasks.config import select

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.flags import of_task
+from deploytasks.flags import arguments_of, of_task
 
 if TYPE_CHECKING:
     from deploytasks.model import Options, Scope, Shard
@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 Body = Callable[..., None]
 _MOST_DIGITS = 9
 
-TIER = {"tier": "the tier, as envs/project.toml names it"}
-"""The help of the positional argument `tier`."""
-
 
 def task(row: str, name: str = "", /, **positional: str) -> Callable[[Body], Task[Any]]:
-    """Return a decorator that makes a task whose flags are those that the table gives `row`.
+    """Return a decorator that makes a task whose arguments and flags are those that the tables give `row`.
 
-    `row` is what a person types, with `TIER` or `IMAGE` for the `name` of one; `positional` maps arguments to their
-    help. The body takes `(c, *positional, **given)`, where `given` maps each flag's parameter to its value.
+    `row` is what a person types, with `TIER` or `IMAGE` for the `name` of one. The body takes the context, the
+    positional arguments and `**given`, which maps each flag's parameter to its value.
     """
+    positional |= {each.name: each.help for each in arguments_of(row)}
 
     def made(body: Body) -> Task[Any]:
         own = of_task(row)

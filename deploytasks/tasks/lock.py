@@ -38,7 +38,7 @@ def _status(root: Path) -> Task[Any]:
 
 
 def _acquire(root: Path) -> Task[Any]:
-    @flags.task("lock.acquire", tier="the tier to lock")
+    @flags.task("lock.acquire")
     def acquire(c: Context, tier: str, **given: Any) -> None:
         """Lock a tier by hand: no release of it starts until lock.release, but those of this CI run."""
         from deploytasks import commands
@@ -62,7 +62,7 @@ def _acquire(root: Path) -> Task[Any]:
 
 
 def _release(root: Path) -> Task[Any]:
-    @flags.task("lock.release", **flags.TIER)
+    @flags.task("lock.release")
     def release(c: Context, tier: str, **given: Any) -> None:
         """Free a tier's lock, whoever holds it, and end its hold; asks, or takes --yes."""
         from deploytasks.config import select

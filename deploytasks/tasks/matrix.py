@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task
 
+from deploytasks.flags import choices
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Matrix, Options
 
 
-_FORMATS = ("github", "gitlab")
-
-
 def matrix(root: Path) -> Task[Any]:
     """Return the task `release.matrix`."""
 
-    @flags.task("release.matrix", **flags.TIER)
+    @flags.task("release.matrix")
     def matrix(c: Context, tier: str, **given: Any) -> None:
         """Gate, tag and lock a tier once, and print the CI jobs that roll it out: deploy.<tier> --shard 3/8."""
         from deploytasks.report.matrix import MOST_JOBS
 
         number = flags.number("shards", given["shards"] or "", MOST_JOBS)
-        form, include = flags.one_of("format", given["format"], _FORMATS), given["include"]
+        form, include = flags.one_of("format", given["format"], choices("release.matrix", "format")), given["include"]
         flags.goes_with("include", include, form == "gitlab", "--format gitlab")
         options = flags.options(c, {**given, "shards": number})
         _print(_made(root, tier, options), form, include)

@@ -35,7 +35,7 @@ def _release(root: Path, tier: str) -> Task[Any]:
 
 
 def _rollback(root: Path) -> Task[Any]:
-    @flags.task("release.rollback", **flags.TIER)
+    @flags.task("release.rollback")
     def rollback(c: Context, tier: str, **given: Any) -> None:
         """Go back to the release before, or to another one, and hold the tier there."""
         from deploytasks import commands
@@ -50,7 +50,7 @@ def _rollback(root: Path) -> Task[Any]:
 
 
 def _history(root: Path) -> Task[Any]:
-    @flags.task("release.history", **flags.TIER)
+    @flags.task("release.history")
     def history(c: Context, tier: str, **given: Any) -> None:
         """List a tier's releases and config-only deploys, newest first: what, when, by whom, and where it runs."""
         from deploytasks import commands

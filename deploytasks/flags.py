@@ -40,6 +40,7 @@ ARGUMENTS = (
     Argument(
         "env", "an environment as `inv envs.list` shows it: dev, mb-prod", "envs.show envs.render", ("environments",)
     ),
+    Argument("tenant", "the new tenant's name: acme", "envs.new"),
 )
 
 
@@ -86,6 +87,17 @@ FLAGS = (
         several=True,
     ),
     Flag("tier", "only these tiers: dev,prod", "status", values=("tiers",), several=True),
+    Flag(
+        "tier",
+        "the tiers that it has: dev,prod; else those of --like, or all",
+        "envs.new",
+        values=("tiers",),
+        several=True,
+    ),
+    Flag("account", "its AWS account, 12 digits; must be given", "envs.new"),
+    Flag("like", "copy this tenant's file, without what is that tenant's own", "envs.new", values=("tenants",)),
+    Flag("region", "its AWS region, if it is another than the copied or default one", "envs.new"),
+    Flag("profile", "the profile whose credentials reach it, or may assume its role", "envs.new"),
     Flag(
         "service",
         "only these services and jobs: api,nightly",
@@ -224,7 +236,7 @@ FLAGS = (
         "dry-run",
         "show the plan and change nothing",
         f"{_CHANGING} release.rollback deploy.continue deploy.stop deploy.run status envs.bootstrap lock.acquire "
-        "lock.release envs.schema",
+        "lock.release envs.schema envs.new",
         default=False,
     ),
     Flag(

@@ -14,10 +14,11 @@ from tests.commands import Ran, Shop
 READS = {row.name for row in OPERATIONS.values() if not row.writes} | {"GetObject"}
 """The operations that change nothing; every other one may, also one that is not listed. GetObject reads a blob."""
 
-POSITIONAL = {"tier": "prod", "env": "t1-prod"}
+POSITIONAL = {"tier": "prod", "env": "t1-prod", "tenant": "acme"}
 NEEDED = {
     "deploy.run": ["--tenant", "t1", "--service", "api"],
     "release.matrix": ["--shards", "2"],
+    "envs.new": ["--account", "999999999999"],
 }
 """What a task can't do without: say it here when you add one that has more than positional arguments."""
 

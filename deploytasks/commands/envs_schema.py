@@ -28,6 +28,11 @@ def notes(root: Path) -> Iterator[str]:
             yield f"{file}: not this version's; inv envs.schema writes it"
 
 
+def first_line(root: Path) -> str:
+    """Return the first line of a new tenant's file: its schema, if the repository has it; else ""."""
+    return json_schema.line("tenant") if (root / FILES["tenant"]).exists() else ""
+
+
 def _kind(path: Path) -> Kind:
     return "project" if path.name == "project.toml" else "tenant"
 

@@ -19,7 +19,7 @@ def disagreements(project: Source, tenants: Iterable[Source]) -> Iterator[Fault]
             yield from _unknown(project, "job", source, *path)
     for tenant in tenants:
         yield from _unknown(project, "tier", tenant)
-    yield from _shown_alike(tenants)
+    yield from shown_alike(tenants)
 
 
 def without_tier(tenants: Iterable[Source]) -> Iterator[Fault]:
@@ -48,7 +48,7 @@ def _setting_tables(source: Source) -> Iterator[tuple[str, ...]]:
         yield ("tiers", tier, "settings") if source.is_project else ("tiers", tier)
 
 
-def _shown_alike(tenants: Iterable[Source]) -> Iterator[Fault]:
+def shown_alike(tenants: Iterable[Source]) -> Iterator[Fault]:
     """Yield a fault for environments whose shown names are the same."""
     first: dict[str, str] = {}
     for tenant in tenants:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks.model import Origin
@@ -57,21 +58,38 @@ def line_of(text: str, path: tuple[str, ...]) -> int:
 @lru_cache(maxsize=64)
 def _lines(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
+    for statement in statements(text):
+        for size in range(1, len(statement.path) + 1):
+            lines.setdefault(statement.path[:size], statement.line)
+    return lines
+
+
+class Statement(Struct, frozen=True):
+    """A header or an assignment, which may span lines; or a line without either, whose `path` is empty.
+
+    `text` is the statement without comments, `table` the path of the table that it stands in: a header's own.
+    """
+
+    line: int
+    text: str
+    table: tuple[str, ...]
+    path: tuple[str, ...]
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """Yield the statements of a file; each begins on the line after the one before."""
     table: tuple[str, ...] = ()
     for line, statement in _statements(text):
+        path: tuple[str, ...] = ()
         if header := _HEADER.match(statement):
             path = table = parts(header[1])
         elif assignment := _ASSIGNMENT.match(statement):
             path = table + parts(assignment[1])
-        else:
-            continue
-        for size in range(1, len(path) + 1):
-            lines.setdefault(path[:size], line)
-    return lines
+        yield Statement(line, statement, table, path)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each header or assignment, which may span lines, with the line it begins at; skip comments."""
+    """Yield each statement with the line it begins at; skip comments."""
     begin, line, depth, pieces = 1, 1, 0, list[str]()
     for token in _TOKEN.findall(text):
         line += token.count("\n")

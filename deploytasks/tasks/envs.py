@@ -1,4 +1,4 @@
-"""`inv envs.list`, `show ENV`, `render ENV`, `check`, `schema` and `bootstrap`."""
+"""`inv envs.list`, `show ENV`, `render ENV`, `check`, `new TENANT`, `schema` and `bootstrap`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def collection(root: Path) -> Collection:
     """Return the namespace `envs`."""
-    return Collection("envs", _list(root), _show(root), _render(root), _check(root), _schema(root), _bootstrap(root))
+    return Collection(
+        "envs", _list(root), _show(root), _render(root), _check(root), _new(root), _schema(root), _bootstrap(root)
+    )
 
 
 def _list(root: Path) -> Task[Any]:
@@ -79,6 +81,27 @@ def _check(root: Path) -> Task[Any]:
         shell.show(settings.checked_sheet(*seen), settings.checked_json(*seen), as_json=given["json"])
 
     return check
+
+
+def _new(root: Path) -> Task[Any]:
+    @flags.task("envs.new")
+    def new(c: Context, tenant: str, **given: Any) -> None:
+        """Write the file of a new tenant, minimal or like another's; never overwrites one."""
+        from deploytasks.commands import envs_new
+        from deploytasks.config.select import names
+
+        texts = {flag: flags.text(flag, given[flag]) or "" for flag in ("account", "like", "region", "profile")}
+        asked = envs_new.Asked(tenant, tiers=names("tier", given["tier"]), **texts)
+        draft = envs_new.new(root, asked)
+        if flags.is_dry(c, given["dry_run"]):
+            for text in (*draft.text.splitlines(), "", f"{asked.file}: {shell.DRY_RUN}"):
+                shell.say(text)
+            return
+        shell.create(root / asked.file, draft.text)
+        for text in envs_new.told(root, asked, draft):
+            shell.say(text)
+
+    return new
 
 
 def _schema(root: Path) -> Task[Any]:

@@ -101,6 +101,30 @@ def write(file: Path, text: str, to_do: str = "name another file") -> None:
         raise Failure.of(str(file), f"it could not be written: {error.strerror}", to_do) from error
 
 
+def create(file: Path, text: str) -> None:
+    """Write a new file atomically.
+
+    Raises:
+        Invalid: there is such a file already.
+        Failure: the file could not be written; none is left.
+
+    """
+    from deploytasks.errors import Failure, Invalid
+
+    try:
+        file.open("x").close()
+    except FileExistsError:
+        raise Invalid.of(str(file), "is there already", "nothing was overwritten; choose another name") from None
+    except OSError as error:
+        to_do = "make its folder one that you may write to"
+        raise Failure.of(str(file), f"it could not be written: {error.strerror}", to_do) from error
+    try:
+        write(file, text, "run the same command again")
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
 def _replace(file: Path, text: str) -> None:
     """Write a draft beside the file and rename it; its name can't be guessed, and nothing planted there is followed."""
     draft = file.with_name(f".deploytasks.{os.urandom(8).hex()}")

@@ -1,104 +1,52 @@
-# Thin wrappers, for people who come here first and for CI. ARGS goes to the command:
+# Thin wrappers of the Invoke tasks, for people and for CI. ARGS goes to the task:
 #     make release-prod ARGS="--tenant mb --no-wait"
-# Make itself turns every failure into exit code 2; call .venv/bin/inv where the difference matters.
+#
+# A task's exit code says more than make's own, which is 2 for every failure. A pipeline that tells them apart lets make
+# name the command, and runs that: 0 done, 1 failed, 2 refused before any change, 3 a difference, 130 interrupted.
+#     $(make -s inv) status --check
 
-PYTHON ?= python3
 ARGS ?=
-BIN := .venv/bin
-MADE := .venv/.made
-EMULATOR := .venv-emulator/.made
-OLDEST := .venv-oldest/.made
-PIP := pip install --quiet --disable-pip-version-check --use-pep517
+NEEDED := requirements-deploy.txt
+-include development.mk
 
-# What a machine must have before anything can be made.
-define usable
-@command -v git >/dev/null || \
-  { printf 'make: git is missing\n    install it: apt-get install git, or https://git-scm.com/downloads\n' >&2; exit 1; }
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-  { printf 'make: %s is no Python 3.11 or newer\n    say which one is: make setup PYTHON=python3.12\n' '$(PYTHON)' >&2; exit 1; }
-@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-  { printf 'make: %s cannot make virtual environments\n    on Debian and Ubuntu: apt-get install python3-venv\n' '$(PYTHON)' >&2; exit 1; }
+# The inv of .venv, else that on PATH, else one that uv makes of $(NEEDED); pipx can run uv where that is missing.
+found = $(shell command -v $(1) 2>/dev/null)
+uv = $(or $(and $(call found,uv),uv),$(and $(call found,pipx),pipx run uv))
+made = $(and $(wildcard $(NEEDED)),$(uv),$(uv) run --no-project --with-requirements $(NEEDED) inv)
+INV ?= $(or $(wildcard .venv/bin/inv),$(and $(call found,inv),inv),$(made),$(error $(NO_INV)))
+HOW_TO_INSTALL ?= python3 -m venv .venv && .venv/bin/pip install --requirement $(NEEDED)
+define NO_INV
+there is no inv: neither .venv/bin/inv nor one on PATH, nor $(NEEDED) and uv or pipx to make one of it
+    $(HOW_TO_INSTALL)
+    and then the same again
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-emulator demo quick test test-long test-oldest check format bench status build envs clean
+.PHONY: help inv status envs build FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## / { sub("%", "<tier>", $$1); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(MADE) $(EMULATOR) ## the virtual environments .venv and .venv-emulator, made anew only when their lists changed
+inv: ## the command that the wrappers run, for a pipeline that needs its exit code
+	@echo $(INV)
 
-demo: setup ## a whole release on an emulated AWS: two tenants, three tiers, under two minutes
-	@$(BIN)/python -m examples.stand.demo
+status: ## which tenant runs what, in which tier
+	@exec $(INV) status $(ARGS)
 
-quick: setup ## the quick tests, of every part of the package, in less than a minute
-	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+envs: ## all environments, checked offline
+	@exec $(INV) envs.check $(ARGS)
 
-test: setup ## all tests but the long ones; those that need a Docker engine say so where none answers
-	@$(BIN)/pytest -m "not long" --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+build: ## the images of the present commit, pushed
+	@exec $(INV) build $(ARGS)
 
-test-long: setup ## the tests that `make test` leaves out, since they take minutes: real crashes, answers spoilt for good
-	@$(BIN)/pytest -m long --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+tag-%: FORCE ## point the tier at a commit
+	@exec $(INV) tag.$* $(ARGS)
 
-test-oldest: $(OLDEST) ## the quick tests, with the oldest releases that pyproject.toml allows
-	@OLDEST=1 .venv-oldest/bin/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+deploy-%: FORCE ## roll out what the tier's tag names
+	@exec $(INV) deploy.$* $(ARGS)
 
-check: setup ## ruff, mypy, and whether what is installed fits together
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pip --disable-pip-version-check check
+release-%: FORCE ## build (first tier only), tag and deploy
+	@exec $(INV) release.$* $(ARGS)
 
-format: setup ## ruff's layout, and the repairs it can make by itself
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
-
-bench: setup ## the ratios of speed that are promised, measured in one run
-	@$(BIN)/python -m benchmarks $(ARGS)
-
-status: setup ## which tenant runs what, in which tier
-	@$(BIN)/inv status $(ARGS)
-
-envs: setup ## all environments, checked offline
-	@$(BIN)/inv envs.check $(ARGS)
-
-build: setup ## the images of the present commit, pushed
-	@$(BIN)/inv build $(ARGS)
-
-tag-%: setup ## point the tier at a commit
-	@$(BIN)/inv tag.$* $(ARGS)
-
-deploy-%: setup ## roll out what the tier's tag names
-	@$(BIN)/inv deploy.$* $(ARGS)
-
-release-%: setup ## build (first tier only), tag and deploy
-	@$(BIN)/inv release.$* $(ARGS)
-
-clean: ## remove the virtual environments and every cache
-	rm -rf .venv .venv-emulator .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-
-setup-emulator: $(EMULATOR)
-
-$(MADE): pyproject.toml
-	$(usable)
-	@echo "making .venv (once; a minute or so)"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/$(PIP) --editable '.[test,check]'
-	@touch $@
-
-$(EMULATOR): examples/stand/requirements.txt
-	$(usable)
-	@echo "making .venv-emulator (once)"
-	@$(PYTHON) -m venv .venv-emulator
-	@.venv-emulator/bin/$(PIP) --requirement examples/stand/requirements.txt
-	@touch $@
-
-$(OLDEST): pyproject.toml
-	$(usable)
-	@echo "making .venv-oldest (once; a minute or so)"
-	@$(PYTHON) -m venv .venv-oldest
-	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | \
-	  sed 's/>=\(.*\),<.*/==\1/' >.venv-oldest/oldest.txt
-	@.venv-oldest/bin/$(PIP) --constraint .venv-oldest/oldest.txt --editable '.[test]'
-	@touch $@
+rollback-%: FORCE ## back to the release before
+	@exec $(INV) release.rollback $* $(ARGS)

@@ -38,3 +38,8 @@ def test_gitlabs_child_pipeline_is_the_file_that_the_matrix_wrote():
     (script,) = gitlab["matrix"]["script"]
     assert script.endswith("> shards.yml") and "--format gitlab --include /.gitlab/shard.yml" in script
     assert gitlab["rollouts"]["trigger"]["include"] == [{"artifact": "shards.yml", "job": "matrix"}]
+
+
+def test_no_pipeline_installs_a_repository_that_need_not_be_a_package():
+    installing = re.findall(r"pip install .*", DOC)
+    assert set(installing) == {"pip install --requirement requirements-deploy.txt"} and len(installing) == 4

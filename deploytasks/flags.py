@@ -224,7 +224,13 @@ FLAGS = (
     ),
     Flag(
         "yes",
-        "do not ask: take over repositories that carry no project, and make those whose former one is there",
+        "do not ask: take over repositories that carry no project, make those whose former one is there, and --revoke",
+        "envs.bootstrap",
+        default=False,
+    ),
+    Flag(
+        "revoke",
+        "take back pull rights that deploytasks gave and no tenant needs; asks",
         "envs.bootstrap",
         default=False,
     ),

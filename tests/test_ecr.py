@@ -213,7 +213,7 @@ def test_a_repository_is_made_with_its_project_and_release_tags_that_do_not_move
 
 def test_the_policy_keeps_the_statements_that_are_not_ours(client: Any):
     theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "ecr:ListImages"}
-    repositories.let_pull(client, "api", {"222222222222"}, {"Statement": [theirs]})
+    repositories.let_pull(client, "api", repositories.pull_policy({"222222222222"}, {"Statement": [theirs]}))
     policy = repositories.policy(client, "api")
     assert policy is not None and [each["Sid"] for each in policy["Statement"]] == ["theirs", "deploytasks"]
 

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.waits
 OWN = "deploytasks:project"
 READING = {
     *("status", "tag.list", "release.history", "deploy.diff", "deploy.logs", "deploy.wait"),
-    *("envs.list", "envs.show", "envs.render", "envs.check", "lock.status"),
+    *("envs.list", "envs.show", "envs.render", "envs.check", "envs.new", "envs.schema"),
+    "lock.status",
 }
 OF_THE_PROJECT_ALONE = {"lock.acquire", "lock.release"}
 """What these change is named by the project, and by nothing that two of them could share."""

@@ -4,7 +4,8 @@ Every function takes an ECR client of the registry's account.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,6 +17,7 @@ PROJECT_TAG = "deploytasks:project"
 _SID = "deploytasks"
 _LONGEST_POLICY = 10_240
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+_PULLING = {"*", "ecr:*", *(action.lower() for action in _PULL_ACTIONS)}
 
 
 def lets_move(client: Any, repository: str, tag: str) -> bool:
@@ -53,10 +55,9 @@ def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
 
 def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
     """Return whether the policy lets the account pull. Assume that a Condition holds: only AWS can evaluate it."""
-    statements = _listed((document or {}).get("Statement", []))
     allowed = {
         action.lower()
-        for statement in statements
+        for statement in _statements(document)
         if statement.get("Effect") == "Allow" and _names(statement.get("Principal"), account)
         for action in _listed(statement.get("Action", []))
     }
@@ -66,13 +67,36 @@ def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
     )
 
 
-def pull_policy(accounts: Iterable[str], present: Mapping[str, Any] | None = None) -> str:
-    """Return a repository policy, as JSON, that lets the accounts pull and keeps the present one's other statements.
+def pullers(document: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the accounts that this package's own statement lets pull; of what others added to it, whole accounts."""
+    named = (_account(name) for name in _principals(_ours(document)))
+    return frozenset(account for account in named if account)
 
-    An account's bare number is a principal in every partition of AWS.
+
+def foreign_pullers(document: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the accounts, roles and users that other statements let pull, each with the statement's Sid."""
+    others = [each for each in _statements(document) if each.get("Sid") != _SID and each.get("Effect") == "Allow"]
+    return {
+        _account(name) or name: str(statement.get("Sid", "without a Sid"))
+        for statement in others
+        if any(action.lower() in _PULLING for action in _listed(statement.get("Action", [])))
+        for name in _principals(statement)
+        if name != "*"
+    }
+
+
+def pull_policy(
+    accounts: Iterable[str], present: Mapping[str, Any] | None = None, revoked: Collection[str] = (), own: str = ""
+) -> str:
+    """Return a repository policy, as JSON, that lets the accounts pull, and keeps all else of the present one.
+
+    The `revoked` accounts lose it. The registry's `own` account is named if nobody is left: ECR takes no empty policy,
+    and naming it allows nothing that its IAM policies do not. A bare number is a principal in every partition of AWS.
     """
-    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": sorted(accounts)}, "Action": [*_PULL_ACTIONS]}
-    others = [each for each in _listed((present or {}).get("Statement", [])) if each.get("Sid") != _SID]
+    kept = {_account(name) or name for name in _principals(_ours(present))} - {*revoked}
+    principals = sorted(kept | {*accounts}) or [own]
+    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
+    others = [each for each in _statements(present) if each.get("Sid") != _SID]
     return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
 
 
@@ -132,19 +156,18 @@ def create(client: Any, account: str, repository: str, tiers: Iterable[str], pro
                 raise
 
 
-def let_pull(client: Any, repository: str, accounts: Iterable[str], present: Mapping[str, Any] | None) -> None:
-    """Let the accounts pull; keep other statements of the present policy.
+def let_pull(client: Any, repository: str, policy: str) -> None:
+    """Put the policy that lets accounts pull.
 
     Source: ecr SetRepositoryPolicy.
 
     """
-    text = pull_policy(accounts, present)
-    if len(text) > _LONGEST_POLICY:
-        what = f"a policy that lets so many accounts pull has {len(text)} characters, ECR allows {_LONGEST_POLICY}"
+    if len(policy) > _LONGEST_POLICY:
+        what = f"a policy that lets so many accounts pull has {len(policy)} characters, ECR allows {_LONGEST_POLICY}"
         to_do = "write one yourself that allows them by a Condition on aws:PrincipalOrgID"
         raise AwsError.of(f"ECR {repository}", what, to_do)
     with translated(f"ECR {repository}"):
-        client.set_repository_policy(repositoryName=repository, policyText=text)
+        client.set_repository_policy(repositoryName=repository, policyText=policy)
 
 
 def arn(client: Any, account: str, repository: str) -> str:
@@ -163,6 +186,26 @@ def _described(client: Any, repository: str) -> Mapping[str, Any] | None:
     except client.exceptions.RepositoryNotFoundException:
         return None
     return found
+
+
+def _statements(document: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    return _listed((document or {}).get("Statement", []))
+
+
+def _ours(document: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the statement that this package wrote; an empty one if there is none."""
+    return next((each for each in _statements(document) if each.get("Sid") == _SID), {})
+
+
+def _principals(statement: Mapping[str, Any]) -> list[str]:
+    principal = statement.get("Principal", [])
+    return [str(name) for name in _listed(principal.get("AWS", []) if isinstance(principal, Mapping) else principal)]
+
+
+def _account(principal: str) -> str:
+    """Return the account that the principal is, whichever way it is written; "" if it is a role or a user."""
+    found = re.fullmatch(r"(?:arn:aws[a-z-]*:iam::)?([0-9]{12})(?::root)?", principal)
+    return found[1] if found else ""
 
 
 def _names(principal: Any, account: str) -> bool:

@@ -1,6 +1,7 @@
 """`inv envs.list`, `show ENV`, `render ENV`, `check`, `new TENANT`, `schema` and `bootstrap`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,13 +132,18 @@ def _schema(root: Path) -> Task[Any]:
 def _bootstrap(root: Path) -> Task[Any]:
     @flags.task("envs.bootstrap")
     def bootstrap(c: Context, **given: Any) -> None:
-        """Make the missing ECR repositories, and let all tenants' accounts pull from them."""
+        """Make the missing ECR repositories, let all tenants' accounts pull, and show who else may."""
         from deploytasks import commands
         from deploytasks.config.load import load
 
-        options = flags.options(c, given)
+        options, revoke = flags.options(c, given), given["revoke"]
+        agreed = (
+            None
+            if given["yes"]
+            else partial(_agreed, "inv envs.bootstrap --revoke" if revoke else "inv envs.bootstrap")
+        )
         changes = 0
-        for change in commands.bootstrap(load(root), None if given["yes"] else _agreed, dry_run=options.dry_run):
+        for change in commands.bootstrap(load(root), agreed, dry_run=options.dry_run, revoke=revoke):
             shell.say(change)
             changes += 1
         if not changes:
@@ -148,7 +154,7 @@ def _bootstrap(root: Path) -> Task[Any]:
     return bootstrap
 
 
-def _agreed(doubts: "Sequence[Complaint]") -> bool:
+def _agreed(command: str, doubts: "Sequence[Complaint]") -> bool:
     """Ask at the terminal whether to go on despite these doubts; return whether the answer is yes.
 
     Raises:
@@ -160,6 +166,6 @@ def _agreed(doubts: "Sequence[Complaint]") -> bool:
     said = "; ".join(f"{doubt.where}: {doubt.what}" for doubt in doubts)
     answer = shell.ask(f"{said}: go on?")
     if answer is None:
-        unasked = Complaint("envs.bootstrap", "there is no terminal to ask on", "inv envs.bootstrap --yes does it")
+        unasked = Complaint("envs.bootstrap", "there is no terminal to ask on", f"{command} --yes does it")
         raise NotReady(*doubts, unasked)
     return answer

@@ -90,7 +90,8 @@ def test_what_lets_no_other_account_pull_by_name_is_not_worth_a_word(left: Shop)
         {"Principal": "*", "Action": PULL, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
         {"Principal": {"Service": "lambda.amazonaws.com"}, "Action": PULL},
     ]
-    of_ecr(left).policy = json.dumps({"Statement": [{"Effect": "Allow", **each} for each in others]})
+    ours = json.loads(repositories.pull_policy([STAYING]))["Statement"]
+    of_ecr(left).policy = json.dumps({"Statement": [*ours, *({"Effect": "Allow", **each} for each in others)]})
     assert (
         left.inv("envs.bootstrap", "--dry-run").stdout == "every repository is there, and all accounts may pull\n" + DRY
     )

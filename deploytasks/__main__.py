@@ -11,6 +11,7 @@ from typing import Any
 
 VERBS = {
     "version": "say which copy of deploytasks this is",
+    "upgrade": "bring the copy in this repository to another version",
 }
 """Each verb with what it does; its file is `deploytasks/adoption/<verb>.py`, and only the one asked for is loaded."""
 
@@ -24,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         with shell.interruptible():
             shell.require_streams()
             verb, given = _parsed(arguments)
-            for text in verb.run(given):
-                shell.say(text)
+            for each in verb.run(given):
+                shell.say(each) if isinstance(each, str) else shell.show_exactly(each)
     except DeployError as error:
         shell.warn(str(error))
         return error.code

@@ -1,4 +1,4 @@
-"""Ask git which commit to build, what the working tree changes of it, and which of two commits is the older.
+"""Ask git which commit to build, what the working tree changes of it, which of two commits is the older, and to merge.
 
 This is the only module that runs git: each question is a process with an argument list, no shell and LC_ALL=C.
 Nothing is ever written into the repository.
@@ -204,6 +204,15 @@ def _without_credentials(url: str) -> str:
     keeps_user = parts.scheme in ("ssh", "git+ssh") and user
     netloc = f"{user.partition(':')[0]}@{host}" if keeps_user else host
     return parts._replace(netloc=netloc, query="", fragment="").geturl()
+
+
+def merged(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
+    """Return the file with what both sides changed of the base; None if the changes clash, or it is no text."""
+    with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
+        for name, content in {"ours": ours, "base": base, "theirs": theirs}.items():
+            Path(scratch, name).write_bytes(content)
+        done = run(Path(scratch), "merge-file", "--stdout", "--quiet", "ours", "base", "theirs")
+    return to_bytes(done.stdout) if done.returncode == 0 else None
 
 
 def _commit(root: Path, rev: str) -> str | None:

@@ -52,7 +52,7 @@ ONLY_IN = {
     "dxf": "builders",
     "jinja2": "template report",
     "rich": "report",
-    "subprocess": "git builders aws",
+    "subprocess": "git builders aws adoption",
 }
 DERIVED = {("template", "botocore"), ("service_models", "botocore")}
 """These read botocore's service models, and make no client."""

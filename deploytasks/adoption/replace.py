@@ -1,0 +1,121 @@
+"""Change the files of a copy so that an end at any point loses nothing, and the next `upgrade` goes on from there.
+
+All that is new is written into a folder beside the copy first, its list of changes last. From then on files are only
+renamed into their places and removed, the stamp last; what is still in the folder is what is left to do.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploytasks.adoption import stamp
+from deploytasks.adoption.merge import BESIDE, Change
+
+_FOLDER = ".deploytasks-upgrade"
+_LIST, _FILES, _STAMP = "changes.json", "files", "stamp.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """An upgrade that is prepared: the version that it brings, and what changes."""
+
+    version: str
+    changes: tuple[Change, ...]
+
+
+def prepare(copy: Path, new: stamp.Stamp, changes: Sequence[Change]) -> Upgrade:
+    """Write what is to be put into the copy beside it; nothing of the copy is touched."""
+    folder = _beside(copy)
+    discard(copy)
+    try:
+        for change in changes:
+            if change.content is not None:
+                staged = folder / _FILES / change.path
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                staged.write_bytes(change.content)
+        folder.mkdir(exist_ok=True)
+        (folder / ".gitignore").write_text("*\n")
+        (folder / _STAMP).write_text(new.text(), "utf-8")
+        listed = [{"path": each.path, "kind": each.kind, "was": each.was} for each in changes]
+        (folder / "draft").write_text(json.dumps({"version": new.version, "changes": listed}))
+        (folder / "draft").replace(folder / _LIST)
+    except BaseException:
+        with suppress(OSError):
+            discard(copy)
+        raise
+    return Upgrade(new.version, tuple(changes))
+
+
+def prepared(copy: Path) -> Upgrade | None:
+    """Return the upgrade that was prepared and has not ended; None if there is none."""
+    try:
+        document = json.loads((_beside(copy) / _LIST).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return Upgrade(document["version"], tuple(Change(**each, content=None) for each in document["changes"]))
+
+
+def carry_out(copy: Path, upgrade: Upgrade) -> list[Change]:
+    """Put the prepared files into the copy, and return the changes as they were made.
+
+    A file that somebody changed since it was looked at stays, and the new one is put beside it.
+    """
+    made = [_change(copy, each) for each in sorted(upgrade.changes, key=_turn)]
+    with suppress(FileNotFoundError):
+        (_beside(copy) / _STAMP).replace(copy / stamp.NAME)
+    discard(copy)
+    return made
+
+
+def _turn(change: Change) -> tuple[bool, bool, str]:
+    """Order changes so that a new file is there before others import it, and one that goes is the last to."""
+    return change.kind == "removed", change.kind != "added", change.path
+
+
+def _change(copy: Path, change: Change) -> Change:
+    staged, target = _beside(copy) / _FILES / change.path, copy / change.path
+    untouched = _digest(target) == change.was
+    if change.kind == "removed" and untouched:
+        target.unlink(missing_ok=True)
+        _prune(target.parent, copy)
+    elif change.kind == "removed" and target.exists():
+        return replace(change, kind="orphaned")
+    elif staged.exists():
+        beside = change.kind in BESIDE or not untouched
+        _put(staged, target.with_name(target.name + stamp.UNMERGED) if beside else target)
+        return replace(change, kind="clashing") if beside and change.kind not in BESIDE else change
+    return change
+
+
+def _put(staged: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.copymode(target, staged)
+    staged.replace(target)
+
+
+def _prune(folder: Path, copy: Path) -> None:
+    """Remove the folder if nothing but bytecode is left in it, and so its parents, up to the copy's own."""
+    for each in [folder, *folder.parents]:
+        if each == copy or any(path.name != "__pycache__" for path in each.iterdir()):
+            return
+        shutil.rmtree(each)
+
+
+def _digest(file: Path) -> str | None:
+    return stamp.digest(file.read_bytes()) if file.exists() else None
+
+
+def _beside(copy: Path) -> Path:
+    return copy.parent / _FOLDER
+
+
+def discard(copy: Path) -> None:
+    """Remove what was prepared, its list first: without that, it counts as not prepared."""
+    folder = _beside(copy)
+    (folder / _LIST).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,151 @@
+"""`python -m deploytasks upgrade`: bring the copy in this repository to another version, and lose no edit.
+
+1. The target is read: the version that is installed, that pip downloads (`--to`), or in a wheel (`--wheel`).
+2. Each file is decided on (merge.py). What was edited here and changed there is merged over what the copy was made of,
+   which is looked for only if a file needs it (base.py). What clashes stays, with the new file beside it as `.new`.
+3. The files are prepared, then replaced (replace.py). An upgrade that was ended half-way is finished first.
+
+Nothing of this package is imported any more once files are replaced: it may be the copy that runs.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deploytasks.adoption import merge, releases, replace, stamp, wheels
+from deploytasks.adoption.base import Base
+from deploytasks.adoption.merge import LEFT, Change
+from deploytasks.adoption.releases import PACKAGE, Place, Release
+from deploytasks.adoption.versions import is_newer
+from deploytasks.errors import Complaint, Failure, Refusal, raise_all
+
+_NO_COPY = "run it where tasks.py is; init --vendor makes a copy, and pip upgrades what pip installed"
+_NO_STAMP = "move it away, make a copy with init --vendor, and take your edits over: git diff shows them"
+_NO_LINK = "put what it points to in its place, or run this where it points to"
+_NO_TARGET = "name a version, --to VERSION, or a file, --wheel FILE; or install one: pip install deploytasks"
+_DRY_RUN = "dry run: nothing was changed"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add the flags."""
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--to", metavar="VERSION", help="bring it to this version, which pip downloads")
+    target.add_argument("--wheel", metavar="FILE", type=Path, help="bring it to the version in this wheel")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+
+
+def run(given: Namespace) -> Iterator[str]:
+    """Yield what is done to the copy in the present folder.
+
+    Raises: Refusal before any change; Failure if a file is left to the user.
+    """
+    root = Path.cwd()
+    folder = _copy(root).folder
+    yield from finish(folder, dry_run=given.dry_run)
+    here = _installed(root)
+    new = _target(given, _copy(root), here)
+    base = Base(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
+    yield from bring(folder, new, base, dry_run=given.dry_run)
+
+
+def finish(folder: Path, *, dry_run: bool = False) -> Iterator[str]:
+    """Finish an upgrade of the copy that was ended half-way, if there is one."""
+    half = replace.prepared(folder)
+    if half:
+        yield f"an upgrade to {half.version} was ended half-way: it is finished first"
+    if half and not dry_run:
+        yield from _replaced(folder, half)
+    elif not dry_run:
+        replace.discard(folder)
+
+
+def bring(folder: Path, new: Release, base: Base, *, dry_run: bool = False) -> Iterator[str]:
+    """Bring the copy to the release, unless it is there already."""
+    was = base.stamp
+    pending = [_pending(path) for path in stamp.unmerged(folder)]
+    if (was.version, was.files) == (new.version, new.stamp.files):
+        yield f"nothing to do: {PACKAGE}/ is at {new.version}"
+        raise_all(Failure, pending)
+        return
+    raise_all(Refusal, pending)
+    changes = merge.plan(was, stamp.tree(folder), new.files, base.merge)
+    yield f"{PACKAGE}/ from {was.version} to {new.version}: {_counted(changes)}"
+    yield from _told(changes, new.version, base.lost)
+    yield from _required(was, new)
+    if dry_run:
+        yield _DRY_RUN
+    else:
+        yield from _replaced(folder, replace.prepare(folder, new.stamp, changes))
+
+
+def _copy(root: Path) -> Place:
+    folder, found = root / PACKAGE, releases.copy(root)
+    if found is None and folder.exists():
+        raise Refusal.of(str(folder), "it has no stamp, so nobody knows what was edited in it", _NO_STAMP)
+    if found is None:
+        raise Refusal.of(str(folder), "there is no copy here", _NO_COPY)
+    if links := [str(each) for each in (folder, *folder.rglob("*")) if each.is_symlink()]:
+        raise Refusal.of(
+            links[0], "it is a link, and only files are replaced", "put the file in its place, or go there"
+        )
+    return found
+
+
+def _installed(root: Path) -> Place | None:
+    """Return the package beside the copy: the one that runs, unless that is a copy, else the one installed."""
+    running = releases.running()
+    return releases.installed(root) if running.how == "copy" else running
+
+
+def _target(given: Namespace, copy: Place, here: Place | None) -> Release:
+    if given.wheel:
+        return wheels.read(given.wheel)
+    if given.to and here and (here.version, here.how) == (given.to, "installed"):
+        return releases.read(here)
+    if given.to:
+        return wheels.download(given.to)
+    if here is None:
+        raise Refusal.of(PACKAGE, f"no version is installed beside this copy of {copy.version}", _NO_TARGET)
+    if is_newer(copy.version, here.version):
+        what = f"this copy of {copy.version} is newer than the installed {here.version}"
+        raise Refusal.of(str(copy.folder), what, f"to go back, name the version: --to {here.version}")
+    return releases.read(here)
+
+
+def _pending(path: str) -> Complaint:
+    into = f"{PACKAGE}/{path.removesuffix(stamp.UNMERGED)}"
+    return Complaint(f"{PACKAGE}/{path}", "nobody merged it yet", f"merge it into {into}, and delete it")
+
+
+def _replaced(folder: Path, upgrade: replace.Upgrade) -> Iterator[str]:
+    """Replace the files, and raise Failure if some are left to the user."""
+    made = replace.carry_out(folder, upgrade)
+    yield f"{PACKAGE}/ is at {upgrade.version}: read git diff, run inv envs.check, and commit it"
+    raise_all(Failure, [_left(each, upgrade.version) for each in made if each.kind in LEFT])
+
+
+def _left(change: Change, version: str) -> Complaint:
+    row, path = LEFT[change.kind], f"{PACKAGE}/{change.path}"
+    return Complaint(path, row.what.format(version=version), row.to_do.format(path=path))
+
+
+def _counted(changes: Sequence[Change]) -> str:
+    counted = Counter("kept" if each.kind in LEFT else each.kind for each in changes)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items())) or "no file changes"
+
+
+def _told(changes: Sequence[Change], version: str, lost: str) -> Iterator[str]:
+    """Yield a line for each file that is not just exchanged, and why files could not be merged."""
+    for each in changes:
+        if each.kind == "merged":
+            yield f"  {each.path}: edited here, changed in {version}: merged"
+        elif each.kind in LEFT:
+            yield f"  {each.path}: {LEFT[each.kind].what.format(version=version)}"
+    if lost:
+        yield f"  no merge: {lost}"
+
+
+def _required(was: stamp.Stamp, new: Release) -> Iterator[str]:
+    if wanted := sorted({*new.requires} - {*was.requires}):
+        yield f"  requires now: {', '.join(wanted)}"

@@ -86,6 +86,7 @@ FLAGS = (
         values=("tenants",),
         several=True,
     ),
+    Flag("tenant", "only the roles of these tenants: mb,acme", "envs.rights", values=("tenants",), several=True),
     Flag("tier", "only these tiers: dev,prod", "status", values=("tiers",), several=True),
     Flag(
         "tier",
@@ -97,6 +98,24 @@ FLAGS = (
     Flag("account", "its AWS account, 12 digits; must be given", "envs.new"),
     Flag("like", "copy this tenant's file, without what is that tenant's own", "envs.new", values=("tenants",)),
     Flag("region", "its AWS region, if it is another than the copied or default one", "envs.new"),
+    Flag(
+        "role",
+        "only these: registry,tenant,ci,bootstrap; else all, or with --tenant the tenants' alone",
+        "envs.rights",
+        choices=("registry", "tenant", "ci", "bootstrap"),
+        several=True,
+    ),
+    Flag(
+        "repository",
+        "the repository whose CI releases: github.com/acme/shop, gitlab.com/acme/shop; else git's origin",
+        "envs.rights",
+    ),
+    Flag("branch", "the branch whose CI jobs are trusted", "envs.rights", default="main"),
+    Flag(
+        "trust",
+        "who may assume the roles besides CI, by ARN, * for anything: arn:aws:iam::012345678922:role/ops",
+        "envs.rights",
+    ),
     Flag("profile", "the profile whose credentials reach it, or may assume its role", "envs.new"),
     Flag(
         "service",
@@ -197,6 +216,13 @@ FLAGS = (
         "release.matrix",
         default="github",
         choices=("github", "gitlab"),
+    ),
+    Flag(
+        "format",
+        "json, terraform or cloudformation",
+        "envs.rights",
+        default="json",
+        choices=("json", "terraform", "cloudformation"),
     ),
     Flag(
         "include",

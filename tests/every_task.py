@@ -90,6 +90,10 @@ def without_services(shop: Shop) -> None:
         del shop.endpoint.cloud.account(tenant_account(number)).clusters[f"t{number}-prod"].services["api"]
 
 
+def without_new_tenant(shop: Shop) -> None:
+    (shop.root / "envs/acme.toml").unlink(missing_ok=True)
+
+
 def with_secret(shop: Shop) -> None:
     shop.endpoint.cloud.account(REGISTRY).secrets["slack"] = "http://127.0.0.1:9/"
 
@@ -214,6 +218,7 @@ SCENES = {
     "deploy.stop": Scene("deploy.stop", aws=waiting_at_hooks),
     "release.rollback to a time": Scene("release.rollback", words=("release.rollback", "prod", "--at", AN_HOUR_AGO)),
     "envs.bootstrap": Scene("envs.bootstrap", lambda shop: shop.add_service("worker"), unmarked),
+    "envs.new": Scene("envs.new", aws=without_new_tenant),
     "lock.release": Scene("lock.release", aws=locked),
     "lock.status by a web identity": Scene("lock.status", with_web_identity, environment=by_web_identity),
 }

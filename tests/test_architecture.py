@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "source": BASE | {"git", "dockerignore"},
     "builders": BASE | {"dockerignore"},
     "rollout": BASE | {"rules", "aws"},
-    "commands": BASE | {"config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
+    "commands": BASE | {"regions", "config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
     "report": {"model", "tags", "errors"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template"},
     "adoption": BASE | {"config", "git"},

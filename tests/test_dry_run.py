@@ -19,6 +19,7 @@ NEEDED = {
     "deploy.run": ["--tenant", "t1", "--service", "api"],
     "release.matrix": ["--shards", "2"],
     "envs.new": ["--account", "999999999999"],
+    "envs.rights": ["--repository", "github.com/acme/shop"],
 }
 """What a task can't do without: say it here when you add one that has more than positional arguments."""
 

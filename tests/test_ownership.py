@@ -14,7 +14,7 @@ pytestmark = pytest.mark.waits
 OWN = "deploytasks:project"
 READING = {
     *("status", "tag.list", "release.history", "deploy.diff", "deploy.logs", "deploy.wait"),
-    *("envs.list", "envs.show", "envs.render", "envs.check", "envs.new", "envs.schema"),
+    *("envs.list", "envs.show", "envs.render", "envs.check", "envs.new", "envs.rights", "envs.schema"),
     "lock.status",
 }
 OF_THE_PROJECT_ALONE = {"lock.acquire", "lock.release"}

@@ -22,6 +22,24 @@ ARNS: dict[Resource, Sequence[str]] = {
     "role": ["arn:aws:iam::ACCOUNT:role/deploy"],
     "named role": ["arn:aws:iam::ACCOUNT:role/execution", "arn:aws:iam::ACCOUNT:role/task"],
     "schedule": ["arn:aws:scheduler:REGION:ACCOUNT:schedule/*/shop-*"],
+    "rule role": ["arn:aws:iam::ACCOUNT:role/schedule"],
+    "service": ["arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/*"],
+    "service deployment": [
+        "arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/*",
+        "arn:aws:ecs:REGION:ACCOUNT:service-deployment/CLUSTER/*",
+    ],
+    "service revision": [
+        "arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/*",
+        "arn:aws:ecs:REGION:ACCOUNT:service-revision/CLUSTER/*",
+    ],
+    "tagged": [
+        "arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/*",
+        "arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/*",
+        "arn:aws:ecs:REGION:ACCOUNT:task-definition/shop-*:*",
+    ],
+    "task": ["arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/*"],
+    "task definition": ["arn:aws:ecs:REGION:ACCOUNT:task-definition/shop-*:*"],
+    "log group": ["arn:aws:logs:REGION:ACCOUNT:log-group:/ecs/shop-*:*"],
     "schedule role": ["arn:aws:iam::ACCOUNT:role/schedule"],
     "rule": ["arn:aws:events:REGION:ACCOUNT:rule/*"],
     "named secret": ["arn:aws:secretsmanager:REGION:ACCOUNT:secret:shop/*"],
@@ -43,7 +61,8 @@ def filled(found: re.Match[str]) -> str:
     short = f"{indent}{key}[{' '.join(texts.split())}]{comma}"
     if len(short) <= 100:
         return short
-    lines = textwrap.fill(" ".join(texts.split()), 100, initial_indent=f"{indent}  ", subsequent_indent=f"{indent}  ")
+    wrap = textwrap.TextWrapper(100, f"{indent}  ", f"{indent}  ", break_on_hyphens=False)
+    lines = wrap.fill(" ".join(texts.split()))
     return f"{indent}{key}[\n{lines}\n{indent}]{comma}"
 
 

@@ -16,6 +16,7 @@ Use = Literal["assume", "read", "check", "change", "bootstrap", "notify"]
 """What a right is for. `read` is enough to look; without `check` a plan says "not checked"; `bootstrap` is for once."""
 Resource = Literal[
     "any",
+    "log group",
     "named parameter",
     "named role",
     "named secret",
@@ -23,15 +24,23 @@ Resource = Literal[
     "repository",
     "role",
     "rule",
+    "rule role",
     "schedule",
     "schedule role",
+    "service",
+    "service deployment",
+    "service revision",
+    "tagged",
+    "task",
+    "task definition",
     "webhook key",
     "webhook parameter",
     "webhook secret",
 ]
 """What a right is about. A `role` is assumed; task definitions name the `named` ones; an `own parameter` is a lock.
 
-A `schedule role` is what a job's schedule, or its rule's target, runs tasks as.
+A `schedule role` is what a job's schedule runs tasks as, a `rule role` what its rule's target does. Of ECS, what its
+service authorization reference names for the operation: what is `tagged` are services, tasks and task definitions.
 """
 Repeat = Literal["same", "refused"]
 """What AWS does with the second of two equal calls: the same as with one, or it refuses that one.
@@ -90,7 +99,12 @@ _REPOSITORIES_MADE = Right("registry", "bootstrap", "repository")
 _RECORDS_READ = Right("registry", "read", "own parameter")
 _RECORDS_CHANGED = Right("registry", "change", "own parameter")
 _TENANT_READ = Right("tenant", "read")
-_TENANT_CHANGED = Right("tenant", "change")
+_SERVICES_SEEN = Right("tenant", "read", "service")
+_SERVICES_MADE = Right("tenant", "change", "service")
+_DEPLOYMENTS_STEERED = Right("tenant", "change", "service deployment")
+_TASKS_SEEN = Right("tenant", "read", "task")
+_DEFINITIONS_USED = Right("tenant", "change", "task definition")
+_LOGS_READ = Right("tenant", "read", "log group")
 _RULES_READ = Right("tenant", "read", "rule")
 _SCHEDULES_CHANGED = Right("tenant", "change", "schedule")
 
@@ -120,29 +134,41 @@ _ROWS = (
     Operation("ecr", "PutImage", _IMAGES_CHANGED, writes=True, repeat="refused", rate=_IMAGES),
     Operation("ecr", "SetRepositoryPolicy", _REPOSITORIES_MADE, writes=True),
     Operation("ecr", "TagResource", _REPOSITORIES_MADE, writes=True),
-    Operation("ecs", "ContinueServiceDeployment", _TENANT_CHANGED, writes=True, repeat="refused"),
+    Operation("ecs", "ContinueServiceDeployment", _DEPLOYMENTS_STEERED, writes=True, repeat="refused"),
     Operation(
-        "ecs", "CreateService", _TENANT_CHANGED, ("service",), writes=True, repeat="refused", rate=_SERVICES_CHANGED
+        "ecs", "CreateService", _SERVICES_MADE, ("service",), writes=True, repeat="refused", rate=_SERVICES_CHANGED
     ),
-    Operation("ecs", "DescribeServiceDeployments", _TENANT_READ, ("serviceDeployments",), rate=_DEPLOYMENTS_READ),
-    Operation("ecs", "DescribeServiceRevisions", _TENANT_READ, ("serviceRevisions",), rate=_DEPLOYMENTS_READ),
-    Operation("ecs", "DescribeServices", _TENANT_READ, ("services",), rate=_SERVICES_READ),
+    Operation(
+        "ecs",
+        "DescribeServiceDeployments",
+        Right("tenant", "read", "service deployment"),
+        ("serviceDeployments",),
+        rate=_DEPLOYMENTS_READ,
+    ),
+    Operation(
+        "ecs",
+        "DescribeServiceRevisions",
+        Right("tenant", "read", "service revision"),
+        ("serviceRevisions",),
+        rate=_DEPLOYMENTS_READ,
+    ),
+    Operation("ecs", "DescribeServices", _SERVICES_SEEN, ("services",), rate=_SERVICES_READ),
     Operation("ecs", "DescribeTaskDefinition", _TENANT_READ, ("taskDefinition",), rate=_DEFINITIONS_READ),
-    Operation("ecs", "DescribeTasks", _TENANT_READ, ("tasks",), rate=_TASKS_READ),
-    Operation("ecs", "ListServiceDeployments", _TENANT_READ, ("serviceDeployments",), rate=_DEPLOYMENTS_READ),
+    Operation("ecs", "DescribeTasks", _TASKS_SEEN, ("tasks",), rate=_TASKS_READ),
+    Operation("ecs", "ListServiceDeployments", _SERVICES_SEEN, ("serviceDeployments",), rate=_DEPLOYMENTS_READ),
     Operation("ecs", "ListTaskDefinitions", _TENANT_READ, ("taskDefinitionArns",), rate=_DEFINITIONS_READ),
     Operation("ecs", "ListTasks", _TENANT_READ, ("taskArns",), rate=_TASKS_READ),
     Operation(
-        "ecs", "RegisterTaskDefinition", _TENANT_CHANGED, ("taskDefinition",), writes=True, rate=_DEFINITIONS_CHANGED
+        "ecs", "RegisterTaskDefinition", _DEFINITIONS_USED, ("taskDefinition",), writes=True, rate=_DEFINITIONS_CHANGED
     ),
-    Operation("ecs", "RunTask", _TENANT_CHANGED, ("tasks",), writes=True, rate=_TASKS_CHANGED),
-    Operation("ecs", "StopServiceDeployment", _TENANT_CHANGED, writes=True, repeat="refused"),
-    Operation("ecs", "StopTask", _TENANT_CHANGED, writes=True, rate=_TASKS_CHANGED),
-    Operation("ecs", "TagResource", _TENANT_CHANGED, writes=True, rate=_TAGS),
+    Operation("ecs", "RunTask", _DEFINITIONS_USED, ("tasks",), writes=True, rate=_TASKS_CHANGED),
+    Operation("ecs", "StopServiceDeployment", _DEPLOYMENTS_STEERED, writes=True, repeat="refused"),
+    Operation("ecs", "StopTask", Right("tenant", "change", "task"), writes=True, rate=_TASKS_CHANGED),
+    Operation("ecs", "TagResource", Right("tenant", "change", "tagged"), writes=True, rate=_TAGS),
     Operation(
         "ecs",
         "UpdateService",
-        _TENANT_CHANGED,
+        _SERVICES_MADE,
         ("service",),
         writes=True,
         once="forceNewDeployment",
@@ -154,8 +180,8 @@ _ROWS = (
         "events", "PutTargets", Right("tenant", "change", "rule"), ("FailedEntryCount",), writes=True, rate=_RULES
     ),
     Operation("iam", "GetRole", Right("tenant", "check", "named role"), ("Role",)),
-    Operation("logs", "FilterLogEvents", _TENANT_READ, ("events",), slow=True),
-    Operation("logs", "GetLogEvents", _TENANT_READ, ("events",), slow=True),
+    Operation("logs", "FilterLogEvents", _LOGS_READ, ("events",), slow=True),
+    Operation("logs", "GetLogEvents", _LOGS_READ, ("events",), slow=True),
     Operation("scheduler", "CreateSchedule", _SCHEDULES_CHANGED, ("ScheduleArn",), writes=True),
     Operation(
         "scheduler",

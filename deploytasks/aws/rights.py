@@ -1,6 +1,7 @@
 """The IAM policies that allow what this package does, derived from the operations that it calls."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deploytasks.aws import operations, parameters
@@ -19,9 +20,15 @@ BESIDES = (
     (Right("registry", "notify", "webhook key"), "kms:Decrypt"),
     (Right("tenant", "change", "named role", passed_to=ECS_TASKS), "iam:PassRole"),
     (Right("tenant", "change", "schedule role", passed_to=SCHEDULER), "iam:PassRole"),
-    (Right("tenant", "change", "schedule role", passed_to=EVENTS), "iam:PassRole"),
+    (Right("tenant", "change", "rule role", passed_to=EVENTS), "iam:PassRole"),
 )
 """The actions without a row in the table of operations: those of a push, and those that AWS asks for besides."""
+LONGEST_POLICY, LONGEST_TRUST, MOST_POLICIES = 6_144, 2_048, 10
+"""Of a managed policy, a trust policy, and the managed policies of a role. Whitespace does not count.
+
+Source: "IAM and AWS STS quotas" in IAM's user guide; the last two can be raised.
+"""
+VERSION = "2012-10-17"
 
 
 def needed() -> dict[Right, tuple[str, ...]]:
@@ -34,12 +41,44 @@ def needed() -> dict[Right, tuple[str, ...]]:
 
 
 def statements(role: Role, use: Use, arns: Mapping[Resource, Sequence[str]]) -> list[dict[str, Any]]:
-    """Return the statements, in IAM's JSON, that give the role its rights for one use; `arns` names the resources."""
+    """Return the statements, in IAM's JSON, that give the role its rights for one use; `arns` names the resources.
+
+    There is no statement about a kind of resource of which there is none.
+    """
     return [
         _statement(right, actions, arns[right.resource])
         for right, actions in needed().items()
-        if (right.role, right.use) == (role, use)
+        if (right.role, right.use) == (role, use) and arns.get(right.resource)
     ]
+
+
+def documents(statements: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return the statements in as few policies, in their order, as IAM's limit on a policy's length allows."""
+    found: list[list[Mapping[str, Any]]] = [[]]
+    for piece in (piece for statement in statements for piece in _pieces(statement)):
+        if found[-1] and length(_document([*found[-1], piece])) > LONGEST_POLICY:
+            found.append([])
+        found[-1].append(piece)
+    return tuple(_document(each) for each in found if each)
+
+
+def length(document: Mapping[str, Any]) -> int:
+    """Return the length of a policy as IAM counts it."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def _pieces(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the statement; in halves, by its resources, if it alone is longer than a policy may be."""
+    resources = statement["Resource"]
+    if length(_document([statement])) <= LONGEST_POLICY or len(resources) < 2:
+        yield statement
+        return
+    for half in (resources[: len(resources) // 2], resources[len(resources) // 2 :]):
+        yield from _pieces({**statement, "Resource": half})
+
+
+def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"Version": VERSION, "Statement": [*statements]}
 
 
 def own_arns(project: str, account: str, region: str) -> dict[Resource, Sequence[str]]:

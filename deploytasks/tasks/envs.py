@@ -1,4 +1,4 @@
-"""`inv envs.list`, `show ENV`, `render ENV`, `check`, `new TENANT`, `schema` and `bootstrap`."""
+"""`inv envs.list`, `show ENV`, `render ENV`, `check`, `new TENANT`, `schema`, `rights` and `bootstrap`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,6 +9,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
+from deploytasks.flags import choices
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 def collection(root: Path) -> Collection:
     """Return the namespace `envs`."""
-    return Collection(
-        "envs", _list(root), _show(root), _render(root), _check(root), _new(root), _schema(root), _bootstrap(root)
-    )
+    made = (_list, _show, _render, _check, _new, _schema, _rights, _bootstrap)
+    return Collection("envs", *(each(root) for each in made))
 
 
 def _list(root: Path) -> Task[Any]:
@@ -127,6 +127,38 @@ def _schema(root: Path) -> Task[Any]:
             shell.say(shell.DRY_RUN)
 
     return schema
+
+
+def _rights(root: Path) -> Task[Any]:
+    @flags.task("envs.rights")
+    def rights(c: Context, **given: Any) -> None:
+        """Show the roles that the project needs, their trust and their least policies, offline."""
+        from deploytasks.commands import envs_rights
+        from deploytasks.config.load import load
+        from deploytasks.config.select import names
+        from deploytasks.report import rights as report
+
+        form = flags.one_of("format", given["format"], choices("envs.rights", "format"))
+        asked = envs_rights.Asked(
+            holders=names("role", given["role"]),
+            tenants=names("tenant", given["tenant"]),
+            repository=flags.text("repository", given["repository"]) or "",
+            branch=flags.text("branch", given["branch"]) or "",
+            trusted=names("trust", given["trust"]),
+        )
+        project = load(root)
+        found = envs_rights.grants(project, asked)
+        match form:
+            case "terraform":
+                shell.show_text(report.as_terraform(project.name, found))
+            case "cloudformation":
+                shell.show_exactly(report.as_cloudformation(project.name, found))
+            case _:
+                shell.show_exactly(report.as_json(project.name, found))
+        for note in envs_rights.notes(found):
+            shell.warn(f"envs.rights: {note}")
+
+    return rights
 
 
 def _bootstrap(root: Path) -> Task[Any]:

@@ -69,6 +69,19 @@ def show_exactly(document: Any, indent: int | None = 2) -> None:
     raise_if_lost(show_exact_json(document, sys.stdout, indent))
 
 
+def show_text(text: str) -> None:
+    """Print the text for a program or a file, never wrapped.
+
+    Raises:
+        Failure: stdout rejected the output.
+
+    """
+    from deploytasks.report.sheet import line
+    from deploytasks.report.streams import show
+
+    raise_if_lost(show(tuple(line(each, whole=True) for each in text.split("\n")), sys.stdout))
+
+
 def raise_if_lost(why: str) -> None:
     """Raise Failure if stdout rejected the output; `why` is "" if it did not."""
     from deploytasks.errors import Failure

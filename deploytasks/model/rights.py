@@ -1,0 +1,36 @@
+"""What IAM must allow: roles with their trust and their policies."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Holder = Literal["registry", "tenant", "ci", "bootstrap"]
+"""Whose rights they are: the registry's role, a tenant's role, CI's role, or whoever runs `inv envs.bootstrap`."""
+HOLDERS: tuple[Holder, ...] = ("registry", "tenant", "ci", "bootstrap")
+
+
+class Grant(Struct, frozen=True):
+    """One role of one account with its trust policy and its permission policies.
+
+    `role` is its ARN, and `trust` None, if envs/ names none: the policies are then for whoever signs in as `who` says.
+    """
+
+    holder: Holder
+    account: str
+    region: str
+    name: str
+    who: str
+    policies: tuple[Mapping[str, Any], ...]
+    role: str = ""
+    trust: Mapping[str, Any] | None = None
+    tenants: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Return the role's path in IAM: `/`, or `/ci/`."""
+        return "/" + "".join(f"{each}/" for each in self.role.partition(":role/")[2].split("/")[:-1])
+
+    def policy_names(self, project: str) -> tuple[str, ...]:
+        """Return the names of its policies."""
+        return tuple(f"deploytasks-{project}-{self.name}-{number}" for number in range(1, len(self.policies) + 1))

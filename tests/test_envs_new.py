@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deploytasks.commands.envs_new import Asked, new, told
 from deploytasks.config.load import load
-from deploytasks.config.new_tenant import Pattern, Wanted, like
+from deploytasks.config.new_tenant import Pattern, Wanted, guard, like
 from deploytasks.errors import Failure, Invalid
 from deploytasks.tasks import shell
 from tests.envs_files import PROJECT, write
@@ -172,7 +172,8 @@ REFUSED = {
     "an unknown tenant": ({"like": "mbb"}, "--like: there is no tenant 'mbb'\n    did you mean 'mb'?\n    known: mb"),
     "the project": ({"like": "project"}, "--like: there is no tenant 'project'"),
     "an unknown tier": ({"tiers": ("prd",)}, "--tier: there is no tier 'prd'\n    did you mean 'prod'?"),
-    "what is no region": ({"region": "Berlin"}, "--region: 'Berlin' is no AWS region"),
+    "what is no region": ({"region": "Berlin"}, "--region: there is no AWS region 'Berlin'\n    a region newer"),
+    "a mistyped region": ({"region": "us-eats-1"}, "--region: there is no AWS region 'us-eats-1'\n    did you mean"),
 }
 
 
@@ -231,6 +232,21 @@ def test_what_a_copy_says_never_names_the_other_account(lines: dict[str, str]):
     pattern = Pattern("mb", f"{text}\n[tiers.prod]\n", frozenset({"222222222222"}))
     draft = like(Wanted("acme", ACME, ("dev", "prod")), pattern)
     assert "222222222222" not in json.dumps(tomllib.loads(draft.text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'account = "222222222222"\n[tiers.dev]',
+        f'account = "{ACME}"\nvars.group = "arn:aws:x:us-east-1:222222222222:y"\n[tiers.dev]',
+        f'account = "{ACME}"\n[tiers.dev]\n[tiers.prod]',
+        f'account = "{ACME}"\n[tiers.dev]\naccount = "222222222222"',
+        "[tiers.dev]",
+    ],
+)
+def test_a_file_that_names_another_account_or_has_other_tiers_is_never_written(text: str):
+    with pytest.raises(Invalid, match=r"envs/mb.toml: is written in a way that can't be copied safely"):
+        guard(text, Wanted("acme", ACME, ("dev",)), Pattern("mb", "", frozenset({"222222222222"})))
 
 
 def test_a_link_or_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path):

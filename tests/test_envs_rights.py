@@ -172,6 +172,11 @@ def test_a_tenants_role_may_touch_what_its_files_name_and_nothing_else(tmp_path:
     ]
     assert f"arn:aws:ecs:{dev}:task-definition/shop-mb-dev-nightly:*" in found["ecs:RunTask"]
     assert found["ecs:StopTask"] == [f"arn:aws:ecs:{prod}:task/mb-prod/*", f"arn:aws:ecs:{dev}:task/mb-dev/*"]
+    assert [arn for arn in found["ecs:TagResource"] if arn.startswith(f"arn:aws:ecs:{dev}:")] == [
+        f"arn:aws:ecs:{dev}:service/mb-dev/api",
+        *(f"arn:aws:ecs:{dev}:task-definition/shop-mb-dev-{name}:*" for name in ("api", "hourly", "nightly")),
+        f"arn:aws:ecs:{dev}:task/mb-dev/*",
+    ]
     assert f"arn:aws:logs:{dev}:log-group:/ecs/shop-mb-dev-api:*" in found["logs:GetLogEvents"]
     assert found["secretsmanager:DescribeSecret"] == [
         f"arn:aws:secretsmanager:{region}:secret:shop/db-config{end}"
@@ -241,6 +246,11 @@ def test_a_role_that_some_assume_without_an_external_id_has_a_statement_for_each
 TOKENS = {
     "github.com/acme/shop": (
         "token.actions.githubusercontent.com",
+        "sts.amazonaws.com",
+        ["repo:acme/shop:ref:refs/heads/main", "repo:acme/shop:environment:dev", "repo:acme/shop:environment:prod"],
+    ),
+    "https://github.example.org/acme/shop": (
+        "github.example.org/_services/token",
         "sts.amazonaws.com",
         ["repo:acme/shop:ref:refs/heads/main", "repo:acme/shop:environment:dev", "repo:acme/shop:environment:prod"],
     ),
@@ -338,6 +348,7 @@ REFUSED = {
     "a role": (Asked(holders=("tenants",)), "--role: 'tenants' is not known\n    did you mean 'tenant'?"),
     "no repository": (Asked(), "--repository: is missing, and git has no remote `origin`\n    name it: --repository"),
     "what is none": (Asked(repository="shop"), "--repository: 'shop' names no repository\n    name it"),
+    "a password": (Asked(repository="u:pw@shop"), "--repository: 'shop' names no repository"),
     "no ARN": (Asked(trusted=("ops",)), "--trust: 'ops' is no role's or user's ARN\n    for example --trust arn"),
 }
 

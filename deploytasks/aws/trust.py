@@ -21,13 +21,18 @@ class Repository(Struct, frozen=True):
 
     @property
     def platform(self) -> Platform:
-        """Return whose tokens its jobs get: GitLab's, but on github.com."""
-        return "github" if self.host == "github.com" else "gitlab"
+        """Return whose tokens its jobs get: GitLab's, but on GitHub and its Enterprise Server's `github.…`."""
+        return "github" if self.host.startswith("github.") else "gitlab"
 
     @property
     def issuer(self) -> str:
-        """Return who issues its jobs' tokens: the identity provider in IAM is called so, too."""
-        return _GITHUB if self.platform == "github" else self.host
+        """Return who issues its jobs' tokens: the identity provider in IAM is called so, too.
+
+        Source: GitHub's and its Enterprise Server's "OpenID Connect reference", `iss`.
+        """
+        if self.platform == "gitlab":
+            return self.host
+        return _GITHUB if self.host == "github.com" else f"{self.host}/_services/token"
 
     def audience(self, region: str) -> str:
         """Return whom the tokens are for.

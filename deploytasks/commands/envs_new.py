@@ -12,9 +12,10 @@ from deploytasks.config.files import Fault, Source, complaints, read_envs, table
 from deploytasks.config.load import load
 from deploytasks.config.names import is_name
 from deploytasks.config.new_tenant import Draft, Pattern, Wanted, accounts_in
-from deploytasks.config.schema import Account, Region, Text
+from deploytasks.config.schema import Account, Text
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.model import Project
+from deploytasks.regions import advice, partition_of
 from deploytasks.spelling import suggestion
 from deploytasks.template.check import check_all
 
@@ -110,8 +111,8 @@ def _misplaced(asked: Asked) -> Iterator[Complaint]:
         yield Complaint("--account", f"is missing: the AWS account of {asked.tenant}", to_do)
     elif not fits(asked.account, Account):
         yield Complaint("--account", f"'{asked.account[:40]}' is no AWS account", "it has 12 digits")
-    if asked.region and not fits(asked.region, Region):
-        yield Complaint("--region", f"'{asked.region[:40]}' is no AWS region", "for example --region eu-central-1")
+    if asked.region and not partition_of(asked.region):
+        yield Complaint("--region", f"there is no AWS region '{asked.region[:40]}'", advice(asked.region))
     if asked.profile and not fits(asked.profile, Text):
         yield Complaint("--profile", "has blanks around it, or control characters", "name a profile of ~/.aws/config")
 

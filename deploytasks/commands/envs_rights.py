@@ -84,7 +84,11 @@ def repository(project: Project, asked: Asked) -> Repository:
     url = asked.repository or git.origin_url(project.root)
     found = _REPOSITORY.fullmatch(url)
     if found is None or "." not in found["host"] or "/" not in found["path"]:
-        what = f"'{url[:80]}' names no repository" if url else "is missing, and git has no remote `origin`"
+        what = (
+            f"'{url.rpartition('@')[2][:80]}' names no repository"
+            if url
+            else "is missing, and git has no remote `origin`"
+        )
         to_do = (
             "name it: --repository github.com/acme/shop, gitlab.com/acme/shop\nor leave CI out: --role registry,tenant"
         )

@@ -91,7 +91,7 @@ def like(wanted: Wanted, pattern: Pattern, first_line: str = "") -> Draft:
             lines += _rewritten(statement, own, pattern)
     missing = [tier for tier in wanted.tiers if tier not in table(tomllib.loads("\n".join(lines)), "tiers")]
     draft = Draft("\n".join([*lines, *_tables(missing)]) + "\n", tuple(left_out))
-    _guard(draft.text, wanted, pattern)
+    guard(draft.text, wanted, pattern)
     return draft
 
 
@@ -188,7 +188,7 @@ def _leaves(data: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
             yield (*path, key), value
 
 
-def _guard(text: str, wanted: Wanted, pattern: Pattern) -> None:
+def guard(text: str, wanted: Wanted, pattern: Pattern) -> None:
     """Raise Invalid if the text names an account that is neither the new tenant's nor shared, or has other tiers."""
     data = tomllib.loads(text)
     named = accounts_in(data) | set(_ACCOUNT.findall(json.dumps(data, default=str))) - pattern.shared_accounts

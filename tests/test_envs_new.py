@@ -94,18 +94,18 @@ services.api.env.WORKERS = "8"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
+def mb(tmp_path: Path) -> Path:
     return write(tmp_path, mb=MB)
 
 
-def refusal(shop: Path, **asked: object) -> str:
+def refusal(mb: Path, **asked: object) -> str:
     with pytest.raises(Invalid) as caught:
-        new(shop, Asked(**{"tenant": "acme", "account": ACME, **asked}))
+        new(mb, Asked(**{"tenant": "acme", "account": ACME, **asked}))
     return str(caught.value)
 
 
-def test_a_copy_keeps_comments_and_order_and_leaves_out_what_is_the_other_tenants_own(shop: Path):
-    draft = new(shop, Asked("acme", ACME, like="mb"))
+def test_a_copy_keeps_comments_and_order_and_leaves_out_what_is_the_other_tenants_own(mb: Path):
+    draft = new(mb, Asked("acme", ACME, like="mb"))
     assert draft.text == LIKE_MB
     lines = draft.text.splitlines()
     assert all(lines[each.line - 1].startswith("# fill in: ") for each in draft.left_out)
@@ -120,33 +120,33 @@ def test_a_copy_keeps_comments_and_order_and_leaves_out_what_is_the_other_tenant
     ]
 
 
-def test_a_copy_is_loaded_and_every_environment_is_in_the_new_account(shop: Path):
-    (shop / "envs/acme.toml").write_text(new(shop, Asked("acme", ACME, like="mb")).text)
-    targets = [each for each in load(shop).targets if each.environment.tenant == "acme"]
+def test_a_copy_is_loaded_and_every_environment_is_in_the_new_account(mb: Path):
+    (mb / "envs/acme.toml").write_text(new(mb, Asked("acme", ACME, like="mb")).text)
+    targets = [each for each in load(mb).targets if each.environment.tenant == "acme"]
     roles = {(each.access.account, each.access.role) for each in targets}
     assert roles == {(ACME, f"arn:aws:iam::{ACME}:role/{name}") for name in ("deploy", "pay")}
     assert [str(each.environment) for each in targets] == ["acme-dev", "acme-prod"]
 
 
-def test_only_the_tiers_asked_for_are_copied_with_their_comments(shop: Path):
-    draft = new(shop, Asked("acme", ACME, like="mb", tiers=("prod",)))
+def test_only_the_tiers_asked_for_are_copied_with_their_comments(mb: Path):
+    draft = new(mb, Asked("acme", ACME, like="mb", tiers=("prod",)))
     assert [*tomllib.loads(draft.text)["tiers"]] == ["prod"]
     assert "# What pays." in draft.text
     assert "new things" not in draft.text
 
 
-def test_flags_stand_in_place_of_what_the_other_tenant_says(shop: Path):
-    found = tomllib.loads(new(shop, Asked("acme", ACME, like="mb", region="eu-west-1", profile="a")).text)
+def test_flags_stand_in_place_of_what_the_other_tenant_says(mb: Path):
+    found = tomllib.loads(new(mb, Asked("acme", ACME, like="mb", region="eu-west-1", profile="a")).text)
     assert (found["account"], found["region"], found["profile"]) == (ACME, "eu-west-1", "a")
 
 
-def test_a_minimal_file_says_what_no_default_does(shop: Path):
-    assert new(shop, Asked("acme", ACME)).text == (
+def test_a_minimal_file_says_what_no_default_does(mb: Path):
+    assert new(mb, Asked("acme", ACME)).text == (
         '# The tenant acme.\n\naccount = "333333333333"\nregion = "us-east-1" # the registry\'s\n'
         'cluster = "{tenant}-{tier}"\n\n[tiers.dev]\n\n[tiers.prod]\n'
     )
-    write(shop, PROJECT + '[defaults]\nregion = "us-east-1"\ncluster = "one"\n', mb=MB)
-    assert new(shop, Asked("acme", ACME, tiers=("dev",))).text == (
+    write(mb, PROJECT + '[defaults]\nregion = "us-east-1"\ncluster = "one"\n', mb=MB)
+    assert new(mb, Asked("acme", ACME, tiers=("dev",))).text == (
         '# The tenant acme.\n\naccount = "333333333333"\n\n[tiers.dev]\n'
     )
 
@@ -178,12 +178,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("asked", "said"), REFUSED.values(), ids=REFUSED)
-def test_it_is_refused(shop: Path, asked: dict[str, object], said: str):
-    assert refusal(shop, **asked).startswith(said)
+def test_it_is_refused(mb: Path, asked: dict[str, object], said: str):
+    assert refusal(mb, **asked).startswith(said)
 
 
-def test_all_complaints_are_told_at_once(shop: Path):
-    said = refusal(shop, tenant="Acme", account="", like="x", tiers=("y",))
+def test_all_complaints_are_told_at_once(mb: Path):
+    said = refusal(mb, tenant="Acme", account="", like="x", tiers=("y",))
     assert [line.partition(":")[0] for line in said.splitlines() if line[0] != " "] == [
         *("envs.new", "--account", "--like", "--tier")
     ]
@@ -200,9 +200,9 @@ def test_an_account_that_a_tenant_inherits_is_its_account(tmp_path: Path):
     assert refusal(tmp_path).startswith(f"--account: {ACME} is the account of mb")
 
 
-def test_faults_of_the_files_are_told_first(shop: Path):
-    (shop / "envs/mb.toml").write_text(MB.replace("wave", "waves"))
-    assert refusal(shop, like="mb").startswith("envs/mb.toml:8: unknown key 'waves'")
+def test_faults_of_the_files_are_told_first(mb: Path):
+    (mb / "envs/mb.toml").write_text(MB.replace("wave", "waves"))
+    assert refusal(mb, like="mb").startswith("envs/mb.toml:8: unknown key 'waves'")
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_faults_of_the_files_are_told_first(shop: Path):
         'account="222222222222"\r\n[ tiers . dev ]\r\n[tiers.prod]\r\nvars.a = [["222222222222"]]\r\n',
     ],
 )
-def test_no_way_of_writing_brings_the_other_account_along(shop: Path, text: str):
-    write(shop, mb=text)
-    found = tomllib.loads(new(shop, Asked("acme", ACME, like="mb")).text)
+def test_no_way_of_writing_brings_the_other_account_along(mb: Path, text: str):
+    write(mb, mb=text)
+    found = tomllib.loads(new(mb, Asked("acme", ACME, like="mb")).text)
     assert "222222222222" not in json.dumps(found)
     assert (found["account"], {*found["tiers"]}) == (ACME, {"dev", "prod"})
 

@@ -48,6 +48,7 @@ def test_a_new_tenant_takes_nothing_from_one_who_left(left: Shop):
     assert statements(left) == {"deploytasks": [STAYING, GONE]}
 
 
+@pytest.mark.quick
 def test_it_is_taken_back_as_the_dry_run_showed(left: Shop):
     before = of_ecr(left).policy
     assert left.inv("envs.bootstrap", "--revoke", "--dry-run").stdout == TAKEN + DRY

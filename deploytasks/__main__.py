@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 VERBS = {
+    "init": "write what a repository needs for its first release",
     "version": "say which copy of deploytasks this is",
     "upgrade": "bring the copy in this repository to another version",
 }
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
     """Return the verb's module and its parsed flags."""
+    from deploytasks.tasks import shell
+
     parser = ArgumentParser(prog="python -m deploytasks", allow_abbrev=False)
+    parser.set_defaults(ask=shell.ask_for)
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     asked = next((each for each in arguments if each in VERBS), "")
     modules = {name: import_module(f"deploytasks.adoption.{name}") for name in VERBS if name == asked}

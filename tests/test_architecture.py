@@ -50,7 +50,7 @@ ONLY_IN = {
     "boto3": "aws",
     "docker": "builders",
     "dxf": "builders",
-    "jinja2": "template report",
+    "jinja2": "template report adoption",
     "rich": "report",
     "subprocess": "git builders aws adoption",
 }

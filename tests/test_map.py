@@ -63,6 +63,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("Stamp", "deploytasks/adoption/stamp.py"),
         ("carry_out", "deploytasks/tasks/carry_out.py"),
         ("begin", "deploytasks/commands/context.py"),
+        ("QUESTIONS", "deploytasks/adoption/answers.py"),
     ],
 )
 def test_a_name_on_the_map_is_defined_where_the_map_says(name: str, file: str):

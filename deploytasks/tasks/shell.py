@@ -242,13 +242,20 @@ def end_stderr() -> None:
 
 def ask(question: str) -> bool | None:
     """Ask at the terminal, and return whether the answer is yes; None if there is no terminal."""
+    answer = ask_for(f"{question} [y/N] ")
+    return None if answer is None else answer.lower() in ("y", "yes")
+
+
+def ask_for(question: str) -> str | None:
+    """Ask at the terminal, and return the answer; None if there is no terminal, or its input has ended."""
     from deploytasks.report.text import one_line
 
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    sys.stderr.write(f"{one_line(question)} [y/N] ")
+    sys.stderr.write(one_line(question))
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    line = sys.stdin.readline()
+    return line.strip() if line else None
 
 
 @contextmanager

@@ -1,0 +1,162 @@
+"""The files that `init` writes, made of the answers by the templates in scaffold/."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from deploytasks.adoption import pins
+from deploytasks.adoption.answers import UNKNOWN_ACCOUNT, Answers
+from deploytasks.adoption.repository import Found
+from deploytasks.config import json_schema
+from deploytasks.config.files import PROJECT_FILE
+from deploytasks.config.json_schema import FILES
+
+_HAS_ALL = "it has what is needed"
+_WRAPPERS = "deploytasks.mk"
+_PIPELINE = ".gitlab/deploytasks.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file to write. One that is there is kept: the text goes to `instead`, if that is not empty.
+
+    `advice` says what to do then, by the text that is there.
+    """
+
+    path: str
+    text: str
+    instead: str = ""
+    advice: Callable[[str], str] = lambda _: "remove it and run init again, and it is written anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is written only if it is asked for."""
+
+    nox: bool = False
+    create_services: bool = False
+    vendor: bool = False
+
+
+def drafts(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
+    """Yield each file, envs/project.toml first: from it a further run goes on where one was ended."""
+    yield from _envs(answers, extras, found)
+    yield from _templates(answers, extras, found)
+    adding = _adding("from deploytasks import namespace; ns = namespace(Path(__file__).parent)")
+    yield Draft("tasks.py", _scaffold("tasks.py.j2"), advice=adding)
+    pinned = pins.pins(found.root, vendor=extras.vendor)
+    yield Draft("requirements-deploy.txt", _scaffold("requirements-deploy.txt.j2", pins=pinned))
+    yield _ignored(_scaffold("gitignore.j2", nox=extras.nox))
+    yield Draft("Makefile", _scaffold("Makefile"), _WRAPPERS, lambda _: f"the wrappers: make -f {_WRAPPERS} help")
+    if extras.nox:
+        adding = _adding("from deploytasks.nox import sessions; sessions(globals())")
+        yield Draft("noxfile.py", _scaffold("noxfile.py.j2"), advice=adding)
+    yield from _pipelines(answers, found)
+
+
+def _adding(what: str) -> Callable[[str], str]:
+    """Return the advice to add this to a file, unless the file has something of this package already."""
+    return lambda there: _HAS_ALL if "deploytasks" in there else f"add to it: {what}"
+
+
+def _ignored(text: str) -> Draft:
+    def advice(there: str) -> str:
+        known = {line.strip().strip("/") for line in there.splitlines()}
+        lacking = [line for line in text.splitlines() if line.strip("/") not in known]
+        return f"add to it: {' '.join(lacking)}" if lacking else _HAS_ALL
+
+    return Draft(".gitignore", text, advice=advice)
+
+
+def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
+    images = [_Image.of(name, path) for name, path in answers.images.items()]
+    ports = _ports(answers, found)
+    schema = json_schema.line("project")
+    yield Draft(PROJECT_FILE, _filled("project.toml.j2", answers, images=images, ports=ports, schema=schema))
+    for tenant, account in answers.tenants.items():
+        own = {"tenant": tenant, "account": account, "create_services": extras.create_services}
+        text = _scaffold("tenant.toml.j2", **own, tiers=answers.tiers, schema=json_schema.line("tenant"))
+        yield Draft(f"envs/{tenant}.toml", text)
+    for kind, path in FILES.items():
+        yield Draft(path, json_schema.text(kind), advice=lambda _: "inv envs.schema writes this version's")
+
+
+def _templates(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
+    ports = _ports(answers, found)
+    for service, image in answers.services.items():
+        text = _scaffold("service.json.j2", service=service, port=ports[image])
+        yield Draft(f"templates/{service}.json.j2", text)
+        if extras.create_services:
+            yield Draft(f"templates/{service}.service.json.j2", _scaffold("service.service.json.j2", service=service))
+
+
+def _pipelines(answers: Answers, found: Found) -> Iterator[Draft]:
+    match answers.ci:
+        case "github":
+            yield Draft(".github/workflows/deploytasks.yml", _filled("github.yml.j2", answers, branch=found.branch))
+        case "gitlab":
+            address = f"https://{found.host if 'gitlab' in found.host else 'gitlab.com'}"
+            text = _filled("gitlab.yml.j2", answers, gitlab=address)
+            yield Draft(".gitlab-ci.yml", text, _PIPELINE, _adding(f"include: [{{local: /{_PIPELINE}}}]"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image's table in envs/project.toml."""
+
+    name: str
+    context: str
+    dockerfile: str
+
+    @classmethod
+    def of(cls, name: str, path: str) -> "_Image":
+        file = PurePosixPath(path)
+        return cls(name, file.parent.as_posix(), file.name)
+
+
+def _ports(answers: Answers, found: Found) -> dict[str, str]:
+    """Return the first port that each image's Dockerfile exposes; "" if it exposes none."""
+    return {image: _port(found.root / path) for image, path in answers.images.items()}
+
+
+def _port(dockerfile: Path) -> str:
+    try:
+        text = dockerfile.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    exposed = re.search(r"^\s*EXPOSE\s+([0-9]{1,5})\b", text, re.MULTILINE | re.IGNORECASE)
+    return exposed[1] if exposed else ""
+
+
+def _filled(name: str, answers: Answers, **more: object) -> str:
+    own = {each: getattr(answers, each) for each in Answers.__dataclass_fields__}
+    return _scaffold(name, **{**own, **more})
+
+
+def _scaffold(name: str, **values: object) -> str:
+    """Return a file of scaffold/ filled in: its marks are `<< value >>` and `<% if … %>`, since some hold templates."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("scaffold")),
+        undefined=StrictUndefined,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
+    environment.filters["unknown"] = _unknown
+    return environment.get_template(name).render(values)
+
+
+def _unknown(account: str, what: str) -> str:
+    """Return the comment beside an account that nobody told."""
+    return f" # fill in: {what}" if account == UNKNOWN_ACCOUNT else ""

@@ -18,7 +18,7 @@ define usable
 endef
 HOW_TO_INSTALL := make setup
 
-.PHONY: setup setup-emulator demo quick test test-long test-oldest check format bench clean
+.PHONY: setup setup-emulator demo quick test test-long test-oldest package check format bench clean
 
 setup: $(MADE) $(EMULATOR) ## the virtual environments .venv and .venv-emulator, made anew only when their lists changed
 
@@ -29,13 +29,16 @@ quick: setup ## the quick tests, of every part of the package, in less than a mi
 	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test: setup ## all tests but the long ones; those that need a Docker engine say so where none answers
-	@$(BIN)/pytest -m "not long" --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -m "not long and not package" --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: setup ## the tests that `make test` leaves out, since they take minutes: real crashes, answers spoilt for good
 	@$(BIN)/pytest -m long --numprocesses 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-oldest: $(OLDEST) ## the quick tests, with the oldest releases that pyproject.toml allows
 	@OLDEST=1 .venv-oldest/bin/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+
+package: setup ## the wheel and sdist, built, installed in an empty environment and released with
+	@$(BIN)/pytest -m package $(ARGS) tests/packaging
 
 check: setup ## ruff, mypy, and whether what is installed fits together
 	@$(BIN)/ruff check .

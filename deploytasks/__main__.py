@@ -51,5 +51,10 @@ def _parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
     return modules[given.verb], given
 
 
+def run() -> int:
+    """Run the verb of the process's command line, and return the exit code."""
+    return main(sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

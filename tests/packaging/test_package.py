@@ -14,7 +14,8 @@ from zipfile import ZipFile
 import pytest
 
 from deploytasks.adoption import wheels
-from examples.stand import base_image, stage
+from deploytasks.config.load import load
+from examples.stand import accounts, base_image, stage
 from examples.stand.world import World
 from tests.template_stage import ROOT
 
@@ -94,7 +95,7 @@ class Environment:
 
     def release(self, root: Path, message: str) -> dict[str, list[str]]:
         """Commit all, with another image, release it to dev, and return the targets by outcome."""
-        with (root / "examples/app/app.py").open("a") as file:
+        with next(root.rglob("app.py")).open("a") as file:
             file.write(f"# {message}\n")
         for command in (["git", "add", "--all"], ["git", "commit", "--quiet", "--message", message]):
             self.run(root, *command)
@@ -122,7 +123,30 @@ def environment(wheel: Path, tmp_path: Path) -> Iterator[Environment]:
 
 SERVICES = ["dev/web", "dev/worker", "mb-dev/web", "mb-dev/worker"]
 JOBS = ["dev/nightly", "mb-dev/nightly"]
-_VENDOR = "from pathlib import Path; from deploytasks.adoption.vendor import vendor; print(*vendor(Path()))"
+INIT = "python -m deploytasks init --yes"
+NEW = f"--create-services --project new --registry-account {accounts.REGISTRY_ACCOUNT} --tenants main=333333333333"
+
+
+def repository(environment: Environment) -> Path:
+    """A repository that has an app and what `init` wrote, changed only where the stage is no AWS."""
+    root = environment.folder.with_name("new")
+    shutil.copytree(environment.world.root / "examples/app", root)
+    environment.run(root, "git", "init", "--quiet")
+    environment.run(root, *INIT.split(), *NEW.split())
+    account = f'account = "{accounts.REGISTRY_ACCOUNT}"'
+    image = f'platforms = ["linux/{base_image.ARCHITECTURE}"]'
+    changes = {
+        account: f'{account}\nhost = "{environment.world.emulator.registry}"',
+        'context = "."': f'context = "."\n{image}',
+        "[tiers.dev]": '[tiers.dev]\nsoak = "0s"',
+    }
+    new = World(environment.world.emulator, root)
+    for old, text in changes.items():
+        new.edit("envs/project.toml", old, text)
+    if base_image.ARCHITECTURE == "arm64":
+        new.edit("templates/app.json.j2", "X86_64", "ARM64")
+    accounts.make(new.emulator, load(root))
+    return root
 
 
 def test_a_release_runs_with_the_wheel_with_a_copy_and_in_a_new_repository(environment: Environment):
@@ -134,7 +158,10 @@ def test_a_release_runs_with_the_wheel_with_a_copy_and_in_a_new_repository(envir
     assert sorted(first.pop("deployed")) == sorted([*SERVICES, *JOBS])
     assert first == {}
 
-    environment.run(root, "python", "-c", _VENDOR)
+    new = repository(environment)
+    assert environment.release(new, "Begin") == {"deployed": ["dev/app"]}
+
+    environment.run(root, *INIT.split(), "--vendor")
     lines = environment.run(root, "deploytasks", "version").splitlines()
     assert [line.partition(" in ")[0].partition(": ")[2] for line in lines] == ["installed", "the copy"]
     environment.pip("uninstall", "--yes", "deploytasks")

@@ -7,7 +7,19 @@ Data goes one way. `tasks` is what a person types, `commands` is one file a verb
 `report` turns values into text, JSON and HTML; `errors` holds everything that may go wrong.
 """
 
-from deploytasks.tasks import namespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deploytasks.tasks import namespace
 
 __all__ = ["__version__", "namespace"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import `namespace`, and Invoke with it, when it is asked for: completion in a shell has no time for that."""
+    if name != "namespace":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from deploytasks.tasks import namespace
+
+    return namespace

@@ -11,6 +11,7 @@ from typing import Any
 
 VERBS = {
     "init": "write what a repository needs for its first release",
+    "completion": "print the script by which bash, zsh or fish completes inv",
     "version": "say which copy of deploytasks this is",
     "upgrade": "bring the copy in this repository to another version",
 }

@@ -72,6 +72,11 @@ class Flag:
         return self.name.replace("-", "_")
 
     @property
+    def takes_value(self) -> bool:
+        """Return whether a value follows it."""
+        return not isinstance(self.default, bool)
+
+    @property
     def typed(self) -> str:
         """Return what a person types, without dashes, to leave the default."""
         return f"no-{self.name}" if self.default is True else self.name

@@ -38,8 +38,9 @@ MAY_IMPORT = {
     "rollout": BASE | {"rules", "aws"},
     "commands": BASE | {"regions", "config", "template", "rollout", "builders", "source", "git", "aws", "rules"},
     "report": {"model", "tags", "errors"},
-    "tasks": BASE | {"commands", "notify", "report", "config", "template"},
-    "adoption": BASE | {"config", "git"},
+    "completion": {"config", "flags"},
+    "tasks": BASE | {"commands", "notify", "report", "config", "template", "completion"},
+    "adoption": BASE | {"config", "git", "completion"},
     "__main__": {"tasks", "adoption", "errors"},
     "__init__": {"tasks"},
 }

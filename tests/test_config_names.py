@@ -1,9 +1,11 @@
 """Tiers' and images' names for the list of tasks: whatever can be read, and never an error."""
 
+import os
+
 import pytest
 
 from deploytasks.config.load import load
-from deploytasks.config.names import promotion_order, tier_names, tiers_and_images
+from deploytasks.config.names import project_names, promotion_order, tenant_names, tier_names, tiers_of
 from tests.envs_files import PROJECT, write
 
 
@@ -49,11 +51,11 @@ def test_whatever_stands_in_the_file_the_readable_names_are_told(tmp_path, text,
     ],
 )
 def test_an_image_has_a_task_wherever_its_name_can_be_read(tmp_path, text, names):
-    assert tiers_and_images(write(tmp_path, text))[1] == names
+    assert project_names(write(tmp_path, text))["images"] == names
 
 
 def test_a_file_that_cannot_be_read_has_no_names(tmp_path):
-    assert tiers_and_images(tmp_path) == ((), ())
+    assert not any(project_names(tmp_path).values())
     (tmp_path / "envs" / "project.toml").mkdir(parents=True)
     assert tier_names(tmp_path) == ()
 
@@ -66,3 +68,24 @@ def test_a_file_that_is_not_utf8_has_no_names(tmp_path):
 
 def test_each_tier_comes_after_the_one_it_names_and_else_as_it_stands():
     assert promotion_order({"c": "b", "x": "a", "b": "a", "a": None}) == ("a", "x", "b", "c")
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
+    (tmp_path / "envs").mkdir()
+    for name in ("project", "mb"):
+        os.mkfifo(tmp_path / "envs" / f"{name}.toml")
+    assert not any(project_names(tmp_path).values())
+    assert (tenant_names(tmp_path), tiers_of(tmp_path, "mb")) == (("mb",), ())
+
+
+def test_services_and_jobs_are_told_by_their_tables(tmp_path):
+    names = project_names(write(tmp_path, "[services.web]\n[services.Bad]\n[jobs.nightly]\n"))
+    assert (names["services"], names["jobs"]) == (("web",), ("nightly",))
+
+
+def test_a_tenant_is_a_file_with_a_legal_name_and_main_is_first(tmp_path):
+    write(tmp_path, PROJECT)
+    for name in ("acme", "main", "$(touch x)", "two words", "line\nbreak", ".hidden", "Upper"):
+        (tmp_path / "envs" / f"{name}.toml").write_text("[tiers.prod]\n[tiers.'a b']\n")
+    assert tenant_names(tmp_path) == ("main", "acme", "mb")
+    assert tiers_of(tmp_path, "acme") == ("prod",)

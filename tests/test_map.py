@@ -50,6 +50,7 @@ def test_every_row_of_the_map_names_a_file_and_a_test():
         ("notifies", "deploytasks/model/commands.py"),
         ("KINDS", "deploytasks/report/notification.py"),
         ("ARGUMENTS", "deploytasks/flags.py"),
+        ("SHELLS", "deploytasks/adoption/completion.py"),
         ("SEEN", "deploytasks/template/language.py"),
         ("seen", "deploytasks/template/language.py"),
         ("environment", "deploytasks/template/language.py"),

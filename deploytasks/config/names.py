@@ -1,4 +1,4 @@
-"""Read the names of tiers, in promotion order, and of images, for listing tasks.
+"""Read the names of tiers, images, services, jobs and tenants, for listing tasks and for completion in shells.
 
 Uses the standard library alone and never complains; `load` reports what is wrong.
 """
@@ -13,7 +13,6 @@ RESERVED_TIER_NAMES = frozenset(
 )
 """The names of other tasks in the namespaces `tag`, `deploy` and `release`."""
 
-_KINDS = ("tiers", "images")
 ALL_IMAGES = "all"
 """The name of the task in the namespace `build` that builds every image; no image has it."""
 
@@ -23,18 +22,34 @@ NAME = r"[a-z][a-z0-9-]{0,62}"
 
 def tier_names(root: Path) -> tuple[str, ...]:
     """Return the names of the readable tiers of envs/project.toml in promotion order; () if it can't be read."""
-    return tiers_and_images(root)[0]
+    return project_names(root)["tiers"]
 
 
-def tiers_and_images(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the readable tiers in promotion order, and of the images in file order, by one look."""
-    try:
-        text = (root / "envs" / "project.toml").read_text("utf-8").removeprefix("\ufeff")
-    except (OSError, ValueError):
-        return (), ()
-    tiers, images = _tables(text)
+def project_names(root: Path) -> dict[str, tuple[str, ...]]:
+    """Return the names that envs/project.toml gives to `tiers`, in promotion order, `images`, `services` and `jobs`.
+
+    Those that can't be read are missing.
+    """
+    tiers, images, services, jobs = _tables(root / "envs" / "project.toml", "tiers", "images", "services", "jobs")
     after = {name: _after(table) for name, table in tiers.items() if may_be_tier(name)}
-    return promotion_order(after), tuple(name for name in images if may_be_image(name))
+    return {
+        "tiers": promotion_order(after),
+        "images": tuple(filter(may_be_image, images)),
+        "services": tuple(filter(is_name, services)),
+        "jobs": tuple(filter(is_name, jobs)),
+    }
+
+
+def tenant_names(root: Path) -> tuple[str, ...]:
+    """Return the names of the tenants that have a file in envs/: `main` first, the others by name."""
+    stems = {path.stem for path in (root / "envs").glob("*.toml")} - {"project"}
+    return tuple(sorted(filter(is_name, stems), key=lambda name: (name != "main", name)))
+
+
+def tiers_of(root: Path, tenant: str) -> tuple[str, ...]:
+    """Return the names of the tiers that a tenant's file declares; () if it can't be read."""
+    (tiers,) = _tables(root / "envs" / f"{tenant}.toml", "tiers")
+    return tuple(filter(may_be_tier, tiers))
 
 
 def is_name(text: str) -> bool:
@@ -67,20 +82,29 @@ def promotion_order(after: Mapping[str, str | None]) -> tuple[str, ...]:
     return tuple(placed)
 
 
-def _tables(text: str) -> Iterator[Mapping[str, object]]:
-    """Yield the tables of the tiers and those of the images.
+def _tables(file: Path, *kinds: str) -> Iterator[Mapping[str, object]]:
+    """Yield the tables of each kind, empty ones if the file can't be read.
 
     If the file is not TOML, yield at least the names, so that their tasks can report the error.
     """
+    text = _text(file)
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError):
-        for kind in _KINDS:
+        for kind in kinds:
             yield dict.fromkeys(re.findall(rf"^\[{kind}\.({NAME})\]", text, re.MULTILINE))
         return
-    for kind in _KINDS:
+    for kind in kinds:
         found = data.get(kind)
         yield found if isinstance(found, dict) else {}
+
+
+def _text(file: Path) -> str:
+    """Return the file's text; "" if it can't be read. Never wait for a pipe's writer."""
+    try:
+        return file.read_text("utf-8").removeprefix("\ufeff") if file.is_file() else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def _after(table: object) -> str | None:

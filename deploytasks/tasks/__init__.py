@@ -18,16 +18,16 @@ def namespace(root: Path) -> Collection:
     answer_early()
     collect_seldom()
     with keeping_bytecode():  # these imports take a while, and Ctrl-C is answered during it
-        from deploytasks.config.names import tiers_and_images
+        from deploytasks.config.names import project_names
         from deploytasks.tasks import build, deploy, envs, lock, release, status, tag
         from deploytasks.tasks.in_ci import reporting
 
-    tiers, images = tiers_and_images(root)
+    names = project_names(root)
     tasks = Collection()
     tasks.add_task(status.status(root))
-    tasks.add_collection(build.collection(root, images))
+    tasks.add_collection(build.collection(root, names["images"]))
     for room in (tag, deploy, release):
-        tasks.add_collection(room.collection(root, tiers))
+        tasks.add_collection(room.collection(root, names["tiers"]))
     tasks.add_collection(envs.collection(root))
     tasks.add_collection(lock.collection(root))
     return reporting(tasks, root)

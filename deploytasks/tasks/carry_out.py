@@ -17,7 +17,7 @@ from deploytasks.report.masking import veiled_report
 from deploytasks.report.progress import reporter_for
 from deploytasks.report.reporter import Reporter
 from deploytasks.report.results import explained
-from deploytasks.tasks import shell
+from deploytasks.tasks import seen, shell
 
 Work = Callable[[Project, Scope, Options, OnEvent], Report]
 
@@ -34,6 +34,7 @@ def carry_out(root: Path, command: Command, work: Work, scope: Scope, options: O
     with reporting(root, command, scope, options, sys.stdout, as_json=as_json) as (project, show):
         with _veiling(show), contained(command.task(scope.tier)):
             report = work(project, scope, options, show)
+        seen.releases(root, [step.release for step in report.plan.tag_steps], dry_run=options.dry_run)
         show.finish(report)
     raise_if_failed(report)
     shell.raise_if_lost(show.lost)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _HELP = ("--help", "-h")
+_WRITES_NOTHING = frozenset({"--dry-run", "--dry", "-R", "--complete"})
 
 
 class CommandLine:
@@ -57,7 +58,15 @@ class CommandLine:
                 sys.stdout.reconfigure(errors="backslashreplace")  # for what Invoke prints itself on an ASCII console
             self._named = self._named_in(sys.argv[1:])
             self._check_or_end(sys.argv[1:])
+            self._remember(sys.argv[1:])
         self._is_checking = False
+
+    def _remember(self, words: Sequence[str]) -> None:
+        """Leave the names of the user's own tasks for completion; a dry run leaves nothing."""
+        if _WRITES_NOTHING.isdisjoint(words):
+            from deploytasks.tasks import seen
+
+            seen.own_tasks(self._root, self._tasks, self._own)
 
     def needs(self, task: Task[Any]) -> bool:
         """Return whether anybody needs the task's arguments: only if the words name it.

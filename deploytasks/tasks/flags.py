@@ -22,13 +22,13 @@ Body = Callable[..., None]
 _MOST_DIGITS = 9
 
 
-def task(row: str, name: str = "", /, **positional: str) -> Callable[[Body], Task[Any]]:
+def task(row: str, name: str = "") -> Callable[[Body], Task[Any]]:
     """Return a decorator that makes a task whose arguments and flags are those that the tables give `row`.
 
     `row` is what a person types, with `TIER` or `IMAGE` for the `name` of one. The body takes the context, the
     positional arguments and `**given`, which maps each flag's parameter to its value.
     """
-    positional |= {each.name: each.help for each in arguments_of(row)}
+    positional = {each.name: each.help for each in arguments_of(row)}
 
     def made(body: Body) -> Task[Any]:
         own = of_task(row)

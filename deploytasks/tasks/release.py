@@ -9,7 +9,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.tasks import flags, shell
+from deploytasks.tasks import flags, seen, shell
 from deploytasks.tasks.matrix import matrix
 
 
@@ -60,7 +60,8 @@ def _history(root: Path) -> Task[Any]:
 
         most, project = flags.number("last", given["last"]), load(root)
         wanted = select.tier(project, tier), select.services(project, given["service"])
-        seen = commands.history(project, *wanted, most)
-        shell.show(history.sheet(seen, os.environ), history.as_json(seen, os.environ), as_json=given["json"])
+        found = commands.history(project, *wanted, most)
+        seen.releases(root, [each.tag for each in found.releases], dry_run=flags.is_dry(c, False))
+        shell.show(history.sheet(found, os.environ), history.as_json(found, os.environ), as_json=given["json"])
 
     return history

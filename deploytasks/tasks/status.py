@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.tasks import flags, shell
+from deploytasks.tasks import flags, seen, shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Board
@@ -24,11 +24,12 @@ def status(root: Path) -> Task[Any]:
         from deploytasks.report import board
 
         file, project = flags.file("html", given["html"]), load(root)
-        seen = commands.status(project, select.anywhere(project, given["tier"], flags.scope("", given)))
+        found = commands.status(project, select.anywhere(project, given["tier"], flags.scope("", given)))
         writes = not flags.is_dry(c, given["dry_run"])
-        shell.show(board.sheet(seen), board.as_json(seen), as_json=given["json"], summary="status" if writes else "")
-        _write(seen, file, writes=writes)
-        _judge(seen, check=given["check"])
+        seen.releases(root, [cell.release for cell in found.cells], dry_run=not writes)
+        shell.show(board.sheet(found), board.as_json(found), as_json=given["json"], summary="status" if writes else "")
+        _write(found, file, writes=writes)
+        _judge(found, check=given["check"])
 
     return status
 

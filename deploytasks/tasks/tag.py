@@ -8,7 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.tasks import flags, shell
+from deploytasks.tasks import flags, seen, shell
 
 
 def collection(root: Path, tiers: Iterable[str]) -> Collection:
@@ -41,6 +41,8 @@ def _list(root: Path) -> Task[Any]:
         project = load(root)
         listings = commands.list_images(project, select.images(project, given["image"]))
         tiers = [tier.name for tier in project.tiers]
+        tags = [tag for listing in listings for image in listing.images for tag in image.tags]
+        seen.releases(root, tags, dry_run=flags.is_dry(c, False))
         shell.show(images.sheet(listings, tiers), images.as_json(listings, tiers), as_json=given["json"])
 
     return list_images

@@ -94,7 +94,7 @@ def prepare(cloud: Cloud, world: World) -> None:
 def run_everywhere(cloud: Cloud, world: World, service: str) -> None:
     """Every environment runs a service of that name, from the image that its tier runs."""
     for account, cluster, image in _environments(cloud, world):
-        _run(account, cluster, service, image)
+        run_service(account, cluster, service, image)
 
 
 def _environments(cloud: Cloud, world: World) -> Iterator[tuple[Account, str, str]]:
@@ -144,7 +144,7 @@ def _schedule(account: Account, cluster_name: str, job_name: str, image: str) ->
     create_schedule(account, {**ask, "FlexibleTimeWindow": {"Mode": "OFF"}})
 
 
-def _run(account: Account, cluster_name: str, service_name: str, image: str) -> None:
+def run_service(account: Account, cluster_name: str, service_name: str, image: str) -> None:
     """A service of that cluster that was rolled out a day ago, and has run the image since."""
     revision = _registered(account, cluster_name, service_name, image, portMappings=[{"containerPort": 8080}])
     begun = account.cloud.clock() - DAY_S

@@ -3,7 +3,7 @@
 In the order of the page, a fenced block is one of these:
 
 - ```sh: commands, one a line. Each ends with 0, but the last one if the output says otherwise.
-- ```text, after ```sh: all that these print. `…` stands for what varies in a line, a line of it for any lines;
+- ```text, after ```sh: all that these print, but for times, hashes and names. A line `…` stands for any lines;
   `(exit code 2)` at its end is the last command's exit code.
 - Any other, which begins with a comment that names a file: `# envs/mb.toml` is a whole file. `# add to envs/mb.toml`
   gives tables, whose lines go below the headers that are there, and else to its end.
@@ -24,6 +24,11 @@ TUTORIAL = DOCS / "tutorial.md"
 PAGES = (TUTORIAL, *HOW_TOS)
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^(?:#|//|\{#-?) (?P<add>add to )?(?P<path>[\w./-]+\.\w+|[\w/]*Dockerfile)(?:: .*?)?(?: -?#\})?\n")
+_VARIES = re.compile(
+    r"\b(?:\d{8}T\d{6}Z|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\dZ)?|\d\d:\d\d:\d\d|\d+s|[0-9a-f]{12}|[0-9a-f]{7})\b"
+    r"|\b[\w.-]+@[\w.-]+\b(?=,|:|\)| |$)"
+)
+"""Times, ages, hashes, and who did it: the page shows one example."""
 _CODE = re.compile(r"\n\(exit code (\d+)\)\s*\Z")
 
 
@@ -106,18 +111,16 @@ def added(there: str, text: str) -> str:
     return there
 
 
-def shown(text: str) -> str:
-    """Return what the page's text and a real output have in common: no blanks at the ends of lines, nor of all."""
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
-
-
 def fits(expected: str, output: str) -> bool:
-    """Whether the output is what the page shows."""
-    lines = shown(expected).splitlines()
-    pattern = "".join(
-        r"(?:.*\n)*" if line.strip() == "…" else f"{re.escape(line)}\n".replace("…", ".*") for line in lines
-    )
-    return re.fullmatch(pattern, f"{shown(output)}\n") is not None
+    """Whether the output is what the page shows: but for what varies, and for blanks."""
+    lines = _normal(expected).splitlines()
+    pattern = "".join(r"(?:.*\n)*" if line == "…" else f"{re.escape(line)}\n".replace("…", ".*") for line in lines)
+    return re.fullmatch(pattern, f"{_normal(output)}\n") is not None
+
+
+def _normal(text: str) -> str:
+    lines = (re.sub(r"(?<=\S) {2,}", "  ", _VARIES.sub("…", line).rstrip()) for line in text.strip("\n").splitlines())
+    return "\n".join("…" if line.strip() == "…" else line for line in lines)
 
 
 def mentioned(page: Path) -> list[list[str]]:

@@ -17,7 +17,7 @@ from deploytasks.template.check import check_all
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def test_the_new_customers_file_is_all_that_a_new_customer_needs(tmp_path: Path):
@@ -71,8 +71,8 @@ def test_every_task_that_it_lists_exists_and_none_is_left_out():
     assert listed <= tasks
 
 
-def test_its_pip_line_is_the_packages_own_dependencies():
-    (line,) = re.findall(r"`pip install ('invoke.*?)`", README)
+def test_the_pip_line_of_a_copy_made_by_hand_has_the_packages_own_dependencies():
+    (line,) = re.findall(r"`pip install ('invoke.*?)`", (ROOT / "docs" / "copies.md").read_text())
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = [re.split(r"[<>=,]", each)[0] for each in declared]
     assert re.findall(r"[a-z0-9-]{3,}", re.sub(r"'invoke>=3'", "invoke", line)) == names
@@ -80,12 +80,21 @@ def test_its_pip_line_is_the_packages_own_dependencies():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_to_a_file_leads_to_one(document: Path):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
-    assert [link for link in links if not (document.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?", document.read_text())
+    assert [link for link, _ in links if not (document.parent / link).exists()] == []
+    anchors = [(link, anchor) for link, anchor in links if anchor]
+    assert [each for each in anchors if each[1] not in _anchors(document.parent / each[0])] == []
+
+
+def _anchors(document: Path) -> set[str]:
+    """Return the fragments by which GitHub leads to a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_document_is_reached_from_the_readme():
-    assert {path.name for path in ROOT.glob("docs/*.md")} == set(re.findall(r"\(docs/([\w-]+\.md)\)", README))
+    documents = {str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")}
+    assert documents == set(re.findall(r"\((docs/[\w/-]+\.md)[)#]", README))
 
 
 def test_the_table_of_marks_has_every_mark():

@@ -168,6 +168,7 @@ def test_each_kind_of_edit_survives_each_kind_of_change(tmp_path: Path, pristine
     said, failed = ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
     assert found(folder) == WANTED
     assert failed == LEFT
+    assert not (folder / "old").exists()
     assert said == [
         "deploytasks/ from 1.0 to 2.0: 2 added, 4 kept, 1 merged, 3 removed, 1 replaced",
         "  both.py: added here, and another one in 2.0: it stays as it is",
@@ -175,7 +176,7 @@ def test_each_kind_of_edit_survives_each_kind_of_change(tmp_path: Path, pristine
         "  deleted_changed.py: deleted here, changed in 2.0: it stays away",
         "  gone_edited.py: edited here, gone in 2.0: it stays as it is",
         "  merged.py: edited here, changed in 2.0: merged",
-        "  requires now: boto3>=2",
+        "  requires now boto3>=2: install that, and say so in requirements-deploy.txt",
         "deploytasks/ is at 2.0: read git diff, run inv envs.check, and commit it",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deploytasks", "installed"]
@@ -225,6 +226,8 @@ def test_an_upgrade_that_is_killed_at_any_write_is_completed_by_the_next(
         else:
             break
         writes.last = sys.maxsize
+        if any((root / ".deploytasks-upgrade/files").rglob("*.py")):
+            assert stamp.read(folder) == OLD.stamp
         told, failed = ended(upgrade.finish(folder))
         finished += bool(told)
         if not failed:

@@ -114,8 +114,6 @@ def _beside(copy: Path) -> Path:
 
 
 def discard(copy: Path) -> None:
-    """Remove what was prepared, its list first: without that, it counts as not prepared."""
-    folder = _beside(copy)
-    (folder / _LIST).unlink(missing_ok=True)
-    if folder.exists():
-        shutil.rmtree(folder)
+    """Remove what was prepared, or is left of it."""
+    if _beside(copy).exists():
+        shutil.rmtree(_beside(copy))

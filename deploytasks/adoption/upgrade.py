@@ -148,4 +148,4 @@ def _told(changes: Sequence[Change], version: str, lost: str) -> Iterator[str]:
 
 def _required(was: stamp.Stamp, new: Release) -> Iterator[str]:
     if wanted := sorted({*new.requires} - {*was.requires}):
-        yield f"  requires now: {', '.join(wanted)}"
+        yield f"  requires now {', '.join(wanted)}: install that, and say so in requirements-deploy.txt"

@@ -16,7 +16,7 @@ made = $(and $(wildcard $(NEEDED)),$(uv),$(uv) run --no-project --with-requireme
 INV ?= $(or $(wildcard .venv/bin/inv),$(and $(call found,inv),inv),$(made),$(error $(NO_INV)))
 HOW_TO_INSTALL ?= python3 -m venv .venv && .venv/bin/pip install --requirement $(NEEDED)
 define NO_INV
-there is no inv: neither .venv/bin/inv nor one on PATH, nor $(NEEDED) and uv or pipx to make one of it
+there is no inv: not in .venv, not on PATH, and not by uv or pipx of $(NEEDED), which init writes
     $(HOW_TO_INSTALL)
     and then the same again
 endef

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
             shell.require_streams()
             verb, given = _parsed(arguments)
             for each in verb.run(given):
-                shell.say(each) if isinstance(each, str) else shell.show_exactly(each)
+                shell.say(each, whole=True) if isinstance(each, str) else shell.show_exactly(each)
     except DeployError as error:
         shell.warn(str(error))
         return error.code

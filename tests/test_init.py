@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -356,10 +356,10 @@ def test_a_run_that_ended_half_way_is_mended_by_the_next(theirs: Theirs, monkeyp
 @pytest.mark.parametrize("step", [0, 4])
 def test_a_full_disk_is_found_before_anything_is_in_its_place(theirs: Theirs, monkeypatch, step: int):
     with monkeypatch.context() as broken:
-        breaks_at(broken, "write_bytes", step, OSError(errno.ENOSPC, "No space left on device", "there"))
+        breaks_at(broken, "write_bytes", step, OSError(errno.ENOSPC, "No space left on device"))
         ran = theirs.init("--yes")
     assert (ran.code, set(theirs.files())) == (2, {"Dockerfile"})
-    assert ran.stderr.startswith("there: No space left on device\n    ")
+    assert ran.stderr.startswith(f"{theirs.root}/.deploytasks-init: No space left on device\n    ")
 
 
 def breaks_at(monkeypatch: pytest.MonkeyPatch, name: str, step: int, error) -> None:
@@ -448,6 +448,29 @@ def test_at_a_terminal_it_asks_a_few_questions_and_again_where_an_answer_cannot_
         "the CI system: github, gitlab, none [none]: ",
     ]
     assert [tier.name for tier in load(theirs.root).tiers] == ["dev", "prod"]
+
+
+@pytest.mark.slow
+def test_at_a_real_terminal_a_command_to_copy_stays_on_one_line(theirs: Theirs):
+    ours, terminal = os.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"}
+    command = [sys.executable, "-m", "deploytasks", "init", "--services", "app"]
+    with subprocess.Popen(command, cwd=theirs.root, env=environment, stdin=terminal, stdout=terminal, stderr=terminal):
+        os.close(terminal)
+        os.write(ours, b"\n\n\n\n\n\n")
+        said = read_all(ours).replace("\r", "")
+    assert "the AWS region [us-east-1]: " in said
+    assert "\n  git add envs .deploytasks templates tasks.py requirements-deploy.txt .gitignore Makefile\n" in said
+
+
+def read_all(terminal: int) -> str:
+    """Return what is shown there until nobody has it open."""
+    said = b""
+    with suppress(OSError):  # as Linux tells the end
+        while part := os.read(terminal, 4096):
+            said += part
+    os.close(terminal)
+    return said.decode()
 
 
 def blocked(kind: str, root: Path) -> None:

@@ -99,7 +99,7 @@ def test_where_there_is_no_inv_it_says_how_to_get_one(copied: Copied, line: str)
     copied.program("uv", "uv")  # of no use without requirements-deploy.txt
     ran = copied.sh(line)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "there is no inv: neither .venv/bin/inv nor one on PATH, nor requirements-deploy.txt and uv" in ran.stderr
+    assert "there is no inv: not in .venv, not on PATH, and not by uv or pipx of requirements-deploy.txt" in ran.stderr
     assert "\n    python3 -m venv .venv && .venv/bin/pip install --requirement requirements-deploy.txt\n" in ran.stderr
 
 

@@ -35,7 +35,7 @@ _SWITCHES = {
 def arguments(parser: ArgumentParser) -> None:
     """Add the flags: one a question, and the switches."""
     for flag, question in QUESTIONS.items():
-        parser.add_argument(f"--{flag}", metavar="…", help=question.asks)
+        parser.add_argument(f"--{flag}", metavar=flag.rpartition("-")[2].upper(), help=question.asks)
     for flag, does in _SWITCHES.items():
         parser.add_argument(f"--{flag}", action="store_true", help=does)
 

@@ -87,14 +87,14 @@ def place(root: Path, written: Sequence[Step]) -> None:
     try:
         _draft(beside, written)
     except OSError as error:
-        raise Refusal(unwritable(error)) from error
+        raise Refusal(_unwritable(beside, error)) from error
     try:
         for number, step in enumerate(written):
             (root / step.path).parent.mkdir(parents=True, exist_ok=True)
             (beside / str(number)).rename(root / step.path)
     except OSError as error:
         again = Complaint("init", "not all files are written", "run it again: it keeps those that are there")
-        raise Failure(unwritable(error), again) from error
+        raise Failure(_unwritable(beside, error), again) from error
     finally:
         with suppress(OSError):
             shutil.rmtree(beside)
@@ -113,3 +113,9 @@ def _draft(beside: Path, written: Sequence[Step]) -> None:
         with suppress(OSError):
             shutil.rmtree(beside)
         raise
+
+
+def _unwritable(beside: Path, error: OSError) -> Complaint:
+    """Return the complaint about the file; a full disk names none, but is where the drafts are."""
+    error.filename = error.filename or str(beside)
+    return unwritable(error)

@@ -162,8 +162,8 @@ def warn(text: str) -> None:
     OutputStream(sys.stderr).write(f"{harmless(text)}\n")
 
 
-def say(text: str) -> None:
-    """Print one line on stdout.
+def say(text: str, *, whole: bool = False) -> None:
+    """Print one line on stdout; a `whole` one, which may be a command to copy, is not broken to the terminal's width.
 
     Raises:
         Failure: stdout rejected the output.
@@ -172,7 +172,7 @@ def say(text: str) -> None:
     from deploytasks.report.sheet import line
     from deploytasks.report.streams import show
 
-    raise_if_lost(show((line(text),), sys.stdout))
+    raise_if_lost(show((line(text, whole=whole),), sys.stdout))
 
 
 def say_told(event: "Event") -> None:

@@ -34,7 +34,7 @@ class Found:
     settled: Mapping[str, str] = field(default_factory=dict)
     """What envs/project.toml says, by the flag that it answers."""
     tenants: tuple[str, ...] = ()
-    """Those that have a file already."""
+    """Those that have a file already, with its account: `mb=222222222222`, or `mb` if it names none."""
 
     @property
     def host(self) -> str:
@@ -105,7 +105,7 @@ def _settled(root: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     sources = [checked(source, faults) for source in read_envs(root, faults)]
     raise_all(Invalid, complaints(root, faults))
     project, *tenants = sources
-    return _answers(project), tuple(each.name for each in tenants)
+    return _answers(project), tuple(f"{each.name}={each.data.get('account', '')}".strip("=") for each in tenants)
 
 
 def _answers(project: Source) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploytasks.adoption import placing, repository
 from deploytasks.adoption.answers import QUESTIONS, Answers, answered
-from deploytasks.adoption.drafts import Extras, drafts
+from deploytasks.adoption.drafts import Draft, Extras, drafts
 from deploytasks.adoption.placing import Step
 from deploytasks.adoption.repository import Found
 from deploytasks.adoption.vendor import obstacles as vendor_obstacles
@@ -53,11 +53,7 @@ def run(given: Namespace) -> Iterator[str]:
     found = repository.survey(root)
     answers = answered(found, given, given.ask)
     extras = Extras(given.nox, given.create_services, given.vendor)
-    drafted = list(drafts(answers, extras, found))
-    in_the_way = vendor_obstacles(root) if given.vendor else []
-    raise_all(Refusal, [*placing.obstacles(root, [each.path for each in drafted]), *in_the_way])
-    steps = list(placing.steps(root, drafted))
-    raise_all(Refusal, list(placing.obstacles(root, [step.path for step in steps])))
+    steps = _planned(root, list(drafts(answers, extras, found)), extras)
     written = [step for step in steps if step.draft is not None]
     if not given.dry_run:
         placing.place(root, written)
@@ -68,6 +64,18 @@ def run(given: Namespace) -> Iterator[str]:
     if given.vendor:
         yield from vendor(root)
     yield from _next(found, answers, steps, extras)
+
+
+def _planned(root: Path, drafted: Sequence[Draft], extras: Extras) -> list[Step]:
+    """Return what becomes of each file.
+
+    Raises: Refusal with everything that is in the way.
+    """
+    in_the_way = vendor_obstacles(root) if extras.vendor else []
+    raise_all(Refusal, [*placing.obstacles(root, [each.path for each in drafted]), *in_the_way])
+    steps = list(placing.steps(root, drafted))
+    raise_all(Refusal, list(placing.obstacles(root, [step.path for step in steps])))
+    return steps
 
 
 def _next(found: Found, answers: Answers, steps: Sequence[Step], extras: Extras) -> Iterator[str]:

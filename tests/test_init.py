@@ -185,6 +185,7 @@ def test_github_releases_main_to_the_first_tier_and_asks_its_environments_for_th
         'inv release.prod --commit "$GITHUB_SHA" --lock-wait 15m',
     ]
     for job in jobs.values():
+        assert job["steps"][0]["with"]["persist-credentials"] is False
         assert "pip install --requirement requirements-deploy.txt" in [step.get("run") for step in job["steps"]]
 
 

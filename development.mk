@@ -77,7 +77,6 @@ $(OLDEST): pyproject.toml
 	$(usable)
 	@echo "making .venv-oldest (once; a minute or so)"
 	@$(PYTHON) -m venv .venv-oldest
-	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | \
-	  sed 's/>=\(.*\),<.*/==\1/' >.venv-oldest/oldest.txt
+	@$(PYTHON) .ci/oldest.py >.venv-oldest/oldest.txt
 	@.venv-oldest/bin/$(PIP) --constraint .venv-oldest/oldest.txt --editable '.[test]'
 	@touch $@

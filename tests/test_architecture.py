@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "completion": {"config", "flags"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template", "completion"},
     "adoption": BASE | {"config", "git", "completion"},
+    "nox": {"errors"},
     "__main__": {"tasks", "adoption", "errors"},
     "__init__": {"tasks"},
 }
@@ -53,7 +54,8 @@ ONLY_IN = {
     "dxf": "builders",
     "jinja2": "template report adoption",
     "rich": "report",
-    "subprocess": "git builders aws adoption",
+    "subprocess": "git builders aws adoption nox",
+    "nox": "nox",
 }
 DERIVED = {("template", "botocore"), ("service_models", "botocore")}
 """These read botocore's service models, and make no client."""

@@ -23,6 +23,9 @@ REQUIRED = [Requirement(text) for text in PROJECT["dependencies"]]
 BROUGHT_ALONG = {"requests": "docker", "urllib3": "botocore"}
 """Packages that are imported without being asked for, each with the one that is made of it."""
 
+OPTIONAL = ("nox",)
+"""The extras that bring the package of the same name, which one module alone imports."""
+
 
 @pytest.mark.parametrize("required", REQUIRED, ids=str)
 def test_each_dependency_is_bounded_on_both_sides_and_installed_in_between(required: Requirement):
@@ -47,8 +50,9 @@ def test_what_is_imported_is_asked_for():
     } - {*sys.stdlib_module_names, "deploytasks"}
     asked = {canonicalize_name(each.name) for each in REQUIRED}
     found = {canonicalize_name(names[name][0]) for name in imported}
-    assert found - asked == {*BROUGHT_ALONG}
+    assert found - asked == {*BROUGHT_ALONG, *OPTIONAL}
     assert set(BROUGHT_ALONG.values()) <= asked
+    assert {Requirement(PROJECT["optional-dependencies"][name][0]).name for name in OPTIONAL} == {*OPTIONAL}
 
 
 def modules(node: ast.AST) -> list[str]:

@@ -59,7 +59,7 @@ class Shop:
     def inv(self, *words: str) -> Ran:
         """Runs `inv WORDS` in the repository."""
         if self.commits_config and self._config() != self.committed:
-            self.commit()
+            self._commit()
         self.capture()
         code = 0
         with chdir(self.root):
@@ -72,11 +72,14 @@ class Shop:
 
     def commit(self) -> str:
         """Commits what changed in envs/ and templates/, and returns what HEAD is then."""
+        self._commit()
+        return self.git("rev-parse", "HEAD")
+
+    def _commit(self) -> None:
         self.git("add", "-A", "--", "envs", "templates")
         if self.git("diff", "--cached", "--name-only"):
             self.git("commit", "-q", "-m", "Config")
         self.committed = self._config()
-        return self.git("rev-parse", "HEAD")
 
     def _config(self) -> tuple[Any, ...]:
         """Return what envs/ and templates/ hold, and which file git's index is: it is replaced whole."""
@@ -215,4 +218,6 @@ def shop(
             captured = capsys.readouterr()
             return captured.out, captured.err
 
-        yield Shop(root, endpoint, commits, capture)
+        made = Shop(root, endpoint, commits, capture)
+        made.committed = made._config()
+        yield made

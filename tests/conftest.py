@@ -97,6 +97,9 @@ def _nobodys_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         "XDG_CACHE_HOME": str(tmp_path_factory.getbasetemp() / "cache"),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "maintenance.auto",  # a second process a commit, for a repository of three
+        "GIT_CONFIG_VALUE_0": "false",
         "GIT_AUTHOR_NAME": "Nobody",
         "GIT_AUTHOR_EMAIL": "nobody@example.com",
         "GIT_COMMITTER_NAME": "Nobody",

@@ -22,6 +22,7 @@ DOCS = ROOT / "docs"
 HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
 TUTORIAL = DOCS / "tutorial.md"
 PAGES = (TUTORIAL, *HOW_TOS)
+DOCUMENTS = sorted([ROOT / "README.md", *DOCS.glob("**/*.md")])
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^(?:#|//|\{#-?) (?P<add>add to )?(?P<path>[\w./-]+\.\w+|[\w/]*Dockerfile)(?:: .*?)?(?: -?#\})?\n")
 _VARIES = re.compile(
@@ -29,6 +30,7 @@ _VARIES = re.compile(
     r"|\b[\w.-]+@[\w.-]+\b(?=,|:|\)| |$)"
 )
 """Times, ages, hashes, and who did it: the page shows one example."""
+_NAMES = re.compile(r"(tag|deploy|release)\.<(?:first )?tier>")
 _CODE = re.compile(r"\n\(exit code (\d+)\)\s*\Z")
 
 
@@ -124,10 +126,17 @@ def _normal(text: str) -> str:
 
 
 def mentioned(page: Path) -> list[list[str]]:
-    """Return the words of each `inv` that the page has in its text, a table or a block."""
-    spans = re.findall(r"(?<!`)`(inv [^`]+)`", _BLOCK.sub("", page.read_text().replace("\\|", "|")))
-    typed = [line for step in steps(page) if isinstance(step, Commands) for line in step.lines]
-    return [words(line) for line in [*spans, *typed] if line.startswith("inv ")]
+    """Return the words of each `inv` with a task that a document has in its text, a table or a block.
+
+    `<tier>` and the like become names of this repository.
+    """
+    text = page.read_text().replace("\\|", "|")
+    spans = re.findall(r"(?<!`)`(inv [^`\n]+)`", _BLOCK.sub("", text))
+    typed = re.findall(r"^(?:\$ )?(inv [a-z]+\S*(?: \S+)*)", text, re.MULTILINE)
+    named = (
+        _NAMES.sub(r"\1.dev", each.replace("<image>", "app").replace("build.nginx", "build.app")) for each in spans
+    )
+    return [words(each) for each in [*named, *typed] if not each.startswith("inv --")]
 
 
 def words(line: str) -> list[str]:

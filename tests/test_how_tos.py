@@ -161,17 +161,20 @@ def scripted(cloud: Cloud, commit: str) -> None:
 def test_a_page_does_what_it_says(page: Path, reader: Reader):
     if page.stem == "from-scripts":
         scripted(reader.cloud, git(reader.root, "rev-parse", "HEAD"))
-    reader.follow([pages.Commands(GIVEN.get(page.stem, ())), *pages.steps(page)])
+    reader.follow([pages.Commands(GIVEN.get(page.stem, ())), *pages.steps(page), pages.Commands(("inv envs.check",))])
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
-def test_each_command_that_a_page_mentions_is_a_task_with_these_flags(page: Path):
+@pytest.mark.parametrize("page", pages.DOCUMENTS, ids=lambda page: page.stem)
+def test_each_command_that_a_document_mentions_is_a_task_with_these_flags(page: Path):
     tasks = namespace(pages.ROOT)
     for words in pages.mentioned(page):
         name, *rest = itertools.takewhile(lambda word: word not in ("--", ">"), words[1:])
-        typed = {word.partition("=")[0].removeprefix("--") for word in rest if word.startswith("--")}
-        assert typed <= {name for argument in tasks[name].get_arguments() for name in argument.names}, words
+        typed = {
+            word.partition("=")[0].removeprefix("--").removeprefix("no-") for word in rest if word.startswith("--")
+        }
+        known = {name for argument in tasks[name].get_arguments() for name in argument.names}
+        assert typed <= known | {name.removeprefix("no-") for name in known}, words
 
 
 @pytest.mark.quick

@@ -107,7 +107,7 @@ def running(*, engine: str = "", steady_s: float = STEADY_S) -> Iterator[Emulato
 
 def _started(home: Path, engine: str, steady_s: float) -> Emulator:
     for _ in range(_ATTEMPTS):  # the free port may be taken by somebody else before the emulator binds it
-        emulator = _start(home, _free_port(), engine, steady_s)
+        emulator = _start(home, free_port(), engine, steady_s)
         try:
             if _answers(emulator):
                 return emulator
@@ -147,7 +147,8 @@ def _environment(home: Path, port: int, engine: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

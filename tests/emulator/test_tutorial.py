@@ -59,7 +59,7 @@ def test_everything_that_the_tutorial_has_typed_does_what_it_shows(tmp_path: Pat
     (tmp_path / "tutorial").mkdir()
     (tmp_path / "tutorial" / "tools").symlink_to(Path(sys.executable).parents[1])
     (tmp_path / "tutorial" / "emulator").symlink_to(emulator.PYTHON.parents[1])
-    port = str(emulator._free_port())
+    port = str(emulator.free_port())
     with bash(tmp_path / "checkout") as shell:
         for step in pages.steps(pages.TUTORIAL, {PORT: port}):
             if isinstance(step, pages.File):

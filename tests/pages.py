@@ -12,8 +12,9 @@ In the order of the page, a fenced block is one of these:
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -55,13 +56,15 @@ class Commands(Struct, frozen=True):
     code: int = 0
     output: str | None = None
 
-    def ends_with(self, codes: Sequence[int]) -> bool:
-        """Whether these are the exit codes that the page promises: 0, but for the last."""
-        return [*codes] == [*[0] * (len(codes) - 1), self.code][: len(codes)]
 
-    def prints(self, output: str) -> bool:
-        """Whether it is what the page shows, if it shows anything."""
-        return self.output is None or fits(self.output, output)
+class Typist(Protocol):
+    """Types commands, each in the folder in which the one before ended."""
+
+    folder: Path
+
+    def type(self, line: str) -> tuple[int, str]:
+        """Return a command's exit code, and what it printed."""
+        ...
 
 
 Step = File | Commands
@@ -79,6 +82,19 @@ def steps(page: Path, instead: Mapping[str, str] = {}) -> Iterator[Step]:
             yield _commands(text, following[1] if following[0] == "text" else None)
         elif language != "text":
             yield _file(page, text)
+
+
+def follow(steps: Iterable[Step], typist: Typist) -> None:
+    """Write each file and type each command; what these end with and print is what the page says."""
+    for step in steps:
+        if isinstance(step, File):
+            step.write(typist.folder)
+            continue
+        typed = [(line, *typist.type(line)) for line in step.lines]
+        codes = [code for _, code, _ in typed]
+        assert codes == [*[0] * (len(codes) - 1), step.code][: len(codes)], typed
+        printed = "\n".join(output.strip("\n") for _, _, output in typed if output.strip())
+        assert step.output is None or fits(step.output, printed), printed
 
 
 def files(page: Path, suffix: str) -> list[File]:
@@ -121,7 +137,7 @@ def fits(expected: str, output: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    lines = (re.sub(r"(?<=\S) {2,}", "  ", _VARIES.sub("…", line).rstrip()) for line in text.strip("\n").splitlines())
+    lines = (re.sub(r"(?<=\S) {2,}", "  ", _VARIES.sub("¤", line).rstrip()) for line in text.strip("\n").splitlines())
     return "\n".join("…" if line.strip() == "…" else line for line in lines)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import deploytasks
 from deploytasks.__main__ import main
+from deploytasks.adoption import releases
 from deploytasks.adoption.vendor import vendor
 from tests.test_vendor import copied
 
@@ -71,3 +72,11 @@ def test_in_a_repository_with_a_copy_the_copy_runs_and_what_is_installed_is_told
     first, second = ended.stdout.splitlines()
     assert first == f"deploytasks {deploytasks.__version__}: the copy in {tmp_path / 'deploytasks'}, as it was made"
     assert ": installed" in second
+
+
+def test_a_checkout_that_was_built_in_is_not_installed(tmp_path: Path, monkeypatch):
+    about = tmp_path / "deploytasks.egg-info"
+    about.mkdir()
+    (about / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: deploytasks\nVersion: 9.0\n")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert releases.installed(tmp_path / "elsewhere") is None

@@ -81,7 +81,10 @@ def installed(root: Path) -> Place | None:
 
 
 def _distributions(path: list[str]) -> Iterator[Place]:
+    """Yield what is installed there: a checkout's own egg-info says nothing of that, and has no file WHEEL."""
     for each in distributions(name=PACKAGE, path=path):
+        if each.read_text("WHEEL") is None:
+            continue
         source = _editable(each)
         folder = source / PACKAGE if source else Path(str(each.locate_file(PACKAGE)))
         yield Place(each.version, folder, "editable" if source else "installed", requirements(each))

@@ -51,7 +51,9 @@ def bash(folder: Path) -> Iterator[Shell]:
     env = {**os.environ, "PYTHONPATH": str(pages.ROOT)}
     with subprocess.Popen(["bash"], cwd=folder, env=env, text=True, start_new_session=True, **pipes) as process:
         try:
-            yield Shell(process)
+            shell = Shell(process)
+            shell.type("trap 'kill $(jobs -p) 2>/dev/null' EXIT")  # whatever becomes of this process
+            yield shell
         finally:
             os.killpg(process.pid, signal.SIGTERM)
 
@@ -64,6 +66,7 @@ def test_everything_that_the_tutorial_has_typed_does_what_it_shows(tmp_path: Pat
     port = str(emulator.free_port())
     with bash(tmp_path / "checkout") as shell:
         pages.follow(pages.steps(pages.TUTORIAL, {PORT: port}), shell)
+        shell.type("wait")  # the emulator has ended, too
     assert [each.name for each in tmp_path.iterdir()] == ["checkout"]
 
 

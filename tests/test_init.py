@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from deploytasks.__main__ import main
-from deploytasks.adoption import pins
+from deploytasks.adoption import requirements
 from deploytasks.adoption.releases import Place
 from deploytasks.commands import envs_check, envs_schema
 from deploytasks.config.load import load
@@ -283,19 +283,27 @@ def test_a_vendored_copy_is_made_and_what_it_needs_is_listed(theirs: Theirs):
 @pytest.mark.parametrize(
     ("how", "origin", "expected"),
     [
-        ("installed", {}, pins.Pins(("deploytasks==1.0",))),
+        ("installed", {}, requirements.Requirements(("deploytasks==1.0",))),
         (
             "installed",
             {"url": "https://git.example/d.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
-            pins.Pins(("deploytasks @ git+https://git.example/d.git@c0ffee",)),
+            requirements.Requirements(("deploytasks @ git+https://git.example/d.git@c0ffee",)),
         ),
-        ("installed", {"url": "file:///d.whl", "archive_info": {}}, pins.Pins(("deploytasks==1.0",), nowhere=True)),
-        ("editable", {"url": "file:///d", "dir_info": {}}, pins.Pins(("deploytasks==1.0",), nowhere=True)),
-        ("unstamped", {}, pins.Pins(("deploytasks==1.0",), nowhere=True)),
+        (
+            "installed",
+            {"url": "file:///d.whl", "archive_info": {}},
+            requirements.Requirements(("deploytasks==1.0",), nowhere=True),
+        ),
+        (
+            "editable",
+            {"url": "file:///d", "dir_info": {}},
+            requirements.Requirements(("deploytasks==1.0",), nowhere=True),
+        ),
+        ("unstamped", {}, requirements.Requirements(("deploytasks==1.0",), nowhere=True)),
     ],
 )
 def test_the_package_is_pinned_to_where_pip_gets_it_again(how, origin, expected):
-    assert pins.pinned(Place("1.0", Path("/d"), how), origin) == expected
+    assert requirements.of_package(Place("1.0", Path("/d"), how, origin=origin)) == expected
 
 
 KEPT = {

@@ -13,10 +13,9 @@ import pytest
 
 from deploytasks.__main__ import main
 from deploytasks.adoption import stamp, upgrade
-from deploytasks.adoption.base import Base
-from deploytasks.adoption.releases import Place, Release
+from deploytasks.adoption.merge_base import MergeBase
+from deploytasks.adoption.releases import Place, Release, is_newer
 from deploytasks.adoption.vendor import vendor
-from deploytasks.adoption.versions import is_newer
 from deploytasks.errors import DeployError
 
 LINES = [f"line {number}\n" for number in range(9)]
@@ -165,7 +164,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_kind_of_edit_survives_each_kind_of_change(tmp_path: Path, pristine: Place):
     folder = copied(tmp_path, edits=EDITS)
-    said, failed = ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
+    said, failed = ended(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     assert found(folder) == WANTED
     assert failed == LEFT
     assert not (folder / "old").exists()
@@ -220,7 +219,7 @@ def test_an_upgrade_that_is_killed_at_any_write_is_completed_by_the_next(
         folder = copied(root, edits=EDITS)
         writes.count, writes.last = 0, kills + 1
         try:
-            ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
+            ended(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
         except Killed:
             kills += 1
         else:
@@ -231,7 +230,7 @@ def test_an_upgrade_that_is_killed_at_any_write_is_completed_by_the_next(
         told, failed = ended(upgrade.finish(folder))
         finished += bool(told)
         if not failed:
-            _, failed = ended(upgrade.bring(folder, NEW, Base(stamp.read(folder) or OLD.stamp, pristine)))
+            _, failed = ended(upgrade.bring(folder, NEW, MergeBase(stamp.read(folder) or OLD.stamp, pristine)))
         assert (found(folder), [path.name for path in root.iterdir()]) == (WANTED, ["deploytasks"]), f"write {kills}"
         assert set(LEFT.split("\n")) >= set(failed.split("\n")) - MERGED_LATER, f"write {kills}"
         shutil.rmtree(root)
@@ -255,7 +254,7 @@ def test_what_is_edited_after_a_kill_is_not_overwritten_by_the_next_upgrade(
     folder = copied(tmp_path, edits=EDITS)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(os, "replace", lambda *_: killed(*_))
-        list(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
+        list(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     write(folder, {"changed.py": b"late\n", "gone.py": b"late\n", "added.py": b"late\n"})
     said, failed = ended(upgrade.finish(folder))
     assert said[0] == "an upgrade to 2.0 was ended half-way: it is finished first"
@@ -282,21 +281,21 @@ def test_a_disk_that_is_full_leaves_the_copy_as_it_was(
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        list(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
+        list(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     assert (found(folder), sorted(path.name for path in tmp_path.iterdir())) == (before, ["deploytasks", "installed"])
 
 
 def test_what_was_not_merged_is_asked_for_until_it_is(tmp_path: Path, pristine: Place):
     folder = copied(tmp_path, edits=EDITS)
-    ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
-    said, failed = ended(upgrade.bring(folder, NEW, Base(NEW.stamp, pristine)))
+    ended(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
+    said, failed = ended(upgrade.bring(folder, NEW, MergeBase(NEW.stamp, pristine)))
     assert (said, set(failed.split("\n"))) == (["nothing to do: deploytasks/ is at 2.0"], MERGED_LATER)
     later = Release("3.0", {**NEW.files, "same.py": THERE})
-    said, refused = ended(upgrade.bring(folder, later, Base(NEW.stamp, pristine)))
+    said, refused = ended(upgrade.bring(folder, later, MergeBase(NEW.stamp, pristine)))
     assert (said, set(refused.split("\n"))) == ([], MERGED_LATER)
     for path in folder.rglob("*.new"):
         path.unlink()
-    assert ended(upgrade.bring(folder, later, Base(NEW.stamp, pristine)))[1] == ""
+    assert ended(upgrade.bring(folder, later, MergeBase(NEW.stamp, pristine)))[1] == ""
     assert (folder / "same.py").read_bytes() == THERE
 
 
@@ -304,7 +303,7 @@ def test_a_checkout_with_other_line_ends_is_no_edit_and_keeps_them(tmp_path: Pat
     crlf = {path: content.replace(b"\n", b"\r\n") for path, content in OLD.files.items()}
     crlf["merged.py"] = text(_7="here").replace(b"\n", b"\r\n")
     folder = copied(tmp_path, edits=crlf)
-    assert ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))[1] == ""
+    assert ended(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))[1] == ""
     assert (folder / "changed.py").read_bytes() == THERE.replace(b"\n", b"\r\n")
     assert (folder / "merged.py").read_bytes() == WANTED["merged.py"].replace(b"\n", b"\r\n")
 
@@ -312,7 +311,7 @@ def test_a_checkout_with_other_line_ends_is_no_edit_and_keeps_them(tmp_path: Pat
 def test_a_file_keeps_its_mode_and_one_that_is_no_text_is_not_merged(tmp_path: Path, pristine: Place):
     folder = copied(tmp_path, edits={"merged.py": b"\0\xff here\n"})
     (folder / "changed.py").chmod(0o755)
-    _, failed = ended(upgrade.bring(folder, NEW, Base(OLD.stamp, pristine)))
+    _, failed = ended(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     assert failed.startswith("deploytasks/merged.py: edited here, changed in 2.0: it stays as it is")
     assert (folder / "changed.py").stat().st_mode & 0o777 == 0o755
     assert ((folder / "merged.py").read_bytes(), (folder / "merged.py.new").read_bytes()) == (b"\0\xff here\n", THERE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import deploytasks
 from deploytasks.adoption import releases, stamp, vendor
 from deploytasks.errors import Refusal
 from tests.template_stage import ROOT
@@ -125,3 +126,18 @@ def test_a_stamp_that_cannot_be_read_is_refused(tmp_path: Path, text: str, what:
 def test_a_folder_without_a_stamp_is_no_copy(tmp_path: Path):
     (tmp_path / "deploytasks").mkdir()
     assert releases.copy(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("boto3>=1.43,<2", "boto3>=1.43,<2"),
+        ("boto3<2,>=1.43", "boto3>=1.43,<2"),
+        ("moto[ecr,ecs]<6,>=5; python_version<'4'", "moto[ecr,ecs]>=5,<6; python_version<'4'"),
+        ("invoke", "invoke"),
+    ],
+)
+def test_what_a_version_requires_is_told_in_one_spelling(tmp_path: Path, monkeypatch, written: str, told: str):
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "deploytasks"\ndependencies = ["{written}"]\n')
+    monkeypatch.setattr(deploytasks, "__file__", str(tmp_path / "deploytasks/__init__.py"))
+    assert releases.running().requires == (told,)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from deploytasks.adoption import pins
+from deploytasks.adoption import requirements
 from deploytasks.adoption.answers import UNKNOWN_ACCOUNT, Answers
 from deploytasks.adoption.repository import Found
 from deploytasks.config import json_schema
@@ -48,8 +48,8 @@ def drafts(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
     yield from _templates(answers, extras, found)
     adding = _adding("from deploytasks import namespace; ns = namespace(Path(__file__).parent)")
     yield Draft("tasks.py", _scaffold("tasks.py.j2"), advice=adding)
-    pinned = pins.pins(found.root, vendor=extras.vendor)
-    yield Draft("requirements-deploy.txt", _scaffold("requirements-deploy.txt.j2", pins=pinned))
+    needed = requirements.of_repository(found.root, vendor=extras.vendor)
+    yield Draft("requirements-deploy.txt", _scaffold("requirements-deploy.txt.j2", needed=needed))
     yield _ignored(_scaffold("gitignore.j2", nox=extras.nox))
     yield Draft("Makefile", _scaffold("Makefile"), _WRAPPERS, lambda _: f"the wrappers: make -f {_WRAPPERS} help")
     if extras.nox:

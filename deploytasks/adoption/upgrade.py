@@ -1,8 +1,8 @@
 """`python -m deploytasks upgrade`: bring the copy in this repository to another version, and lose no edit.
 
 1. The target is read: the version that is installed, that pip downloads (`--to`), or in a wheel (`--wheel`).
-2. Each file is decided on (merge.py). What was edited here and changed there is merged over what the copy was made of,
-   which is looked for only if a file needs it (base.py). What clashes stays, with the new file beside it as `.new`.
+2. Each file is decided on (merge.py). What was edited here and changed there is merged over what the copy was made of
+   (merge_base.py, read only if a file needs it). What clashes stays, with the new file beside it as `.new`.
 3. The files are prepared, then replaced (replace.py). An upgrade that was ended half-way is finished first.
 
 Nothing of this package is imported any more once files are replaced: it may be the copy that runs.
@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploytasks.adoption import merge, releases, replace, stamp, wheels
-from deploytasks.adoption.base import Base
 from deploytasks.adoption.merge import LEFT, Change
-from deploytasks.adoption.releases import PACKAGE, Place, Release
-from deploytasks.adoption.versions import is_newer
+from deploytasks.adoption.merge_base import MergeBase
+from deploytasks.adoption.releases import PACKAGE, Place, Release, is_newer
 from deploytasks.errors import Complaint, Failure, Refusal, raise_all
 
 _NO_COPY = "run it where tasks.py is; init --vendor makes a copy, and pip upgrades what pip installed"
@@ -45,7 +44,7 @@ def run(given: Namespace) -> Iterator[str]:
     yield from finish(folder, dry_run=given.dry_run)
     here = _installed(root)
     new = _target(given, _copy(root), here)
-    base = Base(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
+    base = MergeBase(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
     yield from bring(folder, new, base, dry_run=given.dry_run)
 
 
@@ -60,7 +59,7 @@ def finish(folder: Path, *, dry_run: bool = False) -> Iterator[str]:
         replace.discard(folder)
 
 
-def bring(folder: Path, new: Release, base: Base, *, dry_run: bool = False) -> Iterator[str]:
+def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False) -> Iterator[str]:
     """Bring the copy to the release, unless it is there already."""
     was = base.stamp
     pending = [_pending(path) for path in stamp.unmerged(folder)]

@@ -11,7 +11,7 @@ from deploytasks.adoption.stamp import Stamp, digest
 from deploytasks.errors import DeployError
 
 
-class Base:
+class MergeBase:
     """The release of a stamp, looked for once a file needs it: where it is installed, then by pip, also in `folders`.
 
     `lost` is why files could not be merged, if the base was not to be had; else "".

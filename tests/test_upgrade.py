@@ -279,7 +279,7 @@ def test_a_disk_that_is_full_leaves_the_copy_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "here")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         list(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     assert (found(folder), sorted(path.name for path in tmp_path.iterdir())) == (before, ["deploytasks", "installed"])

@@ -25,6 +25,7 @@ def copied(root: Path) -> Path:
 
 
 def test_a_copy_has_every_tracked_file_of_the_package_and_a_stamp(tmp_path: Path):
+    (tmp_path / ".deploytasks-vendor").mkdir()  # of a copy that was killed
     (line,) = vendor.vendor(tmp_path)
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "deploytasks"], cwd=ROOT, capture_output=True
@@ -75,7 +76,7 @@ def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "here")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         list(vendor.vendor(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -1,16 +1,13 @@
-"""Put the drafts into the repository: overwrite nothing that is there, and let a further run mend an end half-way.
-
-All drafts are written into a folder beside them first, so that a full disk is found before anything is in its place.
-"""
+"""Put the drafts into the repository: overwrite nothing that is there, and let a further run mend an end half-way."""
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploytasks.adoption.drafts import Draft
+from deploytasks.adoption.staging import discard, stage
 from deploytasks.errors import Complaint, Failure, Refusal, unwritable
 
 _DRAFTS = ".deploytasks-init"
@@ -85,34 +82,19 @@ def place(root: Path, written: Sequence[Step]) -> None:
     """
     beside = root / _DRAFTS
     try:
-        _draft(beside, written)
+        stage(beside, {f"files/{step.path}": (step.draft or "").encode() for step in written})
     except OSError as error:
         raise Refusal(_unwritable(beside, error)) from error
     try:
-        for number, step in enumerate(written):
+        for step in written:
             (root / step.path).parent.mkdir(parents=True, exist_ok=True)
-            (beside / str(number)).rename(root / step.path)
+            (beside / "files" / step.path).rename(root / step.path)
     except OSError as error:
         again = Complaint("init", "not all files are written", "run it again: it keeps those that are there")
         raise Failure(_unwritable(beside, error), again) from error
     finally:
         with suppress(OSError):
-            shutil.rmtree(beside)
-
-
-def _draft(beside: Path, written: Sequence[Step]) -> None:
-    """Write all files into a folder of their own, which git ignores; what an earlier run left there goes first."""
-    try:
-        if beside.exists():
-            shutil.rmtree(beside)
-        beside.mkdir()
-        (beside / ".gitignore").write_text("*\n")
-        for number, step in enumerate(written):
-            (beside / str(number)).write_bytes((step.draft or "").encode())
-    except BaseException:
-        with suppress(OSError):
-            shutil.rmtree(beside)
-        raise
+            discard(beside)
 
 
 def _unwritable(beside: Path, error: OSError) -> Complaint:

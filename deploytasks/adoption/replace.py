@@ -13,9 +13,10 @@ from pathlib import Path
 
 from deploytasks.adoption import stamp
 from deploytasks.adoption.merge import BESIDE, Change
+from deploytasks.adoption.staging import discard, stage
 
 _FOLDER = ".deploytasks-upgrade"
-_LIST, _FILES, _STAMP = "changes.json", "files", "stamp.json"
+_LIST, _DRAFT, _FILES, _STAMP = "changes.json", "draft", "files", "stamp.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +29,11 @@ class Upgrade:
 
 def prepare(copy: Path, new: stamp.Stamp, changes: Sequence[Change]) -> Upgrade:
     """Write what is to be put into the copy beside it; nothing of the copy is touched."""
-    folder = _beside(copy)
-    discard(copy)
-    try:
-        for change in changes:
-            if change.content is not None:
-                staged = folder / _FILES / change.path
-                staged.parent.mkdir(parents=True, exist_ok=True)
-                staged.write_bytes(change.content)
-        folder.mkdir(exist_ok=True)
-        (folder / ".gitignore").write_text("*\n")
-        (folder / _STAMP).write_text(new.text(), "utf-8")
-        listed = [{"path": each.path, "kind": each.kind, "was": each.was} for each in changes]
-        (folder / "draft").write_text(json.dumps({"version": new.version, "changes": listed}))
-        (folder / "draft").replace(folder / _LIST)
-    except BaseException:
-        with suppress(OSError):
-            discard(copy)
-        raise
+    files = {f"{_FILES}/{each.path}": each.content for each in changes if each.content is not None}
+    listed = [{"path": each.path, "kind": each.kind, "was": each.was} for each in changes]
+    document = json.dumps({"version": new.version, "changes": listed})
+    stage(_beside(copy), {**files, _STAMP: new.text().encode(), _DRAFT: document.encode()})
+    (_beside(copy) / _DRAFT).replace(_beside(copy) / _LIST)
     return Upgrade(new.version, tuple(changes))
 
 
@@ -66,7 +54,7 @@ def carry_out(copy: Path, upgrade: Upgrade) -> list[Change]:
     made = [_change(copy, each) for each in sorted(upgrade.changes, key=_turn)]
     with suppress(FileNotFoundError):
         (_beside(copy) / _STAMP).replace(copy / stamp.NAME)
-    discard(copy)
+    discard_prepared(copy)
     return made
 
 
@@ -113,7 +101,6 @@ def _beside(copy: Path) -> Path:
     return copy.parent / _FOLDER
 
 
-def discard(copy: Path) -> None:
+def discard_prepared(copy: Path) -> None:
     """Remove what was prepared, or is left of it."""
-    if _beside(copy).exists():
-        shutil.rmtree(_beside(copy))
+    discard(_beside(copy))

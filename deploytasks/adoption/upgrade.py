@@ -56,7 +56,7 @@ def finish(folder: Path, *, dry_run: bool = False) -> Iterator[str]:
     if half and not dry_run:
         yield from _replaced(folder, half)
     elif not dry_run:
-        replace.discard(folder)
+        replace.discard_prepared(folder)
 
 
 def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False) -> Iterator[str]:

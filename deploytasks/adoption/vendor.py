@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from deploytasks.adoption import releases, stamp
+from deploytasks.adoption.staging import discard, stage
 from deploytasks.errors import Complaint, Refusal, raise_all
 
+_DRAFT = ".deploytasks-vendor"
 _OTHERS = "it has no stamp, so it stays as it is: move it away, and compare afterwards (git diff)"
 
 
@@ -26,7 +28,7 @@ def vendor(root: Path) -> Iterator[str]:
     """Copy the package that runs this into `root/deploytasks`, and yield the lines to print.
 
     A stamped copy that is there stays as it is: `upgrade` brings it to another version. The new one appears as a whole
-    or not at all. `releases.running().requires` are the packages that it needs, as pip takes them.
+    or not at all.
 
     Raises: Refusal if something without a stamp is there.
     """
@@ -36,12 +38,13 @@ def vendor(root: Path) -> Iterator[str]:
         return
     source = releases.running()
     release = releases.read(source)
-    with TemporaryDirectory(prefix=".deploytasks.", dir=root) as name:
-        draft = Path(name, releases.PACKAGE)
-        for path, content in release.files.items():
-            Path(draft, path).parent.mkdir(parents=True, exist_ok=True)
-            Path(draft, path).write_bytes(content)
-        made = stamp.read(source.folder) or release.stamp  # a copy of an edited copy knows what was edited
-        Path(draft, stamp.NAME).write_text(made.text(), "utf-8")
-        draft.rename(root / releases.PACKAGE)
+    made = stamp.read(source.folder) or release.stamp  # a copy of an edited copy knows what was edited
+    files = {**release.files, stamp.NAME: made.text().encode()}
+    beside = root / _DRAFT
+    try:
+        stage(beside, {f"{releases.PACKAGE}/{path}": content for path, content in files.items()})
+        (beside / releases.PACKAGE).rename(root / releases.PACKAGE)
+    finally:
+        with suppress(OSError):
+            discard(beside)
     yield f"{releases.PACKAGE}/ is a copy of version {release.version}, {len(release.files)} files"

@@ -43,13 +43,12 @@ def _parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
     parser.set_defaults(ask=shell.ask_for)
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     asked = next((each for each in arguments if each in VERBS), "")
-    modules = {name: import_module(f"deploytasks.adoption.{name}") for name in VERBS if name == asked}
+    module = import_module(f"deploytasks.adoption.{asked}") if asked else None
     for name, does in VERBS.items():
         own = verbs.add_parser(name, help=does, description=does, allow_abbrev=False)
-        if name in modules:
-            modules[name].arguments(own)
-    given = parser.parse_args(arguments)
-    return modules[given.verb], given
+        if module and name == asked:
+            module.arguments(own)
+    return module, parser.parse_args(arguments)
 
 
 def run() -> int:

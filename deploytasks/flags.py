@@ -12,6 +12,8 @@ _SHOWING = "deploy.wait deploy.continue deploy.stop deploy.diff deploy.logs"
 _TARGETS = f"{_ROLLING_OUT} deploy.register {_SHOWING} status"
 _LOCKING = "tag.TIER deploy.TIER deploy.register release.TIER release.matrix release.rollback lock.acquire"
 
+DRY_RUN = "dry run: nothing was changed"
+"""What ends the output of a command with `--dry-run`."""
 Resumed = Literal["", "same", "all"]
 """Who repeats the flag in the command that goes on: nobody, the `same` command again, or `all` that finish its work."""
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from deploytasks import tags
 from deploytasks.errors import ROOM, Invalid
+from deploytasks.git_url import without_credentials
 
 Relation = Literal["same", "newer", "older", "diverged", "unknown"]
 
@@ -193,17 +193,7 @@ def committed_at(root: Path, commit: str) -> datetime:
 def origin_url(root: Path) -> str:
     """Return the URL that the repository was cloned from, without credentials; "" if it has no `origin`."""
     done = run(root, "config", "--get", "remote.origin.url")
-    return _without_credentials(done.stdout.strip()) if done.returncode == 0 else ""
-
-
-def _without_credentials(url: str) -> str:
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    keeps_user = parts.scheme in ("ssh", "git+ssh") and user
-    netloc = f"{user.partition(':')[0]}@{host}" if keeps_user else host
-    return parts._replace(netloc=netloc, query="", fragment="").geturl()
+    return without_credentials(done.stdout.strip()) if done.returncode == 0 else ""
 
 
 def merged(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from deploytasks.commands.envs_new import Asked, new, told
 from deploytasks.config.load import load
 from deploytasks.config.new_tenant import Pattern, Wanted, guard, like
 from deploytasks.errors import Failure, Invalid
-from deploytasks.tasks import shell
+from deploytasks.tasks import files
 from tests.envs_files import PROJECT, write
 from tests.test_envs_schema import ran, root  # noqa: F401 - a fixture
 
@@ -253,7 +253,7 @@ def test_a_link_or_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Pa
     file = tmp_path / "acme.toml"
     file.symlink_to(tmp_path / "gone")
     with pytest.raises(Invalid, match="is there already"):
-        shell.create(file, "new")
+        files.create(file, "new")
     assert [*tmp_path.iterdir()] == [file]
 
 
@@ -261,9 +261,9 @@ def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shell, "_replace", full)
+    monkeypatch.setattr(files, "_replace", full)
     with pytest.raises(Failure, match="No space left on device\n    make room"):
-        shell.create(tmp_path / "acme.toml", "new")
+        files.create(tmp_path / "acme.toml", "new")
     assert [*tmp_path.iterdir()] == []
 
 

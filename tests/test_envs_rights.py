@@ -19,8 +19,9 @@ from deploytasks.aws.operations import OPERATIONS
 from deploytasks.commands.envs_rights import Asked, grants
 from deploytasks.config.load import load
 from deploytasks.errors import Invalid
+from deploytasks.flags import choices
 from deploytasks.model import Project
-from deploytasks.model.rights import Grant
+from deploytasks.model.rights import HOLDERS, Grant
 from deploytasks.report.rights import as_cloudformation, as_json, as_terraform
 from tests.envs_files import write
 from tests.template_stage import DEFINITION
@@ -350,8 +351,14 @@ REFUSED = {
     "no repository": (Asked(), "--repository: is missing, and git has no remote `origin`\n    name it: --repository"),
     "what is none": (Asked(repository="shop"), "--repository: 'shop' names no repository\n    name it"),
     "a password": (Asked(repository="u:pw@shop"), "--repository: 'shop' names no repository"),
+    "a folder": (Asked(repository="../x.y/shop"), "--repository: '../x.y/shop' names no repository"),
+    "no URL": (Asked(repository="https://[x/acme/shop"), "--repository: 'https://[x/acme/shop' names no repository"),
     "no ARN": (Asked(trusted=("ops",)), "--trust: 'ops' is no role's or user's ARN\n    for example --trust arn"),
 }
+
+
+def test_the_table_of_flags_has_whose_rights_may_be_asked_for():
+    assert choices("envs.rights", "role") == HOLDERS
 
 
 @pytest.mark.parametrize(("asked", "said"), REFUSED.values(), ids=REFUSED)
@@ -388,7 +395,7 @@ def test_moto_takes_the_roles_and_policies(tmp_path: Path):
     for grant in grants(shop(tmp_path), GITHUB):
         if grant.role:
             iam.create_role(RoleName=grant.name, Path=grant.path, AssumeRolePolicyDocument=json.dumps(grant.trust))
-        for name, document in zip(grant.policy_names("shop"), grant.policies, strict=True):
+        for name, document in grant.named_policies("shop"):
             made = iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
             if grant.role:
                 iam.attach_role_policy(RoleName=grant.name, PolicyArn=made["Policy"]["Arn"])

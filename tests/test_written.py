@@ -16,7 +16,7 @@ from deploytasks.errors import Failure, Invalid
 from deploytasks.model import Command, Options, Scope
 from deploytasks.report.sheet import line
 from deploytasks.report.streams import OutputStream
-from deploytasks.tasks import flags, shell
+from deploytasks.tasks import files, flags, shell
 from deploytasks.tasks.carry_out import carry_out
 from tests.commands import REGISTRY, Shop
 from tests.hanging import HANGS_S
@@ -78,7 +78,7 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path):
     page = tmp_path / "board.html"
     page.write_text("before", "utf-8")
     page.chmod(0o640)
-    shell.write(page, "after")
+    files.write(page, "after")
     assert page.read_text("utf-8") == "after"
     assert stat.S_IMODE(page.stat().st_mode) == 0o640
     assert [each.name for each in tmp_path.iterdir()] == ["board.html"]
@@ -89,7 +89,7 @@ def test_a_link_planted_under_a_name_that_can_be_guessed_is_not_followed(tmp_pat
     victim.write_text("private", "utf-8")
     planted = tmp_path / f".deploytasks.{os.getpid()}"
     planted.symlink_to(victim)
-    shell.write(tmp_path / "board.html", "the board")
+    files.write(tmp_path / "board.html", "the board")
     assert (victim.read_text("utf-8"), (tmp_path / "board.html").read_text("utf-8")) == ("private", "the board")
     assert not (tmp_path / "board.html").is_symlink()
     assert planted.is_symlink()
@@ -102,7 +102,7 @@ def test_a_draft_opens_nothing_that_is_there_already(tmp_path: Path, monkeypatch
     planted = tmp_path / f".deploytasks.{'00' * 8}"
     planted.symlink_to(victim)
     with pytest.raises(Failure, match="it could not be written: File exists"):
-        shell.write(tmp_path / "board.html", "the board")
+        files.write(tmp_path / "board.html", "the board")
     assert victim.read_text("utf-8") == "private"
     assert planted.is_symlink()
 
@@ -110,7 +110,7 @@ def test_a_draft_opens_nothing_that_is_there_already(tmp_path: Path, monkeypatch
 def test_a_new_file_gets_the_mode_that_the_umask_leaves(tmp_path: Path):
     before = os.umask(0o027)
     try:
-        shell.write(tmp_path / "board.html", "the board")
+        files.write(tmp_path / "board.html", "the board")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "board.html").stat().st_mode) == 0o640
@@ -119,7 +119,7 @@ def test_a_new_file_gets_the_mode_that_the_umask_leaves(tmp_path: Path):
 def test_nothing_is_left_beside_a_file_that_could_not_be_written(tmp_path: Path):
     (tmp_path / "board.html").write_text("before", "utf-8")
     with pytest.raises(UnicodeEncodeError):
-        shell.write(tmp_path / "board.html", "\ud800")
+        files.write(tmp_path / "board.html", "\ud800")
     assert [each.name for each in tmp_path.iterdir()] == ["board.html"]
     assert (tmp_path / "board.html").read_text("utf-8") == "before"
 
@@ -128,7 +128,7 @@ def test_a_link_stays_a_link(tmp_path: Path):
     page, link = tmp_path / "public.html", tmp_path / "board.html"
     page.write_text("before", "utf-8")
     link.symlink_to(page)
-    shell.write(link, "after")
+    files.write(link, "after")
     assert link.is_symlink()
     assert page.read_text("utf-8") == "after"
 
@@ -138,7 +138,7 @@ def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path):
     os.mkfifo(pipe)
     reader = Thread(target=lambda: read.append(pipe.read_text("utf-8")))
     reader.start()
-    shell.write(pipe, "the board")
+    files.write(pipe, "the board")
     reader.join(timeout=HANGS_S)
     assert read == ["the board"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -14,6 +14,7 @@ from deploytasks.config.files import PROJECT_FILE
 from deploytasks.config.policy import MOST_TIERS
 from deploytasks.config.schema import Account, Below, Name, Region
 from deploytasks.errors import Complaint, Invalid, Refusal, raise_all
+from deploytasks.git_url import host_and_path
 
 UNKNOWN_ACCOUNT = "999999999999"
 """What stands for an account that nobody told: files say beside it that it is to be filled in."""
@@ -76,8 +77,8 @@ def _slug(text: str) -> str:
 
 
 def _project(known: Known) -> str:
-    remote = re.split(r"[/:]", known.found.url.removesuffix("/").removesuffix(".git"))[-1]
-    return _slug(remote) or _slug(known.found.root.name) or "app"
+    _, path = host_and_path(known.found.url)
+    return _slug(PurePosixPath(path).name) or _slug(known.found.root.name) or "app"
 
 
 def _region(_: Known) -> str:

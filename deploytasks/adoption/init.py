@@ -21,6 +21,7 @@ from deploytasks.adoption.vendor import obstacles as vendor_obstacles
 from deploytasks.adoption.vendor import vendor
 from deploytasks.config.files import PROJECT_FILE
 from deploytasks.errors import Refusal, listed, raise_all
+from deploytasks.flags import DRY_RUN
 
 _FILL_IN = re.compile(r"# fill in: (.+)$")
 _SWITCHES = {
@@ -59,7 +60,7 @@ def run(given: Namespace) -> Iterator[str]:
         placing.place(root, written)
     yield from (f"{step.path}: {step.note or ('would be written' if given.dry_run else 'written')}" for step in steps)
     if given.dry_run:
-        yield "dry run: nothing was changed"
+        yield DRY_RUN
         return
     if given.vendor:
         yield from vendor(root)

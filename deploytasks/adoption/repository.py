@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from deploytasks import git
 from deploytasks.config import policy
@@ -14,6 +13,7 @@ from deploytasks.config.check import checked
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.names import is_name
 from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.git_url import host_and_path
 
 _DOCKERFILE = re.compile(r"Dockerfile(?:\.(?!dockerignore$)[\w.-]+)?|[\w.-]+\.Dockerfile")
 _PASSED_OVER = frozenset({"node_modules", "vendor", "deploytasks"})
@@ -39,8 +39,7 @@ class Found:
     @property
     def host(self) -> str:
         """Return the host of the git remote; "" if there is none, or it is a folder."""
-        scp_like = re.match(r"(?:[^@/]+@)?([^:/]+):(?!//)", self.url)
-        return scp_like[1] if scp_like else urlsplit(self.url).hostname or ""
+        return host_and_path(self.url)[0]
 
     @property
     def ci(self) -> str:

@@ -18,12 +18,12 @@ from deploytasks.adoption.merge import LEFT, Change
 from deploytasks.adoption.merge_base import MergeBase
 from deploytasks.adoption.releases import PACKAGE, Place, Release, is_newer
 from deploytasks.errors import Complaint, Failure, Refusal, raise_all
+from deploytasks.flags import DRY_RUN
 
 _NO_COPY = "run it where tasks.py is; init --vendor makes a copy, and pip upgrades what pip installed"
 _NO_STAMP = "move it away, make a copy with init --vendor, and take your edits over: git diff shows them"
 _NO_LINK = "put what it points to in its place, or run this where it points to"
 _NO_TARGET = "name a version, --to VERSION, or a file, --wheel FILE; or install one: pip install deploytasks"
-_DRY_RUN = "dry run: nothing was changed"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False)
     yield from _told(changes, new.version, base.lost)
     yield from _required(was, new)
     if dry_run:
-        yield _DRY_RUN
+        yield DRY_RUN
     else:
         yield from _replaced(folder, replace.prepare(folder, new.stamp, changes))
 

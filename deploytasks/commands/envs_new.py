@@ -125,11 +125,18 @@ def _unknown(asked: Asked, project: Source, tenants: Mapping[str, Source]) -> It
 
 def _taken(asked: Asked, project: Source, tenants: Collection[Source]) -> Iterator[Complaint]:
     """Yield a complaint if the account is another tenant's: a release to the new one could change that one's."""
-    inherited = accounts_in(table(project.data, "defaults")) | accounts_in(table(project.data, "tiers"))
     for tenant in tenants:
-        if asked.account in accounts_in(tenant.data) or ("account" not in tenant.data and asked.account in inherited):
+        if asked.account in _accounts(project, tenant):
             to_do = f"name the account of {asked.tenant}; tenants that share one are written by hand (docs/envs.md)"
             yield Complaint("--account", f"{asked.account} is the account of {tenant.name} ({tenant.file})", to_do)
+
+
+def _accounts(project: Source, tenant: Source) -> frozenset[str]:
+    """Return the accounts of a tenant: its file's, and if that names none for all tiers, those of project.toml."""
+    own = accounts_in(tenant.data)
+    if "account" in tenant.data:
+        return own
+    return own | accounts_in(table(project.data, "defaults")) | accounts_in(table(project.data, "tiers"))
 
 
 def _shown_alike(root: Path, wanted: Wanted, tenants: Collection[Source]) -> Iterator[Complaint]:
@@ -138,9 +145,7 @@ def _shown_alike(root: Path, wanted: Wanted, tenants: Collection[Source]) -> Ite
 
 
 def _pattern(root: Path, project: Source, like: Source) -> Pattern:
-    own = accounts_in(like.data)
-    if "account" not in like.data:
-        own |= accounts_in(table(project.data, "defaults")) | accounts_in(table(project.data, "tiers"))
+    own = _accounts(project, like)
     shared = frozenset({str(table(project.data, "registry").get("account"))}) - own
     text = (root / like.file).read_text("utf-8-sig")
     return Pattern(like.name, text.replace("\r\n", "\n"), own, shared)

@@ -15,6 +15,7 @@ from deploytasks.aws.trust import Repository
 from deploytasks.commands.named_resources import Named, arns_of, of_registry, of_target
 from deploytasks.config import select
 from deploytasks.errors import Complaint, Invalid, raise_all
+from deploytasks.git_url import host_and_path
 from deploytasks.model import Access, Project, Target, tenants_of
 from deploytasks.model.rights import HOLDERS, Grant, Holder
 from deploytasks.regions import partition_name, suffix
@@ -24,9 +25,7 @@ from deploytasks.template.render import Renderer
 
 CI_ROLE = "release"
 """The name of CI's role, in the registry's account: `init` writes it into its pipelines."""
-_REPOSITORY = re.compile(
-    r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?[:/](?P<path>[\w./-]+?)(?:\.git)?/?"
-)
+_REPOSITORY = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[\w.-]+){2,}", re.ASCII)
 _TRUSTED = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[!-~]+")
 
 
@@ -82,18 +81,16 @@ def repository(project: Project, asked: Asked) -> Repository:
 
     """
     url = asked.repository or git.origin_url(project.root)
-    found = _REPOSITORY.fullmatch(url)
-    if found is None or "." not in found["host"] or "/" not in found["path"]:
-        what = (
-            f"'{url.rpartition('@')[2][:80]}' names no repository"
-            if url
-            else "is missing, and git has no remote `origin`"
-        )
-        to_do = (
-            "name it: --repository github.com/acme/shop, gitlab.com/acme/shop\nor leave CI out: --role registry,tenant"
-        )
-        raise Invalid.of("--repository", what, to_do)
-    return Repository(found["host"], found["path"], asked.branch)
+    host, path = host_and_path(url)
+    if asked.repository and not host:  # as the flag's help has it: github.com/acme/shop
+        host, _, path = path.partition("/")
+    if _REPOSITORY.fullmatch(f"{host}/{path}"):
+        return Repository(host, path, asked.branch)
+    what = (
+        f"'{url.rpartition('@')[2][:80]}' names no repository" if url else "is missing, and git has no remote `origin`"
+    )
+    to_do = "name it: --repository github.com/acme/shop, gitlab.com/acme/shop\nor leave CI out: --role registry,tenant"
+    raise Invalid.of("--repository", what, to_do)
 
 
 def notes(found: Iterable[Grant]) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """What IAM must allow: roles with their trust and their policies."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
 Holder = Literal["registry", "tenant", "ci", "bootstrap"]
 """Whose rights they are: the registry's role, a tenant's role, CI's role, or whoever runs `inv envs.bootstrap`."""
-HOLDERS: tuple[Holder, ...] = ("registry", "tenant", "ci", "bootstrap")
+HOLDERS: tuple[Holder, ...] = get_args(Holder)
 
 
 class Grant(Struct, frozen=True):
@@ -31,6 +31,6 @@ class Grant(Struct, frozen=True):
         """Return the role's path in IAM: `/`, or `/ci/`."""
         return "/" + "".join(f"{each}/" for each in self.role.partition(":role/")[2].split("/")[:-1])
 
-    def policy_names(self, project: str) -> tuple[str, ...]:
-        """Return the names of its policies."""
-        return tuple(f"deploytasks-{project}-{self.name}-{number}" for number in range(1, len(self.policies) + 1))
+    def named_policies(self, project: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return its policies, each with a name."""
+        return [(f"deploytasks-{project}-{self.name}-{number}", each) for number, each in enumerate(self.policies, 1)]

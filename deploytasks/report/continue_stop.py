@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from deploytasks.flags import DRY_RUN
 from deploytasks.model import Intervention
 from deploytasks.report.sheet import Line, Sheet, Span, line
 from deploytasks.report.text import lines_of, target_json
@@ -13,7 +14,7 @@ def sheet(intervention: Iterable[Intervention], follow: str, *, dry_run: bool) -
     listed = tuple(intervention)
     said = tuple(row for each in listed for row in _lines(each))
     if dry_run:
-        return (*said, line(Span("dry run: nothing was changed", "strong")))
+        return (*said, line(Span(DRY_RUN, "strong")))
     changed = any(each.changed for each in listed)
     return (*said, line(f"to follow: {follow}", whole=True)) if changed else said
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from deploytasks.flags import DRY_RUN
 from deploytasks.model import OUTCOMES, DeadTask, Outcome, Plan, Report, Result
 from deploytasks.report.plan import build_json, reused, tag_json
 from deploytasks.report.sheet import Block, Column, Line, Sheet, Span, line, stacked, table
@@ -185,7 +186,7 @@ def _dead(task: DeadTask) -> list[Line]:
 
 def _summary(report: Report, elapsed_s: float) -> Span:
     if report.dry_run:
-        return Span("dry run: nothing was changed", "strong")
+        return Span(DRY_RUN, "strong")
     return Span(summary(report, elapsed_s), "bad" if report.failed else "strong")
 
 

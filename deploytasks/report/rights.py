@@ -18,7 +18,6 @@ def as_json(project: str, grants: Sequence[Grant]) -> dict[str, Any]:
 
 
 def _as_json(project: str, grant: Grant) -> dict[str, Any]:
-    policies = zip(grant.policy_names(project), grant.policies, strict=True)
     return {
         "for": grant.holder,
         "account": grant.account,
@@ -26,7 +25,7 @@ def _as_json(project: str, grant: Grant) -> dict[str, Any]:
         "signs_in": grant.who,
         "tenants": [*grant.tenants],
         "trust": grant.trust,
-        "policies": [{"name": name, "document": document} for name, document in policies],
+        "policies": [{"name": name, "document": document} for name, document in grant.named_policies(project)],
     }
 
 
@@ -71,8 +70,7 @@ def _resources(project: str, grant: Grant, stem: str) -> Iterator[tuple[str, dic
         role = {"RoleName": grant.name, "Path": grant.path, "AssumeRolePolicyDocument": grant.trust}
         yield stem, {"Type": "AWS::IAM::Role", "Condition": condition, "Properties": role}
     attached = {"Roles": [{"Ref": stem}]} if grant.role else {}
-    named = zip(grant.policy_names(project), grant.policies, strict=True)
-    for number, (name, document) in enumerate(named, 1):
+    for number, (name, document) in enumerate(grant.named_policies(project), 1):
         policy = {"ManagedPolicyName": name, "PolicyDocument": document, **attached}
         yield f"{stem}Policy{number}", {"Type": "AWS::IAM::ManagedPolicy", "Condition": condition, "Properties": policy}
 
@@ -97,8 +95,7 @@ def _blocks(project: str, grant: Grant, stem: str) -> Iterator[str]:
     if grant.role:
         role = {"name": _written(grant.name), "path": _written(grant.path), "assume_role_policy": _encoded(grant.trust)}
         yield _block(f'resource "aws_iam_role" "{stem}"', provider | role)
-    named = zip(grant.policy_names(project), grant.policies, strict=True)
-    for number, (name, document) in enumerate(named, 1):
+    for number, (name, document) in enumerate(grant.named_policies(project), 1):
         policy = {"name": _written(name), "policy": _encoded(document)}
         comment = "" if grant.role else f"  # attach it to {grant.who}"
         yield _block(f'resource "aws_iam_policy" "{stem}_{number}"', provider | policy, comment)

@@ -9,8 +9,8 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.flags import choices
-from deploytasks.tasks import flags, shell
+from deploytasks.flags import DRY_RUN, choices
+from deploytasks.tasks import files, flags, shell
 
 if TYPE_CHECKING:
     from deploytasks.errors import Complaint
@@ -95,10 +95,10 @@ def _new(root: Path) -> Task[Any]:
         asked = envs_new.Asked(tenant, tiers=names("tier", given["tier"]), **texts)
         draft = envs_new.new(root, asked)
         if flags.is_dry(c, given["dry_run"]):
-            for text in (*draft.text.splitlines(), "", f"{asked.file}: {shell.DRY_RUN}"):
+            for text in (*draft.text.splitlines(), "", f"{asked.file}: {DRY_RUN}"):
                 shell.say(text)
             return
-        shell.create(root / asked.file, draft.text)
+        files.create(root / asked.file, draft.text)
         for text in envs_new.told(root, asked, draft):
             shell.say(text)
 
@@ -117,14 +117,14 @@ def _schema(root: Path) -> Task[Any]:
             raise Different.of(", ".join(outdated), "missing, or not this version's", "inv envs.schema writes it")
         for file, text in outdated.items():
             if not dry:
-                shell.write(root / file, text, to_do=f"make {root / file} a file that you may write")
+                files.write(root / file, text, to_do=f"make {root / file} a file that you may write")
             shell.say(f"{file}: {'would be written' if dry else 'written'}")
         if not outdated:
             shell.say("both schemas are this version's")
         for file, line in envs_schema.unreferred(root):
             shell.say(f"{file}: editors find its schema by this first line: {line}")
         if dry:
-            shell.say(shell.DRY_RUN)
+            shell.say(DRY_RUN)
 
     return schema
 
@@ -139,12 +139,12 @@ def _rights(root: Path) -> Task[Any]:
         from deploytasks.report import rights as report
 
         form = flags.one_of("format", given["format"], choices("envs.rights", "format"))
+        texts = {flag: flags.text(flag, given[flag]) or "" for flag in ("repository", "branch")}
         asked = envs_rights.Asked(
-            holders=names("role", given["role"]),
-            tenants=names("tenant", given["tenant"]),
-            repository=flags.text("repository", given["repository"]) or "",
-            branch=flags.text("branch", given["branch"]) or "",
+            names("role", given["role"]),
+            names("tenant", given["tenant"]),
             trusted=names("trust", given["trust"]),
+            **texts,
         )
         project = load(root)
         found = envs_rights.grants(project, asked)
@@ -169,19 +169,16 @@ def _bootstrap(root: Path) -> Task[Any]:
         from deploytasks.config.load import load
 
         options, revoke = flags.options(c, given), given["revoke"]
-        agreed = (
-            None
-            if given["yes"]
-            else partial(_agreed, "inv envs.bootstrap --revoke" if revoke else "inv envs.bootstrap")
-        )
+        asking = partial(_agreed, f"inv envs.bootstrap{' --revoke' if revoke else ''}")
         changes = 0
+        agreed = None if given["yes"] else asking
         for change in commands.bootstrap(load(root), agreed, dry_run=options.dry_run, revoke=revoke):
             shell.say(change)
             changes += 1
         if not changes:
             shell.say("every repository is there, and all accounts may pull")
         if options.dry_run:
-            shell.say(shell.DRY_RUN)
+            shell.say(DRY_RUN)
 
     return bootstrap
 

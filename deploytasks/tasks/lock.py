@@ -7,6 +7,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
+from deploytasks.flags import DRY_RUN
 from deploytasks.tasks import flags, shell
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _would_lock(project: "Project", tier: str) -> str:
 
     lock = commands.lock_status(project, [tier])[0].lock
     held = f"is held by {lock.by} since {lock.since}, so this would wait or be refused" if lock else "would be locked"
-    return f"{tier}: {held}; {shell.DRY_RUN}"
+    return f"{tier}: {held}; {DRY_RUN}"
 
 
 def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -> list[str]:
@@ -102,13 +103,13 @@ def _would_free(project: "Project", tier: str, run: str | None, *, asks: bool) -
     (found,) = commands.lock_status(project, [tier])
     if run:
         owned = found.lock is not None and found.lock.run == run
-        return [f"{tier}: {'would be free' if owned else f'{run} does not hold the lock'}; {shell.DRY_RUN}"]
+        return [f"{tier}: {'would be free' if owned else f'{run} does not hold the lock'}; {DRY_RUN}"]
     there = [(kind, state) for kind, state in (("lock", found.lock), ("hold", found.hold)) if state]
     if not there:
         raise NotReady.of(tier, "nobody holds the lock", "inv lock.status shows all of them")
     how = "after asking" if asks else "without asking"
     meant = there if asks else there[:1]
-    return [f"{tier}: would end the {kind} of {state.by}, {how}" for kind, state in meant] + [shell.DRY_RUN]
+    return [f"{tier}: would end the {kind} of {state.by}, {how}" for kind, state in meant] + [DRY_RUN]
 
 
 def _freed_of(project: "Project", tier: str, run: str) -> list[str]:

@@ -34,9 +34,7 @@ def _write(root: Path, name: str, lines: list[str]) -> None:
     if tuple(lines) == seen.lines(root, name):
         return
     from deploytasks.errors import DeployError
-    from deploytasks.tasks import shell
+    from deploytasks.tasks import files
 
     with suppress(OSError, RuntimeError, ValueError, DeployError):
-        file = seen.file(root, name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shell.write(file, "".join(f"{line}\n" for line in lines))
+        files.write(seen.file(root, name), "".join(f"{line}\n" for line in lines))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 from invoke.tasks import Task
 
-from deploytasks.tasks import flags, seen, shell
+from deploytasks.flags import DRY_RUN
+from deploytasks.tasks import files, flags, seen, shell
 
 if TYPE_CHECKING:
     from deploytasks.model import Board
@@ -36,11 +37,11 @@ def status(root: Path) -> Task[Any]:
 
 def _write(seen: "Board", file: Path | None, *, writes: bool) -> None:
     if not writes:
-        shell.warn(f"status: {shell.DRY_RUN}{f'; the page would be in {file}' if file else ''}")
+        shell.warn(f"status: {DRY_RUN}{f'; the page would be in {file}' if file else ''}")
     elif file:
         from deploytasks.report.page import page
 
-        shell.write(file, page(seen))
+        files.write(file, page(seen))
         shell.warn(f"status: the page is in {file}")
 
 

@@ -197,7 +197,7 @@ def origin_url(root: Path) -> str:
 
 
 def merged(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
-    """Return the file with what both sides changed of the base; None if the changes clash, or it is no text."""
+    """Return the file with what both sides changed of the base; None if the changes clash, or it is not text."""
     with tempfile.TemporaryDirectory(prefix="deploytasks-") as scratch:
         for name, content in {"ours": ours, "base": base, "theirs": theirs}.items():
             Path(scratch, name).write_bytes(content)

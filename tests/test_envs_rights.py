@@ -353,7 +353,7 @@ REFUSED = {
     "a password": (Asked(repository="u:pw@shop"), "--repository: 'shop' names no repository"),
     "a folder": (Asked(repository="../x.y/shop"), "--repository: '../x.y/shop' names no repository"),
     "no URL": (Asked(repository="https://[x/acme/shop"), "--repository: 'https://[x/acme/shop' names no repository"),
-    "no ARN": (Asked(trusted=("ops",)), "--trust: 'ops' is no role's or user's ARN\n    for example --trust arn"),
+    "no ARN": (Asked(trusted=("ops",)), "--trust: 'ops' is not the ARN of a role or user\n    for example --trust arn"),
 }
 
 

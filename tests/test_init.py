@@ -107,7 +107,7 @@ def test_an_empty_folder_is_enough_and_what_is_left_to_do_is_named(empty: Theirs
         "  envs/main.toml:4: the AWS account of main",
         "  requirements-deploy.txt:3: an index that has this version, by a line --extra-index-url; "
         "or let init --vendor copy the package",
-        "  Dockerfile: there is none, and the image is built by it",
+        "  Dockerfile: missing, and the image is built from it",
         f"git: {empty.root} is not in a git repository",
         "    run inside a clone of the repository, or `git init` and commit: an image is named by its commit",
         "next:",
@@ -316,7 +316,7 @@ KEPT = {
     ),
     "tasks.py": ("", "add to it: from deploytasks import namespace; ns = namespace(Path(__file__).parent)", None),
     "noxfile.py": ("import nox\n", "add to it: from deploytasks.nox import sessions; sessions(globals())", None),
-    "templates/app.json.j2": ("{}", "remove it and run init again, and it is written anew", None),
+    "templates/app.json.j2": ("{}", "to have it written anew, remove it and run init again", None),
     ".deploytasks/tenant.schema.json": ("{}", "inv envs.schema writes this version's", None),
 }
 
@@ -431,7 +431,7 @@ def test_without_a_terminal_it_says_what_it_would_ask(theirs: Theirs):
     ran = theirs.init("--project", "shop", "--tenants", "main")
     assert (ran.code, set(theirs.files())) == (2, {"Dockerfile"})
     assert ran.stderr == (
-        "init: there is nobody to ask at a terminal\n"
+        "init: there is no terminal to ask on\n"
         "    give these flags, or take the defaults by --yes: --registry-account 999999999999 --region us-east-1 "
         "--tiers dev,staging,prod --ci none\n"
     )
@@ -504,7 +504,10 @@ def blocked(kind: str, root: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("a file where a folder should be", "templates: is no folder, and files are to be written into it\n    move"),
+        (
+            "a file where a folder should be",
+            "templates: is not a folder, and files are to be written into it\n    move",
+        ),
         ("a folder where a file should be", "tasks.py: is a folder, and a file is to be written there\n    move it"),
         ("a link out of the repository", "envs: leads out of the repository, to {outside}\n    put a folder in"),
         ("a link to nothing", "Makefile: is a link that leads nowhere\n    remove it"),
@@ -523,7 +526,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(theirs: Theirs, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != theirs.root)  # root may write anywhere
     ran = theirs.init("--yes")
     assert (ran.code, set(theirs.files())) == (2, {"Dockerfile"})
-    assert ran.stderr == f"{theirs.root}: may not be written to\n    make it a folder that you may write to\n"
+    assert ran.stderr == f"{theirs.root}: is not writable\n    make it a folder that you may write to\n"
 
 
 @pytest.mark.parametrize(

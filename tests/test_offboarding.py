@@ -13,7 +13,7 @@ from tests.proxy import DENIED, Proxy, Rule
 GONE = tenant_account(2)
 STAYING = tenant_account(1)
 PULL = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-SHOWN = f"repository api: {GONE} may pull, and no tenant needs it; inv envs.bootstrap --revoke ends that\n"
+SHOWN = f"repository api: {GONE} may pull, and no tenant needs it; inv envs.bootstrap --revoke takes it back\n"
 TAKEN = f"repository api: {GONE} may pull no longer\n"
 DRY = "dry run: nothing was changed\n"
 

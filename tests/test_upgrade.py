@@ -85,7 +85,7 @@ deploytasks/both.py: added here, and another one in 2.0: it stays as it is
     merge deploytasks/both.py.new into it, and delete that file
 deploytasks/clash.py: edited here, changed in 2.0: it stays as it is
     merge deploytasks/clash.py.new into it, and delete that file
-deploytasks/deleted_changed.py: deleted here, changed in 2.0: it stays away
+deploytasks/deleted_changed.py: deleted here, changed in 2.0: it stays so
     delete deploytasks/deleted_changed.py.new too, or rename it
 deploytasks/gone_edited.py: edited here, gone in 2.0: it stays as it is
     move the edit to where the code went"""
@@ -172,10 +172,10 @@ def test_each_kind_of_edit_survives_each_kind_of_change(tmp_path: Path, pristine
         "deploytasks/ from 1.0 to 2.0: 2 added, 4 kept, 1 merged, 3 removed, 1 replaced",
         "  both.py: added here, and another one in 2.0: it stays as it is",
         "  clash.py: edited here, changed in 2.0: it stays as it is",
-        "  deleted_changed.py: deleted here, changed in 2.0: it stays away",
+        "  deleted_changed.py: deleted here, changed in 2.0: it stays so",
         "  gone_edited.py: edited here, gone in 2.0: it stays as it is",
         "  merged.py: edited here, changed in 2.0: merged",
-        "  requires now boto3>=2: install that, and say so in requirements-deploy.txt",
+        "  now requires boto3>=2: install it, and change requirements-deploy.txt",
         "deploytasks/ is at 2.0: read git diff, run inv envs.check, and commit it",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deploytasks", "installed"]
@@ -242,7 +242,7 @@ MERGED_LATER = {
     line
     for path in ("both.py", "clash.py", "deleted_changed.py")
     for line in (
-        f"deploytasks/{path}.new: nobody merged it yet",
+        f"deploytasks/{path}.new: not merged yet",
         f"    merge it into deploytasks/{path}, and delete it",
     )
 }
@@ -257,7 +257,7 @@ def test_what_is_edited_after_a_kill_is_not_overwritten_by_the_next_upgrade(
         list(upgrade.bring(folder, NEW, MergeBase(OLD.stamp, pristine)))
     write(folder, {"changed.py": b"late\n", "gone.py": b"late\n", "added.py": b"late\n"})
     said, failed = ended(upgrade.finish(folder))
-    assert said[0] == "an upgrade to 2.0 was ended half-way: it is finished first"
+    assert said[0] == "an upgrade to 2.0 was interrupted: it is finished first"
     since = dict.fromkeys(("changed.py", "gone.py", "added.py"), b"late\n")
     assert found(folder) == {**WANTED, **since, "changed.py.new": THERE, "added.py.new": THERE}
     assert "deploytasks/changed.py: edited here" in failed and "deploytasks/gone.py: edited here, gone in 2.0" in failed
@@ -403,7 +403,7 @@ def refused(inside: Path, kind: str) -> tuple[list[str], str]:
             return [], f"{folder}: there is no copy here\n    run it where tasks.py is; "
         case "no stamp":
             folder.mkdir()
-            return [], f"{folder}: it has no stamp, so nobody knows what was edited in it\n    move it away, "
+            return [], f"{folder}: it has no stamp, so what was edited in it is not known\n    move it away, "
     copied(inside)
     match kind:
         case "dirty stamp":

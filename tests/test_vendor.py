@@ -112,7 +112,7 @@ STAMP = json.loads(MADE.stamp.text())
         ("[]", "this stamp can't be read: list indices"),
         ("{}", "this stamp can't be read: 'format'"),
         (json.dumps({**STAMP, "files": ["a"]}), "this stamp can't be read: "),
-        (json.dumps({**STAMP, "files": {"a": 1}}), "this stamp can't be read: a value in it is no text"),
+        (json.dumps({**STAMP, "files": {"a": 1}}), "this stamp can't be read: a value in it is not a text"),
         (json.dumps({**STAMP, "format": 2}), "format 2, written by a later version\n    install that one"),
         ("\udcff", "this stamp can't be read: 'utf-8' codec"),
     ],

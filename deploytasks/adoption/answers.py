@@ -17,7 +17,7 @@ from deploytasks.errors import Complaint, Invalid, Refusal, raise_all
 from deploytasks.git_url import host_and_path
 
 UNKNOWN_ACCOUNT = "999999999999"
-"""What stands for an account that nobody told: files say beside it that it is to be filled in."""
+"""What stands for an account that was not given: files say beside it that it is to be filled in."""
 _NAMES = "lower-case letters, digits and dashes, a letter first"
 Ask = Callable[[str], str | None]
 """Asks at the terminal: the answer, None if there is no terminal."""
@@ -210,7 +210,7 @@ def _ask_the_rest(known: Known, ask: Ask) -> None:
         if answer is None:
             defaults = " ".join(f"--{each} {known.answer(each)}" for each in rest)
             to_do = f"give these flags, or take the defaults by --yes: {defaults}"
-            raise Refusal.of("init", "there is nobody to ask at a terminal", to_do)
+            raise Refusal.of("init", "there is no terminal to ask on", to_do)
         known.answers[flag] = answer
 
 

@@ -30,7 +30,7 @@ class Draft:
     path: str
     text: str
     instead: str = ""
-    advice: Callable[[str], str] = lambda _: "remove it and run init again, and it is written anew"
+    advice: Callable[[str], str] = lambda _: "to have it written anew, remove it and run init again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +158,5 @@ def _scaffold(name: str, **values: object) -> str:
 
 
 def _unknown(account: str, what: str) -> str:
-    """Return the comment beside an account that nobody told."""
+    """Return the comment beside an account that was not given."""
     return f" # fill in: {what}" if account == UNKNOWN_ACCOUNT else ""

@@ -102,7 +102,7 @@ def _left(found: Found, answers: Answers, steps: Sequence[Step]) -> Iterator[str
         yield from (f"{step.path}:{number}: {mark[1]}" for number, mark in marks if mark)
     for path in answers.images.values():
         if not (found.root / path).is_file():
-            yield f"{path}: there is none, and the image is built by it"
+            yield f"{path}: missing, and the image is built from it"
 
 
 def _to_commit(steps: Sequence[Step], extras: Extras) -> list[str]:

@@ -21,7 +21,7 @@ _MERGE = f"merge {{path}}{UNMERGED} into it, and delete that file"
 LEFT: Mapping[Kind, Row] = {
     "clashing": Row("edited here, changed in {version}: it stays as it is", _MERGE),
     "taken": Row("added here, and another one in {version}: it stays as it is", _MERGE),
-    "absent": Row("deleted here, changed in {version}: it stays away", f"delete {{path}}{UNMERGED} too, or rename it"),
+    "absent": Row("deleted here, changed in {version}: it stays so", f"delete {{path}}{UNMERGED} too, or rename it"),
     "orphaned": Row("edited here, gone in {version}: it stays as it is", "move the edit to where the code went"),
 }
 """The kinds of change that leave something to do; the file of the copy stays in each."""

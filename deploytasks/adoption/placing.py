@@ -43,10 +43,10 @@ def _of_each(root: Path, folders: Iterable[Path]) -> Iterator[Complaint]:
             what = f"leads out of the repository, to {folder.resolve()}"
             yield Complaint(_shown(root, folder), what, "put a folder in the place of this link")
         elif not folder.is_dir():
-            what = "is no folder, and files are to be written into it"
+            what = "is not a folder, and files are to be written into it"
             yield Complaint(_shown(root, folder), what, "move it elsewhere")
         elif not os.access(folder, os.W_OK | os.X_OK):
-            yield Complaint(_shown(root, folder), "may not be written to", "make it a folder that you may write to")
+            yield Complaint(_shown(root, folder), "is not writable", "make it a folder that you may write to")
 
 
 def _shown(root: Path, path: Path) -> str:
@@ -61,14 +61,14 @@ def steps(root: Path, drafts: Iterable[Draft]) -> Iterator[Step]:
         if there is None:
             yield Step(draft.path, draft.text)
         elif there == draft.text:
-            yield Step(draft.path, None, "is as it would be written")
+            yield Step(draft.path, None, "up to date already")
         else:
             yield Step(draft.path, None, f"is there, and stays as it is; {draft.advice(there)}", ours=False)
             yield from steps(root, [Draft(draft.instead, draft.text)] if draft.instead else [])
 
 
 def read(file: Path) -> str:
-    """Return a file's text with Unix line ends; whatever is no UTF-8 is replaced."""
+    """Return a file's text with Unix line ends; bytes that are not UTF-8 are replaced."""
     return file.read_bytes().decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
 
 

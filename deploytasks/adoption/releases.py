@@ -115,7 +115,7 @@ def _ordered(requirement: str) -> str:
 
 
 def is_newer(version: str, than: str) -> bool:
-    """Return whether a version is newer than another; False if one is no version that is understood.
+    """Return whether a version is newer than another; False if either can't be read.
 
     Source: "Version specifiers", packaging.python.org; of several suffixes only the first counts.
     """

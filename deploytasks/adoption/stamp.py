@@ -102,5 +102,5 @@ def _of(document: Any) -> Stamp:
         raise _Later(document["format"])
     stamp = Stamp(document["version"], dict(document["files"]), tuple(document["requires"]))
     if not all(isinstance(each, str) for each in (stamp.version, *stamp.files.values(), *stamp.requires)):
-        raise TypeError("a value in it is no text")
+        raise TypeError("a value in it is not a text")
     return stamp

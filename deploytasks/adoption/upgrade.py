@@ -52,7 +52,7 @@ def finish(folder: Path, *, dry_run: bool = False) -> Iterator[str]:
     """Finish an upgrade of the copy that was ended half-way, if there is one."""
     half = replace.prepared(folder)
     if half:
-        yield f"an upgrade to {half.version} was ended half-way: it is finished first"
+        yield f"an upgrade to {half.version} was interrupted: it is finished first"
     if half and not dry_run:
         yield from _replaced(folder, half)
     elif not dry_run:
@@ -81,7 +81,7 @@ def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False)
 def _copy(root: Path) -> Place:
     folder, found = root / PACKAGE, releases.copy(root)
     if found is None and folder.exists():
-        raise Refusal.of(str(folder), "it has no stamp, so nobody knows what was edited in it", _NO_STAMP)
+        raise Refusal.of(str(folder), "it has no stamp, so what was edited in it is not known", _NO_STAMP)
     if found is None:
         raise Refusal.of(str(folder), "there is no copy here", _NO_COPY)
     if links := [str(each) for each in (folder, *folder.rglob("*")) if each.is_symlink()]:
@@ -114,7 +114,7 @@ def _target(given: Namespace, copy: Place, here: Place | None) -> Release:
 
 def _pending(path: str) -> Complaint:
     into = f"{PACKAGE}/{path.removesuffix(stamp.UNMERGED)}"
-    return Complaint(f"{PACKAGE}/{path}", "nobody merged it yet", f"merge it into {into}, and delete it")
+    return Complaint(f"{PACKAGE}/{path}", "not merged yet", f"merge it into {into}, and delete it")
 
 
 def _replaced(folder: Path, upgrade: replace.Upgrade) -> Iterator[str]:
@@ -147,4 +147,4 @@ def _told(changes: Sequence[Change], version: str, lost: str) -> Iterator[str]:
 
 def _required(was: stamp.Stamp, new: Release) -> Iterator[str]:
     if wanted := sorted({*new.requires} - {*was.requires}):
-        yield f"  requires now {', '.join(wanted)}: install that, and say so in requirements-deploy.txt"
+        yield f"  now requires {', '.join(wanted)}: install it, and change requirements-deploy.txt"

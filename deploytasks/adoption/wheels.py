@@ -24,7 +24,7 @@ _LOOKS = "pip looks where PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS 
 def read(file: Path) -> Release:
     """Return the release in the wheel.
 
-    Raises: Refusal if it can't be read, or is no wheel of this package.
+    Raises: Refusal if it can't be read, or is not a wheel of this package.
     """
     try:
         with ZipFile(file) as archive:
@@ -56,7 +56,7 @@ def _paths(archive: ZipFile) -> list[str]:
 def download(version: str, folders: Iterable[Path] = ()) -> Release:
     """Return the release of that version, downloaded by pip, which also looks into the folders.
 
-    Raises: Refusal if pip does not find it, there is no pip, or the version is none.
+    Raises: Refusal if pip does not find it, there is no pip, or the version is not valid.
     """
     if not _VERSION.fullmatch(version):
         raise Refusal.of("--to", f"{version!r} is not a version", "give one as in 0.2.0")

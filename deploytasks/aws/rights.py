@@ -43,7 +43,7 @@ def needed() -> dict[Right, tuple[str, ...]]:
 def statements(role: Role, use: Use, arns: Mapping[Resource, Sequence[str]]) -> list[dict[str, Any]]:
     """Return the statements, in IAM's JSON, that give the role its rights for one use; `arns` names the resources.
 
-    There is no statement about a kind of resource of which there is none.
+    Leave out kinds of resources of which there are none.
     """
     return [
         _statement(right, actions, arns[right.resource])

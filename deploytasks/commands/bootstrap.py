@@ -142,7 +142,8 @@ def _pulling(client: Any, project: Project, found: Found, *, dry_run: bool, revo
     if revoked:
         yield f"{name}: {', '.join(revoked)} may pull no longer"
     elif found.surplus:
-        why = "not taken back, since it may be another project's" if revoke else "inv envs.bootstrap --revoke ends that"
+        kept = "not taken back, since it may be another project's"
+        why = kept if revoke else "inv envs.bootstrap --revoke takes it back"
         yield f"{name}: {', '.join(found.surplus)} may pull, and no tenant needs it; {why}"
     for puller, sid in found.foreign_pullers.items():
         yield f"{name}: {puller} may pull by the statement {sid}, which is not deploytasks'; left as it is"

@@ -65,7 +65,7 @@ def told(root: Path, asked: Asked, draft: Draft) -> Iterator[str]:
     project, wrong = _checked(root)
     for complaint in wrong:
         yield from str(complaint).splitlines()
-    yield f"next: {'mend that until inv envs.check finds nothing' if wrong else 'read the file'}, commit it, then"
+    yield f"next: {'fix that until inv envs.check finds nothing' if wrong else 'read the file'}, commit it, then"
     yield f"  inv envs.rights --tenant {asked.tenant} : the policies of its roles"
     yield f"  inv envs.bootstrap : lets account {asked.account} pull the images"
     yield from _rolling_out(project, asked) if project else ()
@@ -110,7 +110,7 @@ def _misplaced(asked: Asked) -> Iterator[Complaint]:
         to_do = f"name it, 12 digits: inv envs.new {asked.tenant} --account …; no other tenant's account is ever taken"
         yield Complaint("--account", f"is missing: the AWS account of {asked.tenant}", to_do)
     elif not fits(asked.account, Account):
-        yield Complaint("--account", f"'{asked.account[:40]}' is no AWS account", "it has 12 digits")
+        yield Complaint("--account", f"'{asked.account[:40]}' is not an AWS account", "it has 12 digits")
     if asked.region and not partition_of(asked.region):
         yield Complaint("--region", f"there is no AWS region '{asked.region[:40]}'", advice(asked.region))
     if asked.profile and not fits(asked.profile, Text):

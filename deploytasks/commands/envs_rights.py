@@ -114,7 +114,7 @@ def _complaints(project: Project, asked: Asked) -> Iterator[Complaint]:
     for arn in asked.trusted:
         if not _TRUSTED.fullmatch(arn):
             to_do = "for example --trust arn:aws:iam::012345678922:role/ops; * stands for anything"
-            yield Complaint("--trust", f"'{arn[:80]}' is no role's or user's ARN", to_do)
+            yield Complaint("--trust", f"'{arn[:80]}' is not the ARN of a role or user", to_do)
 
 
 def _registry(project: Project, asked: Asked) -> Iterator[Grant]:

@@ -9,6 +9,7 @@ commands, unless they are marked `quick`.
 
 import gc
 import os
+import signal
 import socket
 import sys
 import time
@@ -26,6 +27,8 @@ from tests.faulty import patient, proxy  # noqa: F401  fixtures for whoever brea
 from tests.rollouts import clock, cloud  # noqa: F401  fixtures for whoever carries out rollouts
 from tests.scenes import scenes  # noqa: F401  a fixture for whoever begins where others begin
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and whoever is started inherits that
 shared.share()
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how fast this machine is, and what else it does, proves nothing

@@ -6,9 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from datetime import timedelta
-from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
@@ -276,15 +274,6 @@ def test_the_page_names_no_address_but_those_of_the_ci_runs():
     document = page(telling()).replace("http://www.w3.org/2000/svg", "")
     assert set(re.findall(r"https?:[^\"]+", document)) == {"https://ci.example.com/runs/7"}
     assert not re.search(r"@import|url\(|\bsrc=", document)
-
-
-def test_every_file_that_is_no_code_is_declared_as_part_of_the_package():
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    files = {path for path in (ROOT / "deploytasks").rglob("*.*") if path.suffix not in (".py", ".pyc")}
-    assert {path.name for path in files} == {"py.typed", "board.html.j2", "style.css", "script.js"}
-    for path in files:
-        package = ".".join(path.parent.relative_to(ROOT).parts)
-        assert any(fnmatch(path.name, pattern) for pattern in patterns[package])
 
 
 def test_a_plain_copy_of_the_folder_makes_pages(tmp_path):

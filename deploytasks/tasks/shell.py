@@ -176,19 +176,23 @@ def end_stderr() -> None:
 def ask(question: str) -> bool | None:
     """Ask at the terminal, and return whether the answer is yes; None if there is no terminal."""
     answer = ask_for(f"{question} [y/N] ")
-    return None if answer is None else answer.lower() in ("y", "yes")
+    return (answer or "").lower() in ("y", "yes") if _at_terminal() else None
 
 
 def ask_for(question: str) -> str | None:
     """Ask at the terminal, and return the answer; None if there is no terminal, or its input has ended."""
     from deploytasks.report.text import one_line
 
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _at_terminal():
         return None
     sys.stderr.write(one_line(question))
     sys.stderr.flush()
     line = sys.stdin.readline()
     return line.strip() if line else None
+
+
+def _at_terminal() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
 
 
 @contextmanager

@@ -98,7 +98,10 @@ _ROWS = (
         "ECS's refusal of a definition is such a one, too",
         "was refused",
     ),
-    ExitCode(DIFFERENT, "`status --check` or `deploy.diff` found something; everything could be looked at"),
+    ExitCode(
+        DIFFERENT,
+        "`status --check`, `envs.schema --check` or `deploy.diff` found something; everything could be looked at",
+    ),
     ExitCode(
         INTERRUPTED,
         "stopped by Ctrl-C, SIGTERM or the end of the terminal; what goes on at AWS is named",

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "report": {"model", "tags", "errors", "flags"},
     "completion": {"config", "flags"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template", "completion"},
-    "adoption": BASE | {"config", "git", "git_url", "completion"},
+    "adoption": BASE | {"config", "git", "git_url", "completion", "regions"},
     "nox": {"errors"},
     "__main__": {"tasks", "adoption", "errors"},
     "__init__": {"tasks"},

@@ -163,6 +163,27 @@ def test_whatever_is_chosen_is_checked_and_valid_at_once(theirs: Theirs, flags: 
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("region", "partition", "audience"),
+    [
+        ("eu-central-1", "aws", None),
+        ("cn-north-1", "aws-cn", "sts.amazonaws.com.cn"),
+        ("us-gov-west-1", "aws-us-gov", None),
+    ],
+)
+def test_arns_and_tokens_are_of_the_regions_partition(
+    theirs: Theirs, region: str, partition: str, audience: str | None
+):
+    assert theirs.init("--yes", "--ci", "github", "--region", region).code == 0
+    assert theirs.check() == []
+    texts = (
+        text.decode() for path, text in theirs.files().items() if path.startswith(("envs/", "templates/", ".github/"))
+    )
+    assert {found for text in texts for found in re.findall("arn:([a-z-]+):", text)} == {partition}
+    flow = yaml.safe_load((theirs.root / ".github/workflows/deploytasks.yml").read_text())
+    assert flow["jobs"]["release-dev"]["steps"][-2]["with"].get("audience") == audience
+
+
 def test_github_releases_main_to_the_first_tier_and_asks_its_environments_for_the_others(theirs: Theirs):
     theirs.init("--yes", "--ci", "github", "--registry-account", "012345678922")
     flow = yaml.safe_load((theirs.root / ".github/workflows/deploytasks.yml").read_text())

@@ -14,6 +14,7 @@ from deploytasks.adoption.repository import Found
 from deploytasks.config import json_schema
 from deploytasks.config.files import PROJECT_FILE
 from deploytasks.config.json_schema import FILES
+from deploytasks.regions import partition_name, suffix
 
 _HAS_ALL = "it has what is needed"
 _WRAPPERS = "deploytasks.mk"
@@ -88,7 +89,7 @@ def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
 def _templates(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
     ports = _ports(answers, found)
     for service, image in answers.services.items():
-        text = _scaffold("service.json.j2", service=service, port=ports[image])
+        text = _filled("service.json.j2", answers, service=service, port=ports[image])
         yield Draft(f"templates/{service}.json.j2", text)
         if extras.create_services:
             yield Draft(f"templates/{service}.service.json.j2", _scaffold("service.service.json.j2", service=service))
@@ -133,8 +134,10 @@ def _port(dockerfile: Path) -> str:
 
 
 def _filled(name: str, answers: Answers, **more: object) -> str:
+    """Return a file of scaffold/ filled in with the answers, and what follows from the region."""
     own = {each: getattr(answers, each) for each in Answers.__dataclass_fields__}
-    return _scaffold(name, **{**own, **more})
+    aws = {"partition": partition_name(answers.region), "sts": f"sts.{suffix(answers.region)}"}
+    return _scaffold(name, **{**own, **aws, **more})
 
 
 def _scaffold(name: str, **values: object) -> str:

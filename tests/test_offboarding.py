@@ -73,8 +73,9 @@ def test_where_nobody_can_be_asked_it_is_refused_with_the_command_that_does_it(l
     assert ran.stderr.endswith("there is no terminal to ask on\n    inv envs.bootstrap --revoke --yes does it\n")
 
 
-def test_what_others_allowed_is_shown_as_foreign_and_left(left: Shop):
-    theirs = {"Sid": "audit", "Effect": "Allow", "Principal": {"AWS": ["999999999999"]}, "Action": PULL}
+@pytest.mark.parametrize("action", [PULL, ["ecr:Get*", "ecr:batchget*"], "ecr:*"], ids=str)
+def test_what_others_allowed_is_shown_as_foreign_and_left(left: Shop, action: Any):
+    theirs = {"Sid": "audit", "Effect": "Allow", "Principal": {"AWS": ["999999999999"]}, "Action": action}
     ours = json.loads(repositories.pull_policy([STAYING, GONE, "arn:aws:iam::999999999999:role/x"]))["Statement"]
     of_ecr(left).policy = json.dumps({"Statement": [theirs, *ours]})
     ran = left.inv("envs.bootstrap", "--revoke", "--yes")

@@ -17,7 +17,6 @@ PROJECT_TAG = "deploytasks:project"
 _SID = "deploytasks"
 _LONGEST_POLICY = 10_240
 _PULL_ACTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
-_PULLING = {"*", "ecr:*", *(action.lower() for action in _PULL_ACTIONS)}
 
 
 def lets_move(client: Any, repository: str, tag: str) -> bool:
@@ -55,16 +54,14 @@ def policy(client: Any, repository: str) -> Mapping[str, Any] | None:
 
 def allows_pull(document: Mapping[str, Any] | None, account: str) -> bool:
     """Return whether the policy lets the account pull. Assume that a Condition holds: only AWS can evaluate it."""
-    allowed = {
-        action.lower()
+    allowed = [
+        action
         for statement in _statements(document)
-        if statement.get("Effect") == "Allow" and _names(statement.get("Principal"), account)
+        if statement.get("Effect") == "Allow"
+        and any(name in ("*", account) or f"::{account}:" in name for name in _principals(statement))
         for action in _listed(statement.get("Action", []))
-    }
-    return bool(allowed & {"*", "ecr:*"}) or all(
-        action.lower() in allowed or any(a.endswith("*") and action.lower().startswith(a[:-1]) for a in allowed)
-        for action in _PULL_ACTIONS
-    )
+    ]
+    return all(_is_among(action, allowed) for action in _PULL_ACTIONS)
 
 
 def pullers(document: Mapping[str, Any] | None) -> frozenset[str]:
@@ -79,7 +76,7 @@ def foreign_pullers(document: Mapping[str, Any] | None) -> dict[str, str]:
     return {
         _account(name) or name: str(statement.get("Sid", "without a Sid"))
         for statement in others
-        if any(action.lower() in _PULLING for action in _listed(statement.get("Action", [])))
+        if any(_is_among(action, _listed(statement.get("Action", []))) for action in _PULL_ACTIONS)
         for name in _principals(statement)
         if name != "*"
     }
@@ -208,9 +205,9 @@ def _account(principal: str) -> str:
     return found[1] if found else ""
 
 
-def _names(principal: Any, account: str) -> bool:
-    named = _listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else _listed(principal)
-    return any(name in ("*", account) or f"::{account}:" in str(name) for name in named)
+def _is_among(action: str, allowed: Iterable[str]) -> bool:
+    """Return whether the action is one of these, whatever its case; `*` and `?` stand for anything."""
+    return any(fnmatchcase(action.lower(), each.lower()) for each in allowed)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(-dirty-[0-9a-f]{8})?")
-_RELEASE = re.compile(r"(?P<tier>[a-z][a-z0-9-]*)-(?P<time>[0-9]{8}T[0-9]{6}Z)")
+RELEASE = re.compile(r"(?P<tier>[a-z][a-z0-9-]*)-(?P<time>[0-9]{8}T[0-9]{6}Z)")
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -49,7 +49,7 @@ def is_release(tag: str, tier: str) -> bool:
 
 def certified_at(tag: str, tier: str) -> datetime | None:
     """Return when the release was certified, in UTC; None if the tag is not a release tag of the tier."""
-    match = _RELEASE.fullmatch(tag)
+    match = RELEASE.fullmatch(tag)
     if match is None or match["tier"] != tier:
         return None
     try:

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "commands": BASE
     | {"regions", "config", "template", "rollout", "builders", "source", "git", "git_url", "aws", "rules"},
     "report": {"model", "tags", "errors", "flags"},
-    "completion": {"config", "flags"},
+    "completion": {"config", "flags", "tags"},
     "tasks": BASE | {"commands", "notify", "report", "config", "template", "completion"},
     "adoption": BASE | {"config", "git", "git_url", "completion", "regions"},
     "nox": {"errors"},

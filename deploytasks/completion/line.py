@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploytasks.config.names import ALL_IMAGES
 from deploytasks.flags import ARGUMENTS, FLAGS, Argument, Flag, Kind, arguments_of, of_task
 
-_GROUP_DEFAULT = {"build": "build.all"}
+_GROUP_DEFAULT = {"build": f"build.{ALL_IMAGES}"}
 """The tasks that have a second name, since their group is called like them."""
 
 

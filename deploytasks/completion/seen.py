@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploytasks.flags import Flag
+from deploytasks.tags import RELEASE
 
 if TYPE_CHECKING:
     from invoke.parser.context import ParserContext
 
 RELEASES, TASKS = "releases", "tasks"
 """The files: a release tag a line; a task a line, and after it its flags, with `=` where they take a value."""
-_RELEASE = re.compile(r"[a-z][a-z0-9-]*-[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _TASK = re.compile(r"[\w.-]+( --?[\w-]+=?)*", re.ASCII)
 
 
@@ -36,7 +36,7 @@ def file(root: Path, name: str) -> Path:
 
 def lines(root: Path, name: str) -> tuple[str, ...]:
     """Return the well-formed lines of the file; () if it can't be read."""
-    form = _RELEASE if name == RELEASES else _TASK
+    form = RELEASE if name == RELEASES else _TASK
     try:
         found = file(root, name)
         text = found.read_text("ascii") if found.is_file() else ""
@@ -47,7 +47,7 @@ def lines(root: Path, name: str) -> tuple[str, ...]:
 
 def is_release(tag: str) -> bool:
     """Return whether the tag has the form of a release tag, of any tier."""
-    return _RELEASE.fullmatch(tag) is not None
+    return RELEASE.fullmatch(tag) is not None
 
 
 def releases(root: Path, tier: str) -> tuple[str, ...]:

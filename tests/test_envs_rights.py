@@ -22,7 +22,7 @@ from deploytasks.errors import Invalid
 from deploytasks.flags import choices
 from deploytasks.model import Project
 from deploytasks.model.rights import HOLDERS, Grant
-from deploytasks.report.rights import as_cloudformation, as_json, as_terraform
+from deploytasks.report.rights import FORMATS, as_json, as_terraform
 from tests.envs_files import write
 from tests.template_stage import DEFINITION
 from tests.test_envs_schema import ran
@@ -71,7 +71,6 @@ external_id = "mb"
 [tiers.prod]
 region = "eu-west-1"
 """
-FORMATS = ("json", "terraform", "cloudformation")
 
 
 def shop(root: Path, project: str = PROJECT, partition: str = "aws", **tenants: str) -> Project:
@@ -93,13 +92,8 @@ def with_all(root: Path) -> Iterator[Project]:
 
 
 def shown(form: str, project: Project, asked: Asked = GITHUB) -> str:
-    found = grants(project, asked)
-    match form:
-        case "terraform":
-            return as_terraform(project.name, found)
-        case "cloudformation":
-            return json.dumps(as_cloudformation(project.name, found))
-    return json.dumps(as_json(project.name, found))
+    made = FORMATS[form](project.name, grants(project, asked))
+    return made if isinstance(made, str) else json.dumps(made)
 
 
 def documents(form: str, text: str) -> list[dict[str, Any]]:
@@ -357,8 +351,9 @@ REFUSED = {
 }
 
 
-def test_the_table_of_flags_has_whose_rights_may_be_asked_for():
+def test_the_table_of_flags_has_whose_rights_may_be_asked_for_and_in_which_formats():
     assert choices("envs.rights", "role") == HOLDERS
+    assert choices("envs.rights", "format") == tuple(FORMATS)
 
 
 @pytest.mark.parametrize(("asked", "said"), REFUSED.values(), ids=REFUSED)

@@ -85,9 +85,7 @@ def _copy(root: Path) -> Place:
     if found is None:
         raise Refusal.of(str(folder), "there is no copy here", _NO_COPY)
     if links := [str(each) for each in (folder, *folder.rglob("*")) if each.is_symlink()]:
-        raise Refusal.of(
-            links[0], "it is a link, and only files are replaced", "put the file in its place, or go there"
-        )
+        raise Refusal.of(links[0], "it is a link, and only files are replaced", _NO_LINK)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deploytasks.errors import Invalid
@@ -118,3 +118,11 @@ def _written(value: Any, indent: int | None = None) -> str:
     """Return the value as an expression: JSON is one, but for what Terraform would take for a template's beginning."""
     text = json.dumps(value, indent=indent).replace("${", "$${").replace("%{", "%%{")
     return text.replace("\n", "\n  ")
+
+
+FORMATS: Mapping[str, Callable[[str, Sequence[Grant]], Any]] = {
+    "json": as_json,
+    "terraform": as_terraform,
+    "cloudformation": as_cloudformation,
+}
+"""By the value of `--format`: a text, or a document."""

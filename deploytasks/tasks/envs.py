@@ -148,13 +148,8 @@ def _rights(root: Path) -> Task[Any]:
         )
         project = load(root)
         found = envs_rights.grants(project, asked)
-        match form:
-            case "terraform":
-                shell.show_text(report.as_terraform(project.name, found))
-            case "cloudformation":
-                shell.show_exactly(report.as_cloudformation(project.name, found))
-            case _:
-                shell.show_exactly(report.as_json(project.name, found))
+        shown = report.FORMATS[form](project.name, found)
+        shell.show_text(shown) if isinstance(shown, str) else shell.show_exactly(shown)
         for note in envs_rights.notes(found):
             shell.warn(f"envs.rights: {note}")
 

@@ -5,6 +5,7 @@ BIN := .venv/bin
 MADE := .venv/.made
 EMULATOR := .venv-emulator/.made
 OLDEST := .venv-oldest/.made
+unexport PYTHONDONTWRITEBYTECODE # else each process of the tests compiles all of them anew
 PIP := pip install --quiet --disable-pip-version-check --use-pep517
 
 # What a machine must have before anything can be made.

@@ -443,6 +443,32 @@ def test_an_answer_that_cannot_be_is_refused_with_what_is_wanted(theirs: Theirs,
     assert ran.stderr.startswith(f"{what}\n    wanted: ") and to_do in ran.stderr
 
 
+def test_the_flags_of_the_first_run_may_be_given_again_however_they_are_written(theirs: Theirs):
+    flags = ["--yes", "--tiers", "dev, prod", "--images", "api=./Dockerfile", "--services", "web=api,worker"]
+    assert [theirs.init(*flags).code, theirs.init(*flags).code, theirs.check()] == [0, 0, []]
+    assert theirs.init("--yes", "--services", "web=api").code == 2
+
+
+def test_a_path_that_no_answer_can_name_is_passed_over_and_each_other_dockerfile_has_a_name(theirs: Theirs):
+    theirs.write("a,b/Dockerfile")
+    theirs.write(" blank/Dockerfile")
+    for number in range(120):
+        theirs.write(f"{chr(0x4E00 + number)}/Dockerfile")
+    assert theirs.init("--yes").code == 0
+    assert len(load(theirs.root).images) == 121
+
+
+@pytest.mark.parametrize(
+    ("ci", "file"), [("github", ".github/workflows/deploytasks.yml"), ("gitlab", ".gitlab-ci.yml")]
+)
+def test_a_tier_whose_name_means_something_in_yaml_is_a_name_in_the_pipeline(theirs: Theirs, ci: str, file: str):
+    tiers = ["on", "yes", "null", "true", "y"]
+    assert theirs.init("--yes", "--ci", ci, "--tiers", ",".join(tiers)).code == 0
+    jobs = yaml.safe_load((theirs.root / file).read_text())
+    jobs = jobs.get("jobs", jobs)
+    assert [jobs[f"release-{tier}"]["environment"] for tier in tiers] == tiers
+
+
 def test_all_wrong_answers_are_told_at_once(theirs: Theirs):
     ran = theirs.init("--project", "A", "--region", "B", "--ci", "C")
     assert re.findall(r"^--[a-z]+", ran.stderr, re.MULTILINE) == ["--project", "--region", "--ci"]

@@ -104,7 +104,11 @@ def _images(known: Known) -> str:
     named: dict[str, str] = {}
     for path in known.found.dockerfiles:
         short, long = _name_of(path), _slug(path.removesuffix("Dockerfile"))
-        free = (each for each in (short, long, *(f"{short}-{n}" for n in range(2, 99))) if each and each not in named)
+        free = (
+            each
+            for each in (short, long, *(f"{short}-{n}" for n in range(2, len(named) + 3)))
+            if each and each not in named
+        )
         named[next(free)] = path
     return ",".join(f"{name}={path}" for name, path in named.items()) or "app=Dockerfile"
 
@@ -187,7 +191,8 @@ def answered(found: Found, given: Namespace, ask: Ask) -> Answers:
     """
     known = Known(found, dict(found.settled))
     flags = {flag: text for flag in QUESTIONS if (text := getattr(given, flag.replace("-", "_"))) is not None}
-    raise_all(Invalid, [each for flag, text in flags.items() for each in _wrong(flag, text, known)])
+    given_first = Known(found, {**flags, **found.settled})
+    raise_all(Invalid, [each for flag, text in flags.items() for each in _wrong(flag, text, given_first)])
     known.answers.update(flags)
     if not given.yes:
         _ask_the_rest(known, ask)
@@ -196,11 +201,25 @@ def answered(found: Found, given: Namespace, ask: Ask) -> Answers:
 
 def _wrong(flag: str, text: str, known: Known) -> list[Complaint]:
     settled = known.found.settled.get(flag, text)
-    if settled != text:
+    if _meant(flag, settled, known) != _meant(flag, text, known):
         what = f"'{text[:80]}' is not what {PROJECT_FILE} says: {settled}"
         return [Complaint(f"--{flag}", what, "leave the flag out, or edit that file")]
     wanted = QUESTIONS[flag].wanted(text, known)
     return [Complaint(f"--{flag}", f"'{text[:80]}' is not valid", f"wanted: {wanted}")] if wanted else []
+
+
+def _meant(flag: str, text: str, known: Known) -> object:
+    """Return what an answer says, however it is written: a second run may be given the flags of the first."""
+    named = pairs(text)
+    match flag:
+        case "tiers":
+            return [*named]
+        case "images":
+            return {name: PurePosixPath(path) for name, path in named.items()}
+        case "services":
+            images = pairs(known.answer("images"))
+            return {name: _image_of(name, image, images) for name, image in named.items()}
+    return text
 
 
 def _ask_the_rest(known: Known, ask: Ask) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from deploytasks import git
 from deploytasks.config import policy
-from deploytasks.config.check import checked
+from deploytasks.config.check import checked, fits
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
 from deploytasks.config.names import is_name
+from deploytasks.config.schema import Below
 from deploytasks.errors import Complaint, Invalid, raise_all
 from deploytasks.git_url import host_and_path
 
@@ -91,8 +92,10 @@ def _walked(root: Path) -> Iterator[str]:
 
 
 def _is_dockerfile(path: str) -> bool:
+    """Return whether the path is a Dockerfile's that envs/project.toml can name, and an answer, in which `,` divides."""
     *folders, name = PurePosixPath(path).parts or ("",)
-    return bool(_DOCKERFILE.fullmatch(name)) and path.isprintable() and _PASSED_OVER.isdisjoint(folders)
+    can_be_named = path.isprintable() and fits(path, Below) and "," not in path
+    return bool(_DOCKERFILE.fullmatch(name)) and can_be_named and _PASSED_OVER.isdisjoint(folders)
 
 
 def _settled(root: Path) -> tuple[dict[str, str], tuple[str, ...]]:

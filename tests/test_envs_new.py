@@ -222,6 +222,29 @@ def test_no_way_of_writing_brings_the_other_account_along(mb: Path, text: str):
     assert (found["account"], {*found["tiers"]}) == (ACME, {"dev", "prod"})
 
 
+def test_comments_and_names_of_variables_that_name_the_other_tenant_are_left_out(mb: Path):
+    text = """\
+account = "222222222222"
+# what mb bought
+region = "us-east-1" # of 222222222222
+# kept
+[vars] # as MB has it
+zones = [
+  "a", # mb's first
+]
+[env]
+MB_URL = "https://example.com"
+HOST = "https://MB.example.com"
+[tiers.dev] # kept, too
+"""
+    write(mb, mb=text)
+    copied = new(mb, Asked("acme", ACME, like="mb")).text.split("\n", 2)[2]
+    assert [line for line in copied.splitlines() if line] == [
+        *(f'account = "{ACME}"', 'region = "us-east-1"', "# kept", "[vars]", "zones = [", '  "a",', "]"),
+        *("[env]", "# fill in: MB_URL = …", "# fill in: HOST = …", "[tiers.dev] # kept, too"),
+    ]
+
+
 KEYS = st.sampled_from(["account", "role", "cluster", "vars.a", "env.A", "tiers.dev.account", "tiers.dev.vars.b"])
 VALUES = st.sampled_from(['"222222222222"', '"a:222222222222:b"', '["222222222222"]', '{ account = "222222222222" }'])
 

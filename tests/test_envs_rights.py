@@ -179,7 +179,9 @@ def test_a_tenants_role_may_touch_what_its_files_name_and_nothing_else(tmp_path:
         for end in ("", "-??????")
     ]
     assert found["ssm:GetParameters"] == [f"arn:aws:ssm:{region}:parameter/shop/mb/key" for region in (prod, dev)]
-    assert found["iam:GetRole"] == [f"{iam}/ecsTaskExecutionRole", f"{iam}/task"]
+    named, starting = [f"{iam}/ecsTaskExecutionRole", f"{iam}/task"], [f"{iam}/scheduler"]
+    looked_at = [each["Resource"] for each in statements(grant.policies) if each["Action"] == ["iam:GetRole"]]
+    assert looked_at == [named, starting]
     assert found["scheduler:UpdateSchedule"] == [
         *(f"arn:aws:scheduler:{prod}:schedule/default/shop-mb-prod-nightly",),
         *(f"arn:aws:scheduler:{dev}:schedule/default/shop-mb-dev-nightly",),
@@ -191,8 +193,8 @@ def test_a_tenants_role_may_touch_what_its_files_name_and_nothing_else(tmp_path:
         if each["Action"] == ["iam:PassRole"]
     }
     assert passed == {
-        "ecs-tasks.amazonaws.com": found["iam:GetRole"],
-        "scheduler.amazonaws.com": [f"{iam}/scheduler"],
+        "ecs-tasks.amazonaws.com": named,
+        "scheduler.amazonaws.com": starting,
         "events.amazonaws.com": [f"{iam}/*"],  # that of the rule's target, which no file names
     }
 

@@ -92,7 +92,7 @@ def _walked(root: Path) -> Iterator[str]:
 
 
 def _is_dockerfile(path: str) -> bool:
-    """Return whether the path is a Dockerfile's that envs/project.toml can name, and an answer, in which `,` divides."""
+    """Return whether it is a Dockerfile's path that envs/project.toml can name, and an answer: there, `,` divides."""
     *folders, name = PurePosixPath(path).parts or ("",)
     can_be_named = path.isprintable() and fits(path, Below) and "," not in path
     return bool(_DOCKERFILE.fullmatch(name)) and can_be_named and _PASSED_OVER.isdisjoint(folders)

@@ -18,11 +18,13 @@ BESIDES = (
     (_PUSHED, "ecr:UploadLayerPart"),
     (Right("registry", "notify", "webhook parameter"), "ssm:GetParameter"),
     (Right("registry", "notify", "webhook key"), "kms:Decrypt"),
+    (Right("tenant", "check", "schedule role"), "iam:GetRole"),
     (Right("tenant", "change", "named role", passed_to=ECS_TASKS), "iam:PassRole"),
     (Right("tenant", "change", "schedule role", passed_to=SCHEDULER), "iam:PassRole"),
     (Right("tenant", "change", "rule role", passed_to=EVENTS), "iam:PassRole"),
 )
-"""The actions without a row in the table of operations: those of a push, and those that AWS asks for besides."""
+"""The actions without a row in the table of operations: of a push, those that AWS asks for besides, and those of
+further resources."""
 LONGEST_POLICY, LONGEST_TRUST, MOST_POLICIES = 6_144, 2_048, 10
 """Of a managed policy, a trust policy, and the managed policies of a role. Whitespace does not count.
 

@@ -100,14 +100,26 @@ def keeping(image: Image, former: str) -> str:
 
 
 def former_repository(ecr: Any, project: Project, image: Image) -> str:
-    """Return the image's former default repository, "" if it does not exist or belongs to another project."""
-    if image.repository != default_repository(project.name, image.name) or not repositories.exists(ecr, image.name):
+    """Return the image's former default repository, "" if there is none, it is another project's, or may not be read.
+
+    The policies of `envs.rights` are about the present repositories alone.
+    """
+    if image.repository != default_repository(project.name, image.name) or not _may_be_there(ecr, image.name):
         return ""
     try:
         owner = repositories.owner(ecr, project.registry.access.account, image.name)
     except AwsError:
         return image.name
     return image.name if owner in (None, project.name) else ""
+
+
+def _may_be_there(ecr: Any, repository: str) -> bool:
+    try:
+        return repositories.exists(ecr, repository)
+    except AwsError as error:
+        if is_denied(error):
+            return False
+        raise
 
 
 def _former(context: Context, image: Image) -> str:

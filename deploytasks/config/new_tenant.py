@@ -82,6 +82,7 @@ def like(wanted: Wanted, pattern: Pattern, first_line: str = "") -> Draft:
     for statement, before, own in _blocks(pattern.text):
         if _is_dropped(statement, wanted):
             continue
+        before = [line for line in before if not _names(line, pattern)]
         lines += before if lines[-1] or any(before) else []
         why = _why_left_out(statement, pattern, wanted)
         if why:
@@ -157,14 +158,26 @@ def _why(path: Path, value: Any, pattern: Pattern, wanted: Wanted) -> str:
         return f"ends in the random characters of {pattern.name}'s secret"
     if found := _NETWORK_ID.search(text):
         return f"names {found[0]}"
-    named = re.search(rf"(?<![A-Za-z0-9]){re.escape(pattern.name)}(?![A-Za-z0-9])", text)
-    return f"names {pattern.name}" if named else ""
+    return f"names {pattern.name}" if _names(f"{path[-1]} {text}", pattern) else ""
+
+
+def _names(text: str, pattern: Pattern) -> bool:
+    """Return whether the text names the other tenant, or an account of its own."""
+    name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(pattern.name)}(?![A-Za-z0-9])", re.IGNORECASE)
+    return bool(name.search(text) or pattern.own_accounts & set(_ACCOUNT.findall(text)))
 
 
 def _rewritten(statement: Statement, own: list[str], pattern: Pattern) -> list[str]:
-    """Return the lines of a statement, with the other tenant's account replaced by the placeholder if one may stand."""
+    """Return the lines of a statement, with the other tenant's account replaced by the placeholder if one may stand.
+
+    Comments on these lines are left out if one of them names the other tenant.
+    """
     takes = statement.path != statement.table and _setting(statement.path) in placeholders.KEYS
-    return [_with_placeholder(line, pattern) for line in own] if takes else own
+    lines, plain = (
+        [_with_placeholder(line, pattern) if takes else line for line in each]
+        for each in (own, statement.text.split("\n"))
+    )
+    return [line.rstrip() for line in plain] if any(_names(line, pattern) for line in lines) else lines
 
 
 def _with_placeholder(text: str, pattern: Pattern) -> str:

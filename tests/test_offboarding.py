@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deploytasks.aws import repositories
+from tests.cloud.accounts import Call
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
 from tests.proxy import DENIED, Proxy, Rule
@@ -46,6 +47,48 @@ def test_a_new_tenant_takes_nothing_from_one_who_left(left: Shop):
     of_ecr(left).policy = repositories.pull_policy([GONE])
     assert left.inv("envs.bootstrap").stdout == f"repository api: {STAYING} may pull\n{SHOWN}"
     assert statements(left) == {"deploytasks": [STAYING, GONE]}
+
+
+def test_what_others_added_to_the_statement_stays(left: Shop):
+    (mine,) = json.loads(of_ecr(left).policy)["Statement"]
+    added = {
+        "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+        "Action": [*mine["Action"], "ecr:ListImages"],
+    }
+    principal = {"AWS": [STAYING, GONE], "Service": "lambda.amazonaws.com"}
+    of_ecr(left).policy = json.dumps({"Id": "x", "Statement": {**mine, **added, "Principal": principal}})
+    assert left.inv("envs.bootstrap", "--revoke", "--yes").stdout == TAKEN
+    kept = {**mine, **added, "Principal": {**principal, "AWS": [STAYING]}}
+    assert json.loads(of_ecr(left).policy) == {"Version": "2012-10-17", "Id": "x", "Statement": [kept]}
+
+
+def test_a_statement_that_was_made_to_deny_is_never_made_to_allow(left: Shop):
+    deny = {"Sid": "deploytasks", "Effect": "Deny", "Principal": {"AWS": [GONE]}, "Action": ["ecr:*"]}
+    of_ecr(left).policy = json.dumps({"Statement": [deny]})
+    assert left.inv("envs.bootstrap", "--revoke", "--yes").stdout == f"repository api: {STAYING} may pull\n"
+    assert json.loads(of_ecr(left).policy)["Statement"][0] == deny
+
+
+def test_who_may_pull_by_another_statement_is_not_said_to_have_lost_it(left: Shop):
+    policy = json.loads(of_ecr(left).policy)
+    wide = {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": ["ecr:Batch*", "ecr:Get*"]}
+    of_ecr(left).policy = json.dumps({**policy, "Statement": [wide, *policy["Statement"]]})
+    said = f"repository api: {GONE} may pull still, by a statement that is not deploytasks'\n"
+    assert left.inv("envs.bootstrap", "--revoke", "--yes").stdout == said
+    assert json.loads(of_ecr(left).policy)["Statement"][1]["Principal"] == {"AWS": [STAYING]}
+
+
+def test_a_policy_that_changed_since_it_was_looked_at_is_changed_as_it_is_now(left: Shop):
+    changed = json.loads(of_ecr(left).policy)
+    changed["Statement"].append({"Sid": "new", "Effect": "Allow", "Principal": {"AWS": "9" * 12}, "Action": PULL})
+
+    def fault(call: Call) -> None:
+        if call.operation == "ListTagsForResource":  # after the policy was read
+            of_ecr(left).policy = json.dumps(changed)
+
+    left.endpoint.fault = fault
+    assert left.inv("envs.bootstrap", "--revoke", "--yes").stdout == TAKEN
+    assert statements(left) == {"new": "9" * 12, "deploytasks": [STAYING]}
 
 
 @pytest.mark.quick

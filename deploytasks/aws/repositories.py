@@ -87,14 +87,19 @@ def pull_policy(
 ) -> str:
     """Return a repository policy, as JSON, that lets the accounts pull, and keeps all else of the present one.
 
-    The `revoked` accounts lose it. The registry's `own` account is named if nobody is left: ECR takes no empty policy,
+    What others added to this package's own statement stays: conditions, actions, principals that are no accounts. The
+    `revoked` accounts lose it. The registry's `own` account is named if nobody is left: ECR takes no empty policy,
     and naming it allows nothing that its IAM policies do not. A bare number is a principal in every partition of AWS.
     """
-    kept = {_account(name) or name for name in _principals(_ours(present))} - {*revoked}
+    was = _ours(present)
+    kept = {_account(name) or name for name in _principals(was)} - {*revoked}
     principals = sorted(kept | {*accounts}) or [own]
-    ours = {"Sid": _SID, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": [*_PULL_ACTIONS]}
-    others = [each for each in _statements(present) if each.get("Sid") != _SID]
-    return json.dumps({"Version": "2012-10-17", "Statement": [*others, ours]})
+    whoever = was["Principal"] if isinstance(was.get("Principal"), Mapping) else {}
+    actions = dict.fromkeys([*_PULL_ACTIONS, *_listed(was.get("Action", []))])
+    changed = {"Principal": {**whoever, "AWS": principals}, "Action": [*actions]}
+    others = [each for each in _statements(present) if each != was]
+    document = {"Version": "2012-10-17", **(present or {})}
+    return json.dumps({**document, "Statement": [*others, {"Sid": _SID, "Effect": "Allow", **was, **changed}]})
 
 
 def exists(client: Any, repository: str) -> bool:
@@ -190,8 +195,9 @@ def _statements(document: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _ours(document: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the statement that this package wrote; an empty one if there is none."""
-    return next((each for each in _statements(document) if each.get("Sid") == _SID), {})
+    """Return the statement that this package wrote; an empty one if there is none, or it was made to deny."""
+    found = (each for each in _statements(document) if each.get("Sid") == _SID)
+    return next((each for each in found if each.get("Effect") == "Allow" and "Principal" in each), {})
 
 
 def _principals(statement: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Create the project's ECR repositories, let all tenants' accounts pull from them, and take back what none needs."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -133,15 +134,20 @@ def _changes(client: Any, project: Project, found: Found, *, dry_run: bool) -> I
 def _pulling(client: Any, project: Project, found: Found, *, dry_run: bool, revoke: bool) -> Iterator[str]:
     """Let accounts pull, or no longer; yield a description of the change once it is made, and what is left as it is."""
     revoked, name = _revoked(found, revoke=revoke), f"repository {found.name}"
-    if (found.missing or revoked) and not dry_run:
-        own = project.registry.access.account
-        policy = repositories.pull_policy(found.missing, found.policy, revoked, own)
-        repositories.let_pull(client, found.name, policy)
+    still: tuple[str, ...] = ()
+    if found.missing or revoked:
+        present = found.policy if dry_run else repositories.policy(client, found.name)  # others may have changed it
+        policy = repositories.pull_policy(found.missing, present, revoked, project.registry.access.account)
+        still = tuple(each for each in revoked if repositories.allows_pull(json.loads(policy), each))
+        if not dry_run:
+            repositories.let_pull(client, found.name, policy)
     if found.missing:
         yield f"{name}: {', '.join(found.missing)} may pull"
-    if revoked:
-        yield f"{name}: {', '.join(revoked)} may pull no longer"
-    elif found.surplus:
+    if lost := [each for each in revoked if each not in still]:
+        yield f"{name}: {', '.join(lost)} may pull no longer"
+    if still:
+        yield f"{name}: {', '.join(still)} may pull still, by a statement that is not deploytasks'"
+    if found.surplus and not revoked:
         kept = "not taken back, since it may be another project's"
         why = kept if revoke else "inv envs.bootstrap --revoke takes it back"
         yield f"{name}: {', '.join(found.surplus)} may pull, and no tenant needs it; {why}"

@@ -15,6 +15,7 @@ from deploytasks.__main__ import main
 from deploytasks.adoption import stamp, upgrade
 from deploytasks.adoption.merge_base import MergeBase
 from deploytasks.adoption.releases import Place, Release, is_newer
+from deploytasks.adoption.staging import alone
 from deploytasks.adoption.vendor import vendor
 from deploytasks.errors import DeployError
 
@@ -454,6 +455,16 @@ def test_what_cannot_be_upgraded_is_refused_and_nothing_is_written(inside: Path,
     assert err.startswith(said), err
     assert err.count("\n    ") == 1
     assert found(inside) == before
+
+
+def test_two_runs_at_once_are_one_and_a_refusal(inside: Path, capsys):
+    copied(inside)
+    file, before = wheel(inside, NEW), found(inside / "deploytasks")
+    with alone(inside):
+        assert main(["upgrade", "--wheel", str(file)]) == main(["init", "--yes"]) == 2
+    assert capsys.readouterr().err.count(f"{inside}: another init or upgrade is at work here\n") == 2
+    assert found(inside / "deploytasks") == before
+    assert main(["upgrade", "--wheel", str(file)]) == 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from deploytasks.adoption.answers import QUESTIONS, Answers, answered
 from deploytasks.adoption.drafts import Draft, Extras, drafts
 from deploytasks.adoption.placing import Step
 from deploytasks.adoption.repository import Found
+from deploytasks.adoption.staging import alone
 from deploytasks.adoption.vendor import obstacles as vendor_obstacles
 from deploytasks.adoption.vendor import vendor
 from deploytasks.config.files import PROJECT_FILE
@@ -50,6 +51,11 @@ def run(given: Namespace) -> Iterator[str]:
 
     """
     root = Path.cwd()
+    with alone(root):
+        yield from _written(root, given)
+
+
+def _written(root: Path, given: Namespace) -> Iterator[str]:
     raise_all(Refusal, list(placing.obstacles(root, [PROJECT_FILE])))
     found = repository.survey(root)
     answers = answered(found, given, given.ask)

@@ -1,9 +1,40 @@
 """Write files into a folder beside their places, so that a full disk is found before anything is in its place."""
 
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from deploytasks.errors import Refusal, unwritable
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder; the end of the process, however it comes, lets them in again.
+
+    Raises: Refusal if another run is at work there, or the folder may not be read.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise Refusal(unwritable(error)) from None
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        what, to_do = "another init or upgrade is at work here", "run it again once that has ended"
+        raise Refusal.of(str(folder), what, to_do) from None
+    except OSError:  # a file system without locks
+        return
 
 
 def stage(folder: Path, files: Mapping[str, bytes]) -> None:

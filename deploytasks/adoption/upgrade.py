@@ -17,6 +17,7 @@ from deploytasks.adoption import merge, releases, replace, stamp, wheels
 from deploytasks.adoption.merge import LEFT, Change
 from deploytasks.adoption.merge_base import MergeBase
 from deploytasks.adoption.releases import PACKAGE, Place, Release, is_newer
+from deploytasks.adoption.staging import alone
 from deploytasks.errors import Complaint, Failure, Refusal, raise_all
 from deploytasks.flags import DRY_RUN
 
@@ -40,12 +41,13 @@ def run(given: Namespace) -> Iterator[str]:
     Raises: Refusal before any change; Failure if a file is left to the user.
     """
     root = Path.cwd()
-    folder = _copy(root).folder
-    yield from finish(folder, dry_run=given.dry_run)
-    here = _installed(root)
-    new = _target(given, _copy(root), here)
-    base = MergeBase(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
-    yield from bring(folder, new, base, dry_run=given.dry_run)
+    with alone(root):
+        folder = _copy(root).folder
+        yield from finish(folder, dry_run=given.dry_run)
+        here = _installed(root)
+        new = _target(given, _copy(root), here)
+        base = MergeBase(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
+        yield from bring(folder, new, base, dry_run=given.dry_run)
 
 
 def finish(folder: Path, *, dry_run: bool = False) -> Iterator[str]:

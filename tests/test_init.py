@@ -544,6 +544,10 @@ def blocked(kind: str, root: Path) -> None:
             (root / "envs").symlink_to("../outside")
         case "a link to nothing":
             (root / "Makefile").symlink_to("nowhere")
+        case "a pipe":
+            os.mkfifo(root / "tasks.py")
+        case "a link to a device":
+            (root / "Makefile").symlink_to(os.devnull)
         case "a copy without a stamp":
             (root / "deploytasks").mkdir()
 
@@ -558,6 +562,8 @@ def blocked(kind: str, root: Path) -> None:
         ("a folder where a file should be", "tasks.py: is a folder, and a file is to be written there\n    move it"),
         ("a link out of the repository", "envs: leads out of the repository, to {outside}\n    put a folder in"),
         ("a link to nothing", "Makefile: is a link that leads nowhere\n    remove it"),
+        ("a pipe", "tasks.py: is a device, a pipe or a socket, and no file\n    move it"),
+        ("a link to a device", "Makefile: is a device, a pipe or a socket, and no file\n    move it"),
         ("a copy without a stamp", "{root}/deploytasks: something of this name is there\n    it has no stamp"),
     ],
 )
@@ -567,6 +573,20 @@ def test_what_is_in_the_way_is_named_and_nothing_is_half_written(theirs: Theirs,
     ran = theirs.init("--yes", "--vendor")
     assert (ran.code, theirs.files()) == (2, before)
     assert ran.stderr.startswith(what.format(outside=theirs.root.parent / "outside", root=theirs.root))
+
+
+@pytest.mark.parametrize("verb", ["init --yes", "upgrade", "version"])
+def test_a_folder_that_was_removed_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str):
+    (tmp_path / "gone").mkdir()
+    before = os.open(".", os.O_RDONLY)
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    try:
+        assert main(verb.split()) == 2
+    finally:
+        os.fchdir(before)
+        os.close(before)
+    assert capsys.readouterr().err == "the present folder: it was removed\n    go to one that is there: cd\n"
 
 
 def test_a_folder_that_may_not_be_written_to_is_named(theirs: Theirs, monkeypatch):

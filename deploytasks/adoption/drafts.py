@@ -126,7 +126,7 @@ def _ports(answers: Answers, found: Found) -> dict[str, str]:
 
 def _port(dockerfile: Path) -> str:
     try:
-        text = dockerfile.read_text("utf-8", errors="replace")
+        text = dockerfile.read_text("utf-8", errors="replace") if dockerfile.is_file() else ""
     except OSError:
         return ""
     exposed = re.search(r"^\s*EXPOSE\s+([0-9]{1,5})\b", text, re.MULTILINE | re.IGNORECASE)

@@ -17,7 +17,7 @@ from deploytasks.adoption.answers import QUESTIONS, Answers, answered
 from deploytasks.adoption.drafts import Draft, Extras, drafts
 from deploytasks.adoption.placing import Step
 from deploytasks.adoption.repository import Found
-from deploytasks.adoption.staging import alone
+from deploytasks.adoption.staging import alone, present_folder
 from deploytasks.adoption.vendor import obstacles as vendor_obstacles
 from deploytasks.adoption.vendor import vendor
 from deploytasks.config.files import PROJECT_FILE
@@ -50,7 +50,7 @@ def run(given: Namespace) -> Iterator[str]:
         Failure: not all files could be written.
 
     """
-    root = Path.cwd()
+    root = present_folder()
     with alone(root):
         yield from _written(root, given)
 

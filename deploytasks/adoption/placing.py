@@ -35,6 +35,8 @@ def obstacles(root: Path, paths: Iterable[str]) -> Iterator[Complaint]:
             yield Complaint(_shown(root, path), "is a folder, and a file is to be written there", "move it elsewhere")
         elif path.is_symlink() and not path.exists():
             yield Complaint(_shown(root, path), "is a link that leads nowhere", "remove it")
+        elif path.exists() and not path.is_file():
+            yield Complaint(_shown(root, path), "is a device, a pipe or a socket, and no file", "move it elsewhere")
 
 
 def _of_each(root: Path, folders: Iterable[Path]) -> Iterator[Complaint]:

@@ -10,6 +10,17 @@ from pathlib import Path
 from deploytasks.errors import Refusal, unwritable
 
 
+def present_folder() -> Path:
+    """Return the present folder.
+
+    Raises: Refusal if somebody removed it.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Refusal.of("the present folder", "it was removed", "go to one that is there: cd") from None
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Keep other runs out of the folder; the end of the process, however it comes, lets them in again.

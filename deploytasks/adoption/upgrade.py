@@ -17,7 +17,7 @@ from deploytasks.adoption import merge, releases, replace, stamp, wheels
 from deploytasks.adoption.merge import LEFT, Change
 from deploytasks.adoption.merge_base import MergeBase
 from deploytasks.adoption.releases import PACKAGE, Place, Release, is_newer
-from deploytasks.adoption.staging import alone
+from deploytasks.adoption.staging import alone, present_folder
 from deploytasks.errors import Complaint, Failure, Refusal, raise_all
 from deploytasks.flags import DRY_RUN
 
@@ -40,7 +40,7 @@ def run(given: Namespace) -> Iterator[str]:
 
     Raises: Refusal before any change; Failure if a file is left to the user.
     """
-    root = Path.cwd()
+    root = present_folder()
     with alone(root):
         folder = _copy(root).folder
         yield from finish(folder, dry_run=given.dry_run)

@@ -11,6 +11,7 @@ from typing import Any
 
 from deploytasks.adoption import releases, stamp
 from deploytasks.adoption.releases import How, Place
+from deploytasks.adoption.staging import present_folder
 from deploytasks.errors import listed
 
 _IS: dict[How, str] = {
@@ -29,7 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> Iterator[Any]:
     """Yield a line for each place, and those of what was edited in it; or one document."""
-    found = [(place, _differences(place)) for place in _places(Path.cwd())]
+    found = [(place, _differences(place)) for place in _places(present_folder())]
     if given.json:
         yield [_document(place, differences) for place, differences in found]
         return

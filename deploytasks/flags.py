@@ -117,7 +117,7 @@ FLAGS = (
         "the repository whose CI releases: github.com/acme/shop, gitlab.com/acme/shop; else git's origin",
         "envs.rights",
     ),
-    Flag("branch", "the branch whose CI jobs are trusted", "envs.rights", default="main"),
+    Flag("branch", "the branch whose CI jobs are trusted, if it is not the remote's default", "envs.rights"),
     Flag(
         "trust",
         "who may assume the roles besides CI, by ARN, * for anything: arn:aws:iam::012345678922:role/ops",

@@ -190,6 +190,12 @@ def committed_at(root: Path, commit: str) -> datetime:
     return datetime.fromisoformat(ask(root, "log", "-1", "--format=%cI", _clean(commit)))
 
 
+def default_branch(root: Path) -> str:
+    """Return the default branch of the remote `origin`, "" if it is not known here."""
+    told = run(root, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").stdout.strip()
+    return told.removeprefix("origin/")
+
+
 def origin_url(root: Path) -> str:
     """Return the URL that the repository was cloned from, without credentials; "" if it has no `origin`."""
     done = run(root, "config", "--get", "remote.origin.url")

@@ -10,7 +10,7 @@ _SCP_LIKE = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.*)")
 def host_and_path(url: str) -> tuple[str, str]:
     """Return `github.com` and `acme/shop`; the host is "" if the URL is a folder, or no URL."""
     if found := _SCP_LIKE.fullmatch(url):
-        host, path = found.groups()
+        host, path = found[1].lower(), found[2]
     else:
         try:
             parts = urlsplit(url)
@@ -21,10 +21,13 @@ def host_and_path(url: str) -> tuple[str, str]:
 
 
 def without_credentials(url: str) -> str:
-    """Return the URL without a password, or a user that may be a token."""
+    """Return the URL without a password, or a user that may be a token; "" if it is no URL."""
     if "://" not in url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     user, _, host = parts.netloc.rpartition("@")
     keeps_user = parts.scheme in ("ssh", "git+ssh") and user
     netloc = f"{user.partition(':')[0]}@{host}" if keeps_user else host

@@ -16,13 +16,15 @@ from msgspec.structs import replace
 
 from deploytasks.aws import rights
 from deploytasks.aws.operations import OPERATIONS
-from deploytasks.commands.envs_rights import Asked, grants
+from deploytasks.aws.trust import Repository
+from deploytasks.commands.envs_rights import Asked, grants, repository
 from deploytasks.config.load import load
 from deploytasks.errors import Invalid
 from deploytasks.flags import choices
 from deploytasks.model import Project
 from deploytasks.model.rights import HOLDERS, Grant
 from deploytasks.report.rights import FORMATS, as_json, as_terraform
+from tests import repositories
 from tests.envs_files import write
 from tests.template_stage import DEFINITION
 from tests.test_envs_schema import ran
@@ -376,6 +378,15 @@ def test_the_repository_is_gits_origin_unless_it_is_named(tmp_path: Path, monkey
     monkeypatch.setattr("deploytasks.git.origin_url", lambda _root: "ssh://git@github.com:22/acme/shop.git")
     (grant,) = grants(shop(tmp_path), Asked(holders=("ci",)))
     assert "repo:acme/shop:environment:dev" in json.dumps(grant.trust)
+
+
+def test_the_branch_is_the_remotes_default_and_a_hosts_name_has_no_case(tmp_path: Path):
+    project = shop(tmp_path)
+    repositories.run(tmp_path, "init", "-q")
+    repositories.run(tmp_path, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    for named in ("GitHub.com/acme/shop", "git@GitHub.com:acme/shop.git"):
+        assert repository(project, Asked(repository=named)) == Repository("github.com", "acme/shop", "trunk")
+    assert repository(project, Asked(repository="github.com/acme/shop", branch="old")).branch == "old"
 
 
 def test_what_terraform_would_take_for_a_template_is_escaped(tmp_path: Path):

@@ -27,6 +27,7 @@ def test_host_and_path_are_found_in_every_form_of_a_url(url: str, host: str, pat
         ("https://token@github.com/acme/shop?token=secret#secret", "https://github.com/acme/shop"),
         ("ssh://git:secret@github.com/acme/shop.git", "ssh://git@github.com/acme/shop.git"),
         ("git@github.com:acme/shop.git", "git@github.com:acme/shop.git"),
+        ("https://[bad/x", ""),
     ],
 )
 def test_what_may_be_a_secret_is_never_shown(url: str, shown: str):

@@ -80,9 +80,8 @@ def survey(root: Path) -> Found:
 
 def _branch(root: Path) -> str:
     """Return the remote's default branch, else the one that is checked out."""
-    remote = git.run(root, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").stdout.strip()
     here = git.run(root, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
-    return remote.removeprefix("origin/") or here or "main"
+    return git.default_branch(root) or here or "main"
 
 
 def _walked(root: Path) -> Iterator[str]:

@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True):
     holders: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     repository: str = ""
-    branch: str = "main"
+    branch: str = ""
     trusted: tuple[str, ...] = ()
 
 
@@ -84,8 +84,9 @@ def repository(project: Project, asked: Asked) -> Repository:
     host, path = host_and_path(url)
     if asked.repository and not host:  # as the flag's help has it: github.com/acme/shop
         host, _, path = path.partition("/")
+        host = host.lower()
     if _REPOSITORY.fullmatch(f"{host}/{path}"):
-        return Repository(host, path, asked.branch)
+        return Repository(host, path, asked.branch or git.default_branch(project.root) or "main")
     what = (
         f"'{url.rpartition('@')[2][:80]}' names no repository" if url else "is missing, and git has no remote `origin`"
     )

@@ -22,12 +22,12 @@ def test_missing_repositories_a_missing_cluster_and_a_wrong_template_come_in_one
         assert ran.stderr.count(f"ECR {'api' if name == 'api' else f'shop/{name}'}: ") == 1
     assert "cluster gone-dev: DescribeServices: ClusterNotFoundException" in ran.stderr
     assert "t1-dev/worker, t2-dev/worker: 'port' is not set" in ran.stderr
-    assert "dev: not checked until then: " in ran.stderr
+    assert "dev: not checked yet: " in ran.stderr
 
 
 @pytest.mark.parametrize(
     ("command", "unseen"),
-    [("release.dev", "dev: not checked until then: what needs"), ("build", "build: not checked until then: the")],
+    [("release.dev", "dev: not checked yet: the gate, and what needs the images"), ("build", "build: not checked yet: the")],
 )
 def test_a_dirty_tree_is_told_beside_missing_repositories(shop: Shop, command: str, unseen: str):
     shop.endpoint.cloud.account(REGISTRY).repositories.clear()
@@ -50,7 +50,7 @@ def test_a_rollback_tells_missing_repositories_a_missing_cluster_and_wrong_templ
         assert ran.stderr.count(f"ECR shop/{name}: ") == 1
         assert f"t1-prod/{name}, t2-prod/{name}: 'port' is not set" in ran.stderr
     assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
-    assert "prod: not checked until then: which release there is to go back to" in ran.stderr
+    assert "prod: not checked yet: which release there is to go back to" in ran.stderr
 
 
 def test_a_rollback_tells_that_no_repository_can_be_read_beside_the_rest(shop: Shop):

@@ -132,6 +132,11 @@ def freeing(tier: str, run: str) -> str:
     return f"inv lock.release {tier}" + (" --yes" if run else "")
 
 
+def despite_hold(tier: str, run: str) -> str:
+    """Return the advice for whoever wants to change a tier that is on hold."""
+    return f"to go on all the same, end the hold first: {freeing(tier, run)}"
+
+
 def _is_ours(holder: LockState, mine: LockState) -> bool:
     return holder.token == mine.token or lock_holders.is_shared(holder, mine)
 

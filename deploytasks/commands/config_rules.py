@@ -5,7 +5,7 @@ Only targets whose definition would change are checked.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from deploytasks.aws.locks import freeing
+from deploytasks.aws.locks import despite_hold
 from deploytasks.commands import rollouts
 from deploytasks.commands.config_version import Config, read_for
 from deploytasks.commands.context import Context
@@ -97,7 +97,7 @@ def held(
         keys.setdefault(found, []).append(str(live.target))
     for found, targets in keys.items():
         what = f"the tier is on hold since {hold.since} ({hold.reason}), and this would {found}"
-        yield Complaint(listed(targets), what, f"when this is meant: {freeing(context.tier.name, context.author.run)}")
+        yield Complaint(listed(targets), what, despite_hold(context.tier.name, context.author.run))
 
 
 def _keys(context: Context, live: Live, desired: DesiredImage) -> str:

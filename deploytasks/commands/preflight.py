@@ -10,7 +10,7 @@ from msgspec import Struct
 from deploytasks import concurrency, git, tags
 from deploytasks.aws import repositories
 from deploytasks.aws.errors import is_denied, reason
-from deploytasks.aws.locks import freeing
+from deploytasks.aws.locks import despite_hold
 from deploytasks.commands.context import Context
 from deploytasks.commands.images import sweep
 from deploytasks.commands.observe import no_service, observe
@@ -189,7 +189,7 @@ def held(
         return []
     what = f"{hold.by} holds {', '.join(named) or 'it'} since {hold.since}: {hold.reason}"
     others = f"leave them out: --exclude {','.join(named)}; " if named else ""
-    to_do = f"{others}when this is meant: {freeing(context.tier.name, context.author.run)}"
+    to_do = others + despite_hold(context.tier.name, context.author.run)
     return [Complaint(context.tier.name, what, to_do)]
 
 

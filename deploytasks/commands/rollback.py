@@ -105,7 +105,7 @@ def _point(context: Context, found: Found) -> RestorePoint:
     except DeployError as error:
         return RestorePoint(complaints=error.complaints)
     if found.complaints:
-        unseen = "not checked until then: which release there is to go back to, and with which definitions"
+        unseen = "not checked yet: which release there is to go back to, and with which definitions"
         return RestorePoint(complaints=(Complaint(context.tier.name, unseen),))
     return RestorePoint(complaints=(nowhere(context),))
 

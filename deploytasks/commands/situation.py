@@ -175,8 +175,8 @@ def _failed(found: Situation, errors: Sequence[DeployError]) -> DeployError:
 
 def _unseen(context: Context) -> Complaint:
     if context.command is Command.BUILD:
-        return Complaint("build", "not checked until then: the contexts of the images that ECR may lack")
-    unseen = "not checked until then: what needs the images that could not be looked at, the gate above all"
+        return Complaint("build", "not checked yet: the contexts of the images that ECR may lack")
+    unseen = "not checked yet: the gate, and what needs the images"
     return Complaint(context.tier.name, unseen)
 
 

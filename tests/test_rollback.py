@@ -39,6 +39,25 @@ def test_it_goes_back_to_the_release_before_with_the_definition_of_then(released
     assert released.tags()["prod"] == released.tags()[released.commits["older"]]
 
 
+def test_what_is_new_in_envs_and_was_never_released_does_not_hinder_it(released: Shop):
+    released.add_service("proxy")  # without a repository, an ECS service and an image
+    released.add_job()
+    released.endpoint.cloud.account(tenant_account(2)).missing.add("schedule")  # its role
+    ran = released.inv("release.rollback", "prod", "--json")
+    assert ran.code == 0, ran.stderr
+    assert ran.summary["outcomes"] == {"deployed": 2}
+    assert {result["commit"] for result in ran.summary["results"]} == {released.commits["older"]}
+    assert "left out, since never released in prod: t1-prod/nightly, t1-prod/proxy, t2-prod/nightly" in ran.stdout
+
+
+def test_what_was_released_before_its_service_was_deleted_is_not_left_out(released: Shop):
+    account = released.endpoint.cloud.account(tenant_account(1))
+    del account.clusters["t1-prod"].services["api"]
+    ran = released.inv("release.rollback", "prod")
+    assert "left out" not in ran.stdout
+    assert (ran.code, "t1-prod/api" in ran.stderr) == (2, True), ran.stderr
+
+
 def test_the_tier_is_held_until_somebody_lifts_it(released: Shop):
     assert released.inv("release.rollback", "prod").code == 0
     ran = released.inv("release.prod")

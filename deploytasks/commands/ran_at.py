@@ -6,7 +6,7 @@ revisions.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from msgspec import Struct, field
@@ -47,6 +47,15 @@ def with_releases(context: Context, target: Target, releases: Sequence[str]) -> 
     listed = _revisions_of(context, releases, target, "ACTIVE") or _revisions_of(context, releases, target, "INACTIVE")
     begun = [one for one in listed if has_begun(one.record)]
     return Then(rules_releases.best(begun), never_began=bool(listed) and not begun)
+
+
+def never_ran(context: Context, target: Target) -> bool:
+    """Return whether no revision of the target has begun; False if AWS does not tell."""
+    listed = (newest_first(context.clients, target, at_once=8, status=status) for status in ("ACTIVE", "INACTIVE"))
+    try:
+        return not any(has_begun(one.record) for one in islice(chain.from_iterable(listed), _REVISIONS))
+    except AwsError:
+        return False
 
 
 def at_time(context: Context, target: Target, at: datetime) -> Then:

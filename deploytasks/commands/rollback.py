@@ -3,7 +3,8 @@
 Images and definitions are restored as AWS kept them. Nothing is built, and nothing deregistered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from deploytasks.commands.definitions import register_all
 from deploytasks.commands.lock import hold_for, lock, lock_of, put_hold_over, replace_hold
 from deploytasks.commands.outcome import report, roll_out
 from deploytasks.commands.ownership import Ownership
-from deploytasks.commands.ran_at import Then
+from deploytasks.commands.ran_at import Then, never_ran
 from deploytasks.commands.restore_points import Found, RestorePoint, found_by, is_partial, nowhere, restore_points
 from deploytasks.commands.resume import exact
 from deploytasks.commands.tag import put_tags, steps_to
@@ -57,12 +58,15 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
         before = lock_of(context)
     with lock(context) as notes:
         with before_any_change():
-            found, owners = concurrency.together(lambda: found_by(context, before), lambda: ownership.look(context))
+            found, owners = _found(context, before)
+            if new := _never_released(context, found):
+                context = replace(context, targets=tuple(each for each in context.targets if each not in new))
+                found, owners = _found(context, before)
             point = _point(context, found)
             context = replace(context, options=replace(options, to=None if point.at else point.name, at=point.at))
             noted = _check(context, owners, found, point)
         whole = _plan(context, found, point)
-        whole = replace(whole, notes=(*notes, *noted, *_rendered_now(point, whole)))
+        whole = replace(whole, notes=(*notes, *noted, *_left_out(context, new), *_rendered_now(point, whole)))
         tell(Planned(whole))
         whole = register_all(context, whole)
         holds, tenants = found.hold is not None or is_partial(context) or not whole.is_nothing, _held(context, found)
@@ -76,6 +80,24 @@ def rollback(project: Project, scope: Scope, options: Options, tell: OnEvent = q
             done = {result.target for result in results if result.row.is_good}
             replace_hold(context, replace(hold, unfinished=unfinished.left(context, hold.unfinished, done)))
         return report(context, whole, results, _notes(context, tenants) if holds else ())
+
+
+def _found(context: Context, before: LockState | None) -> tuple[Found, Ownership]:
+    found, owners = concurrency.together(lambda: found_by(context, before), lambda: ownership.look(context))
+    return found, owners
+
+
+def _never_released(context: Context, found: Found) -> set[Target]:
+    """Return the targets that are not at AWS and never were; none if there are no others."""
+    missing = [live.target for live in found.lives if not live.exists and not live.complaint]
+    never = concurrency.each(partial(never_ran, context), missing)
+    new = {target for target, is_new in zip(missing, never, strict=True) if is_new}
+    return new if new < set(context.targets) else set()
+
+
+def _left_out(context: Context, new: Set[Target]) -> Iterator[str]:
+    if new:
+        yield f"left out, since never released in {context.tier.name}: {listed(sorted(map(str, new)))}"
 
 
 def _hold(context: Context, found: Found, point: RestorePoint) -> LockState:

@@ -457,6 +457,27 @@ def test_what_cannot_be_upgraded_is_refused_and_nothing_is_written(inside: Path,
     assert found(inside) == before
 
 
+@pytest.mark.parametrize("path", ["added.py/mine", "new"])
+def test_what_has_the_name_of_a_new_file_or_its_folder_is_refused_before_any_change(inside: Path, capsys, path: str):
+    copied(inside, edits={path: b"mine"})
+    before, file = found(inside), wheel(inside.parent, NEW)
+    assert main(["upgrade", "--wheel", str(file)]) == 2
+    assert "something else has the name of a new file, or of its folder\n    rename it" in capsys.readouterr().err
+    assert found(inside) == before
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"version": "2.0"}', None])
+def test_a_list_of_changes_that_was_spoilt_keeps_no_upgrade_from_being_made(inside: Path, capsys, spoilt: str | None):
+    copied(inside)
+    beside = inside / ".deploytasks-upgrade"
+    if spoilt is None:
+        beside.write_text("no folder")
+    else:
+        write(beside, {"changes.json": spoilt.encode()})
+    assert main(["upgrade", "--wheel", str(wheel(inside.parent, NEW))]) == 0
+    assert (stamp.read(inside / "deploytasks"), beside.exists()) == (NEW.stamp, False)
+
+
 def test_two_runs_at_once_are_one_and_a_refusal(inside: Path, capsys):
     copied(inside)
     file, before = wheel(inside, NEW), found(inside / "deploytasks")

@@ -38,12 +38,15 @@ def prepare(copy: Path, new: stamp.Stamp, changes: Sequence[Change]) -> Upgrade:
 
 
 def prepared(copy: Path) -> Upgrade | None:
-    """Return the upgrade that was prepared and has not ended; None if there is none."""
+    """Return the upgrade that was prepared and has not ended; None if there is none.
+
+    A list that a power cut spoilt is none, too: what is done already is seen from the files.
+    """
     try:
         document = json.loads((_beside(copy) / _LIST).read_text("utf-8"))
-    except FileNotFoundError:
+        return Upgrade(document["version"], tuple(Change(**each, content=None) for each in document["changes"]))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None
-    return Upgrade(document["version"], tuple(Change(**each, content=None) for each in document["changes"]))
 
 
 def carry_out(copy: Path, upgrade: Upgrade) -> list[Change]:

@@ -62,6 +62,8 @@ def stage(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove the folder, if it is there."""
-    if folder.exists():
+    """Remove the folder, if it is there, or what else has its name."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
         shutil.rmtree(folder)

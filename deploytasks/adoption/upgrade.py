@@ -71,6 +71,7 @@ def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False)
         return
     raise_all(Refusal, pending)
     changes = merge.plan(was, stamp.tree(folder), new.files, base.merge)
+    raise_all(Refusal, [*_obstacles(folder, changes)])
     yield f"{PACKAGE}/ from {was.version} to {new.version}: {_counted(changes)}"
     yield from _told(changes, new.version, base.lost)
     yield from _required(was, new)
@@ -78,6 +79,14 @@ def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False)
         yield DRY_RUN
     else:
         yield from _replaced(folder, replace.prepare(folder, new.stamp, changes))
+
+
+def _obstacles(folder: Path, changes: Sequence[Change]) -> Iterator[Complaint]:
+    """Yield what keeps new files from being written: a folder of the same name, or a file where they need a folder."""
+    for target in (folder / each.path for each in changes if each.content is not None):
+        files = (each for each in target.relative_to(folder).parents if (folder / each).is_file())
+        if target.is_dir() or any(files):
+            yield Complaint(str(target), "something else has the name of a new file, or of its folder", "rename it")
 
 
 def _copy(root: Path) -> Place:

@@ -1,5 +1,7 @@
 """Files that can't be read are complaints that name them, never tracebacks."""
 
+import os
+
 import pytest
 
 from tests.envs_files import MB, PROJECT, refusal, refusal_of, write
@@ -91,3 +93,9 @@ def test_a_broken_project_file_hides_no_complaint_about_a_tenant(tmp_path):
     said = refusal(tmp_path, PROJECT + "= 1", mb="cpus = 1\n" + MB)
     assert "envs/mb.toml:1: unknown key 'cpus'\n    did you mean 'cpu'?" in said
     assert "envs/project.toml:13: is not TOML" in said
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    root = write(tmp_path)
+    os.mkfifo(root / "envs/acme.toml")
+    assert refusal_of(root) == "envs/acme.toml: can't be read: is a pipe"

@@ -1,5 +1,6 @@
 """Read the files of envs/, and report faults by file and key; the line is looked up only when it is shown."""
 
+import errno
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -132,6 +133,8 @@ def _read(path: Path, file: str, faults: list[Fault]) -> Source | None:
         to_do = "rename it: lower-case letters, digits and dashes, a letter first, at most 63"
         faults.append(Fault(Origin(file, ""), f"'{path.stem}' can't be a tenant's name", to_do))
     try:
+        if path.is_fifo():  # to read it would be to wait for whoever writes into it
+            raise OSError(errno.EINVAL, "is a pipe")
         data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         faults.append(_unreadable(file, path, error))

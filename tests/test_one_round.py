@@ -27,7 +27,10 @@ def test_missing_repositories_a_missing_cluster_and_a_wrong_template_come_in_one
 
 @pytest.mark.parametrize(
     ("command", "unseen"),
-    [("release.dev", "dev: not checked yet: the gate, and what needs the images"), ("build", "build: not checked yet: the")],
+    [
+        ("release.dev", "dev: not checked yet: the gate, and what needs the images"),
+        ("build", "build: not checked yet: the"),
+    ],
 )
 def test_a_dirty_tree_is_told_beside_missing_repositories(shop: Shop, command: str, unseen: str):
     shop.endpoint.cloud.account(REGISTRY).repositories.clear()

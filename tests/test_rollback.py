@@ -307,7 +307,10 @@ def test_a_tenant_that_was_taken_back_alone_is_kept_from_every_release_and_deplo
     for task in ("release.prod", "deploy.prod"):
         ran = released.inv(task)
         assert ran.code == 2, ran.stdout
-        assert "holds t1 since" in ran.stderr and "leave them out: --exclude t1; to go on all the same, end the hold first:" in ran.stderr
+        assert (
+            "holds t1 since" in ran.stderr
+            and "leave them out: --exclude t1; to go on all the same, end the hold first:" in ran.stderr
+        )
     assert released.inv("deploy.prod", "--exclude", "t1", "--json").summary["outcomes"] == {"unchanged": 1}
     assert released.inv("release.rollback", "prod", "--tenant", "t2").code == 0
     assert "holds t1, t2 since" in released.inv("deploy.prod").stderr

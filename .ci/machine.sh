@@ -27,10 +27,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 step() {
+  local began=$SECONDS
   "$@" &
   step_pid=$!
   wait "$step_pid"
   step_pid=
+  echo "$*: $((SECONDS - began)) s"
 }
 
 install_packages() {

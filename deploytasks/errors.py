@@ -259,8 +259,12 @@ def contained(where: str, but: type[Exception] = Exit) -> Iterator[None]:
 def unforeseen(where: str, error: Exception) -> Complaint:
     """Return the complaint about an unexpected exception: its type, its place, and where its traceback is.
 
-    For a file that can't be used, return the complaint about the file instead.
+    For a file that can't be used, return the complaint about the file instead, and for one that a copy of deploytasks
+    lacks, how to get it back.
     """
+    if isinstance(error, ImportError) and f"{error.name}.".startswith("deploytasks."):
+        to_do = "git checkout deploytasks/ restores a copy's files; else install it again"
+        return Complaint(where, f"deploytasks lacks a file: {' '.join(str(error).split())[:300]}", to_do)
     if isinstance(error, OSError) and (error.filename is not None or is_full(error)):
         return unwritable(error)
     last = traceback.extract_tb(error.__traceback__)[-1:]

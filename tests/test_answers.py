@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from sys import modules
 from typing import Any
 
 import pytest
@@ -194,6 +195,16 @@ def test_a_task_of_no_tier_says_to_run_it_again(shop: Shop, monkeypatch: pytest.
     ran = shop.inv("status")
     assert (ran.code, "Traceback" in ran.stderr) == (1, False)
     assert ran.stderr.endswith("    run the same command again: it goes on from here\n")
+
+
+def test_a_file_that_a_copy_lacks_is_named_with_how_to_get_it_back(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(modules, "deploytasks.report.board", None)
+    ran = shop.inv("status")
+    assert ran.code == 1
+    assert ran.stderr.splitlines() == [
+        "inv: deploytasks lacks a file: import of deploytasks.report.board halted; None in sys.modules",
+        "    git checkout deploytasks/ restores a copy's files; else install it again",
+    ]
 
 
 def test_the_whole_traceback_is_in_a_file_on_demand(monkeypatch: pytest.MonkeyPatch):

@@ -166,7 +166,10 @@ REFUSED = {
     "a way out of envs/": ({"tenant": "../x"}, "envs.new: '../x' can't be a tenant's name"),
     "a tenant that is there": ({"tenant": "mb"}, "envs/mb.toml: is there already\n    edit it, or choose another name"),
     "no account": ({"account": ""}, "--account: is missing: the AWS account of acme\n    name it, 12 digits"),
-    "what is no account": ({"account": "33"}, "--account: '33' is not an AWS account"),
+    "what is no account": (
+        {"account": "33"},
+        "--account: '33' is not an AWS account\n    it has 2 digits",
+    ),
     "another tenant's account": ({"account": "222222222222"}, "--account: 222222222222 is the account of mb (envs/mb"),
     "one of its tiers'": ({"account": "444444444444"}, "--account: 444444444444 is the account of mb"),
     "an unknown tenant": ({"like": "mbb"}, "--like: there is no tenant 'mbb'\n    did you mean 'mb'?\n    known: mb"),
@@ -322,4 +325,7 @@ next: fix that until inv envs.check finds nothing, commit it, then
   inv envs.rights --tenant acme : the policies of its roles
   inv envs.bootstrap : lets account 333333333333 pull the images
   inv deploy.dev --tenant acme
+  inv deploy.staging --tenant acme
+  inv deploy.prod --tenant acme
+until its roles and clusters are there, release to the others by --exclude acme
 """

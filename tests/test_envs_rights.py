@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 from deploytasks.aws import rights
 from deploytasks.aws.operations import OPERATIONS
 from deploytasks.aws.trust import Repository
-from deploytasks.commands.envs_rights import Asked, grants, repository
+from deploytasks.commands.envs_rights import Asked, grants, notes, repository
 from deploytasks.config.load import load
 from deploytasks.errors import Invalid
 from deploytasks.flags import choices
@@ -350,6 +352,10 @@ REFUSED = {
     "what is none": (Asked(repository="shop"), "--repository: 'shop' names no repository\n    name it"),
     "a password": (Asked(repository="u:pw@shop"), "--repository: 'shop' names no repository"),
     "a folder": (Asked(repository="../x.y/shop"), "--repository: '../x.y/shop' names no repository"),
+    "another CI": (
+        Asked(),
+        "--repository: git's origin is bitbucket.org/acme/shop: neither GitHub nor a GitLab by its name\n",
+    ),
     "no URL": (Asked(repository="https://[x/acme/shop"), "--repository: 'https://[x/acme/shop' names no repository"),
     "no ARN": (Asked(trusted=("ops",)), "--trust: 'ops' is not the ARN of a role or user\n    for example --trust arn"),
 }
@@ -361,7 +367,9 @@ def test_the_table_of_flags_has_whose_rights_may_be_asked_for_and_in_which_forma
 
 
 @pytest.mark.parametrize(("asked", "said"), REFUSED.values(), ids=REFUSED)
-def test_it_is_refused(tmp_path: Path, asked: Asked, said: str):
+def test_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Asked, said: str):
+    origin = "git@bitbucket.org:acme/shop.git" if "bitbucket" in said else ""
+    monkeypatch.setattr("deploytasks.git.origin_url", lambda _root: origin)
     with pytest.raises(Invalid) as caught:
         grants(shop(tmp_path), asked)
     assert str(caught.value).startswith(said)
@@ -387,6 +395,21 @@ def test_the_branch_is_the_remotes_default_and_a_hosts_name_has_no_case(tmp_path
     for named in ("GitHub.com/acme/shop", "git@GitHub.com:acme/shop.git"):
         assert repository(project, Asked(repository=named)) == Repository("github.com", "acme/shop", "trunk")
     assert repository(project, Asked(repository="github.com/acme/shop", branch="old")).branch == "old"
+
+
+def test_roles_that_the_policies_name_and_that_are_not_written_are_told(tmp_path: Path):
+    told = next(iter(notes(grants(shop(tmp_path), GITHUB))))
+    assert told == (
+        "not written, make them in the tenants' accounts (docs/rights.md): ecsTaskExecutionRole, scheduler, task"
+    )
+    assert not any("not written" in each for each in notes(grants(shop(tmp_path), Asked(holders=("registry",)))))
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
+def test_terraform_fmt_would_change_nothing(tmp_path: Path):
+    (tmp_path / "roles.tf").write_text(shown("terraform", shop(tmp_path)) + "\n")
+    formatted = subprocess.run(["terraform", "fmt", "-check", "-diff", tmp_path / "roles.tf"], capture_output=True)
+    assert (formatted.stdout.decode(), formatted.returncode) == ("", 0)
 
 
 def test_what_terraform_would_take_for_a_template_is_escaped(tmp_path: Path):
@@ -477,6 +500,8 @@ def test_the_task_prints_the_format_and_what_must_be_there_before(
     said = capsys.readouterr()
     assert documents(form, said.out) == documents(form, shown(form, project))
     assert said.err == (
+        "envs.rights: not written, make them in the tenants' accounts (docs/rights.md): "
+        "ecsTaskExecutionRole, scheduler, task\n"
         "envs.rights: account 000000000000 must have the identity provider: aws iam create-open-id-connect-provider "
         "--url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com\n"
     )

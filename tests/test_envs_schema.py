@@ -131,6 +131,12 @@ def test_an_outdated_schema_is_a_difference_and_a_note_of_the_check(root: Path, 
     assert ".deploytasks/tenant.schema.json: not this version's; inv envs.schema writes it" in capsys.readouterr().out
 
 
+def test_a_schema_that_is_referred_to_and_missing_is_called_so(root: Path, capsys: pytest.CaptureFixture[str]):
+    (root / FILES["tenant"]).unlink()
+    assert ran(root, "envs.check") == 0
+    assert ".deploytasks/tenant.schema.json: missing; inv envs.schema writes it" in capsys.readouterr().out
+
+
 def test_who_uses_no_schema_hears_of_none(root: Path, capsys: pytest.CaptureFixture[str]):
     shutil.rmtree(root / ".deploytasks")
     for file, content in SAMPLES.items():

@@ -33,7 +33,7 @@ INIT = (
 READY = ("inv envs.bootstrap", "inv release.dev", "inv release.staging", "inv release.prod")
 FEATURE = "git commit -q --allow-empty -m 'Half of a feature'"
 HOST = f"{REGISTRY}.dkr.ecr.{REGION}.amazonaws.com"
-SHELL = ("git ", "echo ", "mkdir ", "rm ", "cp ")
+SHELL = ("git ", "echo ", "mkdir ", "rm ", "cp ", "grep ")
 
 
 class Reader:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploytasks import namespace
 from deploytasks.errors import EXIT_CODES
@@ -110,9 +111,25 @@ def test_a_pipeline_reads_the_tasks_own_exit_code(copied: Copied, code: int):
     assert copied.sh("make status ARGS=--check", code).returncode == (2 if code else 0)
 
 
-@pytest.mark.parametrize("document", ["Makefile", "docs/ci.md"])
-def test_it_is_said_how_the_exit_code_is_read(document: str):
-    assert "$(make -s inv) status --check" in (ROOT / document).read_text()
+def test_it_is_said_how_the_exit_code_is_read():
+    assert "$(make -s inv) status --check" in (ROOT / "Makefile").read_text()
+
+
+def step_of_github() -> str:
+    """Return the step that docs/ci.md shows."""
+    (step,) = yaml.safe_load((ROOT / "docs/ci.md").read_text().partition("# GitHub Actions\n")[2].partition("```")[0])
+    return f"GITHUB_OUTPUT=out\n{step['run']}"
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (2, 2), (3, 0), (130, 130)])
+def test_the_step_that_the_docs_show_passes_on_a_second_look_alone(copied: Copied, code: int, ends: int):
+    copied.program("inv", "inv")
+    assert copied.sh(step_of_github(), code).returncode == ends
+    assert (copied.root / "out").read_text() == f"code={code}\n"
+
+
+def test_the_step_that_the_docs_show_fails_where_there_is_no_inv(copied: Copied):
+    assert copied.sh(step_of_github()).returncode == 2
 
 
 @pytest.mark.parametrize("target", ["release-dev", "status", "build"])

@@ -51,7 +51,7 @@ def test_a_rollback_tells_missing_repositories_a_missing_cluster_and_wrong_templ
     assert (ran.code, shop.writes()) == (2, {})
     for name in ("worker", "cron"):
         assert ran.stderr.count(f"ECR shop/{name}: ") == 1
-        assert f"t1-prod/{name}, t2-prod/{name}: 'port' is not set" in ran.stderr
+        assert f" t2-prod/{name}: 'port' is not set" in ran.stderr
     assert "cluster gone-prod: DescribeServices: ClusterNotFoundException" in ran.stderr
     assert "prod: not checked yet: which release there is to go back to" in ran.stderr
 

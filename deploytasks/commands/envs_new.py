@@ -69,14 +69,14 @@ def told(root: Path, asked: Asked, draft: Draft) -> Iterator[str]:
     yield f"  inv envs.rights --tenant {asked.tenant} : the policies of its roles"
     yield f"  inv envs.bootstrap : lets account {asked.account} pull the images"
     yield from _rolling_out(project, asked) if project else ()
+    yield f"until its roles and clusters are there, release to the others by --exclude {asked.tenant}"
 
 
 def _rolling_out(project: Project, asked: Asked) -> Iterator[str]:
-    """Yield the command that rolls out the tenant's first environment; the first tenant of all has nothing to take."""
+    """Yield the commands that roll out the tenant's environments; the first tenant of all has nothing to take."""
     tiers = [target.environment.tier for target in project.targets if target.environment.tenant == asked.tenant]
     verb = "deploy" if len(project.tenants) > 1 else "release"
-    if tiers:
-        yield f"  inv {verb}.{tiers[0]} --tenant {asked.tenant}"
+    yield from (f"  inv {verb}.{tier} --tenant {asked.tenant}" for tier in dict.fromkeys(tiers))
 
 
 def _checked(root: Path) -> tuple[Project | None, Sequence[Complaint]]:
@@ -110,11 +110,16 @@ def _misplaced(asked: Asked) -> Iterator[Complaint]:
         to_do = f"name it, 12 digits: inv envs.new {asked.tenant} --account …; no other tenant's account is ever taken"
         yield Complaint("--account", f"is missing: the AWS account of {asked.tenant}", to_do)
     elif not fits(asked.account, Account):
-        yield Complaint("--account", f"'{asked.account[:40]}' is not an AWS account", "it has 12 digits")
+        yield Complaint("--account", f"'{asked.account[:40]}' is not an AWS account", _digits(asked.account))
     if asked.region and not partition_of(asked.region):
         yield Complaint("--region", f"there is no AWS region '{asked.region[:40]}'", advice(asked.region))
     if asked.profile and not fits(asked.profile, Text):
         yield Complaint("--profile", "has blanks around it, or control characters", "name a profile of ~/.aws/config")
+
+
+def _digits(account: str) -> str:
+    is_number = account.isascii() and account.isdecimal()
+    return f"it has {len(account)} digits; an account has 12" if is_number else "an account has 12 digits"
 
 
 def _unknown(asked: Asked, project: Source, tenants: Mapping[str, Source]) -> Iterator[Complaint]:

@@ -86,6 +86,10 @@ def repository(project: Project, asked: Asked) -> Repository:
         host, _, path = path.partition("/")
         host = host.lower()
     if _REPOSITORY.fullmatch(f"{host}/{path}"):
+        if not (asked.repository or "gitlab" in host or host.startswith("github.")):
+            what = f"git's origin is {host}/{path}: neither GitHub nor a GitLab by its name"
+            to_do = f"if a GitLab answers there: --repository {host}/{path}\nor leave CI out: --role registry,tenant"
+            raise Invalid.of("--repository", what, to_do)
         return Repository(host, path, asked.branch or git.default_branch(project.root) or "main")
     what = (
         f"'{url.rpartition('@')[2][:80]}' names no repository" if url else "is missing, and git has no remote `origin`"
@@ -94,8 +98,11 @@ def repository(project: Project, asked: Asked) -> Repository:
     raise Invalid.of("--repository", what, to_do)
 
 
-def notes(found: Iterable[Grant]) -> Iterator[str]:
-    """Yield what must be there before the roles are made."""
+def notes(found: Sequence[Grant]) -> Iterator[str]:
+    """Yield what must be there before the roles are made, and which roles the policies name that are not among them."""
+    if others := _passed(found) - {grant.role for grant in found}:
+        names = sorted({arn.partition(":role/")[2] for arn in others})
+        yield f"not written, make them in the tenants' accounts (docs/rights.md): {', '.join(names)}"
     for grant in found:
         for statement in grant.trust["Statement"] if grant.trust else ():
             if provider := statement["Principal"].get("Federated"):
@@ -105,6 +112,13 @@ def notes(found: Iterable[Grant]) -> Iterator[str]:
                 issuer = provider.partition("/")[2]
                 make = f"aws iam create-open-id-connect-provider --url https://{issuer} --client-id-list {audience}"
                 yield f"account {grant.account} must have the identity provider: {make}"
+
+
+def _passed(found: Iterable[Grant]) -> set[str]:
+    """Return the roles that the policies let be passed to ECS, Scheduler or EventBridge; a wildcard is none."""
+    statements = (each for grant in found for document in grant.policies for each in document["Statement"])
+    arns = {arn for each in statements if "iam:PassRole" in each["Action"] for arn in each["Resource"]}
+    return {arn for arn in arns if "*" not in arn}
 
 
 def _complaints(project: Project, asked: Asked) -> Iterator[Complaint]:

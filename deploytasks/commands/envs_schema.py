@@ -24,8 +24,9 @@ def notes(root: Path) -> Iterator[str]:
     """Yield a note on each schema that a file of envs/ refers to, or that is there, and is not this version's."""
     referred = {FILES[_kind(path)] for path in (root / "envs").glob("*.toml") if _refers(path)}
     for file in outdated(root):
-        if file in referred or (root / file).exists():
-            yield f"{file}: not this version's; inv envs.schema writes it"
+        wrong = "not this version's" if (root / file).exists() else "missing"
+        if wrong != "missing" or file in referred:
+            yield f"{file}: {wrong}; inv envs.schema writes it"
 
 
 def first_line(root: Path) -> str:

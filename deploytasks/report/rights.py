@@ -105,8 +105,10 @@ def _blocks(project: str, grant: Grant, stem: str) -> Iterator[str]:
 
 
 def _block(header: str, keys: Mapping[str, str], comment: str = "") -> str:
-    width = max(map(len, keys))
-    lines = [f"  {key:{width}} = {value}" for key, value in keys.items()]
+    """Return a block as `terraform fmt` would have it."""
+    aligned = [key for key, value in keys.items() if "\n" not in value]
+    width = max(map(len, aligned))
+    lines = [f"  {key:{width if key in aligned else 1}} = {value}" for key, value in keys.items()]
     return "\n".join([f"{header} {{", *([comment] if comment else []), *lines, "}"])
 
 
@@ -116,7 +118,8 @@ def _encoded(document: Any) -> str:
 
 def _written(value: Any, indent: int | None = None) -> str:
     """Return the value as an expression: JSON is one, but for what Terraform would take for a template's beginning."""
-    text = json.dumps(value, indent=indent).replace("${", "$${").replace("%{", "%%{")
+    separators = (", " if indent is None else ",", " : ")
+    text = json.dumps(value, indent=indent, separators=separators).replace("${", "$${").replace("%{", "%%{")
     return text.replace("\n", "\n  ")
 
 

@@ -217,7 +217,8 @@ def interruptible() -> Iterator[None]:
         traceback.clear_frames(stopped.__traceback__)  # releases a lock acquired just before its `with` was entered
         raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
     except Unforeseen as error:
-        if any(isinstance(each, Resume) for each in error.complaints):
+        lacks_a_file = isinstance(error.__cause__, ImportError)  # which running it again does not bring back
+        if lacks_a_file or any(isinstance(each, Resume) for each in error.complaints):
             raise
         resume = Resume("inv", "what was done so far stands", "run the same command again: it goes on from here")
         raise Unforeseen(*error.complaints, resume) from error.__cause__

@@ -20,7 +20,7 @@ from examples.stand import accounts
 from examples.stand.base_image import ARCHITECTURE
 from examples.stand.emulator import ROOT, Emulator
 
-_PARTS = ("tasks.py", "deploytasks", "envs", "templates", "examples/app")
+_PARTS = ("tasks.py", "deploytasks", ".deploytasks", "envs", "templates", "examples/app")
 _MOST_ENVIRONMENTS = 50
 _IGNORED = "__pycache__/\n"
 _SOMEBODY_ELSES = ("AWS_", "CI", "GITHUB_", "GITLAB_", "BUILDKITE", "CIRCLE", "GIT_", "PYTHON")

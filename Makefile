@@ -5,18 +5,22 @@
 # name the command, and runs that: 0 done, 1 failed, 2 refused before any change, 3 a difference, 130 interrupted.
 #     $(make -s inv) status --check
 
+MAKEFLAGS += --no-builtin-rules
 ARGS ?=
 NEEDED := requirements-deploy.txt
 -include development.mk
 
 # The inv of .venv, else that on PATH, else one that uv makes of $(NEEDED); pipx can run uv where that is missing.
+# uv ignores the lines of $(NEEDED) that say where packages are, which pip reads: it takes them as options alone.
 found = $(shell command -v $(1) 2>/dev/null)
 uv = $(or $(and $(call found,uv),uv),$(and $(call found,pipx),pipx run uv))
-made = $(and $(wildcard $(NEEDED)),$(uv),$(uv) run --no-project --with-requirements $(NEEDED) inv)
+where = $(shell awk '/^(-i|-f|--index-url|--extra-index-url|--find-links)[ =]/ { sub(/[ =]+/, " "); print $$1 " \"" $$2 "\"" }' $(NEEDED))
+made = $(and $(wildcard $(NEEDED)),$(uv),$(uv) run --no-project --with-requirements $(NEEDED) $(where) inv)
 INV ?= $(or $(wildcard .venv/bin/inv),$(and $(call found,inv),inv),$(made),$(error $(NO_INV)))
-HOW_TO_INSTALL ?= python3 -m venv .venv && .venv/bin/pip install --requirement $(NEEDED)
+by_pip = python3 -m venv .venv && .venv/bin/pip install --requirement $(NEEDED)
+HOW_TO_INSTALL ?= $(if $(wildcard $(NEEDED)),$(by_pip),there is no $(NEEDED): python -m deploytasks init writes it)
 define NO_INV
-there is no inv: not in .venv, not on PATH, and not by uv or pipx of $(NEEDED), which init writes
+there is no inv: not in .venv, not on PATH, and not by uv or pipx of $(NEEDED)
     $(HOW_TO_INSTALL)
     and then the same again
 endef

@@ -63,9 +63,14 @@ def suffix(region: str) -> str:
     return found.suffix if found else _DEFAULT_SUFFIX
 
 
+def nearest_region(region: str) -> str | None:
+    """Return the region that a mistyped one was most likely meant to be; None if it is like none."""
+    known = sorted(name for each in partitions() for name in each.regions)
+    return nearest(region.lower().replace("_", "-"), known)
+
+
 def advice(region: str) -> str:
     """Return the advice on a region that botocore does not list: the nearest one that it does."""
-    known = sorted(name for each in partitions() for name in each.regions)
-    near = nearest(region.lower().replace("_", "-"), known)
+    near = nearest_region(region)
     meant = [f"did you mean '{near}'?"] if near else []
     return "\n".join([*meant, "a region newer than the installed botocore: pip install -U boto3"])

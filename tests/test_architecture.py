@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "tasks": BASE | {"commands", "notify", "report", "config", "template", "completion"},
     "adoption": BASE | {"config", "git", "git_url", "completion", "regions"},
     "nox": {"errors"},
-    "__main__": {"tasks", "adoption", "errors"},
+    "__main__": {"tasks", "adoption", "errors", "spelling"},
     "__init__": {"tasks"},
 }
 """Room → the rooms that it may import. `tasks` also loads and checks envs/ offline, which is not a command."""

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from invoke.program import Program
 
+from deploytasks import namespace
 from deploytasks.__main__ import main
 from deploytasks.adoption import requirements
 from deploytasks.adoption.releases import Place
@@ -105,7 +107,7 @@ def test_an_empty_folder_is_enough_and_what_is_left_to_do_is_named(empty: Theirs
         "fill in, or write:",
         "  envs/project.toml:8: the AWS account of the registry, which all tenants share",
         "  envs/main.toml:4: the AWS account of main",
-        "  requirements-deploy.txt:3: an index that has this version, by a line --extra-index-url; "
+        "  requirements-deploy.txt:3: an index that has this version, by a line --index-url; "
         "or let init --vendor copy the package",
         "  Dockerfile: missing, and the image is built from it",
         f"git: {empty.root} is not in a git repository",
@@ -117,6 +119,8 @@ def test_an_empty_folder_is_enough_and_what_is_left_to_do_is_named(empty: Theirs
         '  git commit -m "Release with deploytasks"',
         "  inv envs.rights",
         "  inv envs.bootstrap",
+        "  make the clusters and roles that envs/ names, and the ECS services "
+        "(init --create-services writes templates that make them)",
         "  inv release.dev",
     ]
 
@@ -335,7 +339,13 @@ KEPT = {
         "add to it: include: [{local: /.gitlab/deploytasks.yml}]",
         ".gitlab/deploytasks.yml",
     ),
-    "tasks.py": ("", "add to it: from deploytasks import namespace; ns = namespace(Path(__file__).parent)", None),
+    "tasks.py": (
+        "",
+        "add to it: from pathlib import Path; from deploytasks import namespace; "
+        "ns = namespace(Path(__file__).parent); and ns.add_task(NAME) for each task of its own "
+        "(docs/own-task.md in deploytasks' own repository)",
+        None,
+    ),
     "noxfile.py": ("import nox\n", "add to it: from deploytasks.nox import sessions; sessions(globals())", None),
     "templates/app.json.j2": ("{}", "to have it written anew, remove it and run init again", None),
     ".deploytasks/tenant.schema.json": ("{}", "inv envs.schema writes this version's", None),
@@ -351,8 +361,32 @@ def test_nothing_that_is_there_is_changed_and_it_is_said_what_to_add(theirs: The
     for path, (_, advice, instead) in KEPT.items():
         assert f"{path}: is there, and stays as it is; {advice}\n" in ran.stdout
         assert not instead or f"{instead}: written\n" in ran.stdout
+        to_add = f"  {path}: {advice.removeprefix('add to it: ')}\n"
+        assert (to_add in ran.stdout.partition("fill in, or write:\n")[2]) == advice.startswith("add to it")
     (added,) = re.findall(r"git add (.*)", ran.stdout)
     assert set(added.split()).isdisjoint({*KEPT, ".deploytasks", "templates"})
+
+
+def test_what_templates_of_services_need_is_named_if_the_tenants_file_was_there_before(theirs: Theirs):
+    theirs.init("--yes")
+    ran = theirs.init("--yes", "--create-services")
+    lacks = 'envs/main.toml: subnets = ["subnet-…"] and security_groups = ["sg-…"] in [vars], unless'
+    assert f"\n  {lacks} envs/project.toml has them\n" in ran.stdout.partition("fill in, or write:")[2]
+
+
+def test_what_is_still_to_be_filled_in_is_noted_by_envs_check(theirs: Theirs):
+    theirs.init("--yes", "--tenants", "main=111111111111", "--ci", "gitlab")
+    (theirs.root / "Dockerfile").unlink()
+    theirs.capture()
+    Program(namespace=namespace(theirs.root)).run(["inv", "envs.check"], exit=False)
+    assert theirs.capture()[0].splitlines() == [
+        "envs/project.toml:8: still to be filled in: the AWS account of the registry, which all tenants share",
+        "requirements-deploy.txt:3: still to be filled in: an index that has this version, by a line --index-url; "
+        "or let init --vendor copy the package",
+        ".gitlab-ci.yml:18: still to be filled in: the AWS account of the registry, and the role of CI",
+        "images.app: there is no Dockerfile in ., so it can't be built here",
+        "3 environments, 3 targets: all good",
+    ]
 
 
 def test_the_wrappers_beside_an_own_makefile_work(theirs: Theirs):
@@ -381,6 +415,7 @@ def test_a_run_that_ended_half_way_is_mended_by_the_next(theirs: Theirs, monkeyp
         breaks_at(broken, "rename", step, error)
         ran = theirs.init("--yes", "--tiers", "a,b")
     assert (ran.code, len(theirs.files())) == (130 if error is KeyboardInterrupt else 1, 1 + step)
+    assert not ran.stderr.startswith("inv") and "it goes on from here" not in ran.stderr
     assert "run it again" in ran.stderr or "run the same command again" in ran.stderr
     assert theirs.init("--yes", "--tiers", "a,b").code == 0
     assert theirs.check() == [] and {*theirs.files()} == {*WRITTEN, "Dockerfile"}
@@ -417,7 +452,8 @@ WRONG = [
     ("--project Shop!", "--project: 'Shop!' is not valid", "lower-case letters, digits and dashes, a letter first"),
     ("--project=", "--project: '' is not valid", "lower-case"),
     ("--registry-account 1234", "--registry-account: '1234' is not valid", "the 12 digits of an AWS account"),
-    ("--region Frankfurt", "--region: 'Frankfurt' is not valid", "one like us-east-1"),
+    ("--region Frankfurt", "--region: 'Frankfurt' is not valid", "one that AWS has, such as us-east-1"),
+    ("--region us-est-1", "--region: 'us-est-1' is not valid", "one that AWS has, such as us-east-1"),
     ("--tiers a,b,c,d,e,f", "--tiers: 'a,b,c,d,e,f' is not valid", "at most 5 tiers"),
     ("--tiers dev,dev", "--tiers: 'dev,dev' is not valid", "names that differ"),
     ("--tiers dev,list", "--tiers: 'dev,list' is not valid", "no other task's name, such as list or history"),
@@ -478,15 +514,15 @@ def test_without_a_terminal_it_says_what_it_would_ask(theirs: Theirs):
     ran = theirs.init("--project", "shop", "--tenants", "main")
     assert (ran.code, set(theirs.files())) == (2, {"Dockerfile"})
     assert ran.stderr == (
-        "init: there is no terminal to ask on\n"
+        "init: there is no terminal to ask on, or its input has ended\n"
         "    give these flags, or take the defaults by --yes: --registry-account 999999999999 --region us-east-1 "
-        "--tiers dev,staging,prod --ci none\n"
+        "--tiers dev,staging,prod --services app=app --ci none\n"
     )
 
 
 def test_at_a_terminal_it_asks_a_few_questions_and_again_where_an_answer_cannot_be(theirs: Theirs, monkeypatch):
     theirs.write("side/Dockerfile")
-    answers = iter(["", "12", "012345678922", "", "dev,prod", "main=111111111111", "", "none"])
+    answers = iter(["", "12", "012345678922", "", "dev,prod", "main=111111111111", "", "web=app", "", "none"])
     asked = []
 
     def ask_for(question: str) -> str:
@@ -504,6 +540,9 @@ def test_at_a_terminal_it_asks_a_few_questions_and_again_where_an_answer_cannot_
         "the tenants and their AWS accounts, such as main=111111111111,mb=222222222222 [main]: ",
         "the images and their Dockerfiles, such as app=Dockerfile,nginx=deploy/nginx/Dockerfile "
         "[app=Dockerfile,side=side/Dockerfile]: ",
+        "the services and their images, such as web=app,worker=app [app=app,side=side]: ",
+        "wanted: a service for each image: none runs side; "
+        "the services and their images, such as web=app,worker=app [app=app,side=side]: ",
         "the CI system: github, gitlab, none [none]: ",
     ]
     assert [tier.name for tier in load(theirs.root).tiers] == ["dev", "prod"]
@@ -641,7 +680,10 @@ def test_below_the_top_of_the_repository_no_pipeline_is_written_for_ci_would_not
         f"--ci: 'github' is not valid\n    wanted: none here: CI reads its files from {theirs.root} alone, "
         "so write them there\n",
     )
-    assert below.init("--yes").code == 0
+    ran = below.init("--yes")
+    assert (
+        f"\n  a pipeline in {theirs.root}: CI reads its files from there alone, so none is written here\n" in ran.stdout
+    )
     assert below.check() == [] and not any(path.endswith(".yml") for path in below.files())
 
 

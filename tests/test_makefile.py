@@ -95,13 +95,40 @@ def test_the_inv_of_venv_comes_first_then_that_on_path_then_uv_then_pipx(copied:
     ]
 
 
+def test_uv_is_told_where_packages_are_since_it_ignores_that_in_requirements(copied: Copied):
+    copied.program("uv", "uv")
+    lines = [
+        "# --index-url no",
+        "--index-url=https://t:${T}@a.example/?a=b&c",
+        "  --pre",
+        "-f ../wheels # ours",
+        "deploytasks",
+    ]
+    (copied.root / "requirements-deploy.txt").write_text("\n".join(lines))
+    ran = copied.sh("T=secret make status")
+    told = "--index-url https://t:secret@a.example/?a=b&c -f ../wheels"
+    made = f"uv run --no-project --with-requirements requirements-deploy.txt {told} inv"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{made} status\n", "")
+    assert copied.sh("export T=secret; $(make -s inv) status").stdout == ran.stdout
+
+
 @pytest.mark.parametrize("line", ["make status", "make -s inv"])
 def test_where_there_is_no_inv_it_says_how_to_get_one(copied: Copied, line: str):
     copied.program("uv", "uv")  # of no use without requirements-deploy.txt
     ran = copied.sh(line)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "there is no inv: not in .venv, not on PATH, and not by uv or pipx of requirements-deploy.txt" in ran.stderr
-    assert "\n    python3 -m venv .venv && .venv/bin/pip install --requirement requirements-deploy.txt\n" in ran.stderr
+    assert "\n    there is no requirements-deploy.txt: python -m deploytasks init writes it\n" in ran.stderr
+    (copied.bin / "uv").unlink()
+    (copied.root / "requirements-deploy.txt").touch()
+    by_pip = "python3 -m venv .venv && .venv/bin/pip install --requirement requirements-deploy.txt"
+    assert f"\n    {by_pip}\n" in copied.sh(line).stderr
+
+
+def test_a_wrapper_without_its_tier_runs_nothing(copied: Copied):
+    copied.program("inv", "inv")
+    ran = copied.sh("make deploy-")
+    assert (ran.returncode, ran.stdout, "No rule to make target 'deploy-'" in ran.stderr) == (2, "", True)
 
 
 @pytest.mark.parametrize("code", EXIT_CODES)

@@ -15,6 +15,7 @@ from deploytasks.config.policy import MOST_TIERS
 from deploytasks.config.schema import Account, Below, Name, Region
 from deploytasks.errors import Complaint, Invalid, Refusal, raise_all
 from deploytasks.git_url import host_and_path
+from deploytasks.regions import nearest_region, partition_of
 
 UNKNOWN_ACCOUNT = "999999999999"
 """What stands for an account that was not given: files say beside it that it is to be filled in."""
@@ -136,8 +137,11 @@ def _services_wanted(text: str, known: Known) -> str:
     if wanted := _distinct(text, lambda name: fits(name, Name)):
         return wanted
     images = pairs(known.answer("images"))
-    right = all(_image_of(name, image, images) in images for name, image in pairs(text).items())
-    return "" if right else f"after each = one of the images: {', '.join(images)}"
+    run = {_image_of(name, image, images) for name, image in pairs(text).items()}
+    if not run <= images.keys():
+        return f"after each = one of the images: {', '.join(images)}"
+    idle = [image for image in images if image not in run]
+    return f"a service for each image: none runs {', '.join(idle)}" if idle else ""
 
 
 def _image_of(service: str, image: str, images: Iterable[str]) -> str:
@@ -152,6 +156,12 @@ def _ci_wanted(text: str, known: Known) -> str:
     return f"none here: CI reads its files from {known.found.top} alone, so write them there"
 
 
+def _region_wanted(text: str, _: Known) -> str:
+    if fits(text, Region) and partition_of(text):
+        return ""
+    return f"one that AWS has, such as {nearest_region(text) or 'us-east-1'}"
+
+
 def _account_wanted(text: str, _: Known) -> str:
     return "" if fits(text, Account) else "the 12 digits of an AWS account"
 
@@ -160,7 +170,7 @@ CI = ("github", "gitlab", "none")
 QUESTIONS: Mapping[str, Question] = {
     "project": Question("the project's name", _project, lambda text, _: "" if names.is_name(text) else _NAMES),
     "registry-account": Question("the AWS account of the ECR registry", lambda _: UNKNOWN_ACCOUNT, _account_wanted),
-    "region": Question("the AWS region", _region, lambda text, _: "" if fits(text, Region) else "one like us-east-1"),
+    "region": Question("the AWS region", _region, _region_wanted),
     "tiers": Question("the tiers, in the order of promotion", lambda _: "dev,staging,prod", _tiers_wanted),
     "tenants": Question(
         "the tenants and their AWS accounts, such as main=111111111111,mb=222222222222",
@@ -173,9 +183,7 @@ QUESTIONS: Mapping[str, Question] = {
         _images_wanted,
         lambda found: len(found.dockerfiles) > 1,
     ),
-    "services": Question(
-        "the services and their images, such as web=app,worker=app", _services, _services_wanted, lambda _: False
-    ),
+    "services": Question("the services and their images, such as web=app,worker=app", _services, _services_wanted),
     "ci": Question(f"the CI system: {', '.join(CI)}", lambda known: known.found.ci, _ci_wanted),
 }
 """By the name of the flag."""
@@ -229,7 +237,7 @@ def _ask_the_rest(known: Known, ask: Ask) -> None:
         if answer is None:
             defaults = " ".join(f"--{each} {known.answer(each)}" for each in rest)
             to_do = f"give these flags, or take the defaults by --yes: {defaults}"
-            raise Refusal.of("init", "there is no terminal to ask on", to_do)
+            raise Refusal.of("init", "there is no terminal to ask on, or its input has ended", to_do)
         known.answers[flag] = answer
 
 

@@ -17,6 +17,9 @@ from deploytasks.config.json_schema import FILES
 from deploytasks.regions import partition_name, suffix
 
 _HAS_ALL = "it has what is needed"
+_NAMESPACE = """from pathlib import Path; from deploytasks import namespace; ns = namespace(Path(__file__).parent); \
+and ns.add_task(NAME) for each task of its own (docs/own-task.md in deploytasks' own repository)"""
+_VARS = 'subnets = ["subnet-…"] and security_groups = ["sg-…"] in [vars], unless envs/project.toml has them'
 _WRAPPERS = "deploytasks.mk"
 _PIPELINE = ".gitlab/deploytasks.yml"
 
@@ -25,13 +28,14 @@ _PIPELINE = ".gitlab/deploytasks.yml"
 class Draft:
     """A file to write. One that is there is kept: the text goes to `instead`, if that is not empty.
 
-    `advice` says what to do then, by the text that is there.
+    `advice` says what to do then; `lacks` says what is to be added to the text that is there, "" if nothing.
     """
 
     path: str
     text: str
     instead: str = ""
-    advice: Callable[[str], str] = lambda _: "to have it written anew, remove it and run init again"
+    advice: str = "to have it written anew, remove it and run init again"
+    lacks: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +51,28 @@ def drafts(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
     """Yield each file, envs/project.toml first: from it a further run goes on where one was ended."""
     yield from _envs(answers, extras, found)
     yield from _templates(answers, extras, found)
-    adding = _adding("from deploytasks import namespace; ns = namespace(Path(__file__).parent)")
-    yield Draft("tasks.py", _scaffold("tasks.py.j2"), advice=adding)
+    yield Draft("tasks.py", _scaffold("tasks.py.j2"), advice=_HAS_ALL, lacks=_lacking(_NAMESPACE))
     needed = requirements.of_repository(found.root, vendor=extras.vendor)
     yield Draft("requirements-deploy.txt", _scaffold("requirements-deploy.txt.j2", needed=needed))
     yield _ignored(_scaffold("gitignore.j2", nox=extras.nox))
-    yield Draft("Makefile", _scaffold("Makefile"), _WRAPPERS, lambda _: f"the wrappers: make -f {_WRAPPERS} help")
+    yield Draft("Makefile", _scaffold("Makefile"), _WRAPPERS, f"the wrappers: make -f {_WRAPPERS} help")
     if extras.nox:
-        adding = _adding("from deploytasks.nox import sessions; sessions(globals())")
-        yield Draft("noxfile.py", _scaffold("noxfile.py.j2"), advice=adding)
+        lacks = _lacking("from deploytasks.nox import sessions; sessions(globals())")
+        yield Draft("noxfile.py", _scaffold("noxfile.py.j2"), advice=_HAS_ALL, lacks=lacks)
     yield from _pipelines(answers, found)
 
 
-def _adding(what: str) -> Callable[[str], str]:
-    """Return the advice to add this to a file, unless the file has something of this package already."""
-    return lambda there: _HAS_ALL if "deploytasks" in there else f"add to it: {what}"
+def _lacking(what: str, sign: str = "deploytasks") -> Callable[[str], str]:
+    """Return what says that a file lacks this, unless the sign of it is there already."""
+    return lambda there: "" if sign in there else what
 
 
 def _ignored(text: str) -> Draft:
-    def advice(there: str) -> str:
+    def lacks(there: str) -> str:
         known = {line.strip().strip("/") for line in there.splitlines()}
-        lacking = [line for line in text.splitlines() if line.strip("/") not in known]
-        return f"add to it: {' '.join(lacking)}" if lacking else _HAS_ALL
+        return " ".join(line for line in text.splitlines() if line.strip("/") not in known)
 
-    return Draft(".gitignore", text, advice=advice)
+    return Draft(".gitignore", text, advice=_HAS_ALL, lacks=lacks)
 
 
 def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
@@ -81,9 +83,10 @@ def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
     for tenant, account in answers.tenants.items():
         own = {"tenant": tenant, "account": account, "create_services": extras.create_services}
         text = _scaffold("tenant.toml.j2", **own, tiers=answers.tiers, schema=json_schema.line("tenant"))
-        yield Draft(f"envs/{tenant}.toml", text)
+        lacks = _lacking(_VARS if extras.create_services else "", sign="subnets")
+        yield Draft(f"envs/{tenant}.toml", text, lacks=lacks)
     for kind, path in FILES.items():
-        yield Draft(path, json_schema.text(kind), advice=lambda _: "inv envs.schema writes this version's")
+        yield Draft(path, json_schema.text(kind), advice="inv envs.schema writes this version's")
 
 
 def _templates(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
@@ -102,7 +105,8 @@ def _pipelines(answers: Answers, found: Found) -> Iterator[Draft]:
         case "gitlab":
             address = f"https://{found.host if 'gitlab' in found.host else 'gitlab.com'}"
             text = _filled("gitlab.yml.j2", answers, gitlab=address)
-            yield Draft(".gitlab-ci.yml", text, _PIPELINE, _adding(f"include: [{{local: /{_PIPELINE}}}]"))
+            lacks = _lacking(f"include: [{{local: /{_PIPELINE}}}]")
+            yield Draft(".gitlab-ci.yml", text, _PIPELINE, _HAS_ALL, lacks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@
 4. placing.py writes those that are not there yet; what is there is kept, and said so.
 """
 
-import re
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -21,10 +20,12 @@ from deploytasks.adoption.staging import alone, present_folder
 from deploytasks.adoption.vendor import obstacles as vendor_obstacles
 from deploytasks.adoption.vendor import vendor
 from deploytasks.config.files import PROJECT_FILE
+from deploytasks.config.unfilled import unfilled
 from deploytasks.errors import Refusal, listed, raise_all
 from deploytasks.flags import DRY_RUN
 
-_FILL_IN = re.compile(r"# fill in: (.+)$")
+_YOURS = "the clusters and roles that envs/ names"
+_BY_TEMPLATE = "init --create-services writes templates that make them"
 _SWITCHES = {
     "nox": "also write noxfile.py, which has the tasks as Nox sessions",
     "vendor": "also copy deploytasks/ itself, so that nothing need be installed but its dependencies",
@@ -98,17 +99,19 @@ def _next(found: Found, answers: Answers, steps: Sequence[Step], extras: Extras)
     yield '  git commit -m "Release with deploytasks"'
     yield "  inv envs.rights"
     yield "  inv envs.bootstrap"
+    yield f"  make {_YOURS if extras.create_services else f'{_YOURS}, and the ECS services ({_BY_TEMPLATE})'}"
     yield f"  inv release.{answers.tiers[0]}"
 
 
 def _left(found: Found, answers: Answers, steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
-        lines = (found.root / step.path).read_text("utf-8", errors="replace").splitlines()
-        marks = ((number, _FILL_IN.search(line)) for number, line in enumerate(lines, 1))
-        yield from (f"{step.path}:{number}: {mark[1]}" for number, mark in marks if mark)
+        yield from (f"{place}: {what}" for place, what in unfilled(found.root, step.path))
+        yield from [f"{step.path}: {step.lacks}"] if step.lacks else []
     for path in answers.images.values():
         if not (found.root / path).is_file():
             yield f"{path}: missing, and the image is built from it"
+    if found.top != found.root:
+        yield f"a pipeline in {found.top}: CI reads its files from there alone, so none is written here"
 
 
 def _to_commit(steps: Sequence[Step], extras: Extras) -> list[str]:

@@ -17,12 +17,13 @@ _DRAFTS = ".deploytasks-init"
 class Step:
     """What becomes of a file: `draft` is written; without one, the file that is there is kept, as `note` says.
 
-    `ours` is whether its text is the one that was made of the answers.
+    `lacks` is what somebody is to add to it, `ours` whether its text is the one that was made of the answers.
     """
 
     path: str
     draft: str | None
     note: str = ""
+    lacks: str = ""
     ours: bool = True
 
 
@@ -65,7 +66,9 @@ def steps(root: Path, drafts: Iterable[Draft]) -> Iterator[Step]:
         elif there == draft.text:
             yield Step(draft.path, None, "up to date already")
         else:
-            yield Step(draft.path, None, f"is there, and stays as it is; {draft.advice(there)}", ours=False)
+            lacks = draft.lacks(there)
+            advice = f"add to it: {lacks}" if lacks else draft.advice
+            yield Step(draft.path, None, f"is there, and stays as it is; {advice}", lacks, ours=False)
             yield from steps(root, [Draft(draft.instead, draft.text)] if draft.instead else [])
 
 

@@ -73,12 +73,12 @@ def bring(folder: Path, new: Release, base: MergeBase, *, dry_run: bool = False)
     changes = merge.plan(was, stamp.tree(folder), new.files, base.merge)
     raise_all(Refusal, [*_obstacles(folder, changes)])
     yield f"{PACKAGE}/ from {was.version} to {new.version}: {_counted(changes)}"
-    yield from _told(changes, new.version, base.lost)
-    yield from _required(was, new)
+    yield from _told(changes, new.version, base.lost, dry_run=dry_run)
+    required = list(_required(was, new))
     if dry_run:
-        yield DRY_RUN
+        yield from [*required, DRY_RUN]
     else:
-        yield from _replaced(folder, replace.prepare(folder, new.stamp, changes))
+        yield from _replaced(folder, replace.prepare(folder, new.stamp, changes), required)
 
 
 def _obstacles(folder: Path, changes: Sequence[Change]) -> Iterator[Complaint]:
@@ -126,10 +126,11 @@ def _pending(path: str) -> Complaint:
     return Complaint(f"{PACKAGE}/{path}", "not merged yet", f"merge it into {into}, and delete it")
 
 
-def _replaced(folder: Path, upgrade: replace.Upgrade) -> Iterator[str]:
+def _replaced(folder: Path, upgrade: replace.Upgrade, required: Sequence[str] = ()) -> Iterator[str]:
     """Replace the files, and raise Failure if some are left to the user."""
     made = replace.carry_out(folder, upgrade)
     yield f"{PACKAGE}/ is at {upgrade.version}: read git diff, run inv envs.check, and commit it"
+    yield from required
     raise_all(Failure, [_left(each, upgrade.version) for each in made if each.kind in LEFT])
 
 
@@ -143,12 +144,15 @@ def _counted(changes: Sequence[Change]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items())) or "no file changes"
 
 
-def _told(changes: Sequence[Change], version: str, lost: str) -> Iterator[str]:
-    """Yield a line for each file that is not just exchanged, and why files could not be merged."""
+def _told(changes: Sequence[Change], version: str, lost: str, *, dry_run: bool) -> Iterator[str]:
+    """Yield a line for each file that is merged, and why files could not be; what is left to do only in a dry run.
+
+    Otherwise the Failure at the end tells it.
+    """
     for each in changes:
         if each.kind == "merged":
             yield f"  {each.path}: edited here, changed in {version}: merged"
-        elif each.kind in LEFT:
+        elif dry_run and each.kind in LEFT:
             yield f"  {each.path}: {LEFT[each.kind].what.format(version=version)}"
     if lost:
         yield f"  no merge: {lost}"
@@ -156,4 +160,4 @@ def _told(changes: Sequence[Change], version: str, lost: str) -> Iterator[str]:
 
 def _required(was: stamp.Stamp, new: Release) -> Iterator[str]:
     if wanted := sorted({*new.requires} - {*was.requires}):
-        yield f"  now requires {', '.join(wanted)}: install it, and change requirements-deploy.txt"
+        yield f"it now requires {', '.join(wanted)}: put that into requirements-deploy.txt, and install it"

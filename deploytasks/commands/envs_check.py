@@ -5,9 +5,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploytasks import git, source
+from deploytasks.config import unfilled
 from deploytasks.errors import Complaint, Invalid
 from deploytasks.model import Image, Project
 from deploytasks.source import Store
+
+
+def notes(project: Project) -> Iterator[str]:
+    """Yield what is valid and yet in the way of a release: a line that is still to be filled in, no Dockerfile."""
+    yield from unfilled.notes(project.root)
+    for image in project.images:
+        if any(each.where.endswith(".dockerfile") for each in _missing(project.root, image)):
+            yield f"images.{image.name}: there is no {image.dockerfile} in {image.context}, so it can't be built here"
 
 
 def complaints(project: Project) -> Iterator[Complaint]:

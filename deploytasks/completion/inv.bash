@@ -1,7 +1,8 @@
 # Completion of `inv` and `invoke` in bash, in repositories with deploytasks: tasks, flags, and what stands in envs/.
 #
 #   for this shell:  eval "$(python -m deploytasks completion bash)"
-#   for good:        python -m deploytasks completion bash > ~/.local/share/bash-completion/completions/inv
+#   for good:        mkdir -p ~/.local/share/bash-completion/completions  # read by the package bash-completion
+#                    python -m deploytasks completion bash > ~/.local/share/bash-completion/completions/inv
 #                    ln -s inv ~/.local/share/bash-completion/completions/invoke
 #
 # It runs the Python below; make the script anew when that has moved. In other repositories it asks Invoke.

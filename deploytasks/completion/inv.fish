@@ -1,7 +1,8 @@
 # Completion of `inv` and `invoke` in fish, in repositories with deploytasks: tasks, flags, and what stands in envs/.
 #
 #   for this shell:  python -m deploytasks completion fish | source
-#   for good:        python -m deploytasks completion fish > ~/.config/fish/completions/inv.fish
+#   for good:        mkdir -p ~/.config/fish/completions
+#                    python -m deploytasks completion fish > ~/.config/fish/completions/inv.fish
 #                    ln -s inv.fish ~/.config/fish/completions/invoke.fish
 #
 # It runs the Python below; make the script anew when that has moved. In other repositories it asks Invoke.

@@ -78,7 +78,7 @@ def _check(root: Path) -> Task[Any]:
 
         project = load(root)
         raise_all(Invalid, [*check_all(project), *envs_check.complaints(project)])
-        seen = project.targets, [*unchecked(project), *envs_schema.notes(root)]
+        seen = project.targets, [*unchecked(project), *envs_schema.notes(root), *envs_check.notes(project)]
         shell.show(settings.checked_sheet(*seen), settings.checked_json(*seen), as_json=given["json"])
 
     return check

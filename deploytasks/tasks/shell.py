@@ -25,6 +25,7 @@ _SAID_AFTER_S, _ONE_SIGNAL_S = 0.5, 0.25
 """Say that an interruption was received if the command takes longer than the first of these to end; and take signals
 within the second for one that was sent to the process group and to us."""
 _INTERRUPTED = b"interrupted: answers of AWS that are under way have 3 s; a second signal ends this at once\n"
+_GOES_ON = "run the same command again: it goes on from here"
 _AGAIN = b"interrupted again: ended at once; what was begun goes on at AWS, inv lock.status shows a lock that is left\n"
 _saying: list[threading.Timer] = []
 
@@ -196,8 +197,10 @@ def _at_terminal() -> bool:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(where: str = "inv", to_do: str = _GOES_ON) -> Iterator[None]:
     """Let SIGTERM, and SIGHUP when the terminal closes, interrupt like SIGINT, and exit with 130.
+
+    `where` is the command, `to_do` what is to be done after an interruption.
 
     Raises:
         Interrupted: instead of KeyboardInterrupt, which Invoke would turn into exit 1.
@@ -211,16 +214,16 @@ def interruptible() -> Iterator[None]:
     atexit.register(gc.freeze)  # saves a last collection of botocore's models, a quarter of a second
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
     try:
-        with contained("inv"):
+        with contained(where):
             yield
     except KeyboardInterrupt as stopped:
         traceback.clear_frames(stopped.__traceback__)  # releases a lock acquired just before its `with` was entered
-        raise Interrupted.of("inv", "interrupted", "run the same command again: it goes on from here") from None
+        raise Interrupted.of(where, "interrupted", to_do) from None
     except Unforeseen as error:
         lacks_a_file = isinstance(error.__cause__, ImportError)  # which running it again does not bring back
         if lacks_a_file or any(isinstance(each, Resume) for each in error.complaints):
             raise
-        resume = Resume("inv", "what was done so far stands", "run the same command again: it goes on from here")
+        resume = Resume(where, "what was done so far stands", to_do)
         raise Unforeseen(*error.complaints, resume) from error.__cause__
     finally:
         for number, handler in before.items():

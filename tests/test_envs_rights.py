@@ -504,4 +504,6 @@ def test_the_task_prints_the_format_and_what_must_be_there_before(
         "ecsTaskExecutionRole, scheduler, task\n"
         "envs.rights: account 000000000000 must have the identity provider: aws iam create-open-id-connect-provider "
         "--url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com\n"
+        "envs.rights: arn:aws:iam::000000000000:role/release trusts repo:acme/shop:ref:refs/heads/main; "
+        "--branch names another branch\n"
     )

@@ -106,12 +106,11 @@ def notes(found: Sequence[Grant]) -> Iterator[str]:
     for grant in found:
         for statement in grant.trust["Statement"] if grant.trust else ():
             if provider := statement["Principal"].get("Federated"):
-                audience = next(
-                    value for key, value in statement["Condition"]["StringEquals"].items() if key.endswith(":aud")
-                )
-                issuer = provider.partition("/")[2]
+                token = {key.rpartition(":")[2]: value for key, value in statement["Condition"]["StringEquals"].items()}
+                issuer, audience = provider.partition("/")[2], token["aud"]
                 make = f"aws iam create-open-id-connect-provider --url https://{issuer} --client-id-list {audience}"
                 yield f"account {grant.account} must have the identity provider: {make}"
+                yield f"{grant.role} trusts {token['sub'][0]}; --branch names another branch"
 
 
 def _passed(found: Iterable[Grant]) -> set[str]:

@@ -119,7 +119,7 @@ def test_an_empty_folder_is_enough_and_what_is_left_to_do_is_named(empty: Theirs
         '  git commit -m "Release with deploytasks"',
         "  inv envs.rights",
         "  inv envs.bootstrap",
-        "  make the clusters and roles that envs/ names, and the ECS services "
+        "  note: first make the clusters and roles that envs/ names, and the ECS services "
         "(init --create-services writes templates that make them)",
         "  inv release.dev",
     ]
@@ -361,7 +361,7 @@ def test_nothing_that_is_there_is_changed_and_it_is_said_what_to_add(theirs: The
     for path, (_, advice, instead) in KEPT.items():
         assert f"{path}: is there, and stays as it is; {advice}\n" in ran.stdout
         assert not instead or f"{instead}: written\n" in ran.stdout
-        to_add = f"  {path}: {advice.removeprefix('add to it: ')}\n"
+        to_add = f"  {path}: add {advice.removeprefix('add to it: ')}\n"
         assert (to_add in ran.stdout.partition("fill in, or write:\n")[2]) == advice.startswith("add to it")
     (added,) = re.findall(r"git add (.*)", ran.stdout)
     assert set(added.split()).isdisjoint({*KEPT, ".deploytasks", "templates"})
@@ -370,7 +370,7 @@ def test_nothing_that_is_there_is_changed_and_it_is_said_what_to_add(theirs: The
 def test_what_templates_of_services_need_is_named_if_the_tenants_file_was_there_before(theirs: Theirs):
     theirs.init("--yes")
     ran = theirs.init("--yes", "--create-services")
-    lacks = 'envs/main.toml: subnets = ["subnet-…"] and security_groups = ["sg-…"] in [vars], unless'
+    lacks = 'envs/main.toml: add subnets = ["subnet-…"] and security_groups = ["sg-…"] in [vars], unless'
     assert f"\n  {lacks} envs/project.toml has them\n" in ran.stdout.partition("fill in, or write:")[2]
 
 

@@ -24,7 +24,7 @@ from deploytasks.config.unfilled import unfilled
 from deploytasks.errors import Refusal, listed, raise_all
 from deploytasks.flags import DRY_RUN
 
-_YOURS = "the clusters and roles that envs/ names"
+_YOURS = "first make the clusters and roles that envs/ names"
 _BY_TEMPLATE = "init --create-services writes templates that make them"
 _SWITCHES = {
     "nox": "also write noxfile.py, which has the tasks as Nox sessions",
@@ -99,14 +99,14 @@ def _next(found: Found, answers: Answers, steps: Sequence[Step], extras: Extras)
     yield '  git commit -m "Release with deploytasks"'
     yield "  inv envs.rights"
     yield "  inv envs.bootstrap"
-    yield f"  make {_YOURS if extras.create_services else f'{_YOURS}, and the ECS services ({_BY_TEMPLATE})'}"
+    yield f"  note: {_YOURS if extras.create_services else f'{_YOURS}, and the ECS services ({_BY_TEMPLATE})'}"
     yield f"  inv release.{answers.tiers[0]}"
 
 
 def _left(found: Found, answers: Answers, steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
         yield from (f"{place}: {what}" for place, what in unfilled(found.root, step.path))
-        yield from [f"{step.path}: {step.lacks}"] if step.lacks else []
+        yield from [f"{step.path}: add {step.lacks}"] if step.lacks else []
     for path in answers.images.values():
         if not (found.root / path).is_file():
             yield f"{path}: missing, and the image is built from it"

@@ -121,6 +121,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         missing = _missing(item)
         if missing and os.environ.get("REQUIRE_DOCKER") != "1":
             item.add_marker(pytest.mark.skip(reason=missing))
+    slow = {item.path for item in items if _needs(item, "slow")}
+    items.sort(key=lambda item: item.path not in slow)  # so that no process is left alone with a slow file at the end
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -38,6 +38,7 @@ def cut_at(registry: Registry, number: int, moment: str, times: int = 1) -> None
     registry.cut = lambda method, path: moment if number <= len(registry.requests) < number + times else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_reset_at_any_request_of_a_push_is_tried_again_and_the_image_is_whole(
     context: Path, moment: str, naps: list[float]

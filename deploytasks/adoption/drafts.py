@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -49,8 +50,9 @@ class Extras:
 
 def drafts(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
     """Yield each file, envs/project.toml first: from it a further run goes on where one was ended."""
-    yield from _envs(answers, extras, found)
-    yield from _templates(answers, extras, found)
+    ports = {image: _port(found.root / path) for image, path in answers.images.items()}
+    yield from _envs(answers, extras, ports)
+    yield from _templates(answers, extras, ports)
     yield Draft("tasks.py", _scaffold("tasks.py.j2"), advice=_HAS_ALL, lacks=_lacking(_NAMESPACE))
     needed = requirements.of_repository(found.root, vendor=extras.vendor)
     yield Draft("requirements-deploy.txt", _scaffold("requirements-deploy.txt.j2", needed=needed))
@@ -75,9 +77,8 @@ def _ignored(text: str) -> Draft:
     return Draft(".gitignore", text, advice=_HAS_ALL, lacks=lacks)
 
 
-def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
+def _envs(answers: Answers, extras: Extras, ports: Mapping[str, str]) -> Iterator[Draft]:
     images = [_Image.of(name, path) for name, path in answers.images.items()]
-    ports = _ports(answers, found)
     schema = json_schema.line("project")
     yield Draft(PROJECT_FILE, _filled("project.toml.j2", answers, images=images, ports=ports, schema=schema))
     for tenant, account in answers.tenants.items():
@@ -89,8 +90,7 @@ def _envs(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
         yield Draft(path, json_schema.text(kind), advice="inv envs.schema writes this version's")
 
 
-def _templates(answers: Answers, extras: Extras, found: Found) -> Iterator[Draft]:
-    ports = _ports(answers, found)
+def _templates(answers: Answers, extras: Extras, ports: Mapping[str, str]) -> Iterator[Draft]:
     for service, image in answers.services.items():
         text = _filled("service.json.j2", answers, service=service, port=ports[image])
         yield Draft(f"templates/{service}.json.j2", text)
@@ -123,12 +123,8 @@ class _Image:
         return cls(name, file.parent.as_posix(), file.name)
 
 
-def _ports(answers: Answers, found: Found) -> dict[str, str]:
-    """Return the first port that each image's Dockerfile exposes; "" if it exposes none."""
-    return {image: _port(found.root / path) for image, path in answers.images.items()}
-
-
 def _port(dockerfile: Path) -> str:
+    """Return the first port that the Dockerfile exposes; "" if it exposes none."""
     try:
         text = dockerfile.read_text("utf-8", errors="replace") if dockerfile.is_file() else ""
     except OSError:
@@ -145,7 +141,13 @@ def _filled(name: str, answers: Answers, **more: object) -> str:
 
 
 def _scaffold(name: str, **values: object) -> str:
-    """Return a file of scaffold/ filled in: its marks are `<< value >>` and `<% if … %>`, since some hold templates."""
+    """Return a file of scaffold/ filled in."""
+    return _environment().get_template(name).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    """Return Jinja with marks of its own, `<< value >>` and `<% if … %>`, since some of the files hold templates."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("scaffold")),
         undefined=StrictUndefined,
@@ -161,7 +163,7 @@ def _scaffold(name: str, **values: object) -> str:
     )
     environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
     environment.filters["unknown"] = _unknown
-    return environment.get_template(name).render(values)
+    return environment
 
 
 def _unknown(account: str, what: str) -> str:

@@ -11,6 +11,7 @@ from deploytasks import git
 from deploytasks.config import policy
 from deploytasks.config.check import checked, fits
 from deploytasks.config.files import PROJECT_FILE, Fault, Source, complaints, read_envs, table
+from deploytasks.config.images_of_services import default_image
 from deploytasks.config.names import is_name
 from deploytasks.config.schema import Below
 from deploytasks.errors import Complaint, Invalid, raise_all
@@ -112,7 +113,6 @@ def _settled(root: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 def _answers(project: Source) -> dict[str, str]:
     data: Any = project.data
     images, services = table(data, "images"), table(data, "services")
-    only = next(iter(images)) if len(images) == 1 else ""
     return {
         "project": data["project"]["name"],
         "registry-account": data["registry"]["account"],
@@ -120,7 +120,7 @@ def _answers(project: Source) -> dict[str, str]:
         "tiers": ",".join(policy.order_of_tiers(project)),
         "images": ",".join(f"{name}={_dockerfile(each)}" for name, each in images.items()),
         "services": ",".join(
-            f"{name}={each.get('image') or (name if name in images else only)}" for name, each in services.items()
+            f"{name}={each.get('image') or default_image(name, images)}" for name, each in services.items()
         ),
     }
 

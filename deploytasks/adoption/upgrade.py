@@ -42,11 +42,12 @@ def run(given: Namespace) -> Iterator[str]:
     """
     root = present_folder()
     with alone(root):
-        folder = _copy(root).folder
+        folder = root / PACKAGE
+        _stamp(folder)
         yield from finish(folder, dry_run=given.dry_run)
-        here = _installed(root)
-        new = _target(given, _copy(root), here)
-        base = MergeBase(stamp.read(folder) or new.stamp, here, [given.wheel.parent] if given.wheel else [])
+        was, here = _stamp(folder), _installed(root)
+        new = _target(given, folder, was, here)
+        base = MergeBase(was, here, [given.wheel.parent] if given.wheel else [])
         yield from bring(folder, new, base, dry_run=given.dry_run)
 
 
@@ -89,8 +90,9 @@ def _obstacles(folder: Path, changes: Sequence[Change]) -> Iterator[Complaint]:
             yield Complaint(str(target), "something else has the name of a new file, or of its folder", "rename it")
 
 
-def _copy(root: Path) -> Place:
-    folder, found = root / PACKAGE, releases.copy(root)
+def _stamp(folder: Path) -> stamp.Stamp:
+    """Return the stamp of the copy; raise Refusal if there is none, or the copy can't be upgraded in its place."""
+    found = stamp.read(folder)
     if found is None and folder.exists():
         raise Refusal.of(str(folder), "it has no stamp, so what was edited in it is not known", _NO_STAMP)
     if found is None:
@@ -106,7 +108,7 @@ def _installed(root: Path) -> Place | None:
     return releases.installed(root) if running.how == "copy" else running
 
 
-def _target(given: Namespace, copy: Place, here: Place | None) -> Release:
+def _target(given: Namespace, folder: Path, was: stamp.Stamp, here: Place | None) -> Release:
     if given.wheel:
         return wheels.read(given.wheel)
     if given.to and here and (here.version, here.how) == (given.to, "installed"):
@@ -114,10 +116,10 @@ def _target(given: Namespace, copy: Place, here: Place | None) -> Release:
     if given.to:
         return wheels.download(given.to)
     if here is None:
-        raise Refusal.of(PACKAGE, f"no version is installed beside this copy of {copy.version}", _NO_TARGET)
-    if is_newer(copy.version, here.version):
-        what = f"this copy of {copy.version} is newer than the installed {here.version}"
-        raise Refusal.of(str(copy.folder), what, f"to go back, name the version: --to {here.version}")
+        raise Refusal.of(PACKAGE, f"no version is installed beside this copy of {was.version}", _NO_TARGET)
+    if is_newer(was.version, here.version):
+        what = f"this copy of {was.version} is newer than the installed {here.version}"
+        raise Refusal.of(str(folder), what, f"to go back, name the version: --to {here.version}")
     return releases.read(here)
 
 

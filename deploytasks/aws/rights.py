@@ -30,7 +30,7 @@ LONGEST_POLICY, LONGEST_TRUST, MOST_POLICIES = 6_144, 2_048, 10
 
 Source: "IAM and AWS STS quotas" in IAM's user guide; the last two can be raised.
 """
-VERSION = "2012-10-17"
+_VERSION = "2012-10-17"
 
 
 def needed() -> dict[Right, tuple[str, ...]]:
@@ -58,10 +58,10 @@ def documents(statements: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], 
     """Return the statements in as few policies, in their order, as IAM's limit on a policy's length allows."""
     found: list[list[Mapping[str, Any]]] = [[]]
     for piece in (piece for statement in statements for piece in _pieces(statement)):
-        if found[-1] and length(_document([*found[-1], piece])) > LONGEST_POLICY:
+        if found[-1] and length(document([*found[-1], piece])) > LONGEST_POLICY:
             found.append([])
         found[-1].append(piece)
-    return tuple(_document(each) for each in found if each)
+    return tuple(document(each) for each in found if each)
 
 
 def length(document: Mapping[str, Any]) -> int:
@@ -72,15 +72,16 @@ def length(document: Mapping[str, Any]) -> int:
 def _pieces(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the statement; in halves, by its resources, if it alone is longer than a policy may be."""
     resources = statement["Resource"]
-    if length(_document([statement])) <= LONGEST_POLICY or len(resources) < 2:
+    if length(document([statement])) <= LONGEST_POLICY or len(resources) < 2:
         yield statement
         return
     for half in (resources[: len(resources) // 2], resources[len(resources) // 2 :]):
         yield from _pieces({**statement, "Resource": half})
 
 
-def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"Version": VERSION, "Statement": [*statements]}
+def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the policy of these statements."""
+    return {"Version": _VERSION, "Statement": [*statements]}
 
 
 def own_arns(project: str, account: str, region: str) -> dict[Resource, Sequence[str]]:

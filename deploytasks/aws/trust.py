@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from deploytasks.aws.rights import VERSION
+from deploytasks.aws.rights import document
 from deploytasks.regions import partition_name, suffix
 
 Platform = Literal["github", "gitlab"]
@@ -57,14 +57,13 @@ def by_ci(repository: Repository, account: str, region: str, tiers: Collection[s
     """Return the trust in the CI jobs of a repository, whose tokens the account's identity provider vouches for."""
     provider = f"arn:{partition_name(region)}:iam::{account}:oidc-provider/{repository.issuer}"
     token = {"aud": repository.audience(region), "sub": repository.subjects(tiers)}
-    return _document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Federated": provider},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": {f"{repository.issuer}:{key}": value for key, value in token.items()}},
-        }
-    )
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{repository.issuer}:{key}": value for key, value in token.items()}},
+    }
+    return document([statement])
 
 
 def by_roles(trusted: Collection[str], external_ids: Collection[str | None], partition: str) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def by_roles(trusted: Collection[str], external_ids: Collection[str | None], par
     """
     accounts = sorted({arn.split(":")[4] for arn in trusted})
     roots = [f"arn:{partition}:iam::{account}:root" for account in accounts]
-    return _document(*(_by_roles(roots, trusted, each) for each in sorted(external_ids, key=str)))
+    return document([_by_roles(roots, trusted, each) for each in sorted(external_ids, key=str)])
 
 
 def _by_roles(roots: list[str], trusted: Collection[str], external_id: str | None) -> dict[str, Any]:
@@ -85,7 +84,3 @@ def _by_roles(roots: list[str], trusted: Collection[str], external_id: str | Non
         "Action": "sts:AssumeRole",
         "Condition": {"ArnLike": {"aws:PrincipalArn": sorted(trusted)}, **sent},
     }
-
-
-def _document(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": VERSION, "Statement": [*statements]}

@@ -15,11 +15,10 @@ from msgspec.structs import replace
 
 from deploytasks import commands, rollout
 from deploytasks.aws.operations import OPERATIONS
-from deploytasks.aws.session import Clients
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
 from deploytasks.git import head_commit
-from deploytasks.model import Access, Definition, Environment, Options, Project, Report, Scope
+from deploytasks.model import Definition, Environment, Options, Project, Report, Scope
 from deploytasks.template import render
 from deploytasks.template.canonical import same
 from tests import project
@@ -204,23 +203,6 @@ def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage)
     session.events.register("before-send", meet)
     report = commands.deploy(load(shop.root, lambda access: session), Scope("prod"), Options(wait=False))
     assert (outcomes(report), waiting) == ({"started"}, set())
-
-
-def test_clients_that_nothing_asks_again_are_let_go_after_their_last_answer(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop, endpoint = stage(2)
-    let_go, release = list[tuple[str, str, int]](), Clients.release
-
-    def released(self: Clients, service: str, access: Access) -> None:
-        let_go.append((service, access.account, endpoint.calls[access.account, LAST[service]]))
-        release(self, service, access)
-
-    monkeypatch.setattr(Clients, "release", released)
-    commands.deploy(shop, Scope("prod"), Options(wait=False))
-    accounts = {target.access.account for target in shop.targets}
-    once = {(service, account, NAMED_EACH[name]) for service, name in LAST.items() for account in accounts}
-    assert sorted(let_go) == sorted(once)
 
 
 def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:

@@ -22,8 +22,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-from botocore.credentials import Credentials
-
 from tests import shared
 from tests.cloud.accounts import REGION
 from tests.cloud.endpoint import SERVICES
@@ -101,7 +99,7 @@ def _read_models() -> None:
     shape.model("ecs")
     warm = session._Session(SharingSession(None, threading.Event()))
     for service in SERVICES:
-        client = warm.client(service, REGION, Credentials("none", "none"))
+        client = warm.client(service, REGION)
         shared.EXCEPTIONS.create_client_exceptions(client.meta.service_model)
         for method in client.meta.method_to_api_mapping:
             client.can_paginate(method)

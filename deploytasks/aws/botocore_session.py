@@ -5,7 +5,6 @@ They share the parsed models, the event handlers and the connections. A session 
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from copy import copy
 from functools import cache, partial
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY
@@ -20,6 +19,7 @@ from botocore.session import Session
 from botocore.utils import EVENT_ALIASES, ensure_boolean
 
 from deploytasks.aws import responses
+from deploytasks.aws.callers import CallersCredentials, Shared, as_caller
 from deploytasks.aws.operations import OPERATIONS, ListedOnly
 from deploytasks.aws.retries import FETCHING, OwnRetries, hasten, settle_fetches
 from deploytasks.aws.transport import Connections
@@ -87,9 +87,9 @@ def _events() -> HierarchicalEmitter:
 
 
 class SharingSession(Session):
-    """A botocore session that lends each new client its credentials, and shares all else between the clients.
+    """A botocore session whose clients share all that is not a caller's.
 
-    `events` are the handlers of a session that a program handed in. `own` are the session's own credentials.
+    `events` are the handlers of a session that a program handed in.
     """
 
     def __init__(self, profile: str | None, stopped: Event, events: Any = None) -> None:
@@ -102,26 +102,14 @@ class SharingSession(Session):
         hasten(emitter)
         settle_fetches(emitter)
         OwnRetries().attend(emitter)
-        sharing = _sharing(self)  # Source for the event: "Extensibility guide" in boto3's documentation
-        emitter.register("creating-client-class", lambda base_classes, **_: base_classes.insert(0, sharing))
-        self.own: Any = None
-        self._lent: Any = None
+        emitter.register("creating-client-class", partial(_share, _sharing(self)))
         self._stopped = stopped
         self._lock = Lock()
         self._connections: dict[tuple[str, float, float], Connections] = {}
 
     def get_credentials(self) -> Any:
-        """Return the lent credentials, or the session's own if none are lent. Botocore calls this for each client."""
-        return self._lent or self.own
-
-    @contextmanager
-    def lending(self, credentials: Any) -> Iterator[None]:
-        """Give the client that is created in the block these credentials; one thread at a time may do so."""
-        self._lent = credentials
-        try:
-            yield
-        finally:
-            self._lent = None
+        """Return credentials that are the caller's at each call. Botocore calls this for each client."""
+        return CallersCredentials()
 
     def connections(self, url: str, service_model: Any, config: Any) -> Connections:
         """Return a client's connections: those of every other with the same proxies, CA bundle and timeouts."""
@@ -150,8 +138,18 @@ class SharingSession(Session):
         return [(IPPROTO_TCP, TCP_NODELAY, 1), *[(SOL_SOCKET, SO_KEEPALIVE, 1)] * keeps_alive]
 
 
+def _share(base: type, base_classes: list[type], class_attributes: dict[str, Any], **_: Any) -> None:
+    """Give a client's class the base, and calls that carry the caller.
+
+    Source for the event: "Extensibility guide" in boto3's documentation.
+    """
+    base_classes.insert(0, base)
+    methods = {name: each for name, each in class_attributes.items() if callable(each)}
+    class_attributes.update((name, as_caller(each)) for name, each in methods.items())
+
+
 def _sharing(session: SharingSession) -> type:
-    class Sharing(ListedOnly):
+    class Sharing(Shared, ListedOnly):
         """A client with the connections of all the others, and the parsed model of its service."""
 
         def __init__(self, *, endpoint: Any, service_model: Any, client_config: Any, **given: Any) -> None:

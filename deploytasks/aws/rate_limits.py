@@ -6,7 +6,6 @@ Waiting for a token is cheaper than being throttled, which costs a round trip an
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
@@ -46,16 +45,8 @@ class Buckets:
         self._buckets: dict[tuple[str, str, Rate], Bucket] = {}
         self._lock = threading.Lock()
 
-    def guard(self, client: Any, access: Access) -> None:
-        """Make every request of the client, retries included, wait for its turn."""
-        service = client.meta.service_model.service_name
-
-        def wait(event_name: str, **_: Any) -> None:
-            self._wait(access, service, event_name.rpartition(".")[2])
-
-        client.meta.events.register("before-send", wait)
-
-    def _wait(self, access: Access, service: str, name: str) -> None:
+    def wait(self, access: Access, service: str, name: str) -> None:
+        """Wait until the operation of that name may be called."""
         row = operations.OPERATIONS.get((service, name))
         rate = row.rate if row else None
         if rate is None:

@@ -14,12 +14,16 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from http import HTTPStatus
 from threading import Event
 from typing import Any
 
 from botocore import __version__
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from botocore.hooks import HierarchicalEmitter
+from botocore.retries import standard
 
 from deploytasks.aws import operations
 from deploytasks.aws.assumed_roles import RoleKeys
@@ -52,22 +56,20 @@ _UNKNOWN = ("taskdefinition not found", "unable to describe task definition")
 
 
 class RetryPolicy:
-    """The retry rules of one client: limit silent attempts, renew keys that AWS reports as expired, report waiting.
+    """The retry rules of one account, for a client that it shares with others.
 
-    `where` names the client in messages, `keys` are those of its assumed role. After an interruption only SSM calls are
-    retried, because the lock is held until ECS's last answer.
+    They limit silent attempts, renew keys that AWS reports as expired, and report waiting. Botocore's rules follow,
+    with a quota of retries of this account's own: one tenant's throttling does not use up another's.
+
+    `where` names the account in messages, `keys` are those of its assumed role. After an interruption only SSM calls
+    are retried, because the lock is held until ECS's last answer.
     """
 
-    def __init__(self, where: str, tell: OnEvent, stopped: Event, keys: RoleKeys | None = None) -> None:
-        self._where, self._tell, self._stopped, self._keys = where, tell, stopped, keys
+    def __init__(self, client: Any, where: str, tell: OnEvent, stopped: Event, keys: RoleKeys | None = None) -> None:
+        self._client, self._where, self._tell, self._stopped, self._keys = client, where, tell, stopped, keys
 
-    def attend(self, client: Any) -> None:
-        """Judge the client's calls before botocore's own rules do."""
-        name = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register_first(f"needs-retry.{name}", self._again)
-
-    def _again(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
-        """Return the seconds to wait before a retry, False for none; None leaves the decision to botocore."""
+    def first(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
+        """Return the seconds to wait before a retry, False for none; None leaves the decision to the other rules."""
         settle(response)
         code = response[1].get("Error", {}).get("Code") if response else None
         is_silence = isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError)
@@ -85,11 +87,39 @@ class RetryPolicy:
             self._say(sent, f"{operation.name} failed ({why}); asking again")
         return None
 
+    def otherwise(self, *, response: Any, caught_exception: Any, **event: Any) -> float | None:
+        """Return the seconds that botocore's standard rules wait before a retry, None for no retry."""
+        if response and response[0].status_code < HTTPStatus.MULTIPLE_CHOICES:
+            return None
+        delay_s: float | None = self._standard.needs_retry(
+            response=response, caught_exception=caught_exception, **event
+        )
+        return delay_s
+
+    def done(self, event_name: str, **event: Any) -> None:
+        """Give back what the retries of a call took of the quota, now that it has ended."""
+        if "_standard" in vars(self):
+            self._standard.events.emit(event_name, **event)
+
+    @cached_property
+    def _standard(self) -> "_Standard":
+        return _Standard(self._client.meta)
+
     def _say(self, sent: Mapping[str, Any], message: str) -> None:
         """Report the message, for the role that is being assumed, else for the client's own place."""
         body = sent["request_dict"]["body"]
         whose = body.get("RoleArn", self._where) if isinstance(body, Mapping) else self._where
         self._tell(Told("aws", f"{whose}: {message}"))
+
+
+class _Standard:
+    """Botocore's standard rules, which register here as they do with a client, so that the quota is one account's."""
+
+    def __init__(self, meta: Any) -> None:
+        self.meta, self.service_model, self.events = self, meta.service_model, HierarchicalEmitter()
+        registering: Any = self
+        attempts = meta.config.retries["total_max_attempts"]
+        self.needs_retry = standard.register_retry_handler(registering, attempts).needs_retry
 
 
 def settle_fetches(emitter: Any) -> None:

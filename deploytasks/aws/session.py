@@ -1,8 +1,4 @@
-"""Clients for many accounts at the price of one: shared models, one connection pool, credentials that refresh.
-
-Every account gets clients of its own, because botocore's retry quota is per client: one tenant's throttling does not
-use up another's.
-"""
+"""Clients for many accounts at the price of one: each has a view of a shared client, and keys that refresh."""
 
 import threading
 import time
@@ -14,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploytasks.aws.assumed_roles import RoleKeys, assume
 from deploytasks.aws.botocore_session import SharingSession
+from deploytasks.aws.callers import Caller, attend
 from deploytasks.aws.credentials import ProfileCredentials, chain
 from deploytasks.aws.errors import no_credentials, translated
 from deploytasks.aws.operations import guard
@@ -62,18 +59,11 @@ class Clients:
             known = self._clients.get((service, access))
         if known is not None:
             return known
-        credentials, _ = self._entry(access)
+        keys, _ = self._entry(access)
         with self._lock:
             if (service, access) not in self._clients:
-                client = self._clients[service, access] = self._make(service, access, credentials)
-                self._buckets.guard(client, access)
-                RetryPolicy(f"account {access.account}", self._tell, self.stopped, credentials).attend(client)
+                self._clients[service, access] = self._made(service, access, f"account {access.account}", keys)
             return self._clients[service, access]
-
-    def release(self, service: str, access: Access) -> None:
-        """Let go of a client that is not needed any more: each takes 50 kB. Asked for again, it is created anew."""
-        with self._lock:
-            self._clients.pop((service, access), None)
 
     def _entry(self, access: Access) -> tuple[Any, str]:
         with self._lock:
@@ -123,14 +113,19 @@ class Clients:
         with self._lock:
             session = self._session(access)
             if access.region not in session.sts:
-                client = session.sts[access.region] = self._make("sts", access, None)
-                guard(client)
-                RetryPolicy("AWS", self._tell, self.stopped).attend(client)
+                session.sts[access.region] = self._made("sts", access, "AWS", None)
             return session.sts[access.region]
 
-    def _make(self, service: str, access: Access, credentials: Any) -> Any:
+    def _made(self, service: str, access: Access, where: str, keys: RoleKeys | None) -> Any:
+        """Return the shared client as this access uses it, with the keys of its role, or the session's own if None."""
+        session = self._session(access)
+        client = self._shared(session, service, access.region)
+        policy = RetryPolicy(client, where, self._tell, self.stopped, keys)
+        return client.used_by(Caller(keys or session.own, policy, partial(self._buckets.wait, access, service)))
+
+    def _shared(self, session: "_Session", service: str, region: str) -> Any:
         try:
-            return self._session(access).client(service, access.region, credentials)
+            return session.client(service, region)
         except ValueError as error:
             if not str(error).startswith("Invalid endpoint"):  # botocore has no exception class for it
                 raise
@@ -152,22 +147,27 @@ class Clients:
         profile = access.profile if given is None else _named(given)
         core = SharingSession(profile, self.stopped, given and given.events)
         load = given.get_credentials if given else lambda: chain(core, access.region, self.stopped).load_credentials()
-        core.own = ProfileCredentials(profile, load, self.stopped, lambda message: self._tell(Told("aws", message)))
-        return _Session(core)
+        own = ProfileCredentials(profile, load, self.stopped, lambda message: self._tell(Told("aws", message)))
+        return _Session(core, own)
 
 
 class _Session:
-    """A boto3.Session, and what is known of its own credentials: their account, and an STS client in each region."""
+    """A boto3.Session, its `own` credentials, their account if it is known, and its STS client in each region."""
 
-    def __init__(self, core: SharingSession) -> None:
-        self._core, self._session = core, boto3.Session(botocore_session=core)
+    def __init__(self, core: SharingSession, own: Any = None) -> None:
+        self._session, self.own = boto3.Session(botocore_session=core), own
         self.account = ""
         self.sts: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
-    def client(self, service: str, region: str, credentials: Any) -> Any:
-        """Return a client with these credentials, or with the session's own if None."""
-        with self._core.lending(credentials):
-            return self._session.client(service, region_name=region, config=FIRST if service == "sts" else CONFIG)
+    def client(self, service: str, region: str) -> Any:
+        """Return the one client of the service in the region; only views of it may call AWS."""
+        if (service, region) not in self._clients:
+            config = FIRST if service == "sts" else CONFIG
+            client = self._clients[service, region] = self._session.client(service, region_name=region, config=config)
+            guard(client)
+            attend(client)
+        return self._clients[service, region]
 
 
 def _named(session: boto3.Session) -> str | None:

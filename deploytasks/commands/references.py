@@ -3,9 +3,8 @@
 Each name is looked up once per account and region, all in parallel. What may not or cannot be read refuses nothing.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from threading import Lock
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -22,7 +21,6 @@ from deploytasks.template.references import Kind, Reference, references
 from deploytasks.template.render import Renderer
 
 _SERVICES: Mapping[Kind, str] = {"secret": "secretsmanager", "parameter": "ssm", "role": "iam"}
-_ASKED_HERE_ALONE = frozenset({"secretsmanager", "iam"})
 _TO_DO = {
     secrets.DELETED: "restore it (aws secretsmanager restore-secret), or name another: {place}",
     secrets.UNTRUSTING: "let its trust policy allow that service sts:AssumeRole, or name another: {place}",
@@ -94,29 +92,10 @@ def _references(context: Context, live: Live, desired: DesiredImage | None) -> I
 
 
 def _asked(context: Context, found: Iterable[Named]) -> list[Seen]:
-    """Return what is known of each; once a service can't be reached in a region, it is not asked for the rest.
-
-    Each client of a service that nothing else asks is let go after its last answer, so that few are there at a time.
-    """
+    """Return what is known of each; once a service can't be reached in a region, it is not asked for the rest."""
     unreachable: dict[tuple[Kind, str], AwsError] = {}
-    batches = list(_batches(found))
-    left = Counter(map(_client_of, batches))
-
-    def ask(batch: Sequence[Named]) -> list[Seen]:
-        answer = _ask(context, unreachable, batch)
-        service, access = _client_of(batch)
-        with counting:
-            left[service, access] -= 1
-            if not left[service, access] and service in _ASKED_HERE_ALONE:
-                context.clients.release(service, access)
-        return answer
-
-    counting = Lock()
-    return [one for answer in concurrency.each(ask, batches) for one in answer]
-
-
-def _client_of(batch: Sequence[Named]) -> tuple[str, Access]:
-    return _SERVICES[batch[0].reference.kind], batch[0].access
+    ask = partial(_ask, context, unreachable)
+    return [one for answer in concurrency.each(ask, _batches(found)) for one in answer]
 
 
 def _batches(found: Iterable[Named]) -> Iterator[list[Named]]:
@@ -149,7 +128,7 @@ def _ask(context: Context, unreachable: dict[tuple[Kind, str], AwsError], batch:
 
 def _looked_up(context: Context, batch: Sequence[Named]) -> list[Seen]:
     one = batch[0]
-    client = context.clients.of(*_client_of(batch))
+    client = context.clients.of(_SERVICES[one.reference.kind], one.access)
     match one.reference.kind:
         case "secret":
             return [Seen(one, secrets.secret_fault(client, one.reference.name))]

@@ -15,7 +15,8 @@ from deploytasks.errors import Complaint
 from deploytasks.model import Difference
 from deploytasks.report import diff
 from deploytasks.report.masking import masked
-from deploytasks.report.paint import Terminal, plain
+from deploytasks.report.paint import Terminal
+from deploytasks.report.plain import plain
 from deploytasks.report.text import harmless
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, WRITES, Shop

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from deploytasks.model import ConfigDeploy, EcrImage, History, Live, Release
 from deploytasks.report import history as report
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.rules.releases import Past, Record, history_of, past_of, returned, told, told_by
 from tests.given import HOST, live, target
-from tests.reports.situations import expect
+from tests.reports.situations import expect, fitted_to
 from tests.test_report_sheets import as_text
 
 A, B, C = (letter * 40 for letter in "abc")
@@ -196,7 +196,7 @@ def some() -> History:
 
 @pytest.mark.parametrize("width", [140, 80, 40])
 def test_the_history_reads_as_expected(width: int):
-    expect(f"history.{width}.txt", plain(report.sheet(some()), width))
+    expect(f"history.{width}.txt", fitted_to(report.sheet(some()), width))
 
 
 def test_the_history_as_json_reads_as_expected():

@@ -17,7 +17,8 @@ from deploytasks.model import Ended as EndedEvent
 from deploytasks.model.outcomes import OutcomeRow
 from deploytasks.report import notification, results
 from deploytasks.report.markdown import markdown
-from deploytasks.report.paint import Terminal, plain
+from deploytasks.report.paint import Terminal
+from deploytasks.report.plain import plain
 from deploytasks.tasks.carry_out import raise_if_failed
 from tests.reports.situations import PROD, Situation, ended, target, update
 from tests.test_report_reporters import told_to

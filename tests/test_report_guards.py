@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from deploytasks.model import DeadTask, Ended, Plan, Planned, Report, Steps, Told
 from deploytasks.report import plan, results
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.report.progress import reporter_for
 from deploytasks.report.secrets import looks_secret
 from deploytasks.report.streams import OutputStream, show_json
 from deploytasks.report.text import duration, harmless, one_line, short_commit, short_image
-from tests.reports.situations import DIGEST, HOST, NEW, PROD, ended, live, target, ticking, update
+from tests.reports.situations import DIGEST, HOST, NEW, PROD, ended, fitted_to, live, target, ticking, update
 
 _ENV = {"PLAIN_SETTING": "value-of-a-setting", "API_TOKEN": "value-of-a-token"}
 _REFERENCE = "arn:aws:secretsmanager:us-east-1:222222222222:secret:never-shown"
@@ -137,7 +137,7 @@ def test_plain_words_are_never_changed(text):
 @given(name=st.text(min_size=1), width=st.integers(20, 120))
 def test_whatever_a_tenant_is_called_every_table_can_be_painted(name, width):
     report = Report("x", Plan(PROD, waves=((update(target(name)),),)), (ended(target(name), "failed", detail=name),))
-    assert plain(plan.sheet(report.plan), width) + plain(results.sheet(report), width)
+    assert fitted_to(plan.sheet(report.plan), width) + fitted_to(results.sheet(report), width)
 
 
 class Closed(StringIO):
@@ -197,6 +197,11 @@ def test_a_stream_of_few_letters_is_written_to_all_the_same():
 )
 def test_json_is_written_without_rich(module):
     script = f"import sys, deploytasks.report.{module}; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_plain_lines_need_of_rich_only_the_widths_of_characters():
+    script = "import sys, deploytasks.report.lines; sys.exit(bool({'rich.console', 'rich.text'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

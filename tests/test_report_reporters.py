@@ -13,7 +13,7 @@ from deploytasks.report import plan, results
 from deploytasks.report.json_lines import JsonLines
 from deploytasks.report.lines import Lines
 from deploytasks.report.live import LiveTable, Row, live_sheet
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.report.progress import reporter_for
 from deploytasks.report.reporter import Reporter
 from deploytasks.report.streams import show
@@ -24,6 +24,7 @@ from tests.reports.situations import (
     build,
     ended,
     expect,
+    fitted_to,
     not_attempted,
     rolling,
     tag_step,
@@ -68,7 +69,8 @@ def test_json_lines_read_as_expected(name):
 @pytest.mark.parametrize("width", [100, 60])
 def test_tables_fit_the_terminal(name, width):
     situation = SITUATIONS[name]
-    text = plain(plan.sheet(situation.report.plan), width) + "\n" + plain(results.sheet(situation.report, 75.0), width)
+    planned, at_the_end = plan.sheet(situation.report.plan), results.sheet(situation.report, 75.0)
+    text = fitted_to(planned, width) + "\n" + fitted_to(at_the_end, width)
     assert all(len(line) <= width for line in text.splitlines() if not line.startswith("to resume"))
     expect(f"{name}.{width}.txt", text)
 
@@ -152,14 +154,14 @@ def rows() -> tuple[Row, ...]:
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])
 def test_the_live_table_keeps_one_line_a_target(width):
-    text = plain(live_sheet("release.prod  1m12s  2 of 4 ended", rows(), room=20), width)
+    text = fitted_to(live_sheet("release.prod  1m12s  2 of 4 ended", rows(), room=20), width)
     assert len(text.splitlines()) == 2 + len(rows())
     expect(f"live.{width}.txt", text)
 
 
 def test_fifty_targets_on_a_small_screen_show_those_that_matter():
     many = (*(Row(target(f"t{n}"), None, ended(target(f"t{n}"))) for n in range(47)), *rows()[1:])
-    text = plain(live_sheet("release.prod", many, room=4), 80)
+    text = fitted_to(live_sheet("release.prod", many, room=4), 80)
     assert [line.split()[0] for line in text.splitlines()[2:]] == [
         "t0-prod/api",
         "mb-prod/api",
@@ -183,7 +185,7 @@ def on_screen(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_terminal_ends_with_the_same_words_as_the_plain_report(name, monkeypatch):
     situation = SITUATIONS[name]
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_screen(situation, monkeypatch))
-    words = plain(results.sheet(situation.report), 100).splitlines()[:-3]
+    words = fitted_to(results.sheet(situation.report), 100).splitlines()[:-3]
     shown = [line.rstrip() for line in re.split(r"[\r\n]+", text)]
     assert [line for line in words if line and line not in shown] == []
 

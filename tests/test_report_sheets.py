@@ -6,15 +6,19 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from deploytasks.errors import Complaint
 from deploytasks.model import Board, Cell, EcrImage, JobSettings, LockState, Origin, RepositoryImages, TierLock
 from deploytasks.model.marks import WORDS
 from deploytasks.report import board, images, locks, settings
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
+from deploytasks.report.sheet import BLANK, Column, Span, Table, entry, line
 from deploytasks.report.streams import show, show_exact_json, show_json
-from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, target
+from tests.reports.situations import DIGEST, NEW, OLD, RELEASE, expect, fitted_to, target
 
 _SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -79,10 +83,34 @@ def two_services() -> Board:
     return Board("shop", ("dev", "prod"), tuple(cells[:-1]), at=_SINCE + timedelta(days=2))
 
 
+_GLYPHS = ["a", "-", "é", "e\u0301", "日本", "👩", "…", " ", "  ", "\t", "\n", "\u3000", "\xa0", "\x1b[1m"]
+_SPANS = st.builds(
+    Span,
+    st.lists(st.sampled_from(_GLYPHS) | st.characters(max_codepoint=0x10FF, categories=["L", "N", "P"])).map("".join),
+)
+_ENTRIES = st.lists(_SPANS, max_size=3).map(lambda spans: entry(*spans))
+_COLUMNS = st.builds(Column, st.sampled_from(["", "target", "日本"]), st.sampled_from(["whole", "fold", "crop"]))
+_LINES = st.builds(lambda spans, indent: line("x", *spans, indent=indent), st.lists(_SPANS), st.integers(0, 6))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    """Tables of any shape, also without columns, headers or rows."""
+    columns = draw(st.lists(_COLUMNS, max_size=4))
+    rows = draw(st.lists(st.tuples(*[_ENTRIES for _ in columns]), max_size=4))
+    return Table(tuple(columns), tuple(rows), spaced=draw(st.booleans()))
+
+
+@examples(max_examples=50)
+@given(st.lists(tables() | _LINES | st.just(BLANK), max_size=3).map(tuple))
+def test_where_no_terminal_is_a_sheet_is_laid_out_as_on_one_of_endless_width(sheet):
+    assert plain(sheet) == fitted_to(sheet, 100_000)
+
+
 @pytest.mark.parametrize("width", [140, 60])
 @pytest.mark.parametrize(("name", "made"), [("one-service", one_service()), ("two-services", two_services())])
 def test_the_board_reads_as_expected(name, made, width):
-    expect(f"board-{name}.{width}.txt", plain(board.sheet(made), width))
+    expect(f"board-{name}.{width}.txt", fitted_to(board.sheet(made), width))
 
 
 def test_the_board_as_json_reads_as_expected():
@@ -138,8 +166,8 @@ def listings() -> tuple[RepositoryImages, ...]:
 
 
 def test_tag_list_reads_as_expected():
-    expect("images.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 120))
-    expect("images.60.txt", plain(images.sheet(listings(), ("dev", "staging", "prod")), 60))
+    expect("images.txt", fitted_to(images.sheet(listings(), ("dev", "staging", "prod")), 120))
+    expect("images.60.txt", fitted_to(images.sheet(listings(), ("dev", "staging", "prod")), 60))
     expect("images.json", as_text(images.as_json(listings(), ("dev", "staging", "prod"))))
 
 
@@ -160,8 +188,8 @@ def rows() -> list[settings.Row]:
 
 
 def test_settings_read_as_expected():
-    expect("settings.txt", plain(settings.sheet(rows()), 120))
-    expect("settings.60.txt", plain(settings.sheet(rows()), 60))
+    expect("settings.txt", fitted_to(settings.sheet(rows()), 120))
+    expect("settings.60.txt", fitted_to(settings.sheet(rows()), 60))
     expect("settings.json", as_text(settings.as_json(rows())))
 
 
@@ -189,7 +217,7 @@ def test_a_clean_check_counts_what_it_checked():
 def test_environments_read_as_expected():
     apart = replace(target("mb", "worker"), cluster="batch", wave=2)
     listed = [target(), target(service="worker"), target("mb"), apart]
-    expect("environments.txt", plain(settings.environments_sheet(listed), 100))
+    expect("environments.txt", fitted_to(settings.environments_sheet(listed), 100))
     expect("environments.json", as_text(settings.environments_json(listed)))
 
 
@@ -197,7 +225,7 @@ def test_environments_with_jobs_read_as_expected():
     job = replace(target(service="nightly"), job=JobSettings("rate(1 hour)"))
     by_hand = replace(target("mb", "reindex"), job=JobSettings())
     listed = [target(), job, target("mb"), target("mb", "worker"), by_hand, replace(by_hand, name="x", wave=2)]
-    expect("environments-with-jobs.txt", plain(settings.environments_sheet(listed), 100))
+    expect("environments-with-jobs.txt", fitted_to(settings.environments_sheet(listed), 100))
     assert [each["jobs"] for each in settings.environments_json(listed)] == [["nightly"], ["reindex"], ["x"]]
 
 

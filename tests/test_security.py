@@ -41,7 +41,7 @@ from deploytasks.report import diff, notification
 from deploytasks.report import history as histories
 from deploytasks.report.log import Log
 from deploytasks.report.page import page
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.report.progress import reporter_for
 from deploytasks.report.streams import dumped
 from deploytasks.tasks.command_line import CommandLine

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from deploytasks.model import JobSettings, Plan, Result, Rollout, Target
 from deploytasks.report import plan as plan_report
 from deploytasks.report.markdown import markdown
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.rollout.turns import Turns
 from deploytasks.rules import order, plan
 from tests.envs_files import MB, PROJECT, loaded, refusal

@@ -5,7 +5,7 @@ from typing import TextIO, assert_never
 
 from deploytasks.model import Ended, Event, Logged, Planned, Progress, Report, Target, Told
 from deploytasks.report import plan, results
-from deploytasks.report.paint import plain
+from deploytasks.report.plain import plain
 from deploytasks.report.reporter import Clock, Reporter
 from deploytasks.report.sheet import BLANK, Line, Sheet, Span, Tone, line
 from deploytasks.report.streams import OutputStream

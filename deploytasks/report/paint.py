@@ -1,9 +1,8 @@
-"""Render sheets with rich. Only this module, `fit.py` and `live.py` import rich.
+"""Render sheets with rich, for a terminal. Only `live.py` imports it besides; `fit.py` and `plain.py` measure with it.
 
 Everything is passed as `Text`, so that rich takes nothing for markup, an emoji's name or something to highlight.
 """
 
-from io import StringIO
 from typing import TextIO
 
 from msgspec import Struct
@@ -24,7 +23,6 @@ _STYLES: dict[Tone, str] = {
     "dim": "dim",
     "strong": "bold",
 }
-_UNBOUNDED = 100_000
 
 
 class Terminal(Console):
@@ -42,21 +40,6 @@ class Terminal(Console):
         """Write nothing from now on."""
         self.quiet = True
         silence(self._reader)
-
-
-def plain(sheet: Sheet, width: int = _UNBOUNDED) -> str:
-    """Return the sheet as text without colour; tables take the width that they need, lines stay whole."""
-    lines = [block for block in sheet if isinstance(block, Line)]
-    if width == _UNBOUNDED and len(lines) == len(sheet):
-        return "".join(map(_plain, lines))  # rich takes half a millisecond per line
-    written = StringIO()
-    console = Console(file=written, width=width, force_terminal=False, no_color=True, highlight=False, emoji=False)
-    console.print(painted(sheet))
-    return "".join(f"{each.rstrip()}\n" for each in written.getvalue().splitlines())
-
-
-def _plain(line: Line) -> str:
-    return f"{' ' * line.indent}{''.join(span.text for span in line.spans)}".rstrip() + "\n"
 
 
 def painted(sheet: Sheet) -> Group:

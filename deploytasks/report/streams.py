@@ -83,11 +83,13 @@ def append(file: Path, text: str) -> str:
 
 def show(sheet: Sheet, stdout: TextIO) -> str:
     """Write the sheet: coloured and fitted to a terminal, else plain and as wide as needed; return why that failed."""
-    from deploytasks.report.paint import Terminal, plain  # rich, which --json does not need
-
     if stdout.isatty() and speaks_unicode(stdout):
+        from deploytasks.report.paint import Terminal  # rich, which only a terminal needs
+
         Terminal(stdout).put(sheet)
         return ""
+    from deploytasks.report.plain import plain  # rich's widths of characters, which --json does not need
+
     return _written(plain(sheet), stdout)
 
 

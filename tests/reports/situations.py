@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 from msgspec.structs import replace
+from rich.console import Console
 
 from deploytasks.model import (
     Access,
@@ -31,6 +33,8 @@ from deploytasks.model import (
     Tier,
     Told,
 )
+from deploytasks.report.paint import painted
+from deploytasks.report.sheet import Sheet
 
 EXPECTED = Path(__file__).parent
 NEW = "1a2b3c4d" * 5
@@ -40,6 +44,13 @@ DIGEST = "sha256:" + "ab" * 32
 HOST = "012345678922.dkr.ecr.us-east-1.amazonaws.com"
 ARN = "arn:aws:ecs:us-east-1:222222222222:task-definition/"
 PROD = Tier("prod", "immutable", after="staging")
+
+
+def fitted_to(sheet: Sheet, width: int) -> str:
+    """Return what a terminal of that width shows of the sheet, without colour and trailing spaces."""
+    screen = StringIO()
+    Console(file=screen, width=width, force_terminal=False, highlight=False, emoji=False).print(painted(sheet))
+    return "".join(f"{line.rstrip()}\n" for line in screen.getvalue().splitlines())
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ that status decide whether the call is retried, looked up again or given up.
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +27,7 @@ _SCALARS: Mapping[str, type | tuple[type, ...]] = {
     **{"float": (int, float), "double": (int, float)},
 }
 _SHOWN = 80
+_Reader = Callable[[Any], Any]
 
 
 class Unreadable(Unforeseen):
@@ -83,7 +85,7 @@ class _Checking:
             return self._botocores.parse(response, shape) or {}
         if self._protocol != "json":
             return _with_members(self._botocores.parse(response, shape) or {})
-        parsed = (shape and _value(shape, body)) or Members()
+        parsed = (shape and _reader(shape)(body)) or Members()
         headers = lowercase_dict(response["headers"])
         named = {"RequestId": headers["x-amzn-requestid"]} if "x-amzn-requestid" in headers else {}
         parsed["ResponseMetadata"] = {**named, "HTTPStatusCode": response["status_code"], "HTTPHeaders": headers}
@@ -96,41 +98,85 @@ def _is_page(response: Mapping[str, Any]) -> bool:
     return response["status_code"] >= 500 and (not text or text.startswith(b"<html>"))
 
 
-def _value(shape: Any, value: Any) -> Any:
-    """Return a value of a JSON response as botocore does, or raise if it is not of the shape's type."""
+@cache
+def _reader(shape: Any) -> _Reader:
+    """Return the function that makes of a JSON value what botocore does, or raises if it is not of the shape's type.
+
+    Botocore's shapes are asked once: a DescribeServices brings a thousand values.
+    """
     match shape.type_name:
         case "structure":
-            return _structure(shape, value)
+            return _as_it_is if shape.is_document_type else _structure(shape)
         case "list":
-            if not isinstance(value, list):
-                raise TypeError(shape.name)
-            if None in value:
-                raise _Odd(f"{shape.name} holds a null")
-            return [_value(shape.member, each) for each in value]
+            return _list(shape.name, _reader(shape.member))
         case "map":
-            return {_value(shape.key, key): _value(shape.value, each) for key, each in value.items()}
+            return _map(_reader(shape.key), _reader(shape.value))
         case "timestamp":
-            return _timestamp(value)
+            return _timestamp
         case "blob":
-            return b64decode(value)
+            return b64decode
         case kind:
-            if not isinstance(value, _SCALARS.get(kind, object)):
-                raise _Odd(f"{shape.name} is not of type {kind}")
-            return value
+            return _scalar(shape.name, kind)
 
 
-def _structure(shape: Any, value: Any) -> Any:
-    if shape.is_document_type or value is None:
-        return value
-    parsed = Members()
-    for name, member in shape.members.items():
-        given = value.get(member.serialization.get("name", name))
-        if given is not None:
-            parsed[name] = _value(member, given)
-    if shape.is_tagged_union:
+def _structure(shape: Any) -> _Reader:
+    @cache  # when first needed: a shape may contain itself
+    def members() -> list[tuple[str, str, _Reader]]:
+        listed = shape.members.items()
+        return [(member.serialization.get("name", name), name, _reader(member)) for name, member in listed]
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return None
+        get, parsed = value.get, Members()
+        for sent, name, reader in members():
+            given = get(sent)
+            if given is not None:
+                parsed[name] = reader(given)
+        return parsed
+
+    return _union(read) if shape.is_tagged_union else read
+
+
+def _union(read: _Reader) -> _Reader:
+    def read_one(value: Any) -> Any:
+        parsed = read(value)
+        if value is None:
+            return None
         (name,) = (name for name, given in value.items() if given is not None and name != "__type")
         return parsed or Members(SDK_UNKNOWN_MEMBER={"name": name})
-    return parsed
+
+    return read_one
+
+
+def _list(name: str, member: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise TypeError(name)
+        if None in value:
+            raise _Odd(f"{name} holds a null")
+        return [member(each) for each in value]
+
+    return read
+
+
+def _map(key: _Reader, member: _Reader) -> _Reader:
+    return lambda value: {key(name): member(each) for name, each in value.items()}
+
+
+def _scalar(name: str, kind: str) -> _Reader:
+    types = _SCALARS.get(kind, object)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, types):
+            raise _Odd(f"{name} is not of type {kind}")
+        return value
+
+    return read
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _with_members(value: Any) -> Any:
@@ -185,7 +231,7 @@ def _unreadable(response: Mapping[str, Any], why: str, status: int) -> dict[str,
 
 def _timestamp(value: Any) -> datetime:
     """Parse a timestamp: epoch seconds from ECS, which botocore spends most of a DescribeServices on recognizing."""
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, UTC)
     parsed: datetime = parse_timestamp(value)
     return parsed

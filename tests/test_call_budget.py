@@ -48,14 +48,14 @@ LOOK_ONCE = {
 DEPLOY_ONCE = {**LOOK_ONCE, "GetDownloadUrlForLayer": 1, "GetObject": 1}
 DRY_ONCE = {**DEPLOY_ONCE, "PutParameter": 0, "DeleteParameter": 0, "BatchGetImage": 2, "DescribeImages": 2}
 DRY_ONCE |= {"DescribeRepositories": 1}
-# For each tenant: its keys and what it runs; where that changes, whether its newest revision is one that an earlier
-# attempt registered (described only where it is not what runs), and the writes.
+# For each tenant: its keys, its service, and its family's newest revision. Where an older one runs, that is described
+# too: an earlier attempt may have registered the newest.
 LOOK_EACH = {"AssumeRole": 1, "DescribeServices": 1, "DescribeTaskDefinition": 1}
 # What the changed definition names is looked up before that: two secrets and a role. Just before the service is written
 # to, it is looked at once more: somebody else may have rolled something out meanwhile.
 NAMED_EACH = {"DescribeSecret": 2, "GetRole": 1}
 LAST = {"secretsmanager": "DescribeSecret", "iam": "GetRole"}
-COMMON_EACH = {**NAMED_EACH, "ListTaskDefinitions": 1, "DescribeServices": 1, "TagResource": 1, "UpdateService": 1}
+COMMON_EACH = {**NAMED_EACH, "DescribeServices": 1, "TagResource": 1, "UpdateService": 1}
 WRITE_EACH = {**COMMON_EACH, "RegisterTaskDefinition": 1}
 ADOPT_EACH = {**COMMON_EACH, "DescribeTaskDefinition": 1}
 # A release also asks whether the tag may move, reads the tier before (the gate), puts two tags and reads them back.
@@ -69,12 +69,12 @@ SEE_EACH = {**LOOK_EACH, "ListTasks": 1, "DescribeTasks": 1}
 FOLLOW_EACH = {"DescribeServices": 1, "DescribeServiceDeployments": 1, "ListTasks": 1, "DescribeTasks": 1}
 
 # Three services and a job of one image: the registry is asked as for one service, and each account and cluster too. For
-# each of the four: its definition, the family's newest revision, and the writes. For a job, one look at its schedule,
-# and one more just before that is updated; the role by which it starts is looked up once an account.
+# each of the four: the family's newest revision, which is the running one, and the writes. For a job, one look at its
+# schedule, and one more just before that is updated; the role by which it starts is looked up once an account.
 SEVERAL = Runs(services=3, jobs=1)
 ACCOUNT, CLUSTER, SCHEDULE_ROLE = {"AssumeRole": 1}, {"DescribeServices": 1}, {"GetRole": 1}
 LOOK_RUN, LOOK_JOB = {"DescribeTaskDefinition": 1}, {"GetSchedule": 1}
-WRITE_RUN = {"ListTaskDefinitions": 1, "RegisterTaskDefinition": 1, "TagResource": 1}
+WRITE_RUN = {"RegisterTaskDefinition": 1, "TagResource": 1}
 WRITE_SERVICE, WRITE_JOB = {"DescribeServices": 1, "UpdateService": 1}, {"GetSchedule": 1, "UpdateSchedule": 1}
 
 
@@ -190,19 +190,34 @@ def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage
     assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
 
 
-def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
-    shop, endpoint = stage(1)
-    session, both = boto3.Session(), Barrier(2)
-    waiting = {"before-send.ecs.DescribeServices", "before-send.ssm.GetParameter"}
+def deployed_meeting(shop: Project, *calls: str, once: Callable[[], bool]) -> set[str]:
+    """The outcomes of a deploy whose first such calls, once that is true, are all under way at the same moment."""
+    session, all_there = boto3.Session(), Barrier(len(calls))
+    waiting = {f"before-send.{call}" for call in calls}
 
     def meet(event_name: str, **_: Any) -> None:
-        if endpoint.operations()["RegisterTaskDefinition"] and event_name in waiting:
+        if once() and event_name in waiting:
             waiting.remove(event_name)
-            both.wait(30)  # for the other call: it breaks, and the call fails, where that comes later
+            all_there.wait(30)  # for the other calls: it breaks, and the call fails, where one comes later
 
     session.events.register("before-send", meet)
     report = commands.deploy(load(shop.root, lambda access: session), Scope("prod"), Options(wait=False))
-    assert (outcomes(report), waiting) == ({"started"}, set())
+    assert waiting == set()
+    return outcomes(report)
+
+
+def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
+    shop, endpoint = stage(1)
+    calls = ("ecs.DescribeServices", "ssm.GetParameter")
+    assert deployed_meeting(shop, *calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0) == {
+        "started"
+    }
+
+
+def test_the_newest_revision_is_read_while_the_service_is_looked_at(stage: Stage) -> None:
+    shop, _ = stage(1)
+    calls = ("ecs.DescribeServices", "ecs.DescribeTaskDefinition")
+    assert deployed_meeting(shop, *calls, once=lambda: True) == {"started"}
 
 
 def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:
@@ -261,8 +276,8 @@ def test_a_job_without_a_schedule_is_found_by_its_rule_or_by_its_newest_revision
     counted = endpoint.operations()
     rules = {name: counted[name] for name in ("DescribeRule", "ListTargetsByRule", "PutTargets", "GetSchedule")}
     assert rules == dict(zip(rules, (2, 2, 1, 0) if way == "rule" else (0, 0, 0, 0), strict=True))
-    assert counted["ListTaskDefinitions"] == SEVERAL.targets + (way == "hand")
-    assert counted["DescribeTaskDefinition"] == SEVERAL.targets
+    assert counted["ListTaskDefinitions"] == (way == "hand")
+    assert counted["DescribeTaskDefinition"] == SEVERAL.targets + (way == "hand")
 
 
 @pytest.mark.parametrize("tenants", [1, 2])

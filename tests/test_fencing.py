@@ -237,7 +237,7 @@ def test_without_the_lock_no_one_off_task_begins(shop: Shop):
 
 def test_a_shard_without_its_runs_lock_begins_nothing(shop: Shop):
     assert shop.inv("release.matrix", "prod", "--shards", "2", "--run", "ci 7").code == 0
-    shop.endpoint.fault = at("ListTaskDefinitions", robbed(shop))
+    shop.endpoint.fault = at("DescribeTaskDefinition", robbed(shop))
     ran = shop.inv("deploy.prod", "--shard", "1/2", "--run", "ci 7", "--json")
     assert (ran.code, ends(ran)) == (1, ["not attempted"])
 

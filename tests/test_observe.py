@@ -23,6 +23,7 @@ from deploytasks.template import shape
 from deploytasks.template.render import Renderer
 from tests.cloud.accounts import AwsError as Answered
 from tests.cloud.accounts import Call
+from tests.cloud.ecs_definitions import register
 from tests.cloud.ecs_rollouts import add_task, open_service, settle, start
 from tests.cloud.endpoint import Endpoint
 from tests.cloud.world import IMAGE, World, tenant_account
@@ -57,8 +58,8 @@ def add_service(cloud: Endpoint, name: str, desired: int = 1) -> None:
     settle(account, service)
 
 
-def observe(clients: Clients, targets: list[Target], *, reading: Reading) -> tuple[Live, ...]:
-    return observing.observe(clients, targets, renderer=Renderer(project(Path())), reading=reading)
+def observe(clients: Clients, targets: list[Target], *, reading: Reading, newest: bool = False) -> tuple[Live, ...]:
+    return observing.observe(clients, targets, renderer=Renderer(project(Path())), reading=reading, newest=newest)
 
 
 def client(clients: Clients | None = None) -> Any:
@@ -91,6 +92,32 @@ def test_only_our_containers_count(cloud: Endpoint):
 def test_a_service_that_is_not_there_is_no_complaint_but_a_fact(cloud: Endpoint):
     (live,) = observe(Clients(Author("x")), [target("nope")], reading="none")
     assert (live.exists, live.complaint) == (False, None)
+
+
+RUNS = "shop-t1-prod-api:1"
+NEWEST = [
+    (RUNS, {"newest": True}, RUNS, ["shop-t1-prod-api"]),
+    (RUNS, {}, "", [RUNS]),
+    ("shop-t1-prod-api:2", {"newest": True}, "shop-t1-prod-api:2", ["shop-t1-prod-api", RUNS]),
+    ("", {"newest": True}, "", ["shop-t1-prod-api", RUNS]),
+]
+"""The family's newest ACTIVE revision, what is asked for, what is found, and which definitions are described."""
+
+
+@pytest.mark.parametrize(("there", "asked", "found", "described"), NEWEST)
+def test_the_running_definition_is_described_only_where_it_is_not_the_newest_revision(
+    cloud: Endpoint, there: str, asked: dict[str, bool], found: str, described: list[str]
+):
+    account, names = cloud.cloud.account(tenant_account(1)), list[str]()
+    if there != RUNS:
+        later = register(account, {**account.families["shop-t1-prod-api"][0].members})
+        later.members["status"] = "ACTIVE" if there else "INACTIVE"
+        account.families["shop-t1-prod-api"][0].members["status"] = later.members["status"]
+    cloud.fault = lambda call: names.append(call.ask["taskDefinition"]) if "taskDefinition" in call.ask else None
+    (live,) = observe(Clients(Author("x")), [target()], reading="none", **asked)
+    assert [name.rpartition("/")[2] for name in names] == described
+    assert (live.newest.arn.rpartition("/")[2] if live.newest else "") == found
+    assert live.primary and live.definition and live.definition["taskDefinitionArn"] == live.primary.revision
 
 
 def test_one_account_that_is_shut_hides_nothing_of_the_others(cloud: Endpoint):

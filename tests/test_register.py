@@ -138,9 +138,22 @@ def test_another_definition_on_top_hides_what_could_be_adopted_since_none_older_
     assert len(family(shop)) == 4
 
 
-def test_who_may_not_list_revisions_registers_anew(shop: Shop):
-    shop.endpoint.fault = on("ListTaskDefinitions", "AccessDeniedException")
+def newest(code: str) -> Callable[[Call], AwsError | None]:
+    """AWS answers who asks for a family's newest revision with an error."""
+    fault = on("DescribeTaskDefinition", code)
+    return lambda call: fault(call) if ":" not in call.ask.get("taskDefinition", ":") else None
+
+
+def test_who_may_not_read_the_newest_revision_registers_anew(shop: Shop):
+    shop.endpoint.fault = newest("AccessDeniedException")
     assert shop.inv("deploy.prod").code == 0
+
+
+def test_who_cannot_read_the_newest_revision_is_refused_before_anything_changes(shop: Shop):
+    shop.endpoint.fault = newest("InvalidParameterException")
+    ran = shop.inv("deploy.prod")
+    assert (ran.code, shop.writes()) == (2, {})
+    assert "t1-prod/api: DescribeTaskDefinition: InvalidParameterException" in ran.stderr
 
 
 def test_it_has_begun_before_its_service_is_touched(shop: Shop):

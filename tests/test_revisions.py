@@ -66,6 +66,32 @@ def test_a_family_that_was_never_registered_has_none(client: Any):
     assert numbers(client) == []
 
 
+def test_the_newest_is_the_newest_active_one_of_the_very_family(client: Any, account: Account, endpoint: Endpoint):
+    add(account, 3, by="us")
+    add(account, 4, TARGET.family + "-canary")
+    client.deregister_task_definition(taskDefinition=f"{TARGET.family}:3")
+    endpoint.calls.clear()
+    found = ecs.newest(client, TARGET)
+    assert found and (found.arn.rpartition("/")[2], dict(found.record)) == (f"{TARGET.family}:2", {"by": "us"})
+    assert found == ecs.revision(client, TARGET, found.arn)
+    assert endpoint.operations() == {"DescribeTaskDefinition": 2}
+
+
+def test_there_is_no_newest_where_none_was_registered_or_all_were_deregistered(client: Any, account: Account):
+    assert ecs.newest(client, TARGET) is None
+    add(account)
+    client.deregister_task_definition(taskDefinition=f"{TARGET.family}:1")
+    assert ecs.newest(client, TARGET) is None
+
+
+def test_a_deregistered_revision_is_none_even_where_an_emulator_describes_it_for_the_family(
+    client: Any, account: Account
+):
+    add(account)
+    client.deregister_task_definition(taskDefinition=f"{TARGET.family}:1")
+    assert ecs.newest(client, target(family=f"{TARGET.family}:1")) is None
+
+
 def test_a_revision_tells_what_our_tags_on_it_record_and_when_it_was_registered(client: Any, account: Account):
     add(account, release="prod-20260101T000000Z", by="Zoë <zoë@office>")
     (arn,) = ecs.revision_arns(client, TARGET)

@@ -7,13 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec.structs import replace
-
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import may_pass, translated
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import Definition, Live, Revision, Target, primary_of
-from deploytasks.rules.observed import marks
+from deploytasks.rules.observed import is_inactive, marks
 from deploytasks.rules.soak import has_restarted
 from deploytasks.rules.verdict import deployments, given_up, took_s
 
@@ -35,22 +33,6 @@ def look(client: Any, cluster: str, targets: Sequence[Target]) -> tuple[Live, ..
     found = _described(client, cluster, [target.ecs_service for target in targets])
     keys = client.meta.service_model.operation_model("CreateService").input_shape.members
     return tuple(_live(target, found.get(target.ecs_service), keys) for target in targets)
-
-
-def defined(client: Any, live: Live) -> Live:
-    """Return the target with its running definition and the audit tags of its revision.
-
-    Source: ecs DescribeTaskDefinition.
-
-    """
-    if live.primary is None:
-        return live
-    with translated(str(live.target)):
-        described = client.describe_task_definition(taskDefinition=live.primary.revision, include=["TAGS"])
-    tags = described.get("tags", [])
-    return replace(
-        live, definition={**described["taskDefinition"], "tags": tags}, revision_tags=aws_tags.from_ecs(tags)
-    )
 
 
 def describe(client: Any, cluster: str, services: Sequence[str]) -> dict[str, Any]:
@@ -265,9 +247,34 @@ def revision(client: Any, target: Target, arn: str) -> Revision:
 
     """
     with translated(str(target)):
-        answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-    tags, definition = answer.get("tags", []), answer["taskDefinition"]
-    return Revision(arn, aws_tags.from_ecs(tags), definition.get("registeredAt"), {**definition, "tags": tags})
+        return _revision(client, arn)
+
+
+def newest(client: Any, target: Target) -> Revision | None:
+    """Return the newest ACTIVE revision of the target's family, as `revision` does; None if there is none.
+
+    Raises:
+        AwsError: AWS refused the call.
+
+    Source: ecs DescribeTaskDefinition, to which a family stands for its latest ACTIVE revision, and which answers
+    ClientException if there is none. Emulators describe an INACTIVE one then.
+
+    """
+    with translated(str(target)):
+        try:
+            found = _revision(client, target.family)
+        except client.exceptions.ClientException:
+            return None
+    return None if is_inactive(found.definition) else found
+
+
+def _revision(client: Any, name: str) -> Revision:
+    answer = client.describe_task_definition(taskDefinition=name, include=["TAGS"])
+    tags = answer.get("tags", [])
+    definition = {**answer["taskDefinition"], "tags": tags}
+    return Revision(
+        definition["taskDefinitionArn"], aws_tags.from_ecs(tags), definition.get("registeredAt"), definition
+    )
 
 
 def _family(arn: str) -> str:

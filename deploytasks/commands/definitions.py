@@ -7,7 +7,7 @@ from itertools import zip_longest
 from msgspec.structs import replace
 
 from deploytasks.aws import ecs
-from deploytasks.aws.errors import is_denied, may_pass
+from deploytasks.aws.errors import may_pass
 from deploytasks.commands.context import Context, say
 from deploytasks.commands.resume import resumable
 from deploytasks.concurrency import each
@@ -88,7 +88,7 @@ def _alternating(rollouts: Sequence[Rollout]) -> list[Rollout]:
 
 
 def _registered(context: Context, rollout: Rollout) -> Rollout:
-    newest = _newest(context, rollout)
+    newest = _newest(rollout)
     if newest and not has_begun(newest.record) and _is_it(context, rollout, newest):
         return _adopted(rollout, newest)
     client = context.clients.of("ecs", rollout.target.access)
@@ -96,7 +96,7 @@ def _registered(context: Context, rollout: Rollout) -> Rollout:
 
 
 def _of_the_matrix(context: Context, rollout: Rollout) -> Rollout:
-    newest = _newest(context, rollout)
+    newest = _newest(rollout)
     if newest and _is_it(context, rollout, newest):
         return _adopted(rollout, newest)
     what = f"the newest revision of {rollout.target.family} is not what this checkout renders; a shard registers none"
@@ -104,17 +104,16 @@ def _of_the_matrix(context: Context, rollout: Rollout) -> Rollout:
     raise NotReady.of(str(rollout.target), what, to_do)
 
 
-def _newest(context: Context, rollout: Rollout) -> Revision | None:
-    """Return the family's newest ACTIVE revision; None if there is none, it runs already, or reading it is denied."""
-    client = context.clients.of("ecs", rollout.target.access)
-    runs = {each.revision for each in rollout.live.deployments} if rollout.live else set()
-    try:
-        arn = next(ecs.revision_arns(client, rollout.target, at_once=1), "")
-        return ecs.revision(client, rollout.target, arn) if arn and arn not in runs else None
-    except AwsError as error:
-        if not is_denied(error):
-            raise
+def _newest(rollout: Rollout) -> Revision | None:
+    """Return the family's newest ACTIVE revision as it was observed; None if there is none, or it runs already.
+
+    A build may have taken minutes since then. Other commands of the tier wait for the lock meanwhile, and no revision
+    changes: one that another tool registered or deregistered since could as well have come just after this call.
+    """
+    live = rollout.live
+    if live is None or live.newest is None or live.newest.arn in {each.revision for each in live.deployments}:
         return None
+    return live.newest
 
 
 def _is_it(context: Context, rollout: Rollout, found: Revision) -> bool:

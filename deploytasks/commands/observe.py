@@ -1,8 +1,8 @@
 """What a plan or the board needs to know of AWS, read in one place and in all accounts at once.
 
-Four steps, each for all targets in parallel: the credentials' account, the services and what starts jobs, their
-definitions and task lists, what the tasks run. What a step can't read of a target becomes that target's complaint; the
-other targets go on.
+Four steps, each for all targets in parallel: the credentials' account; the services, what starts jobs, and the newest
+revisions where another may be registered; the running definitions and the task lists; what the tasks run. What a step
+can't read of a target becomes that target's complaint; the other targets go on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from deploytasks.aws import ecs, tasks
+from deploytasks.aws.errors import is_denied
 from deploytasks.aws.session import Clients
 from deploytasks.commands import jobs
 from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint, Invalid, Unforeseen, contained
-from deploytasks.model import Access, Live, Reading, Target
+from deploytasks.model import Access, Live, Reading, Revision, Target
 from deploytasks.rules import soak
 from deploytasks.rules.observed import is_pinned, is_vague, our_containers, recorded_digest
 from deploytasks.template.render import Renderer
@@ -37,13 +38,16 @@ class TaskList(Struct, frozen=True):
     arns: tuple[str, ...] = ()
 
 
-def observe(clients: Clients, targets: Iterable[Target], *, renderer: Renderer, reading: Reading) -> tuple[Live, ...]:
+def observe(
+    clients: Clients, targets: Iterable[Target], *, renderer: Renderer, reading: Reading, newest: bool = False
+) -> tuple[Live, ...]:
     """Return each target as observed, in the order given. One that can't be read has a complaint.
 
     Credentials are checked first: a target is never read, let alone changed, in another account than its file's.
-    `reading` says of which services to read the tasks. The `renderer` tells the names of jobs' schedules.
+    `reading` says of which services to read the tasks. The `renderer` tells the names of jobs' schedules. `newest` also
+    reads the newest revision of each family; if that is the running one, this costs no further call.
     """
-    lives = _found(clients, renderer, tuple(targets))
+    lives = _found(clients, renderer, tuple(targets), newest=newest)
     early = lives if reading == "all" else ()
     looks: list[Look] = [*(partial(_defined, clients, live) for live in lives), *_listings(clients, early)]
     answers = each(call, looks)
@@ -76,15 +80,35 @@ def _with_crashes(clients: Clients, live: Live) -> Live:
     return replace(live, crashing=found)
 
 
-def _found(clients: Clients, renderer: Renderer, targets: Sequence[Target]) -> tuple[Live, ...]:
-    """Return the targets by their services' descriptions, and by what starts their jobs."""
+def _found(clients: Clients, renderer: Renderer, targets: Sequence[Target], *, newest: bool) -> tuple[Live, ...]:
+    """Return the targets by their services' descriptions, by what starts their jobs, and by their newest revisions."""
     wrong = dict(each(partial(_account, clients), dict.fromkeys(target.access for target in targets)))
     reached = [each for each in targets if not wrong[each.access]]
     groups = _grouped(((each.access, each.cluster, each) for each in reached if not each.job), 10)
     looks: list[Look] = [partial(_looked, clients, group) for group in groups]
     looks += (partial(_job, clients, renderer, each) for each in reached if each.job)
-    seen = {live.target: live for lives in each(call, looks) for live in lives}
+    families = reached if newest else []
+    revisions: list[Look] = [partial(_newest, clients, each) for each in families]
+    answers = each(call, looks + revisions)
+    seen = {live.target: live for lives in answers[: len(looks)] for live in lives}
+    found = zip(families, answers[len(looks) :], strict=True)
+    seen |= {target: _with_newest(seen[target], revision) for target, revision in found}
     return tuple(seen.get(each) or _elsewhere(each, wrong[each.access]) for each in targets)
+
+
+def _newest(clients: Clients, target: Target) -> Revision | AwsError | None:
+    """Return the family's newest revision, or why it could not be read; None if there is none or the role may not."""
+    try:
+        with contained(str(target)):
+            return ecs.newest(clients.of("ecs", target.access), target)
+    except AwsError as error:
+        return None if is_denied(error) else error
+
+
+def _with_newest(live: Live, newest: Revision | AwsError | None) -> Live:
+    if isinstance(newest, AwsError):
+        return live if live.complaint else _unseen(live.target, newest)
+    return replace(live, newest=newest)
 
 
 def _job(clients: Clients, renderer: Renderer, target: Target) -> tuple[Live, ...]:
@@ -136,12 +160,19 @@ def _unseen(target: Target, error: AwsError) -> Live:
 def _defined(clients: Clients, live: Live) -> Live:
     try:
         with contained(str(live.target)):
-            if live.complaint or live.definition:
+            if live.complaint or live.definition or not live.primary:
                 return live
-            live = ecs.defined(clients.of("ecs", live.target.access), live)
+            runs = _revision(clients, live, live.primary.revision)
+            live = replace(live, definition=runs.definition, revision_tags=runs.record)
             return jobs.settled(live) if live.target.job else live
     except AwsError as error:
         return _unseen(live.target, error)
+
+
+def _revision(clients: Clients, live: Live, arn: str) -> Revision:
+    if live.newest and live.newest.arn == arn:
+        return live.newest
+    return ecs.revision(clients.of("ecs", live.target.access), live.target, arn)
 
 
 def _listings(clients: Clients, lives: Iterable[Live]) -> list[Look]:

@@ -165,9 +165,9 @@ def _usable(prepared: Prepared, resources: FollowResources) -> Prepared:
     definition, target = prepared.definition, prepared.one_off.target
     if not is_inactive(definition):
         return prepared
-    newest = next(ecs.revision_arns(resources.client, target, at_once=1), "")
-    copy = ecs.revision(resources.client, target, newest).definition if newest else {}
-    revision = newest if same(definition, copy) else _copied(prepared, resources.client)
+    newest = ecs.newest(resources.client, target)
+    is_copy = newest is not None and same(definition, newest.definition)
+    revision = newest.arn if newest and is_copy else _copied(prepared, resources.client)
     what = f"{_name(prepared.one_off.revision)} is inactive: {_name(revision)} is run, a copy"
     resources.tell(Told("run", what, str(target)))
     return replace(prepared, one_off=replace(prepared.one_off, revision=revision))

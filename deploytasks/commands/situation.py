@@ -78,7 +78,7 @@ def look_at_targets(context: Context, reading: Reading | None = None) -> tuple[L
     count = len(context.targets)
     say(context, "observe", f"{count} target{'s' * (count > 1)} of {context.tier.name}")
     usual: Reading = "unpinned" if context.tier.pin == "tag" or context.options.only_behind else "vague"
-    return observe(context.clients, context.targets, renderer=context.renderer, reading=reading or usual)
+    return observe(context.clients, context.targets, renderer=context.renderer, reading=reading or usual, newest=True)
 
 
 def target_checks(

@@ -95,6 +95,8 @@ class Live(Struct, frozen=True):
     """How the PRIMARY deployment's tasks keep dying since it completed; empty if they don't, or it was not checked."""
     schedule: Schedule | None = None
     """What starts the job; None for a service, and for a job that nothing starts by itself."""
+    newest: Revision | None = None
+    """The newest ACTIVE revision of its family; None if there is none, or if it was not or may not be read."""
 
     @property
     def primary(self) -> Deployment | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from deploytasks.errors import DeployError, contained, once
 
-MAX_THREADS = 32
+MAX_THREADS = 64
 LONGEST_WAIT_S = 0.5
 """The longest single wait: a signal that arrives just before Python begins to wait is handled only after it."""
 Item = TypeVar("Item")

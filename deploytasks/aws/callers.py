@@ -4,8 +4,7 @@ A client takes a millisecond of CPU and 50 kB, so there is one for each service 
 account. A call of a view carries its caller along; what AWS must not mix up is asked of that caller alone.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -66,19 +65,13 @@ def as_caller(method: Any) -> Any:
     def call(client: Shared, *given: Any, **named: Any) -> Any:
         if client.caller is None:  # botocore's own clients, with keys of their own
             return method(client, *given, **named)
-        with _calling(client.caller):
+        before = _CALLER.set(client.caller)
+        try:
             return method(client, *given, **named)
+        finally:
+            _CALLER.reset(before)
 
     return call
-
-
-@contextmanager
-def _calling(caller: Caller) -> Iterator[None]:
-    before = _CALLER.set(caller)
-    try:
-        yield
-    finally:
-        _CALLER.reset(before)
 
 
 def attend(client: Any) -> None:

@@ -29,11 +29,12 @@ from deploytasks.aws import operations
 from deploytasks.aws.assumed_roles import RoleKeys
 from deploytasks.aws.errors import EXPIRED, THROTTLED
 from deploytasks.aws.responses import settle
+from deploytasks.concurrency import MAX_THREADS
 from deploytasks.model import OnEvent, Told
 
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 10},
-    max_pool_connections=40,
+    max_pool_connections=MAX_THREADS + 8,
     connect_timeout=4,
     read_timeout=30,
     user_agent=f"deploytasks botocore/{__version__}",  # else botocore assembles its own for each request

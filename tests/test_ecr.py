@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -88,6 +89,47 @@ def test_what_is_not_there_is_left_out(client: Any):
     digest = put(client, text(), COMMIT)
     found = ecr.find(client, "api", [COMMIT, "b" * 40, digest])
     assert set(found) == {COMMIT, digest}
+
+
+def asked(client: Any, before: Callable[[str], object] = lambda _: None) -> list[str]:
+    """The operations that the client calls from now on; `before` runs before each is sent."""
+    names: list[str] = []
+
+    def note(event_name: str, **_: Any) -> None:
+        names.append(event_name.rpartition(".")[2])
+        before(names[-1])
+
+    client.meta.events.register("before-send.ecr", note)
+    return names
+
+
+def test_what_a_tag_names_is_read_at_once_and_is_what_find_finds(client: Any):
+    put(client, text(), COMMIT)
+    put(client, text(), "prod")
+    found, both = ecr.find(client, "api", ["prod"])["prod"], Barrier(2)
+    names = asked(client, lambda _: both.wait(30))  # the barrier breaks where one is asked after the other
+    assert ecr.image_of(client, "api", "prod") == found
+    assert (sorted(names), set(found.tags)) == (["BatchGetImage", "DescribeImages"], {COMMIT, "prod"})
+
+
+def test_a_tag_that_names_nothing_has_no_image(client: Any):
+    names = asked(client)
+    assert ecr.image_of(client, "api", "prod") is None
+    assert sorted(names) == ["BatchGetImage", "DescribeImages"]
+
+
+def test_a_tag_that_is_put_between_the_two_reads_has_its_image(client: Any):
+    answered, digest = Event(), put(client, text(), COMMIT)
+    client.meta.events.register("after-call.ecr.DescribeImages", lambda **_: answered.set())
+
+    def put_then(operation: str) -> None:
+        if operation == "BatchGetImage" and answered.wait(30):
+            put(client, text(), "prod")
+
+    names = asked(client, put_then)
+    found = ecr.image_of(client, "api", "prod")
+    assert found and (found.digest, set(found.tags)) == (digest, {COMMIT, "prod"})
+    assert names.count("DescribeImages") == 2
 
 
 def test_a_manifest_that_does_not_hash_to_its_digest_is_never_put(client: Any):

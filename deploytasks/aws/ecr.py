@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from operator import call
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -22,6 +23,7 @@ from msgspec import Struct, field
 from urllib3.exceptions import HTTPError
 
 from deploytasks.aws.errors import translated
+from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, Complaint
 from deploytasks.model import EcrImage, Platform
 
@@ -59,6 +61,32 @@ def find(client: Any, repository: str, references: Iterable[str]) -> dict[str, E
         details = _details(client, repository, sorted(manifests))
     images = [_image(repository, manifests[digest], detail) for digest, detail in details.items()]
     return {ref: image for ref in wanted for image in images if ref == image.digest or ref in image.tags}
+
+
+def image_of(client: Any, repository: str, tag: str) -> EcrImage | None:
+    """Return the image that the tag names; None if it names none, which costs a call more than with `find`.
+
+    Its manifest and its tags are read at once. Where they are not of the same image, its tags are read again.
+
+    Raises:
+        AwsError: among others, there is no such repository.
+
+    Source: ecr BatchGetImage, and DescribeImages, which answers ImageNotFoundException to a tag that names none.
+
+    """
+
+    def described() -> dict[str, Any]:
+        try:
+            return _details(client, repository, [tag])
+        except client.exceptions.ImageNotFoundException:
+            return {}
+
+    with translated(f"ECR {repository}"):
+        manifests, details = each(call, (lambda: _manifests(client, repository, [tag]), described))
+        if not manifests.keys() <= details.keys():
+            details = _details(client, repository, sorted(manifests))
+    images = (_image(repository, manifests[digest], details[digest]) for digest in manifests if digest in details)
+    return next((image for image in images if tag in image.tags), None)
 
 
 def every(client: Any, repository: str) -> tuple[EcrImage, ...]:
@@ -121,7 +149,7 @@ def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[
     """Return BatchGetImage's images by digest. Raise AwsError if an image exists but can't be read."""
     found: dict[str, Any] = {}
     for batch in _hundreds(references):
-        ids = [{"imageDigest" if ref.startswith("sha256:") else "imageTag": ref} for ref in batch]
+        ids = _ids(batch)
         answer = client.batch_get_image(repositoryName=repository, imageIds=ids, acceptedMediaTypes=_MEDIA_TYPES)
         broken = [each for each in answer.get("failures", []) if each["failureCode"] not in _NOT_THERE]
         if broken:
@@ -131,13 +159,17 @@ def _manifests(client: Any, repository: str, references: Iterable[str]) -> dict[
     return found
 
 
-def _details(client: Any, repository: str, digests: list[str]) -> dict[str, Any]:
+def _details(client: Any, repository: str, references: Iterable[str]) -> dict[str, Any]:
+    """Return DescribeImages' images by digest. All of the references must exist."""
     details: dict[str, Any] = {}
-    for batch in _hundreds(digests):
-        ids = [{"imageDigest": digest} for digest in batch]
-        answer = client.describe_images(repositoryName=repository, imageIds=ids)
+    for batch in _hundreds(references):
+        answer = client.describe_images(repositoryName=repository, imageIds=_ids(batch))
         details |= {detail["imageDigest"]: detail for detail in answer["imageDetails"]}
     return details
+
+
+def _ids(references: Iterable[str]) -> list[dict[str, str]]:
+    return [{"imageDigest" if ref.startswith("sha256:") else "imageTag": ref} for ref in references]
 
 
 def _put(client: Any, repository: str, image: Mapping[str, Any], tag: str) -> None:

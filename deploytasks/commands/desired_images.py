@@ -75,13 +75,10 @@ def to_deploy(context: Context) -> tuple[DesiredImage, ...]:
 
 def present(context: Context) -> dict[str, EcrImage]:
     """Return image → what the tier tag names now, without images for which it names nothing."""
-
-    def find(image: Image) -> dict[str, EcrImage]:
-        return origins.find(context, image.repository, [context.tier.name])
-
-    wanted = context.images
-    found = together(*(partial(find, image) for image in wanted))
-    return {image.name: tagged[context.tier.name] for image, tagged in zip(wanted, found, strict=True) if tagged}
+    tag, images = context.tier.name, context.images
+    found = together(*(partial(ecr.image_of, context.ecr, image.repository, tag) for image in images))
+    there = {image.name: one for image, one in zip(images, found, strict=True) if one}
+    return dict(zip(there, origins.known_origins(context.project.root, there.values()), strict=True))
 
 
 Find = Callable[[Context, Image, str], DesiredImage]
@@ -113,7 +110,7 @@ def _at_commit_or_earlier(context: Context, image: Image, commit_tag: str) -> De
 
 def named(context: Context, image: Image, tag: str) -> DesiredImage:
     """Return what the tag names of the image; without a digest if it names nothing."""
-    desired = of_image(context, image, ecr.find(context.ecr, image.repository, [tag]).get(tag))
+    desired = of_image(context, image, ecr.image_of(context.ecr, image.repository, tag))
     return replace(desired, release=tag) if tags.is_release(tag, context.tier.name) else desired
 
 

@@ -190,34 +190,40 @@ def test_what_tenants_of_one_account_all_name_is_looked_up_once_an_account(stage
     assert {operation: asked[operation] for operation in NAMED_EACH} == budget({}, 2, NAMED_EACH)
 
 
-def deployed_meeting(shop: Project, *calls: str, once: Callable[[], bool]) -> set[str]:
-    """The outcomes of a deploy whose first such calls, once that is true, are all under way at the same moment."""
+Carried = Callable[[Project, Scope, Options], Report]
+
+
+def meet(shop: Project, carry_out: Carried, calls: set[str], *, once: Callable[[], bool] = lambda: True) -> None:
+    """Carry a command out, the first of whose calls of each kind, once that is true, must all be under way together."""
     session, all_there = boto3.Session(), Barrier(len(calls))
     waiting = {f"before-send.{call}" for call in calls}
 
-    def meet(event_name: str, **_: Any) -> None:
-        if once() and event_name in waiting:
+    def wait(event_name: str, **_: Any) -> None:
+        if event_name in waiting and once():
             waiting.remove(event_name)
             all_there.wait(30)  # for the other calls: it breaks, and the call fails, where one comes later
 
-    session.events.register("before-send", meet)
-    report = commands.deploy(load(shop.root, lambda access: session), Scope("prod"), Options(wait=False))
-    assert waiting == set()
-    return outcomes(report)
+    session.events.register("before-send", wait)
+    report = carry_out(load(shop.root, lambda access: session), Scope("prod"), Options(wait=False))
+    assert (outcomes(report), waiting) == ({"started"}, set())
 
 
 def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
     shop, endpoint = stage(1)
-    calls = ("ecs.DescribeServices", "ssm.GetParameter")
-    assert deployed_meeting(shop, *calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0) == {
-        "started"
-    }
+    calls = {"ecs.DescribeServices", "ssm.GetParameter"}
+    meet(shop, commands.deploy, calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0)
 
 
-def test_the_newest_revision_is_read_while_the_service_is_looked_at(stage: Stage) -> None:
+def test_the_lock_is_read_while_the_image_is_read_that_gets_a_tag(stage: Stage) -> None:
+    shop, endpoint = stage(1)
+    calls = {"ecr.BatchGetImage", "ssm.GetParameter"}
+    meet(shop, commands.release, calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0)
+
+
+def test_services_their_newest_revisions_and_images_are_looked_at_together(stage: Stage) -> None:
     shop, _ = stage(1)
-    calls = ("ecs.DescribeServices", "ecs.DescribeTaskDefinition")
-    assert deployed_meeting(shop, *calls, once=lambda: True) == {"started"}
+    calls = {"ecs.DescribeServices", "ecs.DescribeTaskDefinition", "ecr.BatchGetImage", "ecr.DescribeImages"}
+    meet(shop, commands.deploy, calls)
 
 
 def test_what_an_earlier_attempt_registered_is_read_once_and_not_registered_again(stage: Stage) -> None:

@@ -107,22 +107,45 @@ def every(client: Any, repository: str) -> tuple[EcrImage, ...]:
 
 
 def point(client: Any, repository: str, digest: str, tags: Iterable[str]) -> None:
-    """Point the tags at the digest: put them one after the other in the given order, then read them back.
+    """Point the tags at the digest, as `put` does, with the manifest as it is read for that.
 
-    A tag that already names the digest counts as success.
+    Raises:
+        AwsError: there is no such image, or `put` raises it.
+
+    """
+    put(client, repository, manifest(client, repository, digest), tags)
+
+
+def manifest(client: Any, repository: str, digest: str) -> Mapping[str, Any]:
+    """Return the image as `put` takes it, with its manifest's exact bytes.
+
+    Raises:
+        AwsError: there is no such image, or its bytes are others.
+
+    Source: ecr BatchGetImage.
+
+    """
+    with translated(f"ECR {repository}"):
+        image: Mapping[str, Any] | None = _manifests(client, repository, [digest]).get(digest)
+        if image is None:
+            raise AwsError(Complaint(f"ECR {repository}", f"there is no image {digest} any more", "push it again"))
+        _check_bytes(repository, digest, image["imageManifest"])
+    return image
+
+
+def put(client: Any, repository: str, image: Mapping[str, Any], tags: Iterable[str]) -> None:
+    """Put the tags on the image one after the other, in the given order; then read them back.
+
+    A tag that already names it counts as success.
 
     Raises:
         AwsError: `ImageTagAlreadyExistsException` if an immutable tag names another image.
 
-    Source: ecr BatchGetImage and PutImage with the manifest's exact bytes and media type.
+    Source: ecr PutImage with the manifest's exact bytes and media type.
 
     """
-    wanted = tuple(tags)
+    wanted, digest = tuple(tags), image["imageId"]["imageDigest"]
     with translated(f"ECR {repository}"):
-        image = _manifests(client, repository, [digest]).get(digest)
-        if image is None:
-            raise AwsError(Complaint(f"ECR {repository}", f"there is no image {digest} any more", "push it again"))
-        _check_bytes(repository, digest, image["imageManifest"])
         for tag in wanted:
             _put(client, repository, image, tag)
         there = _details(client, repository, [digest]).get(digest, {}).get("imageTags", [])

@@ -1,7 +1,9 @@
 """Point a tier at a commit: mint its release tag, then move its tier tag."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from deploytasks.aws import ecr, parameters, tags
 from deploytasks.commands.build import build_missing
@@ -11,6 +13,7 @@ from deploytasks.commands.outcome import report
 from deploytasks.commands.resume import resumable
 from deploytasks.commands.reuse import reuses
 from deploytasks.commands.situation import looked
+from deploytasks.concurrency import each
 from deploytasks.model import (
     Command,
     DesiredImage,
@@ -56,11 +59,22 @@ def put_tags(context: Context, whole: Plan) -> None:
     with resumable(context, lambda: state):
         _record_override(context, whole)
         for step, names in _puts([step for step in whole.tag_steps if step.digest and (step.mint or step.move)]):
-            context.fence.check()
-            state = "some tags may have moved, no target was touched"
             digest = step.digest or ""
-            ecr.point(context.ecr, step.repository, digest, names)
+            image = _once_ours(context, partial(ecr.manifest, context.ecr, step.repository, digest))
+            state = "some tags may have moved, no target was touched"
+            ecr.put(context.ecr, step.repository, image, names)
             say(context, "tag", f"{' and '.join(names)} → {digest[:19]}", step.image)
+
+
+def _once_ours(context: Context, read: Callable[[], Any]) -> Any:
+    """Return what is read, while the lock is read again.
+
+    Raises:
+        LockLost: it is no longer ours.
+        AwsError: either can't be read.
+
+    """
+    return each(lambda look: look(), (context.fence.check, read))[1]
 
 
 def _puts(steps: Sequence[TagStep]) -> Iterator[tuple[TagStep, list[str]]]:

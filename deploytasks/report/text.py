@@ -38,6 +38,8 @@ _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
 
 def harmless(text: str) -> str:
     """Return the text without escape sequences, control and direction characters, and passwords in addresses."""
+    if text.isprintable() and "://" not in text:
+        return text
     text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     text = re.sub("[\u2028\u2029\x85]", "\n", text)
     return ADDRESS_SECRET.sub(r"://\g<user>***@", _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text)))

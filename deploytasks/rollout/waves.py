@@ -5,9 +5,10 @@ them when they are due and concludes those that ended; threads call AWS, so that
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from msgspec import Struct
@@ -145,6 +146,7 @@ class Wave:
         self._work, self._wait = work, wait
         self._tier, self._resources = work.plan.tier, work.resources
         self._jobs: dict[Future[Any], Then] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
         self._following: dict[Target, UnderWay] = {}
         self._due: dict[Target, float] = {}
         self._told_at: dict[Target, float] = {}
@@ -195,7 +197,9 @@ class Wave:
             self._submit(self._work.beginning, begin, ready, then=self._started)
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., Any], given: Any, *, then: Then) -> None:
-        self._jobs[pool.submit(job, given, self._resources)] = then
+        submitted = pool.submit(job, given, self._resources)
+        self._jobs[submitted] = then
+        submitted.add_done_callback(self._done.put)
 
     def _await_something(self) -> None:
         """Wait until a job is done, and handle it, or until the next look is due."""
@@ -204,9 +208,15 @@ class Wave:
             self._resources.sleep(pause or 0)
             return
         within_s = LONGEST_WAIT_S if pause is None else min(pause, LONGEST_WAIT_S)
-        done, _ = wait(self._jobs, timeout=within_s, return_when=FIRST_COMPLETED)
-        for job in done:
+        for job in self._ended(within_s):
             self._jobs.pop(job)(job.result())
+
+    def _ended(self, within_s: float) -> Iterator[Future[Any]]:
+        """Yield the jobs that are done, after waiting for the first; `wait` would look at all jobs for each."""
+        with suppress(Empty):
+            yield self._done.get(timeout=within_s)
+            for _ in range(self._done.qsize()):
+                yield self._done.get_nowait()
 
     def _poll_due(self) -> None:
         due = [target for target, when in self._due.items() if when <= self._now()]

@@ -13,9 +13,9 @@ from types import FrameType
 from invoke.tasks import Task
 
 _SAID = b"interrupted: nothing was begun\n"
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 200_000
 """Look for garbage after so many new objects. Python does after 700, and finds hardly any in what is imported and
-parsed here: that was a twelfth of the CPU time of a deploy, to one tenant as to 200. It costs 2 MB."""
+parsed here: that was a tenth of the CPU time of a deploy to one tenant. It costs 2 MB."""
 
 
 def answer_early() -> None:

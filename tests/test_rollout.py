@@ -9,12 +9,14 @@ from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from deploytasks import rollout as rollouts
+from deploytasks.aws import ecs
 from deploytasks.aws.errors import translated
 from deploytasks.aws.session import Clients
 from deploytasks.errors import Interrupted
 from deploytasks.model import Author, Deployment, DesiredImage, Environment, Event, Plan, Progress, Rollout
+from deploytasks.model.plans import Steps
 from deploytasks.report.results import result_json
-from deploytasks.rollout import follow
+from deploytasks.rollout import follow, waves
 from deploytasks.rules.verdict import Verdict
 from tests import given
 from tests.cloud.accounts import AwsError, Call
@@ -151,6 +153,25 @@ def test_no_more_roll_out_at_once_than_the_tier_allows(cloud, clock):
     results, _ = carry_out(cloud, clock, tuple(rollout(cloud, n) for n in range(1, 7)), tier=replace(TIER, parallel=2))
     assert [each.outcome for each in results] == ["deployed"] * 6
     assert most[0] == 2
+
+
+def test_what_is_not_followed_begins_at_once(cloud, clock, monkeypatch: pytest.MonkeyPatch):
+    all_six, update = threading.Barrier(6), ecs.update
+
+    def met(*given: Any) -> Any:
+        all_six.wait(30)
+        return update(*given)
+
+    monkeypatch.setattr(ecs, "update", met)
+    listed = tuple(rollout(cloud, n) for n in range(1, 7))
+    results, _ = carry_out(cloud, clock, listed, tier=replace(TIER, parallel=1), wait=False)
+    assert [each.outcome for each in results] == ["started"] * 6
+
+
+@pytest.mark.parametrize(("steps", "wait"), [(None, True), (Steps("x", (("migrate",),)), False)])
+def test_what_is_followed_or_has_steps_begins_as_the_tier_allows(cloud, steps: Steps | None, wait: bool):
+    plan = Plan(replace(TIER, parallel=2), waves=((rollout(cloud, 1), rollout(cloud, 2, steps=steps)),))
+    assert waves._at_once(plan, wait=wait) == 2
 
 
 def test_an_update_sends_no_desired_count(cloud, clock):

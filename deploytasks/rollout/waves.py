@@ -37,7 +37,7 @@ soaks by calling the function."""
 
 
 class Work(Struct, frozen=True):
-    """A plan under way: what its waves share.
+    """A plan under way: what its waves share; `at_once` is how many targets may be.
 
     Threads of `beginning` start rollouts, which may take as long as a migration; those of `polling` only look.
     """
@@ -46,6 +46,7 @@ class Work(Struct, frozen=True):
     resources: Resources
     before: Before
     before_wave: Leave | None
+    at_once: int
     beginning: ThreadPoolExecutor
     polling: ThreadPoolExecutor
 
@@ -64,7 +65,7 @@ def carry_out(
 
     """
     results: list[Result] = []
-    with _threads(plan, resources, before_wave) as work:
+    with _threads(plan, resources, before_wave, _at_once(plan, wait=wait)) as work:
         soak = Soak(plan, resources, work.polling, lambda ended: Wave(work, wait=True).conclude(ended))
         for number, wave in enumerate(plan.waves):
             with _naming_the_rest(plan, number, resources):
@@ -79,13 +80,22 @@ def carry_out(
     return tuple(results)
 
 
+def _at_once(plan: Plan, *, wait: bool) -> int:
+    """Return how many targets may be under way at once: as many as the tier's `parallel` says.
+
+    What is not followed rolls out at AWS without a limit anyway; there only `before_deploy` steps keep to it.
+    """
+    is_limited = wait or any(rollout.steps for rollout in plan.rollouts)
+    return plan.tier.parallel if is_limited else max(plan.tier.parallel, MAX_THREADS)
+
+
 @contextmanager
-def _threads(plan: Plan, resources: Resources, before_wave: Leave | None) -> Iterator[Work]:
+def _threads(plan: Plan, resources: Resources, before_wave: Leave | None, at_once: int) -> Iterator[Work]:
     """Yield the plan with its threads; on exit, wait for writes under way: only then may the lock be released."""
-    beginning = ThreadPoolExecutor(max(1, min(len(plan.rollouts), plan.tier.parallel, _MOST_BEGINNING)))
+    beginning = ThreadPoolExecutor(max(1, min(len(plan.rollouts), at_once, _MOST_BEGINNING)))
     polling = ThreadPoolExecutor(min(len(plan.rollouts) + 1, MAX_THREADS))
     try:
-        yield Work(plan, resources, Before(plan.rollouts), before_wave, beginning, polling)
+        yield Work(plan, resources, Before(plan.rollouts), before_wave, at_once, beginning, polling)
     finally:
         for pool in (beginning, polling):
             pool.shutdown(wait=True, cancel_futures=True)
@@ -189,11 +199,11 @@ class Wave:
             raise Interrupted(*self._left_behind(wave, self._settle())) from None
 
     def _launch(self, total: int) -> None:
-        """Start rollouts whose turn it is, until as many are under way as the tier's `parallel` allows."""
+        """Start rollouts whose turn it is, until as many are under way as may be at once."""
         for rollout, why in self._turns.never():
             self._end(held_back(rollout, why, self._work.before))
         begin = partial(start, before=self._work.before)
-        while total - len(self._results) - len(self._turns) < self._tier.parallel and (ready := self._turns.next()):
+        while total - len(self._results) - len(self._turns) < self._work.at_once and (ready := self._turns.next()):
             self._submit(self._work.beginning, begin, ready, then=self._started)
 
     def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., Any], given: Any, *, then: Then) -> None:

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks import commands, rollout
+from deploytasks.aws import lock_holders
 from deploytasks.aws.operations import OPERATIONS
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
@@ -208,9 +209,12 @@ def meet(shop: Project, carry_out: Carried, calls: set[str], *, once: Callable[[
     assert (outcomes(report), waiting) == ({"started"}, set())
 
 
-def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
+def test_the_lock_is_read_and_the_revision_marked_while_the_service_is_looked_at_once_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop, endpoint = stage(1)
-    calls = {"ecs.DescribeServices", "ssm.GetParameter"}
+    monkeypatch.setattr(lock_holders, "_FRESH_S", 3600.0)
+    calls = {"ecs.DescribeServices", "ssm.GetParameter", "ecs.TagResource"}
     meet(shop, commands.deploy, calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0)
 
 

@@ -93,6 +93,14 @@ def test_the_next_attempt_adopts_what_was_registered_and_records_its_own_release
     assert (new["deploytasks:override"], "deploytasks:at" in new) == ("", True)
 
 
+def test_what_is_adopted_has_not_ended_any_more(shop: Shop):
+    assert shop.inv("deploy.register", "prod").code == 0
+    family(shop)[-1].tags["deploytasks:ended"] = "superseded"
+    assert shop.inv("deploy.prod").code == 0
+    assert (len(family(shop)), family(shop)[-1].tags["deploytasks:ended"]) == (2, "")
+    assert "deploytasks:ended" not in family(shop, 2)[-1].tags
+
+
 def test_a_definition_that_names_the_release_is_registered_anew(shop: Shop):
     older(shop)
     shop.edit(

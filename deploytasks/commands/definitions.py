@@ -122,6 +122,10 @@ def _is_it(context: Context, rollout: Rollout, found: Revision) -> bool:
 
 
 def _adopted(rollout: Rollout, found: Revision) -> Rollout:
-    """Return the rollout with the revision, and with the tags that the revision lacks or has otherwise."""
-    stale = {key: value for key, value in rollout.tags.items() if value != found.record.get(key, "")}
+    """Return the rollout with the revision, and with the tags that the revision lacks or has otherwise.
+
+    An attempt that did not roll it out may have marked it as ended.
+    """
+    wanted = {**rollout.tags, "ended": ""}
+    stale = {key: value for key, value in wanted.items() if value != found.record.get(key, "")}
     return replace(rollout, revision=found.arn, adopted=True, unrecorded=stale)

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 PREFIX = "deploytasks:"
 KEYS = ("project", "commit", "digest", "release", "config", "version", "by", "ci", "override", "at", "tags")
@@ -27,6 +28,7 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(256)
 def escape(value: str) -> str:
     """Return the value as a legal tag value that `unescape` reverses; one that is too long is cut and marked so."""
     units = [each if _is_legal(each) else _hex(each) for each in value]

@@ -60,8 +60,8 @@ def _texts(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
             for key, member in shape.members.items():
                 if key in ("valueFrom", "credentialsParameter") and value.get(key):
                     yield key, str(value[key])
-                else:
-                    yield from _texts(value.get(key), member)
+                elif value.get(key):
+                    yield from _texts(value[key], member)
         case ListShape() if isinstance(value, Iterable):
             for item in value:
                 yield from _texts(item, shape.member)

@@ -22,7 +22,8 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
     """Return the results of `work` for the items, in their order, run in parallel.
 
     An interruption does not wait for running calls: the threads are daemons, which Python does not join at exit
-    either. A concurrent.futures pool would keep the process alive until AWS answers or times out.
+    either. A concurrent.futures pool would keep the process alive until AWS answers or times out. A caller that no
+    signal interrupts, since it is a thread itself, works along with one thread less.
     """
     listed = list(items)
     if len(listed) < 2:
@@ -31,12 +32,15 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
     answers: list[Future[Answer]] = [Future() for _ in listed]
     for pair in zip(listed, answers, strict=True):
         todo.put(pair)
-    for _ in range(min(len(listed), MAX_THREADS)):
+    works_along = threading.current_thread() is not threading.main_thread()
+    for _ in range(min(len(listed), MAX_THREADS) - works_along):
         threading.Thread(target=_work_off, args=(work, todo), daemon=True).start()
+    if works_along:
+        _work_off(work, todo)
     try:
         return [_awaited(answer) for answer in answers]
     finally:
-        _empty(todo)  # after an interruption or a failed work, start none of the remaining items
+        _empty(todo)  # after an interruption, start none of the remaining items
 
 
 class StillRunning(KeyboardInterrupt):
@@ -74,11 +78,14 @@ def _start(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
     threading.Thread(target=_settle, args=(answer, work), daemon=True).start()
 
 
-def _settle(answer: "Future[Answer]", work: Callable[[], Answer]) -> None:
+def _settle(answer: "Future[Answer]", work: Callable[[], Answer]) -> bool:
+    """Set the answer, and return whether the work went well."""
     try:
         answer.set_result(work())
     except BaseException as error:
         answer.set_exception(error)
+        return False
+    return True
 
 
 def _awaited(answer: "Future[Answer]") -> Answer:
@@ -102,7 +109,8 @@ def _work_off(work: Callable[[Item], Answer], todo: "Todo[Item, Answer]") -> Non
             item, answer = todo.get_nowait()
         except Empty:
             return
-        _settle(answer, partial(work, item))
+        if not _settle(answer, partial(work, item)):
+            _empty(todo)  # the items before this one have been taken: each of them gets its answer
 
 
 def _empty(todo: "Todo[Any, Any]") -> None:

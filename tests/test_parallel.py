@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -58,3 +58,33 @@ def test_a_signal_that_python_hides_behind_an_unlocked_lock_is_an_interruption(m
     monkeypatch.setattr(Future, "exception", hidden)
     with pytest.raises(KeyboardInterrupt):
         concurrency.each(lambda _: threading.Event().wait(1), [1, 2])
+
+
+def in_a_thread(work):
+    """What the work returns, run in a thread of its own; an error is the answer too."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).exception() or pool.submit(threading.get_ident).result()
+
+
+def test_a_thread_that_has_questions_asks_one_of_them_itself_and_all_at_once():
+    both, asking = threading.Barrier(2), set[int]()
+
+    def ask(_: int) -> None:
+        asking.add(threading.get_ident())
+        both.wait(HANGS_S)
+
+    itself = in_a_thread(lambda: concurrency.each(ask, [1, 2]))
+    assert itself in asking and len(asking) == 2
+
+
+def test_after_a_failure_no_further_question_is_asked():
+    asked = list[int]()
+
+    def ask(number: int) -> None:
+        asked.append(number)
+        if number == 0:
+            raise ValueError(number)
+        threading.Event().wait(0.05)
+
+    assert isinstance(in_a_thread(lambda: concurrency.each(ask, range(1_000))), ValueError)
+    assert len(asked) < 500

@@ -3,13 +3,14 @@
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from deploytasks.aws import assumed_roles, retries
+from deploytasks.aws import retries
+from deploytasks.aws.assumed_roles import RoleKeys, Session
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
 from tests.faulty import Patient, outcomes
@@ -187,11 +188,22 @@ def test_a_one_off_task_whose_start_gets_no_answer_runs_once(shop: Shop, proxy: 
     assert (len(proxy.calls("RunTask")), len(shop.endpoint.cloud.account(ONE).one_offs)) == (3, 1)
 
 
+def an_hour_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first keys of each role were fetched then."""
+    make = RoleKeys.__init__
+
+    def made(keys: RoleKeys, assume: Callable[[], Session]) -> None:
+        make(keys, assume)
+        keys._opened_at -= 3600
+
+    monkeypatch.setattr(RoleKeys, "__init__", made)
+
+
 @pytest.mark.parametrize("operation", ["DescribeServices", "RegisterTaskDefinition", "UpdateService", "ListTasks"])
 def test_keys_that_aws_calls_expired_in_mid_run_are_fetched_anew(
     shop: Shop, proxy: Proxy, operation: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(assumed_roles, "_JUST_NOW_S", 0.0)
+    an_hour_ago(monkeypatch)
     proxy.rules = (Rule(Expire(), operation, TWO, times=1),)
     assert outcomes(shop.inv("deploy.prod", "--json")) == DEPLOYED
     assert (len(proxy.calls("AssumeRole", ONE)), len(proxy.calls("AssumeRole", TWO))) == (1, 2)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from deploytasks.aws import transport
 from deploytasks.aws.session import Clients
 from deploytasks.errors import AwsError
 from deploytasks.model import Access, Author
@@ -170,3 +172,67 @@ def test_a_proxy_that_opens_no_tunnel_is_named_without_its_password(
     with pytest.raises(AwsError, match=rf"Failed to connect to proxy URL: .http://\*\*\*:\*\*\*@127.0.0.1:{port}"):
         account()
     assert (sts.asked[0][0], sts.asked[0][2]) == ("sts.example:443", "Basic bWU6c2VjcmV0")
+
+
+class Wire:
+    """A socket that takes at most `most` bytes at once, sends them to nobody and answers `said`, after `pauses`."""
+
+    def __init__(self, most: int = 1000, said: bytes = b"HTTP", pauses: int = 0, gone: bool = False) -> None:
+        self.most, self.said, self.pauses, self.gone = most, said, pauses, gone
+        self.sent = list[bytes]()
+        self.timeouts = list[float]()
+
+    def gettimeout(self) -> float:
+        return 4.0
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeouts.append(seconds)
+
+    def send(self, data: bytes) -> int:
+        self._wait()
+        if self.gone:
+            raise BrokenPipeError
+        self.sent.append(data[: self.most])
+        return len(self.sent[-1])
+
+    def recv_into(self, buffer: bytearray) -> int:
+        self._wait()
+        buffer[: len(self.said)] = self.said
+        return len(self.said)
+
+    def _wait(self) -> None:
+        if self.pauses:
+            self.pauses -= 1
+            raise TimeoutError
+
+
+def asked(wire: Wire) -> bytes:
+    """What the answer to a request of headers and a body is, each with its timeout as urllib3 sets it."""
+    sock, buffer = transport._Socket(wire), bytearray(10)
+    for part in (b"headers ", b"body"):
+        sock.settimeout(4.0)
+        sock.sendall(part)
+    sock.settimeout(30.0)
+    return bytes(buffer[: sock.answer_into(buffer)])
+
+
+def test_a_request_is_sent_in_one_piece_once_its_answer_is_waited_for_and_one_timeout_serves_all():
+    assert asked(wire := Wire()) == b"HTTP"
+    assert (wire.sent, wire.timeouts) == ([b"headers body"], [transport._TICK_S])
+
+
+def test_a_request_that_goes_slowly_goes_whole():
+    assert asked(wire := Wire(most=5, pauses=7)) == b"HTTP"
+    assert wire.sent == [b"heade", b"rs bo", b"dy"]
+
+
+def test_who_answers_before_the_request_is_whole_is_heard():
+    assert asked(Wire(gone=True)) == b"HTTP"
+
+
+def test_a_request_that_does_not_go_ends_with_the_silence(monkeypatch: pytest.MonkeyPatch):
+    now = iter(range(1000))
+    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    with pytest.raises(TimeoutError):
+        asked(Wire(pauses=500))
+    assert 30 <= next(now) <= 40

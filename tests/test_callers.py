@@ -88,7 +88,7 @@ def test_one_accounts_failures_use_up_no_other_accounts_retries(cloud: Endpoint,
             ecs(clients, tenant).list_tasks(cluster=f"t{tenant}-prod")
         return cloud.operations()["ListTasks"]
 
-    counts = [attempts(1) for _ in range(6)]
+    counts = [attempts(1) for _ in range(15)]
     assert (counts[0], counts[-1]) == (10, 1)
     ill.append(tenant_account(2))
     assert attempts(2) == 10
@@ -107,5 +107,5 @@ def test_what_a_retried_call_took_of_the_quota_is_given_back_when_it_succeeds(cl
     list_tasks = ecs(clients, 1).list_tasks
     asked.clear()
     cloud.fault = every_second
-    assert all("taskArns" in list_tasks(cluster="t1-prod") for _ in range(100))
-    assert len(asked) == 200
+    assert all("taskArns" in list_tasks(cluster="t1-prod") for _ in range(150))
+    assert len(asked) == 300

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,10 @@ STEADY_S = 1.0
 
 _RUN = """
 import os, shutil, signal, sys, threading
-parent = os.getppid()
+is_orphan = threading.Event()
 def follow_parent():
-    sys.stdin.buffer.read()
+    if not sys.stdin.buffer.read():  # whoever stops it says a word; who was killed says none
+        is_orphan.set()
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=follow_parent, daemon=True).start()
 from ministack.app import main
@@ -40,7 +41,7 @@ ecs._ECS_DEPLOYMENT_STEADY_DELAY = float(os.environ["STEADY_S"])
 try:
     main()
 finally:
-    if os.getppid() != parent:
+    if is_orphan.is_set():
         shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 """
 
@@ -170,7 +171,9 @@ def _answers(emulator: Emulator) -> bool:
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     """The process is gone; it was given the time to remove its containers."""
     if process.stdin:
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.write(b"stop")
+            process.stdin.close()
     try:
         process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -22,8 +22,8 @@ def each(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
     """Return the results of `work` for the items, in their order, run in parallel.
 
     An interruption does not wait for running calls: the threads are daemons, which Python does not join at exit
-    either. A concurrent.futures pool would keep the process alive until AWS answers or times out. A caller that no
-    signal interrupts, since it is a thread itself, works along with one thread less.
+    either. A concurrent.futures pool would keep the process alive until AWS answers or times out. Outside the main
+    thread, which signals interrupt, the caller does items too.
     """
     listed = list(items)
     if len(listed) < 2:

@@ -14,7 +14,6 @@ import pytest
 from msgspec.structs import replace
 
 from deploytasks import commands, rollout
-from deploytasks.aws import lock_holders
 from deploytasks.aws.operations import OPERATIONS
 from deploytasks.config.load import load
 from deploytasks.errors import Failure
@@ -209,12 +208,9 @@ def meet(shop: Project, carry_out: Carried, calls: set[str], *, once: Callable[[
     assert (outcomes(report), waiting) == ({"started"}, set())
 
 
-def test_the_lock_is_read_and_the_revision_marked_while_the_service_is_looked_at_once_more(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_is_read_while_the_service_is_looked_at_once_more(stage: Stage) -> None:
     shop, endpoint = stage(1)
-    monkeypatch.setattr(lock_holders, "_FRESH_S", 3600.0)
-    calls = {"ecs.DescribeServices", "ssm.GetParameter", "ecs.TagResource"}
+    calls = {"ecs.DescribeServices", "ssm.GetParameter"}
     meet(shop, commands.deploy, calls, once=lambda: endpoint.operations()["RegisterTaskDefinition"] > 0)
 
 

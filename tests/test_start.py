@@ -108,3 +108,14 @@ def test_garbage_is_collected_seldom_where_inv_runs_and_as_before_in_a_program(s
     program = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert program.stdout == "True\n"
     assert int(inv(shop, "threshold")[0]) >= 10_000
+
+
+@pytest.mark.parametrize(("program", "may_open"), [("inv", 2048), ("own.py", 256)])
+def test_inv_may_open_a_connection_for_each_thread_and_service_where_macos_allows_256_files(
+    program: str, may_open: int
+):
+    code = "import resource, sys; from pathlib import Path; from deploytasks import namespace;"
+    code += "files = resource.RLIMIT_NOFILE; resource.setrlimit(files, (256, resource.getrlimit(files)[1]));"
+    code += f"sys.argv = [{program!r}]; namespace(Path()); print(resource.getrlimit(files)[0])"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{may_open}\n"

@@ -9,6 +9,7 @@ from copy import copy
 from functools import cache, partial
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY
 from threading import Event, Lock
+from types import FunctionType
 from typing import Any
 
 from botocore import handlers
@@ -144,7 +145,7 @@ def _share(base: type, base_classes: list[type], class_attributes: dict[str, Any
     Source for the event: "Extensibility guide" in boto3's documentation.
     """
     base_classes.insert(0, base)
-    methods = {name: each for name, each in class_attributes.items() if callable(each)}
+    methods = {name: each for name, each in class_attributes.items() if isinstance(each, FunctionType)}
     class_attributes.update((name, as_caller(each)) for name, each in methods.items())
 
 

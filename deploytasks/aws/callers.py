@@ -78,7 +78,7 @@ def attend(client: Any) -> None:
     """Ask the caller, at each event of the shared client, for its turn and for its retries."""
     name, events = client.meta.service_model.service_id.hyphenize(), client.meta.events
     events.register("before-send", lambda event_name, **_: _CALLER.get().wait(event_name.rpartition(".")[2]))
-    events.register_first(f"needs-retry.{name}", lambda **event: _CALLER.get().retries.first(**event))
+    events.register_first(f"needs-retry.{name}", lambda **event: _CALLER.get().retries.own(**event))
     events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")  # botocore's, with one quota for all
-    events.register(f"needs-retry.{name}", lambda **event: _CALLER.get().retries.otherwise(**event))
-    events.register(f"after-call.{name}", lambda **event: _CALLER.get().retries.done(**event))
+    events.register(f"needs-retry.{name}", lambda **event: _CALLER.get().retries.standard(**event))
+    events.register(f"after-call.{name}", lambda **event: _CALLER.get().retries.release_quota(**event))

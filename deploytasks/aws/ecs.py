@@ -257,7 +257,7 @@ def newest(client: Any, target: Target) -> Revision | None:
         AwsError: AWS refused the call.
 
     Source: ecs DescribeTaskDefinition, to which a family stands for its latest ACTIVE revision, and which answers
-    ClientException if there is none. Emulators describe an INACTIVE one then.
+    ClientException if there is none: it has no narrower code for that. Emulators describe an INACTIVE one then.
 
     """
     with translated(str(target)):

@@ -23,7 +23,7 @@ from deploytasks.model import Author, LockState
 SURE_S = (0.5, 1.0, 2.0)
 """Pauses between reads that do not find a lock which was written: SSM may show a write only some time later."""
 _FRESH_S = 1.0
-"""How old the last read may be for a write to rely on it, while or after the lock is read again."""
+"""How old the last read may be for `Fence.check_again` to rely on it."""
 BEAT_S = 30.0
 """Seconds between two heartbeats."""
 _LAST_S = 5.0
@@ -132,9 +132,8 @@ class Fence:
     def arm(
         self, held: LockState, look: Callable[[], LockState | None], sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Start checking: `look` returns the lock's holder, which must be `held`, as was just read or written."""
+        """Start checking: `look` returns the lock's holder, which must be `held`."""
         self._held, self._look, self._sleep = held, look, sleep
-        self._read_at = time.monotonic()
 
     def check(self) -> None:
         """Read the lock again; callers that arrive during a read share the next one.
@@ -150,21 +149,16 @@ class Fence:
         with self._reading:
             if not self.lost and self._answered < wanted:
                 self._begun += 1
-                began = time.monotonic()
+                self._read_at = time.monotonic()
                 self.lost = self._why(self._look)
-                self._read_at, self._answered = began, self._begun
+                self._answered = self._begun
         self.raise_if_lost()
 
     def check_again(self) -> None:
         """Read the lock again if the last read is older than `_FRESH_S`. Raise as `check` does."""
         self.raise_if_lost()
-        if not self.is_fresh:
+        if time.monotonic() - self._read_at > _FRESH_S:
             self.check()
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the last read that was answered began at most `_FRESH_S` ago, or none is needed."""
-        return self._look is None or time.monotonic() - self._read_at <= _FRESH_S
 
     def raise_if_lost(self) -> None:
         """Raise LockLost if an earlier read has shown that the lock is not ours any more."""

@@ -69,7 +69,7 @@ class RetryPolicy:
     def __init__(self, client: Any, where: str, tell: OnEvent, stopped: Event, keys: RoleKeys | None = None) -> None:
         self._client, self._where, self._tell, self._stopped, self._keys = client, where, tell, stopped, keys
 
-    def first(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
+    def own(self, *, operation: Any, attempts: int, response: Any, caught_exception: Any, **sent: Any) -> Any:
         """Return the seconds to wait before a retry, False for none; None leaves the decision to the other rules."""
         settle(response)
         code = response[1].get("Error", {}).get("Code") if response else None
@@ -88,7 +88,7 @@ class RetryPolicy:
             self._say(sent, f"{operation.name} failed ({why}); asking again")
         return None
 
-    def otherwise(self, *, response: Any, caught_exception: Any, **event: Any) -> float | None:
+    def standard(self, *, response: Any, caught_exception: Any, **event: Any) -> float | None:
         """Return the seconds that botocore's standard rules wait before a retry, None for no retry."""
         if response and response[0].status_code < HTTPStatus.MULTIPLE_CHOICES:
             return None
@@ -97,7 +97,7 @@ class RetryPolicy:
         )
         return delay_s
 
-    def done(self, event_name: str, **event: Any) -> None:
+    def release_quota(self, event_name: str, **event: Any) -> None:
         """Give back what the retries of a call took of the quota, now that it has ended."""
         if "_standard" in vars(self):
             self._standard.events.emit(event_name, **event)

@@ -107,8 +107,8 @@ def _of_the_matrix(context: Context, rollout: Rollout) -> Rollout:
 def _newest(rollout: Rollout) -> Revision | None:
     """Return the family's newest ACTIVE revision as it was observed; None if there is none, or it runs already.
 
-    A build may have taken minutes since then. Other commands of the tier wait for the lock meanwhile, and no revision
-    changes: one that another tool registered or deregistered since could as well have come just after this call.
+    A build may have taken minutes since then. Other commands of the tier wait for the lock meanwhile; what another job
+    of the same CI run or another tool registered since could as well have come just after this call.
     """
     live = rollout.live
     if live is None or live.newest is None or live.newest.arn in {each.revision for each in live.deployments}:

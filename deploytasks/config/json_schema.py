@@ -82,7 +82,7 @@ MEANINGS: Mapping[type[Struct], Mapping[str, str]] = {
         "release's.",
         "after": "The tier before: this one takes only what runs there, and never builds.",
         "pin": "Whether the definition names the image by digest or by tag.",
-        "parallel": "Targets rolled out at once.",
+        "parallel": "Targets rolled out at once. With --no-wait it counts for before_deploy steps alone.",
         "timeout": "Of one rollout.",
         "soak": "How long what was rolled out must stay healthy, after every wave.",
         "on_failure": "Whether the next wave starts after a failure.",

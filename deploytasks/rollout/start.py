@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,7 +10,7 @@ from deploytasks.aws import ecs
 from deploytasks.aws import tags as aws_tags
 from deploytasks.aws.errors import may_pass
 from deploytasks.aws.lock_holders import LockLost
-from deploytasks.concurrency import each, started
+from deploytasks.concurrency import each
 from deploytasks.errors import AwsError, contained
 from deploytasks.model import Deployment, Result, Rollout, primary_of
 from deploytasks.rollout import jobs
@@ -88,7 +87,10 @@ def _begin(rollout: Rollout, resources: Resources, before: Before) -> Deployment
     before.run(rollout, resources)
     if resources.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
-    _mark_once_ours(client, rollout, resources)
+    each(lambda look: look(), (lambda: _raise_if_overtaken(client, rollout), resources.fence.check))  # at once
+    if rollout.request:
+        begun = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
+        announce(resources, target, rollout.revision, begun, "rollback and history will not know this revision")
     resources.fence.check_again()
     try:
         primary = primary_of(deployments(_touched(client, rollout, resources)))
@@ -99,41 +101,6 @@ def _begin(rollout: Rollout, resources: Resources, before: Before) -> Deployment
     if primary is None:
         raise AwsError.of(str(target), "ECS named no deployment that could be followed", "look at its service in ECS")
     return primary
-
-
-def _mark_once_ours(client: Any, rollout: Rollout, resources: Resources) -> None:
-    """Look at the service and the lock once more, at once, and mark the revision as begun.
-
-    While the lock was read a moment ago, the mark does not wait for these looks. If one of them then ends the rollout,
-    the revision is marked as ended too, so that rollback passes it over.
-
-    Raises:
-        LockLost, Overtaken, AwsError: as `_begin` does.
-
-    """
-    if not (rollout.request and resources.fence.is_fresh):
-        _look_again(client, rollout, resources)
-        return _mark(rollout, resources)
-    marking = started(partial(_mark, rollout, resources))
-    try:
-        _look_again(client, rollout, resources)
-    except AwsError as error:
-        if marking.exception() is None:
-            record(resources, rollout.target, rollout.revision, {"ended": _not_started(rollout, error).outcome})
-        raise
-    return marking.result()
-
-
-def _look_again(client: Any, rollout: Rollout, resources: Resources) -> None:
-    with contained(str(rollout.target)):
-        each(lambda look: look(), (lambda: _raise_if_overtaken(client, rollout), resources.fence.check))
-
-
-def _mark(rollout: Rollout, resources: Resources) -> None:
-    if rollout.request:
-        begun = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
-        unless = "rollback and history will not know this revision"
-        announce(resources, rollout.target, rollout.revision, begun, unless)
 
 
 def _raise_if_overtaken(client: Any, rollout: Rollout) -> None:

@@ -37,7 +37,7 @@ soaks by calling the function."""
 
 
 class Work(Struct, frozen=True):
-    """A plan under way: what its waves share; `at_once` is how many targets may be.
+    """A plan under way: what its waves share; `at_once` is how many targets may be under way at once.
 
     Threads of `beginning` start rollouts, which may take as long as a migration; those of `polling` only look.
     """
@@ -83,7 +83,7 @@ def carry_out(
 def _at_once(plan: Plan, *, wait: bool) -> int:
     """Return how many targets may be under way at once: as many as the tier's `parallel` says.
 
-    What is not followed rolls out at AWS without a limit anyway; there only `before_deploy` steps keep to it.
+    Without following, nothing limits what rolls out at AWS, so that `parallel` counts for `before_deploy` alone.
     """
     is_limited = wait or any(rollout.steps for rollout in plan.rollouts)
     return plan.tier.parallel if is_limited else max(plan.tier.parallel, MAX_THREADS)

@@ -12,6 +12,12 @@ from types import FrameType
 
 from invoke.tasks import Task
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]  # the same
+
+_FILES = 2048
 _SAID = b"interrupted: nothing was begun\n"
 _NEW_OBJECTS = 200_000
 """Look for garbage after so many new objects. Python does after 700, and finds hardly any in what is imported and
@@ -38,6 +44,19 @@ def collect_seldom() -> None:
     """Let Python look for garbage less often, for as long as `inv` runs."""
     if is_inv(sys.argv[0]):
         gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
+def open_many() -> None:
+    """Let `inv` open as many connections as its threads need: each may keep one to each service and region.
+
+    macOS allows a process 256 files, unless it asks for more.
+    """
+    if is_inv(sys.argv[0]) and resource:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

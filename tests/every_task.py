@@ -9,6 +9,9 @@ from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
+from deploytasks.aws import follow_task, lock_holders, locks
 from tests.cloud.accounts import REGION
 from tests.cloud.ecs_definitions import register
 from tests.cloud.ecs_fates import Death, Fate
@@ -254,3 +257,14 @@ class Played:
     @property
     def locks(self) -> list[str]:
         return [name for name in self.shop.endpoint.cloud.account(REGISTRY).parameters if name.endswith("/lock")]
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for late lines or a lock."""
+    for module, name, value in (
+        (follow_task, "QUIET_S", 0.05),
+        (follow_task, "POLL_S", 0.02),
+        (locks, "_TRIES_S", (0.0, 0.0)),
+        (lock_holders, "SURE_S", (0.0, 0.0)),
+    ):
+        monkeypatch.setattr(module, name, value)

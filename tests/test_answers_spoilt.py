@@ -13,11 +13,11 @@ from itertools import cycle
 
 import pytest
 
-from deploytasks.aws import follow_task, lock_holders, locks, retries, transport
+from deploytasks.aws import follow_task, retries, transport
 from deploytasks.aws.operations import OPERATIONS, Operation
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Ran, Shop
-from tests.every_task import SCENES, SHOWN, Played
+from tests.every_task import SCENES, SHOWN, Played, hurry
 from tests.faulty import set_silence
 from tests.proxy import NONSENSE, Cut, Drip, Effect, Proxy, Rule, Spoil, Stale, account_meant
 
@@ -114,15 +114,9 @@ def undisturbed(name: str, played: Played) -> Undisturbed:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for late lines, or long for what may come back."""
-    for module, name, value in (
-        (follow_task, "QUIET_S", 0.05),
-        (follow_task, "POLL_S", 0.02),
-        (follow_task, "_OUTAGE_S", 0.5),
-        (locks, "_TRIES_S", (0.0, 0.0)),
-        (lock_holders, "SURE_S", (0.0, 0.0)),
-    ):
-        monkeypatch.setattr(module, name, value)
+    """Nobody waits long for what may come back, either."""
+    hurry(monkeypatch)
+    monkeypatch.setattr(follow_task, "_OUTAGE_S", 0.5)
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from deploytasks.aws import follow_task, lock_holders, locks
 from deploytasks.aws.operations import OPERATIONS
 from deploytasks.commands import envs_rights
 from deploytasks.commands.envs_rights import Asked, grants
@@ -16,7 +15,7 @@ from deploytasks.model import Project
 from tests.cloud.accounts import AwsError, Call
 from tests.cloud.world import tenant_account
 from tests.commands import REGISTRY, Shop
-from tests.every_task import SCENES, Played
+from tests.every_task import SCENES, Played, hurry
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.waits
@@ -147,14 +146,7 @@ def denied(played: Played) -> set[tuple[str, str]]:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for late lines or a lock."""
-    for module, name, value in (
-        (follow_task, "QUIET_S", 0.05),
-        (follow_task, "POLL_S", 0.02),
-        (locks, "_TRIES_S", (0.0, 0.0)),
-        (lock_holders, "SURE_S", (0.0, 0.0)),
-    ):
-        monkeypatch.setattr(module, name, value)
+    hurry(monkeypatch)
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -114,8 +114,8 @@ def test_garbage_is_collected_seldom_where_inv_runs_and_as_before_in_a_program(s
 def test_inv_may_open_a_connection_for_each_thread_and_service_where_macos_allows_256_files(
     program: str, may_open: int
 ):
-    code = "import resource, sys; from pathlib import Path; from deploytasks import namespace;"
+    code = "import resource, sys; from deploytasks.tasks.shell import interruptible;"
     code += "files = resource.RLIMIT_NOFILE; resource.setrlimit(files, (256, resource.getrlimit(files)[1]));"
-    code += f"sys.argv = [{program!r}]; namespace(Path()); print(resource.getrlimit(files)[0])"
+    code += f"sys.argv = [{program!r}]; interruptible().__enter__(); print(resource.getrlimit(files)[0])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == f"{may_open}\n"

@@ -97,7 +97,7 @@ def _read_models() -> None:
     from deploytasks.template import shape
 
     shape.model("ecs")
-    warm = session._Session(SharingSession(None, threading.Event()))
+    warm = session._Session(SharingSession(None, threading.Event()), None)
     for service in SERVICES:
         client = warm.client(service, REGION)
         shared.EXCEPTIONS.create_client_exceptions(client.meta.service_model)

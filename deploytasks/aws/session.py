@@ -154,7 +154,7 @@ class Clients:
 class _Session:
     """A boto3.Session, its `own` credentials, their account if it is known, and its STS client in each region."""
 
-    def __init__(self, core: SharingSession, own: Any = None) -> None:
+    def __init__(self, core: SharingSession, own: Any) -> None:
         self._session, self.own = boto3.Session(botocore_session=core), own
         self.account = ""
         self.sts: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import call
 from typing import Any
 
 from deploytasks.aws import ecr, parameters, tags
@@ -74,7 +75,7 @@ def _once_ours(context: Context, read: Callable[[], Any]) -> Any:
         AwsError: either can't be read.
 
     """
-    return each(lambda look: look(), (context.fence.check, read))[1]
+    return each(call, (context.fence.check, read))[1]
 
 
 def _puts(steps: Sequence[TagStep]) -> Iterator[tuple[TagStep, list[str]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import call
 from typing import Any
 
 from msgspec.structs import replace
@@ -87,7 +88,7 @@ def _begin(rollout: Rollout, resources: Resources, before: Before) -> Deployment
     before.run(rollout, resources)
     if resources.stopped.is_set():
         raise AwsError.of(str(target), "interrupted before its service was touched")
-    each(lambda look: look(), (lambda: _raise_if_overtaken(client, rollout), resources.fence.check))  # at once
+    each(call, (lambda: _raise_if_overtaken(client, rollout), resources.fence.check))  # at once
     if rollout.request:
         begun = {**rollout.unrecorded, "at": aws_tags.stamp(datetime.now(UTC))}
         announce(resources, target, rollout.revision, begun, "rollback and history will not know this revision")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
-from deploytasks.tasks.early import answer_early, collect_seldom, keeping_bytecode, open_many
+from deploytasks.tasks.early import answer_early, collect_seldom, keeping_bytecode
 
 
 def namespace(root: Path) -> Collection:
@@ -17,7 +17,6 @@ def namespace(root: Path) -> Collection:
     """
     answer_early()
     collect_seldom()
-    open_many()
     with keeping_bytecode():  # these imports take a while, and Ctrl-C is answered during it
         from deploytasks.config.names import project_names
         from deploytasks.tasks import build, deploy, envs, lock, release, status, tag

@@ -12,11 +12,6 @@ from types import FrameType
 
 from invoke.tasks import Task
 
-try:
-    import resource
-except ImportError:  # Windows has no such limit
-    resource = None  # type: ignore[assignment]  # the same
-
 _FILES = 2048
 _SAID = b"interrupted: nothing was begun\n"
 _NEW_OBJECTS = 200_000
@@ -51,12 +46,15 @@ def open_many() -> None:
 
     macOS allows a process 256 files, unless it asks for more.
     """
-    if is_inv(sys.argv[0]) and resource:
+    if not is_inv(sys.argv[0]):
+        return
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
-            with suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

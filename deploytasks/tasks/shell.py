@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploytasks.tasks.early import hand_over
+from deploytasks.tasks.early import hand_over, open_many
 
 if TYPE_CHECKING:
     from deploytasks.model import Event
@@ -210,6 +210,7 @@ def interruptible(where: str = "inv", to_do: str = _GOES_ON) -> Iterator[None]:
     from deploytasks.errors import Interrupted, Resume, Unforeseen, contained
 
     hand_over()
+    open_many()
     atexit.register(end_stderr)
     atexit.register(gc.freeze)  # saves a last collection of botocore's models, a quarter of a second
     before = {number: signal.signal(number, _as_interrupt) for number in _stopping()}
